@@ -1,0 +1,1 @@
+"""Who decides: handcrafted schedulers, learned policies, evaluation, reports."""

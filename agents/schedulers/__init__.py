@@ -1,0 +1,1 @@
+"""Handcrafted schedulers from the literature, one file each."""

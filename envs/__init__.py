@@ -1,0 +1,1 @@
+"""The reinforcement-learning face: worlds, scenarios, spaces, rewards, rendering, registration."""

@@ -1,0 +1,1 @@
+"""Scenario files: one YAML per world, read by `frugalfl.envs.scenario`."""

@@ -1,0 +1,1 @@
+"""What a round of training does: data, partitions, models, local steps, aggregation."""

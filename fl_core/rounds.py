@@ -1,0 +1,111 @@
+"""What a coordinator orders for one round, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+STOP_S = float("inf")
+"""`RoundPlan.wait_s` of a coordinator that ends the training run for good."""
+
+
+@dataclass(frozen=True)
+class RoundPlan:
+    """One round's orders for E environments of N clients.
+
+    Attributes:
+        local_steps: int32 `[E, N]`, local SGD steps of each client; 0 = not invited.
+        transfer_samples: int32 `[E, N]`, samples sent from the hub along with the model.
+        quorum: float64 `[E]` in (0, 1], share of the invited updates to wait for.
+        wait_s: float64 `[E]`, seconds to let pass with nobody training; 0 = train now and
+            `STOP_S` (infinity) = end the training run. Where it is positive the other fields are ignored.
+        weights: float64 `[E, N]` or None, the scheduler's own aggregation coefficients. They replace the
+            aggregator's and are used as they are: many published methods prescribe both (McMahan et al. 2017,
+            Ribero et al. 2023), and mixing them silently changes the objective.
+    """
+
+    local_steps: NDArray[np.int32]
+    transfer_samples: NDArray[np.int32]
+    quorum: NDArray[np.float64]
+    wait_s: NDArray[np.float64]
+    weights: NDArray[np.float64] | None = None
+
+    @property
+    def invited(self) -> NDArray[np.bool_]:
+        """Bool `[E, N]`: who is asked to train; nobody where the plan waits."""
+        return (self.local_steps > 0) & (self.wait_s <= 0)[:, None]
+
+    def validate(self, num_envs: int, num_clients: int) -> RoundPlan:
+        """Return the plan if its shapes and ranges are right, else raise ValueError naming the field."""
+        shapes = {
+            "local_steps": (num_envs, num_clients),
+            "transfer_samples": (num_envs, num_clients),
+            "quorum": (num_envs,),
+            "wait_s": (num_envs,),
+            "weights": (num_envs, num_clients),
+        }
+        for name, shape in shapes.items():
+            value = getattr(self, name)
+            if value is None and name == "weights":
+                continue
+            if np.shape(value) != shape:
+                raise ValueError(f"RoundPlan.{name}: shape {np.shape(value)}, expected {shape}")
+            if name != "wait_s" and not np.all(np.isfinite(value)):
+                raise ValueError(f"RoundPlan.{name}: not finite, expected finite numbers")
+            low = value.min() if value.size else 0
+            if np.isnan(low) or low < 0:
+                raise ValueError(f"RoundPlan.{name}: {low}, expected no negative or undefined value")
+        if self.quorum.size and (self.quorum.min() <= 0 or self.quorum.max() > 1):
+            raise ValueError(f"RoundPlan.quorum: {self.quorum.tolist()}, expected shares in (0, 1]")
+        return self
+
+
+@dataclass(frozen=True)
+class RoundOutcome:
+    """What one round of E environments did and cost, per client where that has meaning.
+
+    Attributes:
+        invited: bool `[E, N]`, who was asked and was available.
+        completed: bool `[E, N]`, whose update arrived and entered the model.
+        lost: bool `[E, N]`, whose session ended first.
+        cancelled: bool `[E, N]`, who was still working when the round closed.
+        repairs: int64 `[E]`, orders that could not be carried out and were dropped or cut: invitations to
+            unavailable clients, transfers beyond a client's storage.
+        stop_s: float64 `[E, N]`, seconds after the round's start at which the client finished, was lost or was
+            cancelled; 0 for those not invited.
+        compute_s: float64 `[E, N]`, seconds really computed.
+        duration_s: float64 `[E]`, the round with the server's overhead, or the wait.
+        down_bytes: float64 `[E, N]`, bytes that really moved towards the client.
+        up_bytes: float64 `[E, N]`, bytes that really moved towards the server.
+        sample_bytes: float64 `[E, N]`, the part of `down_bytes` that was training data.
+        energy_j: float64 `[E, N]`, joules of compute and network.
+        emissions_g: float64 `[E, N]`, grams CO2e of that energy, by each client's zone and hour.
+        wasted_j: float64 `[E, N]`, the part of `energy_j` spent on updates that did not enter the model.
+        reported_loss: float32 `[E, N]`, mean training loss a completed client reports; nan for the others.
+        update_norm: float32 `[E, N]`, length of the update that arrived; nan for the others.
+        accuracy: float64 `[E]`, validation accuracy after the round, 0 to 1.
+        loss: float64 `[E]`, validation loss after the round.
+        diverged: bool `[E]`, training produced no finite number; the model was left as it was.
+    """
+
+    invited: NDArray[np.bool_]
+    completed: NDArray[np.bool_]
+    lost: NDArray[np.bool_]
+    cancelled: NDArray[np.bool_]
+    repairs: NDArray[np.int64]
+    stop_s: NDArray[np.float64]
+    compute_s: NDArray[np.float64]
+    duration_s: NDArray[np.float64]
+    down_bytes: NDArray[np.float64]
+    up_bytes: NDArray[np.float64]
+    sample_bytes: NDArray[np.float64]
+    energy_j: NDArray[np.float64]
+    emissions_g: NDArray[np.float64]
+    wasted_j: NDArray[np.float64]
+    reported_loss: NDArray[np.float32]
+    update_norm: NDArray[np.float32]
+    accuracy: NDArray[np.float64]
+    loss: NDArray[np.float64]
+    diverged: NDArray[np.bool_]

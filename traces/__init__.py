@@ -1,0 +1,1 @@
+"""What the world offers over time: availability, carbon intensity, devices, forecasts."""
