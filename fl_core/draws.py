@@ -1,0 +1,118 @@
+"""Counter-based random draws: a minibatch is a pure function of who draws it, and when.
+
+Every minibatch of the core depends on (stream seed, round, client, step, position) and on nothing else,
+in particular not on which other clients or environments train beside it. That is what makes a batch of
+environments, a single environment, a subprocess and a real deployment draw the same rows. The hash is the
+finaliser of splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA
+2014), chained over the counters. The numpy and the numba version return identical numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+_S27, _S30, _S31, _S32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
+
+Integers = NDArray[Any] | int
+
+
+def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Finaliser of splitmix64 over arrays."""
+    z = (z ^ (z >> _S30)) * _MIX_1
+    z = (z ^ (z >> _S27)) * _MIX_2
+    return z ^ (z >> _S31)
+
+
+def _u64(value: Integers) -> NDArray[np.uint64]:
+    """At least one dimension: numpy warns of the intended wrap-around on scalars only."""
+    return np.atleast_1d(np.asarray(value)).astype(np.uint64)
+
+
+def uniform_bits(seed: Integers, *counters: Integers) -> NDArray[np.uint64]:
+    """Returns 64 random bits for every broadcast combination of the seed and the counters.
+
+    Args:
+        seed: Seed of the stream, non-negative.
+        *counters: Non-negative integers or arrays, broadcast against each other, e.g. round, client, step.
+
+    Returns:
+        ``uint64`` of the broadcast shape (at least one dimension).
+    """
+    state = _mix(_u64(seed) + _GOLDEN)
+    for counter in counters:
+        state = _mix(state + _GOLDEN * (_u64(counter) + np.uint64(1)))
+    return state
+
+
+def uniform_index(bits: NDArray[np.uint64], size: Integers) -> NDArray[np.int64]:
+    """Maps random bits to integers in ``[0, size)`` by multiply-and-shift (bias below ``size / 2**32``)."""
+    return (((bits >> _S32) * _u64(size)) >> _S32).astype(np.int64)
+
+
+def minibatch_positions(
+    seed: int, round_index: int, client: int, step: int, batch_size: int, held: int
+) -> NDArray[np.int64]:
+    """Positions, within the rows a client holds, of one minibatch.
+
+    Args:
+        seed: The environment's stream seed.
+        round_index: Index of the round in the episode.
+        client: Index of the client.
+        step: Index of the local step.
+        batch_size: Draws to make, with replacement.
+        held: Number of rows the client holds, at least 1.
+
+    Returns:
+        ``int64 [batch_size]`` in ``[0, held)``.
+    """
+    return uniform_index(uniform_bits(seed, round_index, client, step, np.arange(batch_size)), held)
+
+
+@njit(inline="always")
+def _mix_scalar(z):  # type: ignore[no-untyped-def]
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@njit(inline="always")
+def _chain(state, counter):  # type: ignore[no-untyped-def]
+    return _mix_scalar(state + np.uint64(0x9E3779B97F4A7C15) * (np.uint64(counter) + np.uint64(1)))
+
+
+@njit(cache=True, parallel=True, nogil=True)
+def draw_minibatches(  # type: ignore[no-untyped-def]
+    seed, round_index, client, first, rows, env, offset, held, out
+):
+    """Draws the minibatches of many jobs at once (numba; same numbers as `minibatch_positions`).
+
+    Args:
+        seed: ``uint64 [J]`` stream seed of each job.
+        round_index: ``int64 [J]``.
+        client: ``int64 [J]``.
+        first: ``int64 [J+1]``; job j makes the local steps ``first[j]:first[j+1]`` of ``out``.
+        rows: ``int32 [E, R]`` row sequences of each environment.
+        env: ``int64 [J]``.
+        offset: ``int64 [J]`` start of the client's sequence in ``rows[env]``.
+        held: ``int64 [J]`` rows held.
+        out: ``int32 [total steps, batch_size]``, filled with row numbers of the data set.
+    """
+    for j in prange(client.size):
+        golden = np.uint64(0x9E3779B97F4A7C15)
+        state = _mix_scalar(seed[j] + golden)
+        state = _chain(_chain(state, round_index[j]), client[j])
+        size = np.uint64(held[j])
+        begin = offset[j]
+        sequence = rows[env[j]]
+        for s in range(first[j], first[j + 1]):
+            key = _chain(state, s - first[j])
+            for b in range(out.shape[1]):
+                bits = _chain(key, b) >> np.uint64(32)
+                out[s, b] = sequence[begin + np.int64((bits * size) >> np.uint64(32))]
