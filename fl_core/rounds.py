@@ -23,7 +23,8 @@ class RoundPlan:
             `STOP_S` (infinity) = end the training run. Where it is positive the other fields are ignored.
         weights: float64 `[E, N]` or None, the scheduler's own aggregation coefficients. They replace the
             aggregator's and are used as they are: many published methods prescribe both (McMahan et al. 2017,
-            Ribero et al. 2023), and mixing them silently changes the objective.
+            Ribero et al. 2023), and mixing them silently changes the objective. A row of nan leaves that
+            environment to the aggregator.
     """
 
     local_steps: NDArray[np.int32]
@@ -52,6 +53,8 @@ class RoundPlan:
                 continue
             if np.shape(value) != shape:
                 raise ValueError(f"RoundPlan.{name}: shape {np.shape(value)}, expected {shape}")
+            if name == "weights":
+                value = value[~np.isnan(value).all(axis=1)]
             if name != "wait_s" and not np.all(np.isfinite(value)):
                 raise ValueError(f"RoundPlan.{name}: not finite, expected finite numbers")
             low = value.min() if value.size else 0
@@ -73,8 +76,8 @@ class RoundOutcome:
         cancelled: bool `[E, N]`, who was still working when the round closed.
         repairs: int64 `[E]`, orders that could not be carried out and were dropped or cut: invitations to
             unavailable clients, transfers beyond a client's storage.
-        stop_s: float64 `[E, N]`, seconds after the round's start at which the client finished, was lost or was
-            cancelled; 0 for those not invited.
+        stop_s: float64 `[E, N]`, seconds after the round's start at which the client finished, was lost or
+            was cancelled; 0 for those not invited.
         compute_s: float64 `[E, N]`, seconds really computed.
         duration_s: float64 `[E]`, the round with the server's overhead, or the wait.
         down_bytes: float64 `[E, N]`, bytes that really moved towards the client.

@@ -1,0 +1,172 @@
+"""Who and what an episode is made of: clients, devices, data, traces and prices, drawn from one seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..fl_core.data import load_dataset
+from ..fl_core.models import make_model
+from ..fl_core.partition import ClientRows, partition
+from ..fl_core.settings import TrainingSettings, parse_settings
+from ..traces.availability import make_availability
+from ..traces.carbon import CarbonEpisode, make_carbon
+from ..traces.devices import sample_devices
+from ..traces.sessions import AvailabilityEpisode, AvailabilityRequest
+from .reward import PRICES, draw_prices
+from .scenario import Scenario, Split
+from .situation import BYTES_PER_GB, JOULES_PER_KWH
+
+Floats = NDArray[np.float64]
+
+# Episodes of different splits never share a random stream, whatever their seeds.
+_SPLIT_KEY = {"train": 0, "val": 1, "test": 2}
+
+
+@dataclass(frozen=True)
+class EpisodeDraw:
+    """Everything that one episode's seed decides.
+
+    Attributes:
+        start_utc_s: Unix time of the episode's beginning.
+        zone: int `[N]`, each client's grid zone.
+        utc_offset_h: `[Z]`, hours each zone is ahead of UTC.
+        devices: step seconds, bandwidths, watts, joules per byte by name, each `[N]`.
+        availability: sessions and what is known of them.
+        carbon: intensity of all zones.
+        client_rows: the partition of the training data.
+        model_seed: seed of the initial model and of every minibatch.
+        prices: `[3]`.
+    """
+
+    start_utc_s: float
+    zone: NDArray[np.int64]
+    utc_offset_h: Floats
+    devices: dict[str, Floats]
+    availability: AvailabilityEpisode
+    carbon: CarbonEpisode
+    client_rows: ClientRows
+    model_seed: int
+    prices: Floats
+
+
+@dataclass
+class Population:
+    """The drawn quantities of E episodes that do not change while they run, stacked row by row."""
+
+    start_utc_s: Floats
+    zone: NDArray[np.int64]
+    utc_offset_h: Floats
+    step_s: Floats
+    down_bytes_per_s: Floats
+    up_bytes_per_s: Floats
+    compute_watts: Floats
+    network_j_per_byte: Floats
+    down_watts: Floats
+    up_watts: Floats
+    prices: Floats
+
+    def set_row(self, env: int, draw: EpisodeDraw) -> None:
+        """Enter one episode."""
+        self.start_utc_s[env] = draw.start_utc_s
+        self.zone[env] = draw.zone
+        self.utc_offset_h[env] = draw.utc_offset_h
+        self.prices[env] = draw.prices
+        for name, values in draw.devices.items():
+            getattr(self, name)[env] = values
+
+
+class PopulationSource:
+    """Draws the episodes of one scenario and split; all inputs are read and checked once, here.
+
+    Args:
+        scenario: what to draw.
+        split: which disjoint part of clients and trace windows to draw from.
+
+    Raises:
+        ValueError: one line naming the field, the value and what was expected.
+    """
+
+    def __init__(self, scenario: Scenario, split: Split = "train"):
+        if split not in _SPLIT_KEY:
+            raise ValueError(f"split: {split!r}, expected one of {', '.join(_SPLIT_KEY)}")
+        self.scenario = scenario
+        self.split = split
+        self.dataset = load_dataset(scenario.dataset)
+        self.model = make_model(scenario.model, self.dataset)
+        self.training = parse_settings(TrainingSettings, scenario.training, "training")
+        self._availability = make_availability(scenario.availability)
+        self._carbon = make_carbon(scenario.carbon, scenario.zones)
+        self._availability.validate_for(scenario.clients, scenario.horizon_s)
+        self._carbon.validate_for(scenario.horizon_s)
+        work = scenario.workload
+        self.model_bytes = float(self.model.bytes if work.model_bytes == "actual" else work.model_bytes)
+        actual_sample = self.dataset.x_train.itemsize * self.dataset.x_train.shape[1]
+        self.sample_bytes = float(actual_sample if work.sample_bytes == "actual" else work.sample_bytes)
+        self.overhead_s = work.overhead_s
+        self.deadline_s = work.deadline_s
+        limits = (scenario.budgets.hours, scenario.budgets.gigabytes, scenario.budgets.kilograms)
+        self.budgets = np.array([np.inf if limit is None else limit for limit in limits])
+
+    @property
+    def zone_names(self) -> tuple[str, ...]:
+        """Names of the grid zones."""
+        return self._carbon.zones
+
+    def draw(self, seed: int) -> EpisodeDraw:
+        """One episode, a function of the seed and the split alone."""
+        scenario, n = self.scenario, self.scenario.clients
+        streams = np.random.SeedSequence(seed, spawn_key=(_SPLIT_KEY[self.split],)).spawn(6)
+        people, power, grid, data, model, wishes = (np.random.default_rng(s) for s in streams)
+        zone = people.permutation(np.arange(n) % scenario.zones).astype(np.int64)
+        start_utc_s = self._carbon.draw_start_utc_s(self.split, scenario.horizon_s, grid)
+        offset_h = self._carbon.utc_offset_h(start_utc_s)
+        request = AvailabilityRequest(start_utc_s, scenario.horizon_s, zone, offset_h, self.split)
+        return EpisodeDraw(
+            start_utc_s=start_utc_s,
+            zone=zone,
+            utc_offset_h=offset_h,
+            devices=self._draw_devices(zone, power),
+            availability=self._availability.sample(request, people),
+            carbon=self._carbon.sample(start_utc_s, scenario.horizon_s, grid),
+            client_rows=self._draw_rows(zone, data),
+            model_seed=int(model.integers(2**62)),
+            prices=draw_prices(scenario.preferences, wishes),
+        )
+
+    def empty(self, num_envs: int) -> Population:
+        """A population of E rows to be filled; harmless values until then."""
+        e, n, z = num_envs, self.scenario.clients, self.scenario.zones
+        ones = [np.ones((e, n)) for _ in range(7)]
+        return Population(
+            np.zeros(e), np.zeros((e, n), dtype=np.int64), np.zeros((e, z)), *ones, np.zeros((e, len(PRICES)))
+        )
+
+    def _draw_devices(self, zone: NDArray[np.int64], rng: np.random.Generator) -> dict[str, Floats]:
+        devices = sample_devices(self.scenario.devices, zone.size, zone, rng)
+        j_per_byte = devices.network_kwh_per_gb * JOULES_PER_KWH / BYTES_PER_GB
+        return {
+            "step_s": devices.step_factor * self.scenario.workload.step_s,
+            "down_bytes_per_s": devices.down_bytes_per_s,
+            "up_bytes_per_s": devices.up_bytes_per_s,
+            "compute_watts": devices.compute_watts,
+            "network_j_per_byte": j_per_byte,
+            "down_watts": devices.down_bytes_per_s * j_per_byte,
+            "up_watts": devices.up_bytes_per_s * j_per_byte,
+        }
+
+    def _draw_rows(self, zone: NDArray[np.int64], rng: np.random.Generator) -> ClientRows:
+        hub = self.scenario.hub
+        return partition(
+            self.dataset,
+            self.scenario.clients,
+            zone,
+            self.scenario.zones,
+            self.scenario.partition,
+            rng,
+            hub_share=hub.share,
+            hub_rows_per_client=hub.rows_per_client,
+            residency=hub.residency,
+        )

@@ -1,0 +1,84 @@
+"""The one table of environment ids, and the doors that open them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+
+if TYPE_CHECKING:
+    from .vec_env import FederatedVecEnv
+
+_SINGLE = "frugalfl.envs.federated_env:FederatedEnv"
+_VECTOR = "frugalfl.envs.vector_env:FederatedVectorEnv"
+
+WORLDS = {"Phones": "phones", "Volunteers": "volunteers", "SpotMarket": "spotmarket"}
+"""Name in the id, and the packaged scenario behind it."""
+
+_FACES: dict[str, dict[str, Any]] = {
+    "{}": {},
+    "{}-discrete": {"action": "discrete"},
+    "{}-scores": {"action": "scores"},
+    "mo-{}": {"vector_reward": True},
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered id."""
+
+    id: str
+    kwargs: dict[str, Any]
+
+
+def entries() -> Iterator[Entry]:
+    """Every id of the suite, `frugalfl/<Name>-v0` and its faces."""
+    for world, scenario in WORLDS.items():
+        for pattern, kwargs in _FACES.items():
+            yield Entry(f"frugalfl/{pattern.format(world)}-v0", {"scenario": scenario, **kwargs})
+
+
+def register_all() -> None:
+    """Register every id with Gymnasium; calling it again changes nothing."""
+    for entry in entries():
+        if entry.id in gym.registry:
+            continue
+        gym.register(
+            id=entry.id,
+            entry_point=_SINGLE,
+            vector_entry_point=_VECTOR,
+            kwargs=entry.kwargs,
+            # A vector reward is not Gymnasium's scalar; MO-Gymnasium's wrappers expect the raw environment.
+            disable_env_checker="vector_reward" in entry.kwargs,
+            order_enforce=True,
+        )
+
+
+def find_entry(env_id: str) -> Entry:
+    """The entry of an id; ValueError with a suggestion if there is none."""
+    known = {entry.id: entry for entry in entries()}
+    if env_id in known:
+        return known[env_id]
+    close = difflib.get_close_matches(env_id, known, n=1, cutoff=0.4)
+    hint = f"did you mean {close[0]!r}?" if close else f"known ids: {', '.join(known)}"
+    raise ValueError(f"env: {env_id!r} is not an environment of frugalfl; {hint}")
+
+
+def make_vec_env(env_id: str, num_envs: int = 1, split: str = "train", **kwargs: Any) -> FederatedVecEnv:
+    """A Stable-Baselines3 `VecEnv` of an id, all environments in one batch.
+
+    Args:
+        env_id: an id of the table with a scalar reward.
+        num_envs: E.
+        split: "train", "val" or "test".
+        **kwargs: as for `FederatedEnv`.
+    """
+    from .vec_env import FederatedVecEnv
+
+    entry = find_entry(env_id)
+    if entry.kwargs.get("vector_reward"):
+        raise ValueError(f"env: {env_id!r} has a vector reward; use {env_id.replace('mo-', '')!r}")
+    return FederatedVecEnv(num_envs=num_envs, split=split, **{**entry.kwargs, **kwargs})  # type: ignore[arg-type]

@@ -1,0 +1,225 @@
+"""What a world is made of: one validated document per world, read from YAML and changed by keywords."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Split = Literal["train", "val", "test"]
+Price = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Spec = str | dict[str, Any]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Workload(_Strict):
+    """What a round is charged for: a nominal job, or the model that is really trained.
+
+    By default a small model is really trained as the proxy of a larger job, whose bytes and seconds are
+    charged. `model_bytes: actual` and `sample_bytes: actual` charge the trained model's own size instead.
+    """
+
+    model_bytes: Positive | Literal["actual"] = Field(44.7e6, description="bytes of one model transfer")
+    sample_bytes: Positive | Literal["actual"] = Field(110e3, description="bytes of one training sample")
+    step_s: Positive = Field(12.0, description="seconds of one local step on the reference device")
+    overhead_s: Annotated[float, Field(ge=0)] = Field(10.0, description="the server's seconds per round")
+    deadline_s: Positive = Field(3600.0, description="a round is closed at the latest after this")
+
+
+class Preferences(_Strict):
+    """Accuracy points charged per unit of each cost: a number, or a range to draw from per episode."""
+
+    price_per_hour: Price | tuple[Price, Price] = 0.0
+    price_per_gb: Price | tuple[Price, Price] = 0.0
+    price_per_kg: Price | tuple[Price, Price] = 0.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Preferences:
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, tuple) and value[0] > value[1]:
+                raise ValueError(f"{name}: {value}, expected a range from low to high")
+        return self
+
+
+class Budgets(_Strict):
+    """What the whole run may spend; exhausting one ends the episode."""
+
+    hours: Positive = 48.0
+    gigabytes: Positive | None = None
+    kilograms: Positive | None = None
+
+
+class Levels(_Strict):
+    """The menu of the MultiDiscrete action."""
+
+    wait_s: tuple[float, ...] = (0.0, 1800.0, 7200.0, float("inf"))
+    quorum: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.5, 0.8, 1.0)
+    local_steps: tuple[Annotated[int, Field(ge=0)], ...] = (0, 5, 10, 20, 40)
+    transfer_samples: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
+
+    @model_validator(mode="after")
+    def _start_at_zero(self) -> Levels:
+        for name in ("wait_s", "local_steps", "transfer_samples"):
+            levels = getattr(self, name)
+            if not levels or levels[0] != 0 or list(levels) != sorted(set(levels)):
+                raise ValueError(f"{name}: {levels}, expected increasing levels that begin with 0")
+        if len(self.wait_s) < 2 or len(self.local_steps) < 2 or not self.quorum:
+            raise ValueError("levels: expected at least two waits, two step levels and one quorum")
+        return self
+
+
+class Forecasting(_Strict):
+    """How far ahead the coordinator's forecasts reach."""
+
+    availability_leads_s: tuple[Positive, ...] = (1800.0, 7200.0)
+    carbon_leads_s: tuple[Positive, ...] = (3600.0, 10800.0, 21600.0, 43200.0)
+
+
+class HubData(_Strict):
+    """Training data that lies at the coordinator and may be moved to clients.
+
+    Attributes:
+        share: share of the training rows at the hub; 0 = classic federated learning.
+        rows_per_client: most rows that may be sent to one client (its storage).
+        residency: "shared": any hub row may go to any client; "zone": rows stay in their zone.
+        ephemeral: whether a client's received rows are wiped when its session ends.
+    """
+
+    share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    rows_per_client: Annotated[int, Field(ge=0)] = 0
+    residency: Literal["shared", "zone"] = "shared"
+    ephemeral: bool = False
+
+
+class Scenario(_Strict):
+    """One world: who takes part, on what data, at which costs."""
+
+    name: str
+    clients: Annotated[int, Field(ge=1)]
+    zones: Annotated[int, Field(ge=1)]
+    availability: Spec
+    carbon: str | list[str] | dict[str, Any]
+    devices: Spec
+    dataset: Spec = "digits"
+    partition: Spec = "iid"
+    model: Spec = "softmax"
+    training: dict[str, Any] = {}
+    aggregator: Spec = "by-samples"
+    core: Literal["sgd", "quadratic"] = "sgd"
+    hub: HubData = HubData()
+    workload: Workload = Workload()
+    preferences: Preferences = Preferences()
+    budgets: Budgets = Budgets()
+    levels: Levels = Levels()
+    forecasting: Forecasting = Forecasting()
+    max_rounds: Annotated[int, Field(ge=1)] = 60
+    target_accuracy: Annotated[float, Field(gt=0, le=1)] | None = None
+
+    @property
+    def horizon_s(self) -> float:
+        """Seconds of traces an episode may need: the hour budget, the longest wait and one last round."""
+        waits = [wait for wait in self.levels.wait_s if wait != float("inf")]
+        round_s = self.workload.deadline_s + self.workload.overhead_s
+        return self.budgets.hours * 3600.0 + max(waits) + round_s + max(self.forecasting.carbon_leads_s)
+
+
+def scenario_names() -> list[str]:
+    """Names of the scenarios that come with the package."""
+    folder = resources.files("frugalfl.envs.scenarios")
+    return sorted(item.name[:-5] for item in folder.iterdir() if item.name.endswith(".yaml"))
+
+
+def load_scenario(source: str | Path | Mapping[str, Any] | Scenario, **changes: Any) -> Scenario:
+    """Read a scenario and apply changes to it.
+
+    Args:
+        source: the name of a packaged scenario ("volunteers"), the path of a YAML file (which may name the
+            scenario it starts from in `base:`), a mapping of the same form, or a Scenario.
+        **changes: fields of `Scenario` to replace; a mapping changes only the keys it names, unless the field
+            is a specification with its own `kind`.
+
+    Raises:
+        ValueError: one line naming the field, the value and what was expected.
+    """
+    document = _document(source)
+    for name, value in changes.items():
+        document[name] = _merge(document.get(name), value)
+    try:
+        return Scenario.model_validate(document)
+    except ValidationError as error:
+        raise ValueError(one_line(error)) from None
+
+
+def one_line(error: ValidationError) -> str:
+    """The first complaint of pydantic as one line: field, value, what was expected."""
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"]) or "scenario"
+    if first["type"] == "extra_forbidden":
+        known = list(Scenario.model_fields)
+        close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else f"; known fields: {', '.join(known)}"
+        return f"{field}: unknown field{hint if len(first['loc']) == 1 else ''}"
+    message = first["msg"].removeprefix("Value error, ")
+    value = "" if first["type"] == "value_error" else f"{first['input']!r}: "
+    return f"{field}: {value}{message[0].lower() + message[1:]}"
+
+
+def _document(source: str | Path | Mapping[str, Any] | Scenario) -> dict[str, Any]:
+    if isinstance(source, Scenario):
+        return source.model_dump()
+    if isinstance(source, Mapping):
+        document = dict(source)
+    elif str(source).endswith((".yaml", ".yml")):
+        document = _read_yaml(Path(source))
+    else:
+        return _packaged(str(source))
+    base = document.pop("base", None)
+    if base is None:
+        return document
+    start = _packaged(str(base))
+    return {**start, **{name: _merge(start.get(name), value) for name, value in document.items()}}
+
+
+def _packaged(name: str) -> dict[str, Any]:
+    names = scenario_names()
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known scenarios: {', '.join(names)}"
+        raise ValueError(f"scenario: {name!r} is neither a known scenario nor a .yaml file; {hint}")
+    text = resources.files("frugalfl.envs.scenarios").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(
+            f"scenario: {path}: {error.strerror or error}; expected a readable YAML file"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        raise ValueError(f"scenario: {path}{where}: not a YAML document") from None
+    if not isinstance(document, dict):
+        raise ValueError(f"scenario: {path}: expected a mapping of fields, got {type(document).__name__}")
+    return document
+
+
+def _merge(old: Any, new: Any) -> Any:
+    """Keys of a mapping change one by one; anything else, and any specification by kind, is replaced."""
+    if isinstance(new, BaseModel):
+        new = new.model_dump(exclude_unset=True)
+    if isinstance(old, Mapping) and isinstance(new, Mapping) and "kind" not in new:
+        return {**old, **{key: _merge(old.get(key), value) for key, value in new.items()}}
+    return dict(new) if isinstance(new, Mapping) else new
