@@ -1,0 +1,228 @@
+"""Actor-critic policies for Stable-Baselines3 that fit any number of clients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch as th
+from gymnasium import spaces
+from sb3_contrib.common.maskable.distributions import MaybeMasks
+from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.type_aliases import Schedule
+
+from .distribution import BatchedMultiCategorical
+from .set_network import Observation, SetActor, SetCritic, SetShape, is_available, orthogonal
+
+NO_MORE_STORAGE = 1e-6
+
+
+class SetPolicyMixin:
+    """What the plain and the maskable set policy share; not a policy by itself.
+
+    The policy reads `clients`, `server` and `zones` of the observation and gives one categorical per
+    dimension of the `MultiDiscrete` action `[wait, quorum] + [levels] * N (+ [transfers] * N)`. It forbids
+    by itself what the observation shows to be impossible: inviting or sending data to clients that are
+    away, sending to full ones, training now (wait level 0) when nobody is there.
+
+    Args:
+        observation_space: `Dict` with `clients [N, F]`, `server [G]` and `zones [Z, H]`.
+        action_space: `MultiDiscrete` as above.
+        lr_schedule: learning rate by remaining progress (Stable-Baselines3 sets it).
+        hidden: width of the networks.
+        pooling: `mean-max` or `attention`.
+        storage_feature: index of the client feature that is 0 when nothing more can be sent to the client;
+            None if there is none.
+        initial_wait_logits: logits of the wait levels before training. The default rarely waits and hardly
+            ever takes the last level, which may end the episode.
+        initial_level_logits: logits of a client's local-step levels before training. The default invites
+            three of ten available clients.
+        **kwargs: passed on to Stable-Baselines3's `ActorCriticPolicy`.
+    """
+
+    observation_space: spaces.Dict
+    action_space: spaces.MultiDiscrete
+    action_dist: BatchedMultiCategorical
+
+    def __init__(
+        self,
+        observation_space: spaces.Dict,
+        action_space: spaces.MultiDiscrete,
+        lr_schedule: Schedule,
+        hidden: int = 64,
+        pooling: str = "mean-max",
+        storage_feature: int | None = None,
+        initial_wait_logits: Sequence[float] | None = None,
+        initial_level_logits: Sequence[float] | None = None,
+        **kwargs: Any,
+    ):
+        _check_spaces(observation_space, action_space)
+        self.hidden, self.pooling, self.storage_feature = hidden, pooling, storage_feature
+        self.num_clients = observation_space["clients"].shape[0]  # type: ignore[index]
+        nvec = [int(n) for n in action_space.nvec]
+        self.waits, self.quorums, self.levels = nvec[0], nvec[1], nvec[2]
+        self.transfers = nvec[2 + self.num_clients] if len(nvec) > 2 + self.num_clients else 0
+        self.initial_wait_logits = _logits(
+            "initial_wait_logits", initial_wait_logits, default_wait_logits(self.waits)
+        )
+        self.initial_level_logits = _logits(
+            "initial_level_logits", initial_level_logits, share_logits(self.levels)
+        )
+        super().__init__(observation_space, action_space, lr_schedule, **kwargs)  # type: ignore[call-arg]
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        sizes = {key: space.shape or () for key, space in self.observation_space.spaces.items()}
+        shape = SetShape(sizes["clients"][1], sizes["server"][0], sizes["zones"][1])
+        self.actor = SetActor(
+            shape, self.waits + self.quorums, self.levels + self.transfers, self.hidden, self.pooling
+        )
+        self.critic = SetCritic(shape, self.hidden, self.pooling)
+        orthogonal(self.actor, small=(self.actor.server_logits, self.actor.client_logits))
+        orthogonal(self.critic)
+        with th.no_grad():
+            self.actor.server_logits.bias[: self.waits] = th.tensor(self.initial_wait_logits)
+            self.actor.client_logits.bias[: self.levels] = th.tensor(self.initial_level_logits)
+        self.action_dist = BatchedMultiCategorical(self.action_space.nvec.tolist())
+        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[attr-defined]
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        data = super()._get_constructor_parameters()  # type: ignore[misc]
+        data.update(
+            hidden=self.hidden,
+            pooling=self.pooling,
+            storage_feature=self.storage_feature,
+            initial_wait_logits=self.initial_wait_logits,
+            initial_level_logits=self.initial_level_logits,
+        )
+        return data
+
+    def logits(self, obs: Observation) -> th.Tensor:
+        """Flat logits `[B, sum(nvec)]` before any masking."""
+        server, clients = self.actor(obs)
+        parts = [server, clients[..., : self.levels].flatten(1)]
+        if self.transfers:
+            parts.append(clients[..., self.levels :].flatten(1))
+        return th.cat(parts, dim=1)
+
+    def possible(self, obs: Observation) -> th.Tensor:
+        """Bool `[B, sum(nvec)]`: the choices that the observation does not rule out."""
+        there = is_available(obs)
+        server = there.new_ones((there.shape[0], self.waits + self.quorums))
+        if self.waits > 1:
+            server[:, 0] = there.any(dim=1)
+        parts = [server, _level_mask(there, self.levels)]
+        if self.transfers:
+            if self.storage_feature is not None:
+                there = there & (obs["clients"][..., self.storage_feature] > NO_MORE_STORAGE)
+            parts.append(_level_mask(there, self.transfers))
+        return th.cat(parts, dim=1)
+
+    def distribution(self, obs: Observation, action_masks: MaybeMasks = None) -> BatchedMultiCategorical:
+        """The actor's distribution; `action_masks` `[B, sum(nvec)]` may forbid more."""
+        possible = self.possible(obs)
+        if action_masks is not None:
+            given = th.as_tensor(action_masks, dtype=th.bool, device=possible.device)
+            possible = possible & given.reshape(possible.shape)
+        distribution = self.action_dist.proba_distribution(self.logits(obs))
+        distribution.apply_masking(possible)
+        return distribution
+
+    def predict_values(self, obs: Observation) -> th.Tensor:
+        """The critic's values `[B, 1]`."""
+        return self.critic(obs)
+
+    def get_distribution(self, obs: Observation, action_masks: MaybeMasks = None) -> BatchedMultiCategorical:
+        """The actor's distribution; the name by which Stable-Baselines3 asks for it."""
+        return self.distribution(obs, action_masks)
+
+    def _act(
+        self, obs: Observation, deterministic: bool, action_masks: MaybeMasks
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+        distribution = self.distribution(obs, action_masks)
+        actions = distribution.get_actions(deterministic=deterministic)
+        return actions, self.critic(obs), distribution.log_prob(actions)
+
+    def _evaluate(
+        self, obs: Observation, actions: th.Tensor, action_masks: MaybeMasks
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+        distribution = self.distribution(obs, action_masks)
+        return self.critic(obs), distribution.log_prob(actions), distribution.entropy()
+
+
+class SetActorCriticPolicy(SetPolicyMixin, ActorCriticPolicy):  # type: ignore[misc]
+    """Permutation-equivariant policy for PPO and A2C; see `SetPolicyMixin` for the arguments."""
+
+    def forward(  # type: ignore[override]
+        self, obs: Observation, deterministic: bool = False
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+        """Actions `[B, D]`, values `[B, 1]` and log-probabilities `[B]`."""
+        return self._act(obs, deterministic, None)
+
+    def evaluate_actions(  # type: ignore[override]
+        self, obs: Observation, actions: th.Tensor
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor | None]:
+        """Values `[B, 1]`, log-probabilities `[B]` and entropies `[B]`."""
+        return self._evaluate(obs, actions, None)
+
+
+class MaskableSetActorCriticPolicy(SetPolicyMixin, MaskableActorCriticPolicy):  # type: ignore[misc]
+    """Permutation-equivariant policy for sb3-contrib's MaskablePPO; see `SetPolicyMixin`."""
+
+    def forward(  # type: ignore[override]
+        self, obs: Observation, deterministic: bool = False, action_masks: np.ndarray | None = None
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+        """Actions `[B, D]`, values `[B, 1]` and log-probabilities `[B]`."""
+        return self._act(obs, deterministic, action_masks)
+
+    def evaluate_actions(  # type: ignore[override]
+        self, obs: Observation, actions: th.Tensor, action_masks: th.Tensor | None = None
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor | None]:
+        """Values `[B, 1]`, log-probabilities `[B]` and entropies `[B]`."""
+        return self._evaluate(obs, actions, action_masks)
+
+
+def default_wait_logits(waits: int) -> list[float]:
+    """Train now in nine cases of ten; the longer the wait, the rarer; the last level hardly ever."""
+    return [0.0, *np.linspace(-2.5, -6.0, waits - 1).tolist()] if waits > 2 else [0.0, -6.0][:waits]
+
+
+def share_logits(levels: int, share: float = 0.3) -> list[float]:
+    """Logits under which a client is invited with probability `share`, all positive levels alike."""
+    if not 0 < share < 1:
+        raise ValueError(f"share: {share}, expected a number between 0 and 1")
+    return [float(np.log((1 - share) / share * max(levels - 1, 1)))] + [0.0] * (levels - 1)
+
+
+def _logits(name: str, given: Sequence[float] | None, default: list[float]) -> list[float]:
+    if given is None:
+        return default
+    values = [float(value) for value in given]
+    if len(values) != len(default) or not np.isfinite(values).all():
+        raise ValueError(f"{name}: {values}, expected {len(default)} finite numbers")
+    return values
+
+
+def _level_mask(allowed: th.Tensor, levels: int) -> th.Tensor:
+    mask = allowed[..., None].repeat(1, 1, levels)
+    mask[..., 0] = True
+    return mask.flatten(1)
+
+
+def _check_spaces(observation_space: spaces.Space, action_space: spaces.Space) -> None:
+    if not isinstance(observation_space, spaces.Dict) or not {"clients", "server", "zones"} <= set(
+        observation_space.spaces
+    ):
+        raise ValueError(
+            f"observation_space: {observation_space}, expected a Dict of clients, server and zones"
+        )
+    if not isinstance(action_space, spaces.MultiDiscrete):
+        raise ValueError(
+            f"action_space: {type(action_space).__name__}, expected MultiDiscrete [W, Q] + [L] * N"
+        )
+    n = observation_space["clients"].shape[0]  # type: ignore[index]
+    nvec = action_space.nvec
+    parts = [nvec[2 : 2 + n], nvec[2 + n :]]
+    if nvec.size not in (2 + n, 2 + 2 * n) or any(len(set(part.tolist())) > 1 for part in parts):
+        raise ValueError(f"action_space: nvec {nvec.tolist()}, expected [W, Q] + [L] * {n} (+ [T] * {n})")

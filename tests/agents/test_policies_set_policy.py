@@ -1,0 +1,237 @@
+"""The set policy: equivariant, of any size, masked by what it sees, usable by Stable-Baselines3."""
+
+import numpy as np
+import pytest
+import torch as th
+from frugalfl.agents.policies.set_policy import (
+    MaskableSetActorCriticPolicy,
+    SetActorCriticPolicy,
+    default_wait_logits,
+    share_logits,
+)
+from gymnasium import spaces
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sb3_contrib import MaskablePPO
+from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.vec_env import VecEnv
+
+F, G, Z, H = 6, 4, 3, 5
+STORAGE = 2
+W, Q, L, T = 4, 3, 5, 3
+
+
+def make_spaces(n, moves_data=True):
+    observation = spaces.Dict(
+        clients=spaces.Box(-1, 1, (n, F), np.float32),
+        server=spaces.Box(-1, 1, (G,), np.float32),
+        zones=spaces.Box(-1, 1, (Z, H), np.float32),
+    )
+    return observation, spaces.MultiDiscrete([W, Q] + [L] * n + ([T] * n if moves_data else []))
+
+
+def make_policy(n, cls=SetActorCriticPolicy, moves_data=True, **kwargs):
+    th.manual_seed(0)
+    policy = cls(*make_spaces(n, moves_data), lambda _: 1e-3, storage_feature=STORAGE, **kwargs)
+    with th.no_grad():  # orthogonal output layers start near zero; make the outputs speak
+        for layer in (policy.actor.server_logits, policy.actor.client_logits):
+            layer.weight.mul_(100)
+    return policy
+
+
+def observe(n, batch=4, seed=0):
+    rng = np.random.default_rng(seed)
+    clients = rng.uniform(-1, 1, (batch, n, F)).astype(np.float32)
+    clients[..., 0] = rng.random((batch, n)) < 0.5
+    clients[..., STORAGE] = rng.integers(0, 2, (batch, n))
+    obs = dict(
+        clients=clients, server=rng.uniform(-1, 1, (batch, G)), zones=rng.uniform(-1, 1, (batch, Z, H))
+    )
+    return {key: th.tensor(value, dtype=th.float32) for key, value in obs.items()}
+
+
+def client_logits(policy, flat, n):
+    start = W + Q
+    levels = flat[:, start : start + n * L].reshape(-1, n, L)
+    transfers = flat[:, start + n * L :].reshape(-1, n, T)
+    return th.cat([levels, transfers], dim=2)
+
+
+@pytest.mark.parametrize("pooling", ["mean-max", "attention"])
+def test_permuting_clients_permutes_the_logits_and_leaves_the_rest(pooling):
+    n, policy, obs = 9, make_policy(9, pooling=pooling), observe(9)
+    order = th.randperm(n, generator=th.Generator().manual_seed(1))
+    shuffled = {**obs, "clients": obs["clients"][:, order]}
+    with th.no_grad():
+        first, second = policy.logits(obs), policy.logits(shuffled)
+        assert th.allclose(
+            client_logits(policy, first, n)[:, order], client_logits(policy, second, n), atol=1e-5
+        )
+        assert th.allclose(first[:, : W + Q], second[:, : W + Q], atol=1e-5)
+        assert th.allclose(policy.predict_values(obs), policy.predict_values(shuffled), atol=1e-5)
+        zones = {**obs, "zones": obs["zones"].flip(1)}
+        assert th.allclose(first, policy.logits(zones), atol=1e-5)
+    assert not th.allclose(
+        client_logits(policy, first, n)[:, order], client_logits(policy, first, n), atol=1e-3
+    )
+
+
+@pytest.mark.parametrize("pooling", ["mean-max", "attention"])
+def test_weights_fit_any_number_of_clients(pooling):
+    small, large = make_policy(24, pooling=pooling), make_policy(100, pooling=pooling)
+    large.load_state_dict(small.state_dict())
+    actions, values, log_prob = large(observe(100))
+    assert actions.shape == (4, 2 + 2 * 100)
+    assert values.shape == (4, 1)
+    assert log_prob.shape == (4,)
+
+
+@given(seed=st.integers(0, 1000), deterministic=st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_never_orders_what_the_observation_rules_out(seed, deterministic):
+    n, policy, obs = 7, make_policy(7), observe(7, batch=16, seed=seed)
+    obs["clients"][0, :, 0] = 0.0
+    actions = policy(obs, deterministic=deterministic)[0].numpy()
+    there = obs["clients"][..., 0].numpy() > 0.5
+    storage = obs["clients"][..., STORAGE].numpy() > 0
+    assert (actions[:, 2 : 2 + n][~there] == 0).all()
+    assert (actions[:, 2 + n :][~(there & storage)] == 0).all()
+    assert actions[0, 0] > 0, "nobody is there: training now is not an option"
+
+
+def test_unavailable_clients_only_reach_the_others_through_the_context():
+    policy, obs = make_policy(5, hidden=16), observe(5)
+    with th.no_grad():
+        nobody = {**obs, "clients": obs["clients"] * 0}
+        assert th.isfinite(policy(nobody)[1]).all()
+        assert th.isfinite(make_policy(5, pooling="attention")(nobody)[2]).all()
+
+
+def test_given_masks_forbid_more():
+    n, policy, obs = 6, make_policy(6, MaskableSetActorCriticPolicy), observe(6, batch=32)
+    masks = np.ones((32, W + Q + n * (L + T)), dtype=bool)
+    masks[:, W] = False
+    masks[:, W + Q + 1 : W + Q + L] = False
+    actions = policy(obs, action_masks=masks)[0].numpy()
+    assert (actions[:, 1] > 0).all()
+    assert (actions[:, 2] == 0).all()
+    _, log_prob, entropy = policy.evaluate_actions(obs, th.tensor(actions), th.tensor(masks).float())
+    assert (log_prob > -1e6).all()
+    assert (entropy > 0).all()
+
+
+def test_an_untrained_policy_keeps_the_episode_alive_and_invites_a_few():
+    policy, obs = SetActorCriticPolicy(*make_spaces(50), lambda _: 1e-3), observe(50, batch=400)
+    obs["clients"][..., 0] = 1.0
+    actions = policy(obs)[0].numpy()
+    assert (actions[:, 0] == 0).mean() > 0.85
+    assert (actions[:, 0] == W - 1).mean() < 0.01
+    assert (actions[:, 2:52] > 0).mean() == pytest.approx(0.3, abs=0.03)
+
+
+def test_initial_logits_are_the_ones_asked_for():
+    policy = SetActorCriticPolicy(
+        *make_spaces(3),
+        lambda _: 1e-3,
+        initial_wait_logits=[0, -1, -2, -9],
+        initial_level_logits=[1, 2, 3, 4, 5],
+    )
+    assert policy.actor.server_logits.bias[:W].tolist() == [0, -1, -2, -9]
+    assert policy.actor.client_logits.bias[:L].tolist() == [1, 2, 3, 4, 5]
+    assert default_wait_logits(1) == [0.0]
+    assert share_logits(2, 0.5) == [0.0, 0.0]
+    with pytest.raises(ValueError, match=r"initial_wait_logits: \[0.0\], expected 4 finite numbers"):
+        SetActorCriticPolicy(*make_spaces(3), lambda _: 1e-3, initial_wait_logits=[0])
+
+
+@pytest.mark.parametrize(
+    ("observation", "action", "message"),
+    [
+        (spaces.Box(-1, 1, (3,)), spaces.MultiDiscrete([2, 2]), "observation_space"),
+        (make_spaces(3)[0], spaces.Discrete(4), "Discrete, expected MultiDiscrete"),
+        (make_spaces(3)[0], spaces.MultiDiscrete([2, 2, 3, 3]), r"\[L\] \* 3"),
+        (make_spaces(3)[0], spaces.MultiDiscrete([2, 2, 3, 4, 3]), r"\[L\] \* 3"),
+    ],
+)
+def test_foreign_spaces_are_refused(observation, action, message):
+    with pytest.raises(ValueError, match=message):
+        SetActorCriticPolicy(observation, action, lambda _: 1e-3)
+    with pytest.raises(ValueError, match="pooling: 'sum', expected one of"):
+        make_policy(3, pooling="sum")
+
+
+class Greens(VecEnv):
+    """Invite whoever has feature 1 above zero: one step per episode, a reward for every right choice."""
+
+    def __init__(self, n, num_envs):
+        super().__init__(num_envs, *make_spaces(n, moves_data=False))
+        self.n, self.rng = n, np.random.default_rng(0)
+
+    def _observe(self):
+        seed = int(self.rng.integers(2**31))
+        self.obs = {key: value.numpy() for key, value in observe(self.n, self.num_envs, seed).items()}
+        self.obs["clients"][:, 0, 0] = 1.0
+        return {key: value.copy() for key, value in self.obs.items()}
+
+    def reset(self):
+        return self._observe()
+
+    def step_async(self, actions):
+        self.actions = actions
+
+    def step_wait(self):
+        there = self.obs["clients"][..., 0] > 0.5
+        right = (self.actions[:, 2:] > 0) == (self.obs["clients"][..., 1] > 0)
+        rewards = np.where(there, right, 0).sum(axis=1) / there.sum(axis=1)
+        rewards = np.where(self.actions[:, 0] == 0, rewards, 0).astype(np.float32)
+        return self._observe(), rewards, np.ones(self.num_envs, dtype=bool), [{} for _ in rewards]
+
+    def env_method(self, method_name, *args, indices=None, **kwargs):
+        masks = np.ones((self.num_envs, self.action_space.nvec.sum()), dtype=bool)
+        masks[:, 1:W] = False  # training now is the only choice
+        return list(masks)
+
+    def has_attr(self, attr_name):
+        return attr_name == "action_masks"
+
+    def close(self): ...
+    def get_attr(self, attr_name, indices=None):
+        return [None] * self.num_envs
+
+    def set_attr(self, attr_name, value, indices=None): ...
+    def env_is_wrapped(self, wrapper_class, indices=None): ...
+
+
+def score(model, n):
+    obs = observe(n, batch=200, seed=99)
+    obs["clients"][:, 0, 0] = 1.0
+    actions, _ = model.predict({key: value.numpy() for key, value in obs.items()}, deterministic=True)
+    there = obs["clients"][..., 0].numpy() > 0.5
+    right = (actions[:, 2:] > 0) == (obs["clients"][..., 1].numpy() > 0)
+    return right[there].mean()
+
+
+@pytest.mark.parametrize("algorithm", [PPO, MaskablePPO])
+def test_ppo_learns_whom_to_invite_and_the_skill_transfers_to_more_clients(algorithm):
+    th.set_num_threads(1)
+    policy = MaskableSetActorCriticPolicy if algorithm is MaskablePPO else SetActorCriticPolicy
+    settings_ = dict(
+        n_steps=16, batch_size=128, n_epochs=4, learning_rate=3e-3, seed=0, device="cpu", gamma=0.0
+    )
+    model = algorithm(policy, Greens(8, 32), policy_kwargs=dict(hidden=32), **settings_)
+    before = score(model, 8)
+    model.learn(512 * 24)
+    assert score(model, 8) > 0.9 > before
+    larger = algorithm(policy, Greens(20, 8), policy_kwargs=dict(hidden=32), **settings_)
+    larger.policy.load_state_dict(model.policy.state_dict())
+    assert score(larger, 20) > 0.85
+
+
+def test_a2c_and_saving_work(tmp_path):
+    model = A2C(SetActorCriticPolicy, Greens(4, 4), policy_kwargs=dict(hidden=16), device="cpu", seed=0)
+    model.learn(40)
+    model.policy.save(tmp_path / "policy.pt")
+    again = SetActorCriticPolicy.load(tmp_path / "policy.pt")
+    obs = observe(4)
+    assert again.hidden == 16
+    assert th.equal(again.logits(obs), model.policy.logits(obs))
