@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
 
 from .settings import Settings, parse_settings, split_spec, suggest
+from .threads import run_ranges
 
 FloatArray = NDArray[np.float32]
 State = dict[str, NDArray[Any]]
@@ -75,16 +76,33 @@ class Aggregator(Protocol):
         """Inverse of `state`."""
 
 
-@njit(cache=True, parallel=True, nogil=True)
-def weighted_sums(span, omega, delta, out):  # type: ignore[no-untyped-def]
-    """``out[e] = sum_j omega[j] delta[j]`` over e's span, in the order of j whatever the batch."""
-    for e in prange(out.shape[0]):
+@njit(cache=True, nogil=True)
+def _sum_range(begin, end, span, omega, delta, out):  # type: ignore[no-untyped-def]
+    """Environments ``begin:end`` of `weighted_sums`."""
+    for e in range(begin, end):
         for p in range(out.shape[1]):
             out[e, p] = 0.0
         for j in range(span[e], span[e + 1]):
             w = np.float32(omega[j])
             for p in range(out.shape[1]):
                 out[e, p] += w * delta[j, p]
+
+
+def weighted_sums(span: NDArray[np.int64], omega: NDArray[np.float64], delta: FloatArray) -> FloatArray:
+    """``sum_j omega[j] delta[j]`` over each environment's span, always in the order of j.
+
+    Args:
+        span: ``[E + 1]``.
+        omega: ``[J]``.
+        delta: ``[J, P]``.
+
+    Returns:
+        ``float32 [E, P]``; zero where a span is empty.
+    """
+    out = np.empty((span.size - 1, delta.shape[1]), dtype=np.float32)
+    work = span * delta.shape[1]
+    run_ranges(lambda begin, end: _sum_range(begin, end, span, omega, delta, out), work, 500_000)
+    return out
 
 
 def span_sums(span: NDArray[np.int64], values: NDArray[Any]) -> NDArray[np.float64]:
@@ -117,9 +135,7 @@ class _Stateless:
 
     def step(self, arrivals: Arrivals) -> FloatArray:
         """See `Aggregator.step`."""
-        out = np.empty((arrivals.span.size - 1, arrivals.delta.shape[1]), dtype=np.float32)
-        weighted_sums(arrivals.span, self.coefficients(arrivals), arrivals.delta, out)
-        return out
+        return weighted_sums(arrivals.span, self.coefficients(arrivals), arrivals.delta)
 
 
 class BySamples(_Stateless):

@@ -54,7 +54,7 @@ class Dataset:
                 raise ValueError(f"x_{part}.shape={x.shape}: expected [{y.size}, {self.x_train.shape[1:]}]")
             object.__setattr__(self, f"x_{part}", np.ascontiguousarray(x, dtype=np.float32))
             object.__setattr__(self, f"y_{part}", np.ascontiguousarray(y, dtype=np.int32))
-            if y.size and not (0 <= y.min() and y.max() < self.num_classes):
+            if y.size and not (y.min() >= 0 and y.max() < self.num_classes):
                 raise ValueError(f"y_{part}: labels must lie in [0, {self.num_classes})")
         if not self.y_train.size or not self.y_val.size:
             raise ValueError(f"data set {self.name!r}: training and validation parts must not be empty")

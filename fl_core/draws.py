@@ -12,13 +12,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
+
+from .threads import run_ranges
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _S27, _S30, _S31, _S32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
+
+# About 0.1 us per step and row of 32: below this, starting a thread costs more than it saves.
+_STEPS_WORTH_A_THREAD = 2_000
 
 Integers = NDArray[Any] | int
 
@@ -87,32 +92,48 @@ def _chain(state, counter):  # type: ignore[no-untyped-def]
     return _mix_scalar(state + np.uint64(0x9E3779B97F4A7C15) * (np.uint64(counter) + np.uint64(1)))
 
 
-@njit(cache=True, parallel=True, nogil=True)
-def draw_minibatches(  # type: ignore[no-untyped-def]
-    seed, round_index, client, first, rows, env, offset, held, out
+@njit(cache=True, nogil=True)
+def _draw_range(  # type: ignore[no-untyped-def]
+    begin, end, seed, round_index, client, first, rows, env, offset, held, out
 ):
-    """Draws the minibatches of many jobs at once (numba; same numbers as `minibatch_positions`).
-
-    Args:
-        seed: ``uint64 [J]`` stream seed of each job.
-        round_index: ``int64 [J]``.
-        client: ``int64 [J]``.
-        first: ``int64 [J+1]``; job j makes the local steps ``first[j]:first[j+1]`` of ``out``.
-        rows: ``int32 [E, R]`` row sequences of each environment.
-        env: ``int64 [J]``.
-        offset: ``int64 [J]`` start of the client's sequence in ``rows[env]``.
-        held: ``int64 [J]`` rows held.
-        out: ``int32 [total steps, batch_size]``, filled with row numbers of the data set.
-    """
-    for j in prange(client.size):
-        golden = np.uint64(0x9E3779B97F4A7C15)
+    """The jobs ``begin:end`` of `draw_rows`."""
+    golden = np.uint64(0x9E3779B97F4A7C15)
+    for j in range(begin, end):
         state = _mix_scalar(seed[j] + golden)
         state = _chain(_chain(state, round_index[j]), client[j])
         size = np.uint64(held[j])
-        begin = offset[j]
+        start = offset[j]
         sequence = rows[env[j]]
         for s in range(first[j], first[j + 1]):
             key = _chain(state, s - first[j])
             for b in range(out.shape[1]):
                 bits = _chain(key, b) >> np.uint64(32)
-                out[s, b] = sequence[begin + np.int64((bits * size) >> np.uint64(32))]
+                out[s, b] = sequence[start + np.int64((bits * size) >> np.uint64(32))]
+
+
+def draw_rows(
+    seed: NDArray[np.uint64],
+    round_index: NDArray[np.int64],
+    client: NDArray[np.int64],
+    first: NDArray[np.int64],
+    rows: NDArray[np.int32],
+    env: NDArray[np.int64],
+    offset: NDArray[np.int64],
+    held: NDArray[np.int64],
+    out: NDArray[np.int32],
+) -> None:
+    """Draws the minibatches of many jobs at once; same numbers as `minibatch_positions`.
+
+    Args:
+        seed: ``[J]`` stream seed of each job.
+        round_index: ``[J]``.
+        client: ``[J]``.
+        first: ``[J + 1]``; job j makes the local steps ``first[j]:first[j + 1]`` of ``out``.
+        rows: ``[E, R]`` row sequences of each environment.
+        env: ``[J]``.
+        offset: ``[J]`` start of the client's sequence in ``rows[env]``.
+        held: ``[J]`` rows held, at least 1.
+        out: ``[total steps, batch_size]``, filled with row numbers of the data set.
+    """
+    args = (seed, round_index, client, first, rows, env, offset, held, out)
+    run_ranges(lambda begin, end: _draw_range(begin, end, *args), first, _STEPS_WORTH_A_THREAD)

@@ -191,7 +191,9 @@ def _checked(
         raise ValueError(f"num_clients={num_clients}: expected at least 1")
     zones = np.asarray(zone, dtype=np.int64)
     if zones.shape != (num_clients,) or zones.min() < 0 or zones.max() >= num_zones:
-        raise ValueError(f"zone: expected {num_clients} integers in [0, {num_zones}), got shape {zones.shape}")
+        raise ValueError(
+            f"zone: expected {num_clients} integers in [0, {num_zones}), got shape {zones.shape}"
+        )
     if not 0 <= hub_share <= 1:
         raise ValueError(f"hub_share={hub_share}: expected a share in [0, 1]")
     if hub_rows < 0:
@@ -233,7 +235,9 @@ def _deal(
     """Returns the client of each of the given (already shuffled) rows."""
     if isinstance(settings, _Natural):
         if dataset.natural_client is None:
-            raise ValueError(f"partition='natural': data set {dataset.name!r} has no natural clients; use 'dirichlet'")
+            raise ValueError(
+                f"partition='natural': data set {dataset.name!r} has no natural clients; use 'dirichlet'"
+            )
         return dataset.natural_client[rows].astype(np.int64) % num_clients
     labels = dataset.y_train[rows]
     client = np.empty(rows.size, dtype=np.int64)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .data import Dataset
 from .models import ModelSpec
-from .settings import TrainingSettings
+from .settings import TrainingSettings, suggest
 
 FloatArray = NDArray[np.float32]
 
@@ -61,7 +61,9 @@ class LocalTrainer(Protocol):
     def run(self, jobs: LocalJobs, settings: TrainingSettings) -> LocalUpdates:
         """Trains all jobs; job j's result depends on job j alone."""
 
-    def losses(self, params: FloatArray, origin: NDArray[np.int64], first: NDArray[np.int64], rows: NDArray[np.int32]) -> FloatArray:
+    def losses(
+        self, params: FloatArray, origin: NDArray[np.int64], first: NDArray[np.int64], rows: NDArray[np.int32]
+    ) -> FloatArray:
         """Mean loss of ``params[origin[j]]`` over the training rows ``rows[first[j]:first[j + 1]]``."""
 
     def evaluate(self, params: FloatArray, part: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -101,7 +103,11 @@ class NumpyTrainer:
         return LocalUpdates(delta, loss, norm)
 
     def _train(
-        self, start: FloatArray, minibatches: NDArray[np.int32], settings: TrainingSettings, extra: FloatArray | None
+        self,
+        start: FloatArray,
+        minibatches: NDArray[np.int32],
+        settings: TrainingSettings,
+        extra: FloatArray | None,
     ) -> tuple[FloatArray, float]:
         """Runs one client's local steps."""
         params = start.copy()
@@ -139,7 +145,9 @@ class NumpyTrainer:
             x = np.maximum(x @ weight.T + bias, 0)
         return x @ layers[-1][0].T + layers[-1][1]
 
-    def losses(self, params: FloatArray, origin: NDArray[np.int64], first: NDArray[np.int64], rows: NDArray[np.int32]) -> FloatArray:
+    def losses(
+        self, params: FloatArray, origin: NDArray[np.int64], first: NDArray[np.int64], rows: NDArray[np.int32]
+    ) -> FloatArray:
         """See `LocalTrainer.losses`."""
         mean = np.empty(origin.size, dtype=np.float32)
         for j in range(origin.size):
@@ -157,3 +165,18 @@ class NumpyTrainer:
             accuracy[e] = np.mean(logits.argmax(axis=1) == y)
             loss[e] = softmax_loss(logits, y)[0].mean(dtype=np.float64)
         return accuracy, loss
+
+
+def make_trainer(name: str, dataset: Dataset, model: ModelSpec) -> LocalTrainer:
+    """Builds a backend by name; ``"auto"`` takes the fused one for dense models.
+
+    Raises:
+        ValueError: Unknown name.
+    """
+    if name in ("auto", "fused"):
+        from .fused import FusedTrainer
+
+        return FusedTrainer(dataset, model)
+    if name == "numpy":
+        return NumpyTrainer(dataset, model)
+    raise ValueError(f"trainer={name!r}: {suggest(name, ('auto', 'fused', 'numpy'))}")
