@@ -1,0 +1,141 @@
+"""Declared hyper-parameters: a dataclass field that knows its range, so that it can be checked and tuned."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+
+OFF = "off"
+"""What files and commands write for the value that switches a knob off (it may be infinite)."""
+_OFF_SHARE = 0.4
+"""Probability that a random draw leaves a knob with an "off" value switched off."""
+
+
+@dataclass(frozen=True)
+class Knob:
+    """Range and meaning of one hyper-parameter.
+
+    Attributes:
+        doc: what it does, with its unit.
+        low: smallest value; None for a choice.
+        high: largest value; None for a choice.
+        log: whether random draws are uniform in the logarithm.
+        choices: the values it may take instead of a range.
+        off: a value outside the range that switches the mechanism off; None if there is none.
+        integer: whether it takes whole numbers only.
+    """
+
+    doc: str
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    choices: tuple[Any, ...] = ()
+    off: float | None = None
+    integer: bool = False
+
+    def check(self, name: str, value: Any) -> Any:
+        """The value, converted to the knob's type; ValueError naming field, value and expectation."""
+        if self.choices:
+            if not any(value == choice and type(value) is type(choice) for choice in self.choices):
+                raise ValueError(f"{name}: {value!r}, expected one of {list(self.choices)}")
+            return value
+        if isinstance(value, str) and value == OFF and self.off is not None:
+            value = self.off
+        wanted = "a whole number" if self.integer else "a number"
+        expected = f"{wanted} from {self.low:g} to {self.high:g}"
+        expected += "" if self.off is None else f", or {OFF!r} ({self.off:g})"
+        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+            raise ValueError(f"{name}: {value!r}, expected {expected}")
+        if self.off is not None and value == self.off:
+            return int(value) if self.integer else float(value)
+        assert self.low is not None
+        assert self.high is not None
+        if not self.low <= value <= self.high or (self.integer and int(value) != value):
+            raise ValueError(f"{name}: {value}, expected {expected}")
+        return int(value) if self.integer else float(value)
+
+    def draw(self, rng: np.random.Generator, high: float | None = None) -> Any:
+        """A random value of the range; `high` cuts the range from above (a world may be smaller)."""
+        if self.choices:
+            return self.choices[int(rng.integers(len(self.choices)))]
+        switched_off = self.off is not None and rng.random() < _OFF_SHARE
+        value = self._between(rng.random(), high)
+        return self.off if switched_off else value
+
+    def nudge(self, rng: np.random.Generator, value: Any, high: float | None = None) -> Any:
+        """A value near `value`: a step of about a tenth of the range; a fresh draw for choices and off."""
+        if self.choices or value == self.off or rng.random() < 0.15:
+            return self.draw(rng, high)
+        return self._between(float(np.clip(self._place(value, high) + 0.12 * rng.normal(), 0.0, 1.0)), high)
+
+    def _bounds(self, high: float | None) -> tuple[float, float]:
+        assert self.low is not None
+        assert self.high is not None
+        top = self.high if high is None else max(self.low, min(self.high, high))
+        return (math.log(self.low), math.log(top)) if self.log else (self.low, top)
+
+    def _between(self, place: float, high: float | None) -> float | int:
+        low, top = self._bounds(high)
+        raw = low + place * (top - low)
+        value = math.exp(raw) if self.log else raw
+        if self.integer:
+            return round(value)
+        assert self.low is not None
+        assert self.high is not None
+        return float(np.clip(float(f"{value:.4g}"), self.low, self.high))
+
+    def _place(self, value: float, high: float | None) -> float:
+        low, top = self._bounds(high)
+        raw = math.log(value) if self.log else value
+        return (raw - low) / (top - low) if top > low else 0.0
+
+
+def knob(
+    default: Any,
+    doc: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    log: bool = False,
+    choices: tuple[Any, ...] = (),
+    off: float | None = None,
+) -> Any:
+    """A dataclass field with a declared range; whole numbers only if the default is an int."""
+    integer = isinstance(default, int) and not isinstance(default, bool)
+    declared = Knob(doc, low, high, log, choices, off, integer)
+    return field(default=default, metadata={"knob": declared})
+
+
+def switch(default: bool, doc: str) -> Any:
+    """A dataclass field that is on or off."""
+    return knob(default, doc, choices=(False, True))
+
+
+def knobs_of(owner: Any) -> dict[str, Knob]:
+    """The declared knobs of a dataclass or of an instance of one, in the order of declaration."""
+    return {item.name: item.metadata["knob"] for item in fields(owner) if "knob" in item.metadata}
+
+
+def check_knobs(owner: Any) -> None:
+    """Check and convert every knob of a dataclass instance in place; ValueError naming the first bad one."""
+    label = getattr(owner, "name", type(owner).__name__)
+    for name, declared in knobs_of(owner).items():
+        setattr(owner, name, declared.check(f"{label}.{name}", getattr(owner, name)))
+
+
+def settings_of(owner: Any) -> dict[str, Any]:
+    """The present value of every knob, JSON-able: `OFF` where a mechanism is switched off."""
+    values = {name: (getattr(owner, name), declared.off) for name, declared in knobs_of(owner).items()}
+    return {name: OFF if off is not None and value == off else value for name, (value, off) in values.items()}
+
+
+def draw_settings(
+    owner: Any, rng: np.random.Generator, highs: Mapping[str, float] | None = None
+) -> dict[str, Any]:
+    """A random setting of every knob; `highs` cuts ranges from above by name."""
+    highs = highs or {}
+    return {name: declared.draw(rng, highs.get(name)) for name, declared in knobs_of(owner).items()}

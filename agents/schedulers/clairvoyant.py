@@ -1,0 +1,202 @@
+"""The ceiling: the best of many rules in hindsight, each allowed to see the future."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ...envs.situation import Bools, Floats, Ints, Situation
+from ...fl_core.rounds import STOP_S, RoundPlan
+from ..scheduler import Counts, Scheduler
+from .rule import Rule
+from .tuned_rule import TunedRule
+
+MakeWorld = Callable[[int], Any]
+"""Builds a fresh `FederatedWorld` (or anything like it) of so many environments."""
+
+
+@dataclass(kw_only=True)
+class SeerRule(TunedRule):
+    """The tuned rule with true knowledge where the others have forecasts.
+
+    It invites only clients that will certainly finish, and when it waits for cleaner power (`wait_above`),
+    it waits for the true minimum of the coming hours.
+    """
+
+    name: ClassVar[str] = "seer"
+    clairvoyant: ClassVar[bool] = True
+
+    def candidates(self, situation: Situation, steps: Counts, transfer: Counts) -> Bools:
+        """Those of the parent that are still there at the end of their work."""
+        allowed = super().candidates(situation, steps, transfer)
+        if situation.future is None:
+            raise ValueError("seer: situation.future is None, expected the clairvoyant situation")
+        return allowed & (situation.future.session_left_s >= situation.round_s(steps, transfer))
+
+    def _wait(self, situation: Situation, chosen: Bools) -> Floats:
+        wait_s = super()._wait(situation, chosen)
+        if situation.future is None or not (0 < self.wait_above < np.inf):
+            return wait_s
+        mean = situation.future.carbon_g_per_kwh.mean(axis=1)  # over zones, [E, H]
+        minimum_s = situation.carbon_leads_s[mean.argmin(axis=1)]
+        return np.where(wait_s == self.wait_s, minimum_s, wait_s)
+
+
+@dataclass
+class _Choice:
+    candidate: int
+    decisions: int
+    net_points: float
+
+
+class Clairvoyant:
+    """Plays every candidate on its own copy of the very same episodes and repeats the best one.
+
+    Method: hindsight over a bounded set of rules, each played without its own stopping rule; the best moment
+    to stop is then read off the recorded net points of each episode, so that it is free to choose among all
+    of them. By construction it earns at least as many net points (on the validation accuracy that the reward
+    counts) in every episode as any of its candidates with any stopping rule. It is a ceiling for comparison,
+    never a method: it needs the seeds of the episodes, the future, and the plays themselves.
+    Needs: `prepare` before the first reset; `Situation.future`.
+
+    Args:
+        rules: the handcrafted rules to take candidates from, their own aggregation coefficients switched off
+            (a batch's plan either has coefficients for all its rows or for none).
+        max_candidates: bound on the candidates, and so on the cost.
+    """
+
+    name: ClassVar[str] = "clairvoyant"
+    kind: ClassVar[str] = "ceiling"
+    clairvoyant: ClassVar[bool] = True
+
+    def __init__(self, rules: Sequence[Rule] = (), max_candidates: int = 24):
+        if max_candidates < 1:
+            raise ValueError(f"clairvoyant.max_candidates: {max_candidates}, expected at least 1")
+        self.candidates = candidate_rules(rules)[:max_candidates]
+        self._choices: dict[int, _Choice] = {}
+        self._chosen: Ints = np.zeros(0, dtype=np.int64)
+        self._left: Ints = np.zeros(0, dtype=np.int64)
+
+    def prepare(self, make_world: MakeWorld, seeds: Sequence[int], batch: int = 32) -> None:
+        """Find the best candidate and its best stop for every seed.
+
+        Args:
+            make_world: builds worlds of the scenario and split that will be played.
+            seeds: of the episodes that will be played; others are refused by `reset`.
+            batch: episodes played at once.
+        """
+        todo = np.array([seed for seed in dict.fromkeys(map(int, seeds)) if seed not in self._choices])
+        for start in range(0, len(todo), batch):
+            part = todo[start : start + batch].astype(np.int64)
+            world = make_world(len(part))
+            for index, candidate in enumerate(self.candidates):
+                decisions, points = best_prefix(world, candidate, part)
+                for seed, count, net in zip(part.tolist(), decisions, points, strict=True):
+                    known = self._choices.get(seed)
+                    if known is None or net > known.net_points:
+                        self._choices[seed] = _Choice(index, int(count), float(net))
+
+    def best_candidate(self, seed: int) -> tuple[str, int, float]:
+        """Name, decisions before the stop, and net points of the choice for one episode."""
+        choice = self._choices[int(seed)]
+        return self.candidates[choice.candidate].name, choice.decisions, choice.net_points
+
+    def reset(self, envs: Bools, seeds: Ints, num_clients: int) -> None:
+        """Start new episodes; ValueError for a seed that was not prepared."""
+        envs = np.asarray(envs, dtype=bool)
+        if self._chosen.shape != envs.shape:
+            self._chosen = np.zeros(envs.shape, dtype=np.int64)
+            self._left = np.zeros(envs.shape, dtype=np.int64)
+        for row in np.flatnonzero(envs):
+            choice = self._choices.get(int(seeds[row]))
+            if choice is None:
+                raise ValueError(
+                    f"clairvoyant: seed {int(seeds[row])} was not prepared, call prepare() with it"
+                )
+            self._chosen[row], self._left[row] = choice.candidate, choice.decisions
+        for candidate in self.candidates:
+            candidate.reset(envs, seeds, num_clients)
+
+    def plan(self, situation: Situation) -> RoundPlan:
+        """Each row as its own candidate plans it, until its best moment to stop."""
+        plans = {int(index): self.candidates[index].plan(situation) for index in np.unique(self._chosen)}
+        merged = next(iter(plans.values()))
+        for index, plan in plans.items():
+            rows = self._chosen == index
+            merged = RoundPlan(
+                local_steps=np.where(rows[:, None], plan.local_steps, merged.local_steps),
+                transfer_samples=np.where(rows[:, None], plan.transfer_samples, merged.transfer_samples),
+                quorum=np.where(rows, plan.quorum, merged.quorum),
+                wait_s=np.where(rows, plan.wait_s, merged.wait_s),
+            )
+        stop = self._left <= 0
+        self._left = self._left - 1
+        return replace(
+            merged,
+            local_steps=np.where(stop[:, None], 0, merged.local_steps).astype(np.int32),
+            transfer_samples=np.where(stop[:, None], 0, merged.transfer_samples).astype(np.int32),
+            wait_s=np.where(stop, STOP_S, merged.wait_s),
+        )
+
+
+def candidate_rules(rules: Sequence[Rule]) -> list[Rule]:
+    """Each rule without its stop and its own coefficients, and seers around the tuned rule's settings."""
+    plain = [_unbounded(rule) for rule in rules]
+    base = next((rule for rule in rules if isinstance(rule, TunedRule)), TunedRule())
+    kept = {item.name: getattr(base, item.name) for item in fields(base)}
+    kept |= {"stop_gain": 0.0, "stop_after_rounds": 0, "over_selection": 1.0, "quorum": 1.0}
+    variations: list[dict[str, Any]] = [
+        {"participants": _times(base.participants, who), "local_steps": _times(base.local_steps, work)}
+        for who in (1.0, 0.5, 1.6)
+        for work in (1.0, 0.5, 2.0)
+    ]
+    variations += [
+        {"wait_above": 1.0},
+        {"speed_weight": 3.0, "carbon_weight": 0.0},
+        {"staleness_weight": 3.0, "noise": 0.0},
+        {"avoid_losses": False, "min_survival": 0.0, "max_round_s": np.inf},
+        {"participants": 100},
+    ]
+    return plain + [SeerRule(**(kept | change)) for change in variations]
+
+
+def best_prefix(world: Any, rule: Scheduler, seeds: Ints) -> tuple[Ints, Floats]:
+    """Play a rule to the end of every episode and find the best moment to stop.
+
+    Returns:
+        Decisions before the stop, int `[E]` (0: do not begin), and the net points then, `[E]`.
+    """
+    num_envs = len(seeds)
+    everyone = np.ones(num_envs, dtype=bool)
+    world.reset(everyone, seeds)
+    running, points = everyone.copy(), np.zeros(num_envs)
+    best, best_points = np.zeros(num_envs, dtype=np.int64), np.zeros(num_envs)
+    sees = bool(getattr(rule, "clairvoyant", False))
+    situation = world.situation(clairvoyant=sees)
+    rule.reset(everyone, seeds, situation.num_clients)
+    played = 0
+    while running.any():
+        result = world.step(rule.plan(situation))
+        situation = world.situation(clairvoyant=sees)
+        played += 1
+        points = points + np.where(running, result.reward, 0.0)
+        better = running & (points > best_points)
+        best, best_points = np.where(better, played, best), np.where(better, points, best_points)
+        running = running & ~(result.terminated | result.truncated)
+    return best, best_points
+
+
+def _unbounded(rule: Rule) -> Rule:
+    changes: dict[str, Any] = {"stop_gain": 0.0, "stop_after_rounds": 0}
+    known = {item.name for item in fields(rule)}
+    for name, value in (("plain_mean", False), ("unbiased_mean", False), ("mean", "active")):
+        if name in known:
+            changes[name] = value
+    return replace(rule, **changes)
+
+
+def _times(number: int, factor: float) -> int:
+    return int(np.clip(round(number * factor), 1, 100))
