@@ -1,4 +1,4 @@
-"""What the single, the vector and the Stable-Baselines3 environment share: the batched agent's face of a world."""
+"""What all environments share: the agent's face of a batch of worlds."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class AgentFace:
         return result
 
     def info(self, result: StepResult) -> dict[str, NDArray]:
-        """What Gymnasium's `info` holds after a step, batched; `client_*` is `[E, N]` and sums to its total."""
+        """What `info` holds after a step, batched; `client_*` is `[E, N]` and sums to its total."""
         outcome = result.outcome
         per_client = {
             "bytes": outcome.down_bytes + outcome.up_bytes,

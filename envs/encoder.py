@@ -9,58 +9,61 @@ from numpy.typing import NDArray
 from .scenario import Scenario
 from .situation import Situation
 
-CLIENT_FEATURES = (
-    "available",
-    "session_age",
-    "end_announced",
-    "announced_left",
-    "will_finish_short",
-    "will_finish_long",
-    "forecast_near",
-    "forecast_far",
-    "step_time",
-    "transfer_time",
-    "round_time",
-    "round_points",
-    "carbon_now",
-    "carbon_rank",
-    "carbon_ahead",
-    "samples",
-    "samples_sent",
-    "storage_left",
-    "target_weight",
-    "loss_known",
-    "last_loss",
-    "loss_relative",
-    "last_norm",
-    "staleness",
-    "invited_share",
-    "completed_share",
-    "seen_share",
-)
-"""Columns of the observation `clients`; `docs/environments.md` describes each."""
+CLIENT_TABLE = {
+    "available": "1 if the client could be invited now",
+    "session_age": "how long its session has lasted, log scale to a week",
+    "end_announced": "1 if the end of its session is announced",
+    "announced_left": "time to the announced end, 0.5 at one hour; 1 if not announced",
+    "will_finish_short": "margin of the announced end over a round of the fewest steps; 0 = just enough",
+    "will_finish_long": "the same for a round of the most steps",
+    "forecast_near": "forecast probability of being available at the first lead",
+    "forecast_far": "the same at the last lead",
+    "step_time": "seconds per step, 0 where the middle step level takes 10 minutes",
+    "transfer_time": "seconds to move the model both ways, 0 at one minute",
+    "round_time": "seconds of a round of the middle step level, 0 at the deadline",
+    "round_points": "points such a round would cost in bytes and emissions, 0.5 at one point",
+    "carbon_now": "intensity of its grid, 0.5 at 300 g/kWh",
+    "carbon_rank": "the same relative to the mean of the zones, negative = cleaner",
+    "carbon_ahead": "best forecast intensity relative to now, negative = cleaner hours come",
+    "samples": "training samples it holds, log scale to 1000",
+    "samples_sent": "share of them that came from the hub",
+    "storage_left": "share of its storage that is free",
+    "target_weight": "its share in the objective, 0.5 at 1/N",
+    "loss_known": "1 if it has reported a loss",
+    "last_loss": "the loss last reported, 0.5 at 1; 0 if none",
+    "loss_relative": "the same relative to the mean of the reported ones",
+    "last_norm": "length of its last update, 0.5 at 1",
+    "staleness": "rounds since it last completed, 0.5 at 8",
+    "invited_share": "invitations per round so far",
+    "completed_share": "completed invitations; 1 if never invited",
+    "seen_share": "share of the rounds at which it was available",
+}
+"""Columns of the observation `clients`, in order, and what they mean."""
 
-SERVER_FEATURES = (
-    "rounds_done",
-    "hours_done",
-    "accuracy",
-    "loss",
-    "recent_gain",
-    "recent_price",
-    "available_share",
-    "reported_share",
-    "cleanest_now",
-    "carbon_ahead",
-    "price_per_hour",
-    "price_per_gb",
-    "price_per_kg",
-    "hours_left",
-    "gigabytes_left",
-    "kilograms_left",
-    "utc_sin",
-    "utc_cos",
-)
-"""Entries of the observation `server`."""
+SERVER_TABLE = {
+    "rounds_done": "rounds done of the limit",
+    "hours_done": "hours done, 0.5 at 24",
+    "accuracy": "validation accuracy",
+    "loss": "validation loss, 0.5 at 1",
+    "recent_gain": "accuracy gained over the last five training rounds, tanh of 20 times",
+    "recent_price": "points spent per round so far, 0.5 at one point",
+    "available_share": "share of the clients that are available",
+    "reported_share": "share of the clients that have reported a loss",
+    "cleanest_now": "intensity of the cleanest zone, 0.5 at 300 g/kWh",
+    "carbon_ahead": "best forecast intensity of any zone relative to now, negative = cleaner hours come",
+    "price_per_hour": "points per hour, 0.5 at 1",
+    "price_per_gb": "points per GB, 0.5 at 1",
+    "price_per_kg": "points per kg CO2e, 0.5 at 1",
+    "hours_left": "share of the hour budget left",
+    "gigabytes_left": "share of the GB budget left; 1 if there is none",
+    "kilograms_left": "share of the CO2e budget left; 1 if there is none",
+    "utc_sin": "sine of the hour of the day, UTC",
+    "utc_cos": "cosine of it",
+}
+"""Entries of the observation `server`, in order, and what they mean."""
+
+CLIENT_FEATURES = tuple(CLIENT_TABLE)
+SERVER_FEATURES = tuple(SERVER_TABLE)
 
 _LOG_WEEK_H = np.log1p(168.0)
 
@@ -195,7 +198,7 @@ def _relative(values: NDArray, reference: NDArray) -> NDArray:
 
 
 def _will_finish(left_s: NDArray, needed_s: NDArray) -> NDArray:
-    """Margin of the announced end over a round: 1 plenty (or unannounced), 0 just enough, negative too little."""
+    """Margin of the announced end over a round: 1 plenty or unannounced, 0 just enough."""
     ratio = np.log(np.maximum(left_s, 1.0) / needed_s)
     return np.tanh(ratio)
 

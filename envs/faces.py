@@ -27,7 +27,7 @@ DEFAULT_MENU: tuple[Mapping[str, Any], ...] = (
     {"wait_s": 1800.0},
     {"wait_s": STOP_S},
 )
-"""Menu of the `-discrete-` ids: handcrafted schedulers by name with settings, waits, and the end of the run."""
+"""Menu of the `-discrete-` ids: handcrafted schedulers with settings, waits, and the end of the run."""
 
 
 class ActionFace(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium.utils import seeding
@@ -33,7 +33,7 @@ class FederatedVectorEnv(VectorEnv[Observation, Any, NDArray]):
         **changes: fields of the scenario to replace.
     """
 
-    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class FederatedVectorEnv(VectorEnv[Observation, Any, NDArray]):
         if render_mode is not None:
             raise ValueError(f"render_mode: {render_mode!r}, expected None; render a single environment")
         self.autoreset_mode = AutoresetMode(autoreset_mode)
-        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
+        self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}  # type: ignore[misc]
         self.render_mode = None
         self.num_envs = num_envs
         self.agent_face = AgentFace(scenario, num_envs, split, action, menu, **changes)
@@ -68,7 +68,7 @@ class FederatedVectorEnv(VectorEnv[Observation, Any, NDArray]):
         seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[Observation, dict[str, Any]]:
-        """Begin new episodes everywhere, or only where `options={"reset_mask": [E]}` says (disabled autoreset)."""
+        """Begin new episodes everywhere, or only where `options={"reset_mask": [E]}` says."""
         seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed
         if seeds is not None:
             if len(seeds) != self.num_envs:

@@ -1,4 +1,4 @@
-"""Drawing one episode: a page of text or an image of who was there, who trained and how green the grid was."""
+"""Drawing one episode: who was there, who trained and how green the grid was."""
 
 from __future__ import annotations
 
@@ -131,6 +131,8 @@ class Viewer:
     def _title(self) -> str:
         ledger = self._world.ledger
         return (
-            f"{self._world.scenario.name}: round {ledger.rounds[0]}, accuracy {100 * ledger.accuracy[0]:.1f} %, "
-            f"{ledger.kilograms[0]:.2f} kg CO2e, {ledger.gigabytes[0]:.1f} GB, net {ledger.net_points[0]:+.1f}"
+            f"{self._world.scenario.name}: round {ledger.rounds[0]}, "
+            f"accuracy {100 * ledger.accuracy[0]:.1f} %, "
+            f"{ledger.kilograms[0]:.2f} kg CO2e, {ledger.gigabytes[0]:.1f} GB, "
+            f"net {ledger.net_points[0]:+.1f} points"
         )

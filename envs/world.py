@@ -1,4 +1,4 @@
-"""The world, written once and batched over E environments: time, clients, grids, data and the training run."""
+"""The world, written once and batched over E: time, clients, grids, data and the training run."""
 
 from __future__ import annotations
 

@@ -1,0 +1,48 @@
+# Every target sets itself up in a virtual environment of its own.
+PYTHON ?= python3
+VENV ?= .venv
+# Set TORCH to choose a build, e.g. `make test TORCH=torch==2.13.0`.
+TORCH ?= torch>=2.8
+BIN := $(VENV)/bin
+SRC := $(shell find envs agents fl_core traces -name '*.py') __init__.py train_agent.py
+
+.PHONY: setup demo test fast lint types bench docs clean
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet "$(TORCH)"
+	$(BIN)/pip install --quiet -e ".[dev]"
+	touch $@
+
+demo: setup  ## the main job: train a scheduler, compare it, write runs/demo
+	$(BIN)/python train_agent.py --out runs/demo
+
+test: setup  ## the whole test suite
+	$(BIN)/python -m pytest
+
+fast: setup  ## the tests that take seconds
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: setup build/types/frugalfl
+	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p frugalfl
+
+build/types/frugalfl: $(SRC)
+	rm -rf build/types && mkdir -p build/types
+	$(BIN)/pip install --quiet --no-deps --target build/types .
+
+bench: setup  ## speed and the figures of each world
+	$(BIN)/python benchmarks/steps.py
+	$(BIN)/python benchmarks/worlds.py
+
+docs: setup  ## the tables of the documentation, from the code
+	$(BIN)/python docs/make_tables.py
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,118 @@
+"""Every registered id is a good citizen of Gymnasium and Stable-Baselines3."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+import warnings
+
+import frugalfl
+import gymnasium as gym
+import numpy as np
+import pytest
+from frugalfl.envs.registration import entries
+from gymnasium.utils.env_checker import check_env as gym_check_env
+from stable_baselines3.common.env_checker import check_env as sb3_check_env
+
+ALL = [entry.id for entry in entries()]
+SCALAR = [env_id for env_id in ALL if "/mo-" not in env_id]
+VECTOR = [env_id for env_id in ALL if "/mo-" in env_id]
+
+
+def rollout(env, seed, steps=12):
+    """Observations, rewards and ends under actions drawn from the space."""
+    obs, _ = env.reset(seed=seed)
+    env.action_space.seed(seed)
+    trail = [obs]
+    for _ in range(steps):
+        obs, reward, terminated, truncated, info = env.step(env.action_space.sample())
+        trail.append((obs, reward, terminated, truncated, info))
+        if terminated or truncated:
+            break
+    return trail
+
+
+def assert_same(a, b):
+    """Equal to the last bit, through nested containers."""
+    if isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_same(a[key], b[key])
+    elif isinstance(a, (tuple, list)):
+        assert len(a) == len(b)
+        for x, y in zip(a, b, strict=True):
+            assert_same(x, y)
+    else:
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("env_id", SCALAR)
+def test_gymnasium_check_env(env_id):
+    env = gym.make(env_id, disable_env_checker=True)
+    gym_check_env(env.unwrapped, skip_render_check=False)
+
+
+@pytest.mark.parametrize("env_id", SCALAR)
+def test_sb3_check_env(env_id):
+    sb3_check_env(gym.make(env_id).unwrapped, warn=False)
+
+
+@pytest.mark.parametrize("env_id", VECTOR)
+def test_vector_rewards_pass_as_scalar_ones_through_mo_gymnasium(env_id):
+    mo_gymnasium = pytest.importorskip("mo_gymnasium")
+    env = mo_gymnasium.make(env_id)
+    assert env.unwrapped.reward_space.shape == (4,)
+    env.reset(seed=1)
+    _, reward, *_, info = env.step(env.action_space.sample())
+    assert reward.shape == (4,) and env.unwrapped.reward_space.contains(reward)
+    np.testing.assert_allclose(reward, info["reward_terms"], rtol=1e-6)
+    linear = mo_gymnasium.wrappers.LinearReward(mo_gymnasium.make(env_id), weight=np.ones(4))
+    with warnings.catch_warnings():
+        # LinearReward keeps the numpy scalar type and the inner metadata; the rest of the check must pass.
+        warnings.simplefilter("ignore")
+        gym_check_env(linear, skip_render_check=True)
+
+
+@pytest.mark.parametrize("env_id", ALL)
+def test_the_same_seed_gives_the_same_episode(env_id):
+    assert_same(rollout(gym.make(env_id), 3), rollout(gym.make(env_id), 3))
+
+
+@pytest.mark.parametrize("env_id", ALL)
+def test_spec_survives_json_and_pickle(env_id):
+    spec = gym.make(env_id).spec
+    again = gym.envs.registration.EnvSpec.from_json(spec.to_json())
+    assert json.loads(again.to_json()) == json.loads(spec.to_json())
+    assert_same(rollout(gym.make(pickle.loads(pickle.dumps(spec))), 5, 3), rollout(gym.make(again), 5, 3))
+
+
+@pytest.mark.parametrize("env_id", SCALAR)
+def test_observations_are_in_their_space_and_never_aliased(env_id):
+    env = gym.make(env_id)
+    trail = rollout(env, 7)
+    observations = [trail[0]] + [step[0] for step in trail[1:]]
+    copies = [{name: part.copy() for name, part in obs.items()} for obs in observations]
+    for obs in observations:
+        assert env.observation_space.contains(obs)
+        for part in obs.values():
+            part[...] = np.nan  # an alias of internal state would poison what follows
+    again = rollout(env, 7)
+    assert_same(copies, [again[0]] + [step[0] for step in again[1:]])
+
+
+def test_registering_twice_changes_nothing():
+    before = dict(gym.registry)
+    frugalfl.register_all()
+    assert dict(gym.registry) == before
+
+
+def test_import_is_light():
+    code = "import sys, frugalfl; assert 'torch' not in sys.modules and 'pandas' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_module_prefix_finds_the_environment_from_anywhere(tmp_path):
+    code = "import gymnasium as gym; gym.make('frugalfl:frugalfl/Phones-v0').reset(seed=0)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)

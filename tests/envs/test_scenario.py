@@ -1,0 +1,80 @@
+"""Bad input is refused in one line that names the field, the value and what was expected."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from frugalfl.envs.registration import find_entry
+from frugalfl.envs.scenario import load_scenario, scenario_names
+
+BAD = [
+    ({"clients": 0}, "clients: 0"),
+    ({"client": 5}, "did you mean 'clients'"),
+    ({"preferences": {"price_per_hour": -1}}, "price_per_hour"),
+    ({"preferences": {"price_per_kg": (5, 1)}}, "from low to high"),
+    ({"levels": {"local_steps": (5, 10)}}, "begin with 0"),
+    ({"budgets": {"hours": 0}}, "budgets.hours: 0"),
+    ({"dataset": "digit"}, "digits"),
+    ({"partition": "dirichle"}, "dirichlet"),
+    ({"model": "mpl"}, "mlp"),
+    ({"aggregator": "mean"}, "mean"),
+    ({"availability": "volunteer"}, "volunteers"),
+    ({"availability": "nowhere.txt"}, "nowhere.txt"),
+    ({"carbon": ["nowhere.csv"] * 4}, "nowhere.csv"),
+    ({"carbon": ["DE", "GB"]}, "zones"),
+    ({"carbon": ["DE", "GB", "FRA", "ES"]}, "FRA"),
+    ({"devices": "phone"}, "phones"),
+    ({"training": {"learning_rate": -1}}, "learning_rate"),
+    ({"split": "holdout"}, "split: 'holdout'"),
+    ({"action": "box"}, "action: 'box'"),
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"), BAD, ids=[str(list(c)[0]) + str(i) for i, (c, _) in enumerate(BAD)]
+)
+def test_one_line_names_the_field(changes, message):
+    with pytest.raises(ValueError) as error:
+        gym.make("frugalfl/Volunteers-v0", **changes)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_unknown_ids_come_with_a_suggestion():
+    with pytest.raises(ValueError, match="did you mean 'frugalfl/Volunteers-v0'"):
+        find_entry("frugalfl/Volunteer-v0")
+
+
+@pytest.mark.parametrize("name", scenario_names())
+def test_packaged_scenarios_survive_a_round_trip(name):
+    scenario = load_scenario(name)
+    assert load_scenario(scenario.model_dump()) == scenario
+
+
+def test_a_yaml_file_changes_only_what_it_names(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("base: volunteers\nclients: 5\npreferences: {price_per_kg: 9}\n")
+    mine, base = load_scenario(path), load_scenario("volunteers")
+    assert mine.clients == 5 and mine.preferences.price_per_kg == 9
+    assert mine.preferences.price_per_hour == base.preferences.price_per_hour
+    assert gym.make("frugalfl/Volunteers-v0", scenario=str(path)).unwrapped.scenario.clients == 5
+
+
+def test_a_broken_yaml_file_is_named_with_its_line(tmp_path):
+    path = tmp_path / "broken.yaml"
+    path.write_text("clients: 5\nzones: [1\n")
+    with pytest.raises(ValueError, match=r"broken\.yaml line 3"):
+        load_scenario(path)
+
+
+def test_prices_may_be_drawn_per_episode_and_are_observed():
+    env = gym.make("frugalfl/Volunteers-v0", preferences={"price_per_kg": (0.1, 10.0)}).unwrapped
+    prices = set()
+    for seed in range(5):
+        env.reset(seed=seed)
+        price = float(env.agent_face.situation.price_per_kg[0])
+        assert 0.1 <= price <= 10
+        prices.add(round(price, 9))
+    assert len(prices) == 5
+    assert np.isfinite(env.agent_face.observe()["server"]).all()
