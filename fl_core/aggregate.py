@@ -108,7 +108,8 @@ def weighted_sums(span: NDArray[np.int64], omega: NDArray[np.float64], delta: Fl
 def span_sums(span: NDArray[np.int64], values: NDArray[Any]) -> NDArray[np.float64]:
     """Sum of ``values`` over each environment's span, as float64 ``[E]``, in a fixed order."""
     env = np.repeat(np.arange(span.size - 1), np.diff(span))
-    return np.bincount(env, weights=values, minlength=span.size - 1)
+    sums: NDArray[Any] = np.bincount(env, weights=values.astype(np.float64), minlength=span.size - 1)
+    return sums
 
 
 class _Stateless:

@@ -249,7 +249,7 @@ class FederatedCore:
         step = aggregator.step(arrivals)
         step *= np.float32(self.training.server_learning_rate)
         step += self._params
-        broken = ~np.isfinite(step).all(axis=1)
+        broken: BoolArray = np.logical_not(np.isfinite(step).all(axis=1))
         if broken.any():
             step[broken] = self._params[broken]
         self._params = step
@@ -258,7 +258,7 @@ class FederatedCore:
     def _spread(self, env: NDArray, client: NDArray, values: Any, blank: Any = np.nan) -> NDArray[Any]:
         """``[E, N]`` with the jobs' values in place and ``blank`` elsewhere."""
         kind = np.bool_ if isinstance(blank, bool) else np.float32
-        out = np.full((self.num_envs, self.num_clients), blank, dtype=kind)
+        out: NDArray[Any] = np.full((self.num_envs, self.num_clients), blank, dtype=kind)
         out[env, client] = values
         return out
 

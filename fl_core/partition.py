@@ -136,9 +136,9 @@ def partition(
         rng: Source of all randomness.
         hub_share: Share of the training rows that lies at the hub, in [0, 1].
         hub_rows_per_client: Most hub rows one client can ever be sent (its storage). 0 = none.
-        residency: ``"shared"``: every client may be sent any hub row, in its own random order. ``"zone"``: hub
-            rows are dealt by the same label mixes as the clients' own, each to one client for good, so that a
-            zone's samples are only ever processed there.
+        residency: ``"shared"``: every client may be sent any hub row, in its own random order. ``"zone"``:
+            hub rows are dealt by the same label mixes as the clients' own, each to one client for good, so
+            that a zone's samples are only ever processed there.
 
     Returns:
         The sequences. Every row that is not at the hub belongs to exactly one client, no client meets a row
@@ -154,7 +154,7 @@ def partition(
     hub, kept = order[:at_hub], order[at_hub:]
     if kept.size < num_clients and hub_share < 1:
         raise ValueError(
-            f"num_clients={num_clients}: only {kept.size} training rows of {dataset.name!r} lie with the clients; "
+            f"num_clients={num_clients}: only {kept.size} rows of {dataset.name!r} are with clients; "
             "use fewer clients, a smaller hub_share or more data"
         )
     appetite = _appetite(settings, dataset.num_classes, zones, num_zones, rng)

@@ -1,19 +1,24 @@
 """Sixteen float32 at a time inside numba: the few vector operations the fused trainer is made of.
 
-Numba does not vectorise short products of small matrices well: it must prove that arrays do not overlap and
-cannot keep a block of sums in registers. `Vec` is a numba type that *is* an LLVM vector ``<16 x float>``, so a
-kernel can say which sums stay in registers. LLVM turns it into whatever the processor has (one AVX-512, two
-AVX, four SSE or NEON registers), so nothing here depends on the machine. Reductions have a fixed tree.
+Numba does not vectorise short products of small matrices well: it must prove that arrays do not overlap
+and cannot keep a block of sums in registers. `VecType` is a numba type that *is* an LLVM vector
+``<16 x float>``, so a kernel can say which sums stay in registers. LLVM turns it into whatever the processor
+has (one AVX-512, two AVX, four SSE or NEON registers), so nothing here depends on the machine. Reductions
+have a fixed tree.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped,unused-ignore]
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, models, register_model
+from numba.extending import intrinsic as _intrinsic
+from numba.extending import models, register_model
+
+# The decorated functions lose their first argument, which type checkers cannot know.
+intrinsic: Any = _intrinsic
 
 LANES = 16
 """float32 lanes of a `Vec`."""
@@ -202,7 +207,7 @@ def max_lanes(typingctx, a):  # type: ignore[no-untyped-def]
     return types.float32(vec), codegen
 
 
-# Minimax polynomial of exp(r) on |r| <= ln(2)/2, degree 6, relative error below 2e-7 in float32 (Cephes expf).
+# Minimax polynomial of exp(r) on |r| <= ln(2)/2, relative error below 2e-7 (Cephes expf).
 _EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
 
 

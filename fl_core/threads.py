@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,8 +21,11 @@ _RANGES_PER_THREAD = 3
 
 
 def num_threads() -> int:
-    """Threads to use: numba's setting (environment variable ``NUMBA_NUM_THREADS``, else the processor's)."""
-    return int(numba.config.NUMBA_NUM_THREADS)
+    """Threads to use: ``NUMBA_NUM_THREADS``, else ``OMP_NUM_THREADS``, else the processors allowed to us."""
+    for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
+        if os.environ.get(name, "").isdigit():
+            return max(1, int(os.environ[name]))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _pool(workers: int) -> ThreadPoolExecutor:
