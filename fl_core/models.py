@@ -88,7 +88,7 @@ def make_model(spec: str | Mapping[str, Any], dataset: Dataset) -> ModelSpec:
     """Builds the model for a data set.
 
     Args:
-        spec: ``"softmax"``, ``"mlp"`` or a mapping, e.g. ``{"name": "mlp", "hidden": [128, 64]}``.
+        spec: ``"softmax"``, ``"mlp"`` or a mapping, e.g. ``{"kind": "mlp", "hidden": [128, 64]}``.
         dataset: Gives the number of inputs and classes.
 
     Returns:

@@ -75,14 +75,14 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 def split_spec(spec: str | Mapping[str, Any], where: str) -> tuple[str, dict[str, Any]]:
-    """Splits ``"name"`` or ``{"name": ..., **settings}`` into the name and its settings.
+    """Splits ``"name"`` or ``{"kind": ..., **settings}`` into the kind and its settings.
 
     Raises:
-        ValueError: If the mapping has no ``name``.
+        ValueError: If the mapping has no ``kind``.
     """
     if isinstance(spec, str):
         return spec, {}
-    if isinstance(spec, Mapping) and isinstance(spec.get("name"), str):
+    if isinstance(spec, Mapping) and isinstance(spec.get("kind"), str):
         rest = dict(spec)
-        return rest.pop("name"), rest
-    raise ValueError(f"{where}={spec!r}: expected a name or a mapping with the key 'name'")
+        return rest.pop("kind"), rest
+    raise ValueError(f"{where}={spec!r}: expected a name or a mapping with the key 'kind'")
