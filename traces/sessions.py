@@ -1,0 +1,202 @@
+"""Sessions of E environments at once: who is available now, until when, and what is known of later."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .episode import (
+    SPLITS,
+    AvailabilityEpisode,
+    AvailabilityModel,
+    AvailabilityRequest,
+    Sessions,
+    Split,
+)
+
+__all__ = [
+    "SPLITS",
+    "AvailabilityEpisode",
+    "AvailabilityModel",
+    "AvailabilityRequest",
+    "SessionBatch",
+    "Sessions",
+    "Split",
+]
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+class SessionBatch:
+    """The sessions of E environments with N clients each, and a clock that only moves forward.
+
+    After `set` and `advance`, the attributes below describe the present; each is a fresh array.
+
+    Attributes:
+        available: bool `[E, N]`.
+        session_start_s: `[E, N]`, start of the running session; the present time where unavailable.
+        session_end_s: `[E, N]`, its true end (the world's, not the coordinator's knowledge); the present
+            time where unavailable.
+        announced_end_s: `[E, N]`, its end if announced and within the notice, otherwise `+inf`.
+        next_start_s: `[E, N]`, start of the next session, for oracles only; `+inf` if there is none.
+
+    Args:
+        num_envs: E.
+        num_clients: N.
+    """
+
+    def __init__(self, num_envs: int, num_clients: int):
+        e, n = num_envs, num_clients
+        self.num_envs, self.num_clients = e, n
+        self._starts = np.full((e, n, 2), np.inf)
+        self._ends = np.full((e, n, 2), np.inf)
+        self._announced = np.zeros((e, n, 2), dtype=bool)
+        self._pointer = np.zeros((e, n), dtype=np.int64)
+        self._climatology = np.zeros((e, n, 24), dtype=np.float64)
+        self._relaxation_s = np.ones((e, n))
+        self._notice_s = np.full(e, np.inf)
+        self._start_utc_s = np.zeros(e)
+        self._time_s = np.zeros(e)
+        self._look()
+
+    @property
+    def starts(self) -> Floats:
+        """`[E, N, S]`, starts of all sessions, padded with `+inf`; for oracles and viewers."""
+        return self._starts[:, :, :-1].copy()
+
+    @property
+    def ends(self) -> Floats:
+        """`[E, N, S]`, ends of all sessions, padded with `+inf`; for oracles and viewers."""
+        return self._ends[:, :, :-1].copy()
+
+    def set(self, env: int, episode: AvailabilityEpisode, start_utc_s: float) -> None:
+        """Begin a new episode in one environment, at t = 0.
+
+        Raises:
+            ValueError: if the episode has another number of clients.
+        """
+        sessions = episode.sessions
+        if sessions.num_clients != self.num_clients:
+            raise ValueError(f"episode: {sessions.num_clients} clients, expected {self.num_clients}")
+        width = sessions.start_s.shape[1]
+        self._widen(width + 1)
+        for table, values, empty in (
+            (self._starts, sessions.start_s, np.inf),
+            (self._ends, sessions.end_s, np.inf),
+            (self._announced, sessions.announced, False),
+        ):
+            table[env, :, :width] = values
+            table[env, :, width:] = empty
+        self._pointer[env] = 0
+        self._climatology[env] = episode.climatology
+        self._relaxation_s[env] = episode.relaxation_s
+        self._notice_s[env] = episode.announce_notice_s
+        self._start_utc_s[env] = start_utc_s
+        self._time_s[env] = 0.0
+
+    def advance(self, time_s: Floats) -> None:
+        """Move every environment's clock to its `time_s` `[E]` and look around.
+
+        Raises:
+            ValueError: if a clock would go back.
+        """
+        time_s = np.asarray(time_s, dtype=np.float64)
+        if (time_s < self._time_s).any():
+            env = int(np.argmax(time_s < self._time_s))
+            raise ValueError(
+                f"time_s: {time_s[env]:g} in environment {env}, expected at least {self._time_s[env]:g}, "
+                "the time it was advanced to before"
+            )
+        self._time_s = time_s.copy()
+        while True:
+            # The last column is never a session, so every pointer stops there at the latest.
+            over = self._at(self._ends) <= time_s[:, None]
+            if not over.any():
+                break
+            self._pointer += over
+        self._look()
+
+    def forecast(self, time_s: Floats, leads_s: Floats) -> NDArray[np.float32]:
+        """P(available) at `time_s + leads_s` as the coordinator would forecast it at the present.
+
+        The Markov forecast around the climatology, p(t + L) = clim(t + L) + (a(t) - clim(t)) exp(-L / tau),
+        which for a constant climatology is the closed form pi + (1 - pi) lambda^n of a two-state chain.
+        Before an announced end it is 1; after it, it relaxes from 0 to the climatology.
+
+        Args:
+            time_s: `[E]`, the present.
+            leads_s: `[L]`.
+
+        Returns:
+            float32 `[E, N, L]`.
+        """
+        now_s = np.asarray(time_s, dtype=np.float64)[:, None, None]
+        then_s = now_s + np.asarray(leads_s, dtype=np.float64)[None, None, :]
+        announced_s = self.announced_end_s[:, :, None]
+        told = np.isfinite(announced_s)
+        anchor_s = np.where(told, announced_s, now_s)
+        value = np.where(told, 0.0, self.available[:, :, None])
+        elapsed_s = np.maximum(then_s - anchor_s, 0.0)
+        decay = np.exp(-elapsed_s / self._relaxation_s[:, :, None])
+        expected = self._expected(then_s) + (value - self._expected(anchor_s)) * decay
+        expected = np.where(told & (then_s < announced_s), 1.0, expected)
+        return np.clip(expected, 0.0, 1.0).astype(np.float32)
+
+    def ended_between(self, t0_s: Floats, t1_s: Floats) -> Bools:
+        """Whether each client was away at any time in `(t0, t1]`, bool `[E, N]`.
+
+        Args:
+            t0_s: `[E]`, not after the time last advanced to.
+            t1_s: `[E]`, not before it.
+
+        Raises:
+            ValueError: if the interval does not hold the time last advanced to.
+        """
+        t0_s, t1_s = np.asarray(t0_s, dtype=np.float64), np.asarray(t1_s, dtype=np.float64)
+        if (t0_s > self._time_s).any() or (t1_s < self._time_s).any():
+            raise ValueError("ended_between: expected t0 <= the time last advanced to <= t1")
+        # A session over the whole interval also runs now, so only the pointed one can be it.
+        stayed = (self._at(self._starts) <= t0_s[:, None]) & (self._at(self._ends) > t1_s[:, None])
+        return ~stayed & (t1_s > t0_s)[:, None]
+
+    def sessions_after(self, env: int, client: int) -> Floats:
+        """`[K, 2]`, start and end of one client's sessions that end after the present; for oracles."""
+        begin = int(self._pointer[env, client])
+        pairs = np.stack([self._starts[env, client, begin:], self._ends[env, client, begin:]], axis=1)
+        return pairs[np.isfinite(pairs[:, 0])]
+
+    def _look(self) -> None:
+        time_s = self._time_s[:, None]
+        start_s, end_s = self._at(self._starts), self._at(self._ends)
+        self.available: Bools = start_s <= time_s
+        self.session_start_s: Floats = np.where(self.available, start_s, time_s)
+        self.session_end_s: Floats = np.where(self.available, end_s, time_s)
+        known = self.available & self._at(self._announced) & (end_s - self._notice_s[:, None] <= time_s)
+        self.announced_end_s: Floats = np.where(known, end_s, np.inf)
+        # The pointer of an available client is on a session, never on the last column.
+        self.next_start_s: Floats = self._at(self._starts, self._pointer + self.available)
+
+    def _at(self, table: NDArray, pointer: NDArray[np.int64] | None = None) -> NDArray:
+        index = self._pointer if pointer is None else pointer
+        return np.take_along_axis(table, index[:, :, None], axis=2)[:, :, 0]
+
+    def _expected(self, time_s: Floats) -> Floats:
+        """Climatology `[E, N, L]` at times that broadcast to it, linear between the centres of the hours."""
+        time_s = np.broadcast_to(time_s, (self.num_envs, self.num_clients, time_s.shape[2]))
+        hour = ((self._start_utc_s[:, None, None] + time_s) / 3600.0 - 0.5) % 24.0
+        before = np.minimum(hour.astype(np.int64), 23)
+        weight = hour - before
+        low = np.take_along_axis(self._climatology, before, axis=2)
+        high = np.take_along_axis(self._climatology, (before + 1) % 24, axis=2)
+        return low + (high - low) * weight
+
+    def _widen(self, width: int) -> None:
+        """Make room for `width` columns, of which the last is never a session."""
+        missing = width - self._starts.shape[2]
+        if missing <= 0:
+            return
+        pad = ((0, 0), (0, 0), (0, missing))
+        self._starts = np.pad(self._starts, pad, constant_values=np.inf)
+        self._ends = np.pad(self._ends, pad, constant_values=np.inf)
+        self._announced = np.pad(self._announced, pad)
