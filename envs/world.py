@@ -112,7 +112,7 @@ class FederatedWorld:
         accuracy, loss = self._core.evaluate(envs)
         self.ledger.open(envs, accuracy, loss)
         self.initial_test_accuracy[envs] = self._core.evaluate(envs, part="test")[0][envs]
-        self._arrive()
+        self._arrive(envs)
 
     def step(self, plan: RoundPlan) -> StepResult:
         """Carry out one plan: a round of training, a wait, or the end of the run.
@@ -134,7 +134,7 @@ class FederatedWorld:
         cost = self._overrun(outcome)
         terminated, truncated = self._ended(plan, outcome, active)
         self.running &= ~(terminated | truncated)
-        self._arrive()
+        self._arrive(self.running)
         return StepResult(outcome, terms.sum(axis=1), terms, cost, terminated, truncated, active)
 
     def situation(self, clairvoyant: bool = False) -> Situation:
@@ -298,10 +298,10 @@ class FederatedWorld:
         self._held = np.where(gone, self._core.own, self._held)
         self._core.hold(self._held)
 
-    def _arrive(self) -> None:
-        """Look around at the present time."""
+    def _arrive(self, envs: Bools) -> None:
+        """Look around at the present time; the rows of `envs` face a new decision."""
         self.sessions.advance(self._time_s)
-        self.ledger.sightings += self.sessions.available & self.running[:, None]
+        self.ledger.sightings += self.sessions.available & envs[:, None]
 
     def _spent(self) -> Floats:
         """`[E, 3]`, hours, GB and kg so far."""

@@ -6,7 +6,6 @@ import json
 import pickle
 import subprocess
 import sys
-import warnings
 
 import frugalfl
 import gymnasium as gym
@@ -59,6 +58,22 @@ def test_sb3_check_env(env_id):
     sb3_check_env(gym.make(env_id).unwrapped, warn=False)
 
 
+class Summed(gym.Env):
+    """A scalar reward over a vector one, without the wrapper that check_env warns about."""
+
+    def __init__(self, env):
+        self.inner = env
+        self.observation_space, self.action_space = env.observation_space, env.action_space
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.inner.reset(seed=seed, options=options)
+
+    def step(self, action):
+        obs, reward, *rest = self.inner.step(action)
+        return obs, float(reward.sum()), *rest
+
+
 @pytest.mark.parametrize("env_id", VECTOR)
 def test_vector_rewards_pass_as_scalar_ones_through_mo_gymnasium(env_id):
     mo_gymnasium = pytest.importorskip("mo_gymnasium")
@@ -68,11 +83,12 @@ def test_vector_rewards_pass_as_scalar_ones_through_mo_gymnasium(env_id):
     _, reward, *_, info = env.step(env.action_space.sample())
     assert reward.shape == (4,) and env.unwrapped.reward_space.contains(reward)
     np.testing.assert_allclose(reward, info["reward_terms"], rtol=1e-6)
-    linear = mo_gymnasium.wrappers.LinearReward(mo_gymnasium.make(env_id), weight=np.ones(4))
-    with warnings.catch_warnings():
-        # LinearReward keeps the numpy scalar type and the inner metadata; the rest of the check must pass.
-        warnings.simplefilter("ignore")
-        gym_check_env(linear, skip_render_check=True)
+    weight = np.array([1.0, 2.0, 3.0, 4.0])
+    linear = mo_gymnasium.wrappers.LinearReward(mo_gymnasium.make(env_id), weight=weight)
+    linear.reset(seed=1)
+    _, reward, *_, info = linear.step(linear.action_space.sample())
+    assert reward == pytest.approx(info["reward_terms"] @ weight, rel=1e-5)
+    gym_check_env(Summed(mo_gymnasium.make(env_id).unwrapped), skip_render_check=True)
 
 
 @pytest.mark.parametrize("env_id", ALL)

@@ -60,7 +60,7 @@ def test_sb3_batch_equals_singles(env_id):
 @pytest.mark.parametrize("mode", list(AutoresetMode)[:2])
 @pytest.mark.parametrize("env_id", WORLDS[1:2])
 def test_batch_equals_gymnasiums_own_vectorisation(env_id, mode):
-    batch = gym.make_vec(env_id, E, "vector_entry_point", vector_kwargs={"autoreset_mode": mode}, **SHORT)
+    batch = gym.make_vec(env_id, E, "vector_entry_point", autoreset_mode=mode.value, **SHORT)
     loop = AsyncVectorEnv([lambda: gym.make(env_id, **SHORT)] * E, autoreset_mode=mode)
     try:
         (a, _), (b, _) = batch.reset(seed=9), loop.reset(seed=9)
@@ -81,8 +81,7 @@ def test_batch_equals_gymnasiums_own_vectorisation(env_id, mode):
 
 
 def test_disabled_autoreset_resets_only_what_is_asked():
-    kwargs = {"autoreset_mode": AutoresetMode.DISABLED}
-    env = gym.make_vec(WORLDS[1], 2, "vector_entry_point", vector_kwargs=kwargs, max_rounds=1)
+    env = gym.make_vec(WORLDS[1], 2, "vector_entry_point", autoreset_mode="Disabled", max_rounds=1)
     env.reset(seed=1)
     action = env.action_space.sample()
     action[:, 0] = 0

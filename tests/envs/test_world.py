@@ -20,7 +20,7 @@ def world_of(name, num_envs=2, split="train", **changes):
 
 
 def plan_of(world, steps=10, transfer=0, quorum=1.0, wait_s=0.0, only=None, weights=None):
-    e, n = world.num_envs, world.scenario.clients
+    e = world.num_envs
     chosen = world.situation().available if only is None else only
     return RoundPlan(
         local_steps=np.where(chosen, steps, 0).astype(np.int32),
@@ -77,21 +77,19 @@ def test_emissions_equal_a_one_second_integration():
             up_s = outcome.up_bytes[0, k] / situation.up_bytes_per_s[0, k]
             compute_s = outcome.compute_s[0, k]
             per_byte = situation.network_j_per_byte[0, k]
-            seconds = np.arange(0.0, outcome.stop_s[0, k], 1.0)
-            lengths = np.minimum(1.0, outcome.stop_s[0, k] - seconds)
-            middle = seconds + lengths / 2
-            watts = np.where(
-                middle < down_s,
-                situation.down_bytes_per_s[0, k] * per_byte,
-                np.where(middle < down_s + compute_s, situation.compute_watts[0, k],
-                         situation.up_bytes_per_s[0, k] * per_byte),
-            )  # fmt: skip
-            grams = 0.0
-            for second, length, power in zip(middle, lengths, watts, strict=True):
-                now = np.array([start_s + second])
-                intensity = world.carbon.now(now)[0, p.zone[0, k]]
-                grams += power * length / 3.6e6 * intensity
-            assert outcome.emissions_g[0, k] == pytest.approx(grams, rel=0.02, abs=1e-6)
+            phases = [
+                (down_s, situation.down_bytes_per_s[0, k] * per_byte),
+                (compute_s, situation.compute_watts[0, k]),
+                (up_s, situation.up_bytes_per_s[0, k] * per_byte),
+            ]
+            grams, now_s = 0.0, start_s
+            for length_s, watts in phases:
+                for second in np.arange(0.0, length_s, 1.0):
+                    slice_s = min(1.0, length_s - second)
+                    middle_s = np.array([now_s + second + slice_s / 2])
+                    grams += watts * slice_s / 3.6e6 * world.carbon.now(middle_s)[0, p.zone[0, k]]
+                now_s += length_s
+            assert outcome.emissions_g[0, k] == pytest.approx(grams, rel=1e-3, abs=1e-9)
             if up_s > 0:
                 assert down_s + compute_s + up_s == pytest.approx(outcome.stop_s[0, k])
 
