@@ -20,9 +20,9 @@ class DriftPlusPenalty(Rule):
     Paper: Neely, "Stochastic Network Optimization", 2010, as in carbon-aware client selection (CAFE,
     Bian et al. 2023). Q is a virtual queue of emissions above the allowance, Q <- max(Q + g - k/T, 0), with g
     what was really emitted since the last decision. Utility u_k is N alpha_k times the last reported loss
-    over the present validation loss, 1 while unknown. Grams are counted in units of a typical
-    invitation (the mean over all clients at the forecast's mean intensity at the first decision), which makes V unitless. The
-    allowance k/T is what is left of a carbon budget per decision left, where the episode has one, else
+    over the present validation loss, 1 while unknown. Grams are counted in units of a typical invitation (the
+    mean over all clients at the forecast's mean intensity at the first decision), which makes V unitless.
+    The allowance k/T is what is left of a carbon budget per decision left, where the episode has one, else
     `allowance` times m typical invitations.
     Needs: carbon now, energy per round, reported losses, budget.
     Aggregation: the world's aggregator.

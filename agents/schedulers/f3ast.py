@@ -51,4 +51,4 @@ class F3ast(Rule):
     def learn(self, situation: Situation, trained: Bools) -> None:
         """Exponential average of who is selected; rounds in which nobody trains do not count."""
         moved = (1 - self.beta) * self.state["rate"] + self.beta * trained
-        self.state["rate"] = np.where(trained.any(axis=1)[:, None], moved, self.state["rate"])
+        self.state["rate"] = np.where(trained.any(axis=1, keepdims=True), moved, self.state["rate"])

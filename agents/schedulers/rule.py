@@ -87,6 +87,7 @@ class Rule:
         check_knobs(self)
         self._rngs: list[np.random.Generator] = []
         self._state: State = {}
+        self._num_clients = 0
 
     # The scheduler interface ------------------------------------------------------------------------------
 
@@ -108,7 +109,7 @@ class Rule:
         if len(self._rngs) != situation.num_envs or self._num_clients != situation.num_clients:
             raise ValueError(
                 f"{self.name}: situation of {situation.available.shape} clients, expected "
-                f"{(len(self._rngs), getattr(self, '_num_clients', 0))}: call reset() first"
+                f"{(len(self._rngs), self._num_clients)}: call reset() first"
             )
         self._observe(situation)
         steps = self.steps_now(situation)
@@ -120,7 +121,7 @@ class Rule:
         weights = self.weights(situation, chosen)
         trained = chosen & (wait_s <= 0)[:, None]
         self.learn(situation, trained)
-        self._state["trained_last"] = trained.any(axis=1)
+        self._state["trained_last"] = np.asarray(trained.any(axis=1))
         self._state["rounds"] = self._state["rounds"] + self._state["trained_last"]
         return plan_for(
             situation, chosen, steps, self._quorum(chosen, wanted), transfer, wait_s, weights=weights

@@ -1,0 +1,280 @@
+"""Schedulers on the same held-out episodes, and what came of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ..envs.scenario import Scenario, load_scenario
+from ..envs.situation import Ints
+from .recording import TERMS, Recorder, Timeline
+from .scheduler import Scheduler
+from .schedulers import make_scheduler
+from .statistics import Interval, bootstrap, interquartile_mean, jain_index, mean, paired_difference
+from .statistics import probability_of_improvement as improvement
+
+MakeWorld = Callable[[int], Any]
+
+METRICS = (
+    "net_points",
+    "accuracy",
+    "hours",
+    "gigabytes",
+    "kilowatt_hours",
+    "kilograms",
+    "wasted_share",
+    "rounds",
+    "jain",
+    "decision_ms",
+)
+"""Columns of the episode table that are summarised."""
+_TOTALS = (
+    "hours",
+    "gigabytes",
+    "kilowatt_hours",
+    "kilograms",
+    "wasted_share",
+    "invitations",
+    "completions",
+    "lost",
+)
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Every episode of every scheduler on one world.
+
+    Attributes:
+        world: the scenario's name.
+        split: train, val or test.
+        episodes: one row per scheduler and episode: scheduler, kind, episode, seed, net_points (test accuracy
+            gained, in points, minus the costs charged), accuracy (test), accuracy_start (test), val_accuracy,
+            val_net_points (what the reward sums to), points_time, points_communication, points_emissions
+            (each negative), hours, gigabytes, kilowatt_hours, kilograms, wasted_share, rounds (in which
+            somebody trained), decisions, invitations, completions, lost, jain, decision_ms.
+        curves: one row per scheduler, episode and decision: hours, gigabytes, kilograms, validation accuracy.
+        timelines: the full story of one episode per scheduler.
+    """
+
+    world: str
+    split: str
+    episodes: pd.DataFrame
+    curves: pd.DataFrame
+    timelines: dict[str, Timeline] = field(default_factory=dict)
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Kind by scheduler: handcrafted, learned or ceiling."""
+        return dict(zip(self.episodes["scheduler"], self.episodes["kind"], strict=True))
+
+    def values(self, scheduler: str, metric: str = "net_points") -> np.ndarray:
+        """A metric of one scheduler in the order of the episodes."""
+        rows = self.episodes[self.episodes["scheduler"] == scheduler].sort_values("episode")
+        if rows.empty:
+            raise ValueError(
+                f"scheduler: {scheduler!r} was not evaluated, expected one of {list(self.kinds)}"
+            )
+        return rows[metric].to_numpy(dtype=np.float64)
+
+    def ranking(self) -> list[str]:
+        """Scheduler names by the interquartile mean of their net points, best first."""
+        score = {name: float(interquartile_mean(self.values(name))) for name in self.kinds}
+        return sorted(score, key=lambda name: -score[name])
+
+    def best(self, kind: str) -> str | None:
+        """The best scheduler of a kind; None if there is none."""
+        return next((name for name in self.ranking() if self.kinds[name] == kind), None)
+
+    def summary(self) -> pd.DataFrame:
+        """One row per scheduler (best first) and metric: iqm and mean, each with its 95% interval."""
+        rows = []
+        for name in self.ranking():
+            for metric in METRICS:
+                values = self.values(name, metric)
+                middle, average = bootstrap(values, interquartile_mean), bootstrap(values, mean)
+                rows.append(
+                    {"scheduler": name, "kind": self.kinds[name], "metric": metric}
+                    | _columns("iqm", middle)
+                    | _columns("mean", average)
+                )
+        return pd.DataFrame(rows)
+
+    def comparison(self) -> pd.DataFrame:
+        """Every scheduler against the best handcrafted one, episode by episode.
+
+        Columns: scheduler, kind, difference (mean of the paired differences of net points),
+        difference_iqm, probability (of improvement), each with _low and _high.
+        """
+        rival = self.best("handcrafted")
+        rows = []
+        for name in self.ranking() if rival is not None else []:
+            pair = (self.values(name), self.values(str(rival)))
+            row = {"scheduler": name, "kind": self.kinds[name], "rival": rival}
+            row |= _columns("difference", paired_difference(*pair, statistic=mean))
+            row |= _columns("difference_iqm", paired_difference(*pair))
+            rows.append(row | _columns("probability", improvement(*pair)))
+        return pd.DataFrame(rows)
+
+
+def evaluate(
+    schedulers: Mapping[str, Scheduler] | Sequence[str],
+    scenario: Scenario | str | Mapping[str, Any],
+    episodes: int = 64,
+    split: str = "test",
+    seed: int = 0,
+    batch: int = 32,
+    progress: bool = True,
+    story_episode: int = 0,
+    make_world: MakeWorld | None = None,
+) -> EvaluationResult:
+    """Play every scheduler on the same episodes.
+
+    Args:
+        schedulers: by name, or names for `make_scheduler` with the settings tuned for this world.
+        scenario: a Scenario, or what `load_scenario` takes.
+        episodes: per scheduler; the k-th is the same world for all of them.
+        split: train, val or test.
+        seed: of the whole evaluation.
+        batch: episodes played at once; changes speed and nothing else.
+        progress: whether to show a progress bar on stderr.
+        story_episode: the episode kept as a full timeline.
+        make_world: builds so many worlds; None: `FederatedWorld` of the scenario and split.
+
+    Raises:
+        ValueError: bad numbers, no or unknown schedulers.
+    """
+    for name, value in (("episodes", episodes), ("batch", batch)):
+        if value < 1:
+            raise ValueError(f"{name}: {value}, expected at least 1")
+    if not schedulers:
+        raise ValueError("schedulers: none given, expected at least one")
+    world_scenario = scenario if make_world is not None else load_scenario(scenario)  # type: ignore[arg-type]
+    world_name = str(getattr(world_scenario, "name", world_scenario))
+    players = _players(schedulers, world_name)
+    worlds = _WorldShelf(make_world or _maker(world_scenario, split))
+    seeds = episode_seeds(seed, episodes)
+    frames, curves, timelines = [], [], {}
+    with _progress_bar(progress) as bar:
+        task = bar.add_task("evaluation", total=len(players) * episodes)
+        for name, player in players.items():
+            bar.update(task, description=name)
+            if hasattr(player, "prepare"):
+                player.prepare(worlds.take, seeds.tolist(), batch)
+            for start in range(0, episodes, batch):
+                part = seeds[start : start + batch]
+                story = story_episode - start if start <= story_episode < start + len(part) else None
+                frame, curve, timeline = play_batch(name, player, worlds.take(len(part)), part, start, story)
+                frames.append(frame)
+                curves.append(curve)
+                if timeline is not None:
+                    timelines[name] = timeline
+                bar.advance(task, len(part))
+    tables = (pd.concat(frames, ignore_index=True), pd.concat(curves, ignore_index=True))
+    return EvaluationResult(world_name, split, *tables, timelines)
+
+
+def play_batch(
+    name: str,
+    player: Scheduler,
+    world: Any,
+    seeds: Ints,
+    first_episode: int = 0,
+    story_row: int | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame, Timeline | None]:
+    """Play one batch of episodes to their ends; the columns of `EvaluationResult.episodes` and `.curves`."""
+    everyone = np.ones(len(seeds), dtype=bool)
+    world.reset(everyone, seeds)
+    sees = bool(getattr(player, "clairvoyant", False))
+    situation = world.situation(clairvoyant=sees)
+    player.reset(everyone, seeds, situation.num_clients)
+    recorder, running, decided_s = Recorder(situation, story_row), everyone.copy(), 0.0
+    start_accuracy = np.array(world.initial_test_accuracy, dtype=np.float64)
+    while running.any():
+        began = time.perf_counter()
+        plan = player.plan(situation)
+        decided_s += time.perf_counter() - began
+        result = world.step(plan)
+        after = world.situation(clairvoyant=sees)
+        recorder.record(situation, result, after, running)
+        running = running & ~(result.terminated | result.truncated)
+        situation = after
+    numbers = first_episode + np.arange(len(seeds))
+    label = {
+        "scheduler": name,
+        "kind": getattr(player, "kind", "handcrafted"),
+        "episode": numbers,
+        "seed": seeds,
+    }
+    decision_ms = 1e3 * decided_s / max(int(recorder.decisions.sum()), 1)
+    frame = pd.DataFrame(label | _scores(world, recorder, start_accuracy) | {"decision_ms": decision_ms})
+    curves = recorder.curves()
+    curves.insert(0, "scheduler", name)
+    curves.insert(1, "episode", curves.pop("row").to_numpy() + first_episode)
+    episode = first_episode + (story_row or 0)
+    return frame, curves, recorder.timeline(name, episode)
+
+
+def episode_seeds(seed: int, episodes: int) -> Ints:
+    """Distinct seeds of an evaluation's episodes; longer ones begin with the episodes of shorter ones."""
+    state = np.random.SeedSequence([0xE7A1, seed]).generate_state(2 * episodes + 8)
+    return np.array(list(dict.fromkeys(state.tolist()))[:episodes], dtype=np.int64)
+
+
+def _scores(world: Any, recorder: Recorder, start_accuracy: np.ndarray) -> dict[str, Any]:
+    totals = world.totals()
+    test_accuracy = np.asarray(world.test_scores()[0], dtype=np.float64)
+    charged = {f"points_{name}": recorder.terms[name] for name in TERMS if name != "accuracy"}
+    return {
+        "net_points": 100.0 * (test_accuracy - start_accuracy) + sum(charged.values()),
+        "accuracy": test_accuracy,
+        "accuracy_start": start_accuracy,
+        "val_accuracy": totals["accuracy"],
+        "val_net_points": totals["net_points"],
+        **charged,
+        **{name: totals[name] for name in _TOTALS},
+        "rounds": recorder.training_rounds,
+        "decisions": recorder.decisions,
+        "jain": jain_index(world.participation),
+    }
+
+
+def _players(schedulers: Mapping[str, Scheduler] | Sequence[str], world: str) -> dict[str, Scheduler]:
+    if isinstance(schedulers, Mapping):
+        return dict(schedulers)
+    return {name: make_scheduler(name, world) for name in dict.fromkeys(schedulers)}
+
+
+def _maker(scenario: Any, split: str) -> MakeWorld:
+    # Imported late: the world pulls in numba and torch, which a result's reader does not need.
+    from ..envs.world import FederatedWorld
+
+    return lambda num_envs: FederatedWorld(scenario, num_envs, split)  # type: ignore[arg-type]
+
+
+class _WorldShelf:
+    """Worlds by batch size, built once and reset for each use."""
+
+    def __init__(self, make_world: MakeWorld):
+        self._make_world = make_world
+        self._worlds: dict[int, Any] = {}
+
+    def take(self, num_envs: int) -> Any:
+        if num_envs not in self._worlds:
+            self._worlds[num_envs] = self._make_world(num_envs)
+        return self._worlds[num_envs]
+
+
+def _columns(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def _progress_bar(show: bool) -> Progress:
+    columns = (TextColumn("{task.description:>20}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True), disable=not show, transient=True)
