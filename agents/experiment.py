@@ -1,0 +1,241 @@
+"""The main job: train a scheduler, play it against the handcrafted ones, write down what came of it."""
+
+from __future__ import annotations
+
+import csv
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch as th
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from .. import __version__
+from ..envs.registration import find_entry, make_vec_env
+from ..envs.vec_env import FederatedVecEnv
+from ..envs.world import FederatedWorld
+from .algorithms import build_model
+from .checkpoint import has_checkpoint, latest_checkpoint, load_tensors, read_json, write_json
+from .evaluation import EvaluationResult, episode_seeds, evaluate, play_batch
+from .imitation import clone
+from .learned import DECISIONS, LearnedScheduler
+from .policies.set_policy import SetPolicyMixin
+from .report import write_report
+from .scheduler import Scheduler
+from .schedulers import SCHEDULERS, make_scheduler
+from .settings import NO_WARM_START, TrainingSettings
+from .training import CHECKPOINTS, Observer, TrainingRun
+from .training_env import EPISODE_FIGURES
+
+RUN_FORMAT = "frugalfl-run-1"
+CONFIG, MODEL, CURVE = "config.json", "model.pt", "training.csv"
+
+_VALIDATION_SEED = 71
+"""Offset that keeps validation episodes apart from any evaluation on `val` with the run's own seed."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished experiment left behind.
+
+    Attributes:
+        run: the training run.
+        result: the evaluation on the `test` split.
+        report: path of `report.md`.
+    """
+
+    run: TrainingRun
+    result: EvaluationResult
+    report: Path
+
+
+class Experiment:
+    """Everything of one run, built and checked before anything is written.
+
+    Args:
+        settings: what to train.
+        out: folder of the run.
+        eval_episodes: paired episodes of the final comparison.
+        observer: hears about progress.
+
+    Raises:
+        ValueError: one line naming the field, the value and what was expected.
+    """
+
+    def __init__(
+        self, settings: TrainingSettings, out: Path, eval_episodes: int = 64, observer: Observer | None = None
+    ):
+        if eval_episodes < 1:
+            raise ValueError(f"eval_episodes: {eval_episodes}, expected at least 1")
+        self.settings, self.out, self.eval_episodes = settings.check(), out, eval_episodes
+        self._observer = observer
+        self.env = training_worlds(settings)
+        self.scenario = self.env.agent_face.scenario
+        self._teacher = self._make_teacher()
+        self.rivals = {name: make_scheduler(name, self.scenario.name) for name in SCHEDULERS}
+        self.run = TrainingRun(
+            settings,
+            self.env,
+            out,
+            validate=Validation(self.env, settings),
+            warm_start=self._warm_start if self._teacher else None,
+            observer=observer,
+        )
+
+    def begin(self) -> None:
+        """Claim the folder of a new run; ValueError if there is a run in it already."""
+        if (self.out / CONFIG).exists() or has_checkpoint(self.out / CHECKPOINTS):
+            raise ValueError(f"out: {self.out} already holds a run; choose another folder or add --resume")
+        if self.out.exists() and not self.out.is_dir():
+            raise ValueError(f"out: {self.out} is a file, expected a folder")
+        self.out.mkdir(parents=True, exist_ok=True)
+        self._write_config()
+
+    def resume(self) -> int:
+        """Load the run's last checkpoint; returns the rounds trained so far (0: there was none yet)."""
+        if has_checkpoint(self.out / CHECKPOINTS):
+            self.run.load(latest_checkpoint(self.out / CHECKPOINTS))
+        return self.run.done
+
+    def train(self) -> None:
+        """Train to the end and write the model; raises `Stopped` on Ctrl-C."""
+        self.run.train()
+        state = self.run.best_model().policy.state_dict()
+        th.save(state, self.out / MODEL)
+        self._write_config()
+        _write_curve(self.out / CURVE, self.run.history)
+
+    def compare(self, command: str = "", progress: bool = True) -> Outcome:
+        """Play the learned scheduler and all handcrafted ones on the same held-out episodes, and report."""
+        learned = LearnedScheduler(
+            self.run.best_model(),
+            self.env.agent_face.encoder,
+            self.env.agent_face.face,
+            name=self.settings.algo,
+            decision=self.run.best["decision"],
+        )
+        players: Mapping[str, Scheduler] = {learned.name: learned, **self.rivals}
+        result = evaluate(
+            players, self.scenario, self.eval_episodes, "test", self.settings.seed, progress=progress
+        )
+        return Outcome(self.run, result, write_report(result, self.out, command=command))
+
+    def _make_teacher(self) -> Scheduler | None:
+        name = self.settings.warm_start
+        if name == NO_WARM_START:
+            return None
+        if self.settings.algo in ("dqn", "sac") or self.env.agent_face.face is None:
+            raise ValueError(f"warm_start: {name!r} with algo {self.settings.algo!r}, expected 'none'")
+        return make_scheduler(name, self.scenario.name)
+
+    def _warm_start(self, model: BaseAlgorithm) -> None:
+        assert self._teacher is not None
+        observer, settings = self._observer, self.settings
+        shown = clone(
+            model,
+            self.env,
+            self._teacher,
+            settings.warm_start_rounds,
+            reward_scale=settings.reward_scale,
+            seed=settings.seed,
+            progress=observer.warm_start if observer else None,
+        )
+        self.run.notes["warm_start"] = vars(shown)
+
+    def _write_config(self) -> None:
+        document = {
+            "format": RUN_FORMAT,
+            "version": __version__,
+            "settings": self.settings.to_json(),
+            "rounds_trained": self.run.done,
+            "best": self.run.best,
+        }
+        write_json(self.out / CONFIG, document)
+
+
+class Validation:
+    """Scores a model on fixed episodes of the `val` split, by what the reward sums to.
+
+    Args:
+        env: the training environments, for their scenario, encoder and actions.
+        settings: number of episodes and seed.
+    """
+
+    def __init__(self, env: FederatedVecEnv, settings: TrainingSettings):
+        self._face = env.agent_face
+        self._seeds = episode_seeds(settings.seed + _VALIDATION_SEED, settings.val_episodes)
+        self._world = FederatedWorld(self._face.scenario, settings.val_episodes, "val")
+
+    def __call__(self, model: BaseAlgorithm) -> tuple[float, str]:
+        """Mean net points of the best way to take decisions, and that way."""
+        ways = DECISIONS if isinstance(model.policy, SetPolicyMixin) else DECISIONS[:1]
+        scores = {way: self.score(model, way) for way in ways}
+        best = max(scores, key=lambda way: scores[way])
+        return scores[best], best
+
+    def score(self, model: BaseAlgorithm, decision: str) -> float:
+        """Mean net points of one way to take decisions."""
+        player = LearnedScheduler(model, self._face.encoder, self._face.face, decision=decision)
+        frame, _, _ = play_batch("candidate", player, self._world, self._seeds)
+        return float(np.mean(frame["val_net_points"]))
+
+
+def training_worlds(settings: TrainingSettings, num_envs: int | None = None) -> FederatedVecEnv:
+    """The training environments of a run; ValueError naming what is wrong with id, scenario or traces."""
+    find_entry(settings.env)
+    return make_vec_env(settings.env, num_envs or settings.num_envs, "train", **dict(settings.world))
+
+
+def load_scheduler(out: Path | str, scenario: Any = None, decision: str | None = None) -> LearnedScheduler:
+    """The scheduler that a run has learned.
+
+    Args:
+        out: the run's folder, with `config.json` and `model.pt`.
+        scenario: another world to play in (anything `load_scenario` takes), for set policies with any number
+            of clients; None: the run's own.
+        decision: see `LearnedScheduler`; None: what did best in validation.
+
+    Raises:
+        ValueError: no finished run there, or its weights do not fit.
+    """
+    folder = Path(out)
+    settings, document = read_config(folder)
+    if scenario is not None:
+        world = {"scenario": scenario}
+        settings = TrainingSettings.from_json({**settings.to_json(), "world": world})
+    env = training_worlds(settings, num_envs=2)
+    model = build_model(settings, env)
+    try:
+        model.policy.load_state_dict(load_tensors(folder / MODEL, model.device))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise ValueError(f"{folder / MODEL}: does not fit {settings.env} ({reason})") from None
+    face = env.agent_face
+    way = decision or str(document["best"]["decision"])
+    return LearnedScheduler(model, face.encoder, face.face, settings.algo, way)
+
+
+def read_config(folder: Path) -> tuple[TrainingSettings, dict[str, Any]]:
+    """Settings and the whole document of a run's `config.json`; ValueError if it is not one."""
+    document = read_json(folder / CONFIG, "out")
+    if document.get("format") != RUN_FORMAT:
+        raise ValueError(
+            f"out: {folder / CONFIG}: format {document.get('format')!r}, expected {RUN_FORMAT!r}"
+        )
+    return TrainingSettings.from_json(document.get("settings", {})), document
+
+
+def resume_command(out: Path) -> str:
+    """The command that goes on with a run."""
+    return f"python train_agent.py --resume --out {shlex.quote(str(out))}"
+
+
+def _write_curve(path: Path, history: list[dict[str, Any]]) -> None:
+    columns = ["rounds_trained", *EPISODE_FIGURES, "val_net_points"]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(history)

@@ -1,0 +1,75 @@
+"""What a user sees on stderr while a scheduler is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import TimeRemainingColumn as Remaining
+
+
+class ProgressDisplay:
+    """A progress bar with the latest figures; an `Observer` of a training run.
+
+    Args:
+        timesteps: rounds of the whole run.
+        out: its folder, named at the start.
+        console: where to write; None: stderr.
+    """
+
+    def __init__(self, timesteps: int, out: Path, console: Console | None = None):
+        self._console = console or Console(stderr=True)
+        self._timesteps, self._out = timesteps, out
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            Remaining(),
+        )
+        self._bar = Progress(*columns, console=self._console, refresh_per_second=4)
+        self._task = self._bar.add_task("preparing", total=timesteps, figures="")
+
+    def __enter__(self) -> ProgressDisplay:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def begin(self, done: int) -> None:
+        """Show the bar; `done` rounds are trained already."""
+        self.say(f"Training into {self._out} (tensorboard --logdir {self._out})")
+        self._bar.start()
+        self._bar.update(self._task, description="training", completed=done)
+
+    def close(self) -> None:
+        """Put the bar to rest."""
+        self._bar.stop()
+
+    def say(self, line: str) -> None:
+        """Write a line, above the bar if it is running."""
+        self._console.print(line, highlight=False, soft_wrap=True)
+
+    def trained(self, done: int) -> None:
+        """So many rounds are trained."""
+        self._bar.update(self._task, description="training", completed=min(done, self._timesteps))
+
+    def segment(self, figures: dict[str, Any]) -> None:
+        """Show the latest mean net points."""
+        parts = []
+        if "net_points" in figures:
+            parts.append(f"net points {figures['net_points']:.1f}")
+        if figures.get("val_net_points") is not None:
+            parts.append(f"on val {figures['val_net_points']:.1f}")
+        self._bar.update(self._task, figures=", ".join(parts))
+
+    def warm_start(self, share: float) -> None:
+        """So much of the warm start is done."""
+        self._bar.update(self._task, description=f"imitating {share:.0%}")

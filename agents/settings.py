@@ -1,0 +1,226 @@
+"""What a training run is made of, as plain dataclasses; imports nothing heavy, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from typing import Any
+
+ALGORITHMS = ("ppo", "maskable-ppo", "a2c", "dqn", "sac")
+"""Names of the learning algorithms."""
+
+NO_WARM_START = "none"
+
+
+@dataclass(frozen=True)
+class PolicySettings:
+    """The networks of PPO, maskable PPO and A2C on the `levels` ids."""
+
+    hidden: int = 64
+    """width of every layer"""
+    pooling: str = "mean-max"
+    """how clients become a context: mean-max or attention"""
+    initial_share: float = 0.3
+    """share of the available clients that the untrained policy invites"""
+
+
+@dataclass(frozen=True)
+class PPOSettings:
+    """PPO and maskable PPO (Schulman et al. 2017); the defaults suit 32 to 64 environments."""
+
+    learning_rate: float = 1e-3
+    """Adam's step at the start; it falls linearly"""
+    final_learning_rate: float = 1e-4
+    """Adam's step at the end"""
+    rollout_steps: int = 64
+    """rounds per environment between two updates"""
+    batch_size: int = 512
+    """rounds per minibatch"""
+    epochs: int = 5
+    """passes over every rollout"""
+    gamma: float = 1.0
+    """discount per round; episodes are short and their sum is what counts"""
+    gae_lambda: float = 0.95
+    """trade-off between bias and variance of the advantages"""
+    clip_range: float = 0.2
+    """how far a probability ratio may move within one update"""
+    entropy: float = 1e-3
+    """weight of the entropy bonus, which is a sum over all heads"""
+    value: float = 0.5
+    """weight of the critic's loss"""
+    max_grad_norm: float = 0.5
+    """gradients are cut to this length"""
+    target_kl: float = 0.05
+    """an update stops early beyond 1.5 times this divergence"""
+
+
+@dataclass(frozen=True)
+class A2CSettings:
+    """A2C (Mnih et al. 2016)."""
+
+    learning_rate: float = 1e-3
+    """RMSProp's step at the start; it falls linearly"""
+    final_learning_rate: float = 1e-4
+    """RMSProp's step at the end"""
+    rollout_steps: int = 16
+    """rounds per environment between two updates"""
+    gamma: float = 1.0
+    """discount per round"""
+    gae_lambda: float = 0.95
+    """trade-off between bias and variance of the advantages"""
+    entropy: float = 1e-3
+    """weight of the entropy bonus"""
+    value: float = 0.5
+    """weight of the critic's loss"""
+    max_grad_norm: float = 0.5
+    """gradients are cut to this length"""
+
+
+@dataclass(frozen=True)
+class DQNSettings:
+    """DQN (Mnih et al. 2015) over the menu of schedulers of the `-discrete-` ids."""
+
+    learning_rate: float = 5e-4
+    """Adam's step at the start; it falls linearly"""
+    final_learning_rate: float = 1e-4
+    """Adam's step at the end"""
+    buffer_mb: int = 200
+    """size of the replay buffer in megabytes"""
+    learning_starts: int = 2_000
+    """random rounds before learning begins"""
+    batch_size: int = 256
+    """rounds per minibatch"""
+    gradient_steps: int = 4
+    """minibatches per step of all environments"""
+    gamma: float = 0.99
+    """discount per round"""
+    target_update_steps: int = 2_000
+    """rounds between two updates of the target network"""
+    exploration_share: float = 0.4
+    """share of the training over which random actions fade out"""
+    final_exploration: float = 0.05
+    """probability of a random action after that"""
+
+
+@dataclass(frozen=True)
+class SACSettings:
+    """SAC (Haarnoja et al. 2018) over the scores of the `-scores-` ids."""
+
+    learning_rate: float = 5e-4
+    """Adam's step at the start; it falls linearly"""
+    final_learning_rate: float = 1e-4
+    """Adam's step at the end"""
+    buffer_mb: int = 200
+    """size of the replay buffer in megabytes"""
+    learning_starts: int = 2_000
+    """random rounds before learning begins"""
+    batch_size: int = 256
+    """rounds per minibatch"""
+    gradient_steps: int = 4
+    """minibatches per step of all environments"""
+    gamma: float = 0.99
+    """discount per round"""
+    tau: float = 0.01
+    """speed of the target networks"""
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """One training run; everything in it is JSON-able and stands in `config.json`."""
+
+    env: str = "frugalfl/Volunteers-v0"
+    algo: str = "ppo"
+    timesteps: int = 200_000
+    num_envs: int = 32
+    seed: int = 0
+    device: str = "cpu"
+    warm_start: str = NO_WARM_START
+    warm_start_rounds: int = 20_000
+    segment_steps: int = 16_384
+    validate_every: int = 3
+    val_episodes: int = 32
+    reward_scale: float = 10.0
+    world: Mapping[str, Any] = field(default_factory=dict)
+    """keyword arguments of the environment: `scenario` and changes of its fields"""
+    policy: PolicySettings = field(default_factory=PolicySettings)
+    ppo: PPOSettings = field(default_factory=PPOSettings)
+    a2c: A2CSettings = field(default_factory=A2CSettings)
+    dqn: DQNSettings = field(default_factory=DQNSettings)
+    sac: SACSettings = field(default_factory=SACSettings)
+
+    def check(self) -> TrainingSettings:
+        """Return the settings if they are in range, else raise ValueError naming the field."""
+        if self.algo not in ALGORITHMS:
+            raise ValueError(f"algo: {self.algo!r}, expected one of {', '.join(ALGORITHMS)}")
+        for name in (
+            "timesteps",
+            "num_envs",
+            "segment_steps",
+            "validate_every",
+            "val_episodes",
+            "warm_start_rounds",
+        ):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: {getattr(self, name)}, expected at least 1")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed: {self.seed}, expected 0 <= seed < 2**32")
+        if not self.reward_scale > 0:
+            raise ValueError(f"reward_scale: {self.reward_scale}, expected a positive number")
+        for part in ("policy", "ppo", "a2c", "dqn", "sac"):
+            _check_numbers(part, getattr(self, part))
+        return self
+
+    @property
+    def learner(self) -> Any:
+        """The settings of the chosen algorithm."""
+        return getattr(self, "ppo" if self.algo == "maskable-ppo" else self.algo)
+
+    def to_json(self) -> dict[str, Any]:
+        """A mapping of plain values."""
+        return {**asdict(self), "world": dict(self.world)}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> TrainingSettings:
+        """The inverse of `to_json`; ValueError naming a field that is missing, unknown or of another type."""
+        return _read(cls(), document, "settings").check()
+
+
+_AT_LEAST_ONE = frozenset({"hidden", "rollout_steps", "batch_size", "epochs", "buffer_mb", "gradient_steps"})
+_MAY_BE_ZERO = frozenset({"entropy", "learning_starts", "final_exploration"})
+_SHARES = frozenset({"gamma", "gae_lambda", "initial_share", "exploration_share", "tau", "final_exploration"})
+
+
+def _check_numbers(part: str, values: Any) -> None:
+    """Every number of the algorithms' settings is positive, counts are at least 1 and shares at most 1."""
+    for item in fields(values):
+        value, name = getattr(values, item.name), item.name
+        label = f"{part}.{name.replace('_', '-')}"
+        if isinstance(value, str):
+            continue
+        if not math.isfinite(value) or value < 0 or (value == 0 and name not in _MAY_BE_ZERO):
+            low = "at least 1" if name in _AT_LEAST_ONE else "a positive number"
+            raise ValueError(f"{label}: {value}, expected {low}")
+        if name in _SHARES and value > 1:
+            raise ValueError(f"{label}: {value}, expected at most 1")
+
+
+def _read(default: Any, document: Mapping[str, Any], label: str) -> Any:
+    """A copy of a settings dataclass with the document's values, checked for names and types."""
+    if not isinstance(document, Mapping):
+        raise ValueError(f"{label}: {document!r}, expected a mapping")
+    known = {item.name for item in fields(default)}
+    if set(document) != known:
+        odd = sorted(set(document) ^ known)
+        raise ValueError(f"{label}: field {odd[0]!r} is unknown or missing")
+    values = {}
+    for name in known:
+        standard, given = getattr(default, name), document[name]
+        if is_dataclass(standard):
+            given = _read(standard, given, f"{label}.{name}")
+        elif isinstance(standard, float) and isinstance(given, int):
+            given = float(given)
+        elif not isinstance(given, Mapping if isinstance(standard, Mapping) else type(standard)):
+            raise ValueError(f"{label}.{name}: {given!r}, expected {type(standard).__name__}")
+        values[name] = given
+    return type(default)(**values)

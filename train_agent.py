@@ -1,0 +1,56 @@
+"""The main job: `python train_agent.py` trains a scheduler and compares it with the handcrafted ones."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+
+from frugalfl.agents.command import Arguments, fail, parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    arguments = parse(argv)
+    try:
+        return _run(arguments, sys.argv[1:] if argv is None else argv)
+    except ValueError as error:
+        fail(str(error))
+    return 2
+
+
+def _run(arguments: Arguments, argv: Sequence[str]) -> int:
+    # Imported after parsing: --help and bad options should not wait for torch.
+    from frugalfl.agents.experiment import Experiment, read_config, resume_command
+    from frugalfl.agents.progress import ProgressDisplay
+    from frugalfl.agents.report import print_report
+    from frugalfl.agents.training import Stopped
+
+    if arguments.resume and arguments.out is None:
+        raise ValueError("out: missing, expected the folder of the run that --resume goes on with")
+    out = arguments.folder()
+    settings = arguments.settings()
+    if arguments.resume:
+        settings = arguments.settings_to_resume(read_config(out)[0])
+    with ProgressDisplay(settings.timesteps, out) as display:
+        experiment = Experiment(settings, out, arguments.eval_episodes, display)
+        if arguments.resume:
+            display.begin(experiment.resume())
+        else:
+            experiment.begin()
+            display.begin(0)
+        try:
+            experiment.train()
+        except Stopped as stop:
+            display.close()
+            display.say(f"Stopped: {stop.done:,} of {settings.timesteps:,} rounds are saved in {out}.")
+            display.say(f"Go on with: {resume_command(out)}")
+            return 130
+    outcome = experiment.compare(shlex.join(["python", "train_agent.py", *argv]))
+    print_report(outcome.result)
+    display.say(f"Written: {outcome.report}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
