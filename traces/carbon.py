@@ -1,0 +1,98 @@
+"""Carbon intensity for the worlds: from the name of a zone, a file, or settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from .carbon_batch import CarbonBatch
+from .carbon_episode import KINDS, CarbonEpisode, CarbonModel
+from .carbon_file import RecordedCarbon
+from .carbon_generator import GeneratedCarbon, ZoneProfile, zone_names, zone_profile
+from .carbon_series import CarbonSeries
+from .formats.carbon import read_carbon
+from .settings import Settings, calibration, parse_settings
+
+__all__ = [
+    "KINDS",
+    "CarbonBatch",
+    "CarbonEpisode",
+    "CarbonModel",
+    "CarbonSeries",
+    "GeneratedCarbon",
+    "RecordedCarbon",
+    "ZoneProfile",
+    "make_carbon",
+    "read_carbon",
+    "zone_names",
+    "zone_profile",
+]
+
+
+class CarbonSettings(Settings):
+    """What `make_carbon` accepts as a mapping.
+
+    Attributes:
+        zones: names of measured zones, or files.
+        kind_of_intensity: which of the source's intensities to use.
+        format: how to read the files; by their content if missing.
+        tz: IANA name of the local time of zones that are not among the measured ones.
+        forecast: what the coordinator's forecast is made of (see `forecasts`).
+    """
+
+    zones: tuple[str, ...] = Field(min_length=1)
+    kind_of_intensity: Literal["direct", "life-cycle", "marginal"] | None = None
+    format: str | None = None
+    tz: dict[str, str] = {}
+    forecast: str | dict[str, Any] | None = None
+
+
+def make_carbon(
+    spec: str | Path | Sequence[str] | Mapping[str, Any], num_zones: int | None = None
+) -> CarbonModel:
+    """The carbon model that a specification describes.
+
+    Args:
+        spec: a zone name or a file; a list of either; or a mapping of `CarbonSettings`. Measured zones are
+            drawn from their profiles, files are replayed. Names and files cannot be mixed.
+        num_zones: how many zones the world has.
+
+    Raises:
+        ValueError: one line naming the field, the value and what was expected.
+    """
+    if isinstance(spec, (str, Path)):
+        spec = {"zones": [str(spec)]}
+    elif not isinstance(spec, Mapping):
+        spec = {"zones": [str(item) for item in spec]}
+    settings = parse_settings(CarbonSettings, spec, "carbon")
+    known = calibration()["carbon_zones"]
+    names = [zone for zone in settings.zones if zone in known]
+    model = _generated(settings) if names or not any(map(_is_path, settings.zones)) else _recorded(settings)
+    if num_zones is not None and len(model.zones) != num_zones:
+        raise ValueError(
+            f"carbon: {len(model.zones)} zones ({', '.join(model.zones)}), expected {num_zones}, "
+            "one for each zone of the world"
+        )
+    return model
+
+
+def _generated(settings: CarbonSettings) -> GeneratedCarbon:
+    files = [zone for zone in settings.zones if _is_path(zone) and zone not in calibration()["carbon_zones"]]
+    if files:
+        raise ValueError(f"carbon: zones={files[0]!r} is a file among names of zones, expected only one of both")
+    kind = settings.kind_of_intensity or "direct"
+    return GeneratedCarbon([zone_profile(zone, kind) for zone in settings.zones], settings.forecast)
+
+
+def _recorded(settings: CarbonSettings) -> RecordedCarbon:
+    series: list[CarbonSeries] = []
+    for path in settings.zones:
+        series += read_carbon(path, settings.format, settings.kind_of_intensity)
+    return RecordedCarbon(series, settings.tz, settings.forecast)
+
+
+def _is_path(text: str) -> bool:
+    return Path(text).suffix.lower() in {".csv", ".json", ".gz", ".txt", ".tab"} or Path(text).is_file()

@@ -1,0 +1,117 @@
+"""Carbon intensity of E environments at once: now, forecast, and exact integrals over time."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .carbon_episode import CarbonEpisode
+
+Floats = NDArray[np.float64]
+
+# A grid at zero cannot be forecast by ratios: below this, intensities are equal for that purpose.
+RATIO_FLOOR_G_PER_KWH = 1.0
+
+
+class CarbonBatch:
+    """The carbon intensity of E environments with Z zones each.
+
+    Args:
+        num_envs: E.
+        num_zones: Z.
+    """
+
+    def __init__(self, num_envs: int, num_zones: int):
+        e, z = num_envs, num_zones
+        self.num_envs, self.num_zones = e, z
+        self._g = np.zeros((e, z, 1))
+        self._expected = np.zeros((e, z, 1))
+        # Integral from the first sample to the beginning of each piece, (g/kWh) s.
+        self._upto = np.zeros((e, z, 1))
+        self._last = np.zeros(e, dtype=np.int64)
+        self._step_s = np.full(e, 3600.0)
+        self._first_s = np.zeros(e)
+        self._phi = np.zeros((e, z))
+
+    def set(self, env: int, episode: CarbonEpisode) -> None:
+        """Begin a new episode in one environment, at t = 0.
+
+        Raises:
+            ValueError: if the episode has another number of zones.
+        """
+        zones, length = episode.g_per_kwh.shape
+        if zones != self.num_zones:
+            raise ValueError(f"episode: {zones} zones, expected {self.num_zones}")
+        self._lengthen(length)
+        self._g[env, :, :length] = episode.g_per_kwh
+        self._g[env, :, length:] = episode.g_per_kwh[:, -1:]
+        self._expected[env, :, :length] = episode.expected_g_per_kwh
+        self._expected[env, :, length:] = episode.expected_g_per_kwh[:, -1:]
+        self._upto[env] = 0.0
+        self._upto[env, :, 1:] = np.cumsum(self._g[env, :, :-1] * episode.step_s, axis=1)
+        self._last[env] = length - 1
+        self._step_s[env] = episode.step_s
+        self._first_s[env] = episode.first_s
+        self._phi[env] = episode.phi_per_h
+
+    def now(self, time_s: Floats) -> Floats:
+        """Intensity `[E, Z]` at `time_s` `[E]`, g/kWh."""
+        return self._ahead(self._g, time_s, np.zeros(1))[:, :, 0]
+
+    def true_ahead(self, time_s: Floats, leads_s: Floats) -> Floats:
+        """The true intensity `[E, Z, H]` at `time_s + leads_s`, for oracles only."""
+        return self._ahead(self._g, time_s, leads_s)
+
+    def expected(self, time_s: Floats, leads_s: Floats) -> Floats:
+        """The profile expected from the past `[E, Z, H]` at `time_s + leads_s`."""
+        return self._ahead(self._expected, time_s, leads_s)
+
+    def forecast(self, time_s: Floats, leads_s: Floats) -> Floats:
+        """Forecast `[E, Z, H]` for `time_s + leads_s`: the expected profile x a deviation that dies out.
+
+        f(t + L) = expected(t + L) (now(t) / expected(t))^(phi^L), L in hours: the median forecast of a
+        profile whose logarithm deviates by an AR(1) process.
+        """
+        leads_s = np.asarray(leads_s, dtype=np.float64)
+        now = np.maximum(self.now(time_s), RATIO_FLOOR_G_PER_KWH)
+        usual = np.maximum(self.expected(time_s, np.zeros(1))[:, :, 0], RATIO_FLOOR_G_PER_KWH)
+        left = self._phi[:, :, None] ** (leads_s[None, None, :] / 3600.0)
+        return self.expected(time_s, leads_s) * np.exp(np.log(now / usual)[:, :, None] * left)
+
+    def integral(self, zone: NDArray[np.int64], t0_s: Floats, t1_s: Floats) -> Floats:
+        """Integral of a zone's intensity from `t0_s` to `t1_s`, exactly, in (g/kWh) s.
+
+        Grams of a constant power are `watts / 3.6e6 * integral`.
+
+        Args:
+            zone: int `[E, N]`.
+            t0_s: `[E, N]`.
+            t1_s: `[E, N]`.
+
+        Returns:
+            `[E, N]`.
+        """
+        return self._integral_to(zone, t1_s) - self._integral_to(zone, t0_s)
+
+    def _integral_to(self, zone: NDArray[np.int64], time_s: Floats) -> Floats:
+        env = np.arange(self.num_envs)[:, None]
+        since_s = time_s - self._first_s[:, None]
+        step_s = self._step_s[:, None]
+        piece = np.clip(np.floor(since_s / step_s).astype(np.int64), 0, self._last[:, None])
+        return self._upto[env, zone, piece] + (since_s - piece * step_s) * self._g[env, zone, piece]
+
+    def _ahead(self, table: Floats, time_s: Floats, leads_s: Floats) -> Floats:
+        leads_s = np.asarray(leads_s, dtype=np.float64)
+        since_s = np.asarray(time_s, dtype=np.float64)[:, None] + leads_s[None, :] - self._first_s[:, None]
+        piece = np.floor(since_s / self._step_s[:, None]).astype(np.int64)
+        piece = np.clip(piece, 0, self._last[:, None])
+        index = np.broadcast_to(piece[:, None, :], (self.num_envs, self.num_zones, leads_s.size))
+        return np.take_along_axis(table, index, axis=2)
+
+    def _lengthen(self, length: int) -> None:
+        missing = length - self._g.shape[2]
+        if missing > 0:
+            pad = ((0, 0), (0, 0), (0, missing))
+            self._g = np.pad(self._g, pad, mode="edge")
+            self._expected = np.pad(self._expected, pad, mode="edge")
+            self._upto = np.pad(self._upto, pad, mode="edge")

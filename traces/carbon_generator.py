@@ -1,0 +1,216 @@
+"""Carbon intensity drawn from the measured profile of each zone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .carbon_episode import TAIL_S, CarbonEpisode
+from .local_time import utc_offset_h
+from .settings import calibration, suggest
+
+Floats = NDArray[np.float64]
+
+_SEASONS = ("DJF", "MAM", "JJA", "SON")
+_WEEK_S = 7 * 86400.0
+# Monday 2 January 2023 00:00 UTC: the nominal year has 52 calendar weeks from here.
+_YEAR_START_S = 1672617600.0
+_WEEKS = 50
+# Weeks in rotation: three for training, one to choose on, one to report on.
+_ROTATION = {"train": (0, 3), "val": (3, 1), "test": (4, 1)}
+
+
+@dataclass(frozen=True)
+class ZoneProfile:
+    """How one zone's intensity behaves: CI = mean x month x hour x weekend x exp(AR(1) - sd^2 / 2), clipped.
+
+    Attributes:
+        zone: name.
+        tz: IANA name of the local time, or None for UTC plus `standard_utc_offset_h`.
+        standard_utc_offset_h: hours ahead of UTC without daylight saving.
+        kind: "direct", "life-cycle" or "marginal".
+        mean_g_per_kwh: the level.
+        min_g_per_kwh: lower clip.
+        max_g_per_kwh: upper clip.
+        month_factor: `[12]`.
+        hour_factor: `[4, 24]`, local hour by season (winter, spring, summer, autumn of the north).
+        weekend_factor: weekend over weekday.
+        log_sd: standard deviation of the logarithm of the residual.
+        phi_per_h: its AR(1) coefficient per hour.
+        shift_g_per_kwh: added to everything, turning a direct profile into a life-cycle one.
+    """
+
+    zone: str
+    tz: str | None
+    standard_utc_offset_h: float
+    kind: str
+    mean_g_per_kwh: float
+    min_g_per_kwh: float
+    max_g_per_kwh: float
+    month_factor: tuple[float, ...]
+    hour_factor: tuple[tuple[float, ...], ...]
+    weekend_factor: float
+    log_sd: float
+    phi_per_h: float
+    shift_g_per_kwh: float = 0.0
+
+
+def zone_names(kind: str = "direct") -> list[str]:
+    """Names of the measured zones that have profiles of this kind."""
+    zones = calibration()["carbon_zones"]
+    return sorted(name for name, row in zones.items() if kind == "life-cycle" or row["kind"] == kind)
+
+
+@lru_cache(maxsize=None)
+def zone_profile(zone: str, kind: str = "direct") -> ZoneProfile:
+    """The measured profile of a zone.
+
+    A life-cycle profile is the direct one moved up by the difference of the two yearly means: what building
+    and fuelling the plants adds depends on the mix much less than what they burn.
+
+    Raises:
+        ValueError: if there is no such zone, or none of this kind.
+    """
+    zones: dict[str, Any] = calibration()["carbon_zones"]
+    if zone not in zones:
+        raise ValueError(f"zones: {zone!r} has no measured profile; {suggest(zone, zones)}")
+    row = zones[zone]
+    if kind == "marginal" or (kind == "direct" and row["kind"] != "direct"):
+        have = "direct or life-cycle" if row["kind"] == "direct" else row["kind"]
+        raise ValueError(f"kind_of_intensity: {kind!r} was not measured for {zone!r}, expected {have}")
+    native = row["mean_direct"] if row["kind"] == "direct" else row["mean_life_cycle"]
+    shift = row["mean_life_cycle"] - native if kind == "life-cycle" else 0.0
+    return ZoneProfile(
+        zone=zone,
+        tz=row["tz"],
+        standard_utc_offset_h=row["standard_utc_offset_h"],
+        kind=kind,
+        mean_g_per_kwh=native,
+        min_g_per_kwh=row["min"],
+        max_g_per_kwh=row["max"],
+        month_factor=tuple(row["month_factor"]),
+        hour_factor=tuple(tuple(row["hour_factor"][season]) for season in _SEASONS),
+        weekend_factor=row["weekend_over_weekday"],
+        log_sd=row["log_residual_sd"],
+        phi_per_h=row["phi_per_h"],
+        shift_g_per_kwh=shift,
+    )
+
+
+def autoregression(phi: Floats, shocks: Floats) -> Floats:
+    """Stationary AR(1) paths of unit variance, `[Z, T]`.
+
+    x_0 = e_0 and x_t = phi x_(t-1) + sqrt(1 - phi^2) e_t, in blocks short enough for phi^-t to be exact.
+
+    Args:
+        phi: `[Z]`, coefficients in (0, 1).
+        shocks: `[Z, T]`, standard normal.
+    """
+    path = np.empty_like(shocks)
+    length = shocks.shape[1]
+    path[:, :1] = shocks[:, :1]
+    # phi^-block stays below about 1e8.
+    block = int(np.clip(-18.0 / np.log(np.min(phi)), 1, 256))
+    power = phi[:, None] ** np.arange(1, block + 1)
+    scale = np.sqrt(1.0 - phi**2)[:, None]
+    for start in range(1, length, block):
+        stop = min(start + block, length)
+        grown = power[:, : stop - start]
+        driven = np.cumsum(shocks[:, start:stop] * scale / grown, axis=1)
+        path[:, start:stop] = grown * (path[:, start - 1 : start] + driven)
+    return path
+
+
+class GeneratedCarbon:
+    """Carbon intensity of any measured or fitted zones, drawn hour by hour from their profiles.
+
+    Weeks of a nominal year are dealt to train, val and test in rotation, three to one to one.
+
+    Args:
+        profiles: one per zone, all of one kind.
+        forecast: settings of the coordinator's forecast, carried to the episodes.
+    """
+
+    def __init__(self, profiles: Sequence[ZoneProfile], forecast: object | None = None):
+        kinds = {profile.kind for profile in profiles}
+        if len(kinds) != 1:
+            raise ValueError(f"zones: kinds {', '.join(sorted(kinds))} are mixed, expected one kind")
+        self.profiles = tuple(profiles)
+        self._forecast = forecast
+        self._mean = np.array([p.mean_g_per_kwh for p in profiles])
+        self._low = np.array([p.min_g_per_kwh for p in profiles])
+        self._high = np.array([p.max_g_per_kwh for p in profiles])
+        self._shift = np.array([p.shift_g_per_kwh for p in profiles])
+        self._month = np.array([p.month_factor for p in profiles])
+        self._hour = np.array([p.hour_factor for p in profiles])
+        self._weekend = np.array([p.weekend_factor for p in profiles])
+        self._sd = np.array([p.log_sd for p in profiles])
+        self._phi = np.array([p.phi_per_h for p in profiles])
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """Names of the zones."""
+        return tuple(profile.zone for profile in self.profiles)
+
+    @property
+    def kind(self) -> str:
+        """What the intensity counts."""
+        return self.profiles[0].kind
+
+    def utc_offset_h(self, start_utc_s: float) -> Floats:
+        """`[Z]`, hours ahead of UTC."""
+        return np.array([utc_offset_h(p.tz, start_utc_s, p.standard_utc_offset_h) for p in self.profiles])
+
+    def draw_start_utc_s(self, split: str, horizon_s: float, rng: np.random.Generator) -> float:
+        """A minute within the weeks of the split, the whole horizon within them if it is that short."""
+        first, weeks = _ROTATION[split]
+        turn = int(rng.integers(_WEEKS // 5))
+        room_s = max(weeks * _WEEK_S - horizon_s, 60.0)
+        minute = int(rng.integers(max(int(room_s // 60.0), 1)))
+        return _YEAR_START_S + (5 * turn + first) * _WEEK_S + 60.0 * minute
+
+    def expected(self, hour_utc_s: Floats, offset_h: Floats) -> Floats:
+        """The profile `[Z, T]` without its residual, at Unix times `[T]` that begin an hour."""
+        # The middle of the hour decides, so that half-hour zones fall on the right hour.
+        local_s = hour_utc_s[None, :] + 1800.0 + offset_h[:, None] * 3600.0
+        days = np.floor(local_s / 86400.0).astype(np.int64)
+        hour = ((local_s - days * 86400.0) / 3600.0).astype(np.int64)
+        months = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12
+        season = (months + 1) % 12 // 3
+        # 1970-01-01 was a Thursday.
+        weekend = (days + 3) % 7 >= 5
+        zone = np.arange(len(self.profiles))[:, None]
+        factor = self._month[zone, months] * self._hour[zone, season, hour]
+        # The level is the mean over the week, so weekdays lie above it as much as weekends below.
+        weekday = 7.0 / (5.0 + 2.0 * self._weekend)
+        factor *= np.where(weekend, (self._weekend * weekday)[:, None], weekday[:, None])
+        return self._mean[:, None] * factor
+
+    def sample(self, start_utc_s: float, horizon_s: float, rng: np.random.Generator) -> CarbonEpisode:
+        """An episode from the hour in which it starts to two days beyond the horizon."""
+        first_utc_s = np.floor(start_utc_s / 3600.0) * 3600.0
+        hours = int(np.ceil((start_utc_s + horizon_s + TAIL_S - first_utc_s) / 3600.0)) + 1
+        times_s = first_utc_s + 3600.0 * np.arange(hours)
+        usual = self.expected(times_s, self.utc_offset_h(start_utc_s))
+        residual = autoregression(self._phi, rng.standard_normal(usual.shape)) * self._sd[:, None]
+        low, high, shift = self._low[:, None], self._high[:, None], self._shift[:, None]
+        drawn = usual * np.exp(residual - self._sd[:, None] ** 2 / 2.0)
+        return CarbonEpisode(
+            step_s=3600.0,
+            first_s=first_utc_s - start_utc_s,
+            g_per_kwh=np.clip(drawn, low, high) + shift,
+            expected_g_per_kwh=np.clip(usual, low, high) + shift,
+            phi_per_h=self._phi.copy(),
+            forecast=self._forecast,
+            seed=int(rng.integers(2**62)),
+        )
+
+    def validate_for(self, horizon_s: float) -> None:
+        """Any horizon will do."""
+        if not horizon_s > 0:
+            raise ValueError(f"horizon_s: {horizon_s!r}, expected more than 0")

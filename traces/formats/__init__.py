@@ -1,0 +1,1 @@
+"""Readers of trace files as their providers publish them."""

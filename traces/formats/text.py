@@ -1,0 +1,118 @@
+"""Reading text files so that bad input ends in one line, whatever it is."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# A trace file larger than this is a mistake or an attack (a gzip bomb).
+MAX_BYTES = 2 * 1024**3
+
+
+def read_bytes(path: str | Path, limit: int | None = None) -> bytes:
+    """The file's bytes, unzipped if it is gzip; at most `limit` of them if given.
+
+    Raises:
+        ValueError: if it cannot be read, is empty, or is larger than the readers accept.
+    """
+    most = MAX_BYTES if limit is None else limit
+    try:
+        with open(path, "rb") as raw:
+            zipped = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            data = gzip.GzipFile(fileobj=raw).read(most + 1) if zipped else raw.read(most + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise ValueError(f"{path}: {reason}; expected a readable trace file") from None
+    if not data:
+        raise ValueError(f"{path}: empty file, expected a trace")
+    if limit is None and len(data) > most:
+        raise ValueError(f"{path}: more than {MAX_BYTES >> 30} GiB, expected a trace file")
+    return data[:most]
+
+
+def decode(path: str | Path, data: bytes) -> str:
+    """UTF-8 text without its byte order mark.
+
+    Raises:
+        ValueError: if the bytes are not text.
+    """
+    if b"\x00" in data:
+        raise ValueError(f"{path}: binary content, expected text")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"{path}:{line}: not UTF-8 text") from None
+
+
+def read_head(path: str | Path) -> str:
+    """The first whole lines of the file, or the first 64 KiB of a single long one, as text."""
+    data = read_bytes(path, limit=65536)
+    if len(data) < 65536:
+        return decode(path, data)
+    cut = data.rfind(b"\n") + 1
+    # A character may be cut in two at the end.
+    return decode(path, data[:cut]) if cut else data.decode("utf-8-sig", errors="ignore")
+
+
+def read_text(path: str | Path) -> str:
+    """The whole file as text."""
+    return decode(path, read_bytes(path))
+
+
+def read_json(path: str | Path) -> Any:
+    """The file's JSON document.
+
+    Raises:
+        ValueError: with the line of the first error.
+    """
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}:{error.lineno}: not JSON ({error.msg})") from None
+    except RecursionError:
+        raise ValueError(f"{path}: JSON nested too deeply, expected a trace") from None
+
+
+def read_table(path: str | Path, sep: str = ",", header: bool = True, text: str | None = None) -> pd.DataFrame:
+    """A delimited table with every cell as text, missing ones as the empty string.
+
+    Column names lose surrounding blanks. Row `i` of the frame is line `i + 2` of the file (`i + 1` without a
+    header) as long as no cell holds a line break.
+
+    Raises:
+        ValueError: if the rows differ in length.
+    """
+    import pandas as pd
+
+    content = read_text(path) if text is None else text
+    try:
+        frame = pd.read_csv(
+            io.StringIO(content),
+            sep=sep,
+            header=0 if header else None,
+            dtype=str,
+            keep_default_na=False,
+            skip_blank_lines=False,
+            engine="c",
+            low_memory=False,
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OverflowError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path}: not a table ({reason})") from None
+    frame.columns = [str(name).strip() for name in frame.columns]
+    return frame
+
+
+def one_line(value: object, most: int = 80) -> str:
+    """A value from a file, safe and short enough for a message."""
+    shown = repr(value)
+    return shown if len(shown) <= most else shown[: most - 3] + "..."

@@ -1,0 +1,30 @@
+"""Local time of grid zones, with or without a time zone database."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+
+@lru_cache(maxsize=None)
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+def utc_offset_h(tz: str | None, unix_s: float, standard_h: float = 0.0) -> float:
+    """Hours that clocks are ahead of UTC.
+
+    Args:
+        tz: name in the IANA database, or None.
+        unix_s: when.
+        standard_h: the answer where the database or the name is missing.
+    """
+    zone = _zone(tz) if tz else None
+    if zone is None:
+        return standard_h
+    offset = datetime.fromtimestamp(unix_s, timezone.utc).astimezone(zone).utcoffset()
+    return standard_h if offset is None else offset.total_seconds() / 3600.0
