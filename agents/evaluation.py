@@ -158,7 +158,7 @@ def evaluate(
     world_scenario = scenario if make_world is not None else load_scenario(scenario)  # type: ignore[arg-type]
     world_name = str(getattr(world_scenario, "name", world_scenario))
     players = _players(schedulers, world_name)
-    worlds = _WorldShelf(make_world or _maker(world_scenario, split))
+    worlds = _WorldShelf(make_world or make_worlds(world_scenario, split))
     seeds = episode_seeds(seed, episodes)
     frames, curves, timelines = [], [], {}
     with _progress_bar(progress) as bar:
@@ -227,6 +227,14 @@ def episode_seeds(seed: int, episodes: int) -> Ints:
     return np.array(list(dict.fromkeys(state.tolist()))[:episodes], dtype=np.int64)
 
 
+def make_worlds(scenario: Any, split: str) -> MakeWorld:
+    """A builder of worlds of one scenario and split."""
+    # Imported late: the world pulls in numba, which a reader of results does not need.
+    from ..envs.world import FederatedWorld
+
+    return lambda num_envs: FederatedWorld(scenario, num_envs, split)  # type: ignore[arg-type]
+
+
 def _scores(world: Any, recorder: Recorder, start_accuracy: np.ndarray) -> dict[str, Any]:
     totals = world.totals()
     test_accuracy = np.asarray(world.test_scores()[0], dtype=np.float64)
@@ -249,13 +257,6 @@ def _players(schedulers: Mapping[str, Scheduler] | Sequence[str], world: str) ->
     if isinstance(schedulers, Mapping):
         return dict(schedulers)
     return {name: make_scheduler(name, world) for name in dict.fromkeys(schedulers)}
-
-
-def _maker(scenario: Any, split: str) -> MakeWorld:
-    # Imported late: the world pulls in numba and torch, which a result's reader does not need.
-    from ..envs.world import FederatedWorld
-
-    return lambda num_envs: FederatedWorld(scenario, num_envs, split)  # type: ignore[arg-type]
 
 
 class _WorldShelf:

@@ -1,0 +1,185 @@
+"""Search over a scheduler's declared knobs: repeatable, and resumed from its log after an interruption."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..envs.scenario import Scenario, load_scenario
+from .evaluation import MakeWorld, episode_seeds, make_worlds, play_batch
+from .knobs import OFF, Knob, knobs_of, settings_of
+from .schedulers import make_scheduler
+from .statistics import interquartile_mean
+
+_EXPLORED_SHARE = 0.4
+"""Share of the trials drawn afresh; the rest are steps from the best ones so far."""
+_ELITE = 3
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One setting and what it earned.
+
+    Attributes:
+        number: 0 is the declared defaults.
+        settings: knobs that differ from the defaults.
+        score: interquartile mean of the validation net points over the episodes.
+    """
+
+    number: int
+    settings: dict[str, Any]
+    score: float
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """All trials of one scheduler in one world."""
+
+    scheduler: str
+    trials: list[Trial]
+
+    @property
+    def best(self) -> Trial:
+        """The best trial, the first of equals."""
+        return max(self.trials, key=lambda trial: trial.score)
+
+
+def tune(
+    name: str,
+    scenario: Scenario | str | Mapping[str, Any],
+    trials: int = 60,
+    seed: int = 0,
+    episodes: int = 32,
+    split: str = "val",
+    log: Path | None = None,
+    make_world: MakeWorld | None = None,
+    done: Callable[[Trial], None] = lambda trial: None,
+) -> Tuned:
+    """Search the knobs of one scheduler: the defaults, random draws, then steps from the best so far.
+
+    The same arguments give the same trials, interrupted or not: trial k's random numbers come from the seed,
+    the scheduler's name and k.
+
+    Args:
+        name: a scheduler of `TUNABLE`, or a dotted name of one's own `Rule`.
+        scenario: the world, as `load_scenario` takes it.
+        trials: how many settings to play.
+        seed: of the episodes and of the search.
+        episodes: per trial, the same for all trials and all schedulers.
+        split: where to tune; test is refused.
+        log: JSON lines, one per trial; trials found there are not played again.
+        make_world: builds so many worlds; None: of the scenario and split.
+        done: called after each new trial.
+
+    Raises:
+        ValueError: bad numbers, an unknown scheduler, or a log of another search.
+    """
+    check_budget(trials, episodes, split)
+    world_scenario = load_scenario(scenario) if make_world is None else scenario
+    build = make_world or make_worlds(world_scenario, split)
+    seeds = episode_seeds(seed, episodes)
+    search = _Search(name, seed, trials, _highs(world_scenario))
+    what = {"scheduler": name, "seed": seed, "episodes": episodes, "split": split, "trials": trials}
+    past = _read_log(log, what | {"world": fingerprint(world_scenario)}) if log is not None else []
+    found, world = past[:trials], None
+    for number in range(len(found), trials):
+        world = world if world is not None else build(episodes)
+        scheduler = make_scheduler(name, **search.propose(number, found))
+        frame, _, _ = play_batch(name, scheduler, world, seeds)
+        score = float(interquartile_mean(frame["val_net_points"].to_numpy()))
+        found.append(Trial(number, search.changes(scheduler), score))
+        if log is not None:
+            _append(log, {"trial": number, "settings": found[-1].settings, "score": score})
+        done(found[-1])
+    return Tuned(name, found)
+
+
+def fingerprint(scenario: Any) -> str:
+    """Short hash of all settings of a world, so that results are not mistaken for another version's."""
+    text = scenario.model_dump_json() if isinstance(scenario, Scenario) else str(scenario)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+class _Search:
+    """Proposes settings; all its randomness comes from seed, name and trial number."""
+
+    def __init__(self, name: str, seed: int, trials: int, highs: Mapping[str, float]):
+        self._default = make_scheduler(name)
+        self._knobs: dict[str, Knob] = knobs_of(self._default)
+        self._root = [0x7E57, seed, zlib.crc32(name.encode())]
+        self._explored = max(1, round(_EXPLORED_SHARE * trials))
+        self._highs = highs
+
+    def propose(self, number: int, found: list[Trial]) -> dict[str, Any]:
+        """Settings of one trial, given all earlier ones."""
+        if number == 0:
+            return {}
+        rng = np.random.default_rng([*self._root, number])
+        if number <= self._explored:
+            # Half of the knobs stay at their defaults: a draw of all twenty at once is hardly ever good.
+            drawn = {key: declared.draw(rng, self._highs.get(key)) for key, declared in self._knobs.items()}
+            return {key: value for key, value in drawn.items() if rng.random() < 0.5}
+        elite = sorted(found, key=lambda trial: -trial.score)[:_ELITE]
+        start = elite[int(rng.integers(len(elite)))].settings
+        settings = {key: getattr(self._default, key) for key in self._knobs} | start
+        moved = rng.random(len(self._knobs)) < 2.5 / len(self._knobs)
+        moved[int(rng.integers(len(self._knobs)))] = True
+        for (key, declared), move in zip(self._knobs.items(), moved, strict=True):
+            value = declared.off if settings[key] == OFF and declared.off is not None else settings[key]
+            settings[key] = declared.nudge(rng, value, self._highs.get(key)) if move else value
+        return settings
+
+    def changes(self, scheduler: Any) -> dict[str, Any]:
+        """The scheduler's settings that differ from the defaults, JSON-able."""
+        plain = settings_of(self._default)
+        return {key: value for key, value in settings_of(scheduler).items() if value != plain[key]}
+
+
+def _highs(scenario: Any) -> dict[str, float]:
+    highs = {"participants": float(scenario.clients), "stop_after_rounds": float(scenario.max_rounds)}
+    storage = getattr(getattr(scenario, "hub", None), "rows_per_client", 0)
+    return highs | ({"transfer_samples": float(storage)} if storage else {})
+
+
+def check_budget(trials: int, episodes: int, split: str) -> None:
+    """Refuse searches without trials or episodes, and tuning on the test split; ValueError."""
+    for name, value in (("trials", trials), ("episodes", episodes)):
+        if value < 1:
+            raise ValueError(f"{name}: {value}, expected at least 1")
+    if split not in ("train", "val"):
+        raise ValueError(
+            f"split: {split!r}, expected 'val' or 'train': the test split is for the final comparison"
+        )
+
+
+def _read_log(path: Path, head: dict[str, Any]) -> list[Trial]:
+    """Trials of an interrupted search; begins the file if there is none."""
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(head) + "\n", encoding="utf-8")
+        return []
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            raise ValueError(
+                f"{path}:{number}: not JSON, expected one trial per line; delete this line"
+            ) from None
+    if not rows or rows[0] != head:
+        raise ValueError(
+            f"{path}:1: {rows[:1]}, expected {head}; choose another --log folder or delete the file"
+        )
+    return [Trial(row["trial"], row["settings"], row["score"]) for row in rows[1:]]
+
+
+def _append(path: Path, row: dict[str, Any]) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row, allow_nan=False) + "\n")

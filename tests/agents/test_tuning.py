@@ -1,0 +1,115 @@
+"""The search repeats itself exactly, resumes, and its best settings become the defaults of a world."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from frugalfl.agents import tuning
+from frugalfl.agents.schedulers import make_scheduler, registry
+from frugalfl.agents.search import Trial, Tuned, tune
+
+
+class Toy:
+    def __init__(self, toy_world):
+        self.build = lambda num_envs: toy_world(num_envs, rounds=6)
+        self.clients, self.max_rounds = 12, 6
+
+    def __repr__(self):
+        return "toy"
+
+
+@pytest.fixture
+def search(toy_world):
+    toy = Toy(toy_world)
+
+    def run(name="tuned-rule", trials=8, **changes):
+        return tune(name, toy, trials=trials, episodes=3, make_world=toy.build, **changes)
+
+    return run
+
+
+class TestTune:
+    def test_begins_with_the_defaults_and_never_ends_below_them(self, search):
+        found = search()
+        assert len(found.trials) == 8
+        assert found.trials[0].settings == {}
+        assert found.best.score >= found.trials[0].score
+        assert len({str(trial.settings) for trial in found.trials}) > 5
+
+    def test_settings_fit_the_world_and_rebuild_the_scheduler(self, search):
+        for trial in search(trials=12).trials:
+            settings = json.loads(json.dumps(trial.settings, allow_nan=False))
+            assert make_scheduler("tuned-rule", **settings).participants <= 12
+
+    def test_an_interrupted_search_ends_like_an_unbroken_one(self, search, tmp_path):
+        unbroken, log = search(), tmp_path / "log.jsonl"
+
+        def stop_at_the_fourth(trial):
+            if trial.number == 3:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            search(log=log, done=stop_at_the_fourth)
+        played = []
+        assert search(log=log, done=played.append) == unbroken
+        assert len(played) == 4
+
+    def test_a_log_of_another_search_is_refused(self, search, tmp_path):
+        log = tmp_path / "log.jsonl"
+        search(trials=1, log=log)
+        with pytest.raises(ValueError, match=r"log.jsonl:1: .* delete the file"):
+            search(trials=1, log=log, seed=1)
+        log.write_text(log.read_text() + "{broken\n")
+        with pytest.raises(ValueError, match=r"log.jsonl:3: not JSON"):
+            search(trials=1, log=log)
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"trials": 0}, "trials: 0"),
+            ({"split": "test"}, "split: 'test'"),
+            ({"name": "nobody"}, "'nobody'"),
+        ],
+    )
+    def test_bad_arguments_are_refused(self, search, changes, message):
+        with pytest.raises(ValueError, match=message):
+            search(**changes)
+
+
+class TestStored:
+    def test_the_best_settings_become_the_defaults_of_the_world(self, tmp_path, monkeypatch):
+        best = Trial(1, {"participants": 7, "max_round_s": "off", "avoid_losses": True}, 3.0)
+        found = Tuned("random-m", [Trial(0, {}, 1.0), best])
+        tuning.store("toy", Tuned("f3ast", [Trial(0, {}, 2.0)]), {}, tmp_path / "tuned")
+        path = tuning.store("toy", found, {"command": "python -m ..."}, tmp_path / "tuned")
+        document = json.loads(path.read_text())
+        assert document["schedulers"]["random-m"]["default_score"] == 1.0
+        assert list(document["schedulers"]) == ["f3ast", "random-m"]
+        monkeypatch.setattr(registry.resources, "files", lambda package: tmp_path)
+        scheduler = make_scheduler("random-m", world="toy", local_steps=33)
+        assert (scheduler.participants, scheduler.avoid_losses, scheduler.local_steps) == (7, True, 33)
+        assert make_scheduler("random-m", world="elsewhere").participants == 10
+
+    def test_every_shipped_file_can_be_loaded(self):
+        for path in tuning.TUNED_FOLDER.glob("*.json"):
+            for name, entry in json.loads(path.read_text())["schedulers"].items():
+                assert "command" in entry
+                make_scheduler(name, world=path.stem)
+
+
+class TestCommand:
+    def test_errors_are_one_line_and_exit_code_2(self, capsys, tmp_path):
+        for arguments, message in (
+            (["--trials", "0"], "trials: 0"),
+            (["--schedulers", "never"], "'never' has no knobs"),
+            (["--world", "volunters"], "volunteers"),
+        ):
+            assert tuning.cli([*arguments, "--out", str(tmp_path)]) == 2
+            assert message in capsys.readouterr().err
+        assert not list(tmp_path.iterdir())
+
+    def test_help_explains_itself(self, capsys):
+        with pytest.raises(SystemExit):
+            tuning.cli(["--help"])
+        assert "settings tried per scheduler" in capsys.readouterr().out
