@@ -15,6 +15,7 @@ from torch.nn import functional
 from ..envs.actions import ActionCodec
 from ..envs.vec_env import FederatedVecEnv
 from ..fl_core.rounds import RoundPlan
+from .policies.set_network import AVAILABLE
 from .policies.set_policy import SetPolicyMixin
 from .scheduler import Scheduler
 
@@ -47,7 +48,7 @@ class CloneResult:
     Attributes:
         demonstrations: how many rounds were shown.
         net_points: mean sum of rewards of the shown episodes.
-        loss: cross-entropy per head that mattered after the last pass.
+        loss: cross-entropy per head that had an effect after the last pass.
         agreement: share of the clients that were there whose level the policy's mode reproduces.
     """
 
@@ -176,7 +177,7 @@ def _fit(
     actions = th.as_tensor(shown.actions[rows], device=policy.device)
     returns = th.as_tensor(shown.returns[rows] / reward_scale, device=policy.device)
     distribution = policy.get_distribution(observation)
-    matters = _matters(actions, policy.num_clients, observation)
+    matters = policy.effective(actions)
     chosen = (distribution.head_log_prob(actions) * matters).sum(dim=1)
     cross_entropy = -(1.0 - smoothing) * chosen.mean() - smoothing * distribution.entropy().mean()
     critic = functional.mse_loss(policy.predict_values(observation).flatten(), returns)
@@ -185,17 +186,6 @@ def _fit(
     th.nn.utils.clip_grad_norm_(policy.parameters(), 5.0)
     optimiser.step()
     return float(-chosen.sum().item() / matters.sum().item())
-
-
-def _matters(actions: th.Tensor, num_clients: int, observation: dict[str, th.Tensor]) -> th.Tensor:
-    """Bool `[B, D]`: heads whose choice had an effect, and so shows what the scheduler wants."""
-    there = observation["clients"][..., 0] > 0.5
-    trains = actions[:, :1] == 0
-    invited = actions[:, 2 : 2 + num_clients] > 0
-    parts = [th.ones_like(trains), trains, trains & there]
-    if actions.shape[1] > 2 + num_clients:
-        parts.append(trains & invited)
-    return th.cat(parts, dim=1)
 
 
 def _agreement(policy: Any, shown: Demonstrations) -> float:
@@ -207,7 +197,8 @@ def _agreement(policy: Any, shown: Demonstrations) -> float:
         with th.no_grad():
             mode = policy.get_distribution(observation).mode()
         actions = th.as_tensor(shown.actions[rows], device=policy.device)
-        counted = _matters(actions, n, observation)[:, 2 : 2 + n]
+        there = observation["clients"][..., AVAILABLE] > 0.5
+        counted = policy.effective(actions)[:, 2 : 2 + n] & there
         right += int(((mode == actions)[:, 2 : 2 + n] & counted).sum())
         total += int(counted.sum())
     return right / max(total, 1)

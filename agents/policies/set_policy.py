@@ -35,6 +35,10 @@ class SetPolicyMixin:
         pooling: `mean-max` or `attention`.
         storage_feature: index of the client feature that is 0 when nothing more can be sent to the client;
             None if there is none.
+        effective_only: count in an action's log-probability only the heads that had an effect: no clients
+            and no quorum while waiting, no transfer to a client that is not invited. That is the exact
+            probability of what the environment sees, and less noise for the gradient. False: all heads, as
+            in Stable-Baselines3.
         initial_wait_logits: logits of the wait levels before training. The default rarely waits and hardly
             ever takes the last level, which may end the episode.
         initial_level_logits: logits of a client's local-step levels before training. The default invites
@@ -54,12 +58,14 @@ class SetPolicyMixin:
         hidden: int = 64,
         pooling: str = "mean-max",
         storage_feature: int | None = None,
+        effective_only: bool = True,
         initial_wait_logits: Sequence[float] | None = None,
         initial_level_logits: Sequence[float] | None = None,
         **kwargs: Any,
     ):
         _check_spaces(observation_space, action_space)
         self.hidden, self.pooling, self.storage_feature = hidden, pooling, storage_feature
+        self.effective_only = effective_only
         self.num_clients = observation_space["clients"].shape[0]  # type: ignore[index]
         nvec = [int(n) for n in action_space.nvec]
         self.waits, self.quorums, self.levels = nvec[0], nvec[1], nvec[2]
@@ -93,6 +99,7 @@ class SetPolicyMixin:
             hidden=self.hidden,
             pooling=self.pooling,
             storage_feature=self.storage_feature,
+            effective_only=self.effective_only,
             initial_wait_logits=self.initial_wait_logits,
             initial_level_logits=self.initial_level_logits,
         )
@@ -119,6 +126,14 @@ class SetPolicyMixin:
             parts.append(_level_mask(there, self.transfers))
         return th.cat(parts, dim=1)
 
+    def effective(self, actions: th.Tensor) -> th.Tensor:
+        """Bool `[B, D]`: the heads whose choice makes a difference, given the others."""
+        trains = actions[:, :1] == 0
+        parts = [th.ones_like(trains), trains, trains.expand(-1, self.num_clients)]
+        if self.transfers:
+            parts.append(trains & (actions[:, 2 : 2 + self.num_clients] > 0))
+        return th.cat(parts, dim=1)
+
     def distribution(self, obs: Observation, action_masks: MaybeMasks = None) -> BatchedMultiCategorical:
         """The actor's distribution; `action_masks` `[B, sum(nvec)]` may forbid more."""
         possible = self.possible(obs)
@@ -142,13 +157,18 @@ class SetPolicyMixin:
     ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
         distribution = self.distribution(obs, action_masks)
         actions = distribution.get_actions(deterministic=deterministic)
-        return actions, self.critic(obs), distribution.log_prob(actions)
+        return actions, self.critic(obs), self._log_prob(distribution, actions)
 
     def _evaluate(
         self, obs: Observation, actions: th.Tensor, action_masks: MaybeMasks
     ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
         distribution = self.distribution(obs, action_masks)
-        return self.critic(obs), distribution.log_prob(actions), distribution.entropy()
+        return self.critic(obs), self._log_prob(distribution, actions), distribution.entropy()
+
+    def _log_prob(self, distribution: BatchedMultiCategorical, actions: th.Tensor) -> th.Tensor:
+        if not self.effective_only:
+            return distribution.log_prob(actions)
+        return (distribution.head_log_prob(actions) * self.effective(actions)).sum(dim=1)
 
 
 class SetActorCriticPolicy(SetPolicyMixin, ActorCriticPolicy):  # type: ignore[misc]

@@ -120,6 +120,31 @@ def test_given_masks_forbid_more():
     assert (entropy > 0).all()
 
 
+def test_heads_without_effect_do_not_count_in_the_log_probability():
+    n, policy, obs = 4, make_policy(4), observe(4, batch=3)
+    obs["clients"][..., 0] = 1.0
+    obs["clients"][..., STORAGE] = 1.0
+    waits, trains = th.zeros(3, 2 + 2 * n), th.zeros(3, 2 + 2 * n)
+    waits[:, 0] = 1
+    trains[:, 3] = 2  # only client 1 is invited
+    for one, head, counts in (
+        (waits, 0, True),
+        (waits, 1, False),
+        (waits, 2, False),
+        (trains, 1, True),
+        (trains, 2, True),
+        (trains, 2 + n, False),
+        (trains, 2 + n + 1, True),
+    ):
+        other = one.clone()
+        other[:, head] = 2
+        same = th.equal(policy.evaluate_actions(obs, one)[1], policy.evaluate_actions(obs, other)[1])
+        assert same != counts
+    stock = make_policy(4, effective_only=False)
+    log_prob = stock.get_distribution(obs).log_prob(waits)
+    assert th.equal(stock.evaluate_actions(obs, waits)[1], log_prob)
+
+
 def test_an_untrained_policy_keeps_the_episode_alive_and_invites_a_few():
     policy, obs = SetActorCriticPolicy(*make_spaces(50), lambda _: 1e-3), observe(50, batch=400)
     obs["clients"][..., 0] = 1.0
