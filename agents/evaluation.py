@@ -98,12 +98,9 @@ class EvaluationResult:
         for name in self.ranking():
             for metric in METRICS:
                 values = self.values(name, metric)
-                middle, average = bootstrap(values, interquartile_mean), bootstrap(values, mean)
-                rows.append(
-                    {"scheduler": name, "kind": self.kinds[name], "metric": metric}
-                    | _columns("iqm", middle)
-                    | _columns("mean", average)
-                )
+                row: dict[str, Any] = {"scheduler": name, "kind": self.kinds[name], "metric": metric}
+                row |= _columns("iqm", bootstrap(values, interquartile_mean))
+                rows.append(row | _columns("mean", bootstrap(values, mean)))
         return pd.DataFrame(rows)
 
     def comparison(self) -> pd.DataFrame:
@@ -116,7 +113,7 @@ class EvaluationResult:
         rows = []
         for name in self.ranking() if rival is not None else []:
             pair = (self.values(name), self.values(str(rival)))
-            row = {"scheduler": name, "kind": self.kinds[name], "rival": rival}
+            row: dict[str, Any] = {"scheduler": name, "kind": self.kinds[name], "rival": rival}
             row |= _columns("difference", paired_difference(*pair, statistic=mean))
             row |= _columns("difference_iqm", paired_difference(*pair))
             rows.append(row | _columns("probability", improvement(*pair)))

@@ -165,8 +165,12 @@ def _read_log(path: Path, head: dict[str, Any]) -> list[Trial]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(head) + "\n", encoding="utf-8")
         return []
+    text = path.read_text(encoding="utf-8")
+    if not text.endswith("\n"):  # killed while it was writing: that trial is played again
+        text = text[: text.rfind("\n") + 1]
+        path.write_text(text, encoding="utf-8")
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         try:
             rows.append(json.loads(line))
         except ValueError:

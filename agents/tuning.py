@@ -66,6 +66,8 @@ def main(options: Options, command: str, console: Console) -> None:
         ValueError: unknown world or scheduler, bad numbers, or logs of another search.
     """
     check_budget(options.trials, options.episodes, "val")
+    if options.jobs < 1:
+        raise ValueError(f"jobs: {options.jobs}, expected at least 1")
     logs = _logs(options)
     with ProcessPoolExecutor(options.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         jobs = {pool.submit(_job, *key, options, log): key for key, log in logs.items()}

@@ -55,6 +55,13 @@ class TestTune:
         assert search(log=log, done=played.append) == unbroken
         assert len(played) == 4
 
+    def test_a_line_cut_by_a_kill_is_played_again(self, search, tmp_path):
+        log = tmp_path / "log.jsonl"
+        whole = search(trials=4, log=log)
+        log.write_text(log.read_text()[:-20])
+        assert search(trials=4, log=log) == whole
+        assert search(trials=4, log=log) == whole
+
     def test_a_log_of_another_search_is_refused(self, search, tmp_path):
         log = tmp_path / "log.jsonl"
         search(trials=1, log=log)
