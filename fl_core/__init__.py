@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from .aggregate import Aggregator, Arrivals, BySamples, Given, Unbiased, Uniform, make_aggregator
-from .core import FederatedCore, TrainResult
+from .aggregate import Aggregator, Arrivals, BySamples, Given, Start, Unbiased, Uniform, make_aggregator
+from .core import FederatedCore
 from .data import Dataset, load_dataset, register_dataset
+from .engine import RoundEngine, TrainResult
 from .models import ModelSpec, make_model
 from .partition import ClientRows, parse_partition, partition
+from .quadratic import QuadraticCore, QuadraticProblem, QuadraticSettings, quadratic_problem
 from .settings import TrainingSettings
 from .synthetic import SyntheticSettings
 from .trainer import LocalJobs, LocalTrainer, LocalUpdates, NumpyTrainer, make_trainer
@@ -24,6 +26,11 @@ __all__ = [
     "LocalUpdates",
     "ModelSpec",
     "NumpyTrainer",
+    "QuadraticCore",
+    "QuadraticProblem",
+    "QuadraticSettings",
+    "RoundEngine",
+    "Start",
     "SyntheticSettings",
     "TrainResult",
     "TrainingSettings",
@@ -35,5 +42,6 @@ __all__ = [
     "make_trainer",
     "parse_partition",
     "partition",
+    "quadratic_problem",
     "register_dataset",
 ]

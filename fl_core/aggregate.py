@@ -7,19 +7,19 @@ and a scheduler that prescribes its coefficients hands them over in the plan (`G
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
 
-from .settings import Settings, parse_settings, split_spec, suggest
+from .settings import Settings, TrainingSettings, parse_settings, split_spec, suggest
 from .threads import run_ranges
 
-FloatArray = NDArray[np.float32]
 State = dict[str, NDArray[Any]]
 
 
@@ -31,49 +31,100 @@ class Arrivals:
         env: ``int64 [J]``.
         client: ``int64 [J]``.
         span: ``int64 [E + 1]``; environment e's arrivals are ``span[e]:span[e + 1]``.
-        steps: ``int32 [J]`` local steps made.
+        steps: ``int64 [J]`` local steps made.
         held: ``int64 [J]`` rows the client holds.
         target_weight: ``float64 [J]`` its share alpha_k of the objective.
         rate: ``float64 [J]`` its participation rate, or None if nobody measured it.
         given: ``float64 [J]`` coefficients from the plan, or None.
-        delta: ``float32 [J, P]``.
+        staleness: ``int64 [J]`` rounds since the update was started; 0 = fresh.
+        delta: ``[J, P]`` in the parameters' precision.
         num_clients: N.
-        learning_rate: Of the local steps.
+        training: Settings of the local training.
     """
 
     env: NDArray[np.int64]
     client: NDArray[np.int64]
     span: NDArray[np.int64]
-    steps: NDArray[np.int32]
+    steps: NDArray[np.int64]
     held: NDArray[np.int64]
     target_weight: NDArray[np.float64]
     rate: NDArray[np.float64] | None
     given: NDArray[np.float64] | None
-    delta: FloatArray
+    staleness: NDArray[np.int64]
+    delta: NDArray[Any]
     num_clients: int
-    learning_rate: float
+    training: TrainingSettings
+
+    def select(self, keep: NDArray[Any]) -> Arrivals:
+        """The arrivals of a boolean mask ``[J]``."""
+        per_job = ("env", "client", "steps", "held", "target_weight", "rate", "given", "staleness", "delta")
+        kept: dict[str, Any] = {
+            name: None if getattr(self, name) is None else getattr(self, name)[keep] for name in per_job
+        }
+        span = np.searchsorted(kept["env"], np.arange(self.span.size))
+        return replace(self, span=span, **kept)
 
 
-@runtime_checkable
-class Aggregator(Protocol):
-    """Turns arrivals into one step per environment; may remember things between rounds."""
+@dataclass(frozen=True)
+class Start:
+    """Where the J local trainings of a round start.
 
-    name: str
+    Attributes:
+        pool: ``[M, P]`` starting points.
+        origin: ``int64 [J]``, row of the pool.
+        correction: ``[J, P]`` added to each local gradient, or None.
+    """
 
-    def bind(self, num_envs: int, num_clients: int, num_parameters: int) -> None:
-        """Allocates memory; called once by the core."""
+    pool: NDArray[Any]
+    origin: NDArray[np.int64]
+    correction: NDArray[Any] | None = None
 
-    def reset(self, env: int) -> None:
-        """Forgets everything about one environment."""
 
-    def step(self, arrivals: Arrivals) -> FloatArray:
-        """``float32 [E, P]``, the step before the server's learning rate; zero where nothing arrived."""
+class Aggregator(ABC):
+    """Turns arrivals into one step per environment; may remember things between rounds.
+
+    Attributes:
+        name: The name it is known by.
+        accepts_weights: Whether a plan's own coefficients may replace its rule.
+    """
+
+    name = ""
+    accepts_weights = True
+
+    def __init__(self) -> None:
+        self.memory: State = {}
+
+    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: np.dtype[Any]) -> None:
+        """Allocates ``memory``, arrays with one row per environment; called once by the core."""
+        self.memory = {}
+
+    def reset(self, env: int, params: NDArray[Any]) -> None:
+        """Forgets everything about one environment, which starts from ``params [P]``."""
+        for table in self.memory.values():
+            table[env] = 0
+
+    def prepare(self, env: NDArray[np.int64], client: NDArray[np.int64], params: NDArray[Any]) -> Start:
+        """Says where the jobs start; by default from their server's model ``params [E, P]``."""
+        return Start(params, env)
+
+    @abstractmethod
+    def step(self, arrivals: Arrivals, params: NDArray[Any]) -> NDArray[Any]:
+        """``[E, P]``, the step before the server's learning rate; zero where nothing arrived."""
 
     def state(self) -> State:
         """Copies of everything remembered."""
+        return {name: table.copy() for name, table in self.memory.items()}
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Inverse of `state`."""
+        """Inverse of `state`.
+
+        Raises:
+            ValueError: If an array is missing or has the wrong shape.
+        """
+        for name, table in self.memory.items():
+            if name not in state or np.shape(state[name]) != table.shape:
+                raise ValueError(f"aggregator state: {name!r} is missing or not of shape {table.shape}")
+            table[...] = state[name]
 
 
 @njit(cache=True, nogil=True)
@@ -83,12 +134,11 @@ def _sum_range(begin, end, span, omega, delta, out):  # type: ignore[no-untyped-
         for p in range(out.shape[1]):
             out[e, p] = 0.0
         for j in range(span[e], span[e + 1]):
-            w = np.float32(omega[j])
             for p in range(out.shape[1]):
-                out[e, p] += w * delta[j, p]
+                out[e, p] += omega[j] * delta[j, p]
 
 
-def weighted_sums(span: NDArray[np.int64], omega: NDArray[np.float64], delta: FloatArray) -> FloatArray:
+def weighted_sums(span: NDArray[np.int64], omega: NDArray[np.float64], delta: NDArray[Any]) -> NDArray[Any]:
     """``sum_j omega[j] delta[j]`` over each environment's span, always in the order of j.
 
     Args:
@@ -97,9 +147,10 @@ def weighted_sums(span: NDArray[np.int64], omega: NDArray[np.float64], delta: Fl
         delta: ``[J, P]``.
 
     Returns:
-        ``float32 [E, P]``; zero where a span is empty.
+        ``[E, P]`` in the precision of ``delta``; zero where a span is empty.
     """
-    out = np.empty((span.size - 1, delta.shape[1]), dtype=np.float32)
+    out = np.empty((span.size - 1, delta.shape[1]), dtype=delta.dtype)
+    omega = omega.astype(delta.dtype)
     work = span * delta.shape[1]
     run_ranges(lambda begin, end: _sum_range(begin, end, span, omega, delta, out), work, 500_000)
     return out
@@ -112,54 +163,39 @@ def span_sums(span: NDArray[np.int64], values: NDArray[Any]) -> NDArray[np.float
     return sums
 
 
-class _Stateless:
-    """Shared by the aggregators that are nothing but a rule for omega."""
+class Weighting(Aggregator):
+    """An aggregator that is nothing but a rule for omega."""
 
-    name = ""
-
-    def bind(self, num_envs: int, num_clients: int, num_parameters: int) -> None:
-        """Nothing to remember."""
-
-    def reset(self, env: int) -> None:
-        """Nothing to forget."""
-
-    def state(self) -> State:
-        """Empty."""
-        return {}
-
-    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Nothing to load."""
-
+    @abstractmethod
     def coefficients(self, arrivals: Arrivals) -> NDArray[np.float64]:
         """``float64 [J]``, the omega of every arrival."""
-        raise NotImplementedError
 
-    def step(self, arrivals: Arrivals) -> FloatArray:
+    def step(self, arrivals: Arrivals, params: NDArray[Any]) -> NDArray[Any]:
         """See `Aggregator.step`."""
         return weighted_sums(arrivals.span, self.coefficients(arrivals), arrivals.delta)
 
 
-class BySamples(_Stateless):
+class BySamples(Weighting):
     """``n_k / sum n_j`` over the arrivals (McMahan et al. 2017), n_k the rows client k holds."""
 
     name = "by-samples"
 
     def coefficients(self, arrivals: Arrivals) -> NDArray[np.float64]:
-        """See `_Stateless.coefficients`."""
+        """See `Weighting.coefficients`."""
         return arrivals.held / span_sums(arrivals.span, arrivals.held)[arrivals.env]
 
 
-class Uniform(_Stateless):
+class Uniform(Weighting):
     """One over the number of arrivals."""
 
     name = "uniform"
 
     def coefficients(self, arrivals: Arrivals) -> NDArray[np.float64]:
-        """See `_Stateless.coefficients`."""
+        """See `Weighting.coefficients`."""
         return 1.0 / np.diff(arrivals.span)[arrivals.env]
 
 
-class Unbiased(_Stateless):
+class Unbiased(Weighting):
     """``alpha_k / rate_k``, not normalised: right in expectation for any stationary participation.
 
     With the true participation rates the expected step is ``sum_k alpha_k delta_k`` (Ribero et al. 2023;
@@ -170,22 +206,23 @@ class Unbiased(_Stateless):
     name = "unbiased"
 
     def __init__(self, min_rate: float = 0.05) -> None:
+        super().__init__()
         self.min_rate = min_rate
 
     def coefficients(self, arrivals: Arrivals) -> NDArray[np.float64]:
-        """See `_Stateless.coefficients`."""
+        """See `Weighting.coefficients`."""
         if arrivals.rate is None:
             raise ValueError("rates=None: the aggregator 'unbiased' needs each client's participation rate")
         return arrivals.target_weight / np.maximum(arrivals.rate, self.min_rate)
 
 
-class Given(_Stateless):
+class Given(Weighting):
     """The plan's own coefficients, used as they are and not renormalised."""
 
     name = "given"
 
     def coefficients(self, arrivals: Arrivals) -> NDArray[np.float64]:
-        """See `_Stateless.coefficients`."""
+        """See `Weighting.coefficients`."""
         if arrivals.given is None:
             raise ValueError("weights=None: the aggregator 'given' needs a plan with weights")
         return arrivals.given

@@ -92,6 +92,17 @@ def _chain(state, counter):  # type: ignore[no-untyped-def]
     return _mix_scalar(state + np.uint64(0x9E3779B97F4A7C15) * (np.uint64(counter) + np.uint64(1)))
 
 
+@njit(cache=True)
+def normal_pair(seed, round_index, client, step, position):  # type: ignore[no-untyped-def]
+    """Two standard normal numbers as a function of the counters (Box and Muller 1958); numba only."""
+    state = _mix_scalar(np.uint64(seed) + np.uint64(0x9E3779B97F4A7C15))
+    state = _chain(_chain(_chain(_chain(state, round_index), client), step), position)
+    one = (np.float64(state >> np.uint64(11)) + 0.5) * 2.0**-53
+    two = np.float64(_chain(state, 1) >> np.uint64(11)) * 2.0**-53
+    radius = np.sqrt(-2.0 * np.log(one))
+    return radius * np.cos(2.0 * np.pi * two), radius * np.sin(2.0 * np.pi * two)
+
+
 @njit(cache=True, nogil=True)
 def _draw_range(  # type: ignore[no-untyped-def]
     begin, end, seed, round_index, client, first, rows, env, offset, held, out

@@ -7,7 +7,7 @@ return the same parameters, and none of them draws anything itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,12 +43,12 @@ class LocalUpdates:
     """What came back from J jobs.
 
     Attributes:
-        delta: ``float32 [J, P]``, parameters after the local steps minus the start.
+        delta: ``[J, P]`` in the parameters' precision, parameters after the local steps minus the start.
         loss: ``float32 [J]``, mean minibatch loss over the local steps, each taken before its step.
         norm: ``float32 [J]``, length of ``delta``; not finite where the training diverged.
     """
 
-    delta: FloatArray
+    delta: NDArray[Any]
     loss: FloatArray
     norm: FloatArray
 
