@@ -21,7 +21,7 @@ from .algorithms import build_model
 from .checkpoint import has_checkpoint, latest_checkpoint, load_tensors, read_json, write_json
 from .evaluation import EvaluationResult, episode_seeds, evaluate, play_batch
 from .imitation import clone
-from .learned import DECISIONS, LearnedScheduler
+from .learned import LearnedScheduler
 from .policies.set_policy import SetPolicyMixin
 from .report import write_report
 from .scheduler import Scheduler
@@ -171,7 +171,7 @@ class Validation:
 
     def __call__(self, model: BaseAlgorithm) -> tuple[float, str]:
         """Mean net points of the best way to take decisions, and that way."""
-        ways = DECISIONS if isinstance(model.policy, SetPolicyMixin) else DECISIONS[:1]
+        ways = ("count", "sample") if isinstance(model.policy, SetPolicyMixin) else ("count",)
         scores = {way: self.score(model, way) for way in ways}
         best = max(scores, key=lambda way: scores[way])
         return scores[best], best

@@ -17,7 +17,7 @@ from ..fl_core.rounds import RoundPlan
 from .policies.distribution import BatchedMultiCategorical
 from .policies.set_policy import SetPolicyMixin
 
-DECISIONS = ("mode", "count", "sample")
+DECISIONS = ("count", "mode", "sample")
 """How a plan is taken from the policy's probabilities; see `LearnedScheduler`."""
 
 
@@ -43,7 +43,7 @@ class LearnedScheduler:
         encoder: ObservationEncoder,
         face: ActionFace,
         name: str = "learned",
-        decision: str = "mode",
+        decision: str = "count",
     ):
         if decision not in DECISIONS:
             raise ValueError(f"decision: {decision!r}, expected one of {', '.join(DECISIONS)}")
@@ -76,42 +76,21 @@ class LearnedScheduler:
         with th.no_grad():
             tensors = {key: th.as_tensor(rows, device=policy.device) for key, rows in observation.items()}
             distribution = policy.get_distribution(tensors)
-            log_probs = distribution.log_probs().cpu().numpy().astype(np.float64)
-        if self.decision == "sample":
-            log_probs = log_probs + self._gumbel(log_probs.shape)
-        actions = _likeliest(distribution, log_probs)
-        if self.decision == "count":
-            _invite_expected_number(actions, log_probs, policy)
-        return actions
+            if self.decision == "count":
+                return policy.decide(distribution).cpu().numpy()
+            if self.decision == "mode":
+                return distribution.mode().cpu().numpy()
+            return self._draw(distribution)
 
-    def _gumbel(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
-        if len(self._generators) != shape[0]:
-            raise ValueError(f"plan: {shape[0]} environments, expected reset() for as many first")
-        return np.stack([generator.gumbel(size=shape[1]) for generator in self._generators])
-
-
-def _likeliest(distribution: BatchedMultiCategorical, log_probs: NDArray[np.float64]) -> NDArray[np.int64]:
-    parts = [
-        log_probs[:, group.logits].reshape(-1, group.heads, group.choices).argmax(axis=2)
-        for group in distribution.groups
-    ]
-    return np.concatenate(parts, axis=1)
-
-
-def _invite_expected_number(
-    actions: NDArray[np.int64], log_probs: NDArray[np.float64], policy: SetPolicyMixin
-) -> None:
-    """Replace the step levels in place: the m surest clients, m the expected number of invitations.
-
-    Heads are independent, so where every client is invited with a probability of one in three the mode
-    invites nobody, although the policy hardly ever does.
-    """
-    n, first = policy.num_clients, policy.waits + policy.quorums
-    levels = log_probs[:, first : first + n * policy.levels].reshape(-1, n, policy.levels)
-    invited = 1.0 - np.exp(levels[:, :, 0])
-    wanted = np.rint(invited.sum(axis=1)).astype(np.int64)
-    there = invited > 1e-6
-    wanted = np.maximum(wanted, there.any(axis=1))
-    rank = np.argsort(np.argsort(-invited, axis=1, kind="stable"), axis=1, kind="stable")
-    chosen = there & (rank < wanted[:, None])
-    actions[:, 2 : 2 + n] = np.where(chosen, 1 + levels[:, :, 1:].argmax(axis=2), 0)
+    def _draw(self, distribution: BatchedMultiCategorical) -> NDArray[np.int64]:
+        """Gumbel's trick with each row's own generator."""
+        log_probs = distribution.log_probs().cpu().numpy().astype(np.float64)
+        if len(self._generators) != len(log_probs):
+            raise ValueError(f"plan: {len(log_probs)} environments, expected reset() for as many first")
+        noise = np.stack([generator.gumbel(size=log_probs.shape[1]) for generator in self._generators])
+        scores = log_probs + noise
+        parts = [
+            scores[:, group.logits].reshape(-1, group.heads, group.choices).argmax(axis=2)
+            for group in distribution.groups
+        ]
+        return np.concatenate(parts, axis=1)

@@ -91,7 +91,7 @@ class TrainingRun:
         self.model = build_model(self.settings, LearnersView(env, settings.reward_scale))
         self.segment = 0
         self.history: list[dict[str, Any]] = []
-        self.best: dict[str, Any] = {"net_points": None, "segment": None, "decision": "mode"}
+        self.best: dict[str, Any] = {"net_points": None, "segment": None, "decision": "count"}
         self.notes: dict[str, Any] = {}
         self._best_weights: Weights | None = None
         self._validate, self._warm_start, self._observer = validate, warm_start, observer

@@ -144,6 +144,27 @@ class SetPolicyMixin:
         distribution.apply_masking(possible)
         return distribution
 
+    def decide(self, distribution: BatchedMultiCategorical) -> th.Tensor:
+        """The actions int64 `[B, D]` a coordinator takes for sure: the deterministic action of this policy.
+
+        Every head takes its likeliest choice, but the number of invitations is the expected one, given to
+        the clients the policy is surest of. Heads are independent: where everybody is invited with a chance
+        of one in three, the likeliest choice of each is not to be, and the plain mode would invite nobody.
+        """
+        actions = distribution.mode()
+        first, n = self.waits + self.quorums, self.num_clients
+        levels = distribution.log_probs()[:, first : first + n * self.levels].reshape(-1, n, self.levels)
+        chance = 1.0 - levels[..., 0].exp()
+        there = chance > 1e-6
+        wanted = chance.sum(dim=1).round().clamp_min(1.0)
+        rank = (-chance).argsort(dim=1, stable=True).argsort(dim=1, stable=True)
+        chosen = there & (rank < wanted[:, None])
+        actions[:, 2 : 2 + n] = th.where(chosen, 1 + levels[..., 1:].argmax(dim=2), 0)
+        return actions
+
+    def _actions(self, distribution: BatchedMultiCategorical, deterministic: bool) -> th.Tensor:
+        return self.decide(distribution) if deterministic else distribution.sample()
+
     def predict_values(self, obs: Observation) -> th.Tensor:
         """The critic's values `[B, 1]`."""
         return self.critic(obs)
@@ -152,11 +173,16 @@ class SetPolicyMixin:
         """The actor's distribution; the name by which Stable-Baselines3 asks for it."""
         return self.distribution(obs, action_masks)
 
+    def _predict(
+        self, observation: Observation, deterministic: bool = False, action_masks: MaybeMasks = None
+    ) -> th.Tensor:
+        return self._actions(self.distribution(observation, action_masks), deterministic)
+
     def _act(
         self, obs: Observation, deterministic: bool, action_masks: MaybeMasks
     ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
         distribution = self.distribution(obs, action_masks)
-        actions = distribution.get_actions(deterministic=deterministic)
+        actions = self._actions(distribution, deterministic)
         return actions, self.critic(obs), self._log_prob(distribution, actions)
 
     def _evaluate(

@@ -107,6 +107,28 @@ def test_unavailable_clients_only_reach_the_others_through_the_context():
         assert th.isfinite(make_policy(5, pooling="attention")(nobody)[2]).all()
 
 
+def test_the_deterministic_action_invites_the_expected_number_of_the_surest():
+    n, policy, obs = 10, make_policy(10, initial_level_logits=[1.0, 0.0, 0.3, 0.0, 0.0]), observe(10, batch=6)
+    obs["clients"][..., 0] = 1.0
+    obs["clients"][5, 3:, 0] = 0.0
+    distribution = policy.get_distribution(obs)
+    levels = distribution.log_probs()[:, W + Q : W + Q + n * L].reshape(6, n, L).exp()
+    chance = 1 - levels[..., 0]
+    actions = th.tensor(
+        policy.predict({key: rows.numpy() for key, rows in obs.items()}, deterministic=True)[0]
+    )
+    invited = actions[:, 2 : 2 + n] > 0
+    assert th.equal(invited.sum(dim=1), chance.sum(dim=1).round().clamp_min(1).long())
+    for row in range(6):
+        assert chance[row][invited[row]].min() >= chance[row][~invited[row]].max()
+    chosen = actions[:, 2 : 2 + n]
+    assert th.equal(chosen[invited], 1 + levels[..., 1:].argmax(dim=2)[invited])
+    assert th.equal(actions, policy(obs, deterministic=True)[0])
+    mode = distribution.mode()
+    assert th.equal(actions[:, :2], mode[:, :2])
+    assert not th.equal(actions, mode)
+
+
 def test_given_masks_forbid_more():
     n, policy, obs = 6, make_policy(6, MaskableSetActorCriticPolicy), observe(6, batch=32)
     masks = np.ones((32, W + Q + n * (L + T)), dtype=bool)
