@@ -130,7 +130,7 @@ def cyclic_fixed_point(rounds: AffineRounds) -> FloatArray:
     for gain, shift in zip(rounds.gain, rounds.shift, strict=True):
         matrix = matrix - gain @ matrix
         vector = vector - gain @ vector + shift
-    return np.linalg.solve(np.eye(d) - matrix, vector)
+    return np.asarray(np.linalg.solve(np.eye(d) - matrix, vector))
 
 
 def availability_chain(availability: FloatArray, memory: FloatArray) -> ParticipationChain:
