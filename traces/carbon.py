@@ -82,7 +82,9 @@ def make_carbon(
 def _generated(settings: CarbonSettings) -> GeneratedCarbon:
     files = [zone for zone in settings.zones if _is_path(zone) and zone not in calibration()["carbon_zones"]]
     if files:
-        raise ValueError(f"carbon: zones={files[0]!r} is a file among names of zones, expected only one of both")
+        raise ValueError(
+            f"carbon: zones={files[0]!r} is a file among names of zones, expected only one of both"
+        )
     kind = settings.kind_of_intensity or "direct"
     return GeneratedCarbon([zone_profile(zone, kind) for zone in settings.zones], settings.forecast)
 

@@ -47,7 +47,9 @@ class RecordedCarbon:
     ):
         kinds = sorted({s.kind for s in series})
         if len(kinds) != 1:
-            raise ValueError(f"carbon: kinds {' and '.join(kinds)} are mixed, expected one kind for all zones")
+            raise ValueError(
+                f"carbon: kinds {' and '.join(kinds)} are mixed, expected one kind for all zones"
+            )
         names = [s.zone for s in series]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
@@ -55,7 +57,9 @@ class RecordedCarbon:
         self._zones, self._kind, self._forecast = tuple(names), kinds[0], forecast
         step_s = min(s.step_s for s in series)
         if any(s.step_s % step_s for s in series):
-            raise ValueError("carbon: the steps of the files do not divide one another, expected that they do")
+            raise ValueError(
+                "carbon: the steps of the files do not divide one another, expected that they do"
+            )
         self.step_s = step_s
         first_s = max(s.first_utc_s for s in series)
         # Samples of all zones must begin together; cut to the next whole step.

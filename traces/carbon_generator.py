@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,7 @@ def zone_names(kind: str = "direct") -> list[str]:
     return sorted(name for name, row in zones.items() if kind == "life-cycle" or row["kind"] == kind)
 
 
-@lru_cache(maxsize=None)
+@cache
 def zone_profile(zone: str, kind: str = "direct") -> ZoneProfile:
     """The measured profile of a zone.
 

@@ -173,7 +173,9 @@ def _check_order(
     moved = np.diff(utc_s)
     if (moved < 0).any():
         row = int(np.argmax(moved < 0)) + 1
-        raise ValueError(f"{path}:{lines[row]}: time goes back by {-moved[row - 1]:g} s, expected rows in order")
+        raise ValueError(
+            f"{path}:{lines[row]}: time goes back by {-moved[row - 1]:g} s, expected rows in order"
+        )
     again = moved == 0
     conflict = again & (values[1:] != values[:-1])
     if conflict.any() and not repeats_differ:
@@ -185,9 +187,7 @@ def _check_order(
     return np.concatenate([[True], ~again])
 
 
-def _steps(
-    path: str | Path, utc_s: Floats, lines: NDArray[np.int64]
-) -> tuple[float, NDArray[np.int64]]:
+def _steps(path: str | Path, utc_s: Floats, lines: NDArray[np.int64]) -> tuple[float, NDArray[np.int64]]:
     """The step, and how many of it lie between each row and the next."""
     if utc_s.size == 1:
         return 3600.0, np.empty(0, dtype=np.int64)

@@ -86,7 +86,9 @@ class Sessions:
         if isinstance(announced, bool):
             flags = np.full(client.size, announced)
         else:
-            flags = np.concatenate([np.asarray(a, dtype=bool) for a in announced] or [np.empty(0, dtype=bool)])
+            flags = np.concatenate(
+                [np.asarray(a, dtype=bool) for a in announced] or [np.empty(0, dtype=bool)]
+            )
         return cls.from_flat(client, start_s, end_s, len(lists), flags)
 
     @classmethod

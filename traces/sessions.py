@@ -172,7 +172,8 @@ class SessionBatch:
         self.available: Bools = start_s <= time_s
         self.session_start_s: Floats = np.where(self.available, start_s, time_s)
         self.session_end_s: Floats = np.where(self.available, end_s, time_s)
-        known = self.available & self._at(self._announced) & (end_s - self._notice_s[:, None] <= time_s)
+        near = end_s <= time_s + self._notice_s[:, None]
+        known = self.available & self._at(self._announced) & near
         self.announced_end_s: Floats = np.where(known, end_s, np.inf)
         # The pointer of an available client is on a session, never on the last column.
         self.next_start_s: Floats = self._at(self._starts, self._pointer + self.available)

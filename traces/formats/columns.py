@@ -52,7 +52,9 @@ def utc_times(path: str | Path, column: pd.Series, what: str, first_line: int = 
     if bad.any():
         row = int(np.argmax(bad))
         cell = one_line(column.iloc[row])
-        raise ValueError(f"{path}:{row + first_line}: {what} is {cell}, expected a time like 2023-01-01 00:00")
+        raise ValueError(
+            f"{path}:{row + first_line}: {what} is {cell}, expected a time like 2023-01-01 00:00"
+        )
     naive = parsed.dt.tz_localize(None)
     return (naive - pd.Timestamp("1970-01-01")).dt.total_seconds().to_numpy(dtype=np.float64)
 
@@ -69,5 +71,7 @@ def find_column(columns: Sequence[str], *words: str, without: Sequence[str] = ()
 def check_time(path: str | Path, unix_s: float, line: int) -> float:
     """A Unix time, refused if it lies outside 1900 to 2200 (a sign of another unit)."""
     if not _EARLIEST_S <= unix_s <= _LATEST_S:
-        raise ValueError(f"{path}:{line}: Unix time {unix_s:g} s is outside 1900-2200; is the unit another one?")
+        raise ValueError(
+            f"{path}:{line}: Unix time {unix_s:g} s is outside 1900-2200; is the unit another one?"
+        )
     return unix_s

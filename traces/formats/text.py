@@ -82,7 +82,9 @@ def read_json(path: str | Path) -> Any:
         raise ValueError(f"{path}: JSON nested too deeply, expected a trace") from None
 
 
-def read_table(path: str | Path, sep: str = ",", header: bool = True, text: str | None = None) -> pd.DataFrame:
+def read_table(
+    path: str | Path, sep: str = ",", header: bool = True, text: str | None = None
+) -> pd.DataFrame:
     """A delimited table with every cell as text, missing ones as the empty string.
 
     Column names lose surrounding blanks. Row `i` of the frame is line `i + 2` of the file (`i + 1` without a

@@ -1,0 +1,237 @@
+"""Availability replayed from recorded traces."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .availability_trace import AvailabilityTrace
+from .climatology import ProfileShape, by_utc_hour
+from .episode import SPLITS, AvailabilityEpisode, AvailabilityRequest, Sessions
+from .phones import check_size
+from .trace_statistics import hour_profile, mean_stays_h
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_DAY_S = 86400.0
+# Users, or where they are too few the time of each recording, are dealt out in these shares.
+_SHARES = {"train": (0.0, 0.6), "val": (0.6, 0.8), "test": (0.8, 1.0)}
+
+
+class RecordedAvailability:
+    """Clients that behave as recorded users did.
+
+    Users are dealt to train, val and test by a hash of their name (60 / 20 / 20); if a split then has fewer
+    users than the world has clients, every recording is split by time in these shares instead. A client's
+    recorded local time is laid onto its zone's local time, on the same day of the week if the recording has
+    it. A recording (or its part) shorter than the horizon is repeated in whole days. What the coordinator
+    knows is the hour-of-day profile of the training part and the client's own share before the episode.
+
+    Args:
+        trace: what was recorded.
+        announced_share: share of session ends announced ahead.
+        notice_s: how long ahead; infinite = from the session's start.
+        repeat: whether a user may play several clients at once, if there are too few.
+        forecast: settings of the coordinator's forecast, carried to the episodes.
+    """
+
+    def __init__(
+        self,
+        trace: AvailabilityTrace,
+        announced_share: float = 0.0,
+        notice_s: float = float("inf"),
+        repeat: bool = False,
+        forecast: object | None = None,
+    ):
+        self.trace = trace
+        self._announced_share, self._notice_s = announced_share, notice_s
+        self._repeat, self._forecast = repeat, forecast
+        days = np.floor((trace.end_s - trace.begin_s) / _DAY_S + 1e-9)
+        self._usable = days >= 1
+        self._place = np.array([_place(name) for name in trace.users])
+        self._offsets = trace.offsets
+        train = self._usable & (self._place[trace.user] < 0.6)
+        past = trace.only(train) if train.any() else trace
+        self._shape, self._prior = _population(past)
+        self._relaxation_h = float(np.clip(1.0 / np.sum(1.0 / np.array(mean_stays_h(past))), 0.1, 24.0))
+        self._known_on_s, self._known_s = _earlier(trace)
+
+    def validate_for(self, num_clients: int, horizon_s: float) -> None:
+        """Refuse a trace with fewer users than clients, or without a whole day in each split.
+
+        Raises:
+            ValueError: one line saying how many there are.
+        """
+        check_size(num_clients, horizon_s)
+        if not self._usable.any():
+            longest_h = float((self.trace.end_s - self.trace.begin_s).max()) / 3600.0
+            raise ValueError(
+                f"availability: {self.trace.source}: the longest recording has {longest_h:.3g} h, "
+                "expected at least one whole day"
+            )
+        for split in SPLITS:
+            users = np.unique(self.trace.user[self._pool(split, num_clients)[0]]).size
+            if users == 0 or (users < num_clients and not self._repeat):
+                raise ValueError(
+                    f"availability: {self.trace.source}: {users} users for {num_clients} clients in split "
+                    f"{split!r}; take fewer clients, a larger file, or repeat: true"
+                )
+
+    def sample(self, request: AvailabilityRequest, rng: np.random.Generator) -> AvailabilityEpisode:
+        """One episode."""
+        n = request.zone.size
+        pool, low, high = self._pool(request.split, n)
+        if pool.size == 0:
+            self.validate_for(n, request.horizon_s)
+        chosen = self._choose(pool, n, rng)
+        begin_s, days = _whole_days(self.trace, chosen, low, high)
+        moment_s = self._moments(chosen, begin_s, days, request, rng)
+        sessions = self._cut(chosen, begin_s, days, moment_s, request.horizon_s)
+        known = np.isfinite(sessions.start_s) & (rng.random(sessions.start_s.shape) < self._announced_share)
+        sessions.announced[:] = known
+        climatology = self._shape.with_mean(self._own_mean(chosen, moment_s))
+        return AvailabilityEpisode(
+            sessions=sessions,
+            climatology=by_utc_hour(climatology, request.local_offset_h),
+            relaxation_s=np.full(n, self._relaxation_h * 3600.0),
+            announce_notice_s=self._notice_s,
+            forecast=self._forecast,
+            seed=int(rng.integers(2**62)),
+        )
+
+    def _pool(self, split: str, num_clients: int) -> tuple[Ints, float, float]:
+        """Recordings of the split, and the share of each recording's time that belongs to it."""
+        low, high = _SHARES[split]
+        place = self._place[self.trace.user]
+        counts = [
+            np.unique(self.trace.user[self._usable & (place >= a) & (place < b)]).size
+            for a, b in _SHARES.values()
+        ]
+        if min(counts) >= num_clients or (self._repeat and min(counts) >= 5):
+            return np.flatnonzero(self._usable & (place >= low) & (place < high)), 0.0, 1.0
+        span_s = (self.trace.end_s - self.trace.begin_s) * (high - low)
+        return np.flatnonzero(span_s >= _DAY_S - 1e-6), low, high
+
+    def _choose(self, pool: Ints, n: int, rng: np.random.Generator) -> Ints:
+        """One recording for each client: users at random, each once if they suffice, then one of theirs."""
+        owner = self.trace.user[pool]
+        order = np.argsort(owner, kind="stable")
+        users, first, counts = np.unique(owner[order], return_index=True, return_counts=True)
+        if users.size < n and not self._repeat:
+            raise ValueError(
+                f"availability: {self.trace.source}: {users.size} users for {n} clients; take fewer clients, a "
+                "larger file, or repeat: true"
+            )
+        picks = rng.permutation(users.size)[:n] if users.size >= n else rng.integers(users.size, size=n)
+        return pool[order[first[picks] + (rng.random(n) * counts[picks]).astype(np.int64)]]
+
+    def _moments(
+        self,
+        chosen: Ints,
+        begin_s: Floats,
+        days: Ints,
+        request: AvailabilityRequest,
+        rng: np.random.Generator,
+    ) -> Floats:
+        """`[N]`, the moment of each recording at which the episode begins."""
+        period_s = days * _DAY_S
+        if self.trace.simultaneous:
+            # One moment for all, so that what happened together happens together.
+            room_s = max(float(period_s.min()) - request.horizon_s, 0.0)
+            return begin_s + rng.random() * (room_s if room_s > 0 else float(period_s.min()))
+        if self.trace.clock == "none":
+            room_s = np.maximum(period_s - request.horizon_s, 0.0)
+            return begin_s + rng.random(chosen.size) * np.where(room_s > 0, room_s, period_s)
+        shift_s = begin_s - self.trace.begin_s[chosen]
+        recorded_s = self.trace.local_begin_s[chosen] + shift_s
+        wanted_s = request.local_hour_of_week * 3600.0
+        hour_s = (wanted_s - recorded_s) % _DAY_S
+        same_day = np.floor(((wanted_s - recorded_s) % (7 * _DAY_S)) / _DAY_S).astype(np.int64)
+        room = np.floor((period_s - hour_s - request.horizon_s) / _DAY_S).astype(np.int64) + 1
+        any_day = np.floor(rng.random(chosen.size) * np.where(room > 0, room, days)).astype(np.int64)
+        weekly = (same_day < np.maximum(room, 0)) | ((room <= 0) & (days % 7 == 0) & (days > 0))
+        return begin_s + hour_s + np.where(weekly, same_day, any_day) * _DAY_S
+
+    def _cut(self, chosen: Ints, begin_s: Floats, days: Ints, moment_s: Floats, horizon_s: float) -> Sessions:
+        """Sessions from each moment on, recordings repeated with their period of whole days."""
+        trace, n = self.trace, chosen.size
+        counts = self._offsets[chosen + 1] - self._offsets[chosen]
+        client = np.repeat(np.arange(n), counts)
+        within = np.arange(client.size) - np.repeat(np.cumsum(counts) - counts, counts)
+        row = self._offsets[chosen][client] + within
+        period_s = (days * _DAY_S)[client]
+        edge_s = begin_s[client]
+        start_s = np.maximum(trace.session_start_s[row], edge_s)
+        end_s = np.minimum(trace.session_end_s[row], edge_s + period_s)
+        turns = int(np.ceil(((moment_s - begin_s + horizon_s) / (days * _DAY_S)).max(initial=1.0)))
+        turn = np.arange(-1, turns + 1)[:, None] * period_s
+        start_s = (start_s + turn - moment_s[client]).ravel()
+        end_s = (end_s + turn - moment_s[client]).ravel()
+        owner = np.tile(client, turns + 2)
+        keep = (end_s > start_s) & (start_s <= horizon_s) & (end_s > -_DAY_S)
+        joined = Sessions.from_flat(owner[keep], start_s[keep], end_s[keep], n)
+        past = joined.end_s <= 0
+        real = np.isfinite(joined.start_s) & ~past
+        who, slot = np.nonzero(real)
+        return Sessions.from_flat(who, joined.start_s[who, slot], joined.end_s[who, slot], n)
+
+    def _own_mean(self, chosen: Ints, moment_s: Floats) -> Floats:
+        """`[N]`, each client's share of time available before the moment, shrunk to the population's."""
+        trace = self.trace
+        counts = self._offsets[chosen + 1] - self._offsets[chosen]
+        client = np.repeat(np.arange(chosen.size), counts)
+        row = (
+            self._offsets[chosen][client]
+            + np.arange(client.size)
+            - np.repeat(np.cumsum(counts) - counts, counts)
+        )
+        # A repeated recording has been seen once, up to its end.
+        until_s = np.minimum(moment_s, trace.end_s[chosen])
+        on_s = np.clip(
+            np.minimum(trace.session_end_s[row], until_s[client]) - trace.session_start_s[row], 0.0, None
+        )
+        total_on_s = np.bincount(client, weights=on_s, minlength=chosen.size) + self._known_on_s[chosen]
+        seen_s = until_s - trace.begin_s[chosen] + self._known_s[chosen]
+        per_look_s = 2.0 * self._relaxation_h * 3600.0
+        a, b = self._prior
+        return (a + total_on_s / per_look_s) / (a + b + seen_s / per_look_s)
+
+
+def _place(name: str) -> float:
+    """A user's place in [0, 1), the same in every process and order."""
+    return int.from_bytes(hashlib.sha256(name.encode("utf-8", "replace")).digest()[:8], "big") / 2.0**64
+
+
+def _whole_days(trace: AvailabilityTrace, chosen: Ints, low: float, high: float) -> tuple[Floats, Ints]:
+    """Where the split's part of each recording begins, and how many whole days it has."""
+    length_s = trace.end_s[chosen] - trace.begin_s[chosen]
+    days = np.maximum(np.floor(length_s * (high - low) / _DAY_S + 1e-9), 1.0).astype(np.int64)
+    return trace.begin_s[chosen] + low * length_s, days
+
+
+def _population(trace: AvailabilityTrace) -> tuple[ProfileShape, tuple[float, float]]:
+    """The hour-of-day shape and the Beta law of the users' means, by moments."""
+    profile, means = hour_profile(trace)
+    average, spread = float(np.clip(means.mean(), 1e-3, 1 - 1e-3)), float(means.var())
+    strength = average * (1.0 - average) / max(spread, 1e-4) - 1.0
+    strength = float(np.clip(strength, 0.5, 50.0))
+    return ProfileShape(profile), (average * strength, (1.0 - average) * strength)
+
+
+def _earlier(trace: AvailabilityTrace) -> tuple[Floats, Floats]:
+    """Seconds available and seconds observed in each user's recordings that end before each recording."""
+    length = np.bincount(
+        trace.session_recording, trace.session_end_s - trace.session_start_s, minlength=trace.num_recordings
+    )
+    order = np.lexsort((trace.begin_s, trace.user))
+    owner = trace.user[order]
+    on_s, seen_s = np.zeros(owner.size), np.zeros(owner.size)
+    for values, result in ((length[order], on_s), ((trace.end_s - trace.begin_s)[order], seen_s)):
+        total = np.cumsum(values) - values
+        first = np.concatenate([[True], owner[1:] != owner[:-1]])
+        base = total[first][np.cumsum(first) - 1] if owner.size else total
+        result[order] = total - base
+    return on_s, seen_s

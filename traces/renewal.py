@@ -1,0 +1,182 @@
+"""Alternating renewal processes whose clock runs faster and slower over the day or the week.
+
+A client is on and off in turns. Each stay has an amount of *work*, drawn from a law, and ends when the
+cumulative hazard of the hours passed has done that work. With exponential work this is the inhomogeneous
+two-state Markov chain; with a constant hazard it is the plain semi-Markov process. All clients move from
+one event to the next together; there is no time slot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import gamma
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .episode import Sessions
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+# Stays are never shorter: flapping is below what a coordinator can act on.
+_SHORTEST_H = 1.0 / 3600.0
+# Hours without any hazard would make the clock impossible to invert.
+_LEAST_RATE_PER_H = 1e-6
+
+
+@dataclass(frozen=True)
+class Law:
+    """A law of stays with mean one.
+
+    Attributes:
+        kind: "exponential", "weibull" or "lognormal".
+        shape: Weibull shape k, or the standard deviation of the logarithm; unused otherwise.
+    """
+
+    kind: str = "exponential"
+    shape: float = 1.0
+
+    def draw(self, rng: np.random.Generator, size: tuple[int, ...] | int) -> Floats:
+        """Stays from their beginning."""
+        if self.kind == "lognormal":
+            return np.exp(self.shape * rng.standard_normal(size) - self.shape**2 / 2.0)
+        work = rng.standard_exponential(size)
+        if self.kind == "weibull":
+            return work ** (1.0 / self.shape) / gamma(1.0 + 1.0 / self.shape)
+        return work
+
+    def draw_running(self, rng: np.random.Generator, size: int) -> tuple[Floats, Floats]:
+        """The age and the rest of stays that are found running at a random moment.
+
+        The whole stay then has the length-biased law (for a log-normal one: its logarithm moved by sigma^2; for
+        a Weibull one: its k-th power is Gamma(1 + 1/k)), and the moment is uniform in it.
+        """
+        if self.kind == "lognormal":
+            whole = np.exp(self.shape * rng.standard_normal(size) + self.shape**2 / 2.0)
+        elif self.kind == "weibull":
+            k = self.shape
+            whole = rng.standard_gamma(1.0 + 1.0 / k, size) ** (1.0 / k) / gamma(1.0 + 1.0 / k)
+        else:
+            whole = rng.standard_gamma(2.0, size)
+        age = whole * rng.random(size)
+        return age, whole - age
+
+
+class Clock:
+    """Cumulative hazard of a rate that is constant within hours and repeats after a day or a week.
+
+    Args:
+        rate_per_h: `[P]`, P = 1, 24 or 168.
+    """
+
+    def __init__(self, rate_per_h: Floats):
+        rate = np.maximum(np.asarray(rate_per_h, dtype=np.float64), _LEAST_RATE_PER_H)
+        self.period_h = float(rate.size)
+        self._hours = np.arange(rate.size + 1, dtype=np.float64)
+        self._work = np.concatenate([[0.0], np.cumsum(rate)])
+        self._total = float(self._work[-1])
+
+    def after(self, hour: Floats, work: Floats) -> Floats:
+        """The hour at which `work` more (or less, if negative) has been done than at `hour`."""
+        turns = np.floor(hour / self.period_h)
+        done = np.interp(hour - turns * self.period_h, self._hours, self._work) + work
+        more = np.floor(done / self._total)
+        rest = np.interp(done - more * self._total, self._work, self._hours)
+        return (turns + more) * self.period_h + rest
+
+
+@dataclass(frozen=True)
+class Alternation:
+    """A population's law of being on and off in turns.
+
+    Attributes:
+        up: clock of the hazard off -> on.
+        down: clock of the hazard on -> off.
+        on: law of the work of an on-stay.
+        off: law of the work of an off-stay.
+    """
+
+    up: Clock
+    down: Clock
+    on: Law
+    off: Law
+
+    def sample(
+        self,
+        hour: Floats,
+        share_on: Floats,
+        up_factor: Floats,
+        down_factor: Floats,
+        horizon_h: float,
+        rng: np.random.Generator,
+        sudden_per_h: float = 0.0,
+    ) -> tuple[Sessions, Bools]:
+        """Sessions of N clients over `[0, horizon]`, begun in the middle of their lives.
+
+        Args:
+            hour: `[N]`, each client's hour on the clocks at t = 0.
+            share_on: `[N]`, probability of being on at t = 0.
+            up_factor: `[N]`, factor on the hazard off -> on.
+            down_factor: `[N]`, factor on the hazard on -> off.
+            horizon_h: hours to cover.
+            rng: the only source of chance.
+            sudden_per_h: hazard of a withdrawal that is not part of the law.
+
+        Returns:
+            The sessions (none announced) and bool `[N, S]`, which of them end by the law (not suddenly).
+        """
+        n = hour.size
+        on0 = rng.random(n) < share_on
+        on_age, on_rest = self.on.draw_running(rng, n)
+        _, off_rest = self.off.draw_running(rng, n)
+        begun = self.down.after(hour, -on_age / down_factor)
+        start = np.where(on0, np.minimum(begun, hour), self.up.after(hour, off_rest / up_factor))
+        last = hour + horizon_h
+        starts, ends, natural = [], [], []
+        work: tuple[Floats, Floats, Floats] | None = None
+        row = 0
+        while True:
+            if work is None or row == work[0].shape[0]:
+                work, row = self._draw_block(rng, n, horizon_h, sudden_per_h), 0
+            on_work = work[0][row]
+            first = not starts
+            since = np.where(on0, hour, start) if first else start
+            end = self.down.after(
+                since, (np.where(on0, on_rest, on_work) if first else on_work) / down_factor
+            )
+            end = np.maximum(end, since + _SHORTEST_H)
+            if sudden_per_h > 0:
+                broken = since + work[2][row] / sudden_per_h
+                natural.append(end <= broken)
+                end = np.minimum(end, np.maximum(broken, since + _SHORTEST_H))
+            else:
+                natural.append(np.ones(n, dtype=bool))
+            starts.append(start)
+            ends.append(end)
+            start = np.maximum(self.up.after(end, work[1][row] / up_factor), end + _SHORTEST_H)
+            row += 1
+            if (start > last).all():
+                break
+        return _table(np.array(starts).T, np.array(ends).T, np.array(natural).T, hour, last)
+
+    def _draw_block(
+        self, rng: np.random.Generator, n: int, horizon_h: float, sudden_per_h: float
+    ) -> tuple[Floats, Floats, Floats]:
+        """Work of the next stays of all clients; one call of the generator for many transitions."""
+        rows = int(min(8 + horizon_h / 4.0, 64))
+        sudden = rng.standard_exponential((rows, n)) if sudden_per_h > 0 else np.empty((rows, 0))
+        return self.on.draw(rng, (rows, n)), self.off.draw(rng, (rows, n)), sudden
+
+
+def _table(
+    starts: Floats, ends: Floats, natural: Bools, hour: Floats, last: Floats
+) -> tuple[Sessions, Bools]:
+    """Hours on the clocks turned into padded seconds since t = 0, sessions beyond the horizon left out."""
+    beyond = starts > last[:, None]
+    start_s = np.where(beyond, np.inf, (starts - hour[:, None]) * 3600.0)
+    end_s = np.where(beyond, np.inf, (ends - hour[:, None]) * 3600.0)
+    width = max(int((~beyond).sum(axis=1).max(initial=0)), 1)
+    keep = slice(0, width)
+    sessions = Sessions(start_s[:, keep], end_s[:, keep], np.zeros((hour.size, width), dtype=bool))
+    return sessions, natural[:, keep] & ~beyond[:, keep]

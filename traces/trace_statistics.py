@@ -1,0 +1,80 @@
+"""What is in an availability trace: shares, stays, hours, correlations."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .availability_trace import AvailabilityTrace
+
+Floats = NDArray[np.float64]
+
+
+def hourly_shares(trace: AvailabilityTrace) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
+    """Seconds available in every whole clock hour of every recording.
+
+    Returns:
+        Seconds `[H]`, the recording of each hour `[H]`, and its hour of the week `[H]` (local; counted from the
+        beginning if no time of day is known). Hours cut by a recording's edge are left out.
+    """
+    local = trace.local_begin_s
+    first = np.ceil(local / 3600.0 - 1e-9).astype(np.int64)
+    last = np.floor((local + trace.end_s - trace.begin_s) / 3600.0 + 1e-9).astype(np.int64)
+    hours = np.maximum(last - first, 0)
+    base = np.cumsum(hours) - hours
+    recording = np.repeat(np.arange(trace.num_recordings), hours)
+    clock = np.arange(recording.size) - base[recording] + first[recording]
+    # Seconds available up to an instant, at every hour's edge, by interpolating the cumulative sum.
+    owner = trace.session_recording
+    shift = (local - trace.begin_s)[owner]
+    start, end = trace.session_start_s + shift, trace.session_end_s + shift
+    seconds = np.zeros(recording.size)
+    if owner.size:
+        lo = np.maximum(np.floor(start / 3600.0).astype(np.int64), first[owner])
+        hi = np.minimum(np.ceil(end / 3600.0).astype(np.int64), last[owner])
+        spans = np.maximum(hi - lo, 0)
+        session = np.repeat(np.arange(owner.size), spans)
+        hour = np.arange(session.size) - np.repeat(np.cumsum(spans) - spans, spans) + lo[session]
+        part = np.minimum(end[session], (hour + 1) * 3600.0) - np.maximum(start[session], hour * 3600.0)
+        index = base[owner[session]] + hour - first[owner[session]]
+        seconds = np.bincount(index, weights=np.maximum(part, 0.0), minlength=recording.size)
+    return seconds, recording, clock % 168
+
+
+def hour_profile(trace: AvailabilityTrace) -> tuple[Floats, Floats]:
+    """P(available) by local hour of day `[24]`, and the users' mean shares `[U']` of those observed."""
+    seconds, recording, week_hour = hourly_shares(trace)
+    hour = week_hour % 24
+    count = np.bincount(hour, minlength=24)
+    profile = np.bincount(hour, weights=seconds, minlength=24) / np.maximum(count, 1) / 3600.0
+    mean = user_means(trace)
+    profile = np.where(count > 0, profile, mean.mean())
+    if trace.clock == "none":
+        profile = np.full(24, mean.mean())
+    return profile, mean
+
+
+def user_means(trace: AvailabilityTrace) -> Floats:
+    """Share of its observed time that each observed user is available."""
+    owner = trace.user[trace.session_recording]
+    size = len(trace.users)
+    on_s = np.bincount(owner, trace.session_end_s - trace.session_start_s, minlength=size)
+    seen_s = np.bincount(trace.user, trace.end_s - trace.begin_s, minlength=size)
+    return on_s[seen_s > 0] / seen_s[seen_s > 0]
+
+
+def stays_h(trace: AvailabilityTrace) -> tuple[Floats, Floats]:
+    """Hours of the sessions and of the gaps that lie wholly within a recording."""
+    owner, start, end = trace.session_recording, trace.session_start_s, trace.session_end_s
+    whole = (start > trace.begin_s[owner]) & (end < trace.end_s[owner])
+    same = owner[1:] == owner[:-1]
+    return (end - start)[whole] / 3600.0, (start[1:] - end[:-1])[same] / 3600.0
+
+
+def mean_stays_h(trace: AvailabilityTrace) -> tuple[float, float]:
+    """Mean hours of a session and of a gap, from the totals, so that cut ones count too."""
+    owner = trace.session_recording
+    on_s = float((trace.session_end_s - trace.session_start_s).sum())
+    seen_s = float((trace.end_s - trace.begin_s).sum())
+    changes = max(owner.size, 1)
+    return max(on_s / changes, 60.0) / 3600.0, max((seen_s - on_s) / changes, 60.0) / 3600.0
