@@ -51,7 +51,8 @@ class ProgressDisplay:
 
     def close(self) -> None:
         """Put the bar to rest."""
-        self._bar.stop()
+        if self._bar.live.is_started:  # stopping writes an empty line
+            self._bar.stop()
 
     def say(self, line: str) -> None:
         """Write a line, above the bar if it is running."""
