@@ -11,6 +11,7 @@ from pydantic import Field
 from .availability_file import RecordedAvailability
 from .availability_trace import DEBOUNCE_S, AvailabilityTrace
 from .episode import AvailabilityModel
+from .forecasts import AvailabilityForecastField, MarkovForecast
 from .formats.availability import read_availability
 from .phones import PhoneAvailability
 from .settings import Settings, parse_settings, suggest
@@ -55,7 +56,7 @@ class FileSettings(Settings):
     announced_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     notice_s: Annotated[float, Field(ge=0)] | None = None
     repeat: bool = False
-    forecast: str | dict[str, Any] | None = None
+    forecast: AvailabilityForecastField = MarkovForecast()
 
 
 def make_availability(spec: str | Path | Mapping[str, Any]) -> AvailabilityModel:

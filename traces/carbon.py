@@ -13,6 +13,7 @@ from .carbon_episode import KINDS, CarbonEpisode, CarbonModel
 from .carbon_file import RecordedCarbon
 from .carbon_generator import GeneratedCarbon, ZoneProfile, zone_names, zone_profile
 from .carbon_series import CarbonSeries
+from .forecasts import CarbonForecastField, ProfileForecast, ProviderForecast
 from .formats.carbon import read_carbon
 from .settings import Settings, calibration, parse_settings
 
@@ -46,8 +47,8 @@ class CarbonSettings(Settings):
     zones: tuple[str, ...] = Field(min_length=1)
     kind_of_intensity: Literal["direct", "life-cycle", "marginal"] | None = None
     format: str | None = None
-    tz: dict[str, str] = {}
-    forecast: str | dict[str, Any] | None = None
+    tz: dict[str, str] = Field(default_factory=dict)
+    forecast: CarbonForecastField = ProfileForecast()
 
 
 def make_carbon(
@@ -85,6 +86,8 @@ def _generated(settings: CarbonSettings) -> GeneratedCarbon:
         raise ValueError(
             f"carbon: zones={files[0]!r} is a file among names of zones, expected only one of both"
         )
+    if isinstance(settings.forecast, ProviderForecast):
+        raise ValueError("carbon: forecast='provider' needs files that hold one, expected another forecast")
     kind = settings.kind_of_intensity or "direct"
     return GeneratedCarbon([zone_profile(zone, kind) for zone in settings.zones], settings.forecast)
 
@@ -93,6 +96,10 @@ def _recorded(settings: CarbonSettings) -> RecordedCarbon:
     series: list[CarbonSeries] = []
     for path in settings.zones:
         series += read_carbon(path, settings.format, settings.kind_of_intensity)
+    if isinstance(settings.forecast, ProviderForecast) and any(s.provider_g_per_kwh is None for s in series):
+        raise ValueError(
+            "carbon: forecast='provider': not every file has its provider's forecast; take another"
+        )
     return RecordedCarbon(series, settings.tz, settings.forecast)
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .autoregression import autoregression
 from .carbon_episode import CarbonEpisode
+from .forecasts import CarbonForecaster, CarbonView, ProfileForecast, make_forecast
 
 Floats = NDArray[np.float64]
-
-# A grid at zero cannot be forecast by ratios: below this, intensities are equal for that purpose.
-RATIO_FLOOR_G_PER_KWH = 1.0
 
 
 class CarbonBatch:
@@ -32,6 +31,10 @@ class CarbonBatch:
         self._step_s = np.full(e, 3600.0)
         self._first_s = np.zeros(e)
         self._phi = np.zeros((e, z))
+        self._mean = np.zeros((e, z))
+        self._seed = np.zeros(e, dtype=np.int64)
+        self._provider: list[Floats | None] = [None] * e
+        self._forecasters: list[CarbonForecaster] = [ProfileForecast()] * e
 
     def set(self, env: int, episode: CarbonEpisode) -> None:
         """Begin a new episode in one environment, at t = 0.
@@ -53,6 +56,10 @@ class CarbonBatch:
         self._step_s[env] = episode.step_s
         self._first_s[env] = episode.first_s
         self._phi[env] = episode.phi_per_h
+        self._mean[env] = episode.expected_g_per_kwh.mean(axis=1)
+        self._seed[env] = episode.seed
+        self._provider[env] = episode.provider_g_per_kwh
+        self._forecasters[env] = make_forecast(episode.forecast, "carbon")
 
     def now(self, time_s: Floats) -> Floats:
         """Intensity `[E, Z]` at `time_s` `[E]`, g/kWh."""
@@ -67,16 +74,28 @@ class CarbonBatch:
         return self._ahead(self._expected, time_s, leads_s)
 
     def forecast(self, time_s: Floats, leads_s: Floats) -> Floats:
-        """Forecast `[E, Z, H]` for `time_s + leads_s`: the expected profile x a deviation that dies out.
+        """Forecast `[E, Z, H]` for `time_s + leads_s` as the coordinator would make it at `time_s` `[E]`.
 
-        f(t + L) = expected(t + L) (now(t) / expected(t))^(phi^L), L in hours: the median forecast of a
-        profile whose logarithm deviates by an AR(1) process.
+        Each episode says how (see `forecasts`); by default the expected profile times a deviation that dies out.
         """
         leads_s = np.asarray(leads_s, dtype=np.float64)
-        now = np.maximum(self.now(time_s), RATIO_FLOOR_G_PER_KWH)
-        usual = np.maximum(self.expected(time_s, np.zeros(1))[:, :, 0], RATIO_FLOOR_G_PER_KWH)
-        left = self._phi[:, :, None] ** (leads_s[None, None, :] / 3600.0)
-        return self.expected(time_s, leads_s) * np.exp(np.log(now / usual)[:, :, None] * left)
+        zero = np.zeros(1)
+        view = CarbonView(
+            lead_h=leads_s[None, None, :] / 3600.0,
+            now=self._ahead(self._g, time_s, zero),
+            usual_now=self.expected(time_s, zero),
+            usual=self.expected(time_s, leads_s),
+            usual_mean=self._mean[:, :, None],
+            phi_per_h=self._phi[:, :, None],
+            truth=lambda: self.true_ahead(time_s, leads_s),
+            error=lambda: self._errors(time_s, leads_s),
+            provider=lambda: self._provided(time_s, leads_s),
+        )
+        result = np.empty(view.usual.shape)
+        for forecaster in dict.fromkeys(self._forecasters):
+            rows = [own == forecaster for own in self._forecasters]
+            result[rows] = forecaster.intensity(view)[rows]
+        return result
 
     def integral(self, zone: NDArray[np.int64], t0_s: Floats, t1_s: Floats) -> Floats:
         """Integral of a zone's intensity from `t0_s` to `t1_s`, exactly, in (g/kWh) s.
@@ -99,6 +118,30 @@ class CarbonBatch:
         step_s = self._step_s[:, None]
         piece = np.clip(np.floor(since_s / step_s).astype(np.int64), 0, self._last[:, None])
         return self._upto[env, zone, piece] + (since_s - piece * step_s) * self._g[env, zone, piece]
+
+    def _errors(self, time_s: Floats, leads_s: Floats) -> Floats:
+        """Standard normal errors `[E, Z, H]` of the forecast times: one path per episode, hourly AR(1)."""
+        table = np.zeros_like(self._g)
+        for env in range(self.num_envs):
+            length = int(self._last[env]) + 1
+            shocks = np.random.default_rng(int(self._seed[env])).standard_normal((self.num_zones, length))
+            phi = np.full(self.num_zones, 0.9 ** (self._step_s[env] / 3600.0))
+            table[env, :, :length] = autoregression(phi, shocks)
+        return self._ahead(table, time_s, leads_s)
+
+    def _provided(self, time_s: Floats, leads_s: Floats) -> Floats:
+        """The providers' forecasts `[E, Z, H]`, NaN where there are none."""
+        result = np.full((self.num_envs, self.num_zones, leads_s.size), np.nan)
+        for env, table in enumerate(self._provider):
+            if table is None:
+                continue
+            since_s = float(time_s[env]) - self._first_s[env]
+            issued = min(max(int(since_s // self._step_s[env]), 0), table.shape[1] - 1)
+            ahead = np.floor((since_s + leads_s) / self._step_s[env]).astype(np.int64) - issued
+            known = (ahead >= 1) & (ahead <= table.shape[2])
+            result[env][:, known] = table[:, issued, ahead[known] - 1]
+            result[env][:, ahead == 0] = self._g[env, :, issued, None]
+        return result
 
     def _ahead(self, table: Floats, time_s: Floats, leads_s: Floats) -> Floats:
         leads_s = np.asarray(leads_s, dtype=np.float64)

@@ -80,16 +80,16 @@ class Sessions:
                 raise ValueError(
                     f"client {client}: {len(starts)} starts and {len(ends)} ends, expected as many of each"
                 )
-        client = np.repeat(np.arange(len(lists)), sizes)
+        owner = np.repeat(np.arange(len(lists)), sizes)
         start_s = np.concatenate([np.asarray(s, dtype=np.float64) for s, _ in lists] or [np.empty(0)])
         end_s = np.concatenate([np.asarray(e, dtype=np.float64) for _, e in lists] or [np.empty(0)])
         if isinstance(announced, bool):
-            flags = np.full(client.size, announced)
+            flags: Bools = np.full(owner.size, announced)
         else:
             flags = np.concatenate(
                 [np.asarray(a, dtype=bool) for a in announced] or [np.empty(0, dtype=bool)]
             )
-        return cls.from_flat(client, start_s, end_s, len(lists), flags)
+        return cls.from_flat(owner, start_s, end_s, len(lists), flags)
 
     @classmethod
     def from_flat(
@@ -176,8 +176,9 @@ class AvailabilityEpisode:
         climatology: float32 `[N, 24]`, P(available) by UTC hour of day, learned from the past only.
         relaxation_s: `[N]`, e-folding time with which a deviation from the climatology dies out.
         announce_notice_s: how long ahead an announced end is known; `inf` = from the session's start.
-        forecast: name and settings of the coordinator's forecast (see `forecasts`).
+        forecast: the coordinator's forecast: a forecaster, or its name or settings (see `forecasts`).
         seed: seed of the forecast's own errors, if it has any.
+        told_end_s: `[N, S]`, the ends as they are announced, where they are not the true ones.
     """
 
     sessions: Sessions
@@ -186,6 +187,7 @@ class AvailabilityEpisode:
     announce_notice_s: float = float("inf")
     forecast: object | None = None
     seed: int = 0
+    told_end_s: Floats | None = None
 
 
 class AvailabilityModel(Protocol):

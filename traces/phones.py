@@ -9,6 +9,7 @@ from pydantic import Field
 
 from .climatology import ProfileShape, by_utc_hour, odds_shifted, remembered_mean
 from .episode import AvailabilityEpisode, AvailabilityRequest
+from .forecasts import AvailabilityForecastField, MarkovForecast
 from .renewal import Alternation, Clock, Law
 from .settings import Settings, calibration
 
@@ -30,7 +31,7 @@ class PhoneAvailability(Settings):
     never_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     announced_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     observed_days: Annotated[float, Field(gt=0)] = 14.0
-    forecast: str | dict[str, Any] | None = None
+    forecast: AvailabilityForecastField = MarkovForecast()
 
     def model_post_init(self, context: Any, /) -> None:
         """Prepare the clocks once; sampling then only draws."""

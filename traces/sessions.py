@@ -13,6 +13,8 @@ from .episode import (
     Sessions,
     Split,
 )
+from .forecasts import AvailabilityForecaster, AvailabilityView, MarkovForecast, make_forecast
+from .settings import scrambled
 
 __all__ = [
     "SPLITS",
@@ -38,7 +40,7 @@ class SessionBatch:
         session_start_s: `[E, N]`, start of the running session; the present time where unavailable.
         session_end_s: `[E, N]`, its true end (the world's, not the coordinator's knowledge); the present
             time where unavailable.
-        announced_end_s: `[E, N]`, its end if announced and within the notice, otherwise `+inf`.
+        announced_end_s: `[E, N]`, its end as announced, once within the notice; otherwise `+inf`.
         next_start_s: `[E, N]`, start of the next session, for oracles only; `+inf` if there is none.
 
     Args:
@@ -51,12 +53,15 @@ class SessionBatch:
         self.num_envs, self.num_clients = e, n
         self._starts = np.full((e, n, 2), np.inf)
         self._ends = np.full((e, n, 2), np.inf)
+        self._told = np.full((e, n, 2), np.inf)
         self._announced = np.zeros((e, n, 2), dtype=bool)
         self._pointer = np.zeros((e, n), dtype=np.int64)
         self._climatology = np.zeros((e, n, 24), dtype=np.float64)
         self._relaxation_s = np.ones((e, n))
         self._notice_s = np.full(e, np.inf)
         self._start_utc_s = np.zeros(e)
+        self._seed = np.zeros(e, dtype=np.uint64)
+        self._forecasters: list[AvailabilityForecaster] = [MarkovForecast()] * e
         self._time_s = np.zeros(e)
         self._look()
 
@@ -84,6 +89,7 @@ class SessionBatch:
         for table, values, empty in (
             (self._starts, sessions.start_s, np.inf),
             (self._ends, sessions.end_s, np.inf),
+            (self._told, sessions.end_s if episode.told_end_s is None else episode.told_end_s, np.inf),
             (self._announced, sessions.announced, False),
         ):
             table[env, :, :width] = values
@@ -93,6 +99,8 @@ class SessionBatch:
         self._relaxation_s[env] = episode.relaxation_s
         self._notice_s[env] = episode.announce_notice_s
         self._start_utc_s[env] = start_utc_s
+        self._seed[env] = episode.seed
+        self._forecasters[env] = make_forecast(episode.forecast)
         self._time_s[env] = 0.0
 
     def advance(self, time_s: Floats) -> None:
@@ -120,9 +128,7 @@ class SessionBatch:
     def forecast(self, time_s: Floats, leads_s: Floats) -> NDArray[np.float32]:
         """P(available) at `time_s + leads_s` as the coordinator would forecast it at the present.
 
-        The Markov forecast around the climatology, p(t + L) = clim(t + L) + (a(t) - clim(t)) exp(-L / tau),
-        which for a constant climatology is the closed form pi + (1 - pi) lambda^n of a two-state chain.
-        Before an announced end it is 1; after it, it relaxes from 0 to the climatology.
+        Each episode says how (see `forecasts`); by default with the Markov forecast around the climatology.
 
         Args:
             time_s: `[E]`, the present.
@@ -133,15 +139,21 @@ class SessionBatch:
         """
         now_s = np.asarray(time_s, dtype=np.float64)[:, None, None]
         then_s = now_s + np.asarray(leads_s, dtype=np.float64)[None, None, :]
-        announced_s = self.announced_end_s[:, :, None]
-        told = np.isfinite(announced_s)
-        anchor_s = np.where(told, announced_s, now_s)
-        value = np.where(told, 0.0, self.available[:, :, None])
-        elapsed_s = np.maximum(then_s - anchor_s, 0.0)
-        decay = np.exp(-elapsed_s / self._relaxation_s[:, :, None])
-        expected = self._expected(then_s) + (value - self._expected(anchor_s)) * decay
-        expected = np.where(told & (then_s < announced_s), 1.0, expected)
-        return np.clip(expected, 0.0, 1.0).astype(np.float32)
+        view = AvailabilityView(
+            now_s=now_s,
+            then_s=then_s,
+            available=self.available[:, :, None],
+            announced_end_s=self.announced_end_s[:, :, None],
+            relaxation_s=self._relaxation_s[:, :, None],
+            expected=self._expected,
+            truth=lambda: self._available_at(then_s),
+            luck=lambda: self._luck(then_s),
+        )
+        result = np.empty(view.shape, dtype=np.float32)
+        for forecaster in dict.fromkeys(self._forecasters):
+            rows = [own == forecaster for own in self._forecasters]
+            result[rows] = forecaster.probability(view)[rows]
+        return result
 
     def ended_between(self, t0_s: Floats, t1_s: Floats) -> Bools:
         """Whether each client was away at any time in `(t0, t1]`, bool `[E, N]`.
@@ -172,15 +184,31 @@ class SessionBatch:
         self.available: Bools = start_s <= time_s
         self.session_start_s: Floats = np.where(self.available, start_s, time_s)
         self.session_end_s: Floats = np.where(self.available, end_s, time_s)
-        near = end_s <= time_s + self._notice_s[:, None]
+        told_s = self._at(self._told)
+        near = told_s <= time_s + self._notice_s[:, None]
         known = self.available & self._at(self._announced) & near
-        self.announced_end_s: Floats = np.where(known, end_s, np.inf)
+        self.announced_end_s: Floats = np.where(known, told_s, np.inf)
         # The pointer of an available client is on a session, never on the last column.
         self.next_start_s: Floats = self._at(self._starts, self._pointer + self.available)
 
     def _at(self, table: NDArray, pointer: NDArray[np.int64] | None = None) -> NDArray:
         index = self._pointer if pointer is None else pointer
         return np.take_along_axis(table, index[:, :, None], axis=2)[:, :, 0]
+
+    def _available_at(self, then_s: Floats) -> Bools:
+        """Who is truly available at `then_s` `[E, 1, L]`, bool `[E, N, L]`."""
+        truth = np.empty((self.num_envs, self.num_clients, then_s.shape[2]), dtype=bool)
+        for lead in range(then_s.shape[2]):
+            when_s = then_s[:, :, lead, None]
+            truth[:, :, lead] = ((self._starts <= when_s) & (self._ends > when_s)).any(axis=2)
+        return truth
+
+    def _luck(self, then_s: Floats) -> Floats:
+        """Uniforms `[E, N, L]` that depend on the episode's seed, the client and the tenth minute only."""
+        bucket = np.floor(then_s / 600.0).astype(np.int64).astype(np.uint64)
+        client = np.arange(self.num_clients, dtype=np.uint64)[None, :, None]
+        mixed = scrambled(scrambled(self._seed[:, None, None] ^ client) ^ bucket)
+        return (mixed >> np.uint64(11)).astype(np.float64) / 2.0**53
 
     def _expected(self, time_s: Floats) -> Floats:
         """Climatology `[E, N, L]` at times that broadcast to it, linear between the centres of the hours."""
@@ -200,4 +228,5 @@ class SessionBatch:
         pad = ((0, 0), (0, 0), (0, missing))
         self._starts = np.pad(self._starts, pad, constant_values=np.inf)
         self._ends = np.pad(self._ends, pad, constant_values=np.inf)
+        self._told = np.pad(self._told, pad, constant_values=np.inf)
         self._announced = np.pad(self._announced, pad)

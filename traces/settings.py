@@ -9,6 +9,8 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 
@@ -51,6 +53,15 @@ def suggest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}known: {', '.join(names)}"
+
+
+def scrambled(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Bits mixed so that any change of the input changes half of them (SplitMix64, Steele et al. 2014)."""
+    with np.errstate(over="ignore"):
+        x = bits + np.uint64(0x9E3779B97F4A7C15)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return x ^ (x >> np.uint64(31))
 
 
 @lru_cache(maxsize=1)

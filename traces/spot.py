@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from math import asin, pi, sin
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from .carbon_generator import autoregression
+from .autoregression import autoregression
 from .climatology import remembered_mean
 from .episode import AvailabilityEpisode, AvailabilityRequest, Sessions
+from .forecasts import AvailabilityForecastField, MarkovForecast
 from .phones import check_size
 from .settings import Settings, calibration
 
@@ -58,7 +59,7 @@ class SpotAvailability(Settings):
     announced_share: Share = 1.0
     notice_s: Annotated[float, Field(ge=0)] = 120.0
     observed_days: Annotated[float, Field(gt=0)] = 14.0
-    forecast: str | dict[str, Any] | None = None
+    forecast: AvailabilityForecastField = MarkovForecast()
 
     @model_validator(mode="after")
     def _prepare(self) -> SpotAvailability:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from .climatology import by_utc_hour, odds_shifted, remembered_mean
-from .episode import AvailabilityEpisode, AvailabilityRequest
+from .episode import AvailabilityEpisode, AvailabilityRequest, Sessions
+from .forecasts import AvailabilityForecastField, MarkovForecast
 from .phones import check_size
 from .renewal import Alternation, Clock, Law
 from .settings import Settings, calibration
@@ -34,6 +35,8 @@ class VolunteerAvailability(Settings):
         longest_h: cap on the mean session and gap, because weeks of no event teach a scheduler nothing.
         announced_share: share of session ends that the owner announces (assumed).
         notice_h: how long ahead they announce; from the session's start if missing.
+        honesty: share of announcements that are true; the others name a later end.
+        overstated_h: by how much later on average those do.
         sudden_per_h: hazard of further withdrawals that nobody announces (assumed).
         observed_days: length of the past from which the coordinator knows each client's mean.
         forecast: what the coordinator's forecast is made of (see `forecasts`).
@@ -47,9 +50,11 @@ class VolunteerAvailability(Settings):
     longest_h: Annotated[float, Field(gt=0)] = 1e4
     announced_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     notice_h: Annotated[float, Field(gt=0)] | None = None
+    honesty: Annotated[float, Field(ge=0, le=1)] = 1.0
+    overstated_h: Annotated[float, Field(gt=0)] = 2.0
     sudden_per_h: Annotated[float, Field(ge=0, le=60)] = 0.02
     observed_days: Annotated[float, Field(gt=0)] = 14.0
-    forecast: str | dict[str, Any] | None = None
+    forecast: AvailabilityForecastField = MarkovForecast()
 
     @model_validator(mode="after")
     def _prepare(self) -> VolunteerAvailability:
@@ -86,7 +91,16 @@ class VolunteerAvailability(Settings):
             announce_notice_s=np.inf if self.notice_h is None else self.notice_h * 3600.0,
             forecast=self.forecast,
             seed=int(rng.integers(2**62)),
+            told_end_s=self._told(sessions, rng),
         )
+
+    def _told(self, sessions: Sessions, rng: np.random.Generator) -> Floats | None:
+        """The ends as they are announced, or None if all announcements are true."""
+        if self.honesty >= 1.0:
+            return None
+        false = rng.random(sessions.end_s.shape) >= self.honesty
+        later_s = 3600.0 * self.overstated_h * rng.standard_exponential(sessions.end_s.shape)
+        return sessions.end_s + np.where(false, later_s, 0.0)
 
     def validate_for(self, num_clients: int, horizon_s: float) -> None:
         """Any number of volunteers and any horizon will do."""
@@ -167,8 +181,6 @@ def stationary_share(up_per_h: Floats, down_per_h: Floats) -> Floats:
 
 
 def _join(columns: list[Any], n: int) -> tuple[Any, NDArray[np.bool_], Floats]:
-    from .episode import Sessions
-
     width = max(part[0].start_s.shape[1] for _, _, part in columns)
     start_s, end_s = np.full((n, width), np.inf), np.full((n, width), np.inf)
     natural, profile = np.zeros((n, width), dtype=bool), np.empty((n, 24))
