@@ -35,9 +35,12 @@ def run(*arguments, **kwargs):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A tiny run of the whole job."""
-    out = tmp_path_factory.mktemp("runs") / "tiny"
-    assert main([*SMALL, f"--out={out}"]) == 0
+    """A tiny run of the whole job, in a world of short episodes."""
+    folder = tmp_path_factory.mktemp("runs")
+    scenario = folder / "short.yaml"
+    scenario.write_text("base: volunteers\nname: short\nmax_rounds: 6\n")
+    out = folder / "tiny"
+    assert main([*SMALL, f"--scenario={scenario}", f"--out={out}"]) == 0
     return out
 
 
@@ -53,7 +56,7 @@ def test_the_whole_job_leaves_model_config_table_and_report(finished):
     seeds = table.groupby("episode")["seed"].nunique()
     assert (seeds == 1).all(), "every scheduler plays the same episodes"
     config = json.loads((finished / "config.json").read_text())
-    assert config["settings"]["world"] == {"clients": 6}
+    assert config["settings"]["world"] == {"clients": 6, "scenario": str(finished.parent / "short.yaml")}
     assert config["rounds_trained"] == 256
     assert "python train_agent.py" in (finished / "report.md").read_text()
 
