@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+# The modules imported for their registrations come first.
+from . import memory_methods, privacy, server_optimisers, synthetic, weightings  # noqa: F401
 from .aggregate import Aggregator, Arrivals, BySamples, Given, Start, Unbiased, Uniform, make_aggregator
+from .compression import make_compression
 from .core import FederatedCore
 from .data import Dataset, load_dataset, register_dataset
 from .engine import RoundEngine, TrainResult
@@ -38,6 +41,7 @@ __all__ = [
     "Uniform",
     "load_dataset",
     "make_aggregator",
+    "make_compression",
     "make_model",
     "make_trainer",
     "parse_partition",

@@ -86,10 +86,16 @@ class Aggregator(ABC):
     Attributes:
         name: The name it is known by.
         accepts_weights: Whether a plan's own coefficients may replace its rule.
+        accepts_late: Whether updates may have been started on older models.
+        accepts_compression: Whether it makes sense of compressed updates.
+        traffic: Model-sized vectors sent each way per client and round (2 where control variates go along).
     """
 
     name = ""
     accepts_weights = True
+    accepts_late = True
+    accepts_compression = True
+    traffic = 1
 
     def __init__(self) -> None:
         self.memory: State = {}
@@ -98,8 +104,8 @@ class Aggregator(ABC):
         """Allocates ``memory``, arrays with one row per environment; called once by the core."""
         self.memory = {}
 
-    def reset(self, env: int, params: NDArray[Any]) -> None:
-        """Forgets everything about one environment, which starts from ``params [P]``."""
+    def reset(self, env: int, params: NDArray[Any], seed: int) -> None:
+        """Forgets everything about one environment, which starts from ``params [P]`` with this seed."""
         for table in self.memory.values():
             table[env] = 0
 
@@ -110,21 +116,6 @@ class Aggregator(ABC):
     @abstractmethod
     def step(self, arrivals: Arrivals, params: NDArray[Any]) -> NDArray[Any]:
         """``[E, P]``, the step before the server's learning rate; zero where nothing arrived."""
-
-    def state(self) -> State:
-        """Copies of everything remembered."""
-        return {name: table.copy() for name, table in self.memory.items()}
-
-    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Inverse of `state`.
-
-        Raises:
-            ValueError: If an array is missing or has the wrong shape.
-        """
-        for name, table in self.memory.items():
-            if name not in state or np.shape(state[name]) != table.shape:
-                raise ValueError(f"aggregator state: {name!r} is missing or not of shape {table.shape}")
-            table[...] = state[name]
 
 
 @njit(cache=True, nogil=True)
@@ -170,9 +161,13 @@ class Weighting(Aggregator):
     def coefficients(self, arrivals: Arrivals) -> NDArray[np.float64]:
         """``float64 [J]``, the omega of every arrival."""
 
+    def omega(self, arrivals: Arrivals) -> NDArray[np.float64]:
+        """The plan's own coefficients where it has any, else the rule's."""
+        return self.coefficients(arrivals) if arrivals.given is None else arrivals.given
+
     def step(self, arrivals: Arrivals, params: NDArray[Any]) -> NDArray[Any]:
         """See `Aggregator.step`."""
-        return weighted_sums(arrivals.span, self.coefficients(arrivals), arrivals.delta)
+        return weighted_sums(arrivals.span, self.omega(arrivals), arrivals.delta)
 
 
 class BySamples(Weighting):
@@ -247,6 +242,18 @@ _KINDS: dict[str, tuple[Any, type[Settings]]] = {
 def register_aggregator(name: str, factory: Any, settings: type[Settings] = _NoSettings) -> None:
     """Makes an aggregator known by name; ``factory(**settings)`` builds it."""
     _KINDS[name] = (factory, settings)
+
+
+def make_weighting(spec: str | Mapping[str, Any]) -> Weighting:
+    """Builds an aggregator that must be a plain rule for the coefficients.
+
+    Raises:
+        ValueError: If it is not, or by `make_aggregator`.
+    """
+    inner = make_aggregator(spec)
+    if not isinstance(inner, Weighting):
+        raise ValueError(f"weighting={spec!r}: expected a plain weighting such as 'by-samples'")
+    return inner
 
 
 def make_aggregator(spec: str | Mapping[str, Any] | Aggregator) -> Aggregator:

@@ -34,6 +34,7 @@ class FederatedCore(RoundEngine):
         aggregator: Name, mapping with settings, or an `Aggregator`.
         trainer: ``"auto"``, ``"fused"``, ``"numpy"``, ``"torch"`` or a `LocalTrainer`.
         history: Rounds for which old server models are kept, for late updates.
+        compression: ``"top-k"``, ``"8-bit"`` or a mapping; None = plain float32 updates.
     """
 
     _STATE = (*RoundEngine._STATE, "rows")
@@ -48,9 +49,17 @@ class FederatedCore(RoundEngine):
         aggregator: str | Mapping[str, Any] | Aggregator = "by-samples",
         trainer: str | LocalTrainer = "auto",
         history: int = 0,
+        compression: str | Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(
-            num_envs, num_clients, model.num_parameters, np.float32, training, aggregator, history
+            num_envs,
+            num_clients,
+            model.num_parameters,
+            np.float32,
+            training,
+            aggregator,
+            history,
+            compression,
         )
         self.dataset, self.model = dataset, model
         self.trainer = make_trainer(trainer, dataset, model) if isinstance(trainer, str) else trainer

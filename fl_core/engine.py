@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .aggregate import Aggregator, Arrivals, Given, Start, make_aggregator
+from .aggregate import Aggregator, Arrivals, Start, make_aggregator
+from .compression import make_compression
 from .settings import TrainingSettings, parse_settings
 from .trainer import LocalUpdates
 
@@ -52,6 +53,7 @@ class RoundEngine(ABC):
         aggregator: Name, mapping with settings, or an `Aggregator`.
         history: Rounds for which old server models are kept, so that late updates can be trained on the model
             they really started from (see ``staleness`` of `run_round`).
+        compression: Name or mapping of a `Compression` of the updates, or None.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class RoundEngine(ABC):
         training: TrainingSettings | Mapping[str, Any] | None,
         aggregator: str | Mapping[str, Any] | Aggregator,
         history: int = 0,
+        compression: str | Mapping[str, Any] | None = None,
     ) -> None:
         if num_envs < 1 or num_clients < 1:
             raise ValueError(f"num_envs={num_envs}, num_clients={num_clients}: expected at least 1 of each")
@@ -74,7 +77,13 @@ class RoundEngine(ABC):
         self.num_envs, self.num_clients = num_envs, num_clients
         self.aggregator = make_aggregator(aggregator)
         self.aggregator.bind(num_envs, num_clients, num_parameters, np.dtype(dtype))
-        self._given = Given()
+        self.compression = None if compression is None else make_compression(compression)
+        if self.compression is not None:
+            if not self.aggregator.accepts_compression:
+                raise ValueError(
+                    f"compression={self.compression.name!r}: {self.aggregator.name!r} needs exact updates"
+                )
+            self.compression.bind(num_envs, num_clients, num_parameters, np.dtype(dtype))
         self._params = np.zeros((num_envs, num_parameters), dtype=dtype)
         self._past = np.zeros((history, num_envs, num_parameters), dtype=dtype)
         self._offset = np.zeros((num_envs, num_clients + 1), dtype=np.int64)
@@ -103,6 +112,13 @@ class RoundEngine(ABC):
         """``float64 [E, N]``, share alpha_k of each client in the objective (a fresh copy)."""
         return self._target_weight.copy()
 
+    @property
+    def upload_share(self) -> float:
+        """Bytes of one upload over the plain model's: control variates double it, compression cuts it."""
+        plain = 4 * self._params.shape[1]
+        sent = plain if self.compression is None else self.compression.upload_bytes(self._params.shape[1])
+        return self.aggregator.traffic * sent / plain
+
     def _begin(
         self, env: int, own: NDArray, offset: NDArray, target_weight: NDArray, seed: int, params: NDArray
     ) -> None:
@@ -117,7 +133,9 @@ class RoundEngine(ABC):
         self._seed[env] = np.uint64(int(seed) & 0xFFFFFFFFFFFFFFFF)
         self._params[env] = params
         self._past[:, env] = params
-        self.aggregator.reset(env, self._params[env])
+        self.aggregator.reset(env, self._params[env], int(seed))
+        if self.compression is not None:
+            self.compression.reset(env)
 
     @abstractmethod
     def _local(
@@ -186,6 +204,9 @@ class RoundEngine(ABC):
         arrivals = self._arrivals(env, client, steps, updates.delta, weights, rates, late)
         if diverged.any():
             arrivals = arrivals.select(~diverged[env])
+        if self.compression is not None:
+            sent = self.compression.send(arrivals.env, arrivals.client, arrivals.delta)
+            arrivals = replace(arrivals, delta=sent)
         diverged |= self._move(arrivals)
         return TrainResult(
             self._spread(env, client, updates.loss),
@@ -218,11 +239,9 @@ class RoundEngine(ABC):
         late = np.asarray(staleness)[env, client].astype(np.int64)
         if late.size and not (late.min() >= 0 and late.max() <= len(self._past)):
             raise ValueError(f"staleness={late.max()}: expected 0 to history={len(self._past)} rounds")
+        if not self.aggregator.accepts_late:
+            raise ValueError(f"staleness: aggregator {self.aggregator.name!r} cannot use late updates")
         start = self.aggregator.prepare(env, client, self._params)
-        if start.pool is not self._params:
-            raise ValueError(
-                f"staleness: the aggregator {self.aggregator.name!r} has its own starting points"
-            )
         pool = np.concatenate([self._params[None], self._past]).reshape(-1, self._params.shape[1])
         return replace(start, pool=pool, origin=late * self.num_envs + env), late
 
@@ -258,8 +277,7 @@ class RoundEngine(ABC):
             raise ValueError(
                 f"weights: aggregator {self.aggregator.name!r} sets its own coefficients; use 'by-samples'"
             )
-        aggregator = self.aggregator if arrivals.given is None else self._given
-        step = aggregator.step(arrivals, self._params)
+        step = self.aggregator.step(arrivals, self._params)
         step *= step.dtype.type(self.training.server_learning_rate)
         step += self._params
         broken: BoolArray = np.logical_not(np.isfinite(step).all(axis=1))
@@ -287,7 +305,14 @@ class RoundEngine(ABC):
     def state(self) -> dict[str, NDArray[Any]]:
         """An exact snapshot, aggregator's memory included (copies; savable with ``np.savez``)."""
         state = {name: getattr(self, f"_{name}").copy() for name in self._STATE}
-        return state | {f"aggregator.{name}": value for name, value in self.aggregator.state().items()}
+        return state | {f"{part}.{name}": table.copy() for part, name, table in self._memories()}
+
+    def _memories(self) -> list[tuple[str, str, NDArray[Any]]]:
+        """Tables of aggregator and compression."""
+        owners = {"aggregator": self.aggregator.memory}
+        if self.compression is not None:
+            owners["compression"] = self.compression.memory
+        return [(part, name, table) for part, memory in owners.items() for name, table in memory.items()]
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Restores a snapshot of a core built alike.
@@ -301,7 +326,10 @@ class RoundEngine(ABC):
             mine, given = getattr(self, f"_{name}"), np.asarray(state[name])
             if given.shape != mine.shape and (name != "rows" or given.shape[0] != self.num_envs):
                 raise ValueError(f"core state: {name} has shape {given.shape}, expected {mine.shape}")
+        for part, name, table in self._memories():
+            if np.shape(state.get(f"{part}.{name}", 0.0)) != table.shape:
+                raise ValueError(f"core state: {part}.{name} is missing or not of shape {table.shape}")
         for name in self._STATE:
             setattr(self, f"_{name}", np.array(state[name], dtype=getattr(self, f"_{name}").dtype))
-        prefix = "aggregator."
-        self.aggregator.load_state({k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)})
+        for part, name, table in self._memories():
+            table[...] = state[f"{part}.{name}"]

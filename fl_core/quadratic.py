@@ -215,6 +215,7 @@ class QuadraticCore(RoundEngine):
         training: As for `FederatedCore`; ``batch_size`` has no meaning here.
         aggregator: As for `FederatedCore`.
         history: As for `FederatedCore`.
+        compression: As for `FederatedCore`.
     """
 
     _STATE = (*RoundEngine._STATE, "hessian", "linear", "constant", "best", "start_gap")
@@ -227,11 +228,12 @@ class QuadraticCore(RoundEngine):
         training: TrainingSettings | Mapping[str, Any] | None = None,
         aggregator: str | Mapping[str, Any] | Aggregator = "by-samples",
         history: int = 0,
+        compression: str | Mapping[str, Any] | None = None,
     ) -> None:
         if not isinstance(settings, QuadraticSettings):
             settings = parse_settings(QuadraticSettings, settings, "quadratic")
         d = settings.dimension
-        super().__init__(num_envs, num_clients, d, np.float64, training, aggregator, history)
+        super().__init__(num_envs, num_clients, d, np.float64, training, aggregator, history, compression)
         self.settings = settings
         self._hessian = np.zeros((num_envs, num_clients + 1, d, d))
         self._linear = np.zeros((num_envs, num_clients + 1, d))
