@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from ..fl_core.data import load_dataset
 from ..fl_core.models import make_model
-from ..fl_core.partition import ClientRows, partition
+from ..fl_core.partition import ClientRows, parse_partition, partition
 from ..fl_core.settings import TrainingSettings, parse_settings
 from ..traces.availability import make_availability
 from ..traces.carbon import CarbonEpisode, make_carbon
-from ..traces.devices import sample_devices
+from ..traces.devices import device_settings, sample_devices
 from ..traces.sessions import AvailabilityEpisode, AvailabilityRequest
 from .reward import PRICES, draw_prices
 from .scenario import Scenario, Split
@@ -97,6 +97,8 @@ class PopulationSource:
         self.dataset = load_dataset(scenario.dataset)
         self.model = make_model(scenario.model, self.dataset)
         self.training = parse_settings(TrainingSettings, scenario.training, "training")
+        parse_partition(scenario.partition)
+        device_settings(scenario.devices)
         self._availability = make_availability(scenario.availability)
         self._carbon = make_carbon(scenario.carbon, scenario.zones)
         self._availability.validate_for(scenario.clients, scenario.horizon_s)
