@@ -59,7 +59,8 @@ class EvaluationResult:
             val_net_points (what the reward sums to), points_time, points_communication, points_emissions
             (each negative), hours, gigabytes, kilowatt_hours, kilograms, wasted_share, rounds (in which
             somebody trained), decisions, invitations, completions, lost, jain, decision_ms.
-        curves: one row per scheduler, episode and decision: hours, gigabytes, kilograms, validation accuracy.
+        curves: one row per scheduler, episode and decision: hours, gigabytes, kilograms, validation accuracy,
+            points spent, training rounds; so far.
         timelines: the full story of one episode per scheduler.
     """
 

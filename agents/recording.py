@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..envs.situation import Situation
+from .scheduler import spent_points
 
 Floats = NDArray[np.float64]
 
@@ -17,6 +18,8 @@ IDLE, COMPLETED, LOST, CANCELLED = range(4)
 """Codes of `Timeline.status`."""
 TERMS = ("accuracy", "time", "communication", "emissions")
 """Names of the reward's four terms."""
+CURVES = ("hours", "gigabytes", "kilograms", "accuracy", "spent", "rounds")
+"""Running totals along an episode: validation accuracy, points charged, rounds in which somebody trained."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Recorder:
         self._story_row = story_row
         self._zone = first.zone[story_row].copy() if story_row is not None else None
         self._story: list[dict[str, Any]] = []
-        self._points: list[tuple[NDArray[np.int64], Floats, Floats, Floats, Floats]] = []
+        self._points: list[tuple[NDArray[Any], ...]] = []
         self._mark(np.arange(first.num_envs), first)
 
     def record(self, before: Situation, result: Any, after: Situation, running: NDArray[np.bool_]) -> None:
@@ -77,9 +80,9 @@ class Recorder:
             self._story.append(_page(before, result.outcome, self._story_row))
 
     def curves(self) -> pd.DataFrame:
-        """Columns row, hours, gigabytes, kilograms, accuracy; one line for the start and one per decision."""
+        """One line per row for the start and one for each decision: `row` and `CURVES`, in time."""
         columns = [np.concatenate(parts) for parts in zip(*self._points, strict=True)]
-        frame = dict(zip(("row", "hours", "gigabytes", "kilograms", "accuracy"), columns, strict=True))
+        frame = dict(zip(("row", *CURVES), columns, strict=True))
         return pd.DataFrame(frame).sort_values("row", kind="stable", ignore_index=True)
 
     def timeline(self, scheduler: str, episode: int) -> Timeline | None:
@@ -90,7 +93,8 @@ class Recorder:
         return Timeline(scheduler, episode, self._zone, **pages)
 
     def _mark(self, rows: NDArray[np.int64], s: Situation) -> None:
-        self._points.append((rows, s.hours[rows], s.gigabytes[rows], s.kilograms[rows], s.accuracy[rows]))
+        values = (s.hours, s.gigabytes, s.kilograms, s.accuracy, spent_points(s), self.training_rounds)
+        self._points.append((rows, *(value[rows] for value in values)))
 
 
 def _page(before: Situation, outcome: Any, row: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from ..envs.scenario import Scenario, load_scenario
 from .evaluation import MakeWorld, episode_seeds, make_worlds, play_batch
 from .knobs import OFF, Knob, knobs_of, settings_of
 from .schedulers import make_scheduler
+from .schedulers.rule import Rule
 from .statistics import interquartile_mean
+from .stopping import STOP_KNOBS, best_stop, run_logs
 
 _EXPLORED_SHARE = 0.4
 """Share of the trials drawn afresh; the rest are steps from the best ones so far."""
@@ -58,22 +60,26 @@ def tune(
     seed: int = 0,
     episodes: int = 32,
     split: str = "val",
+    starts: Sequence[Mapping[str, Any]] = (),
     log: Path | None = None,
     make_world: MakeWorld | None = None,
     done: Callable[[Trial], None] = lambda trial: None,
 ) -> Tuned:
     """Search the knobs of one scheduler: the defaults, random draws, then steps from the best so far.
 
-    The same arguments give the same trials, interrupted or not: trial k's random numbers come from the seed,
-    the scheduler's name and k.
+    Every trial is played without stopping, and given the stopping knobs that suit it best (`best_stop`). The
+    same arguments give the same trials, interrupted or not: trial k's random numbers come from the seed, the
+    scheduler's name and k.
 
     Args:
-        name: a scheduler of `TUNABLE`, or a dotted name of one's own `Rule`.
+        name: a scheduler of `TUNABLE`, or a dotted name of one's own with knobs.
         scenario: the world, as `load_scenario` takes it.
         trials: how many settings to play.
         seed: of the episodes and of the search.
         episodes: per trial, the same for all trials and all schedulers.
         split: where to tune; test is refused.
+        starts: settings to try first, instead of the defaults and the random draws; knobs that the
+            scheduler does not have are passed over.
         log: JSON lines, one per trial; trials found there are not played again.
         make_world: builds so many worlds; None: of the scenario and split.
         done: called after each new trial.
@@ -84,17 +90,20 @@ def tune(
     check_budget(trials, episodes, split)
     world_scenario = load_scenario(scenario) if make_world is None else scenario
     build = make_world or make_worlds(world_scenario, split)
-    seeds = episode_seeds(seed, episodes)
-    search = _Search(name, seed, trials, _highs(world_scenario))
+    seeds, most_rounds = episode_seeds(seed, episodes), int(getattr(world_scenario, "max_rounds", 0))
+    search = _Search(name, seed, trials, _highs(world_scenario), starts)
     what = {"scheduler": name, "seed": seed, "episodes": episodes, "split": split, "trials": trials}
-    past = _read_log(log, what | {"world": fingerprint(world_scenario)}) if log is not None else []
+    what |= {"world": fingerprint(world_scenario), "starts": fingerprint(search.starts)}
+    past = _read_log(log, what) if log is not None else []
     found, world = past[:trials], None
     for number in range(len(found), trials):
         world = world if world is not None else build(episodes)
         scheduler = make_scheduler(name, **search.propose(number, found))
-        frame, _, _ = play_batch(name, scheduler, world, seeds)
-        score = float(interquartile_mean(frame["val_net_points"].to_numpy()))
-        found.append(Trial(number, search.changes(scheduler), score))
+        frame, curves, _ = play_batch(name, scheduler, world, seeds)
+        stop, score = {}, float(interquartile_mean(frame["val_net_points"].to_numpy()))
+        if isinstance(scheduler, Rule):
+            stop, score = best_stop(run_logs(curves), most_rounds)
+        found.append(Trial(number, search.changes(scheduler) | stop, score))
         if log is not None:
             _append(log, {"trial": number, "settings": found[-1].settings, "score": score})
         done(found[-1])
@@ -110,29 +119,44 @@ def fingerprint(scenario: Any) -> str:
 class _Search:
     """Proposes settings; all its randomness comes from seed, name and trial number."""
 
-    def __init__(self, name: str, seed: int, trials: int, highs: Mapping[str, float]):
+    def __init__(
+        self,
+        name: str,
+        seed: int,
+        trials: int,
+        highs: Mapping[str, float],
+        starts: Sequence[Mapping[str, Any]] = (),
+    ):
         self._default = make_scheduler(name)
-        self._knobs: dict[str, Knob] = knobs_of(self._default)
-        self._root = [0x7E57, seed, zlib.crc32(name.encode())]
-        self._explored = max(1, round(_EXPLORED_SHARE * trials))
+        declared = knobs_of(self._default)
+        self._knobs: dict[str, Knob] = {key: knob for key, knob in declared.items() if key not in STOP_KNOBS}
+        known = [{key: value for key, value in start.items() if key in self._knobs} for start in starts]
+        self.starts = [start for index, start in enumerate(known) if start not in known[:index]]
+        self._root = [0x7E57, seed, zlib.crc32(name.encode()), len(self.starts)]
+        self._explored = 0 if starts else max(1, round(_EXPLORED_SHARE * trials))
         self._highs = highs
 
     def propose(self, number: int, found: list[Trial]) -> dict[str, Any]:
-        """Settings of one trial, given all earlier ones."""
-        if number == 0:
+        """Settings of one trial, given all earlier ones; without the knobs of stopping."""
+        if number < len(self.starts):
+            return self.starts[number]
+        if number == 0 or not self._knobs:
             return {}
         rng = np.random.default_rng([*self._root, number])
         if number <= self._explored:
-            # Half of the knobs stay at their defaults: a draw of all twenty at once is hardly ever good.
+            # Half of the knobs stay at their defaults: a draw of all of them at once is hardly ever good.
             drawn = {key: declared.draw(rng, self._highs.get(key)) for key, declared in self._knobs.items()}
             return {key: value for key, value in drawn.items() if rng.random() < 0.5}
         elite = sorted(found, key=lambda trial: -trial.score)[:_ELITE]
-        start = elite[int(rng.integers(len(elite)))].settings
-        settings = {key: getattr(self._default, key) for key in self._knobs} | start
+        return self._step_from(elite[int(rng.integers(len(elite)))].settings, rng)
+
+    def _step_from(self, start: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
         moved = rng.random(len(self._knobs)) < 2.5 / len(self._knobs)
         moved[int(rng.integers(len(self._knobs)))] = True
+        settings = {}
         for (key, declared), move in zip(self._knobs.items(), moved, strict=True):
-            value = declared.off if settings[key] == OFF and declared.off is not None else settings[key]
+            value = start.get(key, getattr(self._default, key))
+            value = declared.off if value == OFF and declared.off is not None else value
             settings[key] = declared.nudge(rng, value, self._highs.get(key)) if move else value
         return settings
 
@@ -143,7 +167,7 @@ class _Search:
 
 
 def _highs(scenario: Any) -> dict[str, float]:
-    highs = {"participants": float(scenario.clients), "stop_after_rounds": float(scenario.max_rounds)}
+    highs = {"participants": float(scenario.clients)}
     storage = getattr(getattr(scenario, "hub", None), "rows_per_client", 0)
     return highs | ({"transfer_samples": float(storage)} if storage else {})
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from frugalfl.agents import tuning
+from frugalfl.agents.evaluation import episode_seeds, play_batch
 from frugalfl.agents.schedulers import make_scheduler, registry
 from frugalfl.agents.search import Trial, Tuned, tune
+from frugalfl.agents.statistics import interquartile_mean
+from frugalfl.agents.stopping import STOP_KNOBS, RunLog, best_stop, run_logs
 
 
 class Toy:
@@ -33,7 +37,7 @@ class TestTune:
     def test_begins_with_the_defaults_and_never_ends_below_them(self, search):
         found = search()
         assert len(found.trials) == 8
-        assert found.trials[0].settings == {}
+        assert not set(found.trials[0].settings) - set(STOP_KNOBS)
         assert found.best.score >= found.trials[0].score
         assert len({str(trial.settings) for trial in found.trials}) > 5
 
@@ -82,6 +86,45 @@ class TestTune:
     def test_bad_arguments_are_refused(self, search, changes, message):
         with pytest.raises(ValueError, match=message):
             search(**changes)
+
+    def test_starts_come_first_without_knobs_it_does_not_have(self, search):
+        starts = [{"participants": 2, "beta": 0.01, "stop_gain": 1.0}, {"participants": 3}]
+        found = search(trials=5, starts=starts)
+        mine = [{k: v for k, v in t.settings.items() if k not in STOP_KNOBS} for t in found.trials]
+        assert mine[:2] == [{"participants": 2}, {"participants": 3}]
+
+    def test_scores_are_those_of_playing_the_settings(self, search, toy_world):
+        """The stop is found without playing it; playing it comes to the same points."""
+        for name in ("random-m", "drift-plus-penalty"):
+            for trial in search(name, trials=6).trials:
+                scheduler = make_scheduler(name, **trial.settings)
+                frame, _, _ = play_batch(name, scheduler, toy_world(3, rounds=6), episode_seeds(0, 3))
+                assert interquartile_mean(frame["val_net_points"]) == pytest.approx(trial.score, abs=1e-9)
+
+
+class TestStopping:
+    @pytest.mark.parametrize(
+        "knobs",
+        [
+            {"stop_after_rounds": 4},
+            {"stop_gain": 1.0, "stop_window": 3},
+            {"stop_gain": 3.0, "stop_window": 5},
+        ],
+    )
+    def test_a_stop_can_be_read_off_an_unstopped_play(self, toy_world, knobs):
+        def play(**more):
+            rule = make_scheduler("random-m", wait_above=1.0, participants=6, **more)
+            return play_batch("x", rule, toy_world(8), episode_seeds(1, 8))
+
+        _, unstopped, _ = play()
+        read_off = [log.stopped(knobs) for log in run_logs(unstopped)]
+        assert read_off == pytest.approx(play(**knobs)[0]["val_net_points"].tolist(), abs=1e-9)
+
+    def test_the_best_stop_is_found(self):
+        accuracy = np.array([10.0, 30, 50, 60, 60, 60, 60, 60])
+        log = RunLog(accuracy, 2.0 * np.arange(8), end_points=30.0)
+        knobs, score = best_stop([log] * 4, most_rounds=10)
+        assert (knobs, score) == ({"stop_after_rounds": 3}, 44.0)
 
 
 class TestStored:
