@@ -100,7 +100,8 @@ def tune(
         world = world if world is not None else build(episodes)
         scheduler = make_scheduler(name, **search.propose(number, found))
         frame, curves, _ = play_batch(name, scheduler, world, seeds)
-        stop, score = {}, float(interquartile_mean(frame["val_net_points"].to_numpy()))
+        stop: dict[str, Any] = {}
+        score = float(interquartile_mean(frame["val_net_points"].to_numpy()))
         if isinstance(scheduler, Rule):
             stop, score = best_stop(run_logs(curves), most_rounds)
         found.append(Trial(number, search.changes(scheduler) | stop, score))

@@ -81,9 +81,10 @@ def main(options: Options, command: str, console: Console) -> None:
         progress = _Progress(bar, logs, options.trials * len(plan))
 
         def stage(starts: Mapping[Key, Sequence[Mapping[str, Any]]]) -> dict[Key, Tuned]:
-            jobs = {
-                key: pool.submit(_job, worlds[key[0]], key[1], options, starts.get(key, ())) for key in plan
-            }
+            jobs = {}
+            for world, name in plan:
+                given = starts.get((world, name), ())
+                jobs[world, name] = pool.submit(_job, worlds[world], name, options, given)
             return _play(jobs, progress)
 
         try:
