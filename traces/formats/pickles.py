@@ -1,0 +1,94 @@
+"""Pickles from which only plain containers and numbers can come; nothing in them runs."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .text import one_line, read_bytes
+
+# The only numpy types that device files use.
+_TYPES = {"f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}
+
+
+class _Type:
+    """Stands in for `numpy.dtype`: remembers a name, refuses all but plain numbers."""
+
+    def __init__(self, name: object = None, align: object = False, copy: object = True):
+        if not isinstance(name, str) or name not in _TYPES:
+            raise pickle.UnpicklingError(f"numpy type {one_line(name)} is not a plain number")
+        self.name, self.order = name, "<"
+
+    def __setstate__(self, state: object) -> None:
+        if isinstance(state, tuple) and len(state) > 1 and state[1] in ("<", ">", "|", "="):
+            self.order = str(state[1])
+
+
+def _scalar(kind: object = None, raw: object = b"") -> float | int | bool:
+    """Stands in for numpy's scalar constructor: a Python number from its bytes."""
+    if not isinstance(kind, _Type) or not isinstance(raw, bytes):
+        raise pickle.UnpicklingError("a numpy scalar without a plain type")
+    dtype = np.dtype(kind.order + kind.name)
+    if len(raw) != dtype.itemsize:
+        raise pickle.UnpicklingError(f"a numpy scalar of {len(raw)} bytes, expected {dtype.itemsize}")
+    number: float | int | bool = np.frombuffer(raw, dtype)[0].item()
+    return number
+
+
+_ALLOWED = {
+    ("numpy", "dtype"): _Type,
+    ("numpy.core.multiarray", "scalar"): _scalar,
+    ("numpy._core.multiarray", "scalar"): _scalar,
+}
+
+
+class _Plain(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        """Only our own stand-ins; everything else is refused before it is imported."""
+        try:
+            return _ALLOWED[(module, name)]
+        except KeyError:
+            raise pickle.UnpicklingError(f"it refers to {one_line(f'{module}.{name}')}") from None
+
+    def persistent_load(self, pid: Any) -> Any:
+        """Refused."""
+        raise pickle.UnpicklingError("it refers to an outside object")
+
+
+def is_pickle(data: bytes) -> bool:
+    """Whether the bytes begin like a pickle of protocol 2 or later."""
+    return len(data) > 2 and data[0] == 0x80 and 2 <= data[1] <= 5
+
+
+def load_plain(path: str | Path) -> Any:
+    """The object in a pickle of plain containers, strings, numbers and numpy scalars.
+
+    Raises:
+        ValueError: if it holds anything else; nothing in it is imported or run.
+    """
+    data = read_bytes(path)
+    if not is_pickle(data):
+        raise ValueError(f"{path}: not a pickle of protocol 2 to 5")
+    try:
+        return _Plain(io.BytesIO(data)).load()
+    except pickle.UnpicklingError as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path}: refused pickle ({reason}), expected plain containers and numbers") from None
+    # A damaged pickle can fail in any of these ways inside the unpickler.
+    except (
+        EOFError,
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        ImportError,
+        OverflowError,
+        MemoryError,
+        RecursionError,
+    ) as error:
+        raise ValueError(f"{path}: damaged pickle ({type(error).__name__})") from None
