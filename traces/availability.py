@@ -13,6 +13,8 @@ from .availability_trace import DEBOUNCE_S, AvailabilityTrace
 from .episode import AvailabilityModel
 from .forecasts import AvailabilityForecastField, MarkovForecast
 from .formats.availability import read_availability
+from .generator_file import is_generator_file, load_generator
+from .patterns import PATTERNS
 from .phones import PhoneAvailability
 from .settings import Settings, parse_settings, suggest
 from .spot import SpotAvailability
@@ -34,6 +36,7 @@ GENERATORS: dict[str, type[Settings]] = {
     "phones": PhoneAvailability,
     "volunteers": VolunteerAvailability,
     "spot": SpotAvailability,
+    **PATTERNS,
 }
 
 
@@ -71,6 +74,8 @@ def make_availability(spec: str | Path | Mapping[str, Any]) -> AvailabilityModel
     """
     if isinstance(spec, (str, Path)):
         name = str(spec)
+        if name not in GENERATORS and is_generator_file(name):
+            return make_availability(load_generator(name, "availability"))
         values: dict[str, Any] = {"kind": name} if name in GENERATORS else {"kind": "file", "path": name}
         if values["kind"] == "file" and not Path(name).suffix and not Path(name).exists():
             raise ValueError(

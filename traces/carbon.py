@@ -11,10 +11,11 @@ from pydantic import Field
 from .carbon_batch import CarbonBatch
 from .carbon_episode import KINDS, CarbonEpisode, CarbonModel
 from .carbon_file import RecordedCarbon
-from .carbon_generator import GeneratedCarbon, ZoneProfile, zone_names, zone_profile
-from .carbon_series import CarbonSeries
+from .carbon_generator import GeneratedCarbon, ZoneProfile, parse_profile, zone_names, zone_profile
+from .carbon_series import CarbonSeries, joined_series
 from .forecasts import CarbonForecastField, ProfileForecast, ProviderForecast
 from .formats.carbon import read_carbon
+from .generator_file import is_generator_file, load_generator
 from .settings import Settings, calibration, parse_settings
 
 __all__ = [
@@ -37,14 +38,16 @@ class CarbonSettings(Settings):
     """What `make_carbon` accepts as a mapping.
 
     Attributes:
-        zones: names of measured zones, or files.
+        zones: names of measured zones, or files (several of one zone are joined in time).
+        profiles: fitted profiles, as `frugalfl traces fit` writes them.
         kind_of_intensity: which of the source's intensities to use.
         format: how to read the files; by their content if missing.
         tz: IANA name of the local time of zones that are not among the measured ones.
         forecast: what the coordinator's forecast is made of (see `forecasts`).
     """
 
-    zones: tuple[str, ...] = Field(min_length=1)
+    zones: tuple[str, ...] = ()
+    profiles: tuple[dict[str, Any], ...] = ()
     kind_of_intensity: Literal["direct", "life-cycle", "marginal"] | None = None
     format: str | None = None
     tz: dict[str, str] = Field(default_factory=dict)
@@ -65,13 +68,16 @@ def make_carbon(
         ValueError: one line naming the field, the value and what was expected.
     """
     if isinstance(spec, (str, Path)):
-        spec = {"zones": [str(spec)]}
+        spec = load_generator(spec, "carbon") if is_generator_file(spec) else {"zones": [str(spec)]}
     elif not isinstance(spec, Mapping):
         spec = {"zones": [str(item) for item in spec]}
     settings = parse_settings(CarbonSettings, spec, "carbon")
+    if not settings.zones and not settings.profiles:
+        raise ValueError("carbon: zones=(): expected at least one zone, file or profile")
     known = calibration()["carbon_zones"]
     names = [zone for zone in settings.zones if zone in known]
-    model = _generated(settings) if names or not any(map(_is_path, settings.zones)) else _recorded(settings)
+    drawn = bool(names or settings.profiles) or not any(map(_is_path, settings.zones))
+    model: CarbonModel = _generated(settings) if drawn else _recorded(settings)
     if num_zones is not None and len(model.zones) != num_zones:
         raise ValueError(
             f"carbon: {len(model.zones)} zones ({', '.join(model.zones)}), expected {num_zones}, "
@@ -89,7 +95,8 @@ def _generated(settings: CarbonSettings) -> GeneratedCarbon:
     if isinstance(settings.forecast, ProviderForecast):
         raise ValueError("carbon: forecast='provider' needs files that hold one, expected another forecast")
     kind = settings.kind_of_intensity or "direct"
-    return GeneratedCarbon([zone_profile(zone, kind) for zone in settings.zones], settings.forecast)
+    profiles = [zone_profile(zone, kind) for zone in settings.zones]
+    return GeneratedCarbon([*profiles, *map(parse_profile, settings.profiles)], settings.forecast)
 
 
 def _recorded(settings: CarbonSettings) -> RecordedCarbon:
@@ -100,7 +107,7 @@ def _recorded(settings: CarbonSettings) -> RecordedCarbon:
         raise ValueError(
             "carbon: forecast='provider': not every file has its provider's forecast; take another"
         )
-    return RecordedCarbon(series, settings.tz, settings.forecast)
+    return RecordedCarbon(joined_series(series), settings.tz, settings.forecast)
 
 
 def _is_path(text: str) -> bool:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from .autoregression import autoregression
 from .carbon_episode import TAIL_S, CarbonEpisode
 from .local_time import utc_offset_h
-from .settings import calibration, suggest
+from .settings import Settings, calibration, parse_settings, suggest
 
 Floats = NDArray[np.float64]
 
@@ -24,6 +25,9 @@ _YEAR_START_S = 1672617600.0
 _WEEKS = 50
 # Weeks in rotation: three for training, one to choose on, one to report on.
 _ROTATION = {"train": (0, 3), "val": (3, 1), "test": (4, 1)}
+
+_Factor = Annotated[float, Field(gt=0, lt=100)]
+_Hours = Annotated[tuple[_Factor, ...], Field(min_length=24, max_length=24)]
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,33 @@ def zone_profile(zone: str, kind: str = "direct") -> ZoneProfile:
         phi_per_h=row["phi_per_h"],
         shift_g_per_kwh=shift,
     )
+
+
+class _ProfileSettings(Settings):
+    """A `ZoneProfile` as it is written in JSON."""
+
+    zone: str
+    tz: str | None = None
+    standard_utc_offset_h: Annotated[float, Field(ge=-14, le=14)] = 0.0
+    kind: Literal["direct", "life-cycle", "marginal"]
+    mean_g_per_kwh: Annotated[float, Field(gt=0)]
+    min_g_per_kwh: Annotated[float, Field(ge=0)]
+    max_g_per_kwh: Annotated[float, Field(gt=0)]
+    month_factor: Annotated[tuple[_Factor, ...], Field(min_length=12, max_length=12)]
+    hour_factor: Annotated[tuple[_Hours, ...], Field(min_length=4, max_length=4)]
+    weekend_factor: _Factor
+    log_sd: Annotated[float, Field(ge=0, le=5)]
+    phi_per_h: Annotated[float, Field(gt=0, lt=1)]
+    shift_g_per_kwh: float = 0.0
+
+
+def parse_profile(values: Mapping[str, Any]) -> ZoneProfile:
+    """A profile from its JSON form.
+
+    Raises:
+        ValueError: one line naming the field, the value and what was expected.
+    """
+    return ZoneProfile(**parse_settings(_ProfileSettings, values, "carbon profile").model_dump())
 
 
 class GeneratedCarbon:

@@ -84,6 +84,41 @@ class CarbonSeries:
         )
 
 
+def joined_series(series: Sequence[CarbonSeries]) -> list[CarbonSeries]:
+    """Series of one zone joined in time (months, years); where they overlap the earlier file holds.
+
+    Raises:
+        ValueError: if kinds or steps of a zone differ, or a hole of more than three hours is left.
+    """
+    zones: dict[str, list[CarbonSeries]] = {}
+    for one in series:
+        zones.setdefault(one.zone, []).append(one)
+    return [_join(sorted(parts, key=lambda s: s.first_utc_s)) for parts in zones.values()]
+
+
+def _join(parts: list[CarbonSeries]) -> CarbonSeries:
+    whole = parts[0]
+    for part in parts[1:]:
+        if part.kind != whole.kind:
+            raise ValueError(f"{part.source}: kinds {whole.kind} and {part.kind} are mixed for {part.zone!r}")
+        step_s = min(whole.step_s, part.step_s)
+        whole, part = whole.resampled(step_s), part.resampled(step_s)
+        hole_s = part.first_utc_s - whole.last_utc_s
+        if hole_s > MAX_GAP_S or (part.first_utc_s - whole.first_utc_s) % step_s:
+            raise ValueError(
+                f"{part.source}: begins {hole_s / 3600.0:g} h after {whole.source} ends, expected at most "
+                f"{MAX_GAP_S / 3600.0:g} h and whole steps of {step_s:g} s"
+            )
+        fresh = part.between(whole.last_utc_s, part.last_utc_s)
+        held = int(max(hole_s, 0.0) // step_s)
+        values = np.concatenate([whole.g_per_kwh, np.repeat(whole.g_per_kwh[-1], held), fresh.g_per_kwh])
+        provider = None
+        if whole.provider_g_per_kwh is not None and fresh.provider_g_per_kwh is not None and not held:
+            provider = np.concatenate([whole.provider_g_per_kwh, fresh.provider_g_per_kwh])
+        whole = replace(whole, g_per_kwh=values, provider_g_per_kwh=provider, notes=whole.notes + part.notes)
+    return whole
+
+
 def regular_series(
     path: str | Path,
     zone: str,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from .climatology import ProfileShape, by_utc_hour, odds_shifted, remembered_mean
+from .climatology import ProfileShape, by_utc_hour, remembered_mean
 from .episode import AvailabilityEpisode, AvailabilityRequest
 from .forecasts import AvailabilityForecastField, MarkovForecast
 from .renewal import Alternation, Clock, Law
@@ -91,6 +91,3 @@ def check_size(num_clients: int, horizon_s: float) -> None:
         raise ValueError(
             f"availability: {num_clients} clients for {horizon_s:g} s, expected at least one client and second"
         )
-
-
-__all__ = ["PhoneAvailability", "check_size", "odds_shifted"]

@@ -145,5 +145,7 @@ def _numbers(path: str | Path, cells: list[str], lines: np.ndarray, what: str) -
         except ValueError:
             values[row] = np.nan
         if not 0 <= values[row] < 1e12:
-            raise ValueError(f"{path}:{lines[row]}: {what} is {one_line(cell)}, expected a number of 0 or more")
+            raise ValueError(
+                f"{path}:{lines[row]}: {what} is {one_line(cell)}, expected a number of 0 or more"
+            )
     return values

@@ -50,7 +50,9 @@ def read_em(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     rows = document.get("history") or document.get("forecast") or [document]
     rows = rows_of(path, rows, "history")
     times = np.array([unix_time(path, f"[{i}].datetime", row.get("datetime")) for i, row in enumerate(rows)])
-    values = np.array([number(path, f"[{i}].carbonIntensity", r.get("carbonIntensity")) for i, r in enumerate(rows)])
+    values = np.array(
+        [number(path, f"[{i}].carbonIntensity", r.get("carbonIntensity")) for i, r in enumerate(rows)]
+    )
     factor = str(rows[0].get("emissionFactorType", "lifecycle")).lower()
     found = "direct" if factor == "direct" else "life-cycle"
     if kind not in (None, found):

@@ -37,7 +37,9 @@ def unix_time(path: str | Path, what: str, value: Any) -> float:
     try:
         stamp = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{path}: {what} is {one_line(value)}, expected a time like 2023-01-01T00:00Z") from None
+        raise ValueError(
+            f"{path}: {what} is {one_line(value)}, expected a time like 2023-01-01T00:00Z"
+        ) from None
     stamp = stamp if stamp.tzinfo else stamp.replace(tzinfo=timezone.utc)
     return check_time(path, stamp.timestamp(), 0)
 

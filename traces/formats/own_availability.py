@@ -150,9 +150,15 @@ def _cells(path: str | Path, number: int, line: str) -> list[str]:
 
 def _window(path: str | Path, number: int, cells: list[str]) -> tuple[str, float, float, float, str]:
     try:
-        name, begin, end, offset, group = (cells[1], *map(float, cells[2:5]), cells[5] if len(cells) > 5 else "")
+        name, begin, end, offset, group = (
+            cells[1],
+            *map(float, cells[2:5]),
+            cells[5] if len(cells) > 5 else "",
+        )
     except (IndexError, ValueError):
-        raise ValueError(f"{path}:{number}: expected # recording,client,begin,end,utc_offset_h[,group]") from None
+        raise ValueError(
+            f"{path}:{number}: expected # recording,client,begin,end,utc_offset_h[,group]"
+        ) from None
     if not (np.isfinite([begin, end]).all() and -14 <= offset <= 14):
         raise ValueError(f"{path}:{number}: the recording's window is not finite")
     return name, begin, end, offset, group
@@ -166,7 +172,9 @@ def _time(path: str | Path, number: int, what: str, cell: str) -> tuple[float, b
         try:
             stamp = datetime.fromisoformat(text.replace("Z", "+00:00"))
         except ValueError:
-            raise ValueError(f"{path}:{number}: {what} is {one_line(cell)}, expected seconds or UTC") from None
+            raise ValueError(
+                f"{path}:{number}: {what} is {one_line(cell)}, expected seconds or UTC"
+            ) from None
         stamp = stamp if stamp.tzinfo else stamp.replace(tzinfo=timezone.utc)
         value, dated = stamp.timestamp(), True
     return check_time(path, value, number), dated

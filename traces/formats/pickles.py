@@ -77,7 +77,9 @@ def load_plain(path: str | Path) -> Any:
         return _Plain(io.BytesIO(data)).load()
     except pickle.UnpicklingError as error:
         reason = " ".join(str(error).split())
-        raise ValueError(f"{path}: refused pickle ({reason}), expected plain containers and numbers") from None
+        raise ValueError(
+            f"{path}: refused pickle ({reason}), expected plain containers and numbers"
+        ) from None
     # A damaged pickle can fail in any of these ways inside the unpickler.
     except (
         EOFError,

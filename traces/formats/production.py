@@ -66,7 +66,9 @@ def read_smard(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     frame = read_table(path, sep=";")
     fuels = [name for name in frame.columns[2:] if "[MWh]" in name]
     if not any("Braunkohle" in name for name in fuels):
-        raise ValueError(f"{path}: {', '.join(fuels)[:80]}: consumption, not generation; no intensity follows from it")
+        raise ValueError(
+            f"{path}: {', '.join(fuels)[:80]}: consumption, not generation; no intensity follows from it"
+        )
     for name in fuels:
         frame[name] = frame[name].str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
     stamps = frame.iloc[:, 0].str.strip() + " " + frame.iloc[:, 1].str.strip()
@@ -119,9 +121,7 @@ def _intensity(
     notes = ["computed from generation with IPCC 2011 medians; imports and storage left out"]
     if not keep.all():
         notes.append(f"{int((~keep).sum())} rows in the hour that daylight saving skips left out")
-    return [
-        regular_series(path, zone, "life-cycle", times[keep], values[keep], lines[keep], notes=notes)
-    ]
+    return [regular_series(path, zone, "life-cycle", times[keep], values[keep], lines[keep], notes=notes)]
 
 
 def _factor(path: str | Path, name: str) -> float | None:

@@ -88,7 +88,9 @@ def read_lwa(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     frame = read_table(path)
     times = utc_times(path, frame.iloc[:, 0], "Time")
     values = numbers(path, frame.iloc[:, 1], "Carbon Intensity")
-    zone = {"ger": "DE", "cal": "US-CAL-CISO"}.get(_stem(path).split("_")[0], _stem(path).split("_")[0].upper())
+    zone = {"ger": "DE", "cal": "US-CAL-CISO"}.get(
+        _stem(path).split("_")[0], _stem(path).split("_")[0].upper()
+    )
     return [regular_series(path, zone, "life-cycle", times, values, np.arange(len(frame)) + 2)]
 
 

@@ -63,7 +63,9 @@ def _counts(path: str | Path) -> tuple[float, np.ndarray]:
     metadata = document.get("metadata") if isinstance(document, dict) else None
     gap_s = metadata.get("gap_seconds") if isinstance(metadata, dict) else None
     if not isinstance(gap_s, (int, float)) or isinstance(gap_s, bool) or not 0 < gap_s < 86400:
-        raise ValueError(f"{path}: metadata.gap_seconds is {str(gap_s)[:40]}, expected seconds between samples")
+        raise ValueError(
+            f"{path}: metadata.gap_seconds is {str(gap_s)[:40]}, expected seconds between samples"
+        )
     if not isinstance(data, list) or not data:
         raise ValueError(f"{path}: data, expected a list of counts")
     for index, value in enumerate(data):

@@ -44,8 +44,12 @@ def read(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     zones: dict[str, list[int]] = {}
     for index, row in enumerate(rows):
         zones.setdefault(str(region or row.get("ba") or "unknown"), []).append(index)
-    times = np.array([unix_time(path, f"data[{i}].point_time", r.get("point_time")) for i, r in enumerate(rows)])
-    values = np.array([number(path, f"data[{i}].value", row.get("value")) for i, row in enumerate(rows)]) * factor
+    times = np.array(
+        [unix_time(path, f"data[{i}].point_time", r.get("point_time")) for i, r in enumerate(rows)]
+    )
+    values = (
+        np.array([number(path, f"data[{i}].value", row.get("value")) for i, row in enumerate(rows)]) * factor
+    )
     return [_series(path, zone, found, times, values, index) for zone, index in zones.items()]
 
 
