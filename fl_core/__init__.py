@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # The modules imported for their registrations come first.
-from . import memory_methods, privacy, server_optimisers, synthetic, weightings  # noqa: F401
+from . import memory_methods, privacy, server_optimisers, synthetic, vision, weightings  # noqa: F401
 from .aggregate import Aggregator, Arrivals, BySamples, Given, Start, Unbiased, Uniform, make_aggregator
 from .compression import make_compression
 from .core import FederatedCore

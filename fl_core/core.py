@@ -12,7 +12,7 @@ from .aggregate import Aggregator, Start
 from .data import Dataset
 from .draws import draw_rows
 from .engine import BoolArray, FloatArray, RoundEngine, TrainResult
-from .models import ModelSpec
+from .models import Model
 from .partition import ClientRows
 from .settings import TrainingSettings
 from .trainer import LocalJobs, LocalTrainer, LocalUpdates, make_trainer
@@ -42,12 +42,12 @@ class FederatedCore(RoundEngine):
     def __init__(
         self,
         dataset: Dataset,
-        model: ModelSpec,
+        model: Model,
         num_envs: int,
         num_clients: int,
         training: TrainingSettings | Mapping[str, Any] | None = None,
         aggregator: str | Mapping[str, Any] | Aggregator = "by-samples",
-        trainer: str | LocalTrainer = "auto",
+        trainer: str | Mapping[str, Any] | LocalTrainer = "auto",
         history: int = 0,
         compression: str | Mapping[str, Any] | None = None,
     ) -> None:
@@ -62,7 +62,8 @@ class FederatedCore(RoundEngine):
             compression,
         )
         self.dataset, self.model = dataset, model
-        self.trainer = make_trainer(trainer, dataset, model) if isinstance(trainer, str) else trainer
+        by_name = isinstance(trainer, (str, Mapping))
+        self.trainer: LocalTrainer = make_trainer(trainer, dataset, model) if by_name else trainer  # type: ignore
         self._rows = np.zeros((num_envs, 1), dtype=np.int32)
 
     def reset(self, env: int, client_rows: ClientRows, seed: int) -> None:

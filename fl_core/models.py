@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from pydantic import Field
 
 from .data import Dataset
 from .settings import Settings, parse_settings, split_spec, suggest
+from .torch_models import TorchModel, cnn, dotted_factory
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,25 @@ class ModelSpec:
         return views
 
 
+class Model(Protocol):
+    """What the core needs to know of a model."""
+
+    @property
+    def name(self) -> str:
+        """For logs."""
+
+    @property
+    def num_parameters(self) -> int:
+        """Length P of the flat parameter vector."""
+
+    @property
+    def bytes(self) -> int:
+        """Size of the model on the wire in bytes."""
+
+    def init(self, seed: int) -> NDArray[np.float32]:
+        """Initial parameters ``float32 [P]``."""
+
+
 class _Softmax(Settings):
     pass
 
@@ -81,14 +101,21 @@ class _Mlp(Settings):
     hidden: tuple[int, ...] = Field(default=(64,), min_length=1)
 
 
-_KINDS: dict[str, type[Settings]] = {"softmax": _Softmax, "mlp": _Mlp}
+class _Cnn(Settings):
+    channels: int = Field(default=8, ge=1)
+    kernel: int = Field(default=5, ge=1)
 
 
-def make_model(spec: str | Mapping[str, Any], dataset: Dataset) -> ModelSpec:
+_KINDS: dict[str, type[Settings]] = {"softmax": _Softmax, "mlp": _Mlp, "cnn": _Cnn}
+
+
+def make_model(spec: str | Mapping[str, Any], dataset: Dataset) -> ModelSpec | TorchModel:
     """Builds the model for a data set.
 
     Args:
-        spec: ``"softmax"``, ``"mlp"`` or a mapping, e.g. ``{"kind": "mlp", "hidden": [128, 64]}``.
+        spec: ``"softmax"``, ``"mlp"``, ``"cnn"``, the dotted name of a factory of modules
+            (``"package.module:factory"``, see `torch_models`), or a mapping with settings, e.g.
+            ``{"kind": "mlp", "hidden": [128, 64]}``.
         dataset: Gives the number of inputs and classes.
 
     Returns:
@@ -98,8 +125,13 @@ def make_model(spec: str | Mapping[str, Any], dataset: Dataset) -> ModelSpec:
         ValueError: Unknown name (with a suggestion) or bad settings.
     """
     name, rest = split_spec(spec, "model")
+    shape = dataset.shape or (dataset.num_features,)
+    if ":" in name:
+        return TorchModel(dotted_factory(name), shape, dataset.num_classes, name, rest)
     if name not in _KINDS:
         raise ValueError(f"model={name!r}: {suggest(name, _KINDS)}")
     settings = parse_settings(_KINDS[name], rest, f"model {name!r}")
+    if isinstance(settings, _Cnn):
+        return TorchModel(cnn, shape, dataset.num_classes, name, settings.model_dump())
     hidden = settings.hidden if isinstance(settings, _Mlp) else ()
     return ModelSpec((dataset.num_features, *hidden, dataset.num_classes), name)

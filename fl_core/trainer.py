@@ -6,15 +6,16 @@ return the same parameters, and none of them draws anything itself.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .data import Dataset
-from .models import ModelSpec
-from .settings import TrainingSettings, suggest
+from .models import Model, ModelSpec
+from .settings import TrainingSettings, parse_settings, split_spec, suggest
 
 FloatArray = NDArray[np.float32]
 
@@ -167,16 +168,36 @@ class NumpyTrainer:
         return accuracy, loss
 
 
-def make_trainer(name: str, dataset: Dataset, model: ModelSpec) -> LocalTrainer:
-    """Builds a backend by name; ``"auto"`` takes the fused one for dense models.
+def make_trainer(spec: str | Mapping[str, Any], dataset: Dataset, model: Model) -> LocalTrainer:
+    """Builds a backend.
+
+    Args:
+        spec: ``"auto"`` (fused for dense models, torch for the others), ``"fused"``, ``"numpy"``,
+            ``"torch"``, or a mapping with the settings of the torch backend.
+        dataset: The rows.
+        model: The model.
+
+    Returns:
+        The backend; its ``name`` says which one serves.
 
     Raises:
-        ValueError: Unknown name.
+        ValueError: Unknown name or bad settings, or a backend that cannot train this model.
     """
-    if name in ("auto", "fused"):
-        from .fused import FusedTrainer
+    name, rest = split_spec(spec, "trainer")
+    dense = isinstance(model, ModelSpec)
+    if name == "auto":
+        name = "fused" if dense else "torch"
+    if name == "torch":
+        from .torch_trainer import TorchSettings, TorchTrainer
 
-        return FusedTrainer(dataset, model)
+        settings = parse_settings(TorchSettings, rest, "trainer 'torch'")
+        return TorchTrainer(dataset, cast(Any, model), settings)
+    if name not in ("fused", "numpy"):
+        raise ValueError(f"trainer={name!r}: {suggest(name, ('auto', 'fused', 'numpy', 'torch'))}")
+    if not isinstance(model, ModelSpec):
+        raise ValueError(f"trainer={name!r}: cannot train model {model.name!r}; use 'torch'")
     if name == "numpy":
         return NumpyTrainer(dataset, model)
-    raise ValueError(f"trainer={name!r}: {suggest(name, ('auto', 'fused', 'numpy'))}")
+    from .fused import FusedTrainer
+
+    return FusedTrainer(dataset, model)
