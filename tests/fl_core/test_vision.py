@@ -37,8 +37,11 @@ def write_cifar(root, per_batch=20):
     folder.mkdir()
     for name in [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]:
         labels = [i % 10 for i in range(per_batch)]
-        # Classes differ in brightness, so that there is something to learn.
-        data = (25 * np.array(labels)[:, None] + RNG.integers(0, 25, (per_batch, 3072))).astype(np.uint8)
+        # A bright band whose height is the class, so that there is something to learn.
+        data = RNG.integers(0, 25, (per_batch, 3, 32, 32)).astype(np.uint8)
+        for image, label in zip(data, labels, strict=True):
+            image[:, 3 * label : 3 * label + 4] += 200
+        data = data.reshape(per_batch, 3072)
         batch = {
             b"batch_label": b"tiny",
             b"labels": labels,
@@ -78,9 +81,7 @@ def test_a_convolutional_net_on_files_of_cifars_format(tmp_path):
     write_cifar(tmp_path)
     data = load_dataset({"kind": "cifar10", "root": str(tmp_path), "max_rows": 90})
     assert (data.num_rows, data.y_val.size, data.shape) == (81, 9, (3, 32, 32))
-    core = FederatedCore(
-        data, make_model({"kind": "cnn", "channels": 4}, data), 1, 3, {"learning_rate": 0.05}
-    )
+    core = FederatedCore(data, make_model({"kind": "cnn", "channels": 4}, data), 1, 3, {"learning_rate": 0.2})
     core.reset(0, partition(data, 3, np.zeros(3, dtype=int), 1, "iid", np.random.default_rng(0)), 0)
     losses = [
         np.mean(core.run_round(np.full((1, 3), 6, dtype=np.int32), None, np.array([r])).reported_loss)
