@@ -24,7 +24,7 @@ def _run(arguments: Arguments, argv: Sequence[str]) -> int:
     from frugalfl.agents.experiment import Experiment, read_config, resume_command
     from frugalfl.agents.progress import ProgressDisplay
     from frugalfl.agents.report import print_report
-    from frugalfl.agents.training import Stopped
+    from frugalfl.agents.training import rounds_on_disk
 
     if arguments.resume and arguments.out is None:
         raise ValueError("out: missing, expected the folder of the run that --resume goes on with")
@@ -41,12 +41,15 @@ def _run(arguments: Arguments, argv: Sequence[str]) -> int:
             display.begin(0)
         try:
             experiment.train()
-        except Stopped as stop:
             display.close()
-            display.say(f"Stopped: {stop.done:,} of {settings.timesteps:,} rounds are saved in {out}.")
+            outcome = experiment.compare(shlex.join(["python", "train_agent.py", *argv]))
+        except KeyboardInterrupt:
+            display.close()
+            display.say(
+                f"Stopped: {rounds_on_disk(out):,} of {settings.timesteps:,} rounds are saved in {out}."
+            )
             display.say(f"Go on with: {resume_command(out)}")
             return 130
-    outcome = experiment.compare(shlex.join(["python", "train_agent.py", *argv]))
     print_report(outcome.result)
     display.say(f"Written: {outcome.report}")
     return 0

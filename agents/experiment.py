@@ -101,7 +101,7 @@ class Experiment:
         return self.run.done
 
     def train(self) -> None:
-        """Train to the end and write the model; raises `Stopped` on Ctrl-C."""
+        """Train to the end and write the model."""
         self.run.train()
         state = self.run.best_model().policy.state_dict()
         th.save(state, self.out / MODEL)

@@ -89,14 +89,16 @@ class DQNSettings:
     """size of the replay buffer in megabytes"""
     learning_starts: int = 2_000
     """random rounds before learning begins"""
-    batch_size: int = 256
+    batch_size: int = 128
     """rounds per minibatch"""
-    gradient_steps: int = 4
+    gradient_steps: int = 2
     """minibatches per step of all environments"""
     gamma: float = 0.99
     """discount per round"""
     target_update_steps: int = 2_000
     """rounds between two updates of the target network"""
+    initial_exploration: float = 0.3
+    """probability of a random action at the start; one entry of the menu ends the run, so not more"""
     exploration_share: float = 0.4
     """share of the training over which random actions fade out"""
     final_exploration: float = 0.05
@@ -115,9 +117,9 @@ class SACSettings:
     """size of the replay buffer in megabytes"""
     learning_starts: int = 2_000
     """random rounds before learning begins"""
-    batch_size: int = 256
+    batch_size: int = 128
     """rounds per minibatch"""
-    gradient_steps: int = 4
+    gradient_steps: int = 1
     """minibatches per step of all environments"""
     gamma: float = 0.99
     """discount per round"""
@@ -187,8 +189,18 @@ class TrainingSettings:
 
 
 _AT_LEAST_ONE = frozenset({"hidden", "rollout_steps", "batch_size", "epochs", "buffer_mb", "gradient_steps"})
-_MAY_BE_ZERO = frozenset({"entropy", "learning_starts", "final_exploration"})
-_SHARES = frozenset({"gamma", "gae_lambda", "initial_share", "exploration_share", "tau", "final_exploration"})
+_MAY_BE_ZERO = frozenset({"entropy", "learning_starts", "initial_exploration", "final_exploration"})
+_SHARES = frozenset(
+    {
+        "gamma",
+        "gae_lambda",
+        "initial_share",
+        "exploration_share",
+        "initial_exploration",
+        "final_exploration",
+        "tau",
+    }
+)
 
 
 def _check_numbers(part: str, values: Any) -> None:

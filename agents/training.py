@@ -30,19 +30,6 @@ TENSORBOARD = "tensorboard"
 Weights = dict[str, th.Tensor]
 
 
-class Stopped(KeyboardInterrupt):
-    """Training was interrupted; the last checkpoint is on disk.
-
-    Attributes:
-        out: folder of the run.
-        done: rounds trained up to that checkpoint.
-    """
-
-    def __init__(self, out: Path, done: int):
-        super().__init__(f"stopped with {done} rounds trained")
-        self.out, self.done = out, done
-
-
 class Observer(Protocol):
     """Who wants to hear about a run; every method may do nothing."""
 
@@ -116,29 +103,18 @@ class TrainingRun:
         self._started = True
 
     def train(self) -> None:
-        """Train to the end.
-
-        Raises:
-            Stopped: Ctrl-C; what came after the last segment is trained again on resuming.
-        """
+        """Train to the end. Interrupted (Ctrl-C, a kill), what came after the last checkpoint is lost."""
         self.model.set_logger(self._logger())
-        try:
-            if not self._started:
-                self._begin()
-            while self.done < self.settings.timesteps:
-                self._train_segment()
-        except KeyboardInterrupt:
-            raise Stopped(self.out, self._done_on_disk()) from None
+        if not self._started:
+            self._begin()
+        while self.done < self.settings.timesteps:
+            self._train_segment()
 
     def best_model(self) -> BaseAlgorithm:
         """The model with the weights that did best on the validation episodes."""
         if self._best_weights is not None:
             self.model.policy.load_state_dict(self._best_weights)
         return self.model
-
-    def _done_on_disk(self) -> int:
-        root = self.out / CHECKPOINTS
-        return latest_checkpoint(root).num_timesteps if has_checkpoint(root) else 0
 
     def _begin(self) -> None:
         if self.settings.warm_start != NO_WARM_START and self._warm_start is not None:
@@ -176,8 +152,9 @@ class TrainingRun:
         model, settings = self.model, self.settings
         model.lr_schedule = ConstantSchedule(learning_rate_at(settings, self.done))
         if isinstance(model, DQN):
-            faded = min(self.done / (settings.dqn.exploration_share * settings.timesteps), 1.0)
-            epsilon = 1.0 + faded * (settings.dqn.final_exploration - 1.0)
+            learner = settings.dqn
+            faded = min(self.done / (learner.exploration_share * settings.timesteps), 1.0)
+            epsilon = learner.initial_exploration * (1.0 - faded) + learner.final_exploration * faded
             model.exploration_schedule = ConstantSchedule(epsilon)
             model.exploration_rate = epsilon  # Stable-Baselines3 sets it only after the first step
 
@@ -208,3 +185,9 @@ class TrainingRun:
 
     def _logger(self) -> Logger:
         return configure(str(self.out / TENSORBOARD), ["tensorboard"])
+
+
+def rounds_on_disk(out: Path) -> int:
+    """Rounds that the last checkpoint of a run holds; 0 if there is none."""
+    root = out / CHECKPOINTS
+    return latest_checkpoint(root).num_timesteps if has_checkpoint(root) else 0
