@@ -1,6 +1,6 @@
 """Write the tables of docs/environments.md from the code, or check that they are up to date.
 
-    python docs/make_tables.py [--check]
+python docs/make_tables.py [--check]
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def page() -> str:
         "## Observation",
         "",
         "`Dict(clients=[N, F], server=[G], zones=[Z, H])`, float32 in [-1, 1]. Each number is a fixed bounded",
-        "function of the `Situation`; \"0.5 at x\" means v / (v + x).",
+        'function of the `Situation`; "0.5 at x" means v / (v + x).',
         "",
         *feature_table("`clients`", CLIENT_TABLE),
         *feature_table("`server`", SERVER_TABLE),

@@ -163,7 +163,10 @@ class Weighting(Aggregator):
 
     def omega(self, arrivals: Arrivals) -> NDArray[np.float64]:
         """The plan's own coefficients where it has any, else the rule's."""
-        return self.coefficients(arrivals) if arrivals.given is None else arrivals.given
+        if arrivals.given is None:
+            return self.coefficients(arrivals)
+        own = np.isnan(arrivals.given)  # a plan's row of nan leaves the environment to the aggregator
+        return np.where(own, self.coefficients(arrivals), arrivals.given) if own.any() else arrivals.given
 
     def step(self, arrivals: Arrivals, params: NDArray[Any]) -> NDArray[Any]:
         """See `Aggregator.step`."""

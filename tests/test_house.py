@@ -29,7 +29,7 @@ def imported_packages(path):
         if isinstance(node, ast.ImportFrom):
             module = (node.module or "").split(".") if node.module else []
             if node.level:
-                base = here[: len(here) - node.level] if path.name != "__init__.py" else here[:-node.level]
+                base = here[: len(here) - node.level] if path.name != "__init__.py" else here[: -node.level]
                 target = [*base, *module]
                 target = target or [alias.name for alias in node.names]
             elif module and module[0] == "frugalfl":
@@ -54,7 +54,17 @@ def test_imports_only_point_down(path):
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     out = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "--wheel-dir", str(out), str(ROOT)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--no-deps",
+        "--quiet",
+        "--wheel-dir",
+        str(out),
+        str(ROOT),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     return next(out.glob("*.whl"))
 
@@ -75,7 +85,17 @@ def test_the_wheel_holds_every_module_and_data_file_and_nothing_else(wheel):
 @pytest.mark.slow
 def test_an_installed_wheel_works_from_any_folder(wheel, tmp_path):
     target = tmp_path / "site"
-    install = [sys.executable, "-m", "pip", "install", "--no-deps", "--quiet", "--target", str(target), str(wheel)]
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--no-deps",
+        "--quiet",
+        "--target",
+        str(target),
+        str(wheel),
+    ]
     subprocess.run(install, check=True, capture_output=True)
     code = (
         f"import sys; sys.path.insert(0, {str(target)!r}); import gymnasium as gym, frugalfl;"

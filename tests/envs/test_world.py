@@ -268,3 +268,13 @@ def test_ephemeral_storage_is_wiped_when_the_session_ends():
         held_once |= samples > 0
         wiped |= bool((held_once & (samples == 0) & result.outcome.lost).any())
     assert held_once.any() and wiped
+
+
+def test_a_row_of_nan_weights_leaves_that_environment_to_the_aggregator():
+    mixed, plain = world_of("volunteers"), world_of("volunteers")
+    weights = np.full((2, mixed.scenario.clients), np.nan)
+    weights[1] = 0.05
+    mixed.step(plan_of(mixed, 5, weights=weights))
+    plain.step(plan_of(plain, 5))
+    np.testing.assert_array_equal(mixed.parameters()[0], plain.parameters()[0])
+    assert (mixed.parameters()[1] != plain.parameters()[1]).any()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from frugalfl.fl_core.timeline import play_round
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from frugalfl.fl_core.timeline import play_round
 
 
 def one(invited, left, down, compute, up, quorum=1.0, deadline=1e9):
@@ -85,7 +84,7 @@ def naive(invited, left, down, compute, up, quorum, deadline):
 def test_it_agrees_with_a_naive_event_loop(data):
     n = data.draw(st.integers(1, 6))
     # Small whole numbers: ties and exact deadlines are the interesting cases.
-    draw = lambda low, high: [data.draw(st.integers(low, high)) for _ in range(n)]  # noqa: E731
+    draw = lambda low, high: [data.draw(st.integers(low, high)) for _ in range(n)]
     invited, left, down, compute, up = draw(0, 1), draw(1, 15), draw(0, 3), draw(1, 9), draw(0, 3)
     quorum, deadline = data.draw(st.sampled_from([0.3, 0.5, 0.7, 1.0])), float(data.draw(st.integers(1, 20)))
     timeline = one(invited, left, down, compute, up, quorum, deadline)
