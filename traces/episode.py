@@ -51,7 +51,7 @@ class Sessions:
                 f"sessions: shapes {self.start_s.shape}, {self.end_s.shape}, {self.announced.shape}, "
                 "expected three equal [N, S]"
             )
-        real = ~np.isinf(self.start_s)
+        real = np.isfinite(self.start_s) & np.isfinite(self.end_s)
         padding = (self.start_s == np.inf) & (self.end_s == np.inf)
         _refuse(~(real | padding), "start or end is -inf or NaN, or only one of both is +inf")
         _refuse(real & ~(self.end_s > self.start_s), "a session does not end after its start")
