@@ -20,8 +20,28 @@ _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 _RANGES_PER_THREAD = 3
 
 
+_chosen: int | None = None
+
+
+def set_num_threads(count: int | None) -> None:
+    """Sets the number of threads of this process; None = by the environment, see `num_threads`.
+
+    Raises:
+        ValueError: If the count is below 1.
+    """
+    global _chosen
+    if count is not None and count < 1:
+        raise ValueError(f"threads={count}: expected at least 1")
+    _chosen = count
+
+
 def num_threads() -> int:
-    """Threads to use: ``NUMBA_NUM_THREADS``, else ``OMP_NUM_THREADS``, else the processors allowed to us."""
+    """Threads to use.
+
+    By `set_num_threads`, else ``NUMBA_NUM_THREADS``, else ``OMP_NUM_THREADS``, else the processors allowed to us.
+    """
+    if _chosen is not None:
+        return _chosen
     for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
         if os.environ.get(name, "").isdigit():
             return max(1, int(os.environ[name]))
