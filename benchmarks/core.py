@@ -5,7 +5,7 @@
 
 One round: digits, 100 clients (Dirichlet 0.3), 10 of them, 10 local steps of batch 32, accuracy on 360
 digits. Rounds are summed over the environments trained together. A peer is a script of PEERS that does the
-same work and prints one JSON line with ``rounds_per_s``; ``--peer-path`` adds folders to its module path. Peers
+same work and prints one JSON line with ``rounds_per_s``; ``--peer-path`` adds to its module path. Peers
 and core take turns, so that they meet the same load; medians are reported.
 """
 

@@ -38,7 +38,7 @@ def set_num_threads(count: int | None) -> None:
 def num_threads() -> int:
     """Threads to use.
 
-    By `set_num_threads`, else ``NUMBA_NUM_THREADS``, else ``OMP_NUM_THREADS``, else the processors allowed to us.
+    By `set_num_threads`, else ``NUMBA_NUM_THREADS``, else ``OMP_NUM_THREADS``, else all processors allowed.
     """
     if _chosen is not None:
         return _chosen
