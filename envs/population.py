@@ -7,9 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..fl_core.core import FederatedCore
 from ..fl_core.data import load_dataset
+from ..fl_core.engine import RoundEngine
 from ..fl_core.models import make_model
 from ..fl_core.partition import ClientRows, parse_partition, partition
+from ..fl_core.quadratic import QuadraticCore, QuadraticProblem, QuadraticSettings, quadratic_problem
 from ..fl_core.settings import TrainingSettings, parse_settings
 from ..traces.availability import make_availability
 from ..traces.carbon import CarbonEpisode, make_carbon
@@ -36,7 +39,7 @@ class EpisodeDraw:
         devices: step seconds, bandwidths, watts, joules per byte by name, each `[N]`.
         availability: sessions and what is known of them.
         carbon: intensity of all zones.
-        client_rows: the partition of the training data.
+        task: the partition of the training data, or the clients' quadratics.
         model_seed: seed of the initial model and of every minibatch.
         prices: `[3]`.
     """
@@ -47,7 +50,7 @@ class EpisodeDraw:
     devices: dict[str, Floats]
     availability: AvailabilityEpisode
     carbon: CarbonEpisode
-    client_rows: ClientRows
+    task: ClientRows | QuadraticProblem
     model_seed: int
     prices: Floats
 
@@ -94,9 +97,12 @@ class PopulationSource:
             raise ValueError(f"split: {split!r}, expected one of {', '.join(_SPLIT_KEY)}")
         self.scenario = scenario
         self.split = split
+        self.training = parse_settings(TrainingSettings, scenario.training, "training")
+        self.quadratic: QuadraticSettings | None = None
+        if scenario.quadratic is not None:
+            self.quadratic = parse_settings(QuadraticSettings, scenario.quadratic, "quadratic")
         self.dataset = load_dataset(scenario.dataset)
         self.model = make_model(scenario.model, self.dataset)
-        self.training = parse_settings(TrainingSettings, scenario.training, "training")
         parse_partition(scenario.partition)
         device_settings(scenario.devices)
         self._availability = make_availability(scenario.availability)
@@ -117,6 +123,16 @@ class PopulationSource:
         """Names of the grid zones."""
         return self._carbon.zones
 
+    def make_core(self, num_envs: int) -> RoundEngine:
+        """The training core of E environments of this scenario."""
+        scenario = self.scenario
+        size = (num_envs, scenario.clients)
+        if self.quadratic is not None:
+            return QuadraticCore(self.quadratic, *size, self.training, scenario.aggregator)
+        return FederatedCore(
+            self.dataset, self.model, *size, self.training, scenario.aggregator, scenario.trainer
+        )
+
     def draw(self, seed: int) -> EpisodeDraw:
         """One episode, a function of the seed and the split alone."""
         scenario, n = self.scenario, self.scenario.clients
@@ -133,7 +149,7 @@ class PopulationSource:
             devices=self._draw_devices(zone, power),
             availability=self._availability.sample(request, people),
             carbon=self._carbon.sample(start_utc_s, scenario.horizon_s, grid),
-            client_rows=self._draw_rows(zone, data),
+            task=self._draw_task(zone, data),
             model_seed=int(model.integers(2**62)),
             prices=draw_prices(scenario.preferences, wishes),
         )
@@ -159,8 +175,15 @@ class PopulationSource:
             "up_watts": devices.up_bytes_per_s * j_per_byte,
         }
 
-    def _draw_rows(self, zone: NDArray[np.int64], rng: np.random.Generator) -> ClientRows:
+    def _draw_task(
+        self, zone: NDArray[np.int64], rng: np.random.Generator
+    ) -> ClientRows | QuadraticProblem:
         hub = self.scenario.hub
+        if self.quadratic is not None:
+            sendable = hub.rows_per_client if hub.share > 0 else 0
+            return quadratic_problem(
+                self.quadratic, self.scenario.clients, zone, self.scenario.zones, rng, sendable
+            )
         return partition(
             self.dataset,
             self.scenario.clients,

@@ -102,7 +102,32 @@ class HubData(_Strict):
 
 
 class Scenario(_Strict):
-    """One world: who takes part, on what data, at which costs."""
+    """One world: who takes part, on what data, at which costs.
+
+    Attributes:
+        name: what tables call it.
+        clients: N.
+        zones: Z; clients are dealt to the zones evenly.
+        availability: generator, its settings, or a file; see `traces.availability`.
+        carbon: zone names, files, or settings; see `traces.carbon`.
+        devices: class of devices or its settings; see `traces.devices`.
+        dataset: see `fl_core.data`.
+        partition: see `fl_core.partition`.
+        model: see `fl_core.models`.
+        training: fields of `fl_core.settings.TrainingSettings`.
+        aggregator: see `fl_core.aggregate`.
+        trainer: which local trainer serves; "auto" takes the fastest one that fits the model.
+        quadratic: fields of `fl_core.quadratic.QuadraticSettings`: clients then minimise heterogeneous
+            quadratics with an exact optimum, and data set, partition and model are not used.
+        hub: data at the coordinator.
+        workload: what a round is charged for.
+        preferences: prices.
+        budgets: what the run may spend.
+        levels: the agent's menu.
+        forecasting: leads of the forecasts in the situation.
+        max_rounds: decisions after which the episode is truncated.
+        target_accuracy: validation accuracy at which it terminates; None = never.
+    """
 
     name: str
     clients: Annotated[int, Field(ge=1)]
@@ -115,7 +140,8 @@ class Scenario(_Strict):
     model: Spec = "softmax"
     training: dict[str, Any] = {}
     aggregator: Spec = "by-samples"
-    core: Literal["sgd", "quadratic"] = "sgd"
+    trainer: Spec = "auto"
+    quadratic: dict[str, Any] | None = None
     hub: HubData = HubData()
     workload: Workload = Workload()
     preferences: Preferences = Preferences()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fl_core.core import FederatedCore
 from ..fl_core.rounds import STOP_S, RoundOutcome, RoundPlan
 from ..fl_core.timeline import RoundTimeline, play_round
 from ..traces.carbon import CarbonBatch
@@ -69,9 +69,7 @@ class FederatedWorld:
         self.num_envs = num_envs
         self.source = PopulationSource(scenario, split)
         e, n = num_envs, scenario.clients
-        self._core = FederatedCore(
-            self.source.dataset, self.source.model, e, n, self.source.training, scenario.aggregator
-        )
+        self._core: Any = self.source.make_core(e)
         self.sessions = SessionBatch(e, n)
         self.carbon = CarbonBatch(e, scenario.zones)
         self.ledger = Ledger(e, n)
@@ -103,7 +101,7 @@ class FederatedWorld:
             self._population.set_row(env, draw)
             self.sessions.set(env, draw.availability, draw.start_utc_s)
             self.carbon.set(env, draw.carbon)
-            self._core.reset(env, draw.client_rows, draw.model_seed)
+            self._core.reset(env, draw.task, draw.model_seed)
         own = self._core.own
         self._held[envs] = own[envs]
         self._core.hold(self._held)
