@@ -124,7 +124,7 @@ class FederatedCore(RoundEngine):
         Returns:
             ``float32 [E, N]``, nan for those not asked or without rows.
         """
-        env, client = np.nonzero(np.asarray(clients) & (self._held > 0))
+        env, client = self._workers(np.asarray(clients, dtype=bool))
         begin, held = self._offset[env, client], self._held[env, client].astype(np.int64)
         first = np.concatenate([[0], np.cumsum(held)])
         within = np.arange(first[-1]) - np.repeat(first[:-1], held)

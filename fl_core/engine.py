@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +15,8 @@ from .aggregate import Aggregator, Arrivals, Start, make_aggregator
 from .compression import make_compression
 from .settings import TrainingSettings, parse_settings
 from .trainer import LocalUpdates
+
+_LOG = logging.getLogger(__name__)
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float32]
@@ -193,7 +196,7 @@ class RoundEngine(ABC):
             ValueError: A shape that does not fit, or an aggregator that lacks an argument.
         """
         steps, index = self._checked(local_steps, round_index)
-        env, client = np.nonzero((steps > 0) & (self._held > 0))
+        env, client = self._workers(steps > 0)
         start, late = self._start(env, client, staleness)
         updates = self._local(env, client, steps[env, client].astype(np.int64), index[env] - late, start)
         finite = np.isfinite(updates.norm)
@@ -208,6 +211,13 @@ class RoundEngine(ABC):
             sent = self.compression.send(arrivals.env, arrivals.client, arrivals.delta)
             arrivals = replace(arrivals, delta=sent)
         diverged |= self._move(arrivals)
+        for e in np.flatnonzero(diverged):
+            _LOG.warning(
+                "environment %d, round %d: training diverged (client %d; -1 = in the sum); model left as it was",
+                e,
+                index[e],
+                diverged_client[e],
+            )
         return TrainResult(
             self._spread(env, client, updates.loss),
             self._spread(env, client, updates.norm),
@@ -215,6 +225,12 @@ class RoundEngine(ABC):
             diverged,
             diverged_client,
         )
+
+    def _workers(self, asked: BoolArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Environments and clients asked for that hold any rows; the work is that of one pass over the mask."""
+        env, client = np.nonzero(asked)
+        holds = self._held[env, client] > 0
+        return env[holds], client[holds]
 
     def _checked(
         self, local_steps: NDArray[Any], round_index: NDArray[Any] | None

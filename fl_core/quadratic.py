@@ -314,5 +314,5 @@ class QuadraticCore(RoundEngine):
 
     def client_losses(self, clients: BoolArray) -> NDArray[np.float32]:
         """``float32 [E, N]``, F_k of the current models; nan for those not asked."""
-        env, client = np.nonzero(np.asarray(clients) & (self._held > 0))
+        env, client = self._workers(np.asarray(clients, dtype=bool))
         return self._spread(env, client, self._value(env, client))

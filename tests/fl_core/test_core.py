@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from frugalfl.fl_core import FederatedCore, NumpyTrainer, load_dataset, make_model, partition
+
+from frugalfl.fl_core import Dataset, FederatedCore, NumpyTrainer, load_dataset, make_model, partition
 from frugalfl.fl_core.draws import minibatch_positions
 
 DIGITS = load_dataset("digits")
@@ -224,7 +225,7 @@ def test_learning_takes_tens_of_rounds(model):
     assert curve[-1] > curve[19] + 0.02
 
 
-def test_divergence_is_caught_named_and_not_kept():
+def test_divergence_is_caught_named_and_not_kept(caplog):
     core = make_core(2, [1, 2])
     core.run_round(np.stack([orders(0)[0]] * 2))
     before = core.parameters()
@@ -239,6 +240,7 @@ def test_divergence_is_caught_named_and_not_kept():
         out = core.run_round(steps)
     assert out.diverged[0]
     assert out.diverged_client[0] == 4
+    assert "environment 0, round 0: training diverged (client 4" in caplog.text
     assert np.array_equal(core.parameters()[0], before[0])
 
 
@@ -255,6 +257,23 @@ def test_snapshot_restores_exactly():
         two.load_state(snapshot)
     with pytest.raises(ValueError, match="params has shape"):
         make_core(3, [1, 2, 3]).load_state(one.state())
+
+
+def test_a_hundred_thousand_clients_cost_their_rows_and_a_few_numbers_each():
+    many = 100_000
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2 * many, 4)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(np.int32)
+    data = Dataset("halves", x, y, x[:500], y[:500], x[:500], y[:500], 2)
+    core = FederatedCore(data, make_model("softmax", data), 1, many, {"learning_rate": 0.5})
+    core.reset(0, partition(data, many, np.arange(many) % 5, 5, "dirichlet", rng), 0)
+    for r in range(5):
+        steps = np.zeros((1, many), dtype=np.int32)
+        steps[0, rng.choice(many, 128, replace=False)] = 10
+        out = core.run_round(steps, None, np.array([r]))
+        assert out.trained.sum() == 128
+    assert core.evaluate()[0][0] > 0.9
+    assert sum(array.nbytes for array in core.state().values()) < 50 * many
 
 
 def test_returned_arrays_are_fresh():
