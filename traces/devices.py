@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,6 +147,34 @@ class SpotSettings(Settings):
         return _devices(step, down, 1.0, np.array([70.0, 300.0, 400.0])[kind], self.network_kwh_per_gb)
 
 
+class DeviceSource(Protocol):
+    """Anything that draws devices."""
+
+    def draw(self, num_clients: int, rng: np.random.Generator) -> Devices:
+        """The devices of `num_clients` clients."""
+        ...
+
+
+class _FileSettings(Settings):
+    path: str
+    base: str | dict[str, Any] = "phones"
+
+
+class _FileDevices:
+    """Devices of a base class with the capacities that a file holds."""
+
+    def __init__(self, values: Mapping[str, Any]):
+        from .device_files import read_devices
+
+        settings = parse_settings(_FileSettings, values, "devices (file)")
+        self._base = device_settings(settings.base)
+        self._table = read_devices(settings.path)
+
+    def draw(self, num_clients: int, rng: np.random.Generator) -> Devices:
+        """The devices of `num_clients` clients."""
+        return self._table.applied(self._base.draw(num_clients, rng), rng)
+
+
 DEVICE_CLASSES: dict[str, type[PhoneSettings] | type[VolunteerSettings] | type[SpotSettings]] = {
     "phones": PhoneSettings,
     "volunteers": VolunteerSettings,
@@ -159,7 +188,8 @@ def sample_devices(
     """Draw the devices of an episode.
 
     Args:
-        spec: the name of a class, or a mapping of its settings with the name under `kind`.
+        spec: the name of a class; a mapping of its settings with the name under `kind`; or `{"kind": "file",
+            "path": ..., "base": <such a specification>}`, whose file replaces what it knows of the base.
         num_clients: N.
         zone: int `[N]`; no class depends on it so far.
         rng: the only source of chance.
@@ -167,16 +197,31 @@ def sample_devices(
     Raises:
         ValueError: one line naming the field, the value and what was expected.
     """
-    return device_settings(spec).draw(num_clients, rng)
+    return _source(spec).draw(num_clients, rng)
 
 
-def device_settings(spec: str | Mapping[str, Any]) -> PhoneSettings | VolunteerSettings | SpotSettings:
+def device_settings(spec: str | Mapping[str, Any]) -> DeviceSource:
     """The validated settings of a specification; see `sample_devices`."""
     values = {"kind": spec} if isinstance(spec, str) else dict(spec)
     kind = values.pop("kind", None)
+    if kind == "file":
+        return _FileDevices(values)
     if kind not in DEVICE_CLASSES:
         raise ValueError(f"devices: kind={kind!r} is unknown; {suggest(str(kind), DEVICE_CLASSES)}")
     return parse_settings(DEVICE_CLASSES[kind], values, f"devices ({kind})")
+
+
+def _source(spec: str | Mapping[str, Any]) -> DeviceSource:
+    """As `device_settings`, but a specification is read once per process."""
+    key = json.dumps(spec, sort_keys=True, default=str)
+    if key not in _SOURCES:
+        if len(_SOURCES) > 64:
+            _SOURCES.clear()
+        _SOURCES[key] = device_settings(spec)
+    return _SOURCES[key]
+
+
+_SOURCES: dict[str, DeviceSource] = {}
 
 
 def _devices(step: Floats, down_mbit: Floats, up_over_down: float, watts: Floats, kwh: float) -> Devices:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ..carbon_series import CarbonSeries
@@ -52,10 +53,11 @@ def read_carbon(path: str | Path, format: str | None = None, kind: str | None = 
         raise ValueError(f"format: {format!r} is not a carbon format; {suggest(format, _READERS)}")
     name = format or sniff_carbon(path)
     try:
-        return _READERS[name][1](path, kind)
+        series = _READERS[name][1](path, kind)
     except (KeyError, StopIteration, IndexError) as error:
         # A file forced into a format whose columns it does not have.
         raise ValueError(f"{path}: not in format {name!r}, no column {error}") from None
+    return [replace(one, source=f"{path} ({name})") for one in series]
 
 
 def sniff_carbon(path: str | Path) -> str:
