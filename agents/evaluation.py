@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,7 @@ class EvaluationResult:
         curves: one row per scheduler, episode and decision: hours, gigabytes, kilograms, validation accuracy,
             points spent, training rounds; so far.
         timelines: the full story of one episode per scheduler.
+        zones: names of the grid zones; empty if they have none.
     """
 
     world: str
@@ -69,6 +71,7 @@ class EvaluationResult:
     episodes: pd.DataFrame
     curves: pd.DataFrame
     timelines: dict[str, Timeline] = field(default_factory=dict)
+    zones: tuple[str, ...] = ()
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -175,7 +178,7 @@ def evaluate(
                     timelines[name] = timeline
                 bar.advance(task, len(part))
     tables = (pd.concat(frames, ignore_index=True), pd.concat(curves, ignore_index=True))
-    return EvaluationResult(world_name, split, *tables, timelines)
+    return EvaluationResult(world_name, split, *tables, timelines, _zone_names(world_scenario))
 
 
 def play_batch(
@@ -255,6 +258,15 @@ def _players(schedulers: Mapping[str, Scheduler] | Sequence[str], world: str) ->
     if isinstance(schedulers, Mapping):
         return dict(schedulers)
     return {name: make_scheduler(name, world) for name in dict.fromkeys(schedulers)}
+
+
+def _zone_names(scenario: Any) -> tuple[str, ...]:
+    """Names of the grid zones, where the scenario lists them; of files: their stems."""
+    carbon = getattr(scenario, "carbon", ())
+    if isinstance(carbon, Mapping):
+        carbon = carbon.get("zones", ())
+    listed = carbon if isinstance(carbon, list | tuple) else ()
+    return tuple(Path(str(name)).stem if "/" in str(name) else str(name) for name in listed)
 
 
 class _WorldShelf:

@@ -87,7 +87,7 @@ def write_report(
     Args:
         result: the evaluation.
         out: the folder; made if it is not there.
-        zones: names of the grid zones.
+        zones: names of the grid zones, if not those of the result.
         command: what made the evaluation, for the page's last line.
 
     Returns:
@@ -102,7 +102,12 @@ def write_report(
     plot_curves(result, "kilograms", folder / "accuracy_co2e.png")
     told = _told(result)
     for name in told:
-        plot_timeline(result.timelines[name], result.world, folder / f"timeline_{_slug(name)}.png", zones)
+        plot_timeline(
+            result.timelines[name],
+            result.world,
+            folder / f"timeline_{_slug(name)}.png",
+            zones or result.zones,
+        )
     page = folder / "report.md"
     page.write_text(_markdown(result, told, command), encoding="utf-8")
     return page

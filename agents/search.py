@@ -67,8 +67,9 @@ def tune(
 ) -> Tuned:
     """Search the knobs of one scheduler: the defaults, random draws, then steps from the best so far.
 
-    Every trial is played without stopping, and given the stopping knobs that suit it best (`best_stop`). The
-    same arguments give the same trials, interrupted or not: trial k's random numbers come from the seed, the
+    Every trial is played without stopping, and given the stopping knobs that suit it best (`best_stop`); no
+    client is ever given more local steps than a learning agent's menu in this world offers. The same
+    arguments give the same trials, interrupted or not: trial k's random numbers come from the seed, the
     scheduler's name and k.
 
     Args:
@@ -91,7 +92,7 @@ def tune(
     world_scenario = load_scenario(scenario) if make_world is None else scenario
     build = make_world or make_worlds(world_scenario, split)
     seeds, most_rounds = episode_seeds(seed, episodes), int(getattr(world_scenario, "max_rounds", 0))
-    search = _Search(name, seed, trials, _highs(world_scenario), starts)
+    search = _Search(name, seed, trials, *_limits(world_scenario), starts)
     what = {"scheduler": name, "seed": seed, "episodes": episodes, "split": split, "trials": trials}
     what |= {"world": fingerprint(world_scenario), "starts": fingerprint(search.starts)}
     past = _read_log(log, what) if log is not None else []
@@ -126,19 +127,26 @@ class _Search:
         seed: int,
         trials: int,
         highs: Mapping[str, float],
+        pinned: Mapping[str, Any],
         starts: Sequence[Mapping[str, Any]] = (),
     ):
         self._default = make_scheduler(name)
         declared = knobs_of(self._default)
-        self._knobs: dict[str, Knob] = {key: knob for key, knob in declared.items() if key not in STOP_KNOBS}
+        self._knobs: dict[str, Knob] = {
+            key: knob for key, knob in declared.items() if key not in {*STOP_KNOBS, *pinned}
+        }
         known = [{key: value for key, value in start.items() if key in self._knobs} for start in starts]
         self.starts = [start for index, start in enumerate(known) if start not in known[:index]]
         self._root = [0x7E57, seed, zlib.crc32(name.encode()), len(self.starts)]
         self._explored = 0 if starts else max(1, round(_EXPLORED_SHARE * trials))
         self._highs = highs
+        self._pinned = {key: value for key, value in pinned.items() if key in declared}
 
     def propose(self, number: int, found: list[Trial]) -> dict[str, Any]:
         """Settings of one trial, given all earlier ones; without the knobs of stopping."""
+        return self._free(number, found) | self._pinned
+
+    def _free(self, number: int, found: list[Trial]) -> dict[str, Any]:
         if number < len(self.starts):
             return self.starts[number]
         if number == 0 or not self._knobs:
@@ -167,10 +175,16 @@ class _Search:
         return {key: value for key, value in settings_of(scheduler).items() if value != plain[key]}
 
 
-def _highs(scenario: Any) -> dict[str, float]:
-    highs = {"participants": float(scenario.clients)}
+def _limits(scenario: Any) -> tuple[dict[str, float], dict[str, Any]]:
+    """Upper ends of ranges in this world, and knobs that its menu of actions fixes."""
+    highs, pinned = {"participants": float(scenario.clients)}, {}
     storage = getattr(getattr(scenario, "hub", None), "rows_per_client", 0)
-    return highs | ({"transfer_samples": float(storage)} if storage else {})
+    if storage:
+        highs["transfer_samples"] = float(storage)
+    menu = getattr(getattr(scenario, "levels", None), "local_steps", ())
+    if menu:
+        highs["local_steps"], pinned["most_steps"] = float(menu[-1]), int(menu[-1])
+    return highs, pinned
 
 
 def check_budget(trials: int, episodes: int, split: str) -> None:

@@ -14,6 +14,9 @@ from ..scheduler import Counts, Scheduler
 from .rule import Rule
 from .tuned_rule import TunedRule
 
+_SIGHTED = 4
+"""How many of the best given rules are tried with sight."""
+
 MakeWorld = Callable[[int], Any]
 """Builds a fresh `FederatedWorld` (or anything like it) of so many environments."""
 
@@ -21,8 +24,8 @@ MakeWorld = Callable[[int], Any]
 class Sight(Rule):
     """Laid over a rule, replaces its forecasts by true knowledge.
 
-    Only clients that will certainly finish are invited, and a wait for cleaner power (`wait_above`) lasts until
-    the true minimum of the coming hours.
+    Only clients that will certainly finish are invited, and a wait for cleaner power (`wait_above`) lasts
+    until the true minimum of the coming hours.
     """
 
     clairvoyant: ClassVar[bool] = True
@@ -48,11 +51,9 @@ class Sight(Rule):
 def with_sight(rule: Rule, **changes: Any) -> Rule:
     """The rule with true knowledge instead of the knobs that guess who will be lost, and other settings."""
     guesses = {"avoid_losses": False, "min_survival": 0.0, "over_selection": 1.0, "quorum": 1.0}
-    kind = (
-        type(rule)
-        if isinstance(rule, Sight)
-        else type(f"Sighted{type(rule).__name__}", (Sight, type(rule)), {})
-    )
+    kind: Any = type(rule)
+    if not isinstance(rule, Sight):
+        kind = type(f"Sighted{kind.__name__}", (Sight, kind), {})
     return cast(Rule, kind(**(_settings(rule) | guesses | changes)))
 
 
@@ -66,12 +67,12 @@ class _Choice:
 class Clairvoyant:
     """Plays every candidate on its own copy of the very same episodes and repeats the best one.
 
-    Method: hindsight over a bounded set of rules: the given ones, each of them with sight (`with_sight`), and
-    variations of the best of those in how many train, how long, and when they wait. All are played without a
-    stopping rule; the best moment to stop is then read off the net points of each episode. By construction it
-    earns at least as many net points (on the validation accuracy that the reward counts) in every episode as
-    any of its candidates with any stopping rule. It is a ceiling for comparison, never a method: it needs the
-    episodes' seeds, the future, and the plays themselves.
+    Method: hindsight over a bounded set of rules: the given ones, the best of them with sight (`with_sight`),
+    and variations of the best so far in how many train, how long, on how much more data, and when they wait.
+    All are played without a stopping rule; the best moment to stop is then read off the net points of each
+    episode. By construction it earns at least as many net points (on the validation accuracy that the reward
+    counts) in every episode as any of its candidates with any stopping rule. It is a ceiling for comparison,
+    never a method: it needs the episodes' seeds, the future, and the plays themselves.
     Needs: `prepare` before the first reset; `Situation.future`.
     Paper: none.
     Defaults: at most 24 candidates.
@@ -89,8 +90,7 @@ class Clairvoyant:
     def __init__(self, rules: Sequence[Rule] = (), max_candidates: int = 24):
         if max_candidates < 1:
             raise ValueError(f"clairvoyant.max_candidates: {max_candidates}, expected at least 1")
-        plain = [_unbounded(rule) for rule in rules or (TunedRule(),)]
-        self.candidates: list[Rule] = (plain + [with_sight(rule) for rule in plain])[:max_candidates]
+        self.candidates: list[Rule] = [_unbounded(rule) for rule in rules or (TunedRule(),)][:max_candidates]
         self._max_candidates = max_candidates
         self._choices: dict[int, _Choice] = {}
         self._chosen: Ints = np.zeros(0, dtype=np.int64)
@@ -111,18 +111,28 @@ class Clairvoyant:
             np.array(todo[start : start + batch], dtype=np.int64) for start in range(0, len(todo), batch)
         ]
         worlds = {size: make_world(size) for size in {len(part) for part in parts}}
-        earned = [self._play(index, parts, worlds) for index in range(len(self.candidates))]
-        first_new = len(self.candidates)
-        best = self.candidates[int(np.argmax(earned))]
-        self.candidates += variations(best)[: self._max_candidates - first_new]
-        for index in range(first_new, len(self.candidates)):
-            self._play(index, parts, worlds)
+        earned = [
+            self._play(candidate, index, parts, worlds) for index, candidate in enumerate(self.candidates)
+        ]
+        expanded: set[int] = set()
+        while len(self.candidates) < self._max_candidates and len(expanded) < len(self.candidates):
+            ranked = sorted(range(len(earned)), key=lambda index: -earned[index])
+            if not expanded:
+                expanded.update(index for index in ranked if not isinstance(self.candidates[index], Sight))
+                fresh = [with_sight(self.candidates[index]) for index in ranked[:_SIGHTED]]
+            else:
+                best = next(index for index in ranked if index not in expanded)
+                expanded.add(best)
+                fresh = variations(self.candidates[best])
+            for candidate in fresh[: self._max_candidates - len(self.candidates)]:
+                earned.append(self._play(candidate, len(self.candidates), parts, worlds))
+                self.candidates.append(candidate)
 
-    def _play(self, index: int, parts: Sequence[Ints], worlds: Mapping[int, Any]) -> float:
+    def _play(self, candidate: Rule, index: int, parts: Sequence[Ints], worlds: Mapping[int, Any]) -> float:
         """Play one candidate on all new episodes, remember where it is the best, return its net points."""
         total = 0.0
         for part in parts:
-            decisions, points = best_prefix(worlds[len(part)], self.candidates[index], part)
+            decisions, points = best_prefix(worlds[len(part)], candidate, part)
             for seed, count, net in zip(part.tolist(), decisions.tolist(), points.tolist(), strict=True):
                 known = self._choices.get(seed)
                 if known is None or net > known.net_points:
@@ -174,13 +184,13 @@ class Clairvoyant:
 
 
 def variations(rule: Rule) -> list[Rule]:
-    """The rule with sight, and more or fewer participants, local steps, and a wait for cleaner power."""
+    """The rule with sight, and more or fewer participants, steps, moved data, or a wait for cleaner power."""
     changes: tuple[dict[str, Any], ...] = (
         {"participants": _times(rule.participants, 0.6)},
         {"participants": _times(rule.participants, 1.7)},
         {"local_steps": _times(rule.local_steps, 0.6)},
         {"local_steps": _times(rule.local_steps, 1.7)},
-        {"participants": _times(rule.participants, 0.6), "local_steps": _times(rule.local_steps, 1.7)},
+        {"transfer_samples": 0 if rule.transfer_samples else 100},
         {"wait_above": 1.05},
     )
     return [with_sight(rule, **change) for change in changes]
@@ -214,13 +224,8 @@ def best_prefix(world: Any, rule: Scheduler, seeds: Ints) -> tuple[Ints, Floats]
 
 def _unbounded(rule: Rule) -> Rule:
     """The rule without a stop of its own and without its own aggregation coefficients."""
-    plain = {
-        "stop_gain": 0.0,
-        "stop_after_rounds": 0,
-        "plain_mean": False,
-        "unbiased_mean": False,
-        "mean": "active",
-    }
+    plain: dict[str, Any] = {"stop_gain": 0.0, "stop_after_rounds": 0, "mean": "active"}
+    plain |= {"plain_mean": False, "unbiased_mean": False}
     return replace(rule, **{name: value for name, value in plain.items() if name in _settings(rule)})
 
 

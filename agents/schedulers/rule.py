@@ -40,6 +40,7 @@ class Rule:
     participants: int = knob(10, "clients per round, m", low=1, high=100, log=True)
     local_steps: int = knob(10, "local SGD steps of each participant", low=1, high=100, log=True)
     balance: float = knob(0.0, "0: equal steps for all; 1: equal time for all", low=0.0, high=1.0)
+    most_steps: int = knob(100, "local steps of one client, at most", low=1, high=1000, log=True)
     decay: float = knob(
         1.0, "factor on the local steps at the end of the run, geometric", low=0.2, high=5.0, log=True
     )
@@ -167,12 +168,12 @@ class Rule:
         return np.stack([rng.random(self._num_clients) for rng in self._rngs])
 
     def steps_now(self, situation: Situation) -> Counts:
-        """Local steps `[E, N]` of this round, at least 1."""
+        """Local steps `[E, N]` of this round, at least 1 and at most `most_steps`."""
         total = np.maximum(situation.round_index + situation.rounds_left, 1)
         now = self.local_steps * self.decay ** (situation.round_index / total)
         typical = np.median(situation.step_s, axis=1, keepdims=True)
         steps = now[:, None] * (typical / situation.step_s) ** self.balance
-        return np.maximum(np.rint(steps), 1).astype(np.int32)
+        return np.clip(np.rint(steps), 1, self.most_steps).astype(np.int32)
 
     def transfers(self, situation: Situation) -> Counts:
         """Samples `[E, N]` to send: up to `transfer_samples` in all, and some to a client that has none."""

@@ -8,13 +8,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from frugalfl.agents.knobs import draw_settings, knobs_of, settings_of
 from frugalfl.agents.scheduler import IDLE_WAIT_S, Scheduler, plan_for, standardised, survival, top_m
 from frugalfl.agents.schedulers import SCHEDULERS, TUNABLE, make_scheduler
 from frugalfl.agents.schedulers.rule import Rule
 from frugalfl.fl_core.rounds import STOP_S
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 EVERY = np.ones(1, dtype=bool)
 PLAYABLE = [name for name in SCHEDULERS if name != "clairvoyant"]
@@ -301,9 +302,13 @@ class TestWhatAllShare:
 
     def test_balance_equalises_time(self, situation_of):
         situation = everyone_here(situation_of(3))
-        plan = start("all-available", local_steps=100, balance=1.0).plan(situation)
+        plan = start("all-available", local_steps=100, balance=1.0, most_steps=1000).plan(situation)
         seconds = plan.local_steps * situation.step_s
         assert seconds.max() / seconds.min() < 1.1
+
+    def test_no_client_makes_more_than_the_most_steps(self, situation_of):
+        plan = start("all-available", local_steps=60, balance=1.0, most_steps=50).plan(situation_of(3))
+        assert plan.local_steps.max() == 50
 
     def test_decay_shrinks_the_steps(self, situation_of):
         scheduler = start("all-available", local_steps=40, decay=0.25)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
 from frugalfl.agents import tuning
 from frugalfl.agents.evaluation import episode_seeds, play_batch
 from frugalfl.agents.schedulers import make_scheduler, registry
@@ -18,6 +20,7 @@ class Toy:
     def __init__(self, toy_world):
         self.build = lambda num_envs: toy_world(num_envs, rounds=6)
         self.clients, self.max_rounds = 12, 6
+        self.levels = SimpleNamespace(local_steps=(0, 5, 25))
 
     def __repr__(self):
         return "toy"
@@ -37,7 +40,7 @@ class TestTune:
     def test_begins_with_the_defaults_and_never_ends_below_them(self, search):
         found = search()
         assert len(found.trials) == 8
-        assert not set(found.trials[0].settings) - set(STOP_KNOBS)
+        assert not set(found.trials[0].settings) - {"most_steps", *STOP_KNOBS}
         assert found.best.score >= found.trials[0].score
         assert len({str(trial.settings) for trial in found.trials}) > 5
 
@@ -45,6 +48,8 @@ class TestTune:
         for trial in search(trials=12).trials:
             settings = json.loads(json.dumps(trial.settings, allow_nan=False))
             assert make_scheduler("tuned-rule", **settings).participants <= 12
+            assert trial.settings["most_steps"] == 25
+            assert trial.settings.get("local_steps", 10) <= 25
 
     def test_an_interrupted_search_ends_like_an_unbroken_one(self, search, tmp_path):
         unbroken, log = search(), tmp_path / "log.jsonl"
@@ -90,7 +95,10 @@ class TestTune:
     def test_starts_come_first_without_knobs_it_does_not_have(self, search):
         starts = [{"participants": 2, "beta": 0.01, "stop_gain": 1.0}, {"participants": 3}]
         found = search(trials=5, starts=starts)
-        mine = [{k: v for k, v in t.settings.items() if k not in STOP_KNOBS} for t in found.trials]
+        mine = [
+            {k: v for k, v in t.settings.items() if k not in {"most_steps", *STOP_KNOBS}}
+            for t in found.trials
+        ]
         assert mine[:2] == [{"participants": 2}, {"participants": 3}]
 
     def test_scores_are_those_of_playing_the_settings(self, search, toy_world):
