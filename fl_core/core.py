@@ -83,6 +83,14 @@ class FederatedCore(RoundEngine):
             self._rows = grown
         self._rows[env, :size] = client_rows.rows
 
+    def held_rows(self, env: int, client: int | None = None) -> NDArray[np.int32]:
+        """Training rows held now, by one client or, None, by all clients of an environment in their order."""
+        begin, held = self._offset[env, :-1], self._held[env].astype(np.int64)
+        if client is not None:
+            return self._rows[env, begin[client] : begin[client] + held[client]].copy()
+        first = np.cumsum(held) - held
+        return self._rows[env, np.repeat(begin - first, held) + np.arange(held.sum())]
+
     def _local(
         self, env: NDArray, client: NDArray, steps: NDArray, round_index: NDArray, start: Start
     ) -> LocalUpdates:

@@ -213,7 +213,7 @@ class RoundEngine(ABC):
         diverged |= self._move(arrivals)
         for e in np.flatnonzero(diverged):
             _LOG.warning(
-                "environment %d, round %d: training diverged (client %d; -1 = in the sum); model left as it was",
+                "environment %d, round %d: training diverged (client %d, -1 = in the sum); model kept",
                 e,
                 index[e],
                 diverged_client[e],
@@ -227,7 +227,7 @@ class RoundEngine(ABC):
         )
 
     def _workers(self, asked: BoolArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Environments and clients asked for that hold any rows; the work is that of one pass over the mask."""
+        """Environments and clients asked for that hold any rows."""
         env, client = np.nonzero(asked)
         holds = self._held[env, client] > 0
         return env[holds], client[holds]

@@ -242,6 +242,58 @@ def estimate_chains(history: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]
     return pi, np.clip(memory, -0.999, 0.999)
 
 
+@dataclass(frozen=True)
+class ParticipationSummary:
+    """What a recorded participation pattern means for the objective.
+
+    Attributes:
+        weights: ``float64 [N]``, effective weights p.
+        total_variation: Distance of p from the target weights.
+        chi_square: chi^2(alpha || p).
+        rate: ``float64 [N]``, share of the rounds each client took part in.
+        memory: ``float64 [N]``, correlation of its participation from round to round.
+        fairness: Jain's index of the rates, 1 = everybody equally often.
+        variance_factor: ``sum alpha_k^2 (1 - r_k)/r_k (1 + lambda_k)/(1 - lambda_k)``, by which unequal and
+            bunched participation inflates the variance of unbiased weights; over clients that took part.
+    """
+
+    weights: FloatArray
+    total_variation: float
+    chi_square: float
+    rate: FloatArray
+    memory: FloatArray
+    fairness: float
+    variance_factor: float
+
+
+def summarise_participation(
+    alpha: FloatArray, omega: FloatArray, participated: NDArray[np.bool_]
+) -> ParticipationSummary:
+    """Summarises a history of rounds, from a world or a deployment.
+
+    Args:
+        alpha: ``float64 [N]``, target weights.
+        omega: ``float64 [T, N]``, coefficients used, 0 where absent.
+        participated: ``bool [T, N]``, whose updates arrived, T >= 2.
+
+    Returns:
+        Predicted bias and variance figures.
+    """
+    p = effective_weights(omega)
+    rate, memory = estimate_chains(participated)
+    seen = rate > 0
+    absence = (1 - rate[seen]) / rate[seen] * correlation_factor(memory[seen])
+    return ParticipationSummary(
+        p,
+        total_variation(alpha, p),
+        chi_square(alpha, p),
+        rate,
+        memory,
+        float(rate.sum() ** 2 / (rate.size * (rate**2).sum())),
+        float((alpha[seen] ** 2 * absence).sum()),
+    )
+
+
 def systematic_sample(marginals: FloatArray, rng: np.random.Generator) -> NDArray[np.int64]:
     """Draws a set in which k occurs with probability ``marginals[k]`` exactly (Madow 1949).
 

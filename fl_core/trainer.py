@@ -140,11 +140,15 @@ class NumpyTrainer:
             back = (back @ weight) * (below > 0)
         return float(loss.mean()), gradient
 
-    def _forward(self, params: FloatArray, x: FloatArray) -> FloatArray:
+    def embed(self, params: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Last hidden layer (the inputs themselves for softmax regression) and logits of given rows."""
         layers = self._model.layers(params)
         for weight, bias in layers[:-1]:
             x = np.maximum(x @ weight.T + bias, 0)
-        return x @ layers[-1][0].T + layers[-1][1]
+        return x, x @ layers[-1][0].T + layers[-1][1]
+
+    def _forward(self, params: FloatArray, x: FloatArray) -> FloatArray:
+        return self.embed(params, x)[1]
 
     def losses(
         self, params: FloatArray, origin: NDArray[np.int64], first: NDArray[np.int64], rows: NDArray[np.int32]

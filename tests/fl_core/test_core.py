@@ -240,7 +240,7 @@ def test_divergence_is_caught_named_and_not_kept(caplog):
         out = core.run_round(steps)
     assert out.diverged[0]
     assert out.diverged_client[0] == 4
-    assert "environment 0, round 0: training diverged (client 4" in caplog.text
+    assert "environment 0, round 0: training diverged (client 4," in caplog.text
     assert np.array_equal(core.parameters()[0], before[0])
 
 

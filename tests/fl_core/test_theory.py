@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from frugalfl.fl_core import QuadraticCore, QuadraticProblem
 from frugalfl.fl_core.fixed_points import ParticipationChain as Chain
 from frugalfl.fl_core.fixed_points import (
@@ -25,6 +26,7 @@ from frugalfl.fl_core.theory import (
     participation_price,
     selection_skew,
     stay_probability,
+    summarise_participation,
     systematic_sample,
     total_variation,
     transfer_value,
@@ -277,3 +279,18 @@ def test_impossible_chains_are_refused():
         availability_chain(np.array([0.9]), np.array([-0.9]))
     with pytest.raises(ValueError, match="11 clients"):
         availability_chain(np.full(11, 0.5), np.zeros(11))
+
+
+def test_a_summary_of_rounds_recovers_the_pattern_that_made_them():
+    rng = np.random.default_rng(0)
+    alpha, rate = np.array([0.5, 0.3, 0.2]), np.array([0.8, 0.4, 0.1])
+    on = rng.random((40_000, 3)) < rate
+    summary = summarise_participation(alpha, on * alpha, on)
+    expected = alpha * rate / (alpha * rate).sum()
+    assert np.allclose(summary.weights, expected, atol=0.01)
+    assert summary.total_variation == pytest.approx(total_variation(alpha, expected), abs=0.01)
+    assert summary.variance_factor == pytest.approx((alpha**2 * (1 - rate) / rate).sum(), rel=0.05)
+    assert 1 / 3 < summary.fairness < 1
+    assert summarise_participation(
+        alpha, np.ones((9, 3)), np.ones((9, 3), dtype=bool)
+    ).fairness == pytest.approx(1)
