@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -178,7 +177,8 @@ def evaluate(
                     timelines[name] = timeline
                 bar.advance(task, len(part))
     tables = (pd.concat(frames, ignore_index=True), pd.concat(curves, ignore_index=True))
-    return EvaluationResult(world_name, split, *tables, timelines, _zone_names(world_scenario))
+    zones = getattr(getattr(worlds.take(min(batch, episodes)), "source", None), "zone_names", ())
+    return EvaluationResult(world_name, split, *tables, timelines, tuple(zones))
 
 
 def play_batch(
@@ -258,15 +258,6 @@ def _players(schedulers: Mapping[str, Scheduler] | Sequence[str], world: str) ->
     if isinstance(schedulers, Mapping):
         return dict(schedulers)
     return {name: make_scheduler(name, world) for name in dict.fromkeys(schedulers)}
-
-
-def _zone_names(scenario: Any) -> tuple[str, ...]:
-    """Names of the grid zones, where the scenario lists them; of files: their stems."""
-    carbon = getattr(scenario, "carbon", ())
-    if isinstance(carbon, Mapping):
-        carbon = carbon.get("zones", ())
-    listed = carbon if isinstance(carbon, list | tuple) else ()
-    return tuple(Path(str(name)).stem if "/" in str(name) else str(name) for name in listed)
 
 
 class _WorldShelf:
