@@ -161,7 +161,6 @@ def partition(
     own_client = _deal(settings, dataset, kept, appetite, num_clients, rng)
     if kept.size:
         _nobody_empty(own_client, num_clients, rng)
-    own = np.bincount(own_client, minlength=num_clients)
     if residency == "zone":
         hub_client = _deal(settings, dataset, hub, appetite, num_clients, rng)
         assigned = np.bincount(hub_client, minlength=num_clients)
@@ -169,14 +168,20 @@ def partition(
     else:
         assigned = np.zeros(num_clients, dtype=np.int64)
         sent, sent_client = _own_orders(hub, num_clients, hub_rows_per_client, rng)
-    rows = np.concatenate([kept, sent])
-    clients = np.concatenate([own_client, sent_client])
+    rows, clients = np.concatenate([kept, sent]), np.concatenate([own_client, sent_client])
+    return _client_rows(rows, clients, np.bincount(own_client, minlength=num_clients), assigned)
+
+
+def _client_rows(
+    rows: NDArray[np.int64], client: NDArray[np.int64], own: NDArray[np.int64], assigned: NDArray[np.int64]
+) -> ClientRows:
+    """Sorts rows by client, keeping their order; weighs clients by the rows that are theirs alone."""
     weight = (own + assigned).astype(np.float64)
     if not weight.any():  # everything at a shared hub: no client has data of its own
         weight[:] = 1.0
-    offset = np.concatenate([[0], np.cumsum(np.bincount(clients, minlength=num_clients))])
+    offset = np.concatenate([[0], np.cumsum(np.bincount(client, minlength=own.size))])
     return ClientRows(
-        rows[np.argsort(clients, kind="stable")].astype(np.int32),
+        rows[np.argsort(client, kind="stable")].astype(np.int32),
         offset.astype(np.int64),
         own.astype(np.int32),
         weight / weight.sum(),

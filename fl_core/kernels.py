@@ -1,0 +1,186 @@
+"""Products, softmax and SGD steps of small dense nets, in compiled loops over registers.
+
+Products are done by small kernels that keep a block of sums in registers (`simd`), read the rows where they
+lie, and apply the SGD step where the gradient is born. There is no BLAS, hence no dependence on batch shapes
+or thread counts.
+
+The weights of a layer lie transposed and padded, ``[in, out rounded up to 16]``; `pack` and `unpack` convert
+from and to the flat vector of `models`. Gradients are carried pre-multiplied by ``-learning_rate /
+batch_size``, so that an update is an addition.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from . import simd
+
+LANES = simd.LANES
+
+
+@njit(cache=True)
+def pack(flat, widths, vectors, w_at, b_at, packed, pad):  # type: ignore[no-untyped-def]
+    """Flat parameters to padded, transposed layers; ``pad`` fills the last bias's padding lanes."""
+    at = 0
+    packed[:] = np.float32(0.0)
+    for layer in range(vectors.size):
+        n_in, n_out, stride = widths[layer], widths[layer + 1], vectors[layer] * LANES
+        for o in range(n_out):
+            for i in range(n_in):
+                packed[w_at[layer] + i * stride + o] = flat[at + o * n_in + i]
+        at += n_in * n_out
+        for o in range(stride):
+            packed[b_at[layer] + o] = flat[at + o] if o < n_out else np.float32(0.0)
+        at += n_out
+    last = vectors.size - 1
+    for o in range(widths[last + 1], vectors[last] * LANES):
+        packed[b_at[last] + o] = pad
+
+
+@njit(cache=True)
+def unpack(packed, widths, vectors, w_at, b_at, start, delta):  # type: ignore[no-untyped-def]
+    """Writes ``delta = parameters - start`` in flat order and returns its length."""
+    at = 0
+    square = 0.0
+    for layer in range(vectors.size):
+        n_in, n_out, stride = widths[layer], widths[layer + 1], vectors[layer] * LANES
+        for o in range(n_out):
+            for i in range(n_in):
+                p = at + o * n_in + i
+                delta[p] = packed[w_at[layer] + i * stride + o] - start[p]
+        at += n_in * n_out
+        for o in range(n_out):
+            delta[at + o] = packed[b_at[layer] + o] - start[at + o]
+        at += n_out
+    for p in range(at):
+        square += np.float64(delta[p]) * np.float64(delta[p])
+    return np.float32(np.sqrt(square))
+
+
+@njit(cache=True)
+def forward(a, a_at, count, n_in, w, w_at, b_at, vectors, relu, out, out_at):  # type: ignore[no-untyped-def]
+    """``out = a W + b`` for ``count`` rows (a multiple of 4) of ``a`` that begin at ``a_at``."""
+    stride = vectors * LANES
+    for b in range(0, count, 4):
+        r0, r1, r2, r3 = a_at[b], a_at[b + 1], a_at[b + 2], a_at[b + 3]
+        for v in range(0, stride, LANES):
+            s0 = s1 = s2 = s3 = simd.load(w, b_at + v)
+            at = w_at + v
+            for i in range(n_in):
+                column = simd.load(w, at)
+                s0 = simd.fma_splat(a, r0 + i, column, s0)
+                s1 = simd.fma_splat(a, r1 + i, column, s1)
+                s2 = simd.fma_splat(a, r2 + i, column, s2)
+                s3 = simd.fma_splat(a, r3 + i, column, s3)
+                at += stride
+            if relu:
+                s0, s1 = simd.where_positive(s0, s0), simd.where_positive(s1, s1)
+                s2, s3 = simd.where_positive(s2, s2), simd.where_positive(s3, s3)
+            at = out_at + b * stride + v
+            simd.store(out, at, s0)
+            simd.store(out, at + stride, s1)
+            simd.store(out, at + 2 * stride, s2)
+            simd.store(out, at + 3 * stride, s3)
+
+
+@njit(cache=True)
+def backward(back, n_out, w, w_at, vectors, below, below_at, below_vectors, count, turned, out):  # type: ignore[no-untyped-def]
+    """``out = (back W^T)`` where the layer below was active; ``turned`` is scratch for ``W^T``."""
+    stride, n_in = vectors * LANES, below_vectors * LANES
+    for o in range(n_out):
+        for i in range(n_in):
+            turned[o * n_in + i] = w[w_at + i * stride + o]
+    zero = simd.splat(np.float32(0.0))
+    for b in range(0, count, 4):
+        r0 = b * stride
+        r1, r2, r3 = r0 + stride, r0 + 2 * stride, r0 + 3 * stride
+        for v in range(0, n_in, LANES):
+            s0 = s1 = s2 = s3 = zero
+            for o in range(n_out):
+                row = simd.load(turned, o * n_in + v)
+                s0 = simd.fma_splat(back, r0 + o, row, s0)
+                s1 = simd.fma_splat(back, r1 + o, row, s1)
+                s2 = simd.fma_splat(back, r2 + o, row, s2)
+                s3 = simd.fma_splat(back, r3 + o, row, s3)
+            at = b * n_in + v
+            simd.store(out, at, simd.where_positive(simd.load(below, below_at + at), s0))
+            at += n_in
+            simd.store(out, at, simd.where_positive(simd.load(below, below_at + at), s1))
+            at += n_in
+            simd.store(out, at, simd.where_positive(simd.load(below, below_at + at), s2))
+            at += n_in
+            simd.store(out, at, simd.where_positive(simd.load(below, below_at + at), s3))
+
+
+@njit(cache=True)
+def _descend(w, at, gradient, shrink, anchor, anchored):  # type: ignore[no-untyped-def]
+    """One vector of the SGD step: ``w <- shrink w + gradient (+ anchor)``."""
+    if anchored:
+        gradient = simd.add(gradient, simd.load(anchor, at))
+    simd.store(w, at, simd.fma(shrink, simd.load(w, at), gradient))
+
+
+@njit(cache=True)
+def update(a, a_at, batch, n_in, back, w, w_at, b_at, vectors, decay, anchor, anchored):  # type: ignore[no-untyped-def]
+    """Gradient of one layer and its SGD step: ``W <- shrink W + a^T back``."""
+    stride = vectors * LANES
+    shrink, zero = simd.splat(decay), simd.splat(np.float32(0.0))
+    whole = n_in - n_in % 4
+    for v in range(0, stride, LANES):
+        s0 = zero
+        for b in range(batch):
+            s0 = simd.add(s0, simd.load(back, b * stride + v))
+        _descend(w, b_at + v, s0, shrink, anchor, anchored)
+        for i in range(0, whole, 4):
+            s0 = s1 = s2 = s3 = zero
+            for b in range(batch):
+                row = simd.load(back, b * stride + v)
+                at = a_at[b] + i
+                s0 = simd.fma_splat(a, at, row, s0)
+                s1 = simd.fma_splat(a, at + 1, row, s1)
+                s2 = simd.fma_splat(a, at + 2, row, s2)
+                s3 = simd.fma_splat(a, at + 3, row, s3)
+            at = w_at + i * stride + v
+            _descend(w, at, s0, shrink, anchor, anchored)
+            _descend(w, at + stride, s1, shrink, anchor, anchored)
+            _descend(w, at + 2 * stride, s2, shrink, anchor, anchored)
+            _descend(w, at + 3 * stride, s3, shrink, anchor, anchored)
+        for i in range(whole, n_in):
+            s0 = zero
+            for b in range(batch):
+                s0 = simd.fma_splat(a, a_at[b] + i, simd.load(back, b * stride + v), s0)
+            _descend(w, w_at + i * stride + v, s0, shrink, anchor, anchored)
+
+
+@njit(cache=True)
+def softmax(z, labels, rows, batch, vectors, scale):  # type: ignore[no-untyped-def]
+    """Turns logits into ``scale * (probability - one_hot)`` in place; returns the summed loss.
+
+    The logarithms of many normalisers are taken as one logarithm of their product.
+    """
+    stride = vectors * LANES
+    loss, product = 0.0, 1.0
+    for b in range(batch):
+        begin = b * stride
+        highest = simd.load(z, begin)
+        for v in range(LANES, stride, LANES):
+            highest = simd.maximum(highest, simd.load(z, begin + v))
+        top = simd.max_lanes(highest)
+        correct = begin + labels[rows[b]]
+        loss += np.float64(top) - np.float64(z[correct])
+        shift, sums = simd.splat(top), simd.splat(np.float32(0.0))
+        for v in range(0, stride, LANES):
+            e = simd.exp(simd.sub(simd.load(z, begin + v), shift))
+            sums = simd.add(sums, e)
+            simd.store(z, begin + v, e)
+        total = simd.sum_lanes(sums)
+        product *= np.float64(total)
+        if b % 16 == 15:
+            loss += np.log(product)
+            product = 1.0
+        share = simd.splat(scale / total)
+        for v in range(0, stride, LANES):
+            simd.store(z, begin + v, simd.mul(simd.load(z, begin + v), share))
+        z[correct] -= scale
+    return loss + np.log(product)
