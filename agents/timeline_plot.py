@@ -34,8 +34,9 @@ def plot_timeline(story: Timeline, world: str, path: Path, zones: tuple[str, ...
         zones: names of the grid zones; empty: numbers.
     """
     clients = story.zone.size
-    figure: Figure = new_figure(11.0, 4.2 + 0.11 * clients)
-    heights = (2.2 + 0.11 * clients, 1.5, 1.0)
+    rows_height = min(0.11 * clients, 6.0)
+    figure: Figure = new_figure(11.0, 4.2 + rows_height)
+    heights = (2.2 + rows_height, 1.5, 1.0)
     top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=heights)
     names = [zones[z] if z < len(zones) else f"zone {z}" for z in range(story.carbon.shape[1])]
     _draw_clients(top, story, names)

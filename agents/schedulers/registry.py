@@ -86,7 +86,7 @@ def tuned_file(world: str) -> dict[str, Any]:
     """The stored tuning of a world: `command`, and per scheduler its score, trials and settings."""
     if not all(letter.isalnum() or letter in "-_" for letter in world):
         return {}
-    item = resources.files(__package__).joinpath("tuned", f"{world}.json")
+    item = resources.files(__package__).joinpath("tuned").joinpath(f"{world}.json")
     if not item.is_file():
         return {}
     document = json.loads(item.read_text(encoding="utf-8"))
