@@ -101,7 +101,7 @@ class ActionCodec:
         layout = self.layout
         num_envs, n = situation.available.shape
         wait = np.ones((num_envs, len(layout.wait_s)), dtype=bool)
-        wait[:, self._wait_s == 0] = situation.available.any(axis=1)[:, None]
+        wait[:, self._wait_s == 0] = np.any(situation.available, axis=1, keepdims=True)
         quorum = np.ones((num_envs, len(layout.quorum)), dtype=bool)
         parts = [wait, quorum, _level_mask(situation.available, n, len(layout.local_steps))]
         if layout.moves_data:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -57,7 +57,7 @@ class FederatedEnv(gym.Env[Observation, Any]):
         ValueError: one line naming the field, the value and what was expected.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}
+    metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}  # noqa: RUF012
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class FederatedEnv(gym.Env[Observation, Any]):
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(f"render_mode: {render_mode!r}, expected one of {self.metadata['render_modes']}")
         self.agent_face = AgentFace(scenario, 1, split, action, menu, **changes)
-        self.observation_space = self.agent_face.encoder.space
+        self.observation_space = self.agent_face.encoder.space  # type: ignore[assignment]
         self.action_space = self.agent_face.face.space
         self.render_mode = render_mode
         self._vector_reward = vector_reward

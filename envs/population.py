@@ -24,6 +24,16 @@ from .situation import BYTES_PER_GB, JOULES_PER_KWH
 
 Floats = NDArray[np.float64]
 
+_DEVICE_FIELDS = (
+    "step_s",
+    "down_bytes_per_s",
+    "up_bytes_per_s",
+    "compute_watts",
+    "network_j_per_byte",
+    "down_watts",
+    "up_watts",
+)
+
 # Episodes of different splits never share a random stream, whatever their seeds.
 _SPLIT_KEY = {"train": 0, "val": 1, "test": 2}
 
@@ -157,9 +167,12 @@ class PopulationSource:
     def empty(self, num_envs: int) -> Population:
         """A population of E rows to be filled; harmless values until then."""
         e, n, z = num_envs, self.scenario.clients, self.scenario.zones
-        ones = [np.ones((e, n)) for _ in range(7)]
         return Population(
-            np.zeros(e), np.zeros((e, n), dtype=np.int64), np.zeros((e, z)), *ones, np.zeros((e, len(PRICES)))
+            start_utc_s=np.zeros(e),
+            zone=np.zeros((e, n), dtype=np.int64),
+            utc_offset_h=np.zeros((e, z)),
+            prices=np.zeros((e, len(PRICES))),
+            **{name: np.ones((e, n)) for name in _DEVICE_FIELDS},
         )
 
     def _draw_devices(self, zone: NDArray[np.int64], rng: np.random.Generator) -> dict[str, Floats]:
@@ -175,9 +188,7 @@ class PopulationSource:
             "up_watts": devices.up_bytes_per_s * j_per_byte,
         }
 
-    def _draw_task(
-        self, zone: NDArray[np.int64], rng: np.random.Generator
-    ) -> ClientRows | QuadraticProblem:
+    def _draw_task(self, zone: NDArray[np.int64], rng: np.random.Generator) -> ClientRows | QuadraticProblem:
         hub = self.scenario.hub
         if self.quadratic is not None:
             sendable = hub.rows_per_client if hub.share > 0 else 0

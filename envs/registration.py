@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 _SINGLE = "frugalfl.envs.federated_env:FederatedEnv"
 _VECTOR = "frugalfl.envs.vector_env:FederatedVectorEnv"
 
-WORLDS = {"Phones": "phones", "Volunteers": "volunteers", "SpotMarket": "spotmarket", "Quadratic": "quadratic"}
+WORLDS = {
+    "Phones": "phones",
+    "Volunteers": "volunteers",
+    "SpotMarket": "spotmarket",
+    "Quadratic": "quadratic",
+}
 """Name in the id, and the packaged scenario behind it."""
 
 _FACES: dict[str, dict[str, Any]] = {

@@ -96,7 +96,7 @@ class FederatedWorld:
 
     def reset(self, envs: Bools, seeds: NDArray[np.int64]) -> None:
         """Begin new episodes in the rows of `envs`, each drawn from its own seed and nothing else."""
-        for env in np.flatnonzero(envs):
+        for env in np.flatnonzero(envs).tolist():
             draw = self.source.draw(int(seeds[env]))
             self._population.set_row(env, draw)
             self.sessions.set(env, draw.availability, draw.start_utc_s)
