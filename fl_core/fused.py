@@ -45,7 +45,7 @@ def _logits(source, source_at, count, net, packed, hidden, capacity, in_at, out)
 
 @njit(cache=True)
 def _hidden_offsets(net, capacity):  # type: ignore[no-untyped-def]
-    """``[layers, capacity]``, where each row's inputs of each layer begin; the first layer's are set later."""
+    """``[layers, capacity]``, where each row's inputs of each layer begin (first layer: set later)."""
     _, vectors, _, _, h_at, _ = net
     offsets = np.zeros((vectors.size, capacity), np.int64)
     for layer in range(1, vectors.size):
