@@ -32,7 +32,7 @@ def verdict(result: EvaluationResult) -> str:
         best = learned or rival or result.ranking()[0]
         return f"Best scheduler on {episodes}: {best}."
     row = result.comparison().set_index("scheduler").loc[learned]
-    points = f"{abs(row['difference']):.2f} net points"
+    points = f"{abs(row['difference']):.2f} net points on average"
     interval = f"95% interval {row['difference_low']:+.2f} to {row['difference_high']:+.2f}"
     wins = f"ahead in {row['probability']:.0%} of the episodes"
     if row["difference_low"] > 0:

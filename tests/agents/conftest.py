@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
 from frugalfl.envs.situation import Future, Situation
 from frugalfl.fl_core.rounds import STOP_S, RoundOutcome
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
 from frugalfl.agents.evaluation import METRICS, episode_seeds, evaluate
 from frugalfl.agents.recording import COMPLETED, IDLE, LOST
 from frugalfl.agents.schedulers import make_scheduler
@@ -15,9 +19,6 @@ from frugalfl.agents.statistics import (
     paired_difference,
     probability_of_improvement,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy import stats
 
 NAMES = ["random-m", "fastest-m", "never"]
 EXACT = [

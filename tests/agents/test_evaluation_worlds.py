@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from frugalfl.agents.evaluation import evaluate
 from frugalfl.agents.report import write_report
 from frugalfl.agents.schedulers import SCHEDULERS, make_scheduler

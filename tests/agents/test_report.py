@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
+
 from frugalfl.agents.evaluation import EvaluationResult, evaluate
 from frugalfl.agents.plots import held_curves
 from frugalfl.agents.report import print_report, verdict, write_report
 from frugalfl.agents.schedulers import make_scheduler
 from frugalfl.agents.schedulers.tuned_rule import TunedRule
-from rich.console import Console
 
 
 class Learned(TunedRule):
