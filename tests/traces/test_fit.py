@@ -1,0 +1,102 @@
+"""Fitted generators give back what they were fitted to, and work as files."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from frugalfl.traces import CarbonSeries, make_availability, make_carbon
+from frugalfl.traces.availability_trace import flat_trace
+from frugalfl.traces.carbon_fit import fit_carbon
+from frugalfl.traces.episode import AvailabilityRequest
+from frugalfl.traces.fit import fit_availability
+from frugalfl.traces.generator_file import save_generator
+from frugalfl.traces.trace_comparison import compare, generate, ks_distance
+
+HOUR, DAY = 3600.0, 86400.0
+
+
+def test_a_generator_is_recovered_from_what_it_draws():
+    true = make_availability("phones")
+    trace = generate(true, 500, 7.0, np.random.default_rng(1))
+    fit = fit_availability(trace)
+    assert fit.likeness.ks_sessions < 0.1
+    assert fit.likeness.ks_gaps < 0.12
+    assert fit.likeness.hour_error < 0.02
+    assert abs(fit.likeness.mean_error) < 0.02
+    assert fit.likeness.sessions_ratio == pytest.approx(1.0, abs=0.1)
+    assert abs(fit.likeness.correlation_error) < 0.05
+
+
+def test_fit_on_half_the_users_predicts_the_other_half():
+    trace = generate(make_availability("phones"), 800, 7.0, np.random.default_rng(2))
+    half = trace.user % 2 == 0
+    fit = fit_availability(trace.only(half))
+    drawn = generate(make_availability(fit.spec), 2000, 7.0, np.random.default_rng(3))
+    likeness = compare(trace.only(~half).debounced(), drawn.debounced())
+    assert likeness.ks_sessions < 0.1
+    assert likeness.ks_means < 0.12
+    assert likeness.hour_error < 0.03
+    assert abs(likeness.mean_error) < 0.03
+
+
+def test_too_little_to_fit_is_refused():
+    trace = flat_trace(
+        ("a",), np.zeros(1, dtype=np.int64), np.zeros(1), np.full(1, DAY), np.zeros(1, dtype=np.int64),
+        np.array([HOUR]), np.array([2 * HOUR]), clock="local", source="x",
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="x: 1 whole sessions and 0 gaps"):
+        fit_availability(trace)
+
+
+def test_carbon_profile_is_recovered():
+    episode = make_carbon("GB").sample(1672531200.0, 360 * DAY, np.random.default_rng(0))
+    series = CarbonSeries("GB", "direct", 1672531200.0, HOUR, episode.g_per_kwh[0, : 360 * 24])
+    fit = fit_carbon(series)
+    assert fit.profile.phi_per_h == pytest.approx(0.9756, abs=0.012)
+    assert fit.profile.log_sd == pytest.approx(0.459, abs=0.08)
+    assert fit.profile.weekend_factor == pytest.approx(0.838, abs=0.12)
+    assert fit.generated.mean == pytest.approx(fit.recorded.mean, rel=0.1)
+    assert fit.generated.sd == pytest.approx(fit.recorded.sd, rel=0.2)
+    assert fit.generated.naive_mape == pytest.approx(fit.recorded.naive_mape, rel=0.2)
+
+
+def test_generator_files_are_taken_wherever_traces_are(tmp_path):
+    trace = generate(make_availability("phones"), 100, 7.0, np.random.default_rng(1))
+    fit = fit_availability(trace)
+    path = tmp_path / "generator.json"
+    save_generator(path, "availability", fit.spec, fit.as_dict(), "test")
+    own = AvailabilityRequest(1.7e9, DAY, np.zeros(5, dtype=np.int64), np.zeros(1))
+    one = make_availability(str(path)).sample(own, np.random.default_rng(0))
+    two = make_availability(fit.spec).sample(own, np.random.default_rng(0))
+    assert np.array_equal(one.sessions.start_s, two.sessions.start_s)
+    with pytest.raises(ValueError, match="a generator of 'availability', expected one of carbon"):
+        make_carbon(str(path))
+    document = json.loads(path.read_text())
+    document["spec"]["up_per_h"] = "x"
+    path.write_text(json.dumps(document))
+    with pytest.raises(ValueError, match="up_per_h"):
+        make_availability(str(path))
+
+
+def test_carbon_generator_file_of_one_zone_beside_a_measured_one(tmp_path):
+    episode = make_carbon("GB").sample(1672531200.0, 60 * DAY, np.random.default_rng(0))
+    fit = fit_carbon(
+        CarbonSeries("mine", "direct", 1672531200.0, HOUR, episode.g_per_kwh[0]), tz="Asia/Tokyo"
+    )
+    path = tmp_path / "g.json"
+    save_generator(path, "carbon", fit.spec, fit.as_dict(), "test")
+    assert make_carbon(str(path), 1).zones == ("mine",)
+    both = make_carbon({"zones": ["DE"], **fit.spec}, 2)
+    assert both.zones == ("DE", "mine")
+    assert both.utc_offset_h(1.7e9).tolist() == [1.0, 9.0]
+
+
+def test_ks_distance_is_that_of_scipy():
+    from scipy import stats
+
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal(70), rng.exponential(size=90)
+    assert ks_distance(a, b) == pytest.approx(stats.ks_2samp(a, b).statistic)
