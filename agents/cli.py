@@ -1,0 +1,38 @@
+"""The command `frugalfl`: one door to everything that runs from a shell."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+    "train": ("frugalfl.train_agent:main", "train a scheduler and compare it with the handcrafted ones"),
+    "tune": ("frugalfl.agents.tuning:cli", "tune the handcrafted schedulers on a world's validation split"),
+    "traces": ("frugalfl.traces.cli:main", "describe, fit and convert availability and carbon files"),
+}
+"""Subcommand, the function of its arguments that serves it, and what it does."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `frugalfl SUBCOMMAND ...`; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        sys.stdout.write(usage())
+        return 0 if arguments else 2
+    name, *rest = arguments
+    if name not in COMMANDS:
+        sys.stderr.write(f"frugalfl: {name!r} is no command; expected one of {', '.join(COMMANDS)}\n")
+        return 2
+    module, _, function = COMMANDS[name][0].partition(":")
+    return int(getattr(importlib.import_module(module), function)(rest))
+
+
+def usage() -> str:
+    """The list of subcommands."""
+    rows = [f"  {name:<8} {what}" for name, (_, what) in COMMANDS.items()]
+    return "\n".join(["usage: frugalfl COMMAND [OPTIONS]", "", *rows, "", "frugalfl COMMAND --help tells more.", ""])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

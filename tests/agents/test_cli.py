@@ -1,0 +1,28 @@
+"""The command `frugalfl` finds its subcommands and refuses others."""
+
+from __future__ import annotations
+
+import pytest
+
+from frugalfl.agents.cli import COMMANDS, main
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_subcommand_has_help(name, capsys):
+    try:
+        code = main([name, "--help"])
+    except SystemExit as stop:
+        code = stop.code
+    assert code in (0, None)
+    assert "usage" in capsys.readouterr().out.lower()
+
+
+def test_help_lists_the_subcommands(capsys):
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(f"  {name} " in text for name in COMMANDS)
+
+
+def test_unknown_commands_are_refused_in_one_line(capsys):
+    assert main(["trian"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
