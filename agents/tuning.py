@@ -111,6 +111,9 @@ def merge(first: Tuned, second: Tuned) -> Tuned:
 def store(world: str, tuned: Tuned, facts: Mapping[str, Any], folder: Path = TUNED_FOLDER) -> Path:
     """Write the best settings of one scheduler into the world's file, beside those of the others.
 
+    `score` and `default_score` are interquartile means of validation net points, the latter of the declared
+    defaults with the best stop.
+
     Args:
         world: the scenario's name.
         tuned: the trials.

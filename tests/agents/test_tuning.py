@@ -171,3 +171,27 @@ class TestCommand:
         with pytest.raises(SystemExit):
             tuning.cli(["--help"])
         assert "settings tried per scheduler" in capsys.readouterr().out
+
+    @pytest.mark.slow
+    def test_two_stages_end_in_a_file_and_are_not_played_twice(self, capsys, tmp_path):
+        world = tmp_path / "small.yaml"
+        world.write_text("base: volunteers\nname: small\nmax_rounds: 4\n")
+        arguments = ["--world", str(world), "--schedulers", "random-m", "greenest-m", "--trials", "4"]
+        arguments += [
+            "--episodes",
+            "2",
+            "--jobs",
+            "1",
+            "--log",
+            str(tmp_path / "log"),
+            "--out",
+            str(tmp_path),
+        ]
+        assert tuning.cli(arguments) == 0
+        text = (tmp_path / "small.json").read_text()
+        assert set(json.loads(text)["schedulers"]) == {"random-m", "greenest-m"}
+        logs = {path: path.stat().st_mtime_ns for path in (tmp_path / "log").rglob("*.jsonl")}
+        assert len(logs) == 4
+        assert tuning.cli(arguments) == 0
+        assert (tmp_path / "small.json").read_text() == text
+        assert {path: path.stat().st_mtime_ns for path in logs} == logs
