@@ -55,6 +55,20 @@ def test_uniform_without_replacement_needs_k_alpha_over_m():
     assert (abs(plain - DELTA.mean(axis=0)) < error).all()
 
 
+def test_draws_with_replacement_weigh_each_draw_equally():
+    draws = RNG.choice(K, (ROUNDS, 3), p=ALPHA)
+    count = (draws[:, :, None] == np.arange(K)).sum(axis=1)
+    mean, error = mean_and_error(Given().step(arrivals(count > 0, given=count / 3), NONE))
+    assert (abs(mean - TARGET) < error).all()
+
+
+def test_weighted_draws_without_replacement_are_biased():
+    # Efraimidis and Spirakis: exponential clocks give successive weighted draws without replacement.
+    selected = (RNG.exponential(size=(ROUNDS, K)) / ALPHA).argsort(axis=1).argsort(axis=1) < 3
+    mean, error = mean_and_error(Uniform().step(arrivals(selected), NONE))
+    assert (abs(mean - TARGET) > 3 * error).any()
+
+
 def test_known_rates_are_unbiased_and_active_mean_is_not():
     rate = np.array([0.9, 0.1, 0.5, 0.7, 0.3, 0.2])
     selected = RNG.random((ROUNDS, K)) < rate
