@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from frugalfl.fl_core import Arrivals, BySamples, Given, TrainingSettings, Unbiased, Uniform, make_aggregator
 
 K, P, ROUNDS = 6, 3, 20_000

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from frugalfl.fl_core.draws import draw_rows, minibatch_positions, uniform_bits, uniform_index
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from frugalfl.fl_core.draws import draw_rows, minibatch_positions, uniform_bits, uniform_index
 
 COUNTER = st.integers(0, 2**40)
 

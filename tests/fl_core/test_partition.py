@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from frugalfl.fl_core import load_dataset, partition
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from frugalfl.fl_core import load_dataset, partition
 
 DIGITS = load_dataset("digits")
 SYNTHETIC = load_dataset({"kind": "synthetic", "num_clients": 12}, 0)

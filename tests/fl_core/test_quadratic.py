@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from frugalfl.fl_core import QuadraticCore, QuadraticSettings, quadratic_problem
 from numpy.linalg import matrix_power
+
+from frugalfl.fl_core import QuadraticCore, QuadraticSettings, quadratic_problem
 
 N = 6
 ZONE = np.arange(N) % 2

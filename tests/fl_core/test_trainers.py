@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from frugalfl.fl_core import LocalJobs, ModelSpec, NumpyTrainer, TrainingSettings, make_trainer
-from frugalfl.fl_core.data import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from frugalfl.fl_core import LocalJobs, ModelSpec, NumpyTrainer, TrainingSettings, make_trainer
+from frugalfl.fl_core.data import Dataset
 
 
 def dataset(features, classes, rows=50, seed=0):

@@ -8,6 +8,7 @@ import pickle
 
 import numpy as np
 import pytest
+
 from frugalfl.fl_core import FederatedCore, load_dataset, make_model, partition
 from frugalfl.fl_core.vision import read_cifar_batch, read_idx
 
