@@ -79,7 +79,8 @@ class Arguments:
     """carbon-intensity file of a grid zone, or a zone's name; once for every zone"""
     reward: Prices = field(default_factory=Prices)
     warm_start: str = _DEFAULT.warm_start
-    """imitate this handcrafted scheduler before learning, or none"""
+    """imitate this handcrafted scheduler before learning; best: the one that did best when it was tuned in
+    this world; none: learn from nothing"""
     eval_episodes: int = 64
     """paired test episodes of the comparison"""
     out: Path | None = None
@@ -104,6 +105,8 @@ class Arguments:
             seed=self.seed,
             device=self.device,
             warm_start=self.warm_start or NO_WARM_START,
+            # Short runs are checkpointed and validated more often.
+            segment_steps=min(_DEFAULT.segment_steps, max(self.timesteps // 8, 256)),
             world=self._world(),
             policy=self.policy,
             ppo=self.ppo,

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch as th
+from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from .. import __version__
@@ -26,7 +27,8 @@ from .policies.set_policy import SetPolicyMixin
 from .report import write_report
 from .scheduler import Scheduler
 from .schedulers import SCHEDULERS, make_scheduler
-from .settings import NO_WARM_START, TrainingSettings
+from .schedulers.registry import tuned_file
+from .settings import BEST_WARM_START, NO_WARM_START, TrainingSettings
 from .training import CHECKPOINTS, Observer, TrainingRun
 from .training_env import EPISODE_FIGURES
 
@@ -74,14 +76,14 @@ class Experiment:
         self._observer = observer
         self.env = training_worlds(settings)
         self.scenario = self.env.agent_face.scenario
-        self._teacher = self._make_teacher()
+        self.teacher = self._make_teacher()
         self.rivals = {name: make_scheduler(name, self.scenario.name) for name in SCHEDULERS}
         self.run = TrainingRun(
             settings,
             self.env,
             out,
             validate=Validation(self.env, settings),
-            warm_start=self._warm_start if self._teacher else None,
+            warm_start=self._warm_start if self.teacher else None,
             observer=observer,
         )
 
@@ -124,20 +126,31 @@ class Experiment:
         return Outcome(self.run, result, write_report(result, self.out, command=command))
 
     def _make_teacher(self) -> Scheduler | None:
-        name = self.settings.warm_start
+        """Whom to imitate first; `best` is the scheduler that did best when it was tuned in this world."""
+        settings, world = self.settings, self.scenario.name
+        name = settings.warm_start
         if name == NO_WARM_START:
             return None
-        if self.settings.algo in ("dqn", "sac") or self.env.agent_face.face is None:
-            raise ValueError(f"warm_start: {name!r} with algo {self.settings.algo!r}, expected 'none'")
-        return make_scheduler(name, self.scenario.name)
+        if not isinstance(self.env.action_space, spaces.MultiDiscrete) or settings.algo in ("dqn", "sac"):
+            raise ValueError(
+                f"warm_start: {name!r} with algo {settings.algo!r} on {settings.env!r}, expected 'none'"
+            )
+        if name != BEST_WARM_START:
+            return make_scheduler(name, world)
+        tuned = tuned_file(world).get("schedulers", {})
+        if not tuned:
+            raise ValueError(
+                f"warm_start: {name!r}, but no scheduler was tuned in {world!r}; expected a name or 'none'"
+            )
+        return make_scheduler(max(tuned, key=lambda each: tuned[each]["score"]), world)
 
     def _warm_start(self, model: BaseAlgorithm) -> None:
-        assert self._teacher is not None
+        assert self.teacher is not None
         observer, settings = self._observer, self.settings
         shown = clone(
             model,
             self.env,
-            self._teacher,
+            self.teacher,
             settings.warm_start_rounds,
             reward_scale=settings.reward_scale,
             seed=settings.seed,

@@ -11,6 +11,8 @@ ALGORITHMS = ("ppo", "maskable-ppo", "a2c", "dqn", "sac")
 """Names of the learning algorithms."""
 
 NO_WARM_START = "none"
+BEST_WARM_START = "best"
+"""`warm_start` for the scheduler that did best when it was tuned in this world."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ class TrainingSettings:
 
     env: str = "frugalfl/Volunteers-v0"
     algo: str = "ppo"
-    timesteps: int = 200_000
+    timesteps: int = 300_000
     num_envs: int = 32
     seed: int = 0
     device: str = "cpu"

@@ -5,11 +5,12 @@ import time
 import numpy as np
 import pytest
 import torch as th
-from frugalfl.agents.policies.distribution import BatchedMultiCategorical, head_groups
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sb3_contrib.common.maskable.distributions import MaskableMultiCategoricalDistribution
 from stable_baselines3.common.distributions import MultiCategoricalDistribution
+
+from frugalfl.agents.policies.distribution import BatchedMultiCategorical, head_groups
 
 nvecs = st.lists(st.integers(2, 5), min_size=1, max_size=4).flatmap(
     lambda sizes: st.tuples(*(st.integers(1, 6) for _ in sizes)).map(

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch as th
+
 from frugalfl.agents.algorithms import build_model
 from frugalfl.agents.imitation import clone, demonstrate, encode_plan
 from frugalfl.agents.learned import DECISIONS, LearnedScheduler

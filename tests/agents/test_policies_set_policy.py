@@ -3,18 +3,19 @@
 import numpy as np
 import pytest
 import torch as th
-from frugalfl.agents.policies.set_policy import (
-    MaskableSetActorCriticPolicy,
-    SetActorCriticPolicy,
-    default_wait_logits,
-    share_logits,
-)
 from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sb3_contrib import MaskablePPO
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.vec_env import VecEnv
+
+from frugalfl.agents.policies.set_policy import (
+    MaskableSetActorCriticPolicy,
+    SetActorCriticPolicy,
+    default_wait_logits,
+    share_logits,
+)
 
 F, G, Z, H = 6, 4, 3, 5
 STORAGE = 2

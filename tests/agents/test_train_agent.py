@@ -8,9 +8,10 @@ import sys
 import time
 from pathlib import Path
 
-import frugalfl
 import pandas as pd
 import pytest
+
+import frugalfl
 from frugalfl.agents.command import Arguments, parse
 from frugalfl.train_agent import main
 
@@ -63,6 +64,7 @@ def test_the_whole_job_leaves_model_config_table_and_report(finished):
 
 def test_the_learned_scheduler_can_be_loaded_for_another_number_of_clients(finished):
     import numpy as np
+
     from frugalfl.agents.experiment import load_scheduler
     from frugalfl.envs.scenario import load_scenario
     from frugalfl.envs.world import FederatedWorld
@@ -103,6 +105,10 @@ BAD = {
     "negative learning rate": (["--ppo.learning-rate=-1"], "ppo.learning-rate: -1.0, expected a positive"),
     "no episodes": (["--eval-episodes=0"], "eval_episodes: 0, expected at least 1"),
     "unknown teacher": (["--warm-start=drift-plus-penalti"], "did you mean 'drift-plus-penalty'"),
+    "teacher of a menu": (
+        ["--env=frugalfl/Volunteers-discrete-v0", "--algo=dqn", "--warm-start=best"],
+        "warm_start: 'best' with algo 'dqn'.*expected 'none'",
+    ),
     "no such device": (["--device=abacus"], "device: 'abacus'"),
     "not a number": (["--timesteps=many"], "--timesteps.*'many'"),
     "unknown option": (["--timestep=3"], "--timestep"),
@@ -128,6 +134,19 @@ def test_bad_input_is_one_line_with_code_2_and_writes_nothing(case, tmp_path, mo
 
     assert re.search(message, captured.err), captured.err
     assert not list(tmp_path.iterdir())
+
+
+def test_the_best_teacher_is_the_one_tuned_best_in_this_world(tmp_path):
+    from dataclasses import replace
+
+    from frugalfl.agents.experiment import Experiment
+    from frugalfl.agents.schedulers.registry import tuned_file
+
+    settings = replace(Arguments(num_envs=2, clients=6, warm_start="best").settings(), val_episodes=2)
+    scores = {name: entry["score"] for name, entry in tuned_file("volunteers")["schedulers"].items()}
+    experiment = Experiment(settings, tmp_path / "run")
+    assert scores[experiment.teacher.name] == max(scores.values())
+    assert not (tmp_path / "run").exists()
 
 
 def test_malformed_traces_name_file_and_line(tmp_path, capsys):
@@ -189,11 +208,13 @@ def test_help_is_there_both_ways(command):
 
 @pytest.mark.slow
 def test_ctrl_c_says_how_to_go_on_and_the_end_is_the_same(tmp_path):
-    options = [*SMALL, "--timesteps=60000"]
+    scenario = tmp_path / "short.yaml"
+    scenario.write_text("base: volunteers\nname: short\nmax_rounds: 6\n")
+    options = [*SMALL, f"--scenario={scenario}", "--timesteps=3200"]
     out = tmp_path / "run"
     command = [sys.executable, "-m", "frugalfl.train_agent", *options, f"--out={out}"]
     victim = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    while not (out / "checkpoints" / "step-000000016384").exists():
+    while not (out / "checkpoints" / "step-000000000448").exists():
         time.sleep(0.1)
         assert victim.poll() is None
     victim.send_signal(signal.SIGINT)

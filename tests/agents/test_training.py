@@ -12,6 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.vec_env import VecEnv
+
 from frugalfl.agents.algorithms import STORAGE_FEATURE, build_model, check_algorithm, learning_rate_at
 from frugalfl.agents.checkpoint import latest_checkpoint, load_tensors, save_checkpoint
 from frugalfl.agents.settings import (
@@ -26,8 +29,6 @@ from frugalfl.agents.settings import (
 from frugalfl.agents.training import CHECKPOINTS, TrainingRun, rounds_on_disk
 from frugalfl.agents.training_env import LearnersView
 from frugalfl.envs.encoder import CLIENT_FEATURES, SERVER_FEATURES
-from gymnasium import spaces
-from stable_baselines3.common.vec_env import VecEnv
 
 N, STEPS = 5, 7
 F, G = len(CLIENT_FEATURES), len(SERVER_FEATURES)
