@@ -21,6 +21,26 @@ _DAY_S = 86400.0
 _SHARES = {"train": (0.0, 0.6), "val": (0.6, 0.8), "test": (0.8, 1.0)}
 
 
+class _Pool:
+    """Recordings of a split, by user, with the share of their time that belongs to it."""
+
+    def __init__(self, trace: AvailabilityTrace, rows: Ints, low: float, high: float):
+        order = np.argsort(trace.user[rows], kind="stable")
+        self._rows = rows[order]
+        _, self._first, self._counts = np.unique(
+            trace.user[self._rows], return_index=True, return_counts=True
+        )
+        self.users, self.low, self.high = int(self._first.size), low, high
+
+    def choose(self, n: int, rng: np.random.Generator) -> Ints:
+        """One recording for each client: users at random, each once if they suffice, then one of theirs."""
+        if self.users >= n:
+            picks = rng.choice(self.users, size=n, replace=False)
+        else:
+            picks = rng.integers(self.users, size=n)
+        return self._rows[self._first[picks] + (rng.random(n) * self._counts[picks]).astype(np.int64)]
+
+
 class RecordedAvailability:
     """Clients that behave as recorded users did.
 
@@ -53,6 +73,11 @@ class RecordedAvailability:
         self._usable = days >= 1
         self._place = np.array([_place(name) for name in trace.users])
         self._offsets = trace.offsets
+        place = self._place[trace.user]
+        self._fewest = min(
+            np.unique(trace.user[self._usable & (place >= a) & (place < b)]).size for a, b in _SHARES.values()
+        )
+        self._pools: dict[tuple[str, bool], _Pool] = {}
         train = self._usable & (self._place[trace.user] < 0.6)
         past = trace.only(train) if train.any() else trace
         self._shape, self._prior = _population(past)
@@ -73,21 +98,18 @@ class RecordedAvailability:
                 "expected at least one whole day"
             )
         for split in SPLITS:
-            users = np.unique(self.trace.user[self._pool(split, num_clients)[0]]).size
+            users = self._pool(split, num_clients).users
             if users == 0 or (users < num_clients and not self._repeat):
-                raise ValueError(
-                    f"availability: {self.trace.source}: {users} users for {num_clients} clients in split "
-                    f"{split!r}; take fewer clients, a larger file, or repeat: true"
-                )
+                raise ValueError(self._too_few(users, num_clients, split))
 
     def sample(self, request: AvailabilityRequest, rng: np.random.Generator) -> AvailabilityEpisode:
         """One episode."""
         n = request.zone.size
-        pool, low, high = self._pool(request.split, n)
-        if pool.size == 0:
-            self.validate_for(n, request.horizon_s)
-        chosen = self._choose(pool, n, rng)
-        begin_s, days = _whole_days(self.trace, chosen, low, high)
+        pool = self._pool(request.split, n)
+        if pool.users == 0 or (pool.users < n and not self._repeat):
+            raise ValueError(self._too_few(pool.users, n, request.split))
+        chosen = pool.choose(n, rng)
+        begin_s, days = _whole_days(self.trace, chosen, pool.low, pool.high)
         moment_s = self._moments(chosen, begin_s, days, request, rng)
         sessions = self._cut(chosen, begin_s, days, moment_s, request.horizon_s)
         known = np.isfinite(sessions.start_s) & (rng.random(sessions.start_s.shape) < self._announced_share)
@@ -95,38 +117,38 @@ class RecordedAvailability:
         climatology = self._shape.with_mean(self._own_mean(chosen, moment_s))
         return AvailabilityEpisode(
             sessions=sessions,
-            climatology=by_utc_hour(climatology, request.local_offset_h),
+            climatology=by_utc_hour(climatology, self._clock_offset_h(chosen, request)),
             relaxation_s=np.full(n, self._relaxation_h * 3600.0),
             announce_notice_s=self._notice_s,
             forecast=self._forecast,
             seed=int(rng.integers(2**62)),
         )
 
-    def _pool(self, split: str, num_clients: int) -> tuple[Ints, float, float]:
+    def _pool(self, split: str, num_clients: int) -> _Pool:
         """Recordings of the split, and the share of each recording's time that belongs to it."""
-        low, high = _SHARES[split]
-        place = self._place[self.trace.user]
-        counts = [
-            np.unique(self.trace.user[self._usable & (place >= a) & (place < b)]).size
-            for a, b in _SHARES.values()
-        ]
-        if min(counts) >= num_clients or (self._repeat and min(counts) >= 5):
-            return np.flatnonzero(self._usable & (place >= low) & (place < high)), 0.0, 1.0
-        span_s = (self.trace.end_s - self.trace.begin_s) * (high - low)
-        return np.flatnonzero(span_s >= _DAY_S - 1e-6), low, high
+        by_user = self._fewest >= num_clients or (self._repeat and self._fewest >= 5)
+        if (split, by_user) not in self._pools:
+            low, high = _SHARES[split]
+            if by_user:
+                place = self._place[self.trace.user]
+                rows, low, high = np.flatnonzero(self._usable & (place >= low) & (place < high)), 0.0, 1.0
+            else:
+                span_s = (self.trace.end_s - self.trace.begin_s) * (high - low)
+                rows = np.flatnonzero(span_s >= _DAY_S - 1e-6)
+            self._pools[split, by_user] = _Pool(self.trace, rows, low, high)
+        return self._pools[split, by_user]
 
-    def _choose(self, pool: Ints, n: int, rng: np.random.Generator) -> Ints:
-        """One recording for each client: users at random, each once if they suffice, then one of theirs."""
-        owner = self.trace.user[pool]
-        order = np.argsort(owner, kind="stable")
-        users, first, counts = np.unique(owner[order], return_index=True, return_counts=True)
-        if users.size < n and not self._repeat:
-            raise ValueError(
-                f"availability: {self.trace.source}: {users.size} users for {n} clients; take fewer clients, a "
-                "larger file, or repeat: true"
-            )
-        picks = rng.permutation(users.size)[:n] if users.size >= n else rng.integers(users.size, size=n)
-        return pool[order[first[picks] + (rng.random(n) * counts[picks]).astype(np.int64)]]
+    def _too_few(self, users: int, num_clients: int, split: str) -> str:
+        return (
+            f"availability: {self.trace.source}: {users} users for {num_clients} clients in split "
+            f"{split!r}; take fewer clients, a larger file, or repeat: true"
+        )
+
+    def _clock_offset_h(self, chosen: Ints, request: AvailabilityRequest) -> Floats:
+        """`[N]`, hours between the clock of the trace's profile and UTC in the world."""
+        if self.trace.simultaneous and self.trace.clock == "utc":
+            return self.trace.utc_offset_h[chosen]
+        return request.local_offset_h
 
     def _moments(
         self,
@@ -137,23 +159,29 @@ class RecordedAvailability:
         rng: np.random.Generator,
     ) -> Floats:
         """`[N]`, the moment of each recording at which the episode begins."""
-        period_s = days * _DAY_S
-        if self.trace.simultaneous:
-            # One moment for all, so that what happened together happens together.
-            room_s = max(float(period_s.min()) - request.horizon_s, 0.0)
-            return begin_s + rng.random() * (room_s if room_s > 0 else float(period_s.min()))
-        if self.trace.clock == "none":
+        trace, period_s = self.trace, days * _DAY_S
+        # Where users were watched together, one moment for all keeps together what happened together.
+        one = trace.simultaneous
+        luck = np.full(chosen.size, rng.random()) if one else rng.random(chosen.size)
+        if one:
+            days, period_s = np.full_like(days, days.min()), np.full_like(period_s, period_s.min())
+        if trace.clock == "none":
             room_s = np.maximum(period_s - request.horizon_s, 0.0)
-            return begin_s + rng.random(chosen.size) * np.where(room_s > 0, room_s, period_s)
-        shift_s = begin_s - self.trace.begin_s[chosen]
-        recorded_s = self.trace.local_begin_s[chosen] + shift_s
+            return begin_s + luck * np.where(room_s > 0, room_s, period_s)
+        recorded_s = trace.local_begin_s[chosen] + begin_s - trace.begin_s[chosen]
         wanted_s = request.local_hour_of_week * 3600.0
-        hour_s = (wanted_s - recorded_s) % _DAY_S
-        same_day = np.floor(((wanted_s - recorded_s) % (7 * _DAY_S)) / _DAY_S).astype(np.int64)
+        if one and trace.clock == "utc":
+            wanted_s = request.start_utc_s + 3 * _DAY_S + trace.utc_offset_h[chosen] * 3600.0
+        elif one:
+            wanted_s = np.full(chosen.size, wanted_s[0])
+        ahead_s = (wanted_s - recorded_s) % (7 * _DAY_S)
+        hour_s, same_day = ahead_s % _DAY_S, (ahead_s // _DAY_S).astype(np.int64)
         room = np.floor((period_s - hour_s - request.horizon_s) / _DAY_S).astype(np.int64) + 1
-        any_day = np.floor(rng.random(chosen.size) * np.where(room > 0, room, days)).astype(np.int64)
-        weekly = (same_day < np.maximum(room, 0)) | ((room <= 0) & (days % 7 == 0) & (days > 0))
-        return begin_s + hour_s + np.where(weekly, same_day, any_day) * _DAY_S
+        any_day = np.floor(luck * np.where(room > 0, room, days)).astype(np.int64)
+        # The same day of the week, in any week that the recording still has room for.
+        weeks = (np.where(room > 0, room, np.where(days % 7 == 0, days, 0)) - 1 - same_day) // 7 + 1
+        week_day = same_day + 7 * np.floor(luck * np.maximum(weeks, 1)).astype(np.int64)
+        return begin_s + hour_s + np.where(weeks > 0, week_day, any_day) * _DAY_S
 
     def _cut(self, chosen: Ints, begin_s: Floats, days: Ints, moment_s: Floats, horizon_s: float) -> Sessions:
         """Sessions from each moment on, recordings repeated with their period of whole days."""

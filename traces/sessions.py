@@ -94,7 +94,7 @@ class SessionBatch:
         ):
             table[env, :, :width] = values
             table[env, :, width:] = empty
-        self._pointer[env] = 0
+        self._pointer[env] = (self._ends[env] <= 0.0).sum(axis=1)
         self._climatology[env] = episode.climatology
         self._relaxation_s[env] = episode.relaxation_s
         self._notice_s[env] = episode.announce_notice_s

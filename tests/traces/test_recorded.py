@@ -155,6 +155,30 @@ def test_climatology_is_the_training_users_profile_at_the_clients_own_hours():
     assert np.allclose(climatology[1], np.roll(climatology[0], -6), atol=0.15)
 
 
+def test_users_watched_together_keep_their_utc_time_of_day():
+    own = request(4, 48.0, offsets=(0.0, -8.0))
+    episode = RecordedAvailability(nightly(offset_h=0.0, simultaneous=True)).sample(
+        own, np.random.default_rng(0)
+    )
+    sessions = episode.sessions
+    starts = sessions.start_s[np.isfinite(sessions.start_s) & (sessions.start_s > 0)]
+    assert (own.start_utc_s / HOUR + starts / HOUR) % 24 == pytest.approx(22.0)
+    assert np.array_equal(sessions.start_s[0], sessions.start_s[1])
+    assert episode.climatology[1, [23, 3]].min() > 0.6 > episode.climatology[1, [10, 18]].max()
+
+
+def test_long_recordings_are_used_in_all_their_weeks():
+    trace, own = nightly(users=40, days=42, offset_h=0.0), request(4, 24.0)
+    trace = replace(
+        trace, session_end_s=trace.session_start_s + 3600.0 + (trace.session_start_s - MONDAY) // DAY
+    )
+    seen = set()
+    for seed in range(40):
+        sessions = RecordedAvailability(trace).sample(own, np.random.default_rng(seed)).sessions
+        seen |= set(((sessions.end_s - sessions.start_s)[:, 0] - 3600.0) // 7)
+    assert seen >= {0, 1, 2, 3, 4}
+
+
 def test_simultaneous_traces_keep_what_happened_together():
     rng = np.random.default_rng(0)
     moments = np.sort(rng.uniform(0, 30 * DAY, 60))
