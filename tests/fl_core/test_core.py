@@ -118,6 +118,28 @@ def test_threads_and_processes_change_nothing():
     assert len(outputs) == 1
 
 
+FORK = """
+import multiprocessing
+from test_core import SCRIPT
+def child():
+    exec(SCRIPT)
+child()  # threads of the parent are at work
+fork = multiprocessing.get_context("fork").Process(target=child)
+fork.start()
+fork.join(60)
+raise SystemExit(fork.exitcode)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_trains_on():
+    env = os.environ | {"NUMBA_NUM_THREADS": "2", "PYTHONPATH": os.path.dirname(__file__)}
+    command = [sys.executable, "-u", "-W", "ignore", "-c", FORK]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    parent, forked = done.stdout.splitlines()
+    assert parent == forked
+
+
 def test_whoever_has_no_steps_cannot_reach_the_model():
     """The lost client's rows are poisoned: had it been trained, the model would be NaN."""
     steps = orders(0)[:1]
