@@ -122,7 +122,7 @@ FORK = """
 import multiprocessing
 from test_core import SCRIPT
 def child():
-    exec(SCRIPT)
+    exec(SCRIPT, {})
 child()  # threads of the parent are at work
 fork = multiprocessing.get_context("fork").Process(target=child)
 fork.start()
