@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -74,7 +75,8 @@ def rich_table(result: EvaluationResult) -> Table:
 
 def print_report(result: EvaluationResult, console: Console | None = None) -> None:
     """The table and the verdict on the terminal."""
-    console = console or Console()
+    # Piped into a file there is no width to fit: leave the intervals whole.
+    console = console or Console(width=None if sys.stdout.isatty() else 132)
     console.print(rich_table(result))
     console.print(verdict(result), highlight=False)
 
