@@ -151,6 +151,44 @@ def participation_price(
     return float(learning_rate * steps / 4 * price)
 
 
+def predicted_gap(
+    problem: QuadraticProblem,
+    coefficient: FloatArray,
+    availability: FloatArray,
+    memory: FloatArray,
+    learning_rate: float,
+    steps: int = 1,
+) -> tuple[float, float]:
+    """Small-step bias and variance of fixed coefficients q_k for whoever is there.
+
+    The model settles around w_B, the minimiser of ``sum_k q_k pi_k F_k``, with the covariance S that solves
+    ``A S + S A = eta H sum_k q_k^2 pi_k (1 - pi_k) (1 + lambda_k)/(1 - lambda_k) g_k g_k^T``, where A is the
+    Hessian of that objective and g_k the gradients at w_B. `participation_price` is the case q = alpha / pi.
+
+    Args:
+        problem: The quadratics.
+        coefficient: ``float64 [N]``, q.
+        availability: ``float64 [N]``, pi.
+        memory: ``float64 [N]``, lambda.
+        learning_rate: eta.
+        steps: Local steps H.
+
+    Returns:
+        ``F(w_B) - F*`` and ``tr(Hessian of F, S) / 2``; their sum predicts ``E F - F*``.
+    """
+    mean = coefficient * availability
+    centre = problem.optimum(mean / mean.sum())
+    gradient = np.einsum("kij,kj->ki", problem.hessian, centre - problem.centre)
+    spread = coefficient**2 * availability * (1 - availability) * correlation_factor(memory)
+    right = learning_rate * steps * np.einsum("k,ki,kj->ij", spread, gradient, gradient)
+    hessian = np.einsum("k,kij->ij", mean, problem.hessian)
+    identity = np.eye(centre.size)
+    system = np.kron(hessian, identity) + np.kron(identity, hessian)
+    covariance = np.linalg.solve(system, right.ravel()).reshape(right.shape)
+    target = np.einsum("k,kij->ij", problem.target_weight, problem.hessian)
+    return problem.gap(centre), float(0.5 * np.trace(target @ covariance))
+
+
 def transfer_value(
     alpha: FloatArray,
     availability: FloatArray,

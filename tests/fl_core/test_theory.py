@@ -24,6 +24,7 @@ from frugalfl.fl_core.theory import (
     estimate_chains,
     mean_run_slots,
     participation_price,
+    predicted_gap,
     selection_skew,
     stay_probability,
     summarise_participation,
@@ -174,6 +175,18 @@ def test_price_of_correlation_is_exact_for_small_steps(lam, ratio):
     memory = np.array(lam)
     gap, _ = stationary_gap(FIVE, PI5, memory, "unbiased", 2e-4)
     assert gap / participation_price(FIVE, PI5, memory, 2e-4) == pytest.approx(ratio, abs=2e-3)
+
+
+def test_bias_and_variance_of_any_fixed_coefficients():
+    memory = np.array([0.0, 0.3, 0.5, 0.7, 0.9])
+    alpha = FIVE.target_weight
+    for name, q in (("all", alpha), ("unbiased", alpha / PI5)):
+        exact, _ = stationary_gap(FIVE, PI5, memory, name, 2e-4)
+        bias, variance = predicted_gap(FIVE, q, PI5, memory, 2e-4)
+        assert exact == pytest.approx(bias + variance, rel=0.02)
+        assert variance > 0
+    assert bias == pytest.approx(0, abs=1e-12)
+    assert variance == pytest.approx(participation_price(FIVE, PI5, memory, 2e-4))
 
 
 def test_price_of_correlation_with_local_steps_and_gradient_noise():
