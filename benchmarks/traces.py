@@ -1,7 +1,7 @@
 """How fast traces load and are drawn: 100,000 phones for seven days, and an episode of each world.
 
 Run `python benchmarks/traces.py`. The file that is read is written here in STUNner's format, from the phone
-generator with flapping put back (one session in two is cut by a gap of seconds), as 46 % of the real ones are.
+generator with flapping put back: sessions are cut by gaps of seconds, as the real ones are.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _batches(table: Table, grids: object, rng: np.random.Generator) -> None:
 
 
 def _flapping(starts: np.ndarray, ends: np.ndarray, begin_s: float, rng: np.random.Generator) -> np.ndarray:
-    """Edges of the states since the beginning, half of the sessions cut by a gap of seconds, several times."""
+    """Edges of the states since the beginning; each session is cut by gaps of ten seconds, two on average."""
     edges: list[float] = []
     for start, end in zip(starts - begin_s, ends - begin_s, strict=True):
         edges.append(max(float(start), 0.001))

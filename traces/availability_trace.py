@@ -18,7 +18,7 @@ DEBOUNCE_S = 300.0
 class AvailabilityTrace:
     """Sessions of R recordings of U users.
 
-    A recording is a stretch of time over which one user was observed without a break; a user may have several.
+    A recording is a stretch of time over which one user was observed without a break; users may have several.
 
     Attributes:
         users: `[U]` names.

@@ -76,7 +76,7 @@ class CarbonBatch:
     def forecast(self, time_s: Floats, leads_s: Floats) -> Floats:
         """Forecast `[E, Z, H]` for `time_s + leads_s` as the coordinator would make it at `time_s` `[E]`.
 
-        Each episode says how (see `forecasts`); by default the expected profile times a deviation that dies out.
+        Each episode says how (see `forecasts`); by default the expected profile times a fading deviation.
         """
         leads_s = np.asarray(leads_s, dtype=np.float64)
         zero = np.zeros(1)

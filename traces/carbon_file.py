@@ -163,7 +163,7 @@ class RecordedCarbon:
         profile = np.stack([np.bincount(then, weights=row, minlength=24) for row in past]) / counts
         residual = np.log(np.maximum(past, 1.0) / np.maximum(profile[:, then], 1.0))
         residual -= residual.mean(axis=1, keepdims=True)
-        lag = max(int(round(3600.0 / self.step_s)), 1)
+        lag = max(round(3600.0 / self.step_s), 1)
         power = (residual**2).mean(axis=1)
         phi = (residual[:, lag:] * residual[:, :-lag]).mean(axis=1) / np.maximum(power, 1e-12)
         phi = np.clip(phi, 0.01, 0.999) ** (3600.0 / (lag * self.step_s))

@@ -161,7 +161,7 @@ def _carbon_row(path: str, series: CarbonSeries) -> list[str]:
     known = calibration()["carbon_zones"].get(series.zone)
     offset_h = utc_offset_h(known["tz"], first_s, known["standard_utc_offset_h"]) if known else 0.0
     facts = (
-        carbon_summary(hourly, first_s + 3600.0 * (np.arange(hourly.size) + offset_h))
+        carbon_summary(hourly, first_s + 3600.0 * (np.arange(hourly.size, dtype=np.float64) + offset_h))
         if hourly.size
         else None
     )
@@ -202,7 +202,8 @@ def _devices_or_refusal(path: str | Path) -> DeviceTable:
         if "not a device file" not in str(error):
             raise
         raise ValueError(
-            f"{path}: no availability, carbon intensity or devices that are known; name the format with --format"
+            f"{path}: no availability, carbon intensity or devices that are known; "
+            "name the format with --format"
         ) from None
 
 

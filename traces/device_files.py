@@ -77,7 +77,8 @@ def read_devices(path: str | Path) -> DeviceTable:
     if '"tcp_speed_results"' in head:
         return _mobiperf(path)
     raise ValueError(
-        f"{path}: not a device file that is known, expected FedScale's capacity pickle, FLASH's speed_distri, "
+        f"{path}: not a device file that is known, expected FedScale's capacity pickle, "
+        "FLASH's speed_distri, "
         "FLHetBench's training_latency, MobiPerf or 4G/5G throughput"
     )
 

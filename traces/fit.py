@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .availability_trace import DEBOUNCE_S, AvailabilityTrace
-from .patterns import RenewalAvailability
+from .renewal_models import RenewalAvailability
 from .trace_comparison import Likeness, TraceSummary, compare, generate, summarise
-from .trace_statistics import hour_profile, hourly_shares, stays_h, user_means
+from .trace_statistics import hour_profile, hourly_shares, stays_h, thinned, user_means
 
 Floats = NDArray[np.float64]
 
@@ -68,7 +68,8 @@ def fit_availability(
     on_h, off_h = stays_h(trace)
     if on_h.size < 10 or off_h.size < 10:
         raise ValueError(
-            f"{trace.source}: {on_h.size} whole sessions and {off_h.size} gaps, expected at least 10 of each to fit"
+            f"{trace.source}: {on_h.size} whole sessions and {off_h.size} gaps, "
+            "expected at least 10 of each to fit"
         )
     rng = np.random.default_rng(seed)
     means = user_means(trace)
@@ -122,6 +123,7 @@ def _draw(spec: dict[str, Any], clients: int, rng: np.random.Generator) -> Avail
 
 def _hazards(trace: AvailabilityTrace) -> tuple[Floats, Floats]:
     """Transitions per hour at risk by local hour of day, coming and leaving, `[24]` each."""
+    trace = thinned(trace)
     seconds, _, week_hour = hourly_shares(trace)
     on_h = np.bincount(week_hour % 24, weights=seconds, minlength=24) / 3600.0
     off_h = np.bincount(week_hour % 24, minlength=24) - on_h

@@ -183,7 +183,8 @@ RATIO_FLOOR_G_PER_KWH = 1.0
 class ProfileForecast(Settings):
     """The expected profile times a deviation that dies out, the median forecast of an AR(1) in logarithms.
 
-    f(t + L) = usual(t + L) (now(t) / usual(t))^(phi^L), L in hours; ratios of values below 1 g/kWh count as 1.
+    f(t + L) = usual(t + L) (now(t) / usual(t))^(phi^L), L in hours; in the ratio, values below 1 g/kWh
+    count as 1.
     """
 
     def intensity(self, view: CarbonView) -> Floats:

@@ -89,5 +89,5 @@ def check_size(num_clients: int, horizon_s: float) -> None:
     """Refuse what no model can draw."""
     if num_clients < 1 or not 0 < horizon_s < float("inf"):
         raise ValueError(
-            f"availability: {num_clients} clients for {horizon_s:g} s, expected at least one client and second"
+            f"availability: {num_clients} clients for {horizon_s:g} s, expected at least one of both"
         )

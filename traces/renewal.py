@@ -49,8 +49,8 @@ class Law:
     def draw_running(self, rng: np.random.Generator, size: int) -> tuple[Floats, Floats]:
         """The age and the rest of stays that are found running at a random moment.
 
-        The whole stay then has the length-biased law (for a log-normal one: its logarithm moved by sigma^2; for
-        a Weibull one: its k-th power is Gamma(1 + 1/k)), and the moment is uniform in it.
+        The whole stay then has the length-biased law (for a log-normal one: its logarithm moved by
+        sigma^2; for a Weibull one: its k-th power is Gamma(1 + 1/k)), and the moment is uniform in it.
         """
         if self.kind == "lognormal":
             whole = np.exp(self.shape * rng.standard_normal(size) + self.shape**2 / 2.0)
@@ -133,7 +133,9 @@ class Alternation:
         begun = self.down.after(hour, -on_age / down_factor)
         start = np.where(on0, np.minimum(begun, hour), self.up.after(hour, off_rest / up_factor))
         last = hour + horizon_h
-        starts, ends, natural = [], [], []
+        starts: list[Floats] = []
+        ends: list[Floats] = []
+        natural: list[Bools] = []
         work: tuple[Floats, Floats, Floats] | None = None
         row = 0
         while True:

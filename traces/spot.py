@@ -28,7 +28,7 @@ class SpotAvailability(Settings):
     A zone has capacity while a latent stationary Gaussian AR(1) process (10-minute steps) lies above the
     threshold of the zone's own mean. With the correlation that gives the measured transition rates (up .53,
     down .30 per hour), the process also gives the measured autocorrelation of hourly availability
-    (1, 2, 6, 12 h: .75, .57, .33, .14; AWS V100, 9 zones, 45 days). Zones of a region share a part of the process.
+    (1, 2, 6, 12 h: .75, .57, .33, .14; AWS V100, 9 zones, 45 days). Zones of a region share a part of it.
     A node of a zone with capacity is withdrawn in batches: events at which each node goes with probability
     `batch_share`.
 

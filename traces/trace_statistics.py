@@ -9,13 +9,16 @@ from .availability_trace import AvailabilityTrace
 
 Floats = NDArray[np.float64]
 
+# Profiles of larger traces are taken from a part of their recordings.
+_MOST_HOURS = 2e7
+
 
 def hourly_shares(trace: AvailabilityTrace) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
     """Seconds available in every whole clock hour of every recording.
 
     Returns:
-        Seconds `[H]`, the recording of each hour `[H]`, and its hour of the week `[H]` (local; counted from the
-        beginning if no time of day is known). Hours cut by a recording's edge are left out.
+        Seconds `[H]`, the recording of each hour `[H]`, and its hour of the week `[H]` (local; counted from
+        the beginning if no time of day is known). Hours cut by a recording's edge are left out.
     """
     local = trace.local_begin_s
     first = np.ceil(local / 3600.0 - 1e-9).astype(np.int64)
@@ -24,26 +27,36 @@ def hourly_shares(trace: AvailabilityTrace) -> tuple[Floats, NDArray[np.int64], 
     base = np.cumsum(hours) - hours
     recording = np.repeat(np.arange(trace.num_recordings), hours)
     clock = np.arange(recording.size) - base[recording] + first[recording]
-    # Seconds available up to an instant, at every hour's edge, by interpolating the cumulative sum.
+    # Each session gives its part to each hour that it touches.
     owner = trace.session_recording
     shift = (local - trace.begin_s)[owner]
     start, end = trace.session_start_s + shift, trace.session_end_s + shift
-    seconds = np.zeros(recording.size)
+    seconds: Floats = np.zeros(recording.size)
     if owner.size:
         lo = np.maximum(np.floor(start / 3600.0).astype(np.int64), first[owner])
         hi = np.minimum(np.ceil(end / 3600.0).astype(np.int64), last[owner])
         spans = np.maximum(hi - lo, 0)
         session = np.repeat(np.arange(owner.size), spans)
-        hour = np.arange(session.size) - np.repeat(np.cumsum(spans) - spans, spans) + lo[session]
+        hour: NDArray[np.int64] = (
+            np.arange(session.size) - np.repeat(np.cumsum(spans) - spans, spans) + lo[session]
+        )
         part = np.minimum(end[session], (hour + 1) * 3600.0) - np.maximum(start[session], hour * 3600.0)
         index = base[owner[session]] + hour - first[owner[session]]
-        seconds = np.bincount(index, weights=np.maximum(part, 0.0), minlength=recording.size)
+        parts = np.bincount(index, weights=np.maximum(part, 0.0), minlength=recording.size)
+        seconds = parts.astype(np.float64)
     return seconds, recording, clock % 168
+
+
+def thinned(trace: AvailabilityTrace) -> AvailabilityTrace:
+    """The trace, or every k-th of its recordings if it has too many hours to look at one by one."""
+    hours = float((trace.end_s - trace.begin_s).sum()) / 3600.0
+    every = int(np.ceil(hours / _MOST_HOURS))
+    return trace if every <= 1 else trace.only(np.arange(trace.num_recordings) % every == 0)
 
 
 def hour_profile(trace: AvailabilityTrace) -> tuple[Floats, Floats]:
     """P(available) by local hour of day `[24]`, and the users' mean shares `[U']` of those observed."""
-    seconds, recording, week_hour = hourly_shares(trace)
+    seconds, _, week_hour = hourly_shares(thinned(trace))
     hour = week_hour % 24
     count = np.bincount(hour, minlength=24)
     profile = np.bincount(hour, weights=seconds, minlength=24) / np.maximum(count, 1) / 3600.0

@@ -129,7 +129,7 @@ def test_the_past_of_a_recording_is_all_that_its_expectation_knows():
     start = base[0].first_utc_s + 20 * DAY + 1800.0
     model = RecordedCarbon(base)
     first = model.sample(start, 40 * HOUR, np.random.default_rng(0))
-    cut = int(20 * 24) + 1
+    cut = (20 * 24) + 1
     changed = [
         CarbonSeries(s.zone, s.kind, s.first_utc_s, HOUR, np.append(s.g_per_kwh[:cut], s.g_per_kwh[cut:] * 2))
         for s in base
@@ -173,7 +173,7 @@ def test_wrong_specifications_end_in_one_line(spec, zones, why):
 
 
 def test_kinds_are_never_mixed():
-    with pytest.raises(ValueError, match="direct and marginal are mixed"):
+    with pytest.raises(ValueError, match=r"direct and marginal are mixed"):
         RecordedCarbon([*recorded(zones=1), recorded(zones=2, kind="marginal")[1]])
 
 
@@ -185,5 +185,5 @@ def test_life_cycle_lies_above_direct_by_the_measured_difference():
 
 
 def test_a_recording_that_is_too_short_is_refused_early():
-    with pytest.raises(ValueError, match="3 days are recorded, which leaves a window of 14.4 h"):
+    with pytest.raises(ValueError, match=r"3 days are recorded, which leaves a window of 14.4 h"):
         RecordedCarbon(recorded(days=3)).validate_for(48 * HOUR)

@@ -35,7 +35,7 @@ def two_client_batch(forecast=None, announced=False, seed=0):
 
 
 def test_constant_climatology_gives_the_closed_form_of_a_two_state_chain():
-    """P(on at t+n | on) = pi + (1 - pi) lambda^n and P(on at t+n | off) = pi (1 - lambda^n), POLICIES 3.11."""
+    """P(on at t+n | on) = pi + (1 - pi) lambda^n and P(on at t+n | off) = pi (1 - lambda^n)."""
     slot_s, keep, pi = 600.0, 0.8, 0.25
     tau = -slot_s / np.log(keep)
     batch = two_client_batch()
@@ -144,7 +144,7 @@ def test_specifications_are_checked_where_they_are_written():
         ValueError, match=r"forecast: kind='persistance' is unknown; did you mean 'persistence'"
     ):
         make_forecast("persistance")
-    with pytest.raises(ValueError, match="availability .phones.: forecast=.*accuracy=2"):
+    with pytest.raises(ValueError, match=r"availability .phones.: forecast=.*accuracy=2"):
         make_availability({"kind": "phones", "forecast": {"kind": "noisy", "accuracy": 2}})
     with pytest.raises(ValueError, match="provider"):
         make_carbon({"zones": ["DE"], "forecast": "provider"})

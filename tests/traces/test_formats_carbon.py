@@ -14,8 +14,14 @@ from frugalfl.traces import CarbonSeries, make_carbon, read_carbon
 from frugalfl.traces.carbon_series import joined_series, regular_series
 from frugalfl.traces.formats.simple_carbon import write_own
 
-OLD = "Datetime (UTC),Country,Zone Name,Zone Id,Carbon Intensity gCO₂eq/kWh (direct),Carbon Intensity gCO₂eq/kWh (LCA),Data Estimated"
-NEW = "Datetime (UTC),Country,Zone name,Zone id,Carbon intensity gCO₂eq/kWh (direct),Carbon intensity gCO₂eq/kWh (Life cycle),Data estimated"
+OLD = (
+    "Datetime (UTC),Country,Zone Name,Zone Id,Carbon Intensity gCO₂eq/kWh (direct),"
+    "Carbon Intensity gCO₂eq/kWh (LCA),Data Estimated"
+)
+NEW = (
+    "Datetime (UTC),Country,Zone name,Zone id,Carbon intensity gCO₂eq/kWh (direct),"
+    "Carbon intensity gCO₂eq/kWh (Life cycle),Data estimated"
+)
 JAN = 1672531200.0
 
 

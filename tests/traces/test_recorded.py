@@ -193,7 +193,7 @@ def test_simultaneous_traces_keep_what_happened_together():
 
 
 def test_refusals_come_early_and_say_what_to_do():
-    with pytest.raises(ValueError, match="10 users for 30 clients.*repeat: true"):
+    with pytest.raises(ValueError, match=r"10 users for 30 clients.*repeat: true"):
         RecordedAvailability(nightly(users=10)).validate_for(30, 48 * HOUR)
     RecordedAvailability(nightly(users=10), repeat=True).validate_for(30, 48 * HOUR)
     short = replace(nightly(users=10, days=1), end_s=np.full(10, MONDAY + 20 * HOUR))

@@ -82,7 +82,7 @@ def read_events(path: str | Path) -> AvailabilityTrace:
 
 
 def read_counts(path: str | Path) -> AvailabilityTrace:
-    """Read `date, time, count` (UTC), or the step curve `x,count` with x in seconds, or in hours if it has decimals.
+    """Read `date, time, count` (UTC), or the step curve `x,count`, x in seconds, or hours if it has decimals.
 
     Steps back in time (interleaved samplers) are put in order; of several counts at a time the last holds.
 

@@ -56,7 +56,7 @@ def utc_times(path: str | Path, column: pd.Series, what: str, first_line: int = 
             f"{path}:{row + first_line}: {what} is {cell}, expected a time like 2023-01-01 00:00"
         )
     naive = parsed.dt.tz_localize(None)
-    return (naive - pd.Timestamp("1970-01-01")).dt.total_seconds().to_numpy(dtype=np.float64)
+    return np.asarray((naive - pd.Timestamp("1970-01-01")).dt.total_seconds(), dtype=np.float64)
 
 
 def find_column(columns: Sequence[str], *words: str, without: Sequence[str] = ()) -> str | None:

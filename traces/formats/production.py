@@ -150,8 +150,8 @@ def _local_times(path: str | Path, stamps: pd.Series, form: str, clock: str) -> 
         aware = naive.dt.tz_localize(clock, ambiguous="infer", nonexistent="NaT")
     except ValueError as error:
         raise ValueError(
-            f"{path}: the hour that daylight saving repeats comes not exactly twice ({' '.join(str(error).split())})"
+            f"{path}: the hour that daylight saving repeats comes not exactly twice "
+            f"({' '.join(str(error).split())})"
         ) from None
     utc = aware.dt.tz_convert("UTC").dt.tz_localize(None)
-    seconds: Floats = (utc - pd.Timestamp("1970-01-01")).dt.total_seconds().to_numpy(dtype=np.float64)
-    return seconds
+    return np.asarray((utc - pd.Timestamp("1970-01-01")).dt.total_seconds(), dtype=np.float64)

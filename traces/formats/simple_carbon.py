@@ -1,4 +1,4 @@
-"""Carbon intensity tables of one header line: MOER with forecasts, CityLearn, Let's wait awhile, dumps, own."""
+"""Carbon intensity tables: MOER with forecasts, CityLearn, Let's wait awhile, API dumps, our own."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def read_citylearn(path: str | Path, kind: str | None = None) -> list[CarbonSeri
     """Read CityLearn's single column of kg CO2/kWh by the hour; its times and kind are assumptions."""
     frame = read_table(path)
     values = numbers(path, frame.iloc[:, 0], "carbon_intensity") * 1000.0
-    times = _CITYLEARN_START_S + 3600.0 * np.arange(values.size)
+    times = _CITYLEARN_START_S + 3600.0 * np.arange(values.size, dtype=np.float64)
     notes = ("no times in the file: hourly from 2022-01-01 UTC is assumed", _assumed(kind))
     lines = np.arange(values.size) + 2
     return [regular_series(path, _stem(path), kind or "direct", times, values, lines, notes=notes)]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..availability_trace import AvailabilityTrace, flat_trace
-from .counts import MAX_NODES, pooled
+from .counts import MAX_NODES, Floats, Ints, pooled
 from .text import read_json
 
 
@@ -26,12 +26,12 @@ def read(paths: Sequence[str | Path], inverted: bool = False) -> AvailabilityTra
     Raises:
         ValueError: naming the file and the sample.
     """
-    pools = []
+    pools: list[tuple[str, Floats, Ints, float]] = []
     for path in paths:
         gap_s, counts = _counts(path)
         if inverted:
             counts = int(counts.max()) - counts
-        times_s = gap_s * np.arange(counts.size)
+        times_s = gap_s * np.arange(counts.size, dtype=np.float64)
         pools.append((_name(path, paths), times_s, counts, gap_s * counts.size))
     names, groups, begin_s, end_s, owner, start_s, stop_s = pooled(pools)
     return flat_trace(

@@ -39,7 +39,8 @@ def read(path: str | Path) -> AvailabilityTrace:
             continue
         if len(parts) < 5:
             raise ValueError(
-                f"{path}:{number}: {len(parts)} fields, expected user, state, start in ms, offset in h and durations"
+                f"{path}:{number}: {len(parts)} fields, "
+                "expected user, state, start in ms, offset in h and durations"
             )
         try:
             head = [int(part) for part in parts[1:4]]

@@ -81,6 +81,7 @@ def _meaning(path: str | Path, meta: dict[str, Any]) -> tuple[float, str]:
     signal, units = meta.get("signal_type", "co2_moer"), meta.get("units", "lbs_co2_per_mwh")
     if units != "lbs_co2_per_mwh" or signal not in _SIGNALS:
         raise ValueError(
-            f"{path}: signal {one_line(signal)} in {one_line(units)}, expected co2_moer or co2_aoer in lbs_co2_per_mwh"
+            f"{path}: signal {one_line(signal)} in {one_line(units)}, "
+            "expected co2_moer or co2_aoer in lbs_co2_per_mwh"
         )
     return G_PER_KWH_PER_LB_PER_MWH, _SIGNALS[signal]
