@@ -1,8 +1,6 @@
 """What a participation pattern does to the objective: bias, variance, and the price of correlation.
 
-The notation is that of the literature on federated learning under client availability: alpha are the target
-weights, pi the long-run availabilities, lambda the correlation of a client's availability from one round to
-the next, p the effective weights. Bounds and formulas are checked against exact oracles (`fixed_points`).
+The notation is that of `participation`. Bounds and formulas are checked against exact oracles (`fixed_points`).
 """
 
 from __future__ import annotations
@@ -12,42 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .participation import chi_square, correlation_factor, total_variation
 from .quadratic import QuadraticProblem
 
 FloatArray = NDArray[np.float64]
-
-
-def effective_weights(omega: FloatArray, probability: FloatArray | None = None) -> FloatArray:
-    """The objective that a participation pattern really minimises: ``p_k ~ E[omega_k 1{k takes part}]``.
-
-    Args:
-        omega: ``float64 [T, N]``, aggregation coefficients in T rounds or states, 0 where absent.
-        probability: ``float64 [T]`` of the states; None = equally likely (an observed history).
-
-    Returns:
-        ``float64 [N]``, sums to 1.
-
-    Raises:
-        ValueError: If nobody ever takes part.
-    """
-    mean = np.asarray(omega).mean(axis=0) if probability is None else probability @ np.asarray(omega)
-    if not mean.sum() > 0:
-        raise ValueError("omega: all zero; nobody ever takes part, so there is no effective objective")
-    return mean / mean.sum()
-
-
-def total_variation(alpha: FloatArray, p: FloatArray) -> float:
-    """``1/2 sum |alpha_k - p_k|``."""
-    return float(0.5 * np.abs(alpha - p).sum())
-
-
-def chi_square(alpha: FloatArray, p: FloatArray) -> float:
-    """``sum (alpha_k - p_k)^2 / p_k``, infinite if a client with weight never takes part."""
-    difference = np.asarray(alpha - p)
-    if np.any((p <= 0) & (difference != 0)):
-        return float("inf")
-    present = p > 0
-    return float((difference[present] ** 2 / p[present]).sum())
 
 
 @dataclass(frozen=True)
@@ -110,11 +76,6 @@ def distance_to_target(problem: QuadraticProblem, p: FloatArray, w: FloatArray) 
         optimisation + 2 * bounds.by_total_variation,
         optimisation + 2 * bounds.by_chi_square,
     )
-
-
-def correlation_factor(memory: FloatArray) -> FloatArray:
-    """``(1 + lambda) / (1 - lambda)``: how much longer correlated rounds take to average out."""
-    return (1 + memory) / (1 - memory)
 
 
 def participation_price(
@@ -238,118 +199,3 @@ def selection_skew(problem: QuadraticProblem, selected: NDArray[np.bool_], at: F
     some = selected.any(axis=1)
     mean = (selected[some] @ losses) / selected[some].sum(axis=1)
     return float(mean.mean() / (problem.target_weight @ losses))
-
-
-def variance_proxy(alpha: FloatArray, rate: FloatArray) -> float:
-    """``sum alpha_k^2 / r_k``, what F3AST's rates minimise (Ribero, Vikalo and de Veciana, 2023)."""
-    return float((alpha**2 / rate).sum())
-
-
-def stay_probability(availability: FloatArray, memory: FloatArray, slots: int) -> FloatArray:
-    """Probability of being on for ``slots`` slots in a row: ``pi (lambda + (1 - lambda) pi)^(n - 1)``."""
-    return availability * (memory + (1 - memory) * availability) ** (slots - 1)
-
-
-def mean_run_slots(availability: FloatArray, memory: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mean lengths in slots of uninterrupted presence and of absence."""
-    return 1 / ((1 - memory) * (1 - availability)), 1 / ((1 - memory) * availability)
-
-
-def availability_forecast(
-    availability: FloatArray, memory: FloatArray, slots: int, now: NDArray[np.bool_]
-) -> FloatArray:
-    """Probability of being on in ``slots`` slots given who is on now: ``pi + (1{on} - pi) lambda^n``."""
-    return availability + (now - availability) * memory**slots
-
-
-def estimate_chains(history: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
-    """Availability and memory of each client from an observed history.
-
-    Args:
-        history: ``bool [T, N]``, T >= 2 rounds in order.
-
-    Returns:
-        pi and lambda, each ``float64 [N]``; lambda is 0 where a client never changed.
-    """
-    seen = np.asarray(history, dtype=np.float64)
-    pi = seen.mean(axis=0)
-    centred = seen - pi
-    variance = (centred**2).mean(axis=0)
-    covariance = (centred[1:] * centred[:-1]).mean(axis=0)
-    memory = np.divide(covariance, variance, out=np.zeros_like(pi), where=variance > 0)
-    return pi, np.clip(memory, -0.999, 0.999)
-
-
-@dataclass(frozen=True)
-class ParticipationSummary:
-    """What a recorded participation pattern means for the objective.
-
-    Attributes:
-        weights: ``float64 [N]``, effective weights p.
-        total_variation: Distance of p from the target weights.
-        chi_square: chi^2(alpha || p).
-        rate: ``float64 [N]``, share of the rounds each client took part in.
-        memory: ``float64 [N]``, correlation of its participation from round to round.
-        fairness: Jain's index of the rates, 1 = everybody equally often.
-        variance_factor: ``sum alpha_k^2 (1 - r_k)/r_k (1 + lambda_k)/(1 - lambda_k)``, by which unequal and
-            bunched participation inflates the variance of unbiased weights; over clients that took part.
-    """
-
-    weights: FloatArray
-    total_variation: float
-    chi_square: float
-    rate: FloatArray
-    memory: FloatArray
-    fairness: float
-    variance_factor: float
-
-
-def summarise_participation(
-    alpha: FloatArray, omega: FloatArray, participated: NDArray[np.bool_]
-) -> ParticipationSummary:
-    """Summarises a history of rounds, from a world or a deployment.
-
-    Args:
-        alpha: ``float64 [N]``, target weights.
-        omega: ``float64 [T, N]``, coefficients used, 0 where absent.
-        participated: ``bool [T, N]``, whose updates arrived, T >= 2.
-
-    Returns:
-        Predicted bias and variance figures.
-    """
-    p = effective_weights(omega)
-    rate, memory = estimate_chains(participated)
-    seen = rate > 0
-    absence = (1 - rate[seen]) / rate[seen] * correlation_factor(memory[seen])
-    return ParticipationSummary(
-        p,
-        total_variation(alpha, p),
-        chi_square(alpha, p),
-        rate,
-        memory,
-        float(rate.sum() ** 2 / (rate.size * (rate**2).sum())),
-        float((alpha[seen] ** 2 * absence).sum()),
-    )
-
-
-def systematic_sample(marginals: FloatArray, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draws a set in which k occurs with probability ``marginals[k]`` exactly (Madow 1949).
-
-    Args:
-        marginals: ``float64 [N]`` in [0, 1], summing to a whole number m.
-        rng: Source of the one uniform number needed.
-
-    Returns:
-        Indices of the m members.
-
-    Raises:
-        ValueError: If the marginals are not probabilities or do not sum to a whole number.
-    """
-    marginals = np.asarray(marginals, dtype=np.float64)
-    total = marginals.sum()
-    if np.any((marginals < 0) | (marginals > 1)) or abs(total - round(total)) > 1e-9:
-        raise ValueError(f"marginals: sum {total:g}; expected numbers in [0, 1] with a whole sum")
-    marks = np.concatenate([[0.0], np.cumsum(marginals)])
-    marks[-1] = round(total)
-    steps = np.floor(marks - rng.random())
-    return np.flatnonzero(steps[1:] > steps[:-1])

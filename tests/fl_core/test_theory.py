@@ -15,23 +15,25 @@ from frugalfl.fl_core.fixed_points import (
     independent_fixed_point,
     markov_moments,
 )
-from frugalfl.fl_core.theory import (
+from frugalfl.fl_core.participation import (
     availability_forecast,
-    bias_bounds,
     chi_square,
-    distance_to_target,
     effective_weights,
     estimate_chains,
     mean_run_slots,
-    participation_price,
-    predicted_gap,
-    selection_skew,
     stay_probability,
     summarise_participation,
     systematic_sample,
     total_variation,
-    transfer_value,
     variance_proxy,
+)
+from frugalfl.fl_core.theory import (
+    bias_bounds,
+    distance_to_target,
+    participation_price,
+    predicted_gap,
+    selection_skew,
+    transfer_value,
 )
 
 
