@@ -1,6 +1,6 @@
 """What a participation pattern does to the objective: bias, variance, and the price of correlation.
 
-The notation is that of `participation`. Bounds and formulas are checked against exact oracles (`fixed_points`).
+The notation is that of `participation`. Formulas are checked against exact oracles (`fixed_points`).
 """
 
 from __future__ import annotations
