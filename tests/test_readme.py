@@ -40,5 +40,5 @@ def test_the_scheduler_of_ones_own_enters_a_comparison(tmp_path, monkeypatch, ca
     names: dict = {}
     exec(PYTHON[2].replace("episodes=64", "episodes=2, progress=False"), names)
     assert np.isfinite(names["result"].values("my_module:CheapestFive", "net_points")).all()
-    assert "cheapest-five" in capsys.readouterr().out
+    assert "my_module:CheapestFive" in capsys.readouterr().out
     sys.modules.pop("my_module", None)
