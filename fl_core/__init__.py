@@ -1,4 +1,20 @@
-"""What a round of training does: data, partitions, models, local steps, aggregation."""
+"""What a round of training does: data, partitions, models, local steps, aggregation.
+
+Things are named in settings by a string, or by a mapping with the key ``kind`` and further settings:
+
+* data sets: ``digits`` (embedded), ``synthetic``; from local files ``mnist``, ``fashion-mnist``, ``emnist``,
+  ``cifar10``; one's own by `register_dataset`, a settings model and a loader
+* partitions: ``iid``, ``dirichlet``, ``shards``, ``zone`` (label mix differs by zone), ``natural``
+* models: ``softmax``, ``mlp``, ``cnn``, or ``package.module:factory`` of any `torch.nn.Module`
+* trainers: ``auto``, ``fused`` (compiled, dense models), ``torch`` (any module), ``numpy`` (the reference)
+* aggregators: ``by-samples``, ``uniform``, ``unbiased``, ``given``, ``fednova``, ``fedau``, ``stale``, ``refl``,
+  ``fedbuff``, ``mifa``, ``fedvarp``, ``fedawe``, ``scaffold``, ``fedavgm``, ``fedadam``, ``fedyogi``,
+  ``fedadagrad``, ``gaussian`` (clipping and noise); FedProx is ``prox_mu`` of the `TrainingSettings`
+* compression: ``top-k``, ``8-bit``
+
+`FederatedCore` trains on data, `QuadraticCore` on quadratics with a known optimum; both are `RoundEngine`.
+`theory`, `participation` and `fixed_points` predict what they do, `personal` scores clients one by one.
+"""
 
 from __future__ import annotations
 
