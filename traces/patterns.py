@@ -246,7 +246,7 @@ def sessions_of_slots(states: Bools, slot_s: float, rng: np.random.Generator) ->
     padded = np.zeros((n, slots + 2), dtype=bool)
     padded[:, 1:-1] = states
     client, edge = np.nonzero(padded[:, 1:] != padded[:, :-1])
-    moved: Floats = rng.random(n)
+    moved = np.asarray(rng.random(n))
     begin_s = (edge[0::2] - moved[client[0::2]]) * slot_s
     long_s = (edge[1::2] - edge[0::2]) * slot_s
     alive = begin_s + long_s > 0
