@@ -9,7 +9,7 @@ Things are named in settings by a string, or by a mapping with the key ``kind`` 
 * trainers: ``auto``, ``fused`` (compiled, dense models), ``torch`` (any module), ``numpy`` (the reference)
 * aggregators: ``by-samples``, ``uniform``, ``unbiased``, ``given``, ``fednova``, ``fedau``, ``stale``,
   ``refl``, ``fedbuff``, ``mifa``, ``fedvarp``, ``fedawe``, ``scaffold``, ``fedavgm``, ``fedadam``,
-  ``fedyogi``, ``fedadagrad``, ``gaussian`` (clipping and noise); FedProx is ``prox_mu`` of the `TrainingSettings`
+  ``fedyogi``, ``fedadagrad``, ``gaussian`` (clipping and noise); FedProx is ``prox_mu`` in training
 * compression: ``top-k``, ``8-bit``
 
 `FederatedCore` trains on data, `QuadraticCore` on quadratics with a known optimum; both are `RoundEngine`.

@@ -15,6 +15,7 @@ from frugalfl.fl_core.draws import minibatch_positions
 
 DIGITS = load_dataset("digits")
 N = 12
+HERE = os.pathsep.join(filter(None, [os.path.dirname(__file__), os.environ.get("PYTHONPATH")]))
 TRAINING = {"learning_rate": 0.1, "batch_size": 16}
 
 
@@ -110,7 +111,7 @@ print(hashlib.sha256(core.parameters().tobytes()).hexdigest(), *core.evaluate()[
 def test_threads_and_processes_change_nothing():
     outputs = set()
     for threads in ("1", "3"):
-        env = os.environ | {"NUMBA_NUM_THREADS": threads, "PYTHONPATH": os.path.dirname(__file__)}
+        env = os.environ | {"NUMBA_NUM_THREADS": threads, "PYTHONPATH": HERE}
         done = subprocess.run(
             [sys.executable, "-c", SCRIPT], env=env, capture_output=True, text=True, check=True
         )
@@ -133,7 +134,7 @@ raise SystemExit(fork.exitcode)
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_child_trains_on():
-    env = os.environ | {"NUMBA_NUM_THREADS": "2", "PYTHONPATH": os.path.dirname(__file__)}
+    env = os.environ | {"NUMBA_NUM_THREADS": "2", "PYTHONPATH": HERE}
     command = [sys.executable, "-u", "-W", "ignore", "-c", FORK]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     parent, forked = done.stdout.splitlines()
