@@ -167,20 +167,10 @@ def flat_trace(
     keep = stop_s > start_s
     owner, start_s, stop_s = owner[keep], start_s[keep], stop_s[keep]
     order = np.lexsort((start_s, owner))
-    owner, start_s, stop_s = owner[order], start_s[order], stop_s[order]
-    if owner.size:
-        # Running maximum of the ends within each recording; whole spans keep recordings apart.
-        low = float(start_s.min())
-        shift = owner * (float(stop_s.max()) - low + 1.0)
-        reach = np.maximum.accumulate(stop_s - low + shift)
-        fresh = np.ones(owner.size, dtype=bool)
-        touches = start_s[1:] - low + shift[1:] <= reach[:-1]
-        fresh[1:] = (owner[1:] != owner[:-1]) | ~touches
-        first = np.flatnonzero(fresh)
-        if first.size < owner.size:
-            remarks.append(f"{owner.size - first.size} touching or overlapping sessions merged")
-        stop_s = np.maximum.reduceat(stop_s, first)
-        owner, start_s = owner[first], start_s[first]
+    before = order.size
+    owner, start_s, stop_s = _merged(owner[order], start_s[order], stop_s[order])
+    if owner.size < before:
+        remarks.append(f"{before - owner.size} touching or overlapping sessions merged")
     return AvailabilityTrace(
         users=users,
         user=user,
@@ -196,3 +186,18 @@ def flat_trace(
         source=source,
         notes=tuple(remarks),
     ).validate()
+
+
+def _merged(owner: Ints, start_s: Floats, stop_s: Floats) -> tuple[Ints, Floats, Floats]:
+    """Join touching and overlapping sessions; the columns are sorted by recording and start."""
+    if not owner.size:
+        return owner, start_s, stop_s
+    # Running maximum of the ends within each recording; whole spans keep recordings apart.
+    low = float(start_s.min())
+    shift = owner * (float(stop_s.max()) - low + 1.0)
+    reach = np.maximum.accumulate(stop_s - low + shift)
+    fresh = np.ones(owner.size, dtype=bool)
+    touches = start_s[1:] - low + shift[1:] <= reach[:-1]
+    fresh[1:] = (owner[1:] != owner[:-1]) | ~touches
+    first = np.flatnonzero(fresh)
+    return owner[first], start_s[first], np.maximum.reduceat(stop_s, first)

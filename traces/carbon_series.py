@@ -155,26 +155,20 @@ def regular_series(
     Raises:
         ValueError: with path and line number.
     """
-    lines = np.asarray(lines)
+    rows = np.argsort(utc_s, kind="stable") if any_order else np.arange(utc_s.size)
     remarks = list(notes)
-    if any_order:
-        order = np.argsort(utc_s, kind="stable")
-        utc_s, g_per_kwh, lines = utc_s[order], g_per_kwh[order], lines[order]
-        provider = None if provider is None else provider[order]
-    keep = np.isfinite(g_per_kwh)
+    keep = np.isfinite(g_per_kwh[rows])
     if not keep.any():
         raise ValueError(f"{path}: no row has a value, expected carbon intensities")
     if not keep.all():
         remarks.append(f"{int((~keep).sum())} rows without a value left out")
-    utc_s, g_per_kwh, lines = utc_s[keep], g_per_kwh[keep], lines[keep]
-    provider = None if provider is None else provider[keep]
-    _check_values(path, g_per_kwh, lines)
-    fresh = _check_order(path, utc_s, g_per_kwh, lines, repeats_differ)
+    rows, numbers = rows[keep], np.asarray(lines)
+    _check_values(path, g_per_kwh[rows], numbers[rows])
+    fresh = _check_order(path, utc_s[rows], g_per_kwh[rows], numbers[rows], repeats_differ)
     if not fresh.all():
         remarks.append(f"{int((~fresh).sum())} repeated rows left out")
-    utc_s, g_per_kwh, lines = utc_s[fresh], g_per_kwh[fresh], lines[fresh]
-    provider = None if provider is None else provider[fresh]
-    step_s, repeat = _steps(path, utc_s, lines)
+    rows = rows[fresh]
+    step_s, repeat = _steps(path, utc_s[rows], numbers[rows])
     usual = int(np.bincount(repeat).argmax()) if repeat.size else 1
     if (repeat != usual).any():
         remarks.append(f"{int((repeat != usual).sum())} rows held over {step_s:g} s steps of another length")
@@ -182,12 +176,12 @@ def regular_series(
     return CarbonSeries(
         zone=zone,
         kind=kind,
-        first_utc_s=float(utc_s[0]),
+        first_utc_s=float(utc_s[rows[0]]),
         step_s=step_s,
-        g_per_kwh=np.repeat(g_per_kwh, counts),
+        g_per_kwh=np.repeat(g_per_kwh[rows], counts),
         source=str(path),
         notes=tuple(remarks),
-        provider_g_per_kwh=None if provider is None else np.repeat(provider, counts, axis=0),
+        provider_g_per_kwh=None if provider is None else np.repeat(provider[rows], counts, axis=0),
     ).validate()
 
 

@@ -148,12 +148,9 @@ class Alternation:
                 since, (np.where(on0, on_rest, on_work) if first else on_work) / down_factor
             )
             end = np.maximum(end, since + _SHORTEST_H)
-            if sudden_per_h > 0:
-                broken = since + work[2][row] / sudden_per_h
-                natural.append(end <= broken)
-                end = np.minimum(end, np.maximum(broken, since + _SHORTEST_H))
-            else:
-                natural.append(np.ones(n, dtype=bool))
+            broken = since + work[2][row] / sudden_per_h if sudden_per_h > 0 else np.full(n, np.inf)
+            natural.append(end <= broken)
+            end = np.minimum(end, np.maximum(broken, since + _SHORTEST_H))
             starts.append(start)
             ends.append(end)
             start = np.maximum(self.up.after(end, work[1][row] / up_factor), end + _SHORTEST_H)

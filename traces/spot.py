@@ -14,7 +14,7 @@ from .climatology import remembered_mean
 from .episode import AvailabilityEpisode, AvailabilityRequest, Sessions
 from .forecasts import AvailabilityForecastField, MarkovForecast
 from .phones import check_size
-from .settings import Settings, calibration
+from .settings import Settings
 
 Floats = NDArray[np.float64]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -195,9 +195,3 @@ def _within(sessions: Sessions, horizon_s: float) -> Sessions:
     )
     start_s, end_s = sessions.start_s[client, slot], sessions.end_s[client, slot]
     return Sessions.from_flat(client, start_s, end_s, sessions.num_clients)
-
-
-def measured_correlations() -> tuple[float, float]:
-    """Correlation of two zones' states within a region and across, as measured."""
-    row = calibration()["spot"]
-    return row["correlation_in_region"], row["correlation_across"]

@@ -86,19 +86,35 @@ def test_autoregression_has_unit_variance_and_its_coefficient():
     assert autoregression(np.array([0.9]), shocks)[0] == pytest.approx(direct)
 
 
-@pytest.mark.parametrize("zone", zone_names("direct"))
+@pytest.mark.parametrize("zone", sorted(calibration()["carbon_zones"]))
 def test_generated_zones_reproduce_the_measured_statistics(zone):
     row = calibration()["carbon_zones"][zone]
-    model = make_carbon(zone)
+    model = make_carbon({"zones": [zone], "kind_of_intensity": row["kind"]})
     rng = np.random.default_rng(5)
     starts = 1672617600.0 + np.arange(52) * 7 * DAY
     weeks = [model.sample(s, 7 * DAY, rng).g_per_kwh[0, : 7 * 24] for s in starts]
     hourly = np.concatenate(weeks)
-    assert hourly.mean() == pytest.approx(row["mean_direct"], rel=0.12)
+    assert hourly.mean() == pytest.approx(row["mean_direct"] or row["mean_life_cycle"], rel=0.12)
     assert row["min"] <= hourly.min()
     assert hourly.max() <= row["max"]
     summary = carbon_summary(hourly, starts[0] + HOUR * np.arange(hourly.size))
     assert summary.naive_mape < 1.5
+    usual = np.concatenate(
+        [model.sample(s, 7 * DAY, np.random.default_rng(0)).expected_g_per_kwh[0, :168] for s in starts]
+    )
+    inside = (hourly > row["min"]) & (hourly < row["max"])
+    residual = np.where(inside, np.log(np.maximum(hourly, 1e-3) / usual), np.nan)
+    # The clip cuts the tails of the widest laws.
+    assert np.nanstd(residual) == pytest.approx(row["log_residual_sd"], rel=0.25)
+    pair = np.isfinite(residual[1:]) & np.isfinite(residual[:-1])
+    pair[167::168] = False
+    phi = np.corrcoef(residual[1:][pair], residual[:-1][pair])[0, 1]
+    assert phi == pytest.approx(row["phi_per_h"], abs=0.02)
+
+
+def test_there_are_22_measured_zones():
+    assert len(calibration()["carbon_zones"]) == 22
+    assert len(zone_names("direct")) == 19
 
 
 def test_daily_profile_follows_the_local_clock():

@@ -55,7 +55,12 @@ def read(path: str | Path) -> AvailabilityTrace:
         stop.append(end_s)
     if not nodes:
         raise ValueError(f"{path}: no event")
-    who, first, last = np.array(owner), np.array(start), np.array(stop)
+    return _assemble(path, list(nodes), np.array(owner), np.array(on), np.array(start), np.array(stop))
+
+
+def _assemble(
+    path: str | Path, nodes: list[str], who: np.ndarray, on: np.ndarray, first: np.ndarray, last: np.ndarray
+) -> AvailabilityTrace:
     begin_all, end_all = np.full(len(nodes), np.inf), np.full(len(nodes), -np.inf)
     np.minimum.at(begin_all, who, first)
     np.maximum.at(end_all, who, last)
@@ -67,7 +72,7 @@ def read(path: str | Path) -> AvailabilityTrace:
         notes.append(f"{int((~seen).sum())} nodes without a span of time are left out")
     names_seen = [name for name, keep in zip(nodes, seen, strict=True) if keep]
     index = np.cumsum(seen) - 1
-    up = np.array(on) & seen[who]
+    up = on & seen[who]
     return flat_trace(
         tuple(names_seen),
         np.arange(len(names_seen)),
