@@ -44,7 +44,7 @@ class AgentFace:
         self.world = FederatedWorld(self.scenario, num_envs, split)
         self.encoder = ObservationEncoder(self.scenario)
         self.codec = ActionCodec(layout_of(self.scenario))
-        self.face = make_face(action, self.codec.layout, menu)
+        self.use_action(action, menu)
         self._situation: Situation | None = None
 
     @property
@@ -53,6 +53,10 @@ class AgentFace:
         if self._situation is None:
             self._situation = self.world.situation()
         return self._situation
+
+    def use_action(self, action: str, menu: Sequence[Mapping[str, Any]] | None = None) -> None:
+        """Exchange the face; takes effect with the next episode."""
+        self.face = make_face(action, self.codec.layout, menu)
 
     def reset(self, envs: NDArray[np.bool_], seeds: NDArray[np.int64]) -> None:
         """Begin new episodes in the rows of `envs`."""

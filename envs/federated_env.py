@@ -89,6 +89,12 @@ class FederatedEnv(gym.Env[Observation, Any]):
         """The validated `Scenario` of this world."""
         return self.agent_face.scenario
 
+    def use_action(self, action: str, menu: Sequence[Mapping[str, Any]] | None = None) -> None:
+        """Exchange the action space, see `faces`; the running episode ends without a step."""
+        self.agent_face.use_action(action, menu)
+        self.action_space = self.agent_face.face.space
+        self._ready = False
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:

@@ -7,13 +7,14 @@ import pickle
 import subprocess
 import sys
 
-import frugalfl
 import gymnasium as gym
 import numpy as np
 import pytest
-from frugalfl.envs.registration import entries
 from gymnasium.utils.env_checker import check_env as gym_check_env
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
+
+import frugalfl
+from frugalfl.envs.registration import entries
 
 ALL = [entry.id for entry in entries()]
 SCALAR = [env_id for env_id in ALL if "/mo-" not in env_id]

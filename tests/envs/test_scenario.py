@@ -5,6 +5,7 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import pytest
+
 from frugalfl.envs.registration import find_entry
 from frugalfl.envs.scenario import load_scenario, scenario_names
 

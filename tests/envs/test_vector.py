@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import frugalfl
 import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from stable_baselines3.common.vec_env import SubprocVecEnv
+
+import frugalfl
 
 WORLDS = ["frugalfl/Phones-v0", "frugalfl/Volunteers-v0", "frugalfl/SpotMarket-v0"]
 SHORT = {"max_rounds": 4}

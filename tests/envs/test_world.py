@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from frugalfl.envs.scenario import load_scenario
 from frugalfl.envs.world import FederatedWorld
 from frugalfl.fl_core.rounds import STOP_S, RoundPlan
