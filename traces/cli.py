@@ -13,6 +13,7 @@ from rich.console import Console
 
 from .availability_trace import DEBOUNCE_S
 from .carbon_fit import fit_carbon
+from .carbon_series import joined_series
 from .describe import (
     Content,
     availability_table,
@@ -22,10 +23,12 @@ from .describe import (
     notes_of,
     read_any,
 )
-from .fit import fit_availability
+from .fit import AvailabilityFit, fit_availability
+from .formats.availability import read_availability
 from .formats.own_availability import write
 from .formats.simple_carbon import write_own
 from .generator_file import save_generator
+from .spot_fit import SpotFit, can_fit_spot, fit_spot
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,10 +74,13 @@ class Describe:
 
 @dataclasses.dataclass(frozen=True)
 class Fit:
-    """Estimate a generator from a trace and write it as JSON for `availability=` or `carbon=`."""
+    """Estimate a generator from a trace and write it as JSON for `availability=` or `carbon=`.
 
-    file: tyro.conf.Positional[Path]
-    """An availability or carbon intensity file."""
+    Three or more spot zones watched together give a spot generator, other availability a renewal one.
+    """
+
+    files: tyro.conf.Positional[tuple[Path, ...]]
+    """An availability file, spot zones that were watched together, or carbon intensity files."""
     out: Path
     """The JSON file to write."""
     format: str | None = None
@@ -90,23 +96,41 @@ class Fit:
 
     def run(self, out: Console, err: Console) -> int:
         """Do it; the exit code."""
-        content = read_any(self.file, self.format, self.kind)
-        source = Path(content.path).name
-        if content.trace is not None:
-            fit = fit_availability(content.trace, self.debounce_s, self.seed)
-            report = fit.as_dict()
-            save_generator(self.out, "availability", fit.spec, report, source)
-        elif content.series:
-            fits = [fit_carbon(series, self.tz, self.seed) for series in content.series]
-            profiles = [profile for one in fits for profile in one.spec["profiles"]]
-            report = {one.profile.zone: one.as_dict() for one in fits}
+        paths = expand(self.files)
+        if not paths:
+            raise ValueError("files: none, expected at least one file")
+        contents = [read_any(path, self.format, self.kind) for path in paths]
+        source = ", ".join(path.name for path in paths)
+        if all(content.trace is not None for content in contents):
+            report = self._fit_availability(paths, contents, source)
+        elif all(content.series for content in contents):
+            series = joined_series([series for content in contents for series in content.series])
+            fits = [fit_carbon(one, self.tz, self.seed) for one in series]
+            profiles = [profile for fit in fits for profile in fit.spec["profiles"]]
+            report = {fit.profile.zone: fit.as_dict() for fit in fits}
             save_generator(self.out, "carbon", {"profiles": profiles}, report, source)
         else:
-            raise ValueError(f"{self.file}: devices, expected availability or carbon intensity to fit")
+            raise ValueError(f"{source}: expected only availability or only carbon intensity to fit")
         for name, values in report.items():
             out.print(f"{name}: {values}", soft_wrap=True, highlight=False, markup=False)
         out.print(f"wrote {self.out}", soft_wrap=True, highlight=False, markup=False)
         return 0
+
+    def _fit_availability(
+        self, paths: Sequence[Path], contents: Sequence[Content], source: str
+    ) -> dict[str, Any]:
+        """Fit, write, and the goodness of fit."""
+        trace = contents[0].trace if len(paths) == 1 else read_availability(paths, self.format)
+        if trace is None:
+            raise ValueError(f"{source}: expected availability to fit")
+        fit: AvailabilityFit | SpotFit
+        if can_fit_spot(trace):
+            fit = fit_spot(trace, self.seed)
+        else:
+            fit = fit_availability(trace, self.debounce_s, self.seed)
+        report = fit.as_dict()
+        save_generator(self.out, "availability", fit.spec, report, source)
+        return report
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from frugalfl.traces.carbon_fit import fit_carbon
 from frugalfl.traces.episode import AvailabilityRequest
 from frugalfl.traces.fit import fit_availability
 from frugalfl.traces.generator_file import save_generator
-from frugalfl.traces.trace_comparison import compare, generate, ks_distance
+from frugalfl.traces.spot_fit import can_fit_spot, fit_spot
+from frugalfl.traces.trace_comparison import compare, generate, ks_distance, trace_of
 
 HOUR, DAY = 3600.0, 86400.0
 
@@ -100,3 +102,22 @@ def test_ks_distance_is_that_of_scipy():
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal(70), rng.exponential(size=90)
     assert ks_distance(a, b) == pytest.approx(stats.ks_2samp(a, b).statistic)
+
+
+def test_a_spot_generator_is_recovered_from_zones_watched_together():
+    spec = {"kind": "spot", "node_hazard_per_h": 0.0, "correlation_in_region": 0.6, "correlation_across": 0.1}
+    # Zones near one half: the law of the correlation of signs is exact there.
+    spec["zone_beta"] = [60.0, 60.0]
+    own = AvailabilityRequest(1.7e9, 90 * DAY, np.arange(8), np.zeros(8))
+    trace = trace_of(make_availability(spec).sample(own, np.random.default_rng(4)), own, "x")
+    names = tuple(f"us-east-{i // 2}{'ab'[i % 2]}_v100" for i in range(8))
+    trace = replace(trace, users=names, group=names, clock="none")
+    assert can_fit_spot(trace)
+    fit = fit_spot(trace)
+    assert fit.spec["correlation_in_region"] == pytest.approx(0.6, abs=0.15)
+    assert fit.spec["correlation_across"] == pytest.approx(0.1, abs=0.15)
+    assert fit.generated.sessions_per_day == pytest.approx(fit.recorded.sessions_per_day, rel=0.2)
+    assert fit.generated.mean == pytest.approx(fit.recorded.mean, abs=0.12)
+    assert fit.ks_sessions < 0.15
+    make_availability(fit.spec).validate_for(16, DAY)
+    assert not can_fit_spot(replace(trace, group=("",) * 8))

@@ -14,6 +14,7 @@ from frugalfl.traces.describe import read_any
 from frugalfl.traces.episode import AvailabilityRequest
 from frugalfl.traces.fit import fit_availability
 from frugalfl.traces.settings import calibration
+from frugalfl.traces.spot_fit import fit_spot
 from frugalfl.traces.trace_comparison import compare, generate, summarise
 from frugalfl.traces.trace_statistics import hour_profile
 
@@ -109,6 +110,16 @@ def test_a_fit_to_half_of_stunner_predicts_the_other_half():
     # The halves themselves differ by about as much: 233 users each.
     assert likeness.hour_error < 0.04
     assert abs(likeness.mean_error) < 0.03
+
+
+def test_a_spot_generator_fitted_to_aws_zones_has_their_correlations():
+    folder = need("skypilot_spot_traces/availability/1-node/aws-02-15-2023/us-east-1a_v100_1.json").parent
+    fit = fit_spot(read_availability(sorted(folder.glob("*.json"))))
+    assert fit.generated.correlation_in_region == pytest.approx(fit.recorded.correlation_in_region, abs=0.12)
+    assert fit.generated.correlation_across == pytest.approx(fit.recorded.correlation_across, abs=0.12)
+    assert fit.generated.autocorrelation_1h == pytest.approx(fit.recorded.autocorrelation_1h, abs=0.08)
+    assert fit.generated.sessions_per_day == pytest.approx(fit.recorded.sessions_per_day, rel=0.15)
+    assert fit.ks_sessions < 0.25
 
 
 def test_generation_gives_the_published_intensity():

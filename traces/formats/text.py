@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # A trace file larger than this is a mistake or an attack (a gzip bomb).
-MAX_BYTES = 2 * 1024**3
+MAX_BYTES = 1024**3
 
 
 def read_bytes(path: str | Path, limit: int | None = None) -> bytes:
@@ -78,6 +78,10 @@ def read_json(path: str | Path) -> Any:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}:{error.lineno}: not JSON ({error.msg})") from None
+    except ValueError as error:
+        # A number with more digits than Python converts; the message of `read_text` has the path already.
+        text = " ".join(str(error).split())
+        raise ValueError(text if text.startswith(str(path)) else f"{path}: not JSON ({text})") from None
     except RecursionError:
         raise ValueError(f"{path}: JSON nested too deeply, expected a trace") from None
 
