@@ -31,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def usage() -> str:
     """The list of subcommands."""
     rows = [f"  {name:<8} {what}" for name, (_, what) in COMMANDS.items()]
-    return "\n".join(["usage: frugalfl COMMAND [OPTIONS]", "", *rows, "", "frugalfl COMMAND --help tells more.", ""])
+    head, tail = "usage: frugalfl COMMAND [OPTIONS]", "frugalfl COMMAND --help tells more."
+    return "\n".join([head, "", *rows, "", tail, ""])
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from ..fl_core.rounds import STOP_S, RoundPlan
+from ..fl_core.rounds import STOP_S, RoundPlan, choose_plans
 from .actions import ActionCodec, ActionLayout
 from .situation import Situation
 
@@ -92,20 +92,7 @@ class MenuFace:
         actions = np.asarray(actions).reshape(-1)
         if (actions < 0).any() or (actions >= len(self._entries)).any():
             raise ValueError(f"action: {actions.tolist()}, expected 0 <= action < {len(self._entries)}")
-        plans = [entry.plan(situation) for entry in self._entries]
-        weights = None
-        if any(plan.weights is not None for plan in plans):
-            # nan marks rows whose scheduler leaves the weights to the aggregator; the world reads it so.
-            blank = np.full(situation.available.shape, np.nan)
-            weights = _chosen([blank if p.weights is None else p.weights for p in plans], actions)
-            weights = None if np.isnan(weights).all() else weights
-        return RoundPlan(
-            local_steps=_chosen([p.local_steps for p in plans], actions),
-            transfer_samples=_chosen([p.transfer_samples for p in plans], actions),
-            quorum=_chosen([p.quorum for p in plans], actions),
-            wait_s=_chosen([p.wait_s for p in plans], actions),
-            weights=weights,
-        )
+        return choose_plans([entry.plan(situation) for entry in self._entries], actions)
 
     def masks(self, situation: Situation) -> NDArray[np.bool_]:
         """Every entry is legal at any time."""
@@ -198,10 +185,6 @@ def _made(make: Any, entry: Mapping[str, Any]) -> Any:
     if name is None:
         raise ValueError(f"menu: {dict(entry)!r}, expected a key 'scheduler' or 'wait_s'")
     return make(name, **settings)
-
-
-def _chosen(parts: list[NDArray], actions: NDArray) -> NDArray:
-    return np.stack(parts)[actions, np.arange(actions.size)]
 
 
 def _level(levels: Sequence[float], share: NDArray[np.float64]) -> NDArray[np.float64]:

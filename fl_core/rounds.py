@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +65,25 @@ class RoundPlan:
         if self.quorum.size and (self.quorum.min() <= 0 or self.quorum.max() > 1):
             raise ValueError(f"RoundPlan.quorum: {self.quorum.tolist()}, expected shares in (0, 1]")
         return self
+
+
+def choose_plans(plans: Sequence[RoundPlan], choice: NDArray[np.int64]) -> RoundPlan:
+    """One plan whose row i is row i of `plans[choice[i]]`.
+
+    Args:
+        plans: plans of the same E environments.
+        choice: int `[E]`.
+    """
+    rows = np.arange(choice.size)
+    fields: dict[str, Any] = {
+        name: np.stack([getattr(plan, name) for plan in plans])[choice, rows]
+        for name in ("local_steps", "transfer_samples", "quorum", "wait_s")
+    }
+    if any(plan.weights is not None for plan in plans):
+        blank = np.full(plans[0].local_steps.shape, np.nan)
+        weights = np.stack([blank if plan.weights is None else plan.weights for plan in plans])[choice, rows]
+        fields["weights"] = None if np.isnan(weights).all() else weights
+    return RoundPlan(**fields)
 
 
 @dataclass(frozen=True)

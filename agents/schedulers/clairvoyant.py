@@ -9,7 +9,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 
 from ...envs.situation import Bools, Floats, Ints, Situation
-from ...fl_core.rounds import STOP_S, RoundPlan
+from ...fl_core.rounds import STOP_S, RoundPlan, choose_plans
 from ..scheduler import Counts, Scheduler
 from .rule import Rule
 from .tuned_rule import TunedRule
@@ -78,8 +78,7 @@ class Clairvoyant:
     Defaults: at most 24 candidates.
 
     Args:
-        rules: the handcrafted rules to start from, their own aggregation coefficients switched off (a batch's
-            plan has coefficients for all its rows or for none).
+        rules: the handcrafted rules to start from.
         max_candidates: bound on the candidates, and so on the cost.
     """
 
@@ -163,16 +162,8 @@ class Clairvoyant:
 
     def plan(self, situation: Situation) -> RoundPlan:
         """Each row as its own candidate plans it, until its best moment to stop."""
-        plans = {int(index): self.candidates[index].plan(situation) for index in np.unique(self._chosen)}
-        merged = next(iter(plans.values()))
-        for index, plan in plans.items():
-            rows = self._chosen == index
-            merged = RoundPlan(
-                local_steps=np.where(rows[:, None], plan.local_steps, merged.local_steps),
-                transfer_samples=np.where(rows[:, None], plan.transfer_samples, merged.transfer_samples),
-                quorum=np.where(rows, plan.quorum, merged.quorum),
-                wait_s=np.where(rows, plan.wait_s, merged.wait_s),
-            )
+        used, choice = np.unique(self._chosen, return_inverse=True)
+        merged = choose_plans([self.candidates[index].plan(situation) for index in used], choice)
         stop = self._left <= 0
         self._left = self._left - 1
         return replace(
@@ -223,10 +214,8 @@ def best_prefix(world: Any, rule: Scheduler, seeds: Ints) -> tuple[Ints, Floats]
 
 
 def _unbounded(rule: Rule) -> Rule:
-    """The rule without a stop of its own and without its own aggregation coefficients."""
-    plain: dict[str, Any] = {"stop_gain": 0.0, "stop_after_rounds": 0, "mean": "active"}
-    plain |= {"plain_mean": False, "unbiased_mean": False}
-    return replace(rule, **{name: value for name, value in plain.items() if name in _settings(rule)})
+    """The rule without a stop of its own."""
+    return replace(rule, stop_gain=0.0, stop_after_rounds=0)
 
 
 def _settings(rule: Rule) -> dict[str, Any]:
