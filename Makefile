@@ -17,8 +17,8 @@ $(VENV)/.ready: pyproject.toml
 	$(BIN)/pip install --quiet -e ".[dev]"
 	touch $@
 
-demo: setup  ## the main job: train a scheduler, compare it, write runs/demo
-	$(BIN)/python train_agent.py --out runs/demo
+demo: setup  ## the main job: train a scheduler, compare it, write a new folder below runs/
+	$(BIN)/python train_agent.py
 
 test: setup  ## the whole test suite
 	$(BIN)/python -m pytest
