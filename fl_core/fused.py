@@ -55,7 +55,7 @@ def _hidden_offsets(net, capacity):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _sgd_step(rows, x, y, net, packed, anchor, anchored, decay, scale, work, in_at):  # type: ignore[no-untyped-def]
+def _sgd_step(rows, x, y, net, packed, anchor, decay, scale, work, in_at):  # type: ignore[no-untyped-def]
     """One minibatch: forward, softmax, backward, update; returns the mean loss before the step."""
     widths, vectors, w_at, b_at, h_at, _ = net
     hidden, turned, back, spare = work
@@ -71,10 +71,10 @@ def _sgd_step(rows, x, y, net, packed, anchor, anchored, decay, scale, work, in_
         )  # fmt: skip
         update(
             hidden, in_at[layer], batch, widths[layer], back, packed, w_at[layer], b_at[layer],
-            vectors[layer], decay, anchor, anchored,
+            vectors[layer], decay, anchor,
         )  # fmt: skip
         back, spare = spare, back
-    update(x, in_at[0], batch, widths[0], back, packed, w_at[0], b_at[0], vectors[0], decay, anchor, anchored)
+    update(x, in_at[0], batch, widths[0], back, packed, w_at[0], b_at[0], vectors[0], decay, anchor)
     return loss
 
 
@@ -120,7 +120,7 @@ def _train_range(  # type: ignore[no-untyped-def]
         loss = 0.0
         for s in range(first[j], first[j + 1]):
             work = (hidden, turned, back, spare)
-            loss += _sgd_step(rows[s], x, y, net, packed, anchor, anchored, decay, scale, work, in_at)
+            loss += _sgd_step(rows[s], x, y, net, packed, anchor, decay, scale, work, in_at)
         losses[j] = loss / max(1, first[j + 1] - first[j])
         norms[j] = unpack(packed, widths, vectors, w_at, b_at, home, delta[j])
 
