@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from frugalfl.traces.availability import read_availability
 from frugalfl.traces.availability_trace import flat_trace
+from frugalfl.traces.describe import read_any
 from frugalfl.traces.formats.own_availability import write
 from frugalfl.traces.formats.pickles import load_plain
 
@@ -121,6 +122,33 @@ def test_hostile_pickles_are_refused_and_nothing_runs(tmp_path, bomb, protocol, 
     with pytest.raises(ValueError, match=r"refused pickle|not a pickle") as caught:
         load_plain(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\x96\x00\x00\x00\x00\x02\x00\x00\x00.",  # a bytearray of 8 GiB
+        b"})" + b"2\x86" * 64 + b"K\x01s.",  # a key whose hash takes 2^64 steps
+        b"(" + b")" + b"2\x86" * 64 + b"\x91.",  # a set of it
+        b"cnumpy\ndtype\n}b.",  # state for a class
+        b"\x82\x01.",
+        b"Pabc\n.",
+    ],
+)
+def test_pickle_bombs_are_refused_at_once(tmp_path, body):
+    with pytest.raises(ValueError, match=r"pickle"):
+        load_plain(put(tmp_path, b"\x80\x04" + body, "t.pkl"))
+
+
+def test_a_memo_index_asks_for_no_memory(tmp_path):
+    assert load_plain(put(tmp_path, b"\x80\x04}r\xff\xff\xff\x7f.", "t.pkl")) == {}
+
+
+def test_nested_values_do_not_flood_messages(tmp_path):
+    deep = b"\x80\x04}K\x01}(\x8c\x0bcomputation)" + b"2\x86" * 64 + b"\x8c\x0dcommunicationK\x01us."
+    with pytest.raises(ValueError, match=r"computation") as caught:
+        read_any(put(tmp_path, deep, "t.pkl"))
+    assert len(str(caught.value)) < 500
 
 
 def test_object_arrays_cannot_be_smuggled_as_scalars(tmp_path):

@@ -122,8 +122,12 @@ def test_random_pickles(tmp_path, tail):
         b"client,start,end\na,1e308,1e309\n",
         b'client,start,end\n"a,0,1\n',
         b"0,1\n1e30,2\n",
+        b"Datetime (UTC),Zone Id,Carbon Intensity (direct)\n2023-01-01,DE,5,7\n2023-01-01,DE,5,7\n",
+        b"time,zone,kind,g_per_kwh\n2023-01-01,A,direct,1,2\n",
+        b"time,moer,f1, f1\n2023-01-01,1,1,1\n",
+        b'[{"point_time":"2019-02-21T00:15:00.000Z","value":' + b"9" * 6000 + b"}]",
     ],
-    ids=range(11),
+    ids=range(15),
 )
 def test_known_traps(tmp_path, content):
     path = tmp_path / "f.json"

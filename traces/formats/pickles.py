@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import pickle
+import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -46,17 +47,66 @@ _ALLOWED = {
 }
 
 
-class _Plain(pickle.Unpickler):
+# What plain data never needs: outside objects, instances, buffers, sets (whose hashing can be made endless).
+_FORBIDDEN = (
+    pickle.PERSID,
+    pickle.BINPERSID,
+    pickle.EXT1,
+    pickle.EXT2,
+    pickle.EXT4,
+    pickle.INST,
+    pickle.OBJ,
+    pickle.NEWOBJ,
+    pickle.NEWOBJ_EX,
+    pickle.BYTEARRAY8,
+    pickle.NEXT_BUFFER,
+    pickle.READONLY_BUFFER,
+    pickle.EMPTY_SET,
+    pickle.ADDITEMS,
+    pickle.FROZENSET,
+)
+
+
+class _Plain(pickle._Unpickler):  # type: ignore[name-defined,misc]
+    """The unpickler in Python: its memo is a dictionary, so no index in a file can ask for all memory."""
+
+    stack: list[Any]
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+    for _code in _FORBIDDEN:
+        dispatch.pop(_code[0], None)
+
     def find_class(self, module: str, name: str) -> Any:
         """Only our own stand-ins; everything else is refused before it is imported."""
         try:
             return _ALLOWED[(module, name)]
-        except KeyError:
+        except (KeyError, TypeError):
             raise pickle.UnpicklingError(f"it refers to {one_line(f'{module}.{name}')}") from None
 
-    def persistent_load(self, pid: Any) -> Any:
-        """Refused."""
-        raise pickle.UnpicklingError("it refers to an outside object")
+    def load_build(self) -> None:
+        """State for a number type only."""
+        if not isinstance(self.stack[-2], _Type):
+            raise pickle.UnpicklingError("it sets the state of an object")
+        state = self.stack.pop()
+        self.stack[-1].__setstate__(state)
+
+    def load_setitem(self) -> None:
+        """Names and numbers as keys only: the hash of nested tuples can be made endless."""
+        self._check_keys(self.stack[-2:-1])
+        pickle._Unpickler.load_setitem(self)  # type: ignore[attr-defined]
+
+    def load_setitems(self) -> None:
+        """As `load_setitem`, for many."""
+        self._check_keys(self.stack[::2])
+        pickle._Unpickler.load_setitems(self)  # type: ignore[attr-defined]
+
+    @staticmethod
+    def _check_keys(keys: list[Any]) -> None:
+        if not all(isinstance(key, (str, int, float)) for key in keys):
+            raise pickle.UnpicklingError("a key is neither a name nor a number")
+
+    dispatch[pickle.BUILD[0]] = load_build
+    dispatch[pickle.SETITEM[0]] = load_setitem
+    dispatch[pickle.SETITEMS[0]] = load_setitems
 
 
 def is_pickle(data: bytes) -> bool:
@@ -92,5 +142,6 @@ def load_plain(path: str | Path) -> Any:
         OverflowError,
         MemoryError,
         RecursionError,
+        struct.error,
     ) as error:
         raise ValueError(f"{path}: damaged pickle ({type(error).__name__})") from None

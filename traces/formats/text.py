@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import reprlib
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,11 +115,21 @@ def read_table(
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{path}: not a table ({reason})") from None
-    frame.columns = [str(name).strip() for name in frame.columns]
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise ValueError(f"{path}: rows have more cells than the header, expected as many")
+    names = [str(name).strip() for name in frame.columns]
+    if len(set(names)) < len(names):
+        raise ValueError(f"{path}:1: two columns have the same name, expected different ones")
+    frame.columns = pd.Index(names)
     return frame
 
 
 def one_line(value: object, most: int = 80) -> str:
     """A value from a file, safe and short enough for a message."""
-    shown = repr(value)
+    shown = repr(value) if isinstance(value, (str, int, float)) else _BRIEF.repr(value)
     return shown if len(shown) <= most else shown[: most - 3] + "..."
+
+
+# Containers may refer to themselves many times over: their full text can be endless.
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlevel = 2
