@@ -10,9 +10,10 @@ from __future__ import annotations
 import argparse
 import time
 
-import frugalfl
 import numba
 import numpy as np
+
+import frugalfl
 
 
 def steps_per_second(env_id: str, num_envs: int, seconds: float) -> float:

@@ -41,7 +41,9 @@ def reference_figures(world: str, episodes: int) -> float:
     gain = net + sum(paid.values())
     shares = ", ".join(f"{name} {100 * points / gain:.0f} %" for name, points in paid.items())
     lost = mean(result, "reference", "lost") / mean(result, "reference", "invitations")
-    print(f"  reference: net {net:.1f} of {gain:.1f} points gained; costs {100 * (1 - net / gain):.0f} % ({shares})")
+    print(
+        f"  reference: net {net:.1f} of {gain:.1f} points gained; costs {100 * (1 - net / gain):.0f} % ({shares})"
+    )
     print(f"  withdrawals took {100 * lost:.1f} % of its updates")
     return net
 
@@ -69,7 +71,9 @@ def ceiling_figures(world: str, episodes: int, reference: float) -> None:
     net = {name: mean(result, name, "net_points") for name in (*TUNABLE, "clairvoyant")}
     ceiling = net.pop("clairvoyant")
     best = max(net, key=lambda name: net[name])
-    print(f"  best handcrafted: {best} {net[best]:.1f}, {100 * (net[best] / reference - 1):+.0f} % on the reference")
+    print(
+        f"  best handcrafted: {best} {net[best]:.1f}, {100 * (net[best] / reference - 1):+.0f} % on the reference"
+    )
     print(f"  clairvoyant: {ceiling:.1f}, {100 * (ceiling / net[best] - 1):+.0f} % on the best handcrafted")
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from frugalfl.fl_core.timeline import play_round
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from frugalfl.fl_core.timeline import play_round
 
 
 def one(invited, left, down, compute, up, quorum=1.0, deadline=1e9):
