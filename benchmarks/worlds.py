@@ -2,8 +2,8 @@
 
     python benchmarks/worlds.py --world volunteers
 
-For each world: what the reference (random 10, 10 local steps) pays and loses, which rule is best on a grid of
-how many, how long and when to stop, and how far the best handcrafted scheduler and the clairvoyant one are ahead.
+For each world: what the reference (random 10, 10 local steps) pays and loses, which rule is best on a grid
+of how many, how long and when to stop, and how far the best handcrafted and the clairvoyant scheduler are ahead.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def reference_figures(world: str, episodes: int) -> float:
     shares = ", ".join(f"{name} {100 * points / gain:.0f} %" for name, points in paid.items())
     lost = mean(result, "reference", "lost") / mean(result, "reference", "invitations")
     print(
-        f"  reference: net {net:.1f} of {gain:.1f} points gained; costs {100 * (1 - net / gain):.0f} % ({shares})"
+        f"  reference: net {net:.1f} of {gain:.1f} points gained; "
+        f"costs {100 * (1 - net / gain):.0f} % ({shares})"
     )
     print(f"  withdrawals took {100 * lost:.1f} % of its updates")
     return net
@@ -72,7 +73,8 @@ def ceiling_figures(world: str, episodes: int, reference: float) -> None:
     ceiling = net.pop("clairvoyant")
     best = max(net, key=lambda name: net[name])
     print(
-        f"  best handcrafted: {best} {net[best]:.1f}, {100 * (net[best] / reference - 1):+.0f} % on the reference"
+        f"  best handcrafted: {best} {net[best]:.1f}, "
+        f"{100 * (net[best] / reference - 1):+.0f} % on the reference"
     )
     print(f"  clairvoyant: {ceiling:.1f}, {100 * (ceiling / net[best] - 1):+.0f} % on the best handcrafted")
 
