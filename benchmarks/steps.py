@@ -10,10 +10,10 @@ from __future__ import annotations
 import argparse
 import time
 
-import numba
 import numpy as np
 
 import frugalfl
+from frugalfl.fl_core.threads import set_num_threads
 
 
 def steps_per_second(env_id: str, num_envs: int, seconds: float) -> float:
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=6.0, help="per figure")
     args = parser.parse_args()
-    numba.set_num_threads(args.threads)
+    set_num_threads(args.threads)
     print(f"environment steps/s with {args.threads} thread(s)")
     print("world       " + "".join(f"{count:>10}" for count in args.worlds))
     for name in args.env:

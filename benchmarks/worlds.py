@@ -3,7 +3,7 @@
     python benchmarks/worlds.py --world volunteers
 
 For each world: what the reference (random 10, 10 local steps) pays and loses, which rule is best on a grid
-of how many, how long and when to stop, and how far the best handcrafted and the clairvoyant scheduler are ahead.
+of how many, how long and when to stop, and how far the best handcrafted and the clairvoyant one are ahead.
 """
 
 from __future__ import annotations

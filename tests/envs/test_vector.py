@@ -62,7 +62,7 @@ def test_sb3_batch_equals_singles(env_id):
 @pytest.mark.parametrize("env_id", WORLDS[1:2])
 def test_batch_equals_gymnasiums_own_vectorisation(env_id, mode):
     batch = gym.make_vec(env_id, E, "vector_entry_point", autoreset_mode=mode.value, **SHORT)
-    loop = AsyncVectorEnv([lambda: gym.make(env_id, **SHORT)] * E, autoreset_mode=mode)
+    loop = AsyncVectorEnv([lambda: gym.make(f"frugalfl:{env_id}", **SHORT)] * E, autoreset_mode=mode)
     try:
         (a, _), (b, _) = batch.reset(seed=9), loop.reset(seed=9)
         for action in actions_of(batch, 12):
@@ -100,7 +100,7 @@ def test_subprocesses_equal_singles():
     env_id = WORLDS[1]
     actions = [np.array(a) for a in actions_of(gym.make_vec(env_id, E, "vector_entry_point", **SHORT), 6)]
     trail = play_singles(env_id, actions, 5)
-    vec = SubprocVecEnv([lambda: gym.make(env_id, **SHORT)] * E, start_method="spawn")
+    vec = SubprocVecEnv([lambda: gym.make(f"frugalfl:{env_id}", **SHORT)] * E, start_method="spawn")
     try:
         vec.seed(5)
         obs = vec.reset()
