@@ -107,7 +107,7 @@ def test_subprocesses_equal_singles():
         for batch, rows in zip(actions, trail[1:], strict=True):
             obs, reward, _, _ = vec.step(batch)
             for i, (own, value, *_) in enumerate(rows):
-                assert reward[i] == np.float32(value)
+                assert np.float32(reward[i]) == np.float32(value)
                 for name in obs:
                     np.testing.assert_array_equal(obs[name][i], own[name])
     finally:
