@@ -1,12 +1,16 @@
 """Rounds per second of the federated core, beside the roofline, plain PyTorch and other tools.
 
     python benchmarks/core.py
+    python benchmarks/core.py --cnn
     python benchmarks/core.py --peers --peer-dir PEERS --peer-path peer_pfl=/opt/pfl peer_fedjax=/opt/fedjax
 
 One round: digits, 100 clients (Dirichlet 0.3), 10 of them, 10 local steps of batch 32, accuracy on 360
 digits. Rounds are summed over the environments trained together. A peer is a script of PEERS that does the
 same work and prints one JSON line with ``rounds_per_s``; ``--peer-path`` adds to its module path. Peers
 and core take turns, so that they meet the same load; medians are reported.
+
+``--cnn`` measures the convolutional net on 28x28 images instead, on the processor (a loop over clients) and,
+where there is one, on CUDA (vmap over all clients of all environments).
 """
 
 from __future__ import annotations
@@ -18,10 +22,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from frugalfl.fl_core import FederatedCore, load_dataset, make_model, partition
+from frugalfl.fl_core import Dataset, FederatedCore, load_dataset, make_model, partition
 from frugalfl.fl_core.threads import num_threads, set_num_threads
 
 CLIENTS, INVITED, STEPS, BATCH = 100, 10, 10, 32
@@ -54,9 +59,12 @@ def sgemm_flops(threads: int) -> float:
 class CoreRun:
     """A core with fresh random clients every round."""
 
-    def __init__(self, model: str, num_envs: int) -> None:
-        data = load_dataset("digits")
-        self.core = FederatedCore(data, make_model(model, data), num_envs, CLIENTS, {"learning_rate": 0.1})
+    def __init__(
+        self, model: str, num_envs: int, data: Dataset | None = None, trainer: str | dict[str, Any] = "auto"
+    ) -> None:
+        data = data or load_dataset("digits")
+        net = make_model(model, data)
+        self.core = FederatedCore(data, net, num_envs, CLIENTS, {"learning_rate": 0.1}, trainer=trainer)
         self.rng = np.random.default_rng(0)
         zone, spec = np.zeros(CLIENTS, dtype=int), {"kind": "dirichlet", "alpha": 0.3}
         for env in range(num_envs):
@@ -142,6 +150,31 @@ def measure(args: argparse.Namespace, model: str) -> tuple[dict[int, float], dic
     return medians, {name: float(np.median(rates)) for name, rates in others.items()}
 
 
+def images(side: int = 28) -> Dataset:
+    """Random images in the shape of MNIST; only the cost matters here."""
+    rng = np.random.default_rng(0)
+    x = rng.random((4000, side * side), dtype=np.float32)
+    y = rng.integers(0, 10, 4000).astype(np.int32)
+    val, test = slice(3000, 3360), slice(3360, 3720)
+    return Dataset("images", x[:3000], y[:3000], x[val], y[val], x[test], y[test], 10, shape=(1, side, side))
+
+
+def convolutional(num_envs: int, seconds: float, repeats: int, mode: str) -> None:
+    """Measure the CNN on every device there is."""
+    import torch
+
+    data, rates = images(), {}
+    for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+        run = CoreRun("cnn", num_envs, data, {"kind": "torch", "device": device, "mode": mode})
+        # Every call ends with an evaluation, whose scores reach the processor: nothing is left running.
+        rates[device] = float(np.median([run.run(seconds) for _ in range(repeats)]))
+        name = torch.cuda.get_device_name() if device == "cuda" else f"{num_threads()} thread(s)"
+        print(f"cnn 28x28, {run.core.model.num_parameters:,} parameters, E = {num_envs}: {device} ({name})")
+        print(f"  {run.core.trainer.name:12}{rates[device]:10,.2f} rounds/s")
+    if "cuda" in rates:
+        print(f"  cuda / cpu  {rates['cuda'] / rates['cpu']:10,.1f}x")
+
+
 def main() -> None:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -155,8 +188,14 @@ def main() -> None:
     parser.add_argument("--peer-scripts", nargs="*", default=["peer_pfl", "peer_fedjax"])
     parser.add_argument("--peer-path", nargs="*", default=[], help="SCRIPT=FOLDER")
     parser.add_argument("--peer-rounds", type=int, default=100)
+    parser.add_argument("--cnn", action="store_true", help="measure the convolutional net instead")
+    parser.add_argument("--cnn-envs", type=int, default=32, help="environments of --cnn")
+    parser.add_argument("--cnn-mode", choices=["auto", "loop", "vmap"], default="auto")
     args = parser.parse_args()
     set_num_threads(args.threads)
+    if args.cnn:
+        convolutional(args.cnn_envs, args.seconds, args.repeats, args.cnn_mode)
+        return
     peak = sgemm_flops(num_threads())
     print(f"{num_threads()} thread(s); sgemm {peak / 1e9:.0f} GFLOP/s")
     for model in args.models:

@@ -27,10 +27,14 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _EVALUATION_BATCH = 512
+_MODELS_AT_ONCE = 32
 
 
 class TorchSettings(Settings):
     """Settings of the torch backend.
+
+    On CUDA PyTorch's own setting (``torch.backends.cudnn.allow_tf32``) decides whether convolutions round
+    their products to TF32; agreement to 1e-5 with the other backends needs it off.
 
     Attributes:
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...
@@ -76,7 +80,7 @@ class TorchTrainer:
         self._device = torch.device(settings.device)
         vmap = settings.mode == "vmap" or (settings.mode == "auto" and self._device.type != "cpu")
         self.name = f"torch-{'vmap' if vmap else 'loop'}"
-        self._train = self._vmapped if vmap else self._looped
+        self._batched = vmap
         self._at_once = settings.clients_at_once
         self._blank = model.build(0).to(self._device)
         self._local = threading.local()
@@ -104,34 +108,42 @@ class TorchTrainer:
         module: nn.Module = self._local.module
         return module
 
+    def _logits(self, flat: Tensor, x: Tensor) -> Tensor:
+        """The module on some rows."""
+        import torch
+
+        logits: Tensor = torch.func.functional_call(self._module, self._views(flat), (x,))
+        return logits
+
     def _loss(self, flat: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """Mean cross-entropy of one client's minibatch."""
         import torch
 
-        logits = torch.func.functional_call(self._module, self._views(flat), (x,))
-        return torch.nn.functional.cross_entropy(logits, y)
+        return torch.nn.functional.cross_entropy(self._logits(flat, x), y)
 
     def run(self, jobs: LocalJobs, settings: TrainingSettings) -> LocalUpdates:
         """See `LocalTrainer.run`."""
         count, size = jobs.origin.size, jobs.start.shape[1]
         delta, loss = np.empty((count, size), dtype=np.float32), np.empty(count, dtype=np.float32)
         if count:
-            self._train(jobs, settings, delta, loss)
+            train = self._vmapped if self._batched else self._looped
+            train(jobs, settings, delta, loss)
         norm = np.sqrt(np.square(delta, dtype=np.float64).sum(axis=1)).astype(np.float32)
         return LocalUpdates(delta, loss, norm)
 
-    def _minibatch(self, rows: NDArray[np.int32]) -> tuple[Tensor, Tensor]:
+    def _rows(self, jobs: LocalJobs) -> Tensor:
+        """All minibatches of a round, moved to the device at once: a step itself copies nothing."""
         import torch
 
-        x, y = self._parts["train"]
-        index = torch.from_numpy(rows.astype(np.int64)).to(self._device)
-        return x[index], y[index]
+        return torch.from_numpy(jobs.rows).to(self._device).long()
 
     def _looped(
         self, jobs: LocalJobs, settings: TrainingSettings, delta: FloatArray, loss: FloatArray
     ) -> None:
         """One client after another, split over threads with one BLAS thread each."""
         import torch
+
+        rows, (x, y) = self._rows(jobs), self._parts["train"]
 
         def train(begin: int, end: int) -> None:
             torch.set_num_threads(1)
@@ -141,7 +153,7 @@ class TorchTrainer:
                 w, total = start.clone(), 0.0
                 for s in range(jobs.first[j], jobs.first[j + 1]):
                     w.requires_grad_(True)
-                    value = self._loss(w, *self._minibatch(jobs.rows[s]))
+                    value = self._loss(w, x[rows[s]], y[rows[s]])
                     (gradient,) = torch.autograd.grad(value, w)
                     w = _descend(w.detach(), gradient, start, extra, settings)
                     total += float(value.detach())
@@ -161,36 +173,48 @@ class TorchTrainer:
         import torch
 
         step = torch.func.vmap(torch.func.grad_and_value(self._loss), randomness="different")
-        steps = np.diff(jobs.first)
+        steps, rows, (x, y) = np.diff(jobs.first), self._rows(jobs), self._parts["train"]
         order = np.argsort(-steps, kind="stable")
         for chunk in np.split(order, range(self._at_once, order.size, self._at_once)):
             start = torch.from_numpy(jobs.start[jobs.origin[chunk]]).to(self._device)
             extra = None if jobs.correction is None else torch.from_numpy(jobs.correction[chunk]).to(start)
             w, total = start.clone(), torch.zeros(chunk.size, device=self._device)
+            first = torch.from_numpy(jobs.first[chunk]).to(self._device)
             for s in range(int(steps[chunk[0]])):
                 busy = int((steps[chunk] > s).sum())  # sorted by steps: the first ones
-                x, y = self._minibatch(jobs.rows[jobs.first[chunk[:busy]] + s])
-                gradient, value = step(w[:busy], x, y)
+                index = rows[first[:busy] + s]
+                gradient, value = step(w[:busy], x[index], y[index])
                 more = None if extra is None else extra[:busy]
                 w[:busy] = _descend(w[:busy], gradient, start[:busy], more, settings)
                 total[:busy] += value
             delta[chunk] = (w - start).cpu().numpy()
             loss[chunk] = total.cpu().numpy() / np.maximum(1, steps[chunk])
 
-    def _scores(self, flat: FloatArray, part: str, rows: NDArray[Any]) -> tuple[float, int]:
-        """Summed loss and number of correct rows."""
+    def _scores(self, flat: FloatArray, part: str, rows: NDArray[Any] | None) -> Tensor:
+        """Summed loss and number of correct rows of each model, ``float64 [M, 2]`` on the device.
+
+        Args:
+            flat: ``float32 [M, P]``; M = 1 when looping, so that nothing can depend on the other models.
+            part: Which rows.
+            rows: Their numbers; None = all.
+        """
         import torch
 
         x, y = self._parts[part]
-        loss, correct = 0.0, 0
+        index = None if rows is None else torch.from_numpy(rows.astype(np.int64)).to(self._device)
+        params = torch.from_numpy(flat.copy()).to(self._device)
+        total = torch.zeros(len(flat), 2, dtype=torch.float64, device=self._device)
+        many = torch.func.vmap(self._logits, in_dims=(0, None))
         with torch.no_grad():
-            named = self._views(torch.from_numpy(flat.copy()).to(self._device))
-            for at in range(0, rows.size, _EVALUATION_BATCH):
-                index = torch.from_numpy(rows[at : at + _EVALUATION_BATCH].astype(np.int64)).to(self._device)
-                logits = torch.func.functional_call(self._module, named, (x[index],))
-                loss += float(torch.nn.functional.cross_entropy(logits, y[index], reduction="sum"))
-                correct += int((logits.argmax(dim=1) == y[index]).sum())
-        return loss, correct
+            for at in range(0, len(y) if index is None else len(index), _EVALUATION_BATCH):
+                here = slice(at, at + _EVALUATION_BATCH)
+                pick = here if index is None else index[here]
+                logits = many(params, x[pick]) if self._batched else self._logits(params[0], x[pick])[None]
+                labels = y[pick].expand(len(flat), -1)
+                loss = torch.nn.functional.cross_entropy(logits.transpose(1, 2), labels, reduction="none")
+                total[:, 0] += loss.sum(dim=1)
+                total[:, 1] += (logits.argmax(dim=2) == labels).sum(dim=1)
+        return total
 
     def losses(
         self, params: FloatArray, origin: NDArray[np.int64], first: NDArray[np.int64], rows: NDArray[np.int32]
@@ -199,14 +223,19 @@ class TorchTrainer:
         mean = np.empty(origin.size, dtype=np.float32)
         for j in range(origin.size):
             own = rows[first[j] : first[j + 1]]
-            mean[j] = self._scores(params[origin[j]], "train", own)[0] / max(1, own.size)
+            summed = self._scores(params[origin[j]][None], "train", own)[0, 0]
+            mean[j] = float(summed) / max(1, own.size)
         return mean
 
     def evaluate(self, params: FloatArray, part: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """See `LocalTrainer.evaluate`."""
-        rows = np.arange(len(self._parts[part][1]))
-        scores = np.array([self._scores(each, part, rows) for each in params]) / rows.size
-        return scores[:, 1].copy(), scores[:, 0].copy()
+        size = _MODELS_AT_ONCE if self._batched else 1
+        scores = [
+            self._scores(params[at : at + size], part, None).cpu().numpy()
+            for at in range(0, len(params), size)
+        ]
+        each = np.concatenate(scores) / len(self._parts[part][1])
+        return each[:, 1].copy(), each[:, 0].copy()
 
 
 def _descend(

@@ -69,6 +69,7 @@ def test_a_convolutional_net_learns_and_batches_exactly():
         single.run_round(np.full((1, 4), 3, dtype=np.int32), None, np.full(1, r))
     assert torch.get_num_threads() == threads
     assert np.array_equal(batch.parameters()[1], single.parameters()[0])
+    assert np.array_equal(np.stack(batch.evaluate())[:, 1:], np.stack(single.evaluate()))
     assert (batch.evaluate()[1] < before).all()
 
 
@@ -77,6 +78,17 @@ def test_loop_and_vmap_agree_on_a_convolutional_net():
     for core in cores:
         core.run_round(np.array([[1, 0, 3, 2]], dtype=np.int32))
     assert np.abs(cores[0].parameters() - cores[1].parameters()).max() < 1e-5
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_agrees_with_the_processor(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    cores = [core_of(2, [3, 4], trainer={"kind": "torch", "device": device}) for device in ("cpu", "cuda")]
+    for core in cores:
+        core.run_round(np.array([[1, 0, 3, 2], [2, 2, 0, 1]], dtype=np.int32))
+    assert cores[1].trainer.name == "torch-vmap"
+    assert np.abs(cores[0].parameters() - cores[1].parameters()).max() < 1e-5
+    assert np.allclose(cores[0].evaluate(), cores[1].evaluate(), atol=1e-5)
 
 
 def test_building_models_leaves_the_global_generator_alone():
