@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from .availability_trace import DEBOUNCE_S, AvailabilityTrace
 from .renewal_models import RenewalAvailability
 from .trace_comparison import Likeness, TraceSummary, compare, generate, summarise
-from .trace_statistics import hour_profile, hourly_shares, stays_h, thinned, user_means
+from .trace_statistics import hour_profile, hourly_shares, stays_h, thinned, user_means, weekday_shares
 
 Floats = NDArray[np.float64]
 
 # Rounds of adjusting the hazards to what they bring about, and the clients simulated in each.
 _ROUNDS, _CLIENTS = 10, 1500
 _NEVER = 0.002
+# Days of the week differ by a tenth at most: fewer recording-days say more of chance.
+_LEAST_WEEKDAYS = 100
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,9 @@ def fit_availability(
     The laws of sessions and gaps are chosen among exponential, Weibull and log-normal by their distance
     (Kolmogorov-Smirnov) from the whole stays. Hourly hazards start from transitions per hour at risk and are
     then adjusted until simulated users reproduce the hour-of-day profile and the sessions per day, because a
-    renewal process with memory does not have the hazards that counting gives. Users' means get a Beta law by
-    moments; users who are hardly ever available are a share of their own.
+    renewal process with memory does not have the hazards that counting gives. Where each day of the week was
+    observed for a hundred recording-days, it gets a factor of its own (168 hazards in all, otherwise 24).
+    Users' means get a Beta law by moments; users who are hardly ever available are a share of their own.
 
     Args:
         trace: what was recorded.
@@ -92,21 +95,34 @@ def fit_availability(
         spec["user_beta"] = _beta(live)
     live_days = float((trace.end_s - trace.begin_s).sum()) / 86400.0 * (1.0 - never)
     per_day = trace.session_recording.size / max(live_days, 1e-9)
-    up, down = _adjust(spec, up, down, target, per_day, rng)
+    weekday, seen_days = weekday_shares(trace)
+    if timed and seen_days.min() >= _LEAST_WEEKDAYS:
+        up, down = np.tile(up, 7), np.tile(down, 7)
+    up, down = _adjust(spec, up, down, target, weekday, per_day, rng)
     spec |= {"up_per_h": up.round(5).tolist(), "down_per_h": down.round(5).tolist()}
     drawn = _draw(spec, 3000, rng)
     return AvailabilityFit(spec, summarise(trace), summarise(drawn), compare(trace, drawn))
 
 
 def _adjust(
-    spec: dict[str, Any], up: Floats, down: Floats, target: Floats, per_day: float, rng: np.random.Generator
+    spec: dict[str, Any],
+    up: Floats,
+    down: Floats,
+    target: Floats,
+    weekday: Floats,
+    per_day: float,
+    rng: np.random.Generator,
 ) -> tuple[Floats, Floats]:
-    """Hazards that bring about the profile and the sessions per day, by simulation."""
+    """Hazards that bring about the profile, the days of the week and the sessions per day, by simulation."""
     for _ in range(_ROUNDS):
         drawn = _draw({**spec, "never_share": 0.0, "up_per_h": up, "down_per_h": down}, _CLIENTS, rng)
         profile, means = hour_profile(drawn)
         found = np.clip(profile if target.size == 24 else means.mean(keepdims=True), 1e-4, 1.0 - 1e-4)
-        ratio = (target / (1.0 - target) / (found / (1.0 - found))) ** 0.35
+        ratio = (_odds(target) / _odds(found)) ** 0.35
+        if up.size == 168:
+            # What days differ by; their common level is in the profile.
+            day = _odds(weekday) / _odds(weekday_shares(drawn)[0])
+            ratio = (ratio * (day[:, None] / day.mean()) ** 0.35).ravel()
         days = float((drawn.end_s - drawn.begin_s).sum()) / 86400.0
         pace = (per_day / max(drawn.session_recording.size / days, 1e-9)) ** 0.5
         up = np.clip(up * ratio * pace, 1e-5, 60.0)
@@ -118,7 +134,12 @@ def _draw(spec: dict[str, Any], clients: int, rng: np.random.Generator) -> Avail
     values = {name: value for name, value in spec.items() if name != "kind"}
     for name in ("up_per_h", "down_per_h"):
         values[name] = tuple(np.asarray(values[name]).tolist())
-    return generate(RenewalAvailability(**values), clients, 7.0, rng)
+    return generate(RenewalAvailability(**values), clients, 7.0, rng, any_weekday=True)
+
+
+def _odds(share: Floats) -> Floats:
+    share = np.clip(share, 1e-4, 1.0 - 1e-4)
+    return share / (1.0 - share)
 
 
 def _hazards(trace: AvailabilityTrace) -> tuple[Floats, Floats]:

@@ -13,7 +13,7 @@ from .availability_trace import AvailabilityTrace, flat_trace
 from .episode import AvailabilityRequest
 from .spot import SpotAvailability
 from .trace_comparison import ks_distance, trace_of
-from .trace_statistics import hourly_shares, mean_stays_h, stays_h, user_means
+from .trace_statistics import hourly_shares, mean_stays_h, stays_h, user_means, week_profile
 
 Floats = NDArray[np.float64]
 
@@ -32,6 +32,7 @@ class SpotSummary:
         on_median_h: median spell.
         autocorrelation_1h: of the hourly shares.
         autocorrelation_6h: the same, six hours apart.
+        correlation: mean correlation of the hourly shares of two zones.
         correlation_in_region: mean correlation of two zones of a region, NaN without such a pair.
         correlation_across: of two zones of different regions.
     """
@@ -43,6 +44,7 @@ class SpotSummary:
     on_median_h: float
     autocorrelation_1h: float
     autocorrelation_6h: float
+    correlation: float
     correlation_in_region: float
     correlation_across: float
 
@@ -57,6 +59,9 @@ class SpotFit:
         generated: of what the generator draws for as many zones, averaged over draws.
         ks_sessions: Kolmogorov-Smirnov distance of the spells' lengths.
         ks_gaps: of the gaps'.
+        week_error: mean absolute difference of the shares of zones with capacity by hour of the week, counted
+            from the beginning, as no time of day is known.
+        week_error_by_chance: the same between two draws of the generator, which knows no hours.
     """
 
     spec: dict[str, Any]
@@ -64,6 +69,8 @@ class SpotFit:
     generated: SpotSummary
     ks_sessions: float
     ks_gaps: float
+    week_error: float
+    week_error_by_chance: float
 
     def as_dict(self) -> dict[str, Any]:
         """Goodness of fit as plain numbers."""
@@ -71,7 +78,9 @@ class SpotFit:
             name: vars(part) for name, part in (("recorded", self.recorded), ("generated", self.generated))
         }
         plain = {n: {k: round(float(v), 4) for k, v in part.items()} for n, part in parts.items()}
-        likeness = {"ks_sessions": round(self.ks_sessions, 4), "ks_gaps": round(self.ks_gaps, 4)}
+        names = ("ks_sessions", "ks_gaps", "week_error", "week_error_by_chance")
+        likeness = {name: round(float(getattr(self, name)), 4) for name in names}
+        likeness["correlation_error"] = round(self.generated.correlation - self.recorded.correlation, 4)
         return {**plain, "likeness": likeness}
 
 
@@ -121,12 +130,15 @@ def fit_spot(trace: AvailabilityTrace, seed: int = 0, draws: int = 8) -> SpotFit
     average = {name: float(np.nanmean([p[name] for p in parts])) for name in parts[0] if name != "zones"}
     stays = [stays_h(t) for t in drawn]
     on_r, off_r = stays_h(zones)
+    weeks = np.array([week_profile(t)[0] for t in drawn])
     return SpotFit(
         spec=spec,
         recorded=recorded,
         generated=SpotSummary(zones=len(names), **average),
         ks_sessions=ks_distance(on_r, np.concatenate([s[0] for s in stays])),
         ks_gaps=ks_distance(off_r, np.concatenate([s[1] for s in stays])),
+        week_error=float(np.nanmean(np.abs(weeks - week_profile(zones)[0]))),
+        week_error_by_chance=float(np.nanmean(np.abs(weeks[1:] - weeks[:-1]))),
     )
 
 
@@ -183,6 +195,7 @@ def spot_summary(zones: AvailabilityTrace, regions: list[str]) -> SpotSummary:
         on_median_h=float(np.median(on_h)) if on_h.size else float("nan"),
         autocorrelation_1h=_mean(lagged[0]),
         autocorrelation_6h=_mean(lagged[1]),
+        correlation=_mean(near + far),
         correlation_in_region=_mean(near),
         correlation_across=_mean(far),
     )

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from .availability_trace import AvailabilityTrace
 from .episode import AvailabilityEpisode, AvailabilityModel, AvailabilityRequest
-from .trace_statistics import hour_profile, hourly_shares, stays_h, user_means
+from .trace_statistics import hour_profile, hourly_shares, stays_h, user_means, week_profile
 
 Floats = NDArray[np.float64]
 
-_WEEK_S = 7 * 86400.0
+_DAY_S, _WEEK_S = 86400.0, 7 * 86400.0
+# Sets of recordings of which pairs are formed, and recordings of each.
+_GROUPS, _GROUP_SIZE = 20, 80
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class TraceSummary:
         trough_hour: with the lowest.
         peak_to_trough: ratio of their shares.
         correlation: mean correlation of the hourly shares of pairs observed together, NaN if none were.
+        correlation_beyond_hours: the same after the profile by hour of day is taken off.
     """
 
     clients: int
@@ -49,6 +52,7 @@ class TraceSummary:
     trough_hour: int
     peak_to_trough: float
     correlation: float
+    correlation_beyond_hours: float
 
     def as_dict(self) -> dict[str, float]:
         """Plain numbers, rounded for reading."""
@@ -65,6 +69,9 @@ class Likeness:
         ks_means: of the users' means.
         hour_error: mean absolute difference of the hour-of-day profiles.
         hour_error_max: the largest.
+        week_error: mean absolute difference of the hour-of-week profiles, NaN if no time of day is known.
+        week_error_max: the largest.
+        week_error_by_chance: the mean to be expected of a perfect generator, because the trace is finite.
         mean_error: difference of the mean availability.
         sessions_ratio: generated over recorded sessions per day.
         correlation_error: difference of the mean pairwise correlation, NaN if unknown.
@@ -75,6 +82,9 @@ class Likeness:
     ks_means: float
     hour_error: float
     hour_error_max: float
+    week_error: float
+    week_error_max: float
+    week_error_by_chance: float
     mean_error: float
     sessions_ratio: float
     correlation_error: float
@@ -104,6 +114,7 @@ def summarise(trace: AvailabilityTrace) -> TraceSummary:
         trough_hour=int(profile.argmin()) if timed else -1,
         peak_to_trough=float(profile.max() / max(profile.min(), 1e-6)),
         correlation=pairwise_correlation(trace),
+        correlation_beyond_hours=pairwise_correlation(trace, beyond_hours=True),
     )
 
 
@@ -120,16 +131,37 @@ def compare(recorded: AvailabilityTrace, generated: AvailabilityTrace) -> Likene
         trace.session_recording.size / float((trace.end_s - trace.begin_s).sum())
         for trace in (recorded, generated)
     ]
+    week_mean, week_max, week_chance = week_difference(recorded, generated)
     return Likeness(
         ks_sessions=ks_distance(on_r, on_g),
         ks_gaps=ks_distance(off_r, off_g),
         ks_means=ks_distance(user_means(recorded), user_means(generated)),
         hour_error=float(error.mean()),
         hour_error_max=float(error.max()),
+        week_error=week_mean,
+        week_error_max=week_max,
+        week_error_by_chance=week_chance,
         mean_error=float(means_g.mean() - means_r.mean()),
         sessions_ratio=per_day[1] / max(per_day[0], 1e-12),
         correlation_error=pairwise_correlation(generated) - pairwise_correlation(recorded),
     )
+
+
+def week_difference(recorded: AvailabilityTrace, generated: AvailabilityTrace) -> tuple[float, float, float]:
+    """Mean and largest absolute difference of the hour-of-week profiles, and the mean that is due to chance.
+
+    Only hours of the week that both have are compared. NaN if a trace has no time of day, or none in common.
+    """
+    if "none" in (recorded.clock, generated.clock):
+        return float("nan"), float("nan"), float("nan")
+    (profile_r, error_r), (profile_g, error_g) = week_profile(recorded), week_profile(generated)
+    difference = np.abs(profile_r - profile_g)
+    both = np.isfinite(difference)
+    if not both.any():
+        return float("nan"), float("nan"), float("nan")
+    # The mean absolute value of a Gaussian is its standard deviation times sqrt(2 / pi).
+    chance = np.sqrt(2.0 / np.pi) * np.hypot(error_r, error_g)[both].mean()
+    return float(difference[both].mean()), float(difference[both].max()), float(chance)
 
 
 def ks_distance(a: Floats, b: Floats) -> float:
@@ -142,31 +174,54 @@ def ks_distance(a: Floats, b: Floats) -> float:
     return float(np.abs(below_a - below_b).max())
 
 
-def pairwise_correlation(trace: AvailabilityTrace, most: int = 80) -> float:
-    """Mean correlation of hourly shares over pairs of recordings that cover the same time.
+def pairwise_correlation(trace: AvailabilityTrace, beyond_hours: bool = False) -> float:
+    """Mean correlation of hourly shares over pairs of recordings that have two days or more in common.
 
-    The largest set of recordings with a common beginning and at least two days is taken, up to `most` of
-    them. NaN if it has no two recordings whose availability varies.
+    Pairs are taken within the twenty largest sets of recordings that began in the same week on clocks with
+    the same distance from UTC, up to eighty recordings of each.
+
+    Args:
+        trace: what was recorded.
+        beyond_hours: whether the population's profile by local hour of day is taken off first; what is left
+            is what users have in common beyond the time of day.
+
+    Returns:
+        NaN if there are no two such recordings whose availability varies.
     """
     if trace.clock == "none" and not trace.simultaneous:
         return float("nan")
-    long = trace.end_s - trace.begin_s >= 2 * 86400.0
-    begins, which, counts = np.unique(trace.begin_s[long], return_inverse=True, return_counts=True)
-    if not begins.size:
-        return float("nan")
-    rows = np.flatnonzero(long)[which == counts.argmax()][:most]
-    chosen = np.zeros(trace.num_recordings, dtype=bool)
-    chosen[rows] = True
-    part = trace.only(chosen)
-    seconds, recording, _ = hourly_shares(part)
-    hours = int(np.bincount(recording).min())
+    usual_s = 3600.0 * hour_profile(trace)[0] if beyond_hours else np.zeros(24)
+    long = np.flatnonzero(trace.end_s - trace.begin_s >= 2 * _DAY_S)
+    key = np.stack([trace.local_begin_s // _WEEK_S, trace.local_begin_s - trace.begin_s])[:, long]
+    _, which, counts = np.unique(key, axis=1, return_inverse=True, return_counts=True)
+    total, pairs = 0.0, 0
+    for group in np.argsort(-counts, kind="stable")[:_GROUPS]:
+        chosen = np.zeros(trace.num_recordings, dtype=bool)
+        chosen[long[which.ravel() == group][:_GROUP_SIZE]] = True
+        found = _correlations(trace.only(chosen), usual_s)
+        total, pairs = total + float(found.sum()), pairs + found.size
+    return total / pairs if pairs else float("nan")
+
+
+def _correlations(part: AvailabilityTrace, usual_s: Floats) -> Floats:
+    """Of all pairs of recordings, over the hours that both cover, where there are two days of them."""
+    seconds, recording, week_hour = hourly_shares(part)
+    first = np.ceil(part.local_begin_s / 3600.0 - 1e-9).astype(np.int64)
     within = np.arange(recording.size) - np.searchsorted(recording, recording)
-    table = seconds[within < hours].reshape(-1, hours)
-    table = table[table.std(axis=1) > 1e-9]
-    if table.shape[0] < 2:
-        return float("nan")
-    matrix = np.corrcoef(table)
-    return float(matrix[np.triu_indices_from(matrix, 1)].mean())
+    hour = first[recording] - first.min() + within
+    shape = (part.num_recordings, int(hour.max(initial=0)) + 1)
+    seen, x = np.zeros(shape), np.zeros(shape)
+    seen[recording, hour] = 1.0
+    x[recording, hour] = (seconds - usual_s[week_hour % 24]) / 3600.0
+    hours = seen @ seen.T
+    count = np.maximum(hours, 1.0)
+    mean, square = x @ seen.T / count, x**2 @ seen.T / count
+    power = square - mean**2
+    covariance = x @ x.T / count - mean * mean.T
+    varies = np.bincount(recording, seconds, part.num_recordings) > 0
+    use = (hours >= 48) & (power > 1e-9) & (power.T > 1e-9) & varies[:, None] & varies
+    use &= np.tri(part.num_recordings, k=-1, dtype=bool)
+    return np.asarray(covariance[use] / np.sqrt(power * power.T)[use])
 
 
 def trace_of(episode: AvailabilityEpisode, request: AvailabilityRequest, source: str) -> AvailabilityTrace:
@@ -195,13 +250,22 @@ def trace_of(episode: AvailabilityEpisode, request: AvailabilityRequest, source:
 
 
 def generate(
-    model: AvailabilityModel, clients: int, days: float, rng: np.random.Generator
+    model: AvailabilityModel, clients: int, days: float, rng: np.random.Generator, any_weekday: bool = False
 ) -> AvailabilityTrace:
-    """A trace of `clients` clients in one zone at UTC, from a Monday on."""
+    """A trace of `clients` clients on UTC, from a Monday on.
+
+    Args:
+        model: what draws it.
+        clients: how many.
+        days: how long.
+        rng: the only source of chance.
+        any_weekday: whether clients begin on all days of the week in turn, so that what is particular to
+            the beginning of an episode does not look particular to Mondays.
+    """
     monday_s = 4 * 86400.0
-    request = AvailabilityRequest(
-        monday_s, days * 86400.0, np.zeros(clients, dtype=np.int64), np.zeros(1), "train"
-    )
+    shifts = 7 if any_weekday else 1
+    zone, offset_h = np.arange(clients) % shifts, 24.0 * np.arange(shifts)
+    request = AvailabilityRequest(monday_s, days * 86400.0, zone, offset_h, "train")
     return trace_of(model.sample(request, rng), request, "generated")
 
 

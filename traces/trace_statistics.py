@@ -67,6 +67,29 @@ def hour_profile(trace: AvailabilityTrace) -> tuple[Floats, Floats]:
     return profile, mean
 
 
+def week_profile(trace: AvailabilityTrace) -> tuple[Floats, Floats]:
+    """P(available) by local hour of the week from Monday, and its standard error, `[168]` each.
+
+    Hours are counted from the beginning if no time of day is known. Hours that were not seen are NaN. The
+    standard error takes recordings as independent of each other, which those watched together are not.
+    """
+    seconds, _, week_hour = hourly_shares(thinned(trace))
+    shares = seconds / 3600.0
+    count = np.bincount(week_hour, minlength=168)
+    seen = np.where(count > 0, count, np.nan)
+    mean = np.bincount(week_hour, weights=shares, minlength=168) / seen
+    square = np.bincount(week_hour, weights=shares**2, minlength=168) / seen
+    return mean, np.sqrt(np.maximum(square - mean**2, 0.0) / seen)
+
+
+def weekday_shares(trace: AvailabilityTrace) -> tuple[Floats, Floats]:
+    """P(available) by day of the week from Monday (NaN if not seen), and recording-days seen, `[7]` each."""
+    seconds, _, week_hour = hourly_shares(thinned(trace))
+    hours = np.bincount(week_hour // 24, minlength=7)
+    on_h = np.bincount(week_hour // 24, weights=seconds, minlength=7) / 3600.0
+    return on_h / np.where(hours > 0, hours, np.nan), hours / 24.0
+
+
 def user_means(trace: AvailabilityTrace) -> Floats:
     """Share of its observed time that each observed user is available."""
     owner = trace.user[trace.session_recording]

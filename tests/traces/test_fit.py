@@ -15,7 +15,14 @@ from frugalfl.traces.episode import AvailabilityRequest
 from frugalfl.traces.fit import fit_availability
 from frugalfl.traces.generator_file import save_generator
 from frugalfl.traces.spot_fit import can_fit_spot, fit_spot
-from frugalfl.traces.trace_comparison import compare, generate, ks_distance, trace_of
+from frugalfl.traces.trace_comparison import (
+    compare,
+    generate,
+    ks_distance,
+    pairwise_correlation,
+    trace_of,
+)
+from frugalfl.traces.trace_statistics import hourly_shares
 
 HOUR, DAY = 3600.0, 86400.0
 
@@ -27,6 +34,7 @@ def test_a_generator_is_recovered_from_what_it_draws():
     assert fit.likeness.ks_sessions < 0.1
     assert fit.likeness.ks_gaps < 0.12
     assert fit.likeness.hour_error < 0.02
+    assert fit.likeness.week_error < 0.03
     assert abs(fit.likeness.mean_error) < 0.02
     assert fit.likeness.sessions_ratio == pytest.approx(1.0, abs=0.1)
     assert abs(fit.likeness.correlation_error) < 0.05
@@ -42,6 +50,46 @@ def test_fit_on_half_the_users_predicts_the_other_half():
     assert likeness.ks_means < 0.12
     assert likeness.hour_error < 0.03
     assert abs(likeness.mean_error) < 0.03
+
+
+def test_days_of_the_week_are_fitted_where_they_are_seen_often_enough():
+    """Phones that come three times as often at weekends."""
+    up = np.full((7, 24), 0.1)
+    up[5:] *= 3.0
+    true = make_availability({"kind": "renewal", "up_per_h": up.ravel().tolist(), "down_per_h": [0.3] * 168})
+    trace = generate(true, 600, 14.0, np.random.default_rng(1), any_weekday=True)
+    fit = fit_availability(trace, debounce_s=0.0)
+    assert len(fit.spec["up_per_h"]) == 168
+    assert fit.likeness.week_error < 2.0 * fit.likeness.week_error_by_chance
+    rare = fit_availability(trace.only(np.arange(600) < 40), debounce_s=0.0)
+    assert len(rare.spec["up_per_h"]) == 24
+    assert rare.likeness.week_error > 2.0 * rare.likeness.week_error_by_chance
+
+
+def test_pairwise_correlation_is_that_of_numpy_and_knows_the_common_hour():
+    trace = generate(make_availability("phones"), 12, 7.0, np.random.default_rng(3))
+    hours = np.array([hourly_shares(trace.only(trace.user == i))[0] for i in range(12)])
+    varying = hours[hours.std(axis=1) > 0]
+    expected = np.corrcoef(varying)[np.triu_indices(len(varying), 1)].mean()
+    assert pairwise_correlation(trace) == pytest.approx(expected)
+    many = generate(make_availability("phones"), 400, 7.0, np.random.default_rng(4), any_weekday=True)
+    assert pairwise_correlation(many, beyond_hours=True) < pairwise_correlation(many)
+    alone = replace(trace, clock="none", simultaneous=False)
+    assert np.isnan(pairwise_correlation(alone))
+    assert np.isnan(compare(alone, alone).week_error)
+
+
+def test_recordings_of_different_weeks_or_clocks_form_no_pairs():
+    one = generate(make_availability("phones"), 2, 7.0, np.random.default_rng(3))
+    apart = replace(
+        one,
+        begin_s=one.begin_s + np.array([0.0, 7 * DAY]),
+        end_s=one.end_s + np.array([0.0, 7 * DAY]),
+        session_start_s=one.session_start_s + 7 * DAY * one.session_recording,
+        session_end_s=one.session_end_s + 7 * DAY * one.session_recording,
+    )
+    assert np.isfinite(pairwise_correlation(one))
+    assert np.isnan(pairwise_correlation(apart))
 
 
 def test_too_little_to_fit_is_refused():
@@ -119,5 +167,8 @@ def test_a_spot_generator_is_recovered_from_zones_watched_together():
     assert fit.generated.sessions_per_day == pytest.approx(fit.recorded.sessions_per_day, rel=0.2)
     assert fit.generated.mean == pytest.approx(fit.recorded.mean, abs=0.12)
     assert fit.ks_sessions < 0.15
+    # The generator knows no hours of the week, and neither did what it was fitted to.
+    assert fit.week_error < 1.5 * fit.week_error_by_chance
+    assert fit.as_dict()["likeness"]["correlation_error"] == pytest.approx(0.0, abs=0.1)
     make_availability(fit.spec).validate_for(16, DAY)
     assert not can_fit_spot(replace(trace, group=("",) * 8))

@@ -106,6 +106,8 @@ def test_a_fit_to_half_of_stunner_predicts_the_other_half():
     likeness = compare(trace.only(~half), drawn)
     assert likeness.ks_sessions < 0.1
     assert likeness.ks_gaps < 0.15
+    assert likeness.week_error < 0.05
+    assert abs(likeness.correlation_error) < 0.05
     assert likeness.ks_means < 0.15
     # The halves themselves differ by about as much: 233 users each.
     assert likeness.hour_error < 0.04
