@@ -18,6 +18,9 @@ Floats = NDArray[np.float64]
 _DAY_H = 24
 # A month or season with fewer days than this has no factor of its own.
 _LEAST_DAYS = 7
+# A slow part is fitted to at least eight weeks, where the autocorrelation a day apart is higher by this than
+# that of one AR(1).
+_TWO_PARTS_H, _MORE_ALIKE = 56 * _DAY_H, 0.05
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,9 @@ class CarbonFit:
 def fit_carbon(series: CarbonSeries, tz: str | None = None, seed: int = 0) -> CarbonFit:
     """Estimate mean x month x hour x weekend x exp(AR(1)) from a series.
 
+    Where deviations are more alike a day apart than one AR(1) has them (the sun over a dry week), the
+    residual is the sum of a fast one and a slow one.
+
     Args:
         series: at least three days.
         tz: IANA name of the local time; known for measured zones, otherwise UTC.
@@ -99,7 +105,7 @@ def fit_carbon(series: CarbonSeries, tz: str | None = None, seed: int = 0) -> Ca
     residual = np.log(np.maximum(hourly, floor) / np.maximum(usual, floor))
     residual -= residual.mean()
     power = float((residual**2).mean())
-    phi = float((residual[1:] * residual[:-1]).mean()) / max(power, 1e-12)
+    phi, slow_share, slow_phi = _memory(residual)
     profile = ZoneProfile(
         zone=series.zone,
         tz=tz,
@@ -112,10 +118,39 @@ def fit_carbon(series: CarbonSeries, tz: str | None = None, seed: int = 0) -> Ca
         hour_factor=tuple(tuple(row) for row in hour.round(4).tolist()),
         weekend_factor=round(weekend, 4),
         log_sd=round(min(power**0.5, 5.0), 4),
-        phi_per_h=round(float(np.clip(phi, 0.01, 0.999)), 4),
+        phi_per_h=round(phi, 4),
+        slow_share=round(slow_share, 4),
+        slow_phi_per_h=round(slow_phi, 4),
     )
     drawn = _drawn_like(profile, first_s, hourly.size, np.random.default_rng(seed))
     return CarbonFit(profile, carbon_summary(hourly, local_s), carbon_summary(drawn, local_s))
+
+
+def _memory(residual: Floats) -> tuple[float, float, float]:
+    """Coefficient of the AR(1); share and coefficient of a slow one beside it, where there is need of it.
+
+    The two reproduce the autocorrelation one hour and one day apart, and come as near as they can to that of
+    two to four days.
+    """
+
+    def after(lag: int) -> float:
+        pairs = (residual[lag:] * residual[:-lag]).mean() if residual.size > lag else 0.0
+        return float(pairs / max(float((residual**2).mean()), 1e-12))
+
+    hour, day = after(1), after(_DAY_H)
+    one = float(np.clip(hour, 0.01, 0.999))
+    if residual.size < _TWO_PARTS_H or day - one**_DAY_H < _MORE_ALIKE:
+        return one, 0.0, 0.99
+    slow = np.linspace(day, 1.0, 60)[1:-1] ** (1.0 / _DAY_H)
+    share = day / slow**_DAY_H
+    fast = (hour - share * slow) / (1.0 - share)
+    later = np.arange(2, 5)[:, None] * _DAY_H
+    error = (share * slow**later - np.array([[after(int(lag))] for lag in later[:, 0]])) ** 2
+    error = np.where((fast > 0.01) & (fast < 0.97), error.sum(axis=0), np.inf)
+    best = int(error.argmin())
+    if not np.isfinite(error[best]):
+        return one, 0.0, 0.99
+    return float(fast[best]), float(share[best]), float(slow[best])
 
 
 def hourly_means(series: CarbonSeries) -> tuple[Floats, float]:

@@ -47,6 +47,8 @@ class ZoneProfile:
         weekend_factor: weekend over weekday.
         log_sd: standard deviation of the logarithm of the residual.
         phi_per_h: its AR(1) coefficient per hour.
+        slow_share: share of the residual's variance that is another AR(1), weather that lasts for days.
+        slow_phi_per_h: coefficient of that one.
         shift_g_per_kwh: added to everything, turning a direct profile into a life-cycle one.
     """
 
@@ -63,6 +65,8 @@ class ZoneProfile:
     log_sd: float
     phi_per_h: float
     shift_g_per_kwh: float = 0.0
+    slow_share: float = 0.0
+    slow_phi_per_h: float = 0.99
 
 
 def zone_names(kind: str = "direct") -> list[str]:
@@ -123,6 +127,8 @@ class _ProfileSettings(Settings):
     log_sd: Annotated[float, Field(ge=0, le=5)]
     phi_per_h: Annotated[float, Field(gt=0, lt=1)]
     shift_g_per_kwh: float = 0.0
+    slow_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    slow_phi_per_h: Annotated[float, Field(gt=0, lt=1)] = 0.99
 
 
 def parse_profile(values: Mapping[str, Any]) -> ZoneProfile:
@@ -159,6 +165,8 @@ class GeneratedCarbon:
         self._weekend = np.array([p.weekend_factor for p in profiles])
         self._sd = np.array([p.log_sd for p in profiles])
         self._phi = np.array([p.phi_per_h for p in profiles])
+        self._slow = np.array([p.slow_share for p in profiles])
+        self._slow_phi = np.array([p.slow_phi_per_h for p in profiles])
 
     @property
     def zones(self) -> tuple[str, ...]:
@@ -205,7 +213,7 @@ class GeneratedCarbon:
         hours = int(np.ceil((start_utc_s + horizon_s + TAIL_S - first_utc_s) / 3600.0)) + 1
         times_s = first_utc_s + 3600.0 * np.arange(hours)
         usual = self.expected(times_s, self.utc_offset_h(start_utc_s))
-        residual = autoregression(self._phi, rng.standard_normal(usual.shape)) * self._sd[:, None]
+        residual = self._residual(hours, rng) * self._sd[:, None]
         low, high, shift = self._low[:, None], self._high[:, None], self._shift[:, None]
         drawn = usual * np.exp(residual - self._sd[:, None] ** 2 / 2.0)
         return CarbonEpisode(
@@ -213,10 +221,24 @@ class GeneratedCarbon:
             first_s=first_utc_s - start_utc_s,
             g_per_kwh=np.clip(drawn, low, high) + shift,
             expected_g_per_kwh=np.clip(usual, low, high) + shift,
-            phi_per_h=self._phi.copy(),
+            phi_per_h=self._memory_per_h(),
             forecast=self._forecast,
             seed=int(rng.integers(2**62)),
         )
+
+    def _residual(self, hours: int, rng: np.random.Generator) -> Floats:
+        """Paths of unit variance `[Z, hours]`."""
+        shape = (len(self.profiles), hours)
+        fast = autoregression(self._phi, rng.standard_normal(shape))
+        if not self._slow.any():
+            return fast
+        slow = autoregression(self._slow_phi, rng.standard_normal(shape))
+        return np.sqrt(1.0 - self._slow)[:, None] * fast + np.sqrt(self._slow)[:, None] * slow
+
+    def _memory_per_h(self) -> Floats:
+        """`[Z]`, the coefficient of the one AR(1) that remembers as much half a day later."""
+        left = (1.0 - self._slow) * self._phi**12 + self._slow * self._slow_phi**12
+        return np.where(self._slow > 0, left ** (1.0 / 12.0), self._phi)
 
     def validate_for(self, horizon_s: float) -> None:
         """Any horizon will do."""

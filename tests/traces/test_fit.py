@@ -11,6 +11,7 @@ import pytest
 from frugalfl.traces import CarbonSeries, make_availability, make_carbon
 from frugalfl.traces.availability_trace import flat_trace
 from frugalfl.traces.carbon_fit import fit_carbon
+from frugalfl.traces.carbon_generator import GeneratedCarbon, zone_profile
 from frugalfl.traces.episode import AvailabilityRequest
 from frugalfl.traces.fit import fit_availability
 from frugalfl.traces.generator_file import save_generator
@@ -111,6 +112,26 @@ def test_carbon_profile_is_recovered():
     assert fit.generated.mean == pytest.approx(fit.recorded.mean, rel=0.1)
     assert fit.generated.sd == pytest.approx(fit.recorded.sd, rel=0.2)
     assert fit.generated.naive_mape == pytest.approx(fit.recorded.naive_mape, rel=0.2)
+
+
+def test_deviations_that_last_for_days_get_a_part_of_their_own(tmp_path):
+    slow = replace(zone_profile("US-CAL-CISO"), slow_share=0.9, slow_phi_per_h=0.985, phi_per_h=0.5)
+    episode = GeneratedCarbon([slow]).sample(1672531200.0, 360 * DAY, np.random.default_rng(0))
+    fit = fit_carbon(CarbonSeries("US-CAL-CISO", "direct", 1672531200.0, HOUR, episode.g_per_kwh[0]))
+    assert fit.profile.slow_share == pytest.approx(0.9, abs=0.1)
+    assert fit.profile.slow_phi_per_h == pytest.approx(0.985, abs=0.008)
+    assert fit.generated.naive_mape == pytest.approx(fit.recorded.naive_mape, rel=0.15)
+    path = tmp_path / "g.json"
+    save_generator(path, "carbon", fit.spec, fit.as_dict(), "test")
+    assert make_carbon(str(path), 1).profiles == (fit.profile,)
+    # What the coordinator takes for one memory lies between the two.
+    assert 0.5 < episode.phi_per_h[0] < 0.985
+    # Files from before there was a slow part mean what they meant.
+    document = json.loads(path.read_text())
+    for name in ("slow_share", "slow_phi_per_h"):
+        del document["spec"]["profiles"][0][name]
+    path.write_text(json.dumps(document))
+    assert make_carbon(str(path), 1).profiles[0].slow_share == 0.0
 
 
 def test_generator_files_are_taken_wherever_traces_are(tmp_path):

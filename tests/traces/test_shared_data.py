@@ -10,6 +10,7 @@ import pytest
 
 from frugalfl.traces import make_availability, make_carbon, read_availability, read_carbon
 from frugalfl.traces.availability import RecordedAvailability
+from frugalfl.traces.carbon_fit import fit_carbon
 from frugalfl.traces.describe import read_any
 from frugalfl.traces.episode import AvailabilityRequest
 from frugalfl.traces.fit import fit_availability
@@ -122,6 +123,15 @@ def test_a_spot_generator_fitted_to_aws_zones_has_their_correlations():
     assert fit.generated.autocorrelation_1h == pytest.approx(fit.recorded.autocorrelation_1h, abs=0.08)
     assert fit.generated.sessions_per_day == pytest.approx(fit.recorded.sessions_per_day, rel=0.15)
     assert fit.ks_sessions < 0.25
+
+
+@pytest.mark.parametrize(("name", "within"), [("US-CAL-CISO", 0.2), ("DE-LU", 0.15), ("GB", 0.1)])
+def test_profiles_fitted_to_real_grids_give_back_their_statistics(name, within):
+    fit = fit_carbon(read_carbon(need(f"electricitymaps_hpe_2023/{name}_2023_hourly.csv"))[0])
+    assert fit.generated.mean == pytest.approx(fit.recorded.mean, rel=0.05)
+    assert fit.generated.sd == pytest.approx(fit.recorded.sd, rel=0.15)
+    assert fit.generated.daily_range == pytest.approx(fit.recorded.daily_range, rel=0.1)
+    assert fit.generated.naive_mape == pytest.approx(fit.recorded.naive_mape, rel=within)
 
 
 def test_generation_gives_the_published_intensity():
