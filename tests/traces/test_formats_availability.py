@@ -8,7 +8,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from frugalfl.traces.availability import read_availability
@@ -251,6 +251,7 @@ names = st.lists(
 
 
 @given(rows, names)
+@example([(0, 1.0, 2.0)], ["#a", "# clock", "client"])
 @settings(max_examples=60, deadline=None)
 def test_own_csv_is_read_back_without_loss(tmp_path_factory, raw, users):
     owner = np.array([r[0] for r in raw], dtype=np.int64)
@@ -288,3 +289,23 @@ def test_unknown_formats_and_content(tmp_path):
         read_availability(path)
     with pytest.raises(ValueError, match=r"format: 'stuner'.*did you mean 'stunner'"):
         read_availability(path, "stuner")
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\u2028", "\n"])
+def test_own_csv_refuses_names_that_would_not_come_back(tmp_path, name):
+    one = np.zeros(1)
+    trace = flat_trace(
+        (name,), np.zeros(1, dtype=int), one, one + DAY, np.zeros(1, dtype=int), one, one + 9.0, clock="none"
+    )
+    with pytest.raises(ValueError, match="cannot be written, expected a name of one line"):
+        write(trace, tmp_path / "f.csv")
+
+
+def test_own_csv_names_the_line_of_a_session_without_recording(tmp_path):
+    path = tmp_path / "f.csv"
+    path.write_text("# recording,a,0,100,0\nclient,start,end\na,0,5\nb,0,5\n")
+    with pytest.raises(ValueError, match=r"f.csv:4: client 'b' has sessions but no recording"):
+        read_availability(path)
+    path.write_text("# recording,a,50,100,0\nclient,start,end\na,60,65\na,0,5\n")
+    with pytest.raises(ValueError, match=r"f.csv:4: a session lies before"):
+        read_availability(path)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..carbon_series import CarbonSeries, regular_series
+from .json_lines import lines_of
 from .json_rows import number, rows_of, unix_time
 from .text import read_json
 
@@ -31,13 +32,14 @@ def read_sdk(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     zones: dict[str, list[int]] = {}
     for index, row in enumerate(rows):
         zones.setdefault(str(row.get("Location")), []).append(index)
-    times = np.array([unix_time(path, f"[{i}].Time", row.get("Time")) for i, row in enumerate(rows)])
-    values = np.array([number(path, f"[{i}].Rating", row.get("Rating")) for i, row in enumerate(rows)])
+    lines = lines_of(path, len(rows), "Emissions")
+    times, values = np.empty(len(rows)), np.empty(len(rows))
+    for index, (row, line) in enumerate(zip(rows, lines.tolist(), strict=True)):
+        times[index] = unix_time(path, line, f"[{index}].Time", row.get("Time"))
+        values[index] = number(path, line, f"[{index}].Rating", row.get("Rating"))
     note = f"the kind is not in the file: {kind or 'direct'} is {'as asked' if kind else 'assumed'}"
     return [
-        regular_series(
-            path, zone, kind or "direct", times[index], values[index], np.array(index), notes=(note,)
-        )
+        regular_series(path, zone, kind or "direct", times[index], values[index], lines[index], notes=(note,))
         for zone, index in zones.items()
     ]
 
@@ -47,12 +49,13 @@ def read_em(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     document: Any = read_json(path)
     if not isinstance(document, dict):
         raise ValueError(f"{path}: expected a JSON object with zone and carbonIntensity")
-    rows = document.get("history") or document.get("forecast") or [document]
-    rows = rows_of(path, rows, "history")
-    times = np.array([unix_time(path, f"[{i}].datetime", row.get("datetime")) for i, row in enumerate(rows)])
-    values = np.array(
-        [number(path, f"[{i}].carbonIntensity", r.get("carbonIntensity")) for i, r in enumerate(rows)]
-    )
+    key = next((name for name in ("history", "forecast") if document.get(name)), None)
+    rows = rows_of(path, document, key) if key else [document]
+    lines = lines_of(path, len(rows), *([key] if key else []))
+    times, values = np.empty(len(rows)), np.empty(len(rows))
+    for index, (row, line) in enumerate(zip(rows, lines.tolist(), strict=True)):
+        times[index] = unix_time(path, line, f"[{index}].datetime", row.get("datetime"))
+        values[index] = number(path, line, f"[{index}].carbonIntensity", row.get("carbonIntensity"))
     factor = str(rows[0].get("emissionFactorType", "lifecycle")).lower()
     found = "direct" if factor == "direct" else "life-cycle"
     if kind not in (None, found):
@@ -60,4 +63,4 @@ def read_em(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     zone = str(document.get("zone") or rows[0].get("zone"))
     estimated = sum(bool(row.get("isEstimated")) for row in rows)
     notes = [f"{estimated} of {len(rows)} values are the provider's estimates"] if estimated else []
-    return [regular_series(path, zone, found, times, values, np.arange(len(rows)), notes=notes)]
+    return [regular_series(path, zone, found, times, values, lines, notes=notes)]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..availability_trace import AvailabilityTrace, flat_trace
+from .json_lines import line_of
 from .text import one_line, read_json
 
 # The log's second zero is 2020-01-02 00:00:00 on the phone's clock, a Thursday.
@@ -25,7 +26,7 @@ def read(path: str | Path) -> AvailabilityTrace:
     Devices that were never ready have no times at all in such files; they are left out and counted.
 
     Raises:
-        ValueError: naming the device.
+        ValueError: naming the line and the device.
     """
     document = read_json(path)
     if not isinstance(document, dict) or not document:
@@ -65,18 +66,23 @@ def read(path: str | Path) -> AvailabilityTrace:
 
 
 def _windows(path: str | Path, guid: str, entry: Any) -> tuple[float, float, np.ndarray] | None:
-    where = f"{path}: device {one_line(guid)}"
     if not isinstance(entry, dict) or not {"trace_start", "trace_end", "ready_time"} <= entry.keys():
-        raise ValueError(f"{where}: expected trace_start, trace_end and ready_time")
+        raise _refusal(path, guid, "expected trace_start, trace_end and ready_time")
     if entry["trace_start"] is None or entry["trace_end"] is None:
         return None
     try:
         first, last = float(entry["trace_start"]), float(entry["trace_end"])
         pairs = np.array(entry["ready_time"], dtype=np.float64).reshape(-1, 2)
-    except (TypeError, ValueError):
-        raise ValueError(f"{where}: expected numbers of seconds and [start, end] pairs") from None
+    except (TypeError, ValueError, OverflowError):
+        raise _refusal(path, guid, "expected numbers of seconds and [start, end] pairs") from None
     if not (np.isfinite([first, last]).all() and np.isfinite(pairs).all() and last > first):
-        raise ValueError(f"{where}: trace_start {first:g} and trace_end {last:g}, expected a finite span")
-    if (pairs[:, 1] < pairs[:, 0]).any():
-        raise ValueError(f"{where}: a window ends before it starts")
+        raise _refusal(path, guid, f"trace_start {first:g} and trace_end {last:g}, expected a finite span")
+    backward = pairs[:, 1] < pairs[:, 0]
+    if backward.any():
+        index = int(np.argmax(backward))
+        raise _refusal(path, guid, f"ready_time[{index}] ends before it starts", "ready_time", index)
     return first, last, pairs
+
+
+def _refusal(path: str | Path, guid: str, why: str, *steps: str | int) -> ValueError:
+    return ValueError(f"{path}:{line_of(path, guid, *steps)}: device {one_line(guid)}: {why}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .columns import check_time
+from .json_lines import line_of
 from .text import one_line
 
 
@@ -17,16 +18,20 @@ def rows_of(path: str | Path, document: Any, key: str) -> list[dict[str, Any]]:
         ValueError: if there is none, or it is empty.
     """
     rows = document.get(key) if isinstance(document, dict) else document
-    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
-        raise ValueError(f"{path}: expected a list of objects under {key!r}")
+    if not isinstance(rows, list) or not rows:
+        raise ValueError(f"{path}:{line_of(path, key)}: expected a list of objects under {key!r}")
+    for index, row in enumerate(rows):
+        if not isinstance(row, dict):
+            line = line_of(path, *([key] if isinstance(document, dict) else []), index)
+            raise ValueError(f"{path}:{line}: [{index}] is {one_line(row)}, expected an object")
     return rows
 
 
-def unix_time(path: str | Path, what: str, value: Any) -> float:
+def unix_time(path: str | Path, line: int, what: str, value: Any) -> float:
     """An ISO 8601 time as Unix seconds; without a zone it counts as UTC.
 
     Raises:
-        ValueError: naming the field.
+        ValueError: naming the line and the field.
     """
     text = value.strip().replace("Z", "+00:00") if isinstance(value, str) else ""
     # Python 3.10 wants three or six digits of a second, and seconds at all in some forms.
@@ -38,17 +43,17 @@ def unix_time(path: str | Path, what: str, value: Any) -> float:
         stamp = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(
-            f"{path}: {what} is {one_line(value)}, expected a time like 2023-01-01T00:00Z"
+            f"{path}:{line}: {what} is {one_line(value)}, expected a time like 2023-01-01T00:00Z"
         ) from None
     stamp = stamp if stamp.tzinfo else stamp.replace(tzinfo=timezone.utc)
-    return check_time(path, stamp.timestamp(), 0)
+    return check_time(path, stamp.timestamp(), line)
 
 
-def number(path: str | Path, what: str, value: Any) -> float:
+def number(path: str | Path, line: int, what: str, value: Any) -> float:
     """A number, or NaN where the provider has null.
 
     Raises:
-        ValueError: naming the field.
+        ValueError: naming the line and the field.
     """
     if value is None:
         return float("nan")
@@ -57,4 +62,4 @@ def number(path: str | Path, what: str, value: Any) -> float:
             raise TypeError
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{path}: {what} is {one_line(value)}, expected a number") from None
+        raise ValueError(f"{path}:{line}: {what} is {one_line(value)}, expected a number") from None

@@ -26,9 +26,19 @@ def recognises(head: str) -> bool:
 
 
 def write(trace: AvailabilityTrace, path: str | Path) -> None:
-    """Write a trace. Comments carry what the three columns cannot: clock, recordings, zones."""
+    """Write a trace. Comments carry what the three columns cannot: clock, recordings, zones.
+
+    Raises:
+        ValueError: at a client's name that would not be read back as it is.
+    """
+    for user in trace.users:
+        if user.splitlines() not in ([], [user]):
+            raise ValueError(
+                f"{path}: client {one_line(user)} cannot be written, expected a name of one line"
+            )
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
+    quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
     out.write(f"# clock,{trace.clock}\n# simultaneous,{int(trace.simultaneous)}\n")
     groups = trace.group or ("",) * len(trace.users)
     for index in range(trace.num_recordings):
@@ -39,7 +49,9 @@ def write(trace: AvailabilityTrace, path: str | Path) -> None:
     rows.writerow(_HEADER)
     owner = trace.user[trace.session_recording]
     for user, start_s, end_s in zip(owner, trace.session_start_s, trace.session_end_s, strict=True):
-        rows.writerow([trace.users[user], repr(float(start_s)), repr(float(end_s))])
+        name = trace.users[user]
+        # Unquoted, such a name would make the row a comment.
+        (quoted if name.startswith("#") else rows).writerow([name, repr(float(start_s)), repr(float(end_s))])
     Path(path).write_text(out.getvalue(), encoding="utf-8")
 
 
@@ -54,6 +66,7 @@ def read(path: str | Path) -> AvailabilityTrace:
     clock, simultaneous = "", True
     windows: list[tuple[str, float, float, float, str]] = []
     clients: list[str] = []
+    lines: list[int] = []
     times: list[tuple[float, float]] = []
     utc = False
     for number, line in enumerate(read_text(path).splitlines(), start=1):
@@ -79,11 +92,12 @@ def read(path: str | Path) -> AvailabilityTrace:
             raise ValueError(f"{path}:{number}: the session ends before it starts")
         utc |= dated
         clients.append(cells[0])
+        lines.append(number)
         times.append((start_s, end_s))
     clock = clock or ("utc" if utc else "none")
     if clock not in ("utc", "local", "none"):
         raise ValueError(f"{path}: clock {one_line(clock)}, expected utc, local or none")
-    return _assemble(path, clock, simultaneous, windows, clients, times)
+    return _assemble(path, clock, simultaneous, windows, clients, times, lines)
 
 
 def _assemble(
@@ -93,6 +107,7 @@ def _assemble(
     windows: list[tuple[str, float, float, float, str]],
     clients: Sequence[str],
     times: list[tuple[float, float]],
+    lines: Sequence[int],
 ) -> AvailabilityTrace:
     stamps = np.array(times, dtype=np.float64).reshape(-1, 2)
     if not windows:
@@ -106,10 +121,11 @@ def _assemble(
     begin_s, end_s = np.array([w[1] for w in windows]), np.array([w[2] for w in windows])
     if not (end_s > begin_s).all():
         raise ValueError(f"{path}: a recording has no span of time")
-    unknown = next((name for name in clients if name not in names), None)
-    if unknown is not None:
-        raise ValueError(f"{path}: client {one_line(unknown)} has sessions but no recording")
-    owner = _owners(path, user, begin_s, np.array([names[name] for name in clients], dtype=np.int64), stamps)
+    for name, line in zip(clients, lines, strict=True):
+        if name not in names:
+            raise ValueError(f"{path}:{line}: client {one_line(name)} has sessions but no recording")
+    client = np.array([names[name] for name in clients], dtype=np.int64)
+    owner = _owners(path, user, begin_s, client, stamps, lines)
     return flat_trace(
         tuple(names),
         user,
@@ -127,7 +143,12 @@ def _assemble(
 
 
 def _owners(
-    path: str | Path, user: np.ndarray, begin_s: np.ndarray, client: np.ndarray, stamps: np.ndarray
+    path: str | Path,
+    user: np.ndarray,
+    begin_s: np.ndarray,
+    client: np.ndarray,
+    stamps: np.ndarray,
+    lines: Sequence[int],
 ) -> np.ndarray:
     """The recording of each session: the client's last one that begins no later than the session."""
     # Times as ranks, so that (client, time) pairs are whole numbers and compare exactly.
@@ -136,8 +157,10 @@ def _owners(
     order = np.argsort(recorded, kind="stable")
     place = np.searchsorted(recorded[order], client * times.size + rank[user.size :], side="right") - 1
     owner = order[np.maximum(place, 0)]
-    if (user[owner] != client).any() or (place < 0).any():
-        raise ValueError(f"{path}: a session lies before its client's first recording")
+    before = (user[owner] != client) | (place < 0)
+    if before.any():
+        line = lines[int(np.argmax(before))]
+        raise ValueError(f"{path}:{line}: a session lies before its client's first recording")
     return owner
 
 

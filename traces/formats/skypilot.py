@@ -9,6 +9,7 @@ import numpy as np
 
 from ..availability_trace import AvailabilityTrace, flat_trace
 from .counts import MAX_NODES, Floats, Ints, pooled
+from .json_lines import line_of
 from .text import read_json
 
 
@@ -24,7 +25,7 @@ def read(paths: Sequence[str | Path], inverted: bool = False) -> AvailabilityTra
     (`inverted`). Of several nodes only the count is known. The time of day is not known.
 
     Raises:
-        ValueError: naming the file and the sample.
+        ValueError: naming the file, the line and the sample.
     """
     pools: list[tuple[str, Floats, Ints, float]] = []
     for path in paths:
@@ -63,12 +64,14 @@ def _counts(path: str | Path) -> tuple[float, np.ndarray]:
     metadata = document.get("metadata") if isinstance(document, dict) else None
     gap_s = metadata.get("gap_seconds") if isinstance(metadata, dict) else None
     if not isinstance(gap_s, (int, float)) or isinstance(gap_s, bool) or not 0 < gap_s < 86400:
+        line = line_of(path, "metadata", "gap_seconds")
         raise ValueError(
-            f"{path}: metadata.gap_seconds is {str(gap_s)[:40]}, expected seconds between samples"
+            f"{path}:{line}: metadata.gap_seconds is {str(gap_s)[:40]}, expected seconds between samples"
         )
     if not isinstance(data, list) or not data:
-        raise ValueError(f"{path}: data, expected a list of counts")
+        raise ValueError(f"{path}:{line_of(path, 'data')}: data, expected a list of counts")
     for index, value in enumerate(data):
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_NODES:
-            raise ValueError(f"{path}: data[{index}] is {str(value)[:40]}, expected a count of nodes")
+            line = line_of(path, "data", index)
+            raise ValueError(f"{path}:{line}: data[{index}] is {str(value)[:40]}, expected a count of nodes")
     return float(gap_s), np.array(data, dtype=np.int64)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..carbon_series import CarbonSeries, regular_series
+from .json_lines import lines_of
 from .json_rows import number, rows_of, unix_time
 from .text import read_json
 
@@ -23,23 +24,23 @@ def read(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     emissions of generation, which is direct intensity.
 
     Raises:
-        ValueError: naming the entry.
+        ValueError: naming the line and the entry.
     """
     if kind not in (None, "direct"):
         raise ValueError(f"{path}: kind {kind!r} is not in the file, expected direct")
     rows = rows_of(path, read_json(path), "data")
+    lines = lines_of(path, len(rows), "data")
     times, actual, forecast = [], [], []
-    for index, row in enumerate(rows):
+    for index, (row, line) in enumerate(zip(rows, lines.tolist(), strict=True)):
         intensity = row.get("intensity")
         if not isinstance(intensity, dict):
-            raise ValueError(f"{path}: data[{index}]: expected from and intensity")
-        times.append(unix_time(path, f"data[{index}].from", row.get("from")))
-        actual.append(number(path, f"data[{index}].actual", intensity.get("actual")))
-        forecast.append(number(path, f"data[{index}].forecast", intensity.get("forecast")))
+            raise ValueError(f"{path}:{line}: data[{index}]: expected from and intensity")
+        times.append(unix_time(path, line, f"data[{index}].from", row.get("from")))
+        actual.append(number(path, line, f"data[{index}].actual", intensity.get("actual")))
+        forecast.append(number(path, line, f"data[{index}].forecast", intensity.get("forecast")))
     seen = np.array(actual)
     notes = []
     if not np.isfinite(seen).any():
         seen = np.array(forecast)
         notes.append("the values are the provider's forecast; no actual ones are in the file")
-    lines = np.arange(len(rows))
     return [regular_series(path, "GB", "direct", np.array(times), seen, lines, notes=notes)]

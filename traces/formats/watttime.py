@@ -10,6 +10,7 @@ import numpy as np
 
 from ..carbon_series import CarbonSeries, regular_series
 from .columns import numbers, utc_times
+from .json_lines import lines_of
 from .json_rows import number, rows_of, unix_time
 from .text import one_line, read_json, read_table
 
@@ -32,7 +33,7 @@ def read(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     """Read `point_time` and `value`; v2 names the zone as `ba`, v3 in `meta.region` with signal and unit.
 
     Raises:
-        ValueError: naming the entry.
+        ValueError: naming the line and the entry.
     """
     document = read_json(path)
     meta = document.get("meta") if isinstance(document, dict) else None
@@ -44,13 +45,12 @@ def read(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     zones: dict[str, list[int]] = {}
     for index, row in enumerate(rows):
         zones.setdefault(str(region or row.get("ba") or "unknown"), []).append(index)
-    times = np.array(
-        [unix_time(path, f"data[{i}].point_time", r.get("point_time")) for i, r in enumerate(rows)]
-    )
-    values = (
-        np.array([number(path, f"data[{i}].value", row.get("value")) for i, row in enumerate(rows)]) * factor
-    )
-    return [_series(path, zone, found, times, values, index) for zone, index in zones.items()]
+    lines = lines_of(path, len(rows), "data")
+    times, values = np.empty(len(rows)), np.empty(len(rows))
+    for index, (row, line) in enumerate(zip(rows, lines.tolist(), strict=True)):
+        times[index] = unix_time(path, line, f"data[{index}].point_time", row.get("point_time"))
+        values[index] = number(path, line, f"data[{index}].value", row.get("value")) * factor
+    return [_series(path, zone, found, times, values, lines, index) for zone, index in zones.items()]
 
 
 def read_vessim(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
@@ -69,11 +69,19 @@ def read_vessim(path: str | Path, kind: str | None = None) -> list[CarbonSeries]
 
 
 def _series(
-    path: str | Path, zone: str, kind: str, times: np.ndarray, values: np.ndarray, index: Sequence[int]
+    path: str | Path,
+    zone: str,
+    kind: str,
+    times: np.ndarray,
+    values: np.ndarray,
+    lines: np.ndarray,
+    index: Sequence[int],
 ) -> CarbonSeries:
     rows = np.array(index)
     note = ("converted from lbs/MWh",)
-    return regular_series(path, zone, kind, times[rows], values[rows], rows, any_order=True, notes=note)
+    return regular_series(
+        path, zone, kind, times[rows], values[rows], lines[rows], any_order=True, notes=note
+    )
 
 
 def _meaning(path: str | Path, meta: dict[str, Any]) -> tuple[float, str]:
