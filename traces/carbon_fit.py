@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -34,6 +35,7 @@ class CarbonSummary:
         p95: 95th percentile.
         daily_range: median over days of (max - min) / mean.
         naive_mape: mean absolute relative error of "as 24 hours ago".
+        hours: mean by local hour `[24]`, g/kWh.
         clean_hour: local hour with the lowest mean.
         dirty_hour: with the highest.
     """
@@ -44,6 +46,7 @@ class CarbonSummary:
     p95: float
     daily_range: float
     naive_mape: float
+    hours: tuple[float, ...]
     clean_hour: int
     dirty_hour: int
 
@@ -70,10 +73,15 @@ class CarbonFit:
     def as_dict(self) -> dict[str, Any]:
         """Goodness of fit as plain numbers."""
         rounded = [
-            {k: v if isinstance(v, int) else round(v, 4) for k, v in asdict(s).items()}
+            {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(s).items() if k != "hours"}
             for s in (self.recorded, self.generated)
         ]
-        return {"recorded": rounded[0], "generated": rounded[1]}
+        error = np.abs(np.array(self.recorded.hours) - np.array(self.generated.hours))
+        likeness = {
+            "hour_error": round(float(error.mean()), 4),
+            "hour_error_max": round(float(error.max()), 4),
+        }
+        return {"recorded": rounded[0], "generated": rounded[1], "likeness": likeness}
 
 
 def fit_carbon(series: CarbonSeries, tz: str | None = None, seed: int = 0) -> CarbonFit:
@@ -183,9 +191,25 @@ def carbon_summary(hourly: Floats, local_s: Floats) -> CarbonSummary:
         p95=float(np.quantile(hourly, 0.95)),
         daily_range=float(np.median(spread)) if days.size else float("nan"),
         naive_mape=mape,
+        hours=tuple(profile.round(4).tolist()),
         clean_hour=int(profile.argmin()),
         dirty_hour=int(profile.argmax()),
     )
+
+
+def carbon_correlations(series: Sequence[CarbonSeries]) -> dict[tuple[str, str], float]:
+    """Of the hourly values of each pair of zones that have a kind and a week or more in common."""
+    hourly = [(one.zone, one.kind, *hourly_means(one)) for one in series]
+    found = {}
+    for i, (zone, kind, values, first_s) in enumerate(hourly):
+        for other, theirs, their_first_s in [row[:1] + row[2:] for row in hourly[i + 1 :] if row[1] == kind]:
+            begin_s = max(first_s, their_first_s)
+            mine = values[round((begin_s - first_s) / 3600.0) :]
+            their = theirs[round((begin_s - their_first_s) / 3600.0) :]
+            size = min(mine.size, their.size)
+            if size >= 7 * _DAY_H and mine[:size].std() > 0 and their[:size].std() > 0:
+                found[zone, other] = float(np.corrcoef(mine[:size], their[:size])[0, 1])
+    return found
 
 
 def _factors(hourly: Floats, local_s: Floats) -> tuple[float, Floats, Floats, float, Floats]:

@@ -31,6 +31,7 @@ class CarbonSeries:
         g_per_kwh: float64 `[T]`.
         source: file and format, for tables and messages.
         notes: what was repaired while reading, one sentence each.
+        held: samples that repeat the one before because the file has none for them.
         provider_g_per_kwh: `[T, K]`, forecasts issued at each sample for 1..K steps ahead, or None.
     """
 
@@ -41,6 +42,7 @@ class CarbonSeries:
     g_per_kwh: Floats
     source: str = ""
     notes: tuple[str, ...] = ()
+    held: int = 0
     provider_g_per_kwh: Floats | None = None
 
     @property
@@ -115,7 +117,13 @@ def _join(parts: list[CarbonSeries]) -> CarbonSeries:
         provider = None
         if whole.provider_g_per_kwh is not None and fresh.provider_g_per_kwh is not None and not held:
             provider = np.concatenate([whole.provider_g_per_kwh, fresh.provider_g_per_kwh])
-        whole = replace(whole, g_per_kwh=values, provider_g_per_kwh=provider, notes=whole.notes + part.notes)
+        whole = replace(
+            whole,
+            g_per_kwh=values,
+            provider_g_per_kwh=provider,
+            notes=whole.notes + part.notes,
+            held=whole.held + held + part.held,
+        )
     return whole
 
 
@@ -181,6 +189,7 @@ def regular_series(
         g_per_kwh=np.repeat(g_per_kwh[rows], counts),
         source=str(path),
         notes=tuple(remarks),
+        held=int(np.maximum(repeat - usual, 0).sum()),
         provider_g_per_kwh=None if provider is None else np.repeat(provider[rows], counts, axis=0),
     ).validate()
 

@@ -18,6 +18,7 @@ from .describe import (
     Content,
     availability_table,
     carbon_table,
+    correlations_of,
     device_table,
     expand,
     notes_of,
@@ -63,6 +64,8 @@ class Describe:
             out.print(carbon_table(contents))
         if any(c.devices for c in contents):
             out.print(device_table(contents))
+        for text in correlations_of(contents):
+            out.print(text, markup=False, highlight=False, soft_wrap=True)
         for content in contents:
             for note in notes_of(content):
                 text = f"{Path(content.path).name}: {note}"

@@ -10,13 +10,14 @@ import numpy as np
 from rich.table import Table
 
 from .availability_trace import DEBOUNCE_S, AvailabilityTrace
-from .carbon_fit import carbon_summary, hourly_means
+from .carbon_fit import carbon_correlations, carbon_summary, hourly_means
 from .carbon_series import CarbonSeries
 from .device_files import DeviceTable, read_devices
 from .formats.availability import AVAILABILITY_FORMATS, read_availability, sniff_availability
 from .formats.carbon import CARBON_FORMATS, read_carbon, sniff_carbon
 from .local_time import utc_offset_h
 from .settings import calibration, suggest
+from .spot_fit import can_fit_spot, regions_of, spot_summary, zone_trace
 from .trace_comparison import summarise
 from .trace_statistics import hour_profile
 
@@ -119,12 +120,40 @@ def carbon_table(contents: Sequence[Content]) -> Table:
     table = Table(title="carbon intensity, g/kWh")
     for name in ("file", "format", "zone", "kind", "from", "days", "step s"):
         table.add_column(name, justify="right" if name in ("days", "step s") else "left")
-    for name in ("mean", "sd", "p5-p95", "daily range", "clean/dirty h", "24 h MAPE", "zeros"):
+    for name in ("mean", "sd", "p5-p95", "daily range", "hours 0-23", "clean/dirty h", "24 h MAPE"):
+        table.add_column(name, justify="right")
+    for name in ("zeros", "held"):
         table.add_column(name, justify="right")
     for content in contents:
         for series in content.series:
             table.add_row(*_carbon_row(content.path, series))
     return table
+
+
+def correlations_of(contents: Sequence[Content]) -> list[str]:
+    """One sentence for the carbon zones that were given together, and one for such spot zones."""
+    lines = []
+    series: dict[tuple[str, str], CarbonSeries] = {}
+    for one in (one for content in contents for one in content.series):
+        series.setdefault((one.zone, one.kind), one)
+    found = carbon_correlations(list(series.values()))
+    if found:
+        text = ", ".join(f"{a} and {b} {value:.2f}" for (a, b), value in found.items())
+        lines.append(f"correlation of hourly intensity: {text}")
+    folders: dict[Path, list[str]] = {}
+    for content in contents:
+        if content.trace is not None and content.trace.source.endswith("(skypilot)"):
+            folders.setdefault(Path(content.path).parent, []).append(content.path)
+    for folder, paths in folders.items():
+        together = read_availability(paths) if len(paths) >= 3 else None
+        if together is not None and can_fit_spot(together):
+            zones, names = zone_trace(together)
+            facts = spot_summary(zones, regions_of(names))
+            lines.append(
+                f"{folder.name}: {facts.zones} zones together: correlation {facts.correlation:.2f}, "
+                f"in a region {facts.correlation_in_region:.2f}, across {facts.correlation_across:.2f}"
+            )
+    return lines
 
 
 def device_table(contents: Sequence[Content]) -> Table:
@@ -179,9 +208,11 @@ def _carbon_row(path: str, series: CarbonSeries) -> list[str]:
         f"{series.g_per_kwh.std():.1f}",
         "{:.0f}-{:.0f}".format(*np.quantile(series.g_per_kwh, [0.05, 0.95])),
         f"{facts.daily_range:.2f}" if facts and long else "-",
+        _bars(facts.hours) if facts and long else "-",
         f"{facts.clean_hour}/{facts.dirty_hour}{clock}" if facts and long else "-",
         f"{facts.naive_mape:.3f}" if facts and long else "-",
         str(int((series.g_per_kwh == 0).sum())),
+        str(series.held),
     ]
 
 
@@ -211,8 +242,8 @@ def _format(source: str) -> str:
     return source.rsplit("(", 1)[-1].rstrip(")") if source.endswith(")") else "-"
 
 
-def _bars(profile: np.ndarray) -> str:
-    low, high = float(profile.min()), float(profile.max())
+def _bars(profile: Sequence[float] | np.ndarray) -> str:
+    low, high = float(min(profile)), float(max(profile))
     if high <= low:
         return "-"
     return "".join(_BARS[min(int((p - low) / (high - low) * 8), 7)] for p in profile)

@@ -106,7 +106,7 @@ def fit_spot(trace: AvailabilityTrace, seed: int = 0, draws: int = 8) -> SpotFit
     if not can_fit_spot(trace):
         raise ValueError(f"{trace.source}: fewer than three zones watched together, expected more to fit")
     zones, names = zone_trace(trace)
-    regions = _regions(names)
+    regions = regions_of(names)
     recorded = spot_summary(zones, regions)
     mean, strength = recorded.mean, recorded.mean * (1 - recorded.mean) / max(recorded.sd**2, 1e-4) - 1.0
     strength = float(np.clip(strength, 0.5, 200.0))
@@ -213,7 +213,8 @@ def _draw(
     return [trace_of(model.sample(request, rng), request, "generated") for _ in range(draws)]
 
 
-def _regions(names: list[str]) -> list[str]:
+def regions_of(names: list[str]) -> list[str]:
+    """The region of each zone: what its name begins with, or the name."""
     found = [_REGION.match(name) for name in names]
     return [match.group(1) if match else name for match, name in zip(found, names, strict=True)]
 

@@ -34,6 +34,31 @@ def test_describe_prints_a_table_of_each_kind_and_draws(files, capsys):
     assert all(p.stat().st_size > 10_000 for p in (files / "plots").iterdir())
 
 
+def test_describe_says_how_zones_go_together(tmp_path, capsys):
+    start, day = 1672531200.0, np.tile(np.r_[np.full(12, 100.0), np.full(12, 300.0)], 10)
+    write_own([CarbonSeries("A", "direct", start, 3600.0, day)], tmp_path / "a.csv")
+    hole = np.delete(np.arange(day.size - 30), 50)
+    rows = [f"{np.datetime64(int(start + 3600 * (h + 30)), 's')}Z,B,direct,{400 - day[h + 30]}" for h in hole]
+    (tmp_path / "b.csv").write_text("time,zone,kind,g_per_kwh\n" + "\n".join(rows) + "\n")
+    write_own([CarbonSeries("A", "marginal", start, 3600.0, day)], tmp_path / "c.csv")
+    rng = np.random.default_rng(0)
+    for name in ("us-east-1a", "us-east-1b", "us-west-2a"):
+        data = (np.repeat(rng.random(72), 6) < 0.5).astype(int).tolist()
+        document = {"metadata": {"gap_seconds": 600}, "data": data}
+        (tmp_path / f"{name}_v100.json").write_text(json.dumps(document))
+    assert main(["describe", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "correlation of hourly intensity: A and B -1.00" in out
+    assert "3 zones together: correlation" in out
+    assert "1 rows held" in out
+
+
+def test_many_recordings_are_recognised_by_their_comments(tmp_path):
+    trace = generate(make_availability("phones"), 2000, 2.0, np.random.default_rng(0))
+    write(trace, tmp_path / "many.csv")
+    assert read_availability(tmp_path / "many.csv").num_recordings == 2000
+
+
 def test_bad_input_is_one_line_and_code_two(files, capsys):
     (files / "bad.csv").write_text("client,start,end\na,5,x\n")
     assert main(["describe", str(files / "bad.csv")]) == 2

@@ -18,11 +18,15 @@ _HEADER = ["client", "start", "end"]
 
 
 def recognises(head: str) -> bool:
-    """Whether the first line that is no comment is `client,start,end`."""
-    for line in head.splitlines():
+    """Whether the first line that is no comment is `client,start,end`.
+
+    A file of many recordings shows nothing but comments at first; then the first of them decides.
+    """
+    lines = head.splitlines()
+    for line in lines:
         if not line.startswith("#"):
             return [part.strip().lower() for part in line.split(",")] == _HEADER
-    return False
+    return bool(lines) and lines[0].startswith("# clock,")
 
 
 def write(trace: AvailabilityTrace, path: str | Path) -> None:
