@@ -59,7 +59,7 @@ class ObservedPrediction:
         variance: Excess caused by the rounds' scatter around the mean model, in the long run.
         price: `participation_price` of unbiased weights with the same rates and memories and independent
             clients; nan if somebody never took part.
-        average_gap: Of the mean model averaged over the second half of the rounds.
+        average_gap: Of the average of the second half's models, what scatter is left in it included.
         mean_gap: Mean over the second half of the rounds, scatter included.
         final_gap: After the last round, scatter included.
     """
@@ -134,16 +134,18 @@ def predict(
     gain, shift = each.gain.mean(axis=0), each.shift.mean(axis=0)
     settled = np.linalg.solve(gain, shift)
     series = each.shift - np.einsum("tij,j->ti", each.gain, settled)
-    scatter = _scatter(gain, long_run_covariance(series) + each.noise.mean(axis=0))
-    variance = expected_gap(problem, settled, scatter + np.outer(settled, settled)) - problem.gap(settled)
+    covariance = long_run_covariance(series) + each.noise.mean(axis=0)
+    variance = _excess(problem, settled, _scatter(gain, covariance))
     path = _mean_path(problem.start, settled, gain, rounds)
     late = path[rounds // 2 :]
+    inverse = np.linalg.inv(gain)
+    averaged = _excess(problem, settled, inverse @ covariance @ inverse.T / len(late))
     return ObservedPrediction(
         bias_bounds(problem, effective_weights(pull)),
         problem.gap(settled),
         variance,
         _price(problem, history, learning_rate * server_learning_rate, noise_variance),
-        problem.gap(late.mean(axis=0)),
+        problem.gap(late.mean(axis=0)) + min(averaged, variance),  # the former holds for long stretches
         float(np.mean([problem.gap(w) for w in late])) + variance,
         problem.gap(path[-1]) + variance,
     )
@@ -166,6 +168,11 @@ def _with_shared_rows(problem: QuadraticProblem, share: FloatArray) -> Quadratic
     hessian = hessian + share[:, None, None] * np.einsum("k,kij->ij", alpha, problem.hessian)
     mixed = own[:, None] * linear + share[:, None] * (alpha @ linear)
     return replace(problem, hessian=hessian, centre=np.linalg.solve(hessian, mixed[..., None])[..., 0])
+
+
+def _excess(problem: QuadraticProblem, mean: FloatArray, covariance: FloatArray) -> float:
+    """What scatter around a mean model adds to the expected loss."""
+    return expected_gap(problem, mean, covariance + np.outer(mean, mean)) - problem.gap(mean)
 
 
 def _scatter(gain: FloatArray, covariance: FloatArray) -> FloatArray:
