@@ -109,6 +109,7 @@ class TrainingRun:
             self._begin()
         while self.done < self.settings.timesteps:
             self._train_segment()
+        self.model.logger.close()
 
     def best_model(self) -> BaseAlgorithm:
         """The model with the weights that did best on the validation episodes."""
@@ -166,6 +167,7 @@ class TrainingRun:
         if not np.isfinite(score):
             raise ValueError(f"validation: net points {score}, expected a finite number")
         self.model.logger.record("val/net_points", score)
+        self.model.logger.dump(self.done)
         best = self.best["net_points"]
         if best is None or score > best:
             self.best = {"net_points": score, "segment": self.segment, "decision": decision}
