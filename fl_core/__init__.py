@@ -13,7 +13,8 @@ Things are named in settings by a string, or by a mapping with the key ``kind`` 
 * compression: ``top-k``, ``8-bit``
 
 `FederatedCore` trains on data, `QuadraticCore` on quadratics with a known optimum; both are `RoundEngine`.
-`theory`, `participation` and `fixed_points` predict what they do, `personal` scores clients one by one.
+`theory`, `participation`, `fixed_points` and `observed` predict what they do; `personal` scores clients one
+by one, `mixture` trains several models for them together (FedEM).
 """
 
 from __future__ import annotations
