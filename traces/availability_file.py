@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 from numpy.typing import NDArray
 
 from .availability_trace import AvailabilityTrace
-from .climatology import ProfileShape, by_utc_hour
+from .climatology import by_utc_hour
 from .episode import SPLITS, AvailabilityEpisode, AvailabilityRequest, Sessions
+from .known_past import Population, earlier, first_part, place_of, population
 from .phones import check_size
-from .trace_statistics import hour_profile, mean_stays_h
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -48,7 +46,8 @@ class RecordedAvailability:
     users than the world has clients, every recording is split by time in these shares instead. A client's
     recorded local time is laid onto its zone's local time, on the same day of the week if the recording has
     it. A recording (or its part) shorter than the horizon is repeated in whole days. What the coordinator
-    knows is the hour-of-day profile of the training part and the client's own share before the episode.
+    knows is the hour-of-day profile of the training part and the client's own share before the episode; in
+    training itself, the profile of the other half of its users, so that no forecast knows its own future.
 
     Args:
         trace: what was recorded.
@@ -71,18 +70,15 @@ class RecordedAvailability:
         self._repeat, self._forecast = repeat, forecast
         days = np.floor((trace.end_s - trace.begin_s) / _DAY_S + 1e-9)
         self._usable = days >= 1
-        self._place = np.array([_place(name) for name in trace.users])
+        self._place = np.array([place_of(name) for name in trace.users])
         self._offsets = trace.offsets
         place = self._place[trace.user]
         self._fewest = min(
             np.unique(trace.user[self._usable & (place >= a) & (place < b)]).size for a, b in _SHARES.values()
         )
         self._pools: dict[tuple[str, bool], _Pool] = {}
-        train = self._usable & (self._place[trace.user] < 0.6)
-        past = trace.only(train) if train.any() else trace
-        self._shape, self._prior = _population(past)
-        self._relaxation_h = float(np.clip(1.0 / np.sum(1.0 / np.array(mean_stays_h(past))), 0.1, 24.0))
-        self._known_on_s, self._known_s = _earlier(trace)
+        self._populations: dict[tuple[bool, int], Population] = {}
+        self._known_on_s, self._known_s = earlier(trace)
 
     def validate_for(self, num_clients: int, horizon_s: float) -> None:
         """Refuse a trace with fewer users than clients, or without a whole day in each split.
@@ -105,7 +101,7 @@ class RecordedAvailability:
     def sample(self, request: AvailabilityRequest, rng: np.random.Generator) -> AvailabilityEpisode:
         """One episode."""
         n = request.zone.size
-        pool = self._pool(request.split, n)
+        by_user, pool = self._by_user(n), self._pool(request.split, n)
         if pool.users == 0 or (pool.users < n and not self._repeat):
             raise ValueError(self._too_few(pool.users, n, request.split))
         chosen = pool.choose(n, rng)
@@ -114,19 +110,50 @@ class RecordedAvailability:
         sessions = self._cut(chosen, begin_s, days, moment_s, request.horizon_s)
         known = np.isfinite(sessions.start_s) & (rng.random(sessions.start_s.shape) < self._announced_share)
         sessions.announced[:] = known
-        climatology = self._shape.with_mean(self._own_mean(chosen, moment_s))
+        on_s, seen_s = self._own_past(chosen, moment_s)
+        climatology, relaxation_h = np.empty((n, 24)), np.empty(n)
+        half = self._half(chosen, request.split)
+        for one in np.unique(half):
+            rows, known_of = half == one, self._population(by_user, int(one))
+            a, b = known_of.prior
+            per_look_s = 2.0 * known_of.relaxation_h * 3600.0
+            mean = (a + on_s[rows] / per_look_s) / (a + b + seen_s[rows] / per_look_s)
+            climatology[rows], relaxation_h[rows] = known_of.shape.with_mean(mean), known_of.relaxation_h
         return AvailabilityEpisode(
             sessions=sessions,
             climatology=by_utc_hour(climatology, self._clock_offset_h(chosen, request)),
-            relaxation_s=np.full(n, self._relaxation_h * 3600.0),
+            relaxation_s=relaxation_h * 3600.0,
             announce_notice_s=self._notice_s,
             forecast=self._forecast,
             seed=int(rng.integers(2**62)),
         )
 
+    def _by_user(self, num_clients: int) -> bool:
+        """Whether splits have users of their own, and not parts of the time."""
+        return self._fewest >= num_clients or (self._repeat and self._fewest >= 5)
+
+    def _half(self, chosen: Ints, split: str) -> Ints:
+        """`[N]`, which half of the training users each client belongs to; -1 outside training."""
+        if split != "train":
+            return np.full(chosen.size, -1)
+        return (self._place[self.trace.user[chosen]] * 1000.0).astype(np.int64) % 2
+
+    def _population(self, by_user: bool, half: int) -> Population:
+        """What the training part tells about habits: the other half of its users, or all of it (-1)."""
+        if (by_user, half) not in self._populations:
+            place = self._place[self.trace.user]
+            rows = self._usable & ((place < _SHARES["train"][1]) | (not by_user))
+            if half >= 0:
+                rows &= (place * 1000.0).astype(np.int64) % 2 != half
+            part = self.trace.only(rows)
+            if not by_user and rows.any():
+                part = first_part(part, _SHARES["train"][1])
+            self._populations[by_user, half] = population(part)
+        return self._populations[by_user, half]
+
     def _pool(self, split: str, num_clients: int) -> _Pool:
         """Recordings of the split, and the share of each recording's time that belongs to it."""
-        by_user = self._fewest >= num_clients or (self._repeat and self._fewest >= 5)
+        by_user = self._by_user(num_clients)
         if (split, by_user) not in self._pools:
             low, high = _SHARES[split]
             if by_user:
@@ -206,8 +233,8 @@ class RecordedAvailability:
         who, slot = np.nonzero(real)
         return Sessions.from_flat(who, joined.start_s[who, slot], joined.end_s[who, slot], n)
 
-    def _own_mean(self, chosen: Ints, moment_s: Floats) -> Floats:
-        """`[N]`, each client's share of time available before the moment, shrunk to the population's."""
+    def _own_past(self, chosen: Ints, moment_s: Floats) -> tuple[Floats, Floats]:
+        """`[N]` each, seconds that each client was available and observed before the moment."""
         trace = self.trace
         counts = self._offsets[chosen + 1] - self._offsets[chosen]
         client = np.repeat(np.arange(chosen.size), counts)
@@ -223,14 +250,7 @@ class RecordedAvailability:
         )
         total_on_s = np.bincount(client, weights=on_s, minlength=chosen.size) + self._known_on_s[chosen]
         seen_s = until_s - trace.begin_s[chosen] + self._known_s[chosen]
-        per_look_s = 2.0 * self._relaxation_h * 3600.0
-        a, b = self._prior
-        return (a + total_on_s / per_look_s) / (a + b + seen_s / per_look_s)
-
-
-def _place(name: str) -> float:
-    """A user's place in [0, 1), the same in every process and order."""
-    return int.from_bytes(hashlib.sha256(name.encode("utf-8", "replace")).digest()[:8], "big") / 2.0**64
+        return total_on_s, seen_s
 
 
 def _whole_days(trace: AvailabilityTrace, chosen: Ints, low: float, high: float) -> tuple[Floats, Ints]:
@@ -238,28 +258,3 @@ def _whole_days(trace: AvailabilityTrace, chosen: Ints, low: float, high: float)
     length_s = trace.end_s[chosen] - trace.begin_s[chosen]
     days = np.maximum(np.floor(length_s * (high - low) / _DAY_S + 1e-9), 1.0).astype(np.int64)
     return trace.begin_s[chosen] + low * length_s, days
-
-
-def _population(trace: AvailabilityTrace) -> tuple[ProfileShape, tuple[float, float]]:
-    """The hour-of-day shape and the Beta law of the users' means, by moments."""
-    profile, means = hour_profile(trace)
-    average, spread = float(np.clip(means.mean(), 1e-3, 1 - 1e-3)), float(means.var())
-    strength = average * (1.0 - average) / max(spread, 1e-4) - 1.0
-    strength = float(np.clip(strength, 0.5, 50.0))
-    return ProfileShape(profile), (average * strength, (1.0 - average) * strength)
-
-
-def _earlier(trace: AvailabilityTrace) -> tuple[Floats, Floats]:
-    """Seconds available and seconds observed in each user's recordings that end before each recording."""
-    length = np.bincount(
-        trace.session_recording, trace.session_end_s - trace.session_start_s, minlength=trace.num_recordings
-    )
-    order = np.lexsort((trace.begin_s, trace.user))
-    owner = trace.user[order]
-    on_s, seen_s = np.zeros(owner.size), np.zeros(owner.size)
-    for values, result in ((length[order], on_s), ((trace.end_s - trace.begin_s)[order], seen_s)):
-        total = np.cumsum(values) - values
-        first = np.concatenate([[True], owner[1:] != owner[:-1]])
-        base = total[first][np.cumsum(first) - 1] if owner.size else total
-        result[order] = total - base
-    return on_s, seen_s

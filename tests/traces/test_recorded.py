@@ -10,6 +10,8 @@ import pytest
 from frugalfl.traces.availability import RecordedAvailability
 from frugalfl.traces.availability_trace import flat_trace
 from frugalfl.traces.episode import SPLITS, AvailabilityRequest
+from frugalfl.traces.forecasts import AVAILABILITY_FORECASTS
+from frugalfl.traces.sessions import SessionBatch
 
 HOUR, DAY = 3600.0, 86400.0
 MONDAY = 1699833600.0  # 2023-11-13 00:00 UTC
@@ -145,6 +147,72 @@ def test_what_is_known_comes_from_the_past_only():
     again = RecordedAvailability(changed).sample(own, np.random.default_rng(7))
     assert np.array_equal(episode.climatology, again.climatology)
     assert np.array_equal(episode.relaxation_s, again.relaxation_s)
+
+
+class Watched(RecordedAvailability):
+    """Remembers whose recording was taken from which moment on."""
+
+    def _moments(self, chosen, *more):
+        moment_s = super()._moments(chosen, *more)
+        self.taken = dict(zip(chosen.tolist(), moment_s.tolist(), strict=True))
+        return moment_s
+
+
+def without_future(trace, taken):
+    """Nobody of `taken` comes again after his moment."""
+    moment_s = np.array([taken.get(index, np.inf) for index in range(trace.num_recordings)])
+    keep = trace.session_start_s <= moment_s[trace.session_recording]
+    return replace(
+        trace,
+        session_recording=trace.session_recording[keep],
+        session_start_s=trace.session_start_s[keep],
+        session_end_s=trace.session_end_s[keep],
+    )
+
+
+def irregular(users, days=30):
+    """Users with sessions at any time, watched from a Monday on their own clocks."""
+    rng = np.random.default_rng(5)
+    owner = np.repeat(np.arange(users), 2 * days)
+    start = rng.uniform(0.0, days * DAY, owner.size)
+    return flat_trace(
+        tuple(f"u{i}" for i in range(users)), np.arange(users), np.zeros(users), np.full(users, days * DAY),
+        owner, start, start + rng.uniform(HOUR, 6 * HOUR, owner.size), clock="local",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("users", [60, 8], ids=["split by user", "split by time"])
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("kind", sorted(set(AVAILABILITY_FORECASTS) - {"perfect", "noisy"}))
+def test_no_forecast_of_a_recording_reads_the_future(kind, split, users):
+    """In val and test nobody's future tells anything of anybody; in training one's own does not."""
+    trace, own, leads = (
+        irregular(users),
+        request(6, 48.0, split),
+        np.array([600.0, HOUR, 8 * HOUR, 30 * HOUR]),
+    )
+
+    def forecast(changed):
+        model = Watched(changed, forecast=kind)
+        batch = SessionBatch(1, 6)
+        batch.set(0, model.sample(own, np.random.default_rng(3)), own.start_utc_s)
+        batch.advance(np.zeros(1))
+        return model.taken, batch.forecast(np.zeros(1), leads)[0]
+
+    taken, found = forecast(trace)
+    if split != "train":
+        again, changed = forecast(without_future(trace, taken))
+        assert again == taken
+        assert np.array_equal(found, changed)
+    for client, (row, moment_s) in enumerate(taken.items()):
+        _, changed = forecast(without_future(trace, {row: moment_s}))
+        assert np.array_equal(found[client], changed[client])
+
+
+def test_a_user_alone_is_forecast_from_nothing_but_his_own_past():
+    episode = RecordedAvailability(irregular(1)).sample(request(1, 48.0), np.random.default_rng(0))
+    assert np.isfinite(episode.climatology).all()
+    assert np.ptp(episode.climatology) < 1e-6
 
 
 def test_climatology_is_the_training_users_profile_at_the_clients_own_hours():
