@@ -264,7 +264,7 @@ def generate(
     """
     monday_s = 4 * 86400.0
     shifts = 7 if any_weekday else 1
-    zone, offset_h = np.arange(clients) % shifts, 24.0 * np.arange(shifts)
+    zone, offset_h = np.arange(clients) % shifts, 24.0 * np.arange(shifts, dtype=np.float64)
     request = AvailabilityRequest(monday_s, days * 86400.0, zone, offset_h, "train")
     return trace_of(model.sample(request, rng), request, "generated")
 
