@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from .data import Dataset
 from .models import ModelSpec
@@ -40,11 +41,15 @@ class TorchSettings(Settings):
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...
         mode: ``"loop"``, ``"vmap"``, or ``"auto"``: a loop on the processor, vmap elsewhere.
         clients_at_once: Most clients in one vmap batch, to bound memory.
+        compile: Whether ``torch.compile`` fuses the step of the vmap batch. The first rounds then take many
+            seconds, and a C++ compiler is needed on the processor. Not for the loop, whose threads would each
+            compile for themselves.
     """
 
     device: str = "cpu"
     mode: Literal["auto", "loop", "vmap"] = "auto"
-    clients_at_once: int = 512
+    clients_at_once: int = Field(default=512, ge=1)
+    compile: bool = False
 
 
 def _dense(input_shape: tuple[int, ...], num_classes: int, widths: tuple[int, ...] = ()) -> Any:
@@ -79,9 +84,14 @@ class TorchTrainer:
             model = TorchModel(_dense, (dataset.num_features,), dataset.num_classes, model.name, widths)
         self._device = torch.device(settings.device)
         vmap = settings.mode == "vmap" or (settings.mode == "auto" and self._device.type != "cpu")
-        self.name = f"torch-{'vmap' if vmap else 'loop'}"
+        if settings.compile and not vmap:
+            raise ValueError("trainer 'torch': compile=True: the loop is not compiled; expected mode='vmap'")
+        self.name = f"torch-{'vmap' if vmap else 'loop'}{'-compiled' if settings.compile else ''}"
         self._batched = vmap
         self._at_once = settings.clients_at_once
+        self._step = torch.func.vmap(torch.func.grad_and_value(self._loss), randomness="different")
+        if settings.compile:
+            self._step = torch.compile(self._step)
         self._blank = model.build(0).to(self._device)
         self._local = threading.local()
         self._views = split_parameters(self._blank)
@@ -172,7 +182,6 @@ class TorchTrainer:
         """All clients together, those with the same number of steps left side by side."""
         import torch
 
-        step = torch.func.vmap(torch.func.grad_and_value(self._loss), randomness="different")
         steps, rows, (x, y) = np.diff(jobs.first), self._rows(jobs), self._parts["train"]
         order = np.argsort(-steps, kind="stable")
         for chunk in np.split(order, range(self._at_once, order.size, self._at_once)):
@@ -183,7 +192,7 @@ class TorchTrainer:
             for s in range(int(steps[chunk[0]])):
                 busy = int((steps[chunk] > s).sum())  # sorted by steps: the first ones
                 index = rows[first[:busy] + s]
-                gradient, value = step(w[:busy], x[index], y[index])
+                gradient, value = self._step(w[:busy], x[index], y[index])
                 more = None if extra is None else extra[:busy]
                 w[:busy] = _descend(w[:busy], gradient, start[:busy], more, settings)
                 total[:busy] += value

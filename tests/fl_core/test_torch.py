@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,20 @@ def test_torch_equals_numpy_on_the_same_minibatches(mode, widths, corrected):
     origin = np.array([1, 0])
     mine = backend.losses(jobs.start, origin, first, rows)
     assert np.allclose(mine, plain.losses(jobs.start, origin, first, rows), atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore")
+def test_the_compiled_step_is_the_same_step():
+    model = ModelSpec((64, 20, 10))
+    jobs = ragged_jobs(model.num_parameters, True, np.random.default_rng(0))
+    training = TrainingSettings(learning_rate=0.1, batch_size=16, weight_decay=0.01, prox_mu=0.1)
+    backend = make_trainer({"kind": "torch", "mode": "vmap", "compile": True}, DIGITS, model)
+    assert backend.name == "torch-vmap-compiled"
+    one, two = backend.run(jobs, training), NumpyTrainer(DIGITS, model).run(jobs, training)
+    assert np.abs(one.delta - two.delta).max() < 1e-5
+    assert np.allclose(one.loss, two.loss, atol=1e-5)
 
 
 def core_of(num_envs, seeds, **kwargs):
@@ -139,6 +155,10 @@ def test_any_module_by_dotted_name(monkeypatch):
         (
             lambda: make_trainer({"kind": "torch", "mode": "turbo"}, DIGITS, ModelSpec((64, 10))),
             "mode='turbo'",
+        ),
+        (
+            lambda: make_trainer({"kind": "torch", "compile": True}, DIGITS, ModelSpec((64, 10))),
+            "expected mode='vmap'",
         ),
     ],
 )
