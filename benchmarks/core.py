@@ -159,13 +159,14 @@ def images(side: int = 28) -> Dataset:
     return Dataset("images", x[:3000], y[:3000], x[val], y[val], x[test], y[test], 10, shape=(1, side, side))
 
 
-def convolutional(num_envs: int, seconds: float, repeats: int, mode: str) -> None:
+def convolutional(num_envs: int, seconds: float, repeats: int, mode: str, workers: int) -> None:
     """Measure the CNN on every device there is."""
     import torch
 
     data, rates = images(), {}
     for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
-        run = CoreRun("cnn", num_envs, data, {"kind": "torch", "device": device, "mode": mode})
+        trainer = {"kind": "torch", "device": device, "mode": mode}
+        run = CoreRun("cnn", num_envs, data, trainer | ({"workers": workers} if device == "cpu" else {}))
         # Every call ends with an evaluation, whose scores reach the processor: nothing is left running.
         rates[device] = float(np.median([run.run(seconds) for _ in range(repeats)]))
         name = torch.cuda.get_device_name() if device == "cuda" else f"{num_threads()} thread(s)"
@@ -191,10 +192,11 @@ def main() -> None:
     parser.add_argument("--cnn", action="store_true", help="measure the convolutional net instead")
     parser.add_argument("--cnn-envs", type=int, default=32, help="environments of --cnn")
     parser.add_argument("--cnn-mode", choices=["auto", "loop", "vmap"], default="auto")
+    parser.add_argument("--cnn-workers", type=int, default=1, help="processes on the processor; 1 = threads")
     args = parser.parse_args()
     set_num_threads(args.threads)
     if args.cnn:
-        convolutional(args.cnn_envs, args.seconds, args.repeats, args.cnn_mode)
+        convolutional(args.cnn_envs, args.seconds, args.repeats, args.cnn_mode, args.cnn_workers)
         return
     peak = sgemm_flops(num_threads())
     print(f"{num_threads()} thread(s); sgemm {peak / 1e9:.0f} GFLOP/s")

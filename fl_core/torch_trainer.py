@@ -44,12 +44,14 @@ class TorchSettings(Settings):
         compile: Whether ``torch.compile`` fuses the step of the vmap batch. The first rounds then take many
             seconds, and a C++ compiler is needed on the processor. Not for the loop, whose threads would each
             compile for themselves.
+        workers: Processes that share the loop's clients, see `torch_workers`; 1 = threads of this process.
     """
 
     device: str = "cpu"
     mode: Literal["auto", "loop", "vmap"] = "auto"
     clients_at_once: int = Field(default=512, ge=1)
     compile: bool = False
+    workers: int = Field(default=1, ge=1, le=256)
 
 
 def _dense(input_shape: tuple[int, ...], num_classes: int, widths: tuple[int, ...] = ()) -> Any:
@@ -86,6 +88,10 @@ class TorchTrainer:
         vmap = settings.mode == "vmap" or (settings.mode == "auto" and self._device.type != "cpu")
         if settings.compile and not vmap:
             raise ValueError("trainer 'torch': compile=True: the loop is not compiled; expected mode='vmap'")
+        if settings.workers > 1 and (vmap or self._device.type != "cpu"):
+            raise ValueError(
+                f"trainer 'torch': workers={settings.workers}: only the loop on the processor is shared out"
+            )
         self.name = f"torch-{'vmap' if vmap else 'loop'}{'-compiled' if settings.compile else ''}"
         self._batched = vmap
         self._at_once = settings.clients_at_once

@@ -195,6 +195,10 @@ def make_trainer(spec: str | Mapping[str, Any], dataset: Dataset, model: Model) 
         from .torch_trainer import TorchSettings, TorchTrainer
 
         settings = parse_settings(TorchSettings, rest, "trainer 'torch'")
+        if settings.workers > 1:
+            from .torch_workers import TorchWorkers
+
+            return TorchWorkers(dataset, cast(Any, model), settings)
         return TorchTrainer(dataset, cast(Any, model), settings)
     if name not in ("fused", "numpy"):
         raise ValueError(f"trainer={name!r}: {suggest(name, ('auto', 'fused', 'numpy', 'torch'))}")

@@ -89,6 +89,21 @@ def test_a_convolutional_net_learns_and_batches_exactly():
     assert (batch.evaluate()[1] < before).all()
 
 
+@pytest.mark.slow
+def test_worker_processes_give_the_same_bits():
+    steps = np.array([[1, 0, 3, 2], [4, 1, 0, 0]], dtype=np.int32)
+    alone = core_of(2, [1, 2])
+    shared = core_of(2, [1, 2], trainer={"kind": "torch", "workers": 2})
+    assert shared.trainer.name == "torch-loop-x2"
+    for r in range(2):
+        for core in (alone, shared):
+            done = core.run_round(steps, None, np.full(2, r))
+            assert not done.diverged.any()
+    assert np.array_equal(alone.parameters(), shared.parameters())
+    shared.run_round(0 * steps)
+    shared.trainer.close()
+
+
 def test_loop_and_vmap_agree_on_a_convolutional_net():
     cores = [core_of(1, [3], trainer={"kind": "torch", "mode": mode}) for mode in ("loop", "vmap")]
     for core in cores:
@@ -159,6 +174,12 @@ def test_any_module_by_dotted_name(monkeypatch):
         (
             lambda: make_trainer({"kind": "torch", "compile": True}, DIGITS, ModelSpec((64, 10))),
             "expected mode='vmap'",
+        ),
+        (
+            lambda: make_trainer(
+                {"kind": "torch", "mode": "vmap", "workers": 2}, DIGITS, ModelSpec((64, 10))
+            ),
+            "workers=2: only the loop",
         ),
     ],
 )
