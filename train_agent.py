@@ -48,7 +48,7 @@ def _run(arguments: Arguments, argv: Sequence[str]) -> int:
             display.say(
                 f"Stopped: {rounds_on_disk(out):,} of {settings.timesteps:,} rounds are saved in {out}."
             )
-            display.say(f"Go on with: {resume_command(out)}")
+            display.say(f"Go on with: {resume_command(out, arguments.eval_episodes)}")
             return 130
     print_report(outcome.result)
     display.say(f"Written: {outcome.report}")

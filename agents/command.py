@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import tyro
 
 from .settings import (
+    EVAL_EPISODES,
     NO_WARM_START,
     A2CSettings,
     DQNSettings,
@@ -81,7 +82,7 @@ class Arguments:
     warm_start: str = _DEFAULT.warm_start
     """imitate this handcrafted scheduler before learning; best: the one that did best when it was tuned in
     this world; none: learn from nothing"""
-    eval_episodes: int = 64
+    eval_episodes: int = EVAL_EPISODES
     """paired test episodes of the comparison"""
     out: Path | None = None
     """folder of the run; by default a new one below runs/"""

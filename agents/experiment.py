@@ -28,7 +28,7 @@ from .report import write_report
 from .scheduler import Scheduler
 from .schedulers import SCHEDULERS, make_scheduler
 from .schedulers.registry import tuned_file
-from .settings import BEST_WARM_START, NO_WARM_START, TrainingSettings
+from .settings import BEST_WARM_START, EVAL_EPISODES, NO_WARM_START, TrainingSettings
 from .training import CHECKPOINTS, Observer, TrainingRun
 from .training_env import EPISODE_FIGURES
 
@@ -68,7 +68,7 @@ class Experiment:
     """
 
     def __init__(
-        self, settings: TrainingSettings, out: Path, eval_episodes: int = 64, observer: Observer | None = None
+        self, settings: TrainingSettings, out: Path, eval_episodes: int = EVAL_EPISODES, observer: Observer | None = None
     ):
         if eval_episodes < 1:
             raise ValueError(f"eval_episodes: {eval_episodes}, expected at least 1")
@@ -241,9 +241,10 @@ def read_config(folder: Path) -> tuple[TrainingSettings, dict[str, Any]]:
     return TrainingSettings.from_json(document.get("settings", {})), document
 
 
-def resume_command(out: Path) -> str:
-    """The command that goes on with a run."""
-    return f"python train_agent.py --resume --out {shlex.quote(str(out))}"
+def resume_command(out: Path, eval_episodes: int = EVAL_EPISODES) -> str:
+    """The command that goes on with a run and ends it with the same comparison."""
+    episodes = "" if eval_episodes == EVAL_EPISODES else f" --eval-episodes {eval_episodes}"
+    return f"python train_agent.py --resume --out {shlex.quote(str(out))}{episodes}"
 
 
 def _write_curve(path: Path, history: list[dict[str, Any]]) -> None:

@@ -228,3 +228,10 @@ def test_ctrl_c_says_how_to_go_on_and_the_end_is_the_same(tmp_path):
 
     one, two = load_tensors(out / "model.pt", "cpu"), load_tensors(whole / "model.pt", "cpu")
     assert all((one[key] == two[key]).all() for key in one)
+
+
+def test_the_resume_command_keeps_the_number_of_episodes(tmp_path):
+    from frugalfl.agents.experiment import resume_command
+
+    assert "--eval-episodes" not in resume_command(tmp_path)
+    assert resume_command(tmp_path, 8).endswith(f"--out {tmp_path} --eval-episodes 8")
