@@ -159,7 +159,8 @@ class RecordedCarbon:
             return np.repeat(now[:, None], length, axis=1), np.full(zones, _USUAL_PHI_PER_H)
         hour = self._hour_of_day(np.arange(start, end))
         then, later = hour[: begin - start], hour[begin - start :]
-        counts = np.bincount(then, minlength=24)
+        # Steps of more than an hour begin in some hours only; the others are never asked for.
+        counts = np.maximum(np.bincount(then, minlength=24), 1)
         profile = np.stack([np.bincount(then, weights=row, minlength=24) for row in past]) / counts
         residual = np.log(np.maximum(past, 1.0) / np.maximum(profile[:, then], 1.0))
         residual -= residual.mean(axis=1, keepdims=True)

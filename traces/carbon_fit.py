@@ -96,11 +96,13 @@ def fit_carbon(series: CarbonSeries, tz: str | None = None, seed: int = 0) -> Ca
         seed: of the drawing that the fit is judged by.
 
     Raises:
-        ValueError: if the series is too short.
+        ValueError: if the series is too short, or zero throughout.
     """
     hourly, first_s = hourly_means(series)
     if hourly.size < 3 * _DAY_H:
         raise ValueError(f"{series.source}: {hourly.size} hours, expected at least three days to fit")
+    if not hourly.any():
+        raise ValueError(f"{series.source}: zero at all times, expected some carbon intensity to fit")
     known = calibration()["carbon_zones"].get(series.zone)
     tz = tz or (known["tz"] if known else None)
     offset_h = utc_offset_h(tz, first_s, 0.0)

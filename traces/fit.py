@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from .availability_trace import DEBOUNCE_S, AvailabilityTrace
 from .renewal_models import RenewalAvailability
 from .trace_comparison import Likeness, TraceSummary, compare, generate, summarise
-from .trace_statistics import hour_profile, hourly_shares, stays_h, thinned, user_means, weekday_shares
+from .trace_statistics import (
+    hour_profile,
+    hourly_shares,
+    starts_per_day,
+    stays_h,
+    thinned,
+    user_means,
+    weekday_shares,
+)
 
 Floats = NDArray[np.float64]
 
@@ -93,8 +101,7 @@ def fit_availability(
     }
     if live.size >= 5:
         spec["user_beta"] = _beta(live)
-    live_days = float((trace.end_s - trace.begin_s).sum()) / 86400.0 * (1.0 - never)
-    per_day = trace.session_recording.size / max(live_days, 1e-9)
+    per_day = starts_per_day(trace) / max(1.0 - never, 1e-9)
     weekday, seen_days = weekday_shares(trace)
     if timed and seen_days.min() >= _LEAST_WEEKDAYS:
         up, down = np.tile(up, 7), np.tile(down, 7)
@@ -123,8 +130,7 @@ def _adjust(
             # What days differ by; their common level is in the profile.
             day = _odds(weekday) / _odds(weekday_shares(drawn)[0])
             ratio = (ratio * (day[:, None] / day.mean()) ** 0.35).ravel()
-        days = float((drawn.end_s - drawn.begin_s).sum()) / 86400.0
-        pace = (per_day / max(drawn.session_recording.size / days, 1e-9)) ** 0.5
+        pace = (per_day / starts_per_day(drawn)) ** 0.5
         up = np.clip(up * ratio * pace, 1e-5, 60.0)
         down = np.clip(down / ratio * pace, 1e-5, 60.0)
     return up, down

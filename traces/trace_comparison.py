@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 
 from .availability_trace import AvailabilityTrace
 from .episode import AvailabilityEpisode, AvailabilityModel, AvailabilityRequest
-from .trace_statistics import hour_profile, hourly_shares, stays_h, user_means, week_profile
+from .trace_statistics import (
+    hour_profile,
+    hourly_shares,
+    starts_per_day,
+    stays_h,
+    user_means,
+    week_profile,
+)
 
 Floats = NDArray[np.float64]
 
@@ -73,7 +80,7 @@ class Likeness:
         week_error_max: the largest.
         week_error_by_chance: the mean to be expected of a perfect generator, because the trace is finite.
         mean_error: difference of the mean availability.
-        sessions_ratio: generated over recorded sessions per day.
+        sessions_ratio: generated over recorded sessions that begin per day.
         correlation_error: difference of the mean pairwise correlation, NaN if unknown.
     """
 
@@ -127,10 +134,6 @@ def compare(recorded: AvailabilityTrace, generated: AvailabilityTrace) -> Likene
     if "none" in (recorded.clock, generated.clock):
         profile_g = np.full(24, means_g.mean())
     error = np.abs(profile_r - profile_g)
-    per_day = [
-        trace.session_recording.size / float((trace.end_s - trace.begin_s).sum())
-        for trace in (recorded, generated)
-    ]
     week_mean, week_max, week_chance = week_difference(recorded, generated)
     return Likeness(
         ks_sessions=ks_distance(on_r, on_g),
@@ -142,7 +145,7 @@ def compare(recorded: AvailabilityTrace, generated: AvailabilityTrace) -> Likene
         week_error_max=week_max,
         week_error_by_chance=week_chance,
         mean_error=float(means_g.mean() - means_r.mean()),
-        sessions_ratio=per_day[1] / max(per_day[0], 1e-12),
+        sessions_ratio=starts_per_day(generated) / starts_per_day(recorded),
         correlation_error=pairwise_correlation(generated) - pairwise_correlation(recorded),
     )
 

@@ -107,6 +107,16 @@ def stays_h(trace: AvailabilityTrace) -> tuple[Floats, Floats]:
     return (end - start)[whole] / 3600.0, (start[1:] - end[:-1])[same] / 3600.0
 
 
+def starts_per_day(trace: AvailabilityTrace) -> float:
+    """Sessions that begin while a user is observed, per user-day.
+
+    Sessions that run at the beginning are left out: they would make short recordings look livelier than long
+    ones. Half a session is added, so that the number is never zero.
+    """
+    began = int((trace.session_start_s > trace.begin_s[trace.session_recording]).sum())
+    return (began + 0.5) / max(float((trace.end_s - trace.begin_s).sum()) / 86400.0, 1e-9)
+
+
 def mean_stays_h(trace: AvailabilityTrace) -> tuple[float, float]:
     """Mean hours of a session and of a gap, from the totals, so that cut ones count too."""
     owner = trace.session_recording

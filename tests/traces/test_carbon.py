@@ -159,6 +159,15 @@ def test_the_past_of_a_recording_is_all_that_its_expectation_knows():
     assert first.expected_g_per_kwh[0, 12] == pytest.approx(mean_at_noon)
 
 
+@pytest.mark.parametrize("step_h", [0.25, 2, 3, 24])
+def test_steps_of_more_than_an_hour_have_a_past_too(step_h):
+    g = np.random.default_rng(0).uniform(50.0, 200.0, int(40 * 24 / step_h))
+    model = RecordedCarbon([CarbonSeries("X", "direct", 1672531200.0, step_h * HOUR, g)])
+    episode = model.sample(1672531200.0 + 20 * DAY + 700.0, 50 * HOUR, np.random.default_rng(0))
+    assert np.isfinite(episode.expected_g_per_kwh).all()
+    assert (episode.expected_g_per_kwh > 0).all()
+
+
 def test_recordings_of_different_steps_are_laid_on_the_finer_one():
     coarse, fine = recorded(days=5, zones=1)[0], recorded(days=5, zones=1, step_s=900.0, seed=1)[0]
     fine = CarbonSeries("Y", "direct", fine.first_utc_s + 1 * HOUR, 900.0, fine.g_per_kwh)

@@ -114,6 +114,11 @@ def test_carbon_profile_is_recovered():
     assert fit.generated.naive_mape == pytest.approx(fit.recorded.naive_mape, rel=0.2)
 
 
+def test_a_grid_of_zeros_is_not_fitted():
+    with pytest.raises(ValueError, match="zero: zero at all times"):
+        fit_carbon(CarbonSeries("X", "direct", 1672531200.0, HOUR, np.zeros(500), source="zero"))
+
+
 def test_deviations_that_last_for_days_get_a_part_of_their_own(tmp_path):
     slow = replace(zone_profile("US-CAL-CISO"), slow_share=0.9, slow_phi_per_h=0.985, phi_per_h=0.5)
     episode = GeneratedCarbon([slow]).sample(1672531200.0, 360 * DAY, np.random.default_rng(0))
