@@ -68,7 +68,11 @@ class Experiment:
     """
 
     def __init__(
-        self, settings: TrainingSettings, out: Path, eval_episodes: int = EVAL_EPISODES, observer: Observer | None = None
+        self,
+        settings: TrainingSettings,
+        out: Path,
+        eval_episodes: int = EVAL_EPISODES,
+        observer: Observer | None = None,
     ):
         if eval_episodes < 1:
             raise ValueError(f"eval_episodes: {eval_episodes}, expected at least 1")

@@ -11,6 +11,7 @@ ALGORITHMS = ("ppo", "maskable-ppo", "a2c", "dqn", "sac")
 """Names of the learning algorithms."""
 
 NO_WARM_START = "none"
+
 EVAL_EPISODES = 64
 """Paired test episodes of a comparison, unless asked otherwise."""
 BEST_WARM_START = "best"
