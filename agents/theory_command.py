@@ -280,7 +280,7 @@ def gap_table(world: FederatedWorld, episodes: Sequence[Episode]) -> Table:
             final.append(gaps[-1])
             mean.append(float(np.mean(gaps[late:])))
             average.append(each.problem.gap(each.models[late:].mean(axis=0)))
-    table = Table("F - F*", "predicted", "simulated", title="Excess loss; exact optimum known")
+    table = Table("F - F*", "predicted", "simulated", title="Excess loss; averages are over the second half")
     table.columns[0].no_wrap = True
     rows: tuple[tuple[str, list[float], list[float]], ...] = (
         ("long-run bias, small steps", [t.bounds.exact for t in told], []),
@@ -289,8 +289,13 @@ def gap_table(world: FederatedWorld, episodes: Sequence[Episode]) -> Table:
         ("long-run bias, with client drift", [t.drift_gap for t in told], []),
         ("long-run variance", [t.variance for t in told], []),
         ("price of unbiased weights", [t.price for t in told], []),
-        ("average model, second half", [t.average_gap for t in told], average),
-        ("average gap, second half", [t.mean_gap for t in told], mean),
+        ("bias: gap of the average model", [t.average_gap for t in told], average),
+        ("average gap of the models", [t.mean_gap for t in told], mean),
+        (
+            "variance: the difference",
+            [t.mean_gap - t.average_gap for t in told],
+            [a - b for a, b in zip(mean, average, strict=True)],
+        ),
         ("after the last round", [t.final_gap for t in told], final),
     )
     for label, predicted, simulated in rows:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .core import FederatedCore
-from .personal import PersonalScores, _class_means, _reference, label_mix
+from .personal import PersonalScores, class_means, label_mix, reference_trainer
 from .trainer import LocalJobs, softmax_loss
 
 FloatArray = NDArray[np.float64]
@@ -64,7 +64,7 @@ class FederatedMixture:
         if num_components < 1:
             raise ValueError(f"num_components={num_components}: expected at least 1")
         self._core, self._env, self._seed = core, env, seed
-        self._forward = _reference(core)
+        self._forward = reference_trainer(core)
         self.params = np.stack([core.model.init(seed + m) for m in range(num_components)])
         rng = np.random.default_rng([seed, 0])
         self.weights = rng.dirichlet(np.ones(num_components), core.num_clients)
@@ -129,7 +129,7 @@ class FederatedMixture:
             if rows.size:
                 self.weights[k] = self._expect(k, rows, iterations)[0]
             correct = self.probabilities(k, x).argmax(axis=1) == y
-            accuracy[k] = mix[k] @ _class_means(correct, y, mix.shape[1])
+            accuracy[k] = mix[k] @ class_means(correct, y, mix.shape[1])
         passes = len(self.params) * core.held[self._env].astype(np.float64)
         return PersonalScores(accuracy, float(len(self.params) * core.model.bytes), passes)
 

@@ -53,13 +53,13 @@ def label_mix(core: FederatedCore, env: int) -> FloatArray:
     return np.asarray(counts / np.maximum(1, held)[:, None], dtype=np.float64)
 
 
-def _class_means(correct: NDArray[np.bool_], labels: NDArray[np.int32], classes: int) -> FloatArray:
+def class_means(correct: NDArray[np.bool_], labels: NDArray[np.int32], classes: int) -> FloatArray:
     """Share of correct rows of each class; 0 for a class that does not occur."""
     count = np.bincount(labels, minlength=classes)
     return np.bincount(labels, correct, minlength=classes) / np.maximum(1, count)
 
 
-def _reference(core: FederatedCore) -> NumpyTrainer:
+def reference_trainer(core: FederatedCore) -> NumpyTrainer:
     """Forward passes for a dense model."""
     if not isinstance(core.model, ModelSpec):
         raise ValueError(f"model {core.model.name!r}: personal scores need a dense model such as 'mlp'")
@@ -82,9 +82,9 @@ def client_scores(
     """
     params = core.parameters()[env] if params is None else params
     x, y = getattr(core.dataset, f"x_{part}"), getattr(core.dataset, f"y_{part}")
-    correct = _reference(core).embed(params, x)[1].argmax(axis=1) == y
+    correct = reference_trainer(core).embed(params, x)[1].argmax(axis=1) == y
     mix = label_mix(core, env)
-    return PersonalScores(mix @ _class_means(correct, y, mix.shape[1]), 0.0, np.zeros(len(mix)))
+    return PersonalScores(mix @ class_means(correct, y, mix.shape[1]), 0.0, np.zeros(len(mix)))
 
 
 def pluralistic_scores(
@@ -143,7 +143,7 @@ def knn_scores(
     """
     if not 0 <= share <= 1 or neighbours < 1:
         raise ValueError(f"share={share}, neighbours={neighbours}: expected [0, 1] and at least 1")
-    reference, params, data = _reference(core), core.parameters()[env], core.dataset
+    reference, params, data = reference_trainer(core), core.parameters()[env], core.dataset
     x, y = getattr(data, f"x_{part}"), getattr(data, f"y_{part}")
     embedded, logits = reference.embed(params, x)
     model = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -154,7 +154,7 @@ def knn_scores(
         memory = reference.embed(params, data.x_train[rows])[0]
         local = _neighbour_votes(embedded, memory, data.y_train[rows], data.num_classes, neighbours)
         correct = (share * local + (1 - share) * model).argmax(axis=1) == y
-        accuracy[i] = mix[k] @ _class_means(correct, y, data.num_classes)
+        accuracy[i] = mix[k] @ class_means(correct, y, data.num_classes)
         passes[i] = rows.size
     return PersonalScores(accuracy, 0.0, passes)
 
