@@ -49,6 +49,7 @@ class FileSettings(Settings):
         debounce_s: gaps shorter than this are closed, then sessions shorter than this are dropped.
         announced_share: share of session ends announced ahead.
         notice_s: how long ahead; from the session's start if missing.
+        honesty: share of announcements that are true; the others name an end two hours later on average.
         repeat: whether one recorded user may play several clients at once.
         forecast: what the coordinator's forecast is made of (see `forecasts`).
     """
@@ -58,6 +59,7 @@ class FileSettings(Settings):
     debounce_s: Annotated[float, Field(ge=0)] = DEBOUNCE_S
     announced_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     notice_s: Annotated[float, Field(ge=0)] | None = None
+    honesty: Annotated[float, Field(ge=0, le=1)] = 1.0
     repeat: bool = False
     forecast: AvailabilityForecastField = MarkovForecast()
 
@@ -101,5 +103,6 @@ def _recorded(settings: FileSettings) -> AvailabilityModel:
         announced_share=settings.announced_share,
         notice_s=float("inf") if settings.notice_s is None else settings.notice_s,
         repeat=settings.repeat,
+        honesty=settings.honesty,
         forecast=settings.forecast,
     )

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .availability_trace import AvailabilityTrace
 from .climatology import by_utc_hour
-from .episode import SPLITS, AvailabilityEpisode, AvailabilityRequest, Sessions
+from .episode import SPLITS, AvailabilityEpisode, AvailabilityRequest, Sessions, told_ends
 from .known_past import Population, earlier, first_part, place_of, population
 from .phones import check_size
 
@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _DAY_S = 86400.0
+# How much later than the truth a false announcement names the end, on average.
+_OVERSTATED_H = 2.0
 # Users, or where they are too few the time of each recording, are dealt out in these shares.
 _SHARES = {"train": (0.0, 0.6), "val": (0.6, 0.8), "test": (0.8, 1.0)}
 
@@ -55,6 +57,7 @@ class RecordedAvailability:
         notice_s: how long ahead; infinite = from the session's start.
         repeat: whether a user may play several clients at once, if there are too few.
         forecast: settings of the coordinator's forecast, carried to the episodes.
+        honesty: share of announcements that are true; the others name an end two hours later on average.
     """
 
     def __init__(
@@ -64,10 +67,11 @@ class RecordedAvailability:
         notice_s: float = float("inf"),
         repeat: bool = False,
         forecast: object | None = None,
+        honesty: float = 1.0,
     ):
         self.trace = trace
         self._announced_share, self._notice_s = announced_share, notice_s
-        self._repeat, self._forecast = repeat, forecast
+        self._repeat, self._forecast, self._honesty = repeat, forecast, honesty
         days = np.floor((trace.end_s - trace.begin_s) / _DAY_S + 1e-9)
         self._usable = days >= 1
         self._place = np.array([place_of(name) for name in trace.users])
@@ -126,6 +130,7 @@ class RecordedAvailability:
             announce_notice_s=self._notice_s,
             forecast=self._forecast,
             seed=int(rng.integers(2**62)),
+            told_end_s=told_ends(sessions, self._honesty, _OVERSTATED_H, rng),
         )
 
     def _by_user(self, num_clients: int) -> bool:

@@ -233,3 +233,21 @@ def _merge(
     last_flag = np.zeros(first.size, dtype=bool)
     np.logical_or.at(last_flag, group, flags & (end_s == ends[group]))
     return client[first], start_s[first], ends, last_flag
+
+
+def told_ends(
+    sessions: Sessions, honesty: float, overstated_h: float, rng: np.random.Generator
+) -> Floats | None:
+    """The ends as they are announced `[N, S]`, or None if all announcements are true.
+
+    Args:
+        sessions: with their true ends.
+        honesty: share of announcements that are true; the others name a later end.
+        overstated_h: how much later on average.
+        rng: the only source of chance.
+    """
+    if honesty >= 1.0:
+        return None
+    false = rng.random(sessions.end_s.shape) >= honesty
+    later_s = 3600.0 * overstated_h * rng.standard_exponential(sessions.end_s.shape)
+    return sessions.end_s + np.where(false, later_s, 0.0)

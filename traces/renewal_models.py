@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from .climatology import ProfileShape, by_utc_hour, remembered_mean
-from .episode import AvailabilityEpisode, AvailabilityRequest, Sessions
+from .episode import AvailabilityEpisode, AvailabilityRequest, Sessions, told_ends
 from .forecasts import AvailabilityForecastField, MarkovForecast
 from .phones import check_size
 from .renewal import Alternation, Clock, Law
@@ -26,11 +26,15 @@ class Pattern(Settings):
     Attributes:
         announced_share: share of session ends announced ahead.
         notice_s: how long ahead; from the session's start if missing.
+        honesty: share of announcements that are true; the others name a later end.
+        overstated_h: how much later on average.
         forecast: what the coordinator's forecast is made of (see `forecasts`).
     """
 
     announced_share: Share = 0.0
     notice_s: Annotated[float, Field(ge=0)] | None = None
+    honesty: Share = 1.0
+    overstated_h: Annotated[float, Field(ge=0)] = 2.0
     forecast: AvailabilityForecastField = MarkovForecast()
 
     def validate_for(self, num_clients: int, horizon_s: float) -> None:
@@ -49,6 +53,7 @@ class Pattern(Settings):
             announce_notice_s=np.inf if self.notice_s is None else self.notice_s,
             forecast=self.forecast,
             seed=int(rng.integers(2**62)),
+            told_end_s=told_ends(sessions, self.honesty, self.overstated_h, rng),
         )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from .climatology import by_utc_hour, odds_shifted, remembered_mean
-from .episode import AvailabilityEpisode, AvailabilityRequest, Sessions
+from .episode import AvailabilityEpisode, AvailabilityRequest, Sessions, told_ends
 from .forecasts import AvailabilityForecastField, MarkovForecast
 from .phones import check_size
 from .renewal import Alternation, Clock, Law
@@ -91,16 +91,8 @@ class VolunteerAvailability(Settings):
             announce_notice_s=np.inf if self.notice_h is None else self.notice_h * 3600.0,
             forecast=self.forecast,
             seed=int(rng.integers(2**62)),
-            told_end_s=self._told(sessions, rng),
+            told_end_s=told_ends(sessions, self.honesty, self.overstated_h, rng),
         )
-
-    def _told(self, sessions: Sessions, rng: np.random.Generator) -> Floats | None:
-        """The ends as they are announced, or None if all announcements are true."""
-        if self.honesty >= 1.0:
-            return None
-        false = rng.random(sessions.end_s.shape) >= self.honesty
-        later_s = 3600.0 * self.overstated_h * rng.standard_exponential(sessions.end_s.shape)
-        return sessions.end_s + np.where(false, later_s, 0.0)
 
     def validate_for(self, num_clients: int, horizon_s: float) -> None:
         """Any number of volunteers and any horizon will do."""

@@ -209,6 +209,21 @@ def test_no_forecast_of_a_recording_reads_the_future(kind, split, users):
         assert np.array_equal(found[client], changed[client])
 
 
+def test_announcements_are_true_as_often_as_they_are_said_to_be():
+    model = RecordedAvailability(irregular(60), announced_share=1.0, honesty=0.7)
+    episode = model.sample(request(6, 400.0), np.random.default_rng(0))
+    real = np.isfinite(episode.sessions.start_s)
+    late_s = (episode.told_end_s - np.where(real, episode.sessions.end_s, 0.0))[real]
+    assert (late_s >= 0).all()
+    assert (late_s == 0).mean() == pytest.approx(0.7, abs=0.12)
+    assert late_s[late_s > 0].mean() == pytest.approx(2 * HOUR, rel=0.5)
+    honest = RecordedAvailability(irregular(60), announced_share=1.0).sample(
+        request(6, 400.0), np.random.default_rng(0)
+    )
+    assert honest.told_end_s is None
+    assert np.array_equal(honest.sessions.start_s, episode.sessions.start_s)
+
+
 def test_a_user_alone_is_forecast_from_nothing_but_his_own_past():
     episode = RecordedAvailability(irregular(1)).sample(request(1, 48.0), np.random.default_rng(0))
     assert np.isfinite(episode.climatology).all()
