@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 # Set TORCH to choose a build, e.g. `make test TORCH=torch==2.13.0`.
 TORCH ?= torch>=2.8
-BIN := $(VENV)/bin
+BIN := $(abspath $(VENV))/bin
 SRC := $(shell find envs agents fl_core traces -name '*.py') __init__.py train_agent.py
 
 .PHONY: setup demo test fast lint types bench docs clean
@@ -31,7 +31,7 @@ lint: setup
 	$(BIN)/ruff check .
 
 types: setup build/types/frugalfl
-	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p frugalfl
+	cd build/types && $(BIN)/mypy --config-file ../../pyproject.toml -p frugalfl
 
 build/types/frugalfl: $(SRC)
 	rm -rf build/types && mkdir -p build/types
