@@ -8,7 +8,6 @@ and, for algorithms with a replay buffer, `buffer.npz`.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import pickle
 import shutil
@@ -22,6 +21,8 @@ import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import DictReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+
+from .jsonfile import read_json, write_json
 
 FORMAT = "frugalfl-checkpoint-1"
 KEEP = 2
@@ -152,26 +153,6 @@ def load_tensors(path: Path, device: th.device | str) -> Any:
         zipfile.BadZipFile,
     ) as error:
         raise ValueError(f"{path}: not a file of tensors ({_first(error)})") from None
-
-
-def write_json(path: Path, document: Any) -> None:
-    """Write a document through a temporary file, so that a reader never sees half of it."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    draft.replace(path)
-
-
-def read_json(path: Path, label: str) -> dict[str, Any]:
-    """A JSON object from a file; ValueError beginning with `label` otherwise."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"{label}: {path}: {error.strerror}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{label}: {path}: not JSON ({_first(error)})") from None
-    if not isinstance(document, dict):
-        raise ValueError(f"{label}: {path}: expected a JSON object")
-    return document
 
 
 def _folders(root: Path) -> list[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,28 +12,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..envs.scenario import Scenario, load_scenario
-from ..envs.situation import Ints
+from ..envs.situation import Floats, Ints
 from .recording import TERMS, Recorder, Timeline
+from .results import CLIENT_METRICS, METRICS, EvaluationResult
 from .scheduler import Scheduler
 from .schedulers import make_scheduler
-from .statistics import Interval, bootstrap, interquartile_mean, jain_index, mean, paired_difference
-from .statistics import probability_of_improvement as improvement
+from .statistics import jain_index, total_variation
+
+__all__ = ["CLIENT_METRICS", "METRICS", "EvaluationResult", "MakeWorld", "evaluate", "play_batch"]
 
 MakeWorld = Callable[[int], Any]
 
-METRICS = (
-    "net_points",
-    "accuracy",
-    "hours",
-    "gigabytes",
-    "kilowatt_hours",
-    "kilograms",
-    "wasted_share",
-    "rounds",
-    "jain",
-    "decision_ms",
-)
-"""Columns of the episode table that are summarised."""
 _TOTALS = (
     "hours",
     "gigabytes",
@@ -45,82 +33,6 @@ _TOTALS = (
     "completions",
     "lost",
 )
-
-
-@dataclass(frozen=True)
-class EvaluationResult:
-    """Every episode of every scheduler on one world.
-
-    Attributes:
-        world: the scenario's name.
-        split: train, val or test.
-        episodes: one row per scheduler and episode: scheduler, kind, episode, seed, net_points (test accuracy
-            gained, in points, minus the costs charged), accuracy (test), accuracy_start (test), val_accuracy,
-            val_net_points (what the reward sums to), points_time, points_communication, points_emissions
-            (each negative), hours, gigabytes, kilowatt_hours, kilograms, wasted_share, rounds (in which
-            somebody trained), decisions, invitations, completions, lost, jain, decision_ms.
-        curves: one row per scheduler, episode and decision: hours, gigabytes, kilograms, validation accuracy,
-            points spent, training rounds; so far.
-        timelines: the full story of one episode per scheduler.
-        zones: names of the grid zones; empty if they have none.
-    """
-
-    world: str
-    split: str
-    episodes: pd.DataFrame
-    curves: pd.DataFrame
-    timelines: dict[str, Timeline] = field(default_factory=dict)
-    zones: tuple[str, ...] = ()
-
-    @property
-    def kinds(self) -> dict[str, str]:
-        """Kind by scheduler: handcrafted, learned or ceiling."""
-        return dict(zip(self.episodes["scheduler"], self.episodes["kind"], strict=True))
-
-    def values(self, scheduler: str, metric: str = "net_points") -> np.ndarray:
-        """A metric of one scheduler in the order of the episodes."""
-        rows = self.episodes[self.episodes["scheduler"] == scheduler].sort_values("episode")
-        if rows.empty:
-            raise ValueError(
-                f"scheduler: {scheduler!r} was not evaluated, expected one of {list(self.kinds)}"
-            )
-        return rows[metric].to_numpy(dtype=np.float64)
-
-    def ranking(self) -> list[str]:
-        """Scheduler names by the interquartile mean of their net points, best first."""
-        score = {name: float(interquartile_mean(self.values(name))) for name in self.kinds}
-        return sorted(score, key=lambda name: -score[name])
-
-    def best(self, kind: str) -> str | None:
-        """The best scheduler of a kind; None if there is none."""
-        return next((name for name in self.ranking() if self.kinds[name] == kind), None)
-
-    def summary(self) -> pd.DataFrame:
-        """One row per scheduler (best first) and metric: iqm and mean, each with its 95% interval."""
-        rows = []
-        for name in self.ranking():
-            for metric in METRICS:
-                values = self.values(name, metric)
-                row: dict[str, Any] = {"scheduler": name, "kind": self.kinds[name], "metric": metric}
-                row |= _columns("iqm", bootstrap(values, interquartile_mean))
-                rows.append(row | _columns("mean", bootstrap(values, mean)))
-        return pd.DataFrame(rows)
-
-    def comparison(self) -> pd.DataFrame:
-        """Every scheduler against the best handcrafted one, episode by episode.
-
-        Columns: scheduler, kind, difference (mean of the paired differences of net points),
-        difference_iqm, probability (of improvement), each with _low and _high.
-        """
-        rival = self.best("handcrafted")
-        rows = []
-        for name in self.ranking() if rival is not None else []:
-            pair = (self.values(name), self.values(str(rival)))
-            row: dict[str, Any] = {"scheduler": name, "kind": self.kinds[name], "rival": rival}
-            row |= _columns("difference", paired_difference(*pair, statistic=mean))
-            row |= _columns("difference_iqm", paired_difference(*pair))
-            rows.append(row | _columns("probability", improvement(*pair)))
-        return pd.DataFrame(rows)
 
 
 def evaluate(
@@ -197,6 +109,7 @@ def play_batch(
     player.reset(everyone, seeds, situation.num_clients)
     recorder, running, decided_s = Recorder(situation, story_row), everyone.copy(), 0.0
     start_accuracy = np.array(world.initial_test_accuracy, dtype=np.float64)
+    target_weight = situation.target_weight.copy()
     while running.any():
         began = time.perf_counter()
         plan = player.plan(situation)
@@ -214,7 +127,8 @@ def play_batch(
         "seed": seeds,
     }
     decision_ms = 1e3 * decided_s / max(int(recorder.decisions.sum()), 1)
-    frame = pd.DataFrame(label | _scores(world, recorder, start_accuracy) | {"decision_ms": decision_ms})
+    scores = _scores(world, recorder, start_accuracy) | {"decision_ms": decision_ms}
+    frame = pd.DataFrame(label | scores | _client_scores(world, target_weight))
     curves = recorder.curves()
     curves.insert(0, "scheduler", name)
     curves.insert(1, "episode", curves.pop("row").to_numpy() + first_episode)
@@ -254,6 +168,16 @@ def _scores(world: Any, recorder: Recorder, start_accuracy: np.ndarray) -> dict[
     }
 
 
+def _client_scores(world: Any, target_weight: Floats) -> dict[str, Floats]:
+    """How far participation is from its target, and the clients that the model serves worst."""
+    scores = {"participation_tv": total_variation(target_weight, world.participation)}
+    if hasattr(world, "client_test_accuracy"):
+        accuracy = np.asarray(world.client_test_accuracy(), dtype=np.float64)
+        scores["worst_client_accuracy"] = np.nanmin(accuracy, axis=1)
+        scores["p10_client_accuracy"] = np.nanpercentile(accuracy, 10.0, axis=1)
+    return scores
+
+
 def _players(schedulers: Mapping[str, Scheduler] | Sequence[str], world: str) -> dict[str, Scheduler]:
     if isinstance(schedulers, Mapping):
         return dict(schedulers)
@@ -271,10 +195,6 @@ class _WorldShelf:
         if num_envs not in self._worlds:
             self._worlds[num_envs] = self._make_world(num_envs)
         return self._worlds[num_envs]
-
-
-def _columns(name: str, interval: Interval) -> dict[str, float]:
-    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
 def _progress_bar(show: bool) -> Progress:

@@ -19,9 +19,10 @@ from ..envs.registration import find_entry, make_vec_env
 from ..envs.vec_env import FederatedVecEnv
 from ..envs.world import FederatedWorld
 from .algorithms import build_model
-from .checkpoint import has_checkpoint, latest_checkpoint, load_tensors, read_json, write_json
+from .checkpoint import has_checkpoint, latest_checkpoint, load_tensors
 from .evaluation import EvaluationResult, episode_seeds, evaluate, play_batch
 from .imitation import clone
+from .jsonfile import read_json, write_json
 from .learned import LearnedScheduler
 from .policies.set_policy import SetPolicyMixin
 from .report import write_report

@@ -90,6 +90,77 @@ def jain_index(counts: ArrayLike) -> Floats:
     return np.divide(values.sum(axis=-1) ** 2, squares, out=np.zeros_like(squares), where=squares > 0)
 
 
+def total_variation(target: ArrayLike, counts: ArrayLike) -> Floats:
+    """Half the L1 distance of the last axis' shares, 0 (as wanted) to 1 (disjoint, or nobody took part).
+
+    Args:
+        target: wanted weights `[..., N]`, of any positive sum.
+        counts: what each of them got, `[..., N]`.
+    """
+    wanted, got = np.asarray(target, dtype=np.float64), np.asarray(counts, dtype=np.float64)
+    total = got.sum(axis=-1, keepdims=True)
+    share = np.divide(got, total, out=np.zeros_like(got), where=total > 0)
+    distance = 0.5 * np.abs(wanted / wanted.sum(axis=-1, keepdims=True) - share).sum(axis=-1)
+    return np.where(total[..., 0] > 0, distance, 1.0)
+
+
+def sign_rank_p_value(ours: ArrayLike, theirs: ArrayLike) -> float:
+    """Two-sided p-value of Wilcoxon's signed-rank test on paired episodes; 1 where they are all equal."""
+    differences = _differences(ours, theirs)
+    if not differences.any():
+        return 1.0
+    # The normal approximation with tie correction: one method for all, whatever ties an episode brings.
+    return float(stats.wilcoxon(differences, method="asymptotic").pvalue)
+
+
+def holm_correction(p_values: ArrayLike) -> Floats:
+    """P-values after Holm's step-down correction for testing all of them at once.
+
+    Source: Holm, "A simple sequentially rejective multiple test procedure", 1979: the i-th smallest of m
+    is multiplied by m - i + 1, made monotone and cut at 1.
+
+    Raises:
+        ValueError: values outside 0 to 1.
+    """
+    values = np.asarray(p_values, dtype=np.float64)
+    if values.ndim != 1 or not ((values >= 0) & (values <= 1)).all():
+        raise ValueError(f"p_values: {p_values}, expected a list of numbers from 0 to 1")
+    order = np.argsort(values, kind="stable")
+    raised = np.maximum.accumulate((values.size - np.arange(values.size)) * values[order])
+    corrected = np.empty_like(values)
+    corrected[order] = np.minimum(raised, 1.0)
+    return corrected
+
+
+def performance_profile(values: ArrayLike, thresholds: ArrayLike) -> Floats:
+    """Share of the last axis' values above each threshold, `[..., T]`: one minus the distribution function.
+
+    Source: Agarwal et al. 2021 (rliable), the score distribution of a run.
+    """
+    ordered, levels = np.asarray(values, dtype=np.float64), np.asarray(thresholds, dtype=np.float64)
+    return (ordered[..., None, :] > levels[:, None]).mean(axis=-1)
+
+
+def profile_band(
+    values: ArrayLike,
+    thresholds: ArrayLike,
+    repetitions: int = REPETITIONS,
+    level: float = LEVEL,
+    seed: int = 0,
+) -> tuple[Floats, Floats, Floats]:
+    """A performance profile with the ends of its pointwise bootstrap interval, each `[T]`."""
+    scores = np.asarray(values, dtype=np.float64)
+    levels = np.asarray(thresholds, dtype=np.float64)
+    # Episodes are drawn as in `bootstrap`, so that equal seeds keep schedulers paired.
+    rng = np.random.default_rng([0xB007, seed])
+    above = scores[:, None] > levels
+    drawn = rng.integers(scores.size, size=(repetitions, scores.size))
+    counts = np.stack([np.bincount(row, minlength=scores.size) for row in drawn])
+    resampled = counts @ above / scores.size
+    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return performance_profile(scores, levels), low, high
+
+
 def _differences(ours: ArrayLike, theirs: ArrayLike) -> Floats:
     a, b = np.asarray(ours, dtype=np.float64), np.asarray(theirs, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 1:
