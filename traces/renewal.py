@@ -15,12 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .episode import Sessions
+from .renewal_kernels import hours_after, padded_sessions, play_stays
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-# Stays are never shorter: flapping is below what a coordinator can act on.
-_SHORTEST_H = 1.0 / 3600.0
 # Hours without any hazard would make the clock impossible to invert.
 _LEAST_RATE_PER_H = 1e-6
 
@@ -73,17 +72,12 @@ class Clock:
     def __init__(self, rate_per_h: Floats):
         rate = np.maximum(np.asarray(rate_per_h, dtype=np.float64), _LEAST_RATE_PER_H)
         self.period_h = float(rate.size)
-        self._hours = np.arange(rate.size + 1, dtype=np.float64)
-        self._work = np.concatenate([[0.0], np.cumsum(rate)])
-        self._total = float(self._work[-1])
+        hours = np.arange(rate.size + 1, dtype=np.float64)
+        self.tables = (hours, np.concatenate([[0.0], np.cumsum(rate)]), self.period_h)
 
     def after(self, hour: Floats, work: Floats) -> Floats:
         """The hour at which `work` more (or less, if negative) has been done than at `hour`."""
-        turns = np.floor(hour / self.period_h)
-        done = np.interp(hour - turns * self.period_h, self._hours, self._work) + work
-        more = np.floor(done / self._total)
-        rest = np.interp(done - more * self._total, self._work, self._hours)
-        return (turns + more) * self.period_h + rest
+        return hours_after(hour, work, *self.tables)
 
 
 @dataclass(frozen=True)
@@ -133,31 +127,24 @@ class Alternation:
         begun = self.down.after(hour, -on_age / down_factor)
         start = np.where(on0, np.minimum(begun, hour), self.up.after(hour, off_rest / up_factor))
         last = hour + horizon_h
-        starts: list[Floats] = []
-        ends: list[Floats] = []
-        natural: list[Bools] = []
-        work: tuple[Floats, Floats, Floats] | None = None
-        row = 0
-        while True:
-            if work is None or row == work[0].shape[0]:
-                work, row = self._draw_block(rng, n, horizon_h, sudden_per_h), 0
-            on_work = work[0][row]
-            first = not starts
-            since = np.where(on0, hour, start) if first else start
-            end = self.down.after(
-                since, (np.where(on0, on_rest, on_work) if first else on_work) / down_factor
-            )
-            end = np.maximum(end, since + _SHORTEST_H)
-            broken = since + work[2][row] / sudden_per_h if sudden_per_h > 0 else np.full(n, np.inf)
-            natural.append(end <= broken)
-            end = np.minimum(end, np.maximum(broken, since + _SHORTEST_H))
-            starts.append(start)
-            ends.append(end)
-            start = np.maximum(self.up.after(end, work[1][row] / up_factor), end + _SHORTEST_H)
-            row += 1
-            if (start > last).all():
-                break
-        return _table(np.array(starts).T, np.array(ends).T, np.array(natural).T, hour, last)
+        blocks: list[tuple[Floats, Floats, Bools]] = []
+        over = False
+        while not over:
+            work = self._draw_block(rng, n, horizon_h, sudden_per_h)
+            shape = work[0].shape
+            starts, ends, natural = np.empty(shape), np.empty(shape), np.empty(shape, dtype=bool)
+            rows, over = play_stays(
+                not blocks, hour, last, on0, on_rest, up_factor, down_factor, *work, float(sudden_per_h),
+                self.up.tables, self.down.tables, start, starts, ends, natural,
+            )  # fmt: skip
+            blocks.append((starts[:rows], ends[:rows], natural[:rows]))
+        joined = (
+            blocks[0]
+            if len(blocks) == 1
+            else tuple(np.concatenate(part) for part in zip(*blocks, strict=True))
+        )
+        start_s, end_s, by_law = padded_sessions(*joined, hour, last)
+        return Sessions(start_s, end_s, np.zeros(by_law.shape, dtype=bool)), by_law
 
     def _draw_block(
         self, rng: np.random.Generator, n: int, horizon_h: float, sudden_per_h: float
@@ -166,16 +153,3 @@ class Alternation:
         rows = int(min(8 + horizon_h / 4.0, 64))
         sudden = rng.standard_exponential((rows, n)) if sudden_per_h > 0 else np.empty((rows, 0))
         return self.on.draw(rng, (rows, n)), self.off.draw(rng, (rows, n)), sudden
-
-
-def _table(
-    starts: Floats, ends: Floats, natural: Bools, hour: Floats, last: Floats
-) -> tuple[Sessions, Bools]:
-    """Hours on the clocks turned into padded seconds since t = 0, sessions beyond the horizon left out."""
-    beyond = starts > last[:, None]
-    start_s = np.where(beyond, np.inf, (starts - hour[:, None]) * 3600.0)
-    end_s = np.where(beyond, np.inf, (ends - hour[:, None]) * 3600.0)
-    width = max(int((~beyond).sum(axis=1).max(initial=0)), 1)
-    keep = slice(0, width)
-    sessions = Sessions(start_s[:, keep], end_s[:, keep], np.zeros((hour.size, width), dtype=bool))
-    return sessions, natural[:, keep] & ~beyond[:, keep]
