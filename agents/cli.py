@@ -9,6 +9,7 @@ from collections.abc import Sequence
 COMMANDS = {
     "train": ("frugalfl.train_agent:main", "train a scheduler and compare it with the handcrafted ones"),
     "tune": ("frugalfl.agents.tuning:cli", "tune the handcrafted schedulers on a world's validation split"),
+    "report": ("frugalfl.agents.report_command:main", "the pages of an evaluation: HTML, Markdown, PNG"),
     "theory": ("frugalfl.agents.theory_command:main", "predict a scheduler's bias and variance; compare"),
     "traces": ("frugalfl.traces.cli:main", "describe, fit and convert availability and carbon files"),
 }

@@ -25,6 +25,7 @@ from .settings import (
     SACSettings,
     TrainingSettings,
 )
+from .shell import one_line
 
 _DEFAULT = TrainingSettings()
 
@@ -168,7 +169,7 @@ def parse(argv: Sequence[str] | None = None) -> Arguments:
             arguments = tyro.cli(Arguments, prog="train_agent.py", description=about, args=given)
     except SystemExit as end:
         if end.code:
-            fail(_one_line(said.getvalue()))
+            fail(one_line(said.getvalue()))
         raise
     return replace(arguments)
 
@@ -177,15 +178,6 @@ def fail(reason: str) -> None:
     """Say in one line what is wrong and end the program with code 2."""
     sys.stderr.write(f"train_agent.py: {' '.join(reason.split())}\n")
     raise SystemExit(2)
-
-
-def _one_line(page: str) -> str:
-    """What a boxed message of the parser says, without the box and its advice."""
-    words = [line.strip(" │|╭╮╰╯─") for line in page.splitlines()]
-    text = [line for line in words if line and not line.lower().startswith("for full help")]
-    end = next((index for index, line in enumerate(text) if line.startswith("Argument helptext")), len(text))
-    # The first line is the box's title, such as "Value error".
-    return " ".join(text[1:end]) or "arguments: not understood; see --help"
 
 
 def _absolute(name: str) -> str:

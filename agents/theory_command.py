@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import tyro
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -23,9 +19,9 @@ from ..fl_core.aggregate import Arrivals, Weighting, make_weighting
 from ..fl_core.observed import ObservedPrediction, RoundHistory, predict
 from ..fl_core.participation import ParticipationSummary, summarise_participation
 from ..fl_core.quadratic import QuadraticProblem
-from .command import _one_line
 from .evaluation import episode_seeds
 from .schedulers import make_scheduler
+from .shell import run_command
 
 Floats = NDArray[np.float64]
 _SHOWN = 8
@@ -82,20 +78,9 @@ class Episode:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code, 2 with one line on stderr for bad input."""
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said):
-            options = tyro.cli(Options, prog="frugalfl theory", args=None if argv is None else list(argv))
-    except SystemExit as end:
-        if end.code:
-            sys.stderr.write(f"frugalfl theory: {_one_line(said.getvalue())}\n")
-        return 2 if end.code else 0
-    try:
-        show(options, Console(soft_wrap=True))
-    except ValueError as error:
-        sys.stderr.write(f"frugalfl theory: {' '.join(str(error).split())}\n")
-        return 2
-    return 0
+    return run_command(
+        Options, lambda options: show(options, Console(soft_wrap=True)), "frugalfl theory", argv
+    )
 
 
 def show(options: Options, console: Console) -> None:

@@ -1,0 +1,11 @@
+"use strict";
+legend(document.getElementById("legend"));
+drawTable();
+drawNetPoints();
+drawCurves();
+drawProfiles();
+drawPareto();
+drawPairs();
+redraws.forEach((draw) => draw());
+drawTimelines();
+document.body.dataset.ready = "yes";
