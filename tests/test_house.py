@@ -75,7 +75,7 @@ def test_the_wheel_holds_every_module_and_data_file_and_nothing_else(wheel):
     wanted = {
         f"frugalfl/{path.relative_to(ROOT).as_posix()}"
         for path in files
-        if path.suffix in {".py", ".yaml", ".yml", ".json"} and "__pycache__" not in path.parts
+        if not path.name.startswith(".") and "__pycache__" not in path.parts
     }
     wanted |= {"frugalfl/__init__.py", "frugalfl/py.typed", "frugalfl/train_agent.py"}
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
