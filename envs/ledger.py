@@ -13,7 +13,7 @@ Bools = NDArray[np.bool_]
 GAIN_WINDOW = 5
 """Training rounds over which `Situation.recent_gain` looks back."""
 
-_PER_CLIENT_COUNTS = ("invitations", "completions", "lost", "cancelled", "sightings")
+_PER_CLIENT_COUNTS = ("invitations", "completions", "lost", "cancelled", "sightings", "probes")
 _PER_ENV_SUMS = ("hours", "gigabytes", "kilowatt_hours", "kilograms", "wasted_kilowatt_hours")
 
 
@@ -21,10 +21,12 @@ class Ledger:
     """Running counts and sums of E episodes with N clients; arrays only, one row per environment.
 
     Attributes:
-        invitations, completions, lost, cancelled, sightings: int64 `[E, N]`, how often.
+        invitations, completions, lost, cancelled, sightings, probes: int64 `[E, N]`, how often.
         last_loss, last_norm: float64 `[E, N]`, as last reported; nan if never.
+        probed_loss: float64 `[E, N]`, loss at the present model of clients asked since it changed; else nan.
         last_round: int64 `[E, N]`, index of the last round it completed; -1 if never.
-        rounds: int64 `[E]`, decisions so far.
+        rounds: int64 `[E]`, decisions so far, probes aside.
+        probe_steps: int64 `[E]`, steps that asked for losses.
         repairs: int64 `[E]`, orders that could not be carried out.
         hours, gigabytes, kilowatt_hours, kilograms, wasted_kilowatt_hours: float64 `[E]`, sums so far.
         accuracy, loss: float64 `[E]`, validation scores now.
@@ -39,8 +41,10 @@ class Ledger:
             setattr(self, name, np.zeros(num_envs))
         self.last_loss = np.full((num_envs, num_clients), np.nan)
         self.last_norm = np.full((num_envs, num_clients), np.nan)
+        self.probed_loss = np.full((num_envs, num_clients), np.nan)
         self.last_round = np.full((num_envs, num_clients), -1, dtype=np.int64)
         self.rounds = np.zeros(num_envs, dtype=np.int64)
+        self.probe_steps = np.zeros(num_envs, dtype=np.int64)
         self.repairs = np.zeros(num_envs, dtype=np.int64)
         self.accuracy = np.zeros(num_envs)
         self.loss = np.zeros(num_envs)
@@ -53,6 +57,7 @@ class Ledger:
     lost: NDArray[np.int64]
     cancelled: NDArray[np.int64]
     sightings: NDArray[np.int64]
+    probes: NDArray[np.int64]
     hours: NDArray[np.float64]
     gigabytes: NDArray[np.float64]
     kilowatt_hours: NDArray[np.float64]
@@ -61,18 +66,26 @@ class Ledger:
 
     def open(self, envs: Bools, accuracy: NDArray[np.float64], loss: NDArray[np.float64]) -> None:
         """Begin new episodes in the rows of `envs` with the scores of their untrained models."""
-        for name in (*_PER_CLIENT_COUNTS, *_PER_ENV_SUMS, "rounds", "repairs", "net_points"):
+        for name in (*_PER_CLIENT_COUNTS, *_PER_ENV_SUMS, "rounds", "probe_steps", "repairs", "net_points"):
             getattr(self, name)[envs] = 0
         self.last_loss[envs] = np.nan
         self.last_norm[envs] = np.nan
+        self.probed_loss[envs] = np.nan
         self.last_round[envs] = -1
         self.accuracy[envs] = accuracy[envs]
         self.accuracy_start[envs] = accuracy[envs]
         self.loss[envs] = loss[envs]
         self._accuracy_window[envs] = accuracy[envs, None]
 
-    def record(self, outcome: RoundOutcome, trained: Bools, active: Bools) -> None:
-        """Enter one step. Rows that are not `active` carry zeros and stay as they are."""
+    def record(self, outcome: RoundOutcome, trained: Bools, active: Bools, probing: Bools) -> None:
+        """Enter one step. Rows that are not `active` carry zeros and stay as they are.
+
+        Args:
+            outcome: what the step did.
+            trained: bool `[E]`, whose model changed.
+            active: bool `[E]`, whose episode was running.
+            probing: bool `[E]`, where the step only asked for losses: no round, so the index stays.
+        """
         self.invitations += outcome.invited
         self.completions += outcome.completed
         self.lost += outcome.lost
@@ -80,7 +93,12 @@ class Ledger:
         self.last_loss = np.where(outcome.completed, outcome.reported_loss, self.last_loss)
         self.last_norm = np.where(outcome.completed, outcome.update_norm, self.last_norm)
         self.last_round = np.where(outcome.completed, self.rounds[:, None], self.last_round)
-        self.rounds += active
+        self.rounds += active & ~probing
+        self.probe_steps += active & probing
+        self.probes += outcome.probed
+        if self.probe_steps.any():
+            known = np.where(outcome.answered, outcome.probed_loss, self.probed_loss)
+            self.probed_loss = np.where(trained[:, None], np.nan, known)
         self.repairs += outcome.repairs
         self.hours += outcome.duration_s / 3600.0
         self.gigabytes += round_gigabytes(outcome)

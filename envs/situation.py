@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,13 @@ class Future:
     session_left_s: Floats
     next_start_s: Floats
     carbon_g_per_kwh: Floats
+
+
+_NOT_GIVEN = np.empty(0)
+
+
+def _not_given() -> Floats:
+    return _NOT_GIVEN
 
 
 @dataclass(frozen=True)
@@ -74,11 +81,15 @@ class Situation:
         price_per_hour: `[E]`, accuracy points charged per hour.
         price_per_gb: `[E]`, accuracy points charged per GB.
         price_per_kg: `[E]`, accuracy points charged per kg CO2e.
-        model_bytes: size of one model transfer each way.
+        model_bytes: size of the model on its way to a client.
         sample_bytes: size of one training sample on the wire.
         overhead_s: the server's seconds per round.
         deadline_s: `[E]`, seconds after which a round is closed at the latest.
         future: the true future, for clairvoyant schedulers only; None otherwise.
+        probed_loss: `[E, N]`, loss at the present model of the clients that answered a probe since it last
+            changed; nan for the others (the default).
+        upload_bytes: `[E]`, size of one update on its way back, compressed where the world compresses;
+            `model_bytes` by default.
     """
 
     time_s: Floats
@@ -125,6 +136,18 @@ class Situation:
     overhead_s: float
     deadline_s: Floats
     future: Future | None = None
+    probed_loss: Floats = field(default_factory=_not_given)
+    upload_bytes: Floats = field(default_factory=_not_given)
+
+    def __post_init__(self) -> None:
+        """Fill in the defaults that depend on the shape."""
+        defaults = {
+            "probed_loss": (self.available.shape, np.nan),
+            "upload_bytes": (self.available.shape[:1], self.model_bytes),
+        }
+        for name, (shape, value) in defaults.items():
+            if getattr(self, name) is _NOT_GIVEN:
+                object.__setattr__(self, name, np.full(shape, value))
 
     @property
     def num_envs(self) -> int:
@@ -149,12 +172,13 @@ class Situation:
         return (
             down_bytes / self.down_bytes_per_s
             + np.asarray(local_steps) * self.step_s
-            + self.model_bytes / self.up_bytes_per_s
+            + self.upload_bytes[:, None] / self.up_bytes_per_s
         )
 
     def round_bytes(self, transfer_samples: NDArray[np.int32] | int = 0) -> Floats:
         """`[E, N]`, bytes an invitation moves if it is carried out."""
-        moved = 2.0 * self.model_bytes + np.asarray(transfer_samples) * self.sample_bytes
+        model = self.model_bytes + self.upload_bytes[:, None]
+        moved = model + np.asarray(transfer_samples) * self.sample_bytes
         return np.broadcast_to(moved, self.available.shape).astype(np.float64)
 
     def round_j(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .aggregate import Aggregator, Start
 from .data import Dataset
-from .draws import draw_rows
+from .draws import draw_rows, uniform_bits
 from .engine import BoolArray, FloatArray, RoundEngine, TrainResult
 from .models import Model
 from .partition import ClientRows
@@ -18,6 +18,9 @@ from .settings import TrainingSettings
 from .trainer import LocalJobs, LocalTrainer, LocalUpdates, make_trainer
 
 __all__ = ["FederatedCore", "TrainResult"]
+
+# Probes and minibatches never share random numbers.
+_PROBE_STREAM = np.uint64(0x9D0BE)
 
 
 class FederatedCore(RoundEngine):
@@ -123,18 +126,39 @@ class FederatedCore(RoundEngine):
             accuracy[which], loss[which] = self.trainer.evaluate(self._params[which], part)
         return accuracy, loss
 
-    def client_losses(self, clients: BoolArray) -> FloatArray:
+    def client_losses(
+        self,
+        clients: BoolArray,
+        samples: NDArray[Any] | None = None,
+        round_index: NDArray[Any] | None = None,
+    ) -> FloatArray:
         """Mean loss of the current models on the rows that clients hold (power-of-choice; charge for it).
 
         Args:
             clients: ``bool [E, N]``, whom to ask.
+            samples: ``int [E, N]``, on how many of its rows at most, drawn without replacement as a function
+                of the environment's seed, the round and the client; None = on all.
+            round_index: ``int [E]``, names the draw. None = 0.
 
         Returns:
             ``float32 [E, N]``, nan for those not asked or without rows.
         """
         env, client = self._workers(np.asarray(clients, dtype=bool))
-        begin, held = self._offset[env, client], self._held[env, client].astype(np.int64)
-        first = np.concatenate([[0], np.cumsum(held)])
-        within = np.arange(first[-1]) - np.repeat(first[:-1], held)
-        rows = self._rows[np.repeat(env, held), np.repeat(begin, held) + within]
+        count = self._held[env, client].astype(np.int64)
+        job, position = _within(count)
+        if samples is not None:
+            wanted = np.minimum(np.asarray(samples)[env, client], count)
+            index = np.zeros(self.num_envs) if round_index is None else np.asarray(round_index)
+            bits = uniform_bits(self._seed[env[job]] ^ _PROBE_STREAM, index[env[job]], client[job], position)
+            drawn = np.zeros(job.size, dtype=bool)
+            drawn[np.lexsort((bits, job))] = position < wanted[job]  # the rows with the smallest numbers
+            job, position, count = job[drawn], position[drawn], wanted
+        first = np.concatenate([[0], np.cumsum(count)])
+        rows = self._rows[env[job], self._offset[env[job], client[job]] + position]
         return self._spread(env, client, self.trainer.losses(self._params, env, first, rows))
+
+
+def _within(count: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The job of each of ``sum(count)`` items, and its position within the job."""
+    job = np.repeat(np.arange(count.size), count)
+    return job, np.arange(job.size) - (np.cumsum(count) - count)[job]

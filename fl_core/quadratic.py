@@ -312,7 +312,15 @@ class QuadraticCore(RoundEngine):
     def _value(self, env: NDArray, client: NDArray) -> FloatArray:
         return _values(env, client, self._params, self._hessian, self._linear, self._constant)
 
-    def client_losses(self, clients: BoolArray) -> NDArray[np.float32]:
-        """``float32 [E, N]``, F_k of the current models; nan for those not asked."""
+    def client_losses(
+        self,
+        clients: BoolArray,
+        samples: NDArray[Any] | None = None,
+        round_index: NDArray[Any] | None = None,
+    ) -> NDArray[np.float32]:
+        """``float32 [E, N]``, F_k of the current models; nan for those not asked.
+
+        ``samples`` and ``round_index`` are those of `FederatedCore`; here every answer is exact.
+        """
         env, client = self._workers(np.asarray(clients, dtype=bool))
         return self._spread(env, client, self._value(env, client))

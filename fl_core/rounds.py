@@ -13,6 +13,9 @@ STOP_S = float("inf")
 """`RoundPlan.wait_s` of a coordinator that ends the training run for good."""
 
 
+_OPTIONAL = ("weights", "probe_samples")
+
+
 @dataclass(frozen=True)
 class RoundPlan:
     """One round's orders for E environments of N clients.
@@ -27,6 +30,8 @@ class RoundPlan:
             aggregator's and are used as they are: many published methods prescribe both (McMahan et al. 2017,
             Ribero et al. 2023), and mixing them silently changes the objective. A row of nan leaves that
             environment to the aggregator.
+        probe_samples: int32 `[E, N]` or None, samples on which a client is asked for its loss at the present
+            model. It counts only in rows that neither wait nor train: such a step is a probe, no round.
     """
 
     local_steps: NDArray[np.int32]
@@ -34,11 +39,20 @@ class RoundPlan:
     quorum: NDArray[np.float64]
     wait_s: NDArray[np.float64]
     weights: NDArray[np.float64] | None = None
+    probe_samples: NDArray[np.int32] | None = None
 
     @property
     def invited(self) -> NDArray[np.bool_]:
         """Bool `[E, N]`: who is asked to train; nobody where the plan waits."""
         return (self.local_steps > 0) & (self.wait_s <= 0)[:, None]
+
+    @property
+    def probed(self) -> NDArray[np.bool_]:
+        """Bool `[E, N]`: who is asked for its loss; nobody where the plan waits or trains."""
+        if self.probe_samples is None:
+            return np.zeros(self.local_steps.shape, dtype=bool)
+        idle = (self.wait_s <= 0) & ~(self.local_steps > 0).any(axis=1)
+        return (self.probe_samples > 0) & idle[:, None]
 
     def validate(self, num_envs: int, num_clients: int) -> RoundPlan:
         """Return the plan if its shapes and ranges are right, else raise ValueError naming the field."""
@@ -48,10 +62,11 @@ class RoundPlan:
             "quorum": (num_envs,),
             "wait_s": (num_envs,),
             "weights": (num_envs, num_clients),
+            "probe_samples": (num_envs, num_clients),
         }
         for name, shape in shapes.items():
             value = getattr(self, name)
-            if value is None and name == "weights":
+            if value is None and name in _OPTIONAL:
                 continue
             if np.shape(value) != shape:
                 raise ValueError(f"RoundPlan.{name}: shape {np.shape(value)}, expected {shape}")
@@ -83,6 +98,10 @@ def choose_plans(plans: Sequence[RoundPlan], choice: NDArray[np.int64]) -> Round
         blank = np.full(plans[0].local_steps.shape, np.nan)
         weights = np.stack([blank if plan.weights is None else plan.weights for plan in plans])[choice, rows]
         fields["weights"] = None if np.isnan(weights).all() else weights
+    if any(plan.probe_samples is not None for plan in plans):
+        none = np.zeros_like(plans[0].local_steps)
+        asked = np.stack([none if plan.probe_samples is None else plan.probe_samples for plan in plans])
+        fields["probe_samples"] = asked[choice, rows]
     return RoundPlan(**fields)
 
 
@@ -112,6 +131,9 @@ class RoundOutcome:
         accuracy: float64 `[E]`, validation accuracy after the round, 0 to 1.
         loss: float64 `[E]`, validation loss after the round.
         diverged: bool `[E]`, training produced no finite number; the model was left as it was.
+        probed: bool `[E, N]`, who was asked for its loss and was available.
+        answered: bool `[E, N]`, whose answer arrived.
+        probed_loss: float32 `[E, N]`, the answers; nan for the others.
     """
 
     invited: NDArray[np.bool_]
@@ -133,3 +155,6 @@ class RoundOutcome:
     accuracy: NDArray[np.float64]
     loss: NDArray[np.float64]
     diverged: NDArray[np.bool_]
+    probed: NDArray[np.bool_]
+    answered: NDArray[np.bool_]
+    probed_loss: NDArray[np.float32]

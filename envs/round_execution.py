@@ -1,0 +1,216 @@
+"""Carrying out one plan: who works, for how long, what it costs, and what the model makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..fl_core.rounds import STOP_S, RoundOutcome, RoundPlan
+from ..fl_core.timeline import RoundTimeline, play_round
+from ..traces.carbon import CarbonBatch
+from ..traces.sessions import SessionBatch
+from .ledger import Ledger
+from .population import Population, PopulationSource
+from .situation import JOULES_PER_KWH
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+PROBE_ANSWER_BYTES = 8.0
+"""One loss in double precision."""
+
+PROBE_STEP_SHARE = 1.0 / 3.0
+"""A forward pass takes a third of a training step: forward, and backward at twice the price."""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is really ordered of whom, after repairs; all `[E, N]` but `repairs`, `[E]`."""
+
+    invited: Bools
+    probed: Bools
+    sent: Ints
+    down_bytes: Floats
+    compute_s: Floats
+    up_bytes: Floats
+    repairs: Ints
+
+
+class RoundExecution:
+    """The clients of E worlds at work: their data, their devices and the training run.
+
+    Args:
+        source: draws the populations and makes the core.
+        sessions: who is there, and until when.
+        carbon: the grids.
+    """
+
+    def __init__(self, source: PopulationSource, sessions: SessionBatch, carbon: CarbonBatch):
+        self.source = source
+        self.sessions = sessions
+        self.carbon = carbon
+        e, n = sessions.num_envs, sessions.num_clients
+        self.core: Any = source.make_core(e)
+        self.population: Population = source.empty(e)
+        self.held = np.zeros((e, n), dtype=np.int64)
+
+    @property
+    def download_bytes(self) -> float:
+        """Bytes of the model on its way to a client, control variates included."""
+        return self.source.model_bytes * float(self.core.aggregator.traffic)
+
+    @property
+    def upload_bytes(self) -> float:
+        """Bytes of an update on its way back: compressed, and with control variates where there are any."""
+        return self.source.model_bytes * float(self.core.upload_share)
+
+    def reset(self, envs: Bools, seeds: Ints) -> None:
+        """Draw new episodes for the rows of `envs`."""
+        for env in np.flatnonzero(envs).tolist():
+            draw = self.source.draw(int(seeds[env]))
+            self.population.set_row(env, draw)
+            self.sessions.set(env, draw.availability, draw.start_utc_s)
+            self.carbon.set(env, draw.carbon)
+            self.core.reset(env, draw.task, draw.model_seed)
+        self._hold(np.where(envs[:, None], self.core.own, self.held))
+
+    def run(
+        self, plan: RoundPlan, time_s: Floats, running: Bools, ledger: Ledger
+    ) -> tuple[RoundOutcome, Bools]:
+        """Play the step's clock, charge it, and train on the updates that arrived.
+
+        Args:
+            plan: the orders.
+            time_s: `[E]`, the present.
+            running: bool `[E]`, rows that are not are left alone.
+            ledger: the books before the step.
+
+        Returns:
+            The outcome, and bool `[E]`, whose model was trained.
+        """
+        p, source = self.population, self.source
+        training = running & (plan.wait_s <= 0)
+        waits = running & (plan.wait_s > 0) & (plan.wait_s != STOP_S)
+        work = self._work(plan, training)
+        timeline = play_round(
+            work.invited | work.probed,
+            self.sessions.session_end_s - time_s[:, None],
+            work.down_bytes / p.down_bytes_per_s,
+            work.compute_s,
+            work.up_bytes / p.up_bytes_per_s,
+            plan.quorum,
+            np.full(running.size, source.deadline_s),
+        )
+        self._store(work, timeline)
+        completed, answered = timeline.completed & work.invited, timeline.completed & work.probed
+        answers = np.full(completed.shape, np.nan, dtype=np.float32)
+        if answered.any():
+            answers = self.core.client_losses(answered, plan.probe_samples, ledger.rounds)
+        steps = np.where(completed, plan.local_steps, 0).astype(np.int32)
+        rates = (ledger.completions + 1.0) / (ledger.rounds[:, None] + 1.0)
+        result = self.core.run_round(steps, plan.weights, ledger.rounds.copy(), np.minimum(rates, 1.0))
+        trained = completed.any(axis=1) & ~result.diverged
+        accuracy, loss = ledger.accuracy.copy(), ledger.loss.copy()
+        if trained.any():
+            new_accuracy, new_loss = self.core.evaluate(trained)
+            accuracy, loss = np.where(trained, new_accuracy, accuracy), np.where(trained, new_loss, loss)
+        moved_down = timeline.down_s * p.down_bytes_per_s
+        moved_up = timeline.up_s * p.up_bytes_per_s
+        energy_j, emissions_g = self._charge(time_s, timeline, moved_down, moved_up)
+        waited_s = np.where(waits, plan.wait_s, 0.0)
+        outcome = RoundOutcome(
+            invited=work.invited,
+            completed=completed,
+            lost=timeline.lost & work.invited,
+            cancelled=timeline.cancelled & work.invited,
+            repairs=work.repairs,
+            stop_s=timeline.stop_s,
+            compute_s=timeline.compute_s,
+            duration_s=np.where(training, timeline.duration_s + source.overhead_s, waited_s),
+            down_bytes=moved_down,
+            up_bytes=moved_up,
+            sample_bytes=np.maximum(moved_down - self.download_bytes, 0.0),
+            energy_j=energy_j,
+            emissions_g=emissions_g,
+            wasted_j=np.where(timeline.completed, 0.0, energy_j),
+            reported_loss=result.reported_loss,
+            update_norm=result.update_norm,
+            accuracy=accuracy,
+            loss=loss,
+            diverged=result.diverged,
+            probed=work.probed,
+            answered=answered,
+            probed_loss=answers,
+        )
+        return outcome, trained
+
+    def wipe(self, ended: Bools) -> None:
+        """Data sent to these clients `[E, N]` is gone."""
+        self._hold(np.where(ended, self.core.own, self.held))
+
+    def _hold(self, held: Ints) -> None:
+        self.held = held
+        self.core.hold(held)
+
+    def _work(self, plan: RoundPlan, training: Bools) -> _Work:
+        """Repair the plan and say what everyone has to do."""
+        p, source = self.population, self.source
+        asked = plan.invited & training[:, None]
+        invited = asked & self.sessions.available
+        sent, cut = self._transfers(plan, invited)
+        down_bytes: Floats = self.download_bytes + sent * source.sample_bytes
+        compute_s = plan.local_steps * p.step_s
+        up_bytes = np.full(invited.shape, self.upload_bytes)
+        repairs = (asked & ~invited).sum(axis=1) + cut
+        probed = np.zeros_like(invited)
+        if plan.probe_samples is not None:
+            asked = plan.probed & training[:, None]
+            probed = asked & self.sessions.available & (self.held > 0)
+            batches = -(-np.minimum(plan.probe_samples, self.held) // source.training.batch_size)
+            compute_s = np.where(probed, batches * p.step_s * PROBE_STEP_SHARE, compute_s)
+            up_bytes = np.where(probed, PROBE_ANSWER_BYTES, up_bytes)
+            repairs = repairs + (asked & ~probed).sum(axis=1)
+        return _Work(invited, probed, sent, down_bytes, compute_s, up_bytes, repairs)
+
+    def _transfers(self, plan: RoundPlan, invited: Bools) -> tuple[Ints, Ints]:
+        """Samples really sent `[E, N]` and orders that had to be cut or made `[E]`.
+
+        A client with nothing to train on is sent one batch, whatever the plan says.
+        """
+        wanted = plan.transfer_samples.astype(np.int64)
+        empty = invited & (self.held == 0) & (wanted == 0)
+        wanted = np.where(empty, self.source.training.batch_size, wanted)
+        left = self.core.capacity - self.held
+        sent = np.where(invited, np.minimum(wanted, left), 0)
+        repaired = empty | (invited & (sent < wanted))
+        return sent, repaired.sum(axis=1)
+
+    def _store(self, work: _Work, timeline: RoundTimeline) -> None:
+        """Clients keep the samples of a download that they finished."""
+        needed_s = work.down_bytes / self.population.down_bytes_per_s
+        downloaded = work.invited & (timeline.down_s >= needed_s)
+        self._hold(self.held + np.where(downloaded, work.sent, 0))
+
+    def _charge(
+        self, time_s: Floats, timeline: RoundTimeline, moved_down: Floats, moved_up: Floats
+    ) -> tuple[Floats, Floats]:
+        """Joules and grams `[E, N]`: each phase at its own power, integrated over the zone's trace."""
+        p = self.population
+        computing_s = time_s[:, None] + timeline.down_s
+        uploading_s = computing_s + timeline.compute_s
+        down_j = moved_down * p.network_j_per_byte
+        up_j = moved_up * p.network_j_per_byte
+        phases = (
+            (time_s[:, None] + np.zeros_like(down_j), timeline.down_s, p.down_watts),
+            (computing_s, timeline.compute_s, p.compute_watts),
+            (uploading_s, timeline.up_s, p.up_watts),
+        )
+        grams = np.zeros_like(down_j)
+        for start_s, length_s, watts in phases:
+            integral = self.carbon.integral(p.zone, start_s, start_s + length_s)
+            grams += watts * integral / JOULES_PER_KWH
+        return down_j + timeline.compute_s * p.compute_watts + up_j, grams
