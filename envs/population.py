@@ -137,10 +137,11 @@ class PopulationSource:
         """The training core of E environments of this scenario."""
         scenario = self.scenario
         size = (num_envs, scenario.clients)
+        rules = {"aggregator": scenario.aggregator, "compression": scenario.compression}
         if self.quadratic is not None:
-            return QuadraticCore(self.quadratic, *size, self.training, scenario.aggregator)
+            return QuadraticCore(self.quadratic, *size, self.training, **rules)
         return FederatedCore(
-            self.dataset, self.model, *size, self.training, scenario.aggregator, scenario.trainer
+            self.dataset, self.model, *size, self.training, trainer=scenario.trainer, **rules
         )
 
     def draw(self, seed: int) -> EpisodeDraw:

@@ -162,7 +162,7 @@ class RoundExecution:
         asked = plan.invited & training[:, None]
         invited = asked & self.sessions.available
         sent, cut = self._transfers(plan, invited)
-        down_bytes: Floats = self.download_bytes + sent * source.sample_bytes
+        down_bytes = np.asarray(self.download_bytes + sent * source.sample_bytes, dtype=np.float64)
         compute_s = plan.local_steps * p.step_s
         up_bytes = np.full(invited.shape, self.upload_bytes)
         repairs = (asked & ~invited).sum(axis=1) + cut

@@ -123,6 +123,10 @@ class Scenario(_Strict):
         model: see `fl_core.models`.
         training: fields of `fl_core.settings.TrainingSettings`.
         aggregator: see `fl_core.aggregate`.
+        compression: of the updates on their way back, see `fl_core.compression`, e.g. `8-bit` or
+            `{kind: top-k, share: 0.1, error_feedback: true}`; None = none. What enters the model is the
+            decompressed update, and an upload is charged the workload's model bytes times the share of the
+            trained model's bytes that the compressed update really takes.
         trainer: which local trainer serves; "auto" takes the fastest one that fits the model.
         quadratic: fields of `fl_core.quadratic.QuadraticSettings`: clients then minimise heterogeneous
             quadratics with an exact optimum, and data set, partition and model are not used.
@@ -147,6 +151,7 @@ class Scenario(_Strict):
     model: Spec = "softmax"
     training: dict[str, Any] = {}
     aggregator: Spec = "by-samples"
+    compression: Spec | None = None
     trainer: Spec = "auto"
     quadratic: dict[str, Any] | None = None
     hub: HubData = HubData()
