@@ -9,15 +9,14 @@ import numpy as np
 
 from ...envs.situation import Bools, Floats, Situation
 from ..knobs import knob
-from ..scheduler import Counts
-from .rule import Rule
+from .everyone import Everyone
 
 _PRIOR_ROUNDS = 2.0
 """Pseudo-rounds of full availability in the estimate of a client's availability."""
 
 
 @dataclass(kw_only=True)
-class AllAvailable(Rule):
+class AllAvailable(Everyone):
     """Invites every available client; `participants` and `over_selection` play no part.
 
     Paper: the three averages of McMahan et al. 2017 and Wang & Ji, "A Unified Analysis of Federated Learning
@@ -34,10 +33,6 @@ class AllAvailable(Rule):
 
     mean: str = knob("active", "which average", choices=("active", "all", "known-probability"))
 
-    def choose(self, situation: Situation, allowed: Bools, wanted: int, steps: Counts) -> Bools:
-        """All allowed clients."""
-        return allowed.copy()
-
     def weights(self, situation: Situation, chosen: Bools) -> Floats | None:
         """The coefficients of `mean`."""
         if self.mean == "active":
@@ -47,6 +42,3 @@ class AllAvailable(Rule):
         decisions = situation.round_index[:, None] + 1
         seen = (situation.sightings + _PRIOR_ROUNDS) / (decisions + _PRIOR_ROUNDS)
         return np.where(chosen, situation.target_weight / np.minimum(seen, 1.0), 0.0)
-
-    def _quorum(self, chosen: Bools, wanted: int) -> Floats:
-        return np.full(chosen.shape[0], self.quorum)

@@ -11,18 +11,33 @@ from typing import Any
 
 from ..knobs import knobs_of
 from ..scheduler import Scheduler
+from .adaptive_steps import Adacomm, JsacTau
+from .afl import Afl
 from .all_available import AllAvailable
+from .all_mean import AllMean
+from .ca_fed import CaFed
+from .ca_fed_quantitative import CaFedQuantitative
 from .clairvoyant import Clairvoyant
+from .cpow_d import CpowD
+from .cyclic import Cyclic
 from .drift_plus_penalty import DriftPlusPenalty
+from .dynamic_backup import DynamicBackup
 from .f3ast import F3ast
 from .fastest_m import FastestM
+from .fedzero import Fedzero
 from .greenest_m import GreenestM
+from .greenfl import GreenflOffline, GreenflOnline
 from .never import Never
+from .pow_d import PowD
 from .power_of_choice import PowerOfChoice
 from .random_m import RandomM
 from .round_robin import RoundRobin
 from .rule import Rule
+from .semi_cyclic import SemiCyclic
+from .transfer import TransferMarginal, TransferThreshold
 from .tuned_rule import TunedRule
+from .unbiased import Unbiased
+from .waiting import Carbonscaler, LetsWaitAwhile
 
 SCHEDULERS: dict[str, type] = {
     scheduler.name: scheduler  # type: ignore[attr-defined]
@@ -38,6 +53,25 @@ SCHEDULERS: dict[str, type] = {
         TunedRule,
         Never,
         Clairvoyant,
+        PowD,
+        CpowD,
+        Afl,
+        Unbiased,
+        AllMean,
+        CaFed,
+        CaFedQuantitative,
+        Cyclic,
+        SemiCyclic,
+        GreenflOnline,
+        GreenflOffline,
+        DynamicBackup,
+        Fedzero,
+        JsacTau,
+        Adacomm,
+        LetsWaitAwhile,
+        Carbonscaler,
+        TransferThreshold,
+        TransferMarginal,
     )
 }
 """Every scheduler of the package by name."""

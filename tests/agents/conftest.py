@@ -75,7 +75,10 @@ def stack(*situations: Situation) -> Situation:
 
 
 class ToyWorld:
-    """Accuracy rises by completed work with diminishing returns; costs are charged; some clients are lost."""
+    """Accuracy rises by completed work with diminishing returns; costs are charged; some clients are lost.
+
+    A probe takes a minute and tells a made-up loss.
+    """
 
     def __init__(self, num_envs: int, n: int = 12, rounds: int = 20):
         self.num_envs, self.n, self.rounds = num_envs, n, rounds
@@ -86,6 +89,7 @@ class ToyWorld:
         self.log = {key: np.zeros((num_envs, *tail)) for key, tail in shape.items()}
         self.log |= {key: np.zeros(num_envs) for key in ("invitations", "completed", "lost", "wasted")}
         self.completions = np.zeros((num_envs, n), dtype=np.int64)
+        self.told = np.full((num_envs, n), np.nan)
 
     def reset(self, envs, seeds):
         self.seeds = np.where(envs, seeds, self.seeds)
@@ -93,6 +97,7 @@ class ToyWorld:
         for values in self.log.values():
             values[envs] = 0
         self.completions[envs] = 0
+        self.told[envs] = np.nan
 
     @property
     def accuracy(self):
@@ -116,6 +121,7 @@ class ToyWorld:
             changes = dict(round_index=index, rounds_left=self.rounds - index, accuracy=self.accuracy[env])
             changes |= {key: log[key][env] for key in ("hours", "gigabytes", "kilograms")}
             changes |= dict(completions=self.completions[env], time_s=3600 * log["hours"][env])
+            changes |= dict(probed_loss=self.told[env])
             rows.append(one_situation(int(self.seeds[env]) * 1000 + index, self.n, **changes))
         batch = stack(*rows)
         if not clairvoyant:
@@ -131,13 +137,15 @@ class ToyWorld:
         plan.validate(self.num_envs, self.n)
         s, active = self.situation(), self.running.copy()
         invited = plan.invited & s.available & active[:, None]
-        needed_s = s.round_s(plan.local_steps, plan.transfer_samples)
+        asked = plan.probed & s.available & active[:, None]
+        probing = asked.any(axis=1)
+        needed_s = np.where(asked, 60.0, s.round_s(plan.local_steps, plan.transfer_samples))
         completed = invited & (needed_s <= self._left_s(s))
         lost = invited & ~completed
         grams = np.where(invited, s.round_g(plan.local_steps, plan.transfer_samples), 0.0)
         gigabytes = np.where(invited, s.round_bytes(plan.transfer_samples), 0.0).sum(axis=1) / 1e9
         waits = np.where(active & np.isfinite(plan.wait_s), plan.wait_s, 0.0)
-        hours = (np.where(invited, needed_s, 0.0).max(axis=1) + waits) / 3600
+        hours = (np.where(invited | asked, needed_s, 0.0).max(axis=1) + waits) / 3600
         before = self.accuracy
         self.log["work"] += np.where(completed, plan.local_steps, 0).sum(axis=1)
         terms = {
@@ -148,8 +156,12 @@ class ToyWorld:
         }
         reward = sum(terms.values())
         self.completions += completed
+        self.told = np.where(completed.any(axis=1)[:, None], np.nan, self.told)
+        self.told = np.where(asked, needed_s / (1 + s.samples), self.told)
         changes = dict(hours=hours, gigabytes=gigabytes, kilograms=grams.sum(axis=1) / 1e3, points=reward)
-        changes |= dict(index=active * 1, invitations=invited.sum(axis=1), completed=completed.sum(axis=1))
+        changes |= dict(
+            index=(active & ~probing) * 1, invitations=invited.sum(axis=1), completed=completed.sum(axis=1)
+        )
         changes |= dict(lost=lost.sum(axis=1), wasted=np.where(lost, grams, 0).sum(axis=1) / 1e3)
         for key, change in changes.items():
             self.log[key] += change

@@ -124,8 +124,8 @@ class TestEveryScheduler:
         for _ in range(4):
             situation = world.situation()
             plan = scheduler.plan(situation).validate(2, world.n)
-            assert not (plan.invited & ~situation.available).any()
-            assert (plan.invited.any(axis=1) | (plan.wait_s > 0)).all()
+            assert not ((plan.invited | plan.probed) & ~situation.available).any()
+            assert ((plan.invited | plan.probed).any(axis=1) | (plan.wait_s > 0)).all()
             assert (plan.transfer_samples <= situation.storage_left).all()
             assert plan.local_steps.dtype == np.int32
             world.step(plan)
@@ -415,7 +415,7 @@ class TestClairvoyant:
         ceiling.prepare(toy_world, seeds, batch=3)
         _, best = play(ceiling, toy_world(4), seeds, clairvoyant=True)
         assert best == pytest.approx([ceiling.best_candidate(seed)[2] for seed in seeds])
-        for name in TUNABLE:
+        for name in {each.name for each in ceiling.candidates}:
             for knobs in ({}, {"stop_after_rounds": 6}, {"stop_gain": 1.0}):
                 own = {"f3ast": {"unbiased_mean": False}, "power-of-choice": {"plain_mean": False}}.get(
                     name, {}
