@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 COMMANDS = {
     "train": ("frugalfl.train_agent:main", "train a scheduler and compare it with the handcrafted ones"),
+    "evaluate": ("frugalfl.agents.evaluate_command:evaluate_main", "play schedulers on held-out episodes"),
+    "benchmark": ("frugalfl.agents.evaluate_command:benchmark_main", "evaluate on several worlds"),
     "tune": ("frugalfl.agents.tuning:cli", "tune the handcrafted schedulers on a world's validation split"),
     "report": ("frugalfl.agents.report_command:main", "the pages of an evaluation: HTML, Markdown, PNG"),
     "theory": ("frugalfl.agents.theory_command:main", "predict a scheduler's bias and variance; compare"),
@@ -32,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def usage() -> str:
     """The list of subcommands."""
-    rows = [f"  {name:<8} {what}" for name, (_, what) in COMMANDS.items()]
+    rows = [f"  {name:<9} {what}" for name, (_, what) in COMMANDS.items()]
     head, tail = "usage: frugalfl COMMAND [OPTIONS]", "frugalfl COMMAND --help tells more."
     return "\n".join([head, "", *rows, "", tail, ""])
 

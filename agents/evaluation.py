@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -70,27 +70,78 @@ def evaluate(
     world_scenario = scenario if make_world is not None else load_scenario(scenario)  # type: ignore[arg-type]
     world_name = str(getattr(world_scenario, "name", world_scenario))
     players = _players(schedulers, world_name)
-    worlds = _WorldShelf(make_world or make_worlds(world_scenario, split))
+    worlds = WorldShelf(make_world or make_worlds(world_scenario, split))
     seeds = episode_seeds(seed, episodes)
-    frames, curves, timelines = [], [], {}
-    with _progress_bar(progress) as bar:
+    parts: list[Played] = []
+    with progress_bar(progress) as bar:
         task = bar.add_task("evaluation", total=len(players) * episodes)
         for name, player in players.items():
             bar.update(task, description=name)
-            if hasattr(player, "prepare"):
-                player.prepare(worlds.take, seeds.tolist(), batch)
-            for start in range(0, episodes, batch):
-                part = seeds[start : start + batch]
-                story = story_episode - start if start <= story_episode < start + len(part) else None
-                frame, curve, timeline = play_batch(name, player, worlds.take(len(part)), part, start, story)
-                frames.append(frame)
-                curves.append(curve)
-                if timeline is not None:
-                    timelines[name] = timeline
-                bar.advance(task, len(part))
-    tables = (pd.concat(frames, ignore_index=True), pd.concat(curves, ignore_index=True))
+            for played in play_episodes(
+                name, player, worlds, seeds, batch=batch, story_episode=story_episode
+            ):
+                parts.append(played)
+                bar.advance(task, len(played.episodes))
     zones = getattr(getattr(worlds.take(min(batch, episodes)), "source", None), "zone_names", ())
-    return EvaluationResult(world_name, split, *tables, timelines, tuple(zones))
+    return assemble(world_name, split, parts, tuple(zones))
+
+
+class Played(NamedTuple):
+    """Some episodes of one scheduler: rows of `EvaluationResult.episodes` and `.curves`, and their story."""
+
+    episodes: pd.DataFrame
+    curves: pd.DataFrame
+    timeline: Timeline | None
+
+
+def play_episodes(
+    name: str,
+    player: Scheduler,
+    worlds: WorldShelf,
+    seeds: Ints,
+    first: int = 0,
+    batch: int = 32,
+    story_episode: int = 0,
+) -> Iterator[Played]:
+    """Play the episodes `first`, `first` + 1, ... of one scheduler, a batch at a time.
+
+    Args:
+        name: what the tables call it.
+        player: the scheduler; one that wants to `prepare` is shown these seeds before.
+        worlds: where to play.
+        seeds: of these episodes.
+        first: number of the first of them.
+        batch: episodes played at once.
+        story_episode: number of the episode whose full story is kept, if it is among them.
+    """
+    if hasattr(player, "prepare"):
+        player.prepare(worlds.take, seeds.tolist(), batch)
+    for start in range(0, len(seeds), batch):
+        part = seeds[start : start + batch]
+        row = story_episode - first - start
+        story = row if 0 <= row < len(part) else None
+        yield Played(*play_batch(name, player, worlds.take(len(part)), part, first + start, story))
+
+
+def assemble(
+    world: str,
+    split: str,
+    parts: Sequence[Played],
+    zones: tuple[str, ...] = (),
+    config: Mapping[str, Any] | None = None,
+) -> EvaluationResult:
+    """The result of all parts, in the order given."""
+    frames, curves = [part.episodes for part in parts], [part.curves for part in parts]
+    stories = [part.timeline for part in parts if part.timeline is not None]
+    return EvaluationResult(
+        world,
+        split,
+        pd.concat(frames, ignore_index=True),
+        pd.concat(curves, ignore_index=True),
+        {story.scheduler: story for story in stories},
+        zones,
+        config or {},
+    )
 
 
 def play_batch(
@@ -184,7 +235,7 @@ def _players(schedulers: Mapping[str, Scheduler] | Sequence[str], world: str) ->
     return {name: make_scheduler(name, world) for name in dict.fromkeys(schedulers)}
 
 
-class _WorldShelf:
+class WorldShelf:
     """Worlds by batch size, built once and reset for each use."""
 
     def __init__(self, make_world: MakeWorld):
@@ -192,11 +243,13 @@ class _WorldShelf:
         self._worlds: dict[int, Any] = {}
 
     def take(self, num_envs: int) -> Any:
+        """The worlds of a batch of so many episodes."""
         if num_envs not in self._worlds:
             self._worlds[num_envs] = self._make_world(num_envs)
         return self._worlds[num_envs]
 
 
-def _progress_bar(show: bool) -> Progress:
+def progress_bar(show: bool) -> Progress:
+    """Episodes played, on stderr."""
     columns = (TextColumn("{task.description:>20}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=Console(stderr=True), disable=not show, transient=True)

@@ -110,7 +110,7 @@ def sign_rank_p_value(ours: ArrayLike, theirs: ArrayLike) -> float:
     if not differences.any():
         return 1.0
     # The normal approximation with tie correction: one method for all, whatever ties an episode brings.
-    return float(stats.wilcoxon(differences, method="asymptotic").pvalue)
+    return float(stats.wilcoxon(differences, method="approx").pvalue)
 
 
 def holm_correction(p_values: ArrayLike) -> Floats:
@@ -124,7 +124,7 @@ def holm_correction(p_values: ArrayLike) -> Floats:
     """
     values = np.asarray(p_values, dtype=np.float64)
     if values.ndim != 1 or not ((values >= 0) & (values <= 1)).all():
-        raise ValueError(f"p_values: {p_values}, expected a list of numbers from 0 to 1")
+        raise ValueError(f"p_values: {values}, expected a list of numbers from 0 to 1")
     order = np.argsort(values, kind="stable")
     raised = np.maximum.accumulate((values.size - np.arange(values.size)) * values[order])
     corrected = np.empty_like(values)
