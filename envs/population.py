@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,7 +138,7 @@ class PopulationSource:
         """The training core of E environments of this scenario."""
         scenario = self.scenario
         size = (num_envs, scenario.clients)
-        rules = {"aggregator": scenario.aggregator, "compression": scenario.compression}
+        rules: dict[str, Any] = {"aggregator": scenario.aggregator, "compression": scenario.compression}
         if self.quadratic is not None:
             return QuadraticCore(self.quadratic, *size, self.training, **rules)
         return FederatedCore(

@@ -195,6 +195,15 @@ class FederatedWorld:
         """Accuracy and loss on the held-out test set, each `[E]`; for evaluators, never for agents."""
         return self._core.evaluate(part="test")
 
+    def client_test_accuracy(self) -> Floats:
+        """`[E, N]`, how well the global models serve each client; for evaluators, never for agents.
+
+        Accuracy on the test set re-weighted to the label mix of the client's own training data; in worlds of
+        quadratics the world's accuracy with the client's own loss. See `client_accuracy` of the cores.
+        """
+        scores: Floats = self._core.client_accuracy("test")
+        return scores
+
     def parameters(self) -> NDArray[np.float32]:
         """Float32 `[E, P]`, the global models."""
         return self._core.parameters()

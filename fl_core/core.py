@@ -126,6 +126,35 @@ class FederatedCore(RoundEngine):
             accuracy[which], loss[which] = self.trainer.evaluate(self._params[which], part)
         return accuracy, loss
 
+    def label_mix(self) -> NDArray[np.float64]:
+        """Label frequencies ``float64 [E, N, C]`` of the rows each client owns.
+
+        Rows sent by the hub are not the client's; one that owns none stands for those it may be sent.
+        """
+        size = (self.num_envs, self.num_clients, self.dataset.num_classes)
+        env, client = np.divmod(np.arange(size[0] * size[1]), size[1])
+        count = np.where(self._own > 0, self._own, self.capacity).ravel().astype(np.int64)
+        job, position = _within(count)
+        rows = self._rows[env[job], self._offset[env[job], client[job]] + position]
+        labels = self.dataset.y_train[rows]
+        counts = np.bincount(job * size[2] + labels, minlength=int(np.prod(size))).reshape(size)
+        return np.asarray(counts / np.maximum(1, counts.sum(axis=2, keepdims=True)), dtype=np.float64)
+
+    def client_accuracy(self, part: str = "test") -> NDArray[np.float64]:
+        """Accuracy of each server's model on its clients' own label mixes.
+
+        Returns:
+            ``float64 [E, N]``: the model's accuracy on the rows of each label, averaged with the client's
+            label frequencies (`label_mix`). Labels that the part lacks are left out; a client with no others
+            gets nan.
+        """
+        each = self.trainer.class_accuracy(self._params, part)
+        known = np.isfinite(each)
+        mix = self.label_mix() * known[:, None, :]
+        right = (mix * np.where(known, each, 0.0)[:, None, :]).sum(axis=2)
+        total = mix.sum(axis=2)
+        return np.divide(right, total, out=np.full_like(right, np.nan), where=total > 0)
+
     def client_losses(
         self,
         clients: BoolArray,

@@ -16,7 +16,7 @@ from .kernels import LANES, backward, forward, pack, softmax, unpack, update
 from .models import ModelSpec
 from .settings import TrainingSettings
 from .threads import run_ranges
-from .trainer import FloatArray, LocalJobs, LocalUpdates
+from .trainer import FloatArray, LocalJobs, LocalUpdates, rows_by_label
 
 # Padding lanes of the last layer: their probability is exactly zero.
 _NEVER = np.float32(-1e30)
@@ -165,6 +165,7 @@ class FusedTrainer:
     name = "fused"
 
     def __init__(self, dataset: Dataset, model: ModelSpec) -> None:
+        self._num_classes = dataset.num_classes
         widths = np.array(model.widths, dtype=np.int64)
         vectors = -(-widths[1:] // LANES)
         weights = widths[:-1].copy()
@@ -229,3 +230,13 @@ class FusedTrainer:
         first = np.append((np.arange(envs)[:, None] * size + marks[:-1]).ravel(), envs * size)
         loss, correct = self._score(params, np.repeat(np.arange(envs), chunks), first, rows, part)
         return correct.reshape(envs, chunks).sum(axis=1) / size, loss.reshape(envs, chunks).sum(axis=1) / size
+
+    def class_accuracy(self, params: FloatArray, part: str) -> NDArray[np.float64]:
+        """See `LocalTrainer.class_accuracy`."""
+        labels, envs, classes = self._pools[part][1], len(params), self._num_classes
+        order, marks = rows_by_label(labels, classes)
+        first = np.append((np.arange(envs)[:, None] * labels.size + marks[:-1]).ravel(), envs * labels.size)
+        origin = np.repeat(np.arange(envs), classes)
+        correct = self._score(params, origin, first, np.tile(order, envs), part)[1].reshape(envs, classes)
+        count = np.diff(marks)
+        return np.where(count > 0, correct / np.maximum(1, count), np.nan)

@@ -44,13 +44,8 @@ class PersonalScores:
 
 
 def label_mix(core: FederatedCore, env: int) -> FloatArray:
-    """Label frequencies ``float64 [N, C]`` of the rows that each client of an environment holds."""
-    held = core.held[env]
-    classes = core.dataset.num_classes
-    labels = core.dataset.y_train[core.held_rows(env)]
-    client = np.repeat(np.arange(held.size), held)
-    counts = np.bincount(client * classes + labels, minlength=held.size * classes).reshape(-1, classes)
-    return np.asarray(counts / np.maximum(1, held)[:, None], dtype=np.float64)
+    """Label frequencies ``float64 [N, C]`` of an environment's clients, see `FederatedCore.label_mix`."""
+    return core.label_mix()[env]
 
 
 def class_means(correct: NDArray[np.bool_], labels: NDArray[np.int32], classes: int) -> FloatArray:

@@ -312,6 +312,19 @@ class QuadraticCore(RoundEngine):
     def _value(self, env: NDArray, client: NDArray) -> FloatArray:
         return _values(env, client, self._params, self._hessian, self._linear, self._constant)
 
+    def client_accuracy(self, part: str = "test") -> FloatArray:
+        """How well each server's model serves each client.
+
+        Returns:
+            ``float64 [E, N]``, the formula of `evaluate` with the client's own loss: its gap is F_k(w), since
+            its best loss is 0, measured in the federation's gap at the start, one yardstick for all.
+        """
+        if part not in ("val", "test"):
+            raise ValueError(f"part={part!r}: expected 'val' or 'test'")
+        env, client = np.divmod(np.arange(self.num_envs * self.num_clients), self.num_clients)
+        gap = np.maximum(self._value(env, client), 0.0).reshape(self._held.shape) / self._start_gap[:, None]
+        return np.asarray(1.0 / (1.0 + (1.0 / self.settings.chance - 1.0) * gap))
+
     def client_losses(
         self,
         clients: BoolArray,

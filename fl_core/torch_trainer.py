@@ -22,7 +22,7 @@ from .models import ModelSpec
 from .settings import Settings, TrainingSettings
 from .threads import run_ranges
 from .torch_models import TorchModel, split_parameters
-from .trainer import FloatArray, LocalJobs, LocalUpdates
+from .trainer import FloatArray, LocalJobs, LocalUpdates, rows_by_label
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -103,6 +103,7 @@ class TorchTrainer:
         self._views = split_parameters(self._blank)
         self._image = len(model.input_shape) == 3
         self._shape = model.input_shape
+        self._num_classes = dataset.num_classes
         self._parts = {}
         for part in ("train", "val", "test"):
             x = torch.from_numpy(getattr(dataset, f"x_{part}")).to(self._device)
@@ -251,6 +252,18 @@ class TorchTrainer:
         ]
         each = np.concatenate(scores) / len(self._parts[part][1])
         return each[:, 1].copy(), each[:, 0].copy()
+
+    def class_accuracy(self, params: FloatArray, part: str) -> NDArray[np.float64]:
+        """See `LocalTrainer.class_accuracy`."""
+        order, marks = rows_by_label(self._parts[part][1].cpu().numpy(), self._num_classes)
+        size = _MODELS_AT_ONCE if self._batched else 1
+        accuracy = np.full((len(params), self._num_classes), np.nan)
+        for label in np.flatnonzero(np.diff(marks)).tolist():
+            rows = order[marks[label] : marks[label + 1]]
+            for at in range(0, len(params), size):
+                scores = self._scores(params[at : at + size], part, rows).cpu().numpy()
+                accuracy[at : at + size, label] = scores[:, 1] / rows.size
+        return accuracy
 
 
 def _descend(

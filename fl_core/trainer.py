@@ -70,6 +70,9 @@ class LocalTrainer(Protocol):
     def evaluate(self, params: FloatArray, part: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Accuracy and mean loss of each row of ``params`` on the part ``"val"`` or ``"test"``."""
 
+    def class_accuracy(self, params: FloatArray, part: str) -> NDArray[np.float64]:
+        """``[M, C]``, accuracy of each row of ``params`` on the rows of each label; nan without rows."""
+
 
 def softmax_loss(logits: FloatArray, labels: NDArray[np.int32]) -> tuple[FloatArray, FloatArray]:
     """Per-row cross-entropy and softmax probabilities."""
@@ -170,6 +173,22 @@ class NumpyTrainer:
             accuracy[e] = np.mean(logits.argmax(axis=1) == y)
             loss[e] = softmax_loss(logits, y)[0].mean(dtype=np.float64)
         return accuracy, loss
+
+    def class_accuracy(self, params: FloatArray, part: str) -> NDArray[np.float64]:
+        """See `LocalTrainer.class_accuracy`."""
+        x, y = getattr(self._dataset, f"x_{part}"), getattr(self._dataset, f"y_{part}")
+        accuracy = np.full((len(params), self._dataset.num_classes), np.nan)
+        for e, row in enumerate(params):
+            hit = self._forward(row, x).argmax(axis=1) == y
+            for label in np.unique(y).tolist():
+                accuracy[e, label] = hit[y == label].mean()
+        return accuracy
+
+
+def rows_by_label(labels: NDArray[Any], classes: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Row numbers sorted by label, and the ``int64 [C + 1]`` bounds of every label's."""
+    order = np.argsort(labels, kind="stable").astype(np.int32)
+    return order, np.searchsorted(labels[order], np.arange(classes + 1)).astype(np.int64)
 
 
 def make_trainer(spec: str | Mapping[str, Any], dataset: Dataset, model: Model) -> LocalTrainer:

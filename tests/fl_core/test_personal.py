@@ -23,7 +23,7 @@ def train(core, who, rounds, first=0):
         core.run_round((10 * who[None]).astype(np.int32), None, np.array([first + r]))
 
 
-def test_label_mix_counts_held_rows():
+def test_label_mix_counts_the_rows_a_client_owns():
     core = make_core({"kind": "dirichlet", "alpha": 0.3})
     mix = label_mix(core, 0)
     assert np.allclose(mix.sum(axis=1), 1)
