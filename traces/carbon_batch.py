@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from .autoregression import autoregression
 from .carbon_episode import CarbonEpisode
-from .forecasts import CarbonForecaster, CarbonView, ProfileForecast, make_forecast
+from .carbon_kernels import integrals, values_ahead
+from .forecasts import CarbonForecaster, CarbonView, ProfileForecast, make_forecast, rows_by_forecaster
 
 Floats = NDArray[np.float64]
 
@@ -35,6 +36,10 @@ class CarbonBatch:
         self._seed = np.zeros(e, dtype=np.int64)
         self._provider: list[Floats | None] = [None] * e
         self._forecasters: list[CarbonForecaster] = [ProfileForecast()] * e
+        self._grouped: list[tuple[CarbonForecaster, NDArray[np.int64]]] | None = None
+        # What is left of a deviation at the leads asked for last; computed once per episode.
+        self._left_leads_s, self._left_share = np.empty(0), np.empty((e, z, 0))
+        self._stale = np.ones(e, dtype=bool)
 
     def set(self, env: int, episode: CarbonEpisode) -> None:
         """Begin a new episode in one environment, at t = 0.
@@ -59,7 +64,10 @@ class CarbonBatch:
         self._mean[env] = episode.expected_g_per_kwh.mean(axis=1)
         self._seed[env] = episode.seed
         self._provider[env] = episode.provider_g_per_kwh
-        self._forecasters[env] = make_forecast(episode.forecast, "carbon")
+        forecaster = make_forecast(episode.forecast, "carbon")
+        if forecaster is not self._forecasters[env]:
+            self._forecasters[env], self._grouped = forecaster, None
+        self._stale[env] = True
 
     def now(self, time_s: Floats) -> Floats:
         """Intensity `[E, Z]` at `time_s` `[E]`, g/kWh."""
@@ -86,14 +94,16 @@ class CarbonBatch:
             usual_now=self.expected(time_s, zero),
             usual=self.expected(time_s, leads_s),
             usual_mean=self._mean[:, :, None],
-            phi_per_h=self._phi[:, :, None],
+            left=self._left(leads_s),
             truth=lambda: self.true_ahead(time_s, leads_s),
             error=lambda: self._errors(time_s, leads_s),
             provider=lambda: self._provided(time_s, leads_s),
         )
+        groups = self._groups()
+        if len(groups) == 1:
+            return np.array(groups[0][0].intensity(view))
         result = np.empty(view.usual.shape)
-        for forecaster in dict.fromkeys(self._forecasters):
-            rows = [own == forecaster for own in self._forecasters]
+        for forecaster, rows in groups:
             result[rows] = forecaster.intensity(view)[rows]
         return result
 
@@ -110,14 +120,24 @@ class CarbonBatch:
         Returns:
             `[E, N]`.
         """
-        return self._integral_to(zone, t1_s) - self._integral_to(zone, t0_s)
+        return integrals(zone, t0_s, t1_s, self._g, self._upto, self._first_s, self._step_s, self._last)
 
-    def _integral_to(self, zone: NDArray[np.int64], time_s: Floats) -> Floats:
-        env = np.arange(self.num_envs)[:, None]
-        since_s = time_s - self._first_s[:, None]
-        step_s = self._step_s[:, None]
-        piece = np.clip(np.floor(since_s / step_s).astype(np.int64), 0, self._last[:, None])
-        return self._upto[env, zone, piece] + (since_s - piece * step_s) * self._g[env, zone, piece]
+    def _groups(self) -> list[tuple[CarbonForecaster, NDArray[np.int64]]]:
+        if self._grouped is None:
+            self._grouped = rows_by_forecaster(self._forecasters)
+        return self._grouped
+
+    def _left(self, leads_s: Floats) -> Floats:
+        """`[E, Z, H]`, `phi_per_h` to the power of the leads in hours."""
+        if not np.array_equal(leads_s, self._left_leads_s):
+            self._left_leads_s = leads_s.copy()
+            self._left_share = np.empty((self.num_envs, self.num_zones, leads_s.size))
+            self._stale[:] = True
+        if self._stale.any():
+            phi = self._phi[self._stale][:, :, None]
+            self._left_share[self._stale] = phi ** (leads_s[None, None, :] / 3600.0)
+            self._stale[:] = False
+        return self._left_share
 
     def _errors(self, time_s: Floats, leads_s: Floats) -> Floats:
         """Standard normal errors `[E, Z, H]` of the forecast times: one path per episode, hourly AR(1)."""
@@ -144,12 +164,8 @@ class CarbonBatch:
         return result
 
     def _ahead(self, table: Floats, time_s: Floats, leads_s: Floats) -> Floats:
-        leads_s = np.asarray(leads_s, dtype=np.float64)
-        since_s = np.asarray(time_s, dtype=np.float64)[:, None] + leads_s[None, :] - self._first_s[:, None]
-        piece = np.floor(since_s / self._step_s[:, None]).astype(np.int64)
-        piece = np.clip(piece, 0, self._last[:, None])
-        index = np.broadcast_to(piece[:, None, :], (self.num_envs, self.num_zones, leads_s.size))
-        return np.take_along_axis(table, index, axis=2)
+        time_s, leads_s = np.asarray(time_s, dtype=np.float64), np.asarray(leads_s, dtype=np.float64)
+        return values_ahead(table, time_s, leads_s, self._first_s, self._step_s, self._last)
 
     def _lengthen(self, length: int) -> None:
         missing = length - self._g.shape[2]

@@ -6,9 +6,9 @@ truth. Each is chosen by name, or by a mapping of its settings with the name und
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,7 +151,7 @@ class CarbonView:
         usual_now: `[E, Z, 1]`, the profile expected from the past, at present.
         usual: `[E, Z, H]`, the same at the leads.
         usual_mean: `[E, Z, 1]`, its mean over the episode.
-        phi_per_h: `[E, Z, 1]`, share of a relative deviation left an hour later.
+        left: `[E, Z, H]`, share of a relative deviation that is left at each lead: phi^L.
         truth: for oracles only: `[E, Z, H]`.
         error: for oracles only: standard normal errors `[E, Z, H]`, fixed for each time forecast.
         provider: the provider's own forecast `[E, Z, H]`, NaN where it has none.
@@ -162,7 +162,7 @@ class CarbonView:
     usual_now: Floats
     usual: Floats
     usual_mean: Floats
-    phi_per_h: Floats
+    left: Floats
     truth: Callable[[], Floats]
     error: Callable[[], Floats]
     provider: Callable[[], Floats]
@@ -191,8 +191,7 @@ class ProfileForecast(Settings):
         """See `CarbonForecaster`."""
         now = np.maximum(view.now, RATIO_FLOOR_G_PER_KWH)
         usual_now = np.maximum(view.usual_now, RATIO_FLOOR_G_PER_KWH)
-        left = view.phi_per_h**view.lead_h
-        return view.usual * np.exp(np.log(now / usual_now) * left)
+        return view.usual * np.exp(np.log(now / usual_now) * view.left)
 
 
 class CarbonClimatology(Settings):
@@ -277,6 +276,23 @@ CARBON_FORECASTS: dict[str, type[Settings]] = {
     "noisy": NoisyCarbon,
     "provider": ProviderForecast,
 }
+
+
+Forecaster = TypeVar("Forecaster")
+
+
+def rows_by_forecaster(
+    forecasters: Sequence[Forecaster],
+) -> list[tuple[Forecaster, NDArray[np.int64]]]:
+    """The different forecasters of E environments, and the rows of each; equal settings count as one.
+
+    Comparing settings is slow, so that every object is compared once, not once per row.
+    """
+    objects = {id(own): own for own in forecasters}
+    kinds: dict[Forecaster, Forecaster] = {}
+    kind_of = {name: kinds.setdefault(own, own) for name, own in objects.items()}
+    rows = [kind_of[id(own)] for own in forecasters]
+    return [(kind, np.flatnonzero([row is kind for row in rows])) for kind in kinds]
 
 
 def make_forecast(spec: Any, of: Literal["availability", "carbon"] = "availability") -> Any:

@@ -138,12 +138,8 @@ class Alternation:
                 self.up.tables, self.down.tables, start, starts, ends, natural,
             )  # fmt: skip
             blocks.append((starts[:rows], ends[:rows], natural[:rows]))
-        joined = (
-            blocks[0]
-            if len(blocks) == 1
-            else tuple(np.concatenate(part) for part in zip(*blocks, strict=True))
-        )
-        start_s, end_s, by_law = padded_sessions(*joined, hour, last)
+        starts, ends, natural = (np.concatenate(part) for part in zip(*blocks, strict=True))
+        start_s, end_s, by_law = padded_sessions(starts, ends, natural, hour, last)
         return Sessions(start_s, end_s, np.zeros(by_law.shape, dtype=bool)), by_law
 
     def _draw_block(

@@ -13,7 +13,14 @@ from .episode import (
     Sessions,
     Split,
 )
-from .forecasts import AvailabilityForecaster, AvailabilityView, MarkovForecast, make_forecast
+from .forecasts import (
+    AvailabilityForecaster,
+    AvailabilityView,
+    MarkovForecast,
+    make_forecast,
+    rows_by_forecaster,
+)
+from .session_kernels import expected_share, look_around, markov_chance, markov_exponents
 from .settings import scrambled
 
 __all__ = [
@@ -62,6 +69,7 @@ class SessionBatch:
         self._start_utc_s = np.zeros(e)
         self._seed = np.zeros(e, dtype=np.uint64)
         self._forecasters: list[AvailabilityForecaster] = [MarkovForecast()] * e
+        self._grouped: list[tuple[AvailabilityForecaster, NDArray[np.int64]]] | None = None
         self._time_s = np.zeros(e)
         self._look()
 
@@ -100,7 +108,9 @@ class SessionBatch:
         self._notice_s[env] = episode.announce_notice_s
         self._start_utc_s[env] = start_utc_s
         self._seed[env] = episode.seed
-        self._forecasters[env] = make_forecast(episode.forecast)
+        forecaster = make_forecast(episode.forecast)
+        if forecaster is not self._forecasters[env]:
+            self._forecasters[env], self._grouped = forecaster, None
         self._time_s[env] = 0.0
 
     def advance(self, time_s: Floats) -> None:
@@ -117,12 +127,6 @@ class SessionBatch:
                 "the time it was advanced to before"
             )
         self._time_s = time_s.copy()
-        while True:
-            # The last column is never a session, so every pointer stops there at the latest.
-            over = self._at(self._ends) <= time_s[:, None]
-            if not over.any():
-                break
-            self._pointer += over
         self._look()
 
     def forecast(self, time_s: Floats, leads_s: Floats) -> NDArray[np.float32]:
@@ -137,22 +141,14 @@ class SessionBatch:
         Returns:
             float32 `[E, N, L]`.
         """
-        now_s = np.asarray(time_s, dtype=np.float64)[:, None, None]
-        then_s = now_s + np.asarray(leads_s, dtype=np.float64)[None, None, :]
-        view = AvailabilityView(
-            now_s=now_s,
-            then_s=then_s,
-            available=self.available[:, :, None],
-            announced_end_s=self.announced_end_s[:, :, None],
-            relaxation_s=self._relaxation_s[:, :, None],
-            expected=self._expected,
-            truth=lambda: self._available_at(then_s),
-            luck=lambda: self._luck(then_s),
-        )
-        result = np.empty(view.shape, dtype=np.float32)
-        for forecaster in dict.fromkeys(self._forecasters):
-            rows = [own == forecaster for own in self._forecasters]
-            result[rows] = forecaster.probability(view)[rows]
+        time_s, leads_s = np.asarray(time_s, dtype=np.float64), np.asarray(leads_s, dtype=np.float64)
+        groups = self._groups()
+        parts = [self._probability(forecaster, time_s, leads_s) for forecaster, _ in groups]
+        if len(groups) == 1:
+            return parts[0].astype(np.float32)
+        result = np.empty(parts[0].shape, dtype=np.float32)
+        for part, (_, rows) in zip(parts, groups, strict=True):
+            result[rows] = part[rows]
         return result
 
     def ended_between(self, t0_s: Floats, t1_s: Floats) -> Bools:
@@ -179,21 +175,52 @@ class SessionBatch:
         return pairs[np.isfinite(pairs[:, 0])]
 
     def _look(self) -> None:
-        time_s = self._time_s[:, None]
-        start_s, end_s = self._at(self._starts), self._at(self._ends)
-        self.available: Bools = start_s <= time_s
-        self.session_start_s: Floats = np.where(self.available, start_s, time_s)
-        self.session_end_s: Floats = np.where(self.available, end_s, time_s)
-        told_s = self._at(self._told)
-        near = told_s <= time_s + self._notice_s[:, None]
-        known = self.available & self._at(self._announced) & near
-        self.announced_end_s: Floats = np.where(known, told_s, np.inf)
-        # The pointer of an available client is on a session, never on the last column.
-        self.next_start_s: Floats = self._at(self._starts, self._pointer + self.available)
+        self.available: Bools
+        self.session_start_s: Floats
+        self.session_end_s: Floats
+        self.announced_end_s: Floats
+        self.next_start_s: Floats
+        (
+            self.available,
+            self.session_start_s,
+            self.session_end_s,
+            self.announced_end_s,
+            self.next_start_s,
+        ) = look_around(
+            self._starts, self._ends, self._told, self._announced, self._pointer, self._time_s, self._notice_s
+        )
 
-    def _at(self, table: NDArray, pointer: NDArray[np.int64] | None = None) -> NDArray:
-        index = self._pointer if pointer is None else pointer
-        return np.take_along_axis(table, index[:, :, None], axis=2)[:, :, 0]
+    def _groups(self) -> list[tuple[AvailabilityForecaster, NDArray[np.int64]]]:
+        if self._grouped is None:
+            self._grouped = rows_by_forecaster(self._forecasters)
+        return self._grouped
+
+    def _probability(self, forecaster: AvailabilityForecaster, time_s: Floats, leads_s: Floats) -> NDArray:
+        """P(available) `[E, N, L]` of one forecaster for all environments."""
+        if type(forecaster) is MarkovForecast:
+            told, used = self.announced_end_s, forecaster.use_announced
+            decay = np.exp(markov_exponents(time_s, leads_s, told, self._relaxation_s, used))
+            return markov_chance(
+                time_s, leads_s, self.available, told, used, self._climatology, self._start_utc_s, decay
+            )
+        then_s = time_s[:, None, None] + leads_s[None, None, :]
+        view = self._view(time_s[:, None, None], then_s)
+        return np.broadcast_to(forecaster.probability(view), view.shape)
+
+    def _view(self, now_s: Floats, then_s: Floats) -> AvailabilityView:
+        return AvailabilityView(
+            now_s=now_s,
+            then_s=then_s,
+            available=self.available[:, :, None],
+            announced_end_s=self.announced_end_s[:, :, None],
+            relaxation_s=self._relaxation_s[:, :, None],
+            expected=self._expected,
+            truth=lambda: self._available_at(then_s),
+            luck=lambda: self._luck(then_s),
+        )
+
+    def _at(self, table: NDArray) -> NDArray:
+        return np.take_along_axis(table, self._pointer[:, :, None], axis=2)[:, :, 0]
 
     def _available_at(self, then_s: Floats) -> Bools:
         """Who is truly available at `then_s` `[E, 1, L]`, bool `[E, N, L]`."""
@@ -213,12 +240,7 @@ class SessionBatch:
     def _expected(self, time_s: Floats) -> Floats:
         """Climatology `[E, N, L]` at times that broadcast to it, linear between the centres of the hours."""
         time_s = np.broadcast_to(time_s, (self.num_envs, self.num_clients, time_s.shape[2]))
-        hour = ((self._start_utc_s[:, None, None] + time_s) / 3600.0 - 0.5) % 24.0
-        before = np.minimum(hour.astype(np.int64), 23)
-        weight = hour - before
-        low = np.take_along_axis(self._climatology, before, axis=2)
-        high = np.take_along_axis(self._climatology, (before + 1) % 24, axis=2)
-        return low + (high - low) * weight
+        return expected_share(self._climatology, self._start_utc_s, time_s)
 
     def _widen(self, width: int) -> None:
         """Make room for `width` columns, of which the last is never a session."""
