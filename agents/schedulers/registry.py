@@ -19,21 +19,31 @@ from .ca_fed import CaFed
 from .ca_fed_quantitative import CaFedQuantitative
 from .clairvoyant import Clairvoyant
 from .cpow_d import CpowD
+from .cs_ucb import CsUcb
+from .cs_ucb_q import CsUcbQ
 from .cyclic import Cyclic
 from .drift_plus_penalty import DriftPlusPenalty
 from .dynamic_backup import DynamicBackup
+from .e3cs import E3cs
 from .f3ast import F3ast
 from .fastest_m import FastestM
+from .fedcs import FedCs
 from .fedzero import Fedzero
 from .greenest_m import GreenestM
 from .greenfl import GreenflOffline, GreenflOnline
+from .horizon_fair import HorizonFair
 from .never import Never
+from .oga import OnlineGradient
+from .oma import OnlineMirror
+from .oort import Oort
 from .pow_d import PowD
 from .power_of_choice import PowerOfChoice
 from .random_m import RandomM
+from .refl import Refl
 from .round_robin import RoundRobin
 from .rule import Rule
 from .semi_cyclic import SemiCyclic
+from .tifl import Tifl
 from .transfer import TransferMarginal, TransferThreshold
 from .tuned_rule import TunedRule
 from .unbiased import Unbiased
@@ -72,6 +82,16 @@ SCHEDULERS: dict[str, type] = {
         Carbonscaler,
         TransferThreshold,
         TransferMarginal,
+        Oort,
+        Refl,
+        Tifl,
+        FedCs,
+        CsUcb,
+        CsUcbQ,
+        E3cs,
+        OnlineGradient,
+        OnlineMirror,
+        HorizonFair,
     )
 }
 """Every scheduler of the package by name."""

@@ -67,7 +67,7 @@ class Tifl(Rule):
 
     def learn(self, situation: Situation, trained: Bools) -> None:
         """The tier drawn pays a credit for the round."""
-        used = trained.any(axis=1)[:, None] & (np.arange(self.tiers) == self.state["current"][:, None])
+        used = trained.any(axis=1, keepdims=True) & (np.arange(self.tiers) == self.state["current"][:, None])
         self.state["credits"] = self.state["credits"] - used
 
     def _profile(self, situation: Situation, steps: Counts) -> None:
@@ -106,8 +106,8 @@ class Tifl(Rule):
         credits = self.state["credits"]
         decisions = situation.round_index + situation.rounds_left
         share = np.maximum(np.ceil(self.credits * decisions / self.tiers), 1.0)
-        spent = ~(present & (credits >= 1.0)).any(axis=1)
-        return np.where(spent[:, None], share[:, None], credits)
+        left = (present & (credits >= 1.0)).any(axis=1, keepdims=True)
+        return np.where(left, credits, share[:, None])
 
     def _draw(self, open_tiers: Bools) -> Ints:
         draws = np.array([rng.random() for rng in self._rngs])
