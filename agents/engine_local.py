@@ -48,8 +48,8 @@ class LocalEngine:
                     worker = idle.pop() if idle else self._start()
                     worker.send(function, work[key])
                     busy[worker.answers] = (key, worker)
-                for connection in [each for each in wait(list(busy)) if isinstance(each, Connection)]:
-                    key, worker = busy.pop(connection)
+                for connection in wait(list(busy)):
+                    key, worker = busy.pop(connection)  # type: ignore[call-overload]
                     landed = worker.receive(key)
                     if worker.alive:
                         idle.append(worker)
