@@ -1,0 +1,72 @@
+"""What a live federation is asked to do, as one JSON-able document that travels with the Flower run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ...envs.scenario import Scenario, load_scenario
+from ...fl_core.settings import Settings, parse_settings
+
+RUN_CONFIG_KEY = "deployment"
+"""Key of Flower's run configuration under which the document lies."""
+
+
+class DeploySettings(Settings):
+    """One live federation.
+
+    Attributes:
+        scenario: fields of `Scenario`, all of them, so that nodes need no file of the coordinator's.
+        scheduler: name of a handcrafted or shipped scheduler, `package.module:Class`, or the folder of a run of
+            `frugalfl train`.
+        scheduler_settings: knobs of a handcrafted one.
+        seed: of the partition, the initial model, the minibatches, the carbon window and the scheduler.
+        split: which part of populations and traces to draw from.
+        out: folder for checkpoints, the table of rounds and the dashboard, on the SuperLink's machine.
+        min_nodes: nodes to wait for before the first round; later rounds wait for nobody.
+        gather_s: real seconds after which the run is given up if they do not come.
+        poll_s: real seconds between two looks for answers.
+        time_scale: seconds of federation time per real second, for rehearsals.
+        resume: whether to go on from the last checkpoint in `out`.
+    """
+
+    scenario: dict[str, Any]
+    scheduler: str = "random-m"
+    scheduler_settings: dict[str, Any] = {}
+    seed: int = Field(default=0, ge=0)
+    split: Literal["train", "val", "test"] = "test"
+    out: str
+    min_nodes: int = Field(default=1, ge=1)
+    gather_s: float = Field(default=600.0, gt=0)
+    poll_s: float = Field(default=0.2, gt=0)
+    time_scale: float = Field(default=1.0, gt=0)
+    resume: bool = False
+
+    def world(self) -> Scenario:
+        """The validated scenario."""
+        return load_scenario(self.scenario)
+
+    def text(self) -> str:
+        """The document as one line of JSON."""
+        return json.dumps(self.model_dump(mode="python"), separators=(",", ":"))
+
+    @property
+    def folder(self) -> Path:
+        """Where everything is written."""
+        return Path(self.out)
+
+
+def read_settings(text: str) -> DeploySettings:
+    """Settings from `DeploySettings.text`; ValueError naming what is wrong."""
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{RUN_CONFIG_KEY}: not JSON ({error}); start the run with `frugalfl deploy`"
+        ) from None
+    if not isinstance(document, dict) or not document:
+        raise ValueError(f"{RUN_CONFIG_KEY}: empty; start the run with `frugalfl deploy`")
+    return parse_settings(DeploySettings, document, RUN_CONFIG_KEY)
