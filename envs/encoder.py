@@ -6,6 +6,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from .encoder_kernels import best_ahead, client_ratios, client_table, server_table, zone_table
 from .scenario import Scenario
 from .situation import Situation
 
@@ -65,8 +66,6 @@ SERVER_TABLE = {
 CLIENT_FEATURES = tuple(CLIENT_TABLE)
 SERVER_FEATURES = tuple(SERVER_TABLE)
 
-_LOG_WEEK_H = np.log1p(168.0)
-
 
 class ObservationEncoder:
     """Turns situations into observations `{"clients": [E,N,F], "server": [E,G], "zones": [E,Z,H+3]}`.
@@ -95,114 +94,80 @@ class ObservationEncoder:
 
     def encode(self, situation: Situation) -> dict[str, NDArray[np.float32]]:
         """Fresh arrays, one row per environment."""
+        s = situation
+        if not (s.carbon_leads_s.size and s.forecast_leads_s.size):
+            raise ValueError("forecasting: no leads, expected at least one of availability and one of carbon")
+        ahead = best_ahead(s.carbon_forecast, s.carbon_g_per_kwh)
+        hours = np.concatenate([s.utc_hour[:, None], s.local_hour], axis=1)
+        angle = 2.0 * np.pi * hours / 24.0
+        sine, cosine = np.sin(angle), np.cos(angle)
         return {
-            "clients": _bounded(self._clients(situation)),
-            "server": _bounded(self._server(situation)),
-            "zones": _bounded(self._zones(situation)),
+            "clients": self._clients(s, ahead),
+            "server": self._server(s, ahead, sine, cosine),
+            "zones": zone_table(s.carbon_g_per_kwh, s.carbon_forecast, sine, cosine),
         }
 
-    def _clients(self, s: Situation) -> list[NDArray]:
-        carbon = s.client_carbon
-        zone_ahead = _ahead(s)
-        short_s, long_s = s.round_s(self._steps[1]), s.round_s(self._steps[-1])
+    def _clients(self, s: Situation, ahead: NDArray) -> NDArray[np.float32]:
         middle = self._steps[len(self._steps) // 2]
-        middle_s = s.round_s(middle)
-        rounds = s.round_index[:, None] + 1.0
         known = ~np.isnan(s.last_loss)
         loss = np.where(known, s.last_loss, 0.0)
         mean_loss = loss.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-        announced = np.isfinite(s.announced_left_s)
-        left_s = np.where(announced, s.announced_left_s, 0.0)
-        weight = s.target_weight * s.num_clients
-        capacity = s.samples + s.storage_left
-        return [
+        bends = client_ratios(
+            s.step_s,
+            s.round_s(0),
+            s.round_s(self._steps[1]),
+            s.round_s(middle),
+            s.round_s(self._steps[-1]),
+            s.announced_left_s,
+            s.deadline_s,
+            middle,
+        )
+        np.log(bends[:5], out=bends[:5])
+        bends[:2] *= 0.5
+        np.subtract(loss, mean_loss[:, None], out=bends[5])
+        np.tanh(bends, out=bends)
+        return client_table(
             s.available,
-            np.log1p(s.session_age_s / 3600.0) / _LOG_WEEK_H,
-            announced,
-            np.where(announced, left_s / (left_s + 3600.0), 1.0),
-            _will_finish(s.announced_left_s, short_s),
-            _will_finish(s.announced_left_s, long_s),
-            s.available_forecast[:, :, 0],
-            s.available_forecast[:, :, -1],
-            np.tanh(0.5 * np.log(s.step_s * middle / 600.0)),
-            np.tanh(0.5 * np.log(s.round_s(0) / 60.0)),
-            np.tanh(np.log(middle_s / s.deadline_s[:, None])),
-            _squash(s.round_points(middle)),
-            _squash(carbon / 300.0),
-            _relative(carbon, s.carbon_g_per_kwh.mean(axis=1)[:, None]),
-            np.take_along_axis(zone_ahead, s.zone, axis=1),
-            np.log1p(s.samples) / np.log1p(1000.0),
-            s.samples_sent / np.maximum(s.samples, 1),
-            s.storage_left / np.maximum(capacity, 1),
-            _squash(weight),
-            known,
-            _squash(loss),
-            np.where(known, np.tanh(loss - mean_loss[:, None]), 0.0),
-            _squash(np.nan_to_num(s.last_norm)),
-            s.rounds_since / (s.rounds_since + 8.0),
-            np.minimum(s.invitations / rounds, 1.0),
-            np.where(s.invitations > 0, s.completions / np.maximum(s.invitations, 1), 1.0),
-            s.sightings / rounds,
-        ]
-
-    def _server(self, s: Situation) -> list[NDArray]:
-        spent_hours = s.hours * s.price_per_hour
-        spent = spent_hours + s.gigabytes * s.price_per_gb + s.kilograms * s.price_per_kg
-        per_round = spent / np.maximum(s.round_index, 1)
-        ahead = _ahead(s).min(axis=1)
-        angle = 2.0 * np.pi * s.utc_hour / 24.0
-        with np.errstate(invalid="ignore"):
-            left = np.where(np.isfinite(self._budgets), s.budget_left / self._budgets, 1.0)
-        return [
-            s.round_index / self._max_rounds,
-            _squash(s.hours / 24.0),
-            s.accuracy,
-            _squash(s.loss),
-            np.tanh(s.recent_gain * 20.0),
-            _squash(per_round),
-            s.available.mean(axis=1),
-            (~np.isnan(s.last_loss)).mean(axis=1),
-            _squash(s.carbon_g_per_kwh.min(axis=1) / 300.0),
+            np.log1p(s.session_age_s / 3600.0),
+            np.log1p(s.samples),
+            s.announced_left_s,
+            bends,
+            s.available_forecast,
+            s.round_points(middle),
+            s.client_carbon,
+            s.carbon_g_per_kwh.mean(axis=1),
             ahead,
-            _squash(s.price_per_hour),
-            _squash(s.price_per_gb),
-            _squash(s.price_per_kg),
-            left[:, 0],
-            left[:, 1],
-            left[:, 2],
-            np.sin(angle),
-            np.cos(angle),
-        ]
+            s.zone,
+            s.samples,
+            s.samples_sent,
+            s.storage_left,
+            s.target_weight,
+            s.last_loss,
+            s.last_norm,
+            s.rounds_since,
+            s.round_index,
+            s.invitations,
+            s.completions,
+            s.sightings,
+        )
 
-    def _zones(self, s: Situation) -> list[NDArray]:
-        angle = 2.0 * np.pi * s.local_hour / 24.0
-        columns = [_squash(s.carbon_g_per_kwh / 300.0), np.sin(angle), np.cos(angle)]
-        ratios = _relative(s.carbon_forecast, s.carbon_g_per_kwh[:, :, None])
-        return columns + [ratios[:, :, lead] for lead in range(ratios.shape[2])]
-
-
-def _bounded(columns: list[NDArray]) -> NDArray[np.float32]:
-    stacked = np.stack(columns, axis=-1).astype(np.float32)
-    return np.clip(stacked, -1.0, 1.0)
-
-
-def _squash(values: NDArray) -> NDArray:
-    """Non-negative numbers to [0, 1), 1 to 0.5."""
-    return values / (1.0 + values)
-
-
-def _relative(values: NDArray, reference: NDArray) -> NDArray:
-    """(a - b) / (a + b), 0 where both vanish: symmetric and bounded."""
-    total = values + reference
-    return np.divide(values - reference, total, out=np.zeros(np.shape(total)), where=total > 0)
-
-
-def _will_finish(left_s: NDArray, needed_s: NDArray) -> NDArray:
-    """Margin of the announced end over a round: 1 plenty or unannounced, 0 just enough."""
-    ratio = np.log(np.maximum(left_s, 1.0) / needed_s)
-    return np.tanh(ratio)
-
-
-def _ahead(s: Situation) -> NDArray:
-    """`[E, Z]`, how much cleaner (negative) the best forecast hour is than now."""
-    return _relative(s.carbon_forecast.min(axis=2), s.carbon_g_per_kwh)
+    def _server(self, s: Situation, ahead: NDArray, sine: NDArray, cosine: NDArray) -> NDArray[np.float32]:
+        return server_table(
+            s.round_index,
+            self._max_rounds,
+            s.hours,
+            s.gigabytes,
+            s.kilograms,
+            np.stack([s.price_per_hour, s.price_per_gb, s.price_per_kg]),
+            s.accuracy,
+            s.loss,
+            np.tanh(s.recent_gain * 20.0),
+            s.available,
+            s.last_loss,
+            s.carbon_g_per_kwh,
+            ahead,
+            s.budget_left,
+            self._budgets,
+            sine,
+            cosine,
+        )

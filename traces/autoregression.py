@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -17,16 +20,29 @@ def autoregression(phi: Floats, shocks: Floats) -> Floats:
         phi: `[Z]`, coefficients in (0, 1).
         shocks: `[Z, T]`, standard normal.
     """
-    path = np.empty_like(shocks)
-    length = shocks.shape[1]
-    path[:, :1] = shocks[:, :1]
+    power, scale = _powers(np.asarray(phi, dtype=np.float64).tobytes())
+    return _paths(shocks, power, scale)
+
+
+@lru_cache(maxsize=64)
+def _powers(phi_bytes: bytes) -> tuple[Floats, Floats]:
+    """Powers of the coefficients over a block `[Z, B]`, and the scale of the shocks `[Z]`."""
+    phi = np.frombuffer(phi_bytes)
     # phi^-block stays below about 1e8.
     block = int(np.clip(-18.0 / np.log(np.min(phi)), 1, 256))
-    power = phi[:, None] ** np.arange(1, block + 1)
-    scale = np.sqrt(1.0 - phi**2)[:, None]
-    for start in range(1, length, block):
-        stop = min(start + block, length)
-        grown = power[:, : stop - start]
-        driven = np.cumsum(shocks[:, start:stop] * scale / grown, axis=1)
-        path[:, start:stop] = grown * (path[:, start - 1 : start] + driven)
+    return phi[:, None] ** np.arange(1, block + 1), np.sqrt(1.0 - phi**2)
+
+
+@njit(cache=True, nogil=True)
+def _paths(shocks, power, scale):  # type: ignore[no-untyped-def]
+    series, length = shocks.shape
+    path = np.empty((series, length))
+    for z in range(series):
+        path[z, 0] = shocks[z, 0]
+        for start in range(1, length, power.shape[1]):
+            driven = 0.0
+            for t in range(start, min(start + power.shape[1], length)):
+                grown = power[z, t - start]
+                driven += shocks[z, t] * scale[z] / grown
+                path[z, t] = grown * (path[z, start - 1] + driven)
     return path

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from .autoregression import autoregression
 from .carbon_episode import TAIL_S, CarbonEpisode
+from .carbon_kernels import usual_intensity
 from .local_time import utc_offset_h
 from .settings import Settings, calibration, parse_settings, suggest
 
@@ -192,20 +193,7 @@ class GeneratedCarbon:
 
     def expected(self, hour_utc_s: Floats, offset_h: Floats) -> Floats:
         """The profile `[Z, T]` without its residual, at Unix times `[T]` that begin an hour."""
-        # The middle of the hour decides, so that half-hour zones fall on the right hour.
-        local_s = hour_utc_s[None, :] + 1800.0 + offset_h[:, None] * 3600.0
-        days = np.floor(local_s / 86400.0).astype(np.int64)
-        hour = ((local_s - days * 86400.0) / 3600.0).astype(np.int64)
-        months = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12
-        season = (months + 1) % 12 // 3
-        # 1970-01-01 was a Thursday.
-        weekend = (days + 3) % 7 >= 5
-        zone = np.arange(len(self.profiles))[:, None]
-        factor = self._month[zone, months] * self._hour[zone, season, hour]
-        # The level is the mean over the week, so weekdays lie above it as much as weekends below.
-        weekday = 7.0 / (5.0 + 2.0 * self._weekend)
-        factor *= np.where(weekend, (self._weekend * weekday)[:, None], weekday[:, None])
-        return self._mean[:, None] * factor
+        return usual_intensity(hour_utc_s, offset_h, self._mean, self._month, self._hour, self._weekend)
 
     def sample(self, start_utc_s: float, horizon_s: float, rng: np.random.Generator) -> CarbonEpisode:
         """An episode from the hour in which it starts to two days beyond the horizon."""

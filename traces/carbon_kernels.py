@@ -1,4 +1,4 @@
-"""Compiled look-ups in piecewise-constant carbon intensity, and its exact integral."""
+"""Compiled look-ups in piecewise-constant carbon intensity, its exact integral, and its drawing."""
 
 from __future__ import annotations
 
@@ -39,4 +39,38 @@ def integrals(zone, t0_s, t1_s, g, upto, first_s, step_s, last):  # type: ignore
                 total = upto[i, z, piece] + (since_s - piece * step_s[i]) * g[i, z, piece]
                 out[i, k] = until - total
                 until = total
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _month(day):  # type: ignore[no-untyped-def]
+    """Month, 0 = January, of a day since 1970-01-01 in the Gregorian calendar (Hinnant's civil_from_days)."""
+    # Counted from 1 March of year 0, so that leap days end the year.
+    of_era = (day + 719468) % 146097
+    year = (of_era - of_era // 1460 + of_era // 36524 - of_era // 146096) // 365
+    of_year = of_era - (365 * year + year // 4 - year // 100)
+    return ((5 * of_year + 2) // 153 + 2) % 12
+
+
+@njit(cache=True, nogil=True)
+def usual_intensity(hour_utc_s, offset_h, mean, month_factor, hour_factor, weekend_factor):  # type: ignore
+    """Mean x month x local hour x weekend, `[Z, T]`, at Unix times `[T]` that begin an hour."""
+    zones, hours = offset_h.size, hour_utc_s.size
+    out = np.empty((zones, hours))
+    for z in range(zones):
+        # The level is the mean over the week, so weekdays lie above it as much as weekends below.
+        weekday = 7.0 / (5.0 + 2.0 * weekend_factor[z])
+        weekend = weekend_factor[z] * weekday
+        today, month = np.int64(-1), np.int64(0)
+        for t in range(hours):
+            # The middle of the hour decides, so that half-hour zones fall on the right hour.
+            local_s = hour_utc_s[t] + 1800.0 + offset_h[z] * 3600.0
+            day = np.int64(np.floor(local_s / 86400.0))
+            if day != today:
+                today, month = day, _month(day)
+            hour = np.int64((local_s - day * 86400.0) / 3600.0)
+            season = (month + 1) % 12 // 3
+            # 1970-01-01 was a Thursday.
+            factor = month_factor[z, month] * hour_factor[z, season, hour]
+            out[z, t] = mean[z] * (factor * (weekend if (day + 3) % 7 >= 5 else weekday))
     return out
