@@ -22,6 +22,7 @@ from ..traces.sessions import AvailabilityEpisode, AvailabilityRequest
 from .reward import PRICES, draw_prices
 from .scenario import Scenario, Split
 from .situation import BYTES_PER_GB, JOULES_PER_KWH
+from .streams import spawned_generators
 
 Floats = NDArray[np.float64]
 
@@ -148,8 +149,7 @@ class PopulationSource:
     def draw(self, seed: int) -> EpisodeDraw:
         """One episode, a function of the seed and the split alone."""
         scenario, n = self.scenario, self.scenario.clients
-        streams = np.random.SeedSequence(seed, spawn_key=(_SPLIT_KEY[self.split],)).spawn(6)
-        people, power, grid, data, model, wishes = (np.random.default_rng(s) for s in streams)
+        people, power, grid, data, model, wishes = spawned_generators(seed, _SPLIT_KEY[self.split], 6)
         zone = people.permutation(np.arange(n) % scenario.zones).astype(np.int64)
         start_utc_s = self._carbon.draw_start_utc_s(self.split, scenario.horizon_s, grid)
         offset_h = self._carbon.utc_offset_h(start_utc_s)
