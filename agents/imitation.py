@@ -15,7 +15,7 @@ from torch.nn import functional
 from ..envs.actions import ActionCodec
 from ..envs.vec_env import FederatedVecEnv
 from ..fl_core.rounds import RoundPlan
-from .policies.set_network import AVAILABLE
+from .policies.client_set import AVAILABLE
 from .policies.set_policy import SetPolicyMixin
 from .scheduler import Scheduler
 
@@ -176,16 +176,14 @@ def _fit(
     observation = _tensors(shown.observations, rows, policy.device)
     actions = th.as_tensor(shown.actions[rows], device=policy.device)
     returns = th.as_tensor(shown.returns[rows] / reward_scale, device=policy.device)
-    distribution = policy.get_distribution(observation)
-    matters = policy.effective(actions)
-    chosen = (distribution.head_log_prob(actions) * matters).sum(dim=1)
-    cross_entropy = -(1.0 - smoothing) * chosen.mean() - smoothing * distribution.entropy().mean()
-    critic = functional.mse_loss(policy.predict_values(observation).flatten(), returns)
+    values, chosen, entropy = policy.evaluate_actions(observation, actions)
+    cross_entropy = -(1.0 - smoothing) * chosen.mean() - smoothing * entropy.mean()
+    critic = functional.mse_loss(values.flatten(), returns)
     optimiser.zero_grad()
     (cross_entropy + 0.5 * critic).backward()
     th.nn.utils.clip_grad_norm_(policy.parameters(), 5.0)
     optimiser.step()
-    return float(-chosen.sum().item() / matters.sum().item())
+    return float(-chosen.sum().item() / policy.effective(actions).sum().item())
 
 
 def _agreement(policy: Any, shown: Demonstrations) -> float:

@@ -12,10 +12,7 @@ from dataclasses import dataclass
 import torch as th
 from torch import nn
 
-Observation = dict[str, th.Tensor]
-
-AVAILABLE = 0
-"""Index of the client feature that says whether the client could be invited now."""
+from .client_set import ClientSet, Observation, available_clients, tanh
 
 POOLINGS = ("mean-max", "attention")
 ATTENTION_HEADS = 4
@@ -36,19 +33,14 @@ class SetShape:
     zone: int
 
 
-def is_available(observation: Observation) -> th.Tensor:
-    """Bool `[B, N]` from the observation's first client feature."""
-    return observation["clients"][..., AVAILABLE] > 0.5
-
-
 class SetEncoder(nn.Module):
-    """Client embeddings `[B, N, hidden]` and a context `[B, context_dim]`.
+    """Embeddings of the available clients `[M, hidden]` and a context `[B, context_dim]`.
 
     Args:
         shape: sizes of the observation.
         hidden: width of the client embedding.
         pooling: `mean-max` over the available clients, or `attention`, a few learned queries over them. Both
-            add the mean over all clients, since who is away now matters for whether to wait.
+            add the mean features of all clients, since who is away now matters for whether to wait.
     """
 
     def __init__(self, shape: SetShape, hidden: int, pooling: str = "mean-max"):
@@ -62,46 +54,32 @@ class SetEncoder(nn.Module):
         self.zone_in = nn.Linear(shape.zone, zone_hidden)
         self.query = nn.Linear(hidden, ATTENTION_HEADS) if pooling == "attention" else None
         pooled = (ATTENTION_HEADS if pooling == "attention" else 2) * hidden
-        self.context_dim = pooled + hidden + 2 * zone_hidden + shape.server + 2
+        self.context_dim = pooled + shape.client + 2 + 2 * zone_hidden + shape.server
 
-    def forward(self, observation: Observation) -> tuple[th.Tensor, th.Tensor]:
-        """Embeddings and context of a batch of observations."""
-        clients, server = observation["clients"], observation["server"]
-        there = is_available(observation)
-        hidden = th.tanh(self.client_in(clients) + self.server_in(server)[:, None])
-        hidden = th.tanh(self.client_out(hidden))
-        zones = th.tanh(self.zone_in(observation["zones"]))
-        context = [
-            self._pool(hidden, there),
-            hidden.mean(dim=1),
-            zones.mean(dim=1),
-            zones.amax(dim=1),
-            server,
-            _how_many(there),
-        ]
+    def forward(
+        self, observation: Observation, clients: ClientSet | None = None
+    ) -> tuple[th.Tensor, th.Tensor]:
+        """Embeddings and context of a batch of observations; `clients` if they are packed already."""
+        server = observation["server"]
+        clients = available_clients(observation) if clients is None else clients
+        hidden = tanh(self.client_in(clients.features) + clients.spread(self.server_in(server)))
+        hidden = tanh(self.client_out(hidden))
+        zones = tanh(self.zone_in(observation["zones"]))
+        context = [self._pool(hidden, clients), clients.context, zones.mean(dim=1), zones.amax(dim=1), server]
         return hidden, th.cat(context, dim=1)
 
-    def _pool(self, hidden: th.Tensor, there: th.Tensor) -> th.Tensor:
-        inside = there[..., None]
-        if self.query is not None:
-            scores = self.query(hidden).masked_fill(~inside, -1e8)
-            # Where nobody is there the softmax is uniform; multiplying by the mask makes the pool zero.
-            weights = scores.softmax(dim=1) * inside
-            return th.einsum("bnk,bnh->bkh", weights, hidden).flatten(1)
-        count = there.sum(dim=1, keepdim=True).clamp_min(1)
-        mean = (hidden * inside).sum(dim=1) / count
-        largest = hidden.masked_fill(~inside, -1.0).amax(dim=1)
-        return th.cat([mean, largest], dim=1)
-
-
-def _how_many(there: th.Tensor) -> th.Tensor:
-    """`[B, 2]`: the share of clients that are there, and the logarithm of their number."""
-    count = there.sum(dim=1, keepdim=True).float()
-    return th.cat([count / there.shape[1], th.log1p(count) / 8.0], dim=1)
+    def _pool(self, hidden: th.Tensor, clients: ClientSet) -> th.Tensor:
+        if self.query is None:
+            return th.cat([clients.mean(hidden), clients.largest(hidden)], dim=1)
+        scores = self.query(hidden)
+        top = clients.largest(scores.detach(), nobody=-1e8)
+        shares = (scores - clients.spread(top)).exp()
+        shares = shares / clients.spread(clients.total(shares))
+        return clients.total((shares[:, :, None] * hidden[:, None, :]).flatten(1))
 
 
 class SetActor(nn.Module):
-    """Logits of the server's heads `[B, server_choices]` and of every client's `[B, N, client_choices]`.
+    """Logits of the server's heads `[B, server_choices]` and of the available clients' `[M, client_choices]`.
 
     Args:
         shape: sizes of the observation.
@@ -127,11 +105,11 @@ class SetActor(nn.Module):
         self.server_logits = nn.Linear(hidden, server_choices)
         self.client_logits = nn.Linear(hidden, client_choices)
 
-    def forward(self, observation: Observation) -> tuple[th.Tensor, th.Tensor]:
-        """Server logits and client logits of a batch of observations."""
-        hidden, context = self.encoder(observation)
-        context = th.tanh(self.from_context(context))
-        each = th.tanh(self.client_head(hidden) + self.context_to_client(context)[:, None])
+    def forward(self, observation: Observation, clients: ClientSet) -> tuple[th.Tensor, th.Tensor]:
+        """Server logits and client logits of a batch of observations and their packed clients."""
+        hidden, context = self.encoder(observation, clients)
+        context = tanh(self.from_context(context))
+        each = tanh(self.client_head(hidden) + clients.spread(self.context_to_client(context)))
         return self.server_logits(context), self.client_logits(each)
 
 
@@ -148,10 +126,10 @@ class SetCritic(nn.Module):
         self.from_context = nn.Linear(self.encoder.context_dim, hidden)
         self.value = nn.Linear(hidden, 1)
 
-    def forward(self, observation: Observation) -> th.Tensor:
-        """Values of a batch of observations."""
-        _, context = self.encoder(observation)
-        return self.value(th.tanh(self.from_context(context)))
+    def forward(self, observation: Observation, clients: ClientSet | None = None) -> th.Tensor:
+        """Values of a batch of observations; `clients` if they are packed already."""
+        _, context = self.encoder(observation, clients)
+        return self.value(tanh(self.from_context(context)))
 
 
 def orthogonal(module: nn.Module, small: tuple[nn.Linear, ...] = ()) -> None:

@@ -13,8 +13,10 @@ from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import Schedule
 
+from .client_set import ClientSet, Observation, available_clients, is_available
 from .distribution import BatchedMultiCategorical
-from .set_network import Observation, SetActor, SetCritic, SetShape, is_available, orthogonal
+from .packed import Choices, PackedActions
+from .set_network import SetActor, SetCritic, SetShape, orthogonal
 
 NO_MORE_STORAGE = 1e-6
 
@@ -106,8 +108,10 @@ class SetPolicyMixin:
         return data
 
     def logits(self, obs: Observation) -> th.Tensor:
-        """Flat logits `[B, sum(nvec)]` before any masking."""
-        server, clients = self.actor(obs)
+        """Flat logits `[B, sum(nvec)]` before any masking; zeros for the clients that are away."""
+        packed = available_clients(obs)
+        server, each = self.actor(obs, packed)
+        clients = packed.unpack(each)
         parts = [server, clients[..., : self.levels].flatten(1)]
         if self.transfers:
             parts.append(clients[..., self.levels :].flatten(1))
@@ -143,6 +147,14 @@ class SetPolicyMixin:
         distribution = self.action_dist.proba_distribution(self.logits(obs))
         distribution.apply_masking(possible)
         return distribution
+
+    def packed(self, obs: Observation, clients: ClientSet) -> PackedActions:
+        """The distribution over the available clients; equals `distribution` without further masks."""
+        storage = None
+        if self.transfers and self.storage_feature is not None:
+            storage = clients.features[:, self.storage_feature] > NO_MORE_STORAGE
+        choices = Choices(self.waits, self.quorums, self.levels, self.transfers)
+        return PackedActions(choices, *self.actor(obs, clients), clients, storage)
 
     def decide(self, distribution: BatchedMultiCategorical) -> th.Tensor:
         """The actions int64 `[B, D]` a coordinator takes for sure: the deterministic action of this policy.
@@ -181,15 +193,26 @@ class SetPolicyMixin:
     def _act(
         self, obs: Observation, deterministic: bool, action_masks: MaybeMasks
     ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+        clients = available_clients(obs)
+        values = self.critic(obs, clients)
+        if action_masks is None and not deterministic:
+            packed = self.packed(obs, clients)
+            actions = packed.sample()
+            return actions, values, packed.log_prob(actions, self.effective_only)
         distribution = self.distribution(obs, action_masks)
         actions = self._actions(distribution, deterministic)
-        return actions, self.critic(obs), self._log_prob(distribution, actions)
+        return actions, values, self._log_prob(distribution, actions)
 
     def _evaluate(
         self, obs: Observation, actions: th.Tensor, action_masks: MaybeMasks
     ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+        clients = available_clients(obs)
+        values = self.critic(obs, clients)
+        if action_masks is None:
+            packed = self.packed(obs, clients)
+            return values, packed.log_prob(actions, self.effective_only), packed.entropy()
         distribution = self.distribution(obs, action_masks)
-        return self.critic(obs), self._log_prob(distribution, actions), distribution.entropy()
+        return values, self._log_prob(distribution, actions), distribution.entropy()
 
     def _log_prob(self, distribution: BatchedMultiCategorical, actions: th.Tensor) -> th.Tensor:
         if not self.effective_only:

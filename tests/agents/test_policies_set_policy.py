@@ -10,6 +10,7 @@ from sb3_contrib import MaskablePPO
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.vec_env import VecEnv
 
+from frugalfl.agents.policies.client_set import tanh
 from frugalfl.agents.policies.set_policy import (
     MaskableSetActorCriticPolicy,
     SetActorCriticPolicy,
@@ -165,7 +166,7 @@ def test_heads_without_effect_do_not_count_in_the_log_probability():
         assert same != counts
     stock = make_policy(4, effective_only=False)
     log_prob = stock.get_distribution(obs).log_prob(waits)
-    assert th.equal(stock.evaluate_actions(obs, waits)[1], log_prob)
+    assert th.allclose(stock.evaluate_actions(obs, waits)[1], log_prob, atol=1e-5)
 
 
 def test_an_untrained_policy_keeps_the_episode_alive_and_invites_a_few():
@@ -283,3 +284,52 @@ def test_a2c_and_saving_work(tmp_path):
     obs = observe(4)
     assert again.hidden == 16
     assert th.equal(again.logits(obs), model.policy.logits(obs))
+
+
+@pytest.mark.parametrize("moves_data", [True, False])
+@pytest.mark.parametrize("effective_only", [True, False])
+@pytest.mark.parametrize("pooling", ["mean-max", "attention"])
+def test_packed_clients_give_what_dense_masked_logits_give(pooling, effective_only, moves_data):
+    policy = make_policy(8, pooling=pooling, effective_only=effective_only, moves_data=moves_data)
+    obs = observe(8, batch=32)
+    obs["clients"][3, :, 0] = 0.0
+    dense = policy.get_distribution(obs)
+    actions = dense.sample()
+    values, log_prob, entropy = policy.evaluate_actions(obs, actions)
+    assert th.allclose(entropy, dense.entropy(), atol=1e-5)
+    assert th.allclose(log_prob, policy._log_prob(dense, actions), atol=1e-5)
+    assert th.allclose(values, policy.predict_values(obs))
+    gradients = []
+    for loss in (
+        log_prob.sum() + entropy.sum(),
+        policy._log_prob(dense, actions).sum() + dense.entropy().sum(),
+    ):
+        policy.zero_grad()
+        loss.backward(retain_graph=True)
+        gradients.append(
+            th.cat([each.grad.flatten() for each in policy.actor.parameters() if each.grad is not None])
+        )
+    assert th.allclose(*gradients, atol=1e-4)
+
+
+def test_packed_clients_are_drawn_with_the_probabilities_of_the_dense_distribution():
+    policy, obs = make_policy(3), observe(3, batch=1, seed=3)
+    obs = {key: rows.repeat(20_000, *[1] * (rows.ndim - 1)) for key, rows in obs.items()}
+    th.manual_seed(1)
+    with th.no_grad():
+        actions = policy(obs)[0]
+        chances = policy.get_distribution({key: rows[:1] for key, rows in obs.items()}).log_probs().exp()[0]
+    first = 0
+    for head, size in enumerate(policy.action_space.nvec):
+        shares = th.bincount(actions[:, head], minlength=int(size)) / len(actions)
+        assert th.allclose(shares, chances[first : first + size], atol=0.015)
+        first += int(size)
+
+
+@given(values=st.lists(st.floats(-50, 50, width=32), min_size=1, max_size=30))
+def test_the_fast_hyperbolic_tangent_is_one(values):
+    ours, theirs = (th.tensor(values, requires_grad=True) for _ in range(2))
+    assert th.allclose(tanh(ours), th.tanh(theirs), atol=5e-7)
+    tanh(ours).sum().backward()
+    th.tanh(theirs).sum().backward()
+    assert th.allclose(ours.grad, theirs.grad, atol=1e-6)
