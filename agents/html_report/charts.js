@@ -98,17 +98,26 @@ function lines(area, data, names) {
   }
 }
 
+// The part of the curves that matters for those shown: some schedulers run ten times longer than others.
+function cut(data, names, reach) {
+  const found = data.grid.findIndex((value) => value >= reach), count = found < 2 ? data.grid.length : found + 1;
+  const part = (series) => ({ ...series, mean: series.mean.slice(0, count), low: series.low.slice(0, count), high: series.high.slice(0, count) });
+  return { grid: data.grid.slice(0, count), series: Object.fromEntries(names.map((name) => [name, part(data.series[name])])) };
+}
+
 function drawCurves() {
   const host = document.getElementById("curves"), choice = document.getElementById("curve-axis");
   const units = { hours: "hours", gigabytes: "GB moved", kilograms: "kg CO2e" };
   for (const key of Object.keys(report.curves)) choice.append(element("option", { value: key }, units[key]));
   const draw = () => {
-    const data = report.curves[choice.value];
-    const top = Math.max(...Object.values(data.series).flatMap((s) => s.high));
+    const names = report.schedulers.map((s) => s.name).filter((name) => shown.has(name));
+    const whole = report.curves[choice.value], reach = 1.1 * Math.max(...names.map((name) => whole.series[name].end));
+    const data = names.length ? cut(whole, names, reach) : whole;
+    const top = Math.max(0, ...Object.values(data.series).flatMap((s) => s.high));
     const area = plot(1100, 430, {
       x: [0, data.grid.at(-1)], y: [0, Math.min(100, top + 3)], xLabel: units[choice.value], yLabel: "validation accuracy [%]",
     });
-    lines(area, data, report.schedulers.map((s) => s.name).filter((name) => shown.has(name)));
+    lines(area, data, names);
     host.replaceChildren(area.root);
   };
   choice.onchange = draw;
@@ -148,7 +157,12 @@ function drawPareto() {
         stroke: "var(--paper)", "stroke-width": 1.5, opacity: s.kind === "ceiling" ? 0.55 : 1,
       });
       area.root.append(withTip(dot, `${s.label}\n${number(gain(s), 1)} % at ${number(cost(s))} ${units[choice.value]}`));
-      if (front.includes(s)) area.root.append(svg("text", { x: area.xScale(cost(s)) + 10, y: area.yScale(gain(s)) + 14 }, s.label));
+    }
+    let last = { x: -1e9, y: 0 };
+    for (const s of front) {
+      const x = area.xScale(cost(s)) + 10, y = area.yScale(gain(s)) + 16;
+      last = { x, y: x - last.x < 130 && Math.abs(y - last.y) < 14 ? last.y + 14 : y };
+      area.root.append(svg("text", { x, y: last.y }, s.label));
     }
     host.replaceChildren(area.root);
   };

@@ -12,7 +12,7 @@ from ..plots import colours_of, held_curves, label_of
 from ..recording import Timeline
 from ..statistics import Interval, bootstrap, interquartile_mean
 
-_GRID = 160
+_GRID = 240
 _SHADES = (
     "#1f77b4", "#2ca02c", "#9467bd", "#8c564b", "#17becf", "#bcbd22", "#7f7f7f", "#e377c2",
     "#4e79a7", "#59a14f", "#b07aa1", "#9c755f", "#76b7b2", "#edc948", "#79706e", "#d4a6c8",
@@ -195,9 +195,9 @@ def _profiles(result: EvaluationResult, names: list[str]) -> dict[str, Any]:
 
 def _band(middle: np.ndarray, reach: np.ndarray) -> dict[str, Any]:
     return {
-        "mean": _rounded(middle, 4),
-        "low": _rounded(middle - reach, 4),
-        "high": _rounded(middle + reach, 4),
+        "mean": _rounded(middle, 2),
+        "low": _rounded(middle - reach, 2),
+        "high": _rounded(middle + reach, 2),
     }
 
 
