@@ -13,6 +13,7 @@ COMMANDS = {
     "tune": ("frugalfl.agents.tuning:cli", "tune the handcrafted schedulers on a world's validation split"),
     "report": ("frugalfl.agents.report_command:main", "the pages of an evaluation: HTML, Markdown, PNG"),
     "theory": ("frugalfl.agents.theory_command:main", "predict a scheduler's bias and variance; compare"),
+    "deploy": ("frugalfl.agents.deploy.command:main", "let a scheduler drive real nodes, on Flower"),
     "traces": ("frugalfl.traces.cli:main", "describe, fit and convert availability and carbon files"),
 }
 """Subcommand, the function of its arguments that serves it, and what it does."""
