@@ -110,6 +110,11 @@ class Ledger:
         shifted = np.concatenate([self._accuracy_window[:, 1:], outcome.accuracy[:, None]], axis=1)
         self._accuracy_window = np.where(trained[:, None], shifted, self._accuracy_window)
 
+    def abandon(self, cancelled: Bools, wasted_j: NDArray[np.float64]) -> None:
+        """Enter clients `[E, N]` whose work the end of their episode made vain, and what it had cost."""
+        self.cancelled += cancelled
+        self.wasted_kilowatt_hours += wasted_j.sum(axis=1) / JOULES_PER_KWH
+
     @property
     def recent_gain(self) -> NDArray[np.float64]:
         """`[E]`, validation accuracy gained over the last `GAIN_WINDOW` training rounds."""

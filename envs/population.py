@@ -139,7 +139,12 @@ class PopulationSource:
         """The training core of E environments of this scenario."""
         scenario = self.scenario
         size = (num_envs, scenario.clients)
-        rules: dict[str, Any] = {"aggregator": scenario.aggregator, "compression": scenario.compression}
+        late = scenario.late
+        rules: dict[str, Any] = {
+            "aggregator": late.aggregator or scenario.aggregator,
+            "compression": scenario.compression,
+            "history": 0 if late.kind == "drop" else late.max_rounds,
+        }
         if self.quadratic is not None:
             return QuadraticCore(self.quadratic, *size, self.training, **rules)
         return FederatedCore(

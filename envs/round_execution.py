@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..fl_core.rounds import STOP_S, RoundOutcome, RoundPlan
-from ..fl_core.timeline import RoundTimeline, play_round
+from ..fl_core.timeline import play_round
 from ..traces.carbon import CarbonBatch
 from ..traces.sessions import SessionBatch
+from .late_updates import Progress, Step, Work, make_late_rule
 from .ledger import Ledger
 from .population import Population, PopulationSource
 from .situation import JOULES_PER_KWH
@@ -25,19 +25,6 @@ PROBE_ANSWER_BYTES = 8.0
 
 PROBE_STEP_SHARE = 1.0 / 3.0
 """A forward pass takes a third of a training step: forward, and backward at twice the price."""
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What is really ordered of whom, after repairs; all `[E, N]` but `repairs`, `[E]`."""
-
-    invited: Bools
-    probed: Bools
-    sent: Ints
-    down_bytes: Floats
-    compute_s: Floats
-    up_bytes: Floats
-    repairs: Ints
 
 
 class RoundExecution:
@@ -57,6 +44,24 @@ class RoundExecution:
         self.core: Any = source.make_core(e)
         self.population: Population = source.empty(e)
         self.held = np.zeros((e, n), dtype=np.int64)
+        late = source.scenario.late
+        keeps = late.kind != "drop"
+        if keeps and not self.core.aggregator.accepts_late:
+            raise ValueError(
+                f"late: {late.kind!r}: aggregator {self.core.aggregator.name!r} cannot use late updates; "
+                "expected late: {kind: drop} or an aggregator such as 'stale'"
+            )
+        self._late = make_late_rule(late.max_rounds if keeps else None, e, n)
+
+    @property
+    def busy(self) -> Bools:
+        """Bool `[E, N]`, who is at work for an earlier round."""
+        return self._late.busy
+
+    @property
+    def available(self) -> Bools:
+        """Bool `[E, N]`, who can be invited now."""
+        return self.sessions.available & ~self._late.busy
 
     @property
     def download_bytes(self) -> float:
@@ -76,6 +81,7 @@ class RoundExecution:
             self.sessions.set(env, draw.availability, draw.start_utc_s)
             self.carbon.set(env, draw.carbon)
             self.core.reset(env, draw.task, draw.model_seed)
+        self._late.reset(envs)
         self._hold(np.where(envs[:, None], self.core.own, self.held))
 
     def run(
@@ -92,51 +98,37 @@ class RoundExecution:
         Returns:
             The outcome, and bool `[E]`, whose model was trained.
         """
-        p, source = self.population, self.source
-        training = running & (plan.wait_s <= 0)
-        waits = running & (plan.wait_s > 0) & (plan.wait_s != STOP_S)
-        work = self._work(plan, training)
-        timeline = play_round(
-            work.invited | work.probed,
-            self.sessions.session_end_s - time_s[:, None],
-            work.down_bytes / p.down_bytes_per_s,
-            work.compute_s,
-            work.up_bytes / p.up_bytes_per_s,
-            plan.quorum,
-            np.full(running.size, source.deadline_s),
-        )
-        self._store(work, timeline)
-        completed, answered = timeline.completed & work.invited, timeline.completed & work.probed
-        answers = np.full(completed.shape, np.nan, dtype=np.float32)
+        p, training = self.population, running & (plan.wait_s <= 0)
+        waited_s = np.where(running & (plan.wait_s > 0) & (plan.wait_s != STOP_S), plan.wait_s, 0.0)
+        step = self._step(plan, training, waited_s, time_s, ledger)
+        work, progress = step.work, self._late.play(step)
+        self._hold(self.held + progress.received)
+        answered = step.timeline.completed & work.probed
+        answers = np.full(answered.shape, np.nan, dtype=np.float32)
         if answered.any():
             answers = self.core.client_losses(answered, plan.probe_samples, ledger.rounds)
-        steps = np.where(completed, plan.local_steps, 0).astype(np.int32)
-        rates = (ledger.completions + 1.0) / (ledger.rounds[:, None] + 1.0)
-        result = self.core.run_round(steps, plan.weights, ledger.rounds.copy(), np.minimum(rates, 1.0))
-        trained = completed.any(axis=1) & ~result.diverged
-        accuracy, loss = ledger.accuracy.copy(), ledger.loss.copy()
-        if trained.any():
-            new_accuracy, new_loss = self.core.evaluate(trained)
-            accuracy, loss = np.where(trained, new_accuracy, accuracy), np.where(trained, new_loss, loss)
-        moved_down = timeline.down_s * p.down_bytes_per_s
-        moved_up = timeline.up_s * p.up_bytes_per_s
-        energy_j, emissions_g = self._charge(time_s, timeline, moved_down, moved_up)
-        waited_s = np.where(waits, plan.wait_s, 0.0)
+        result, accuracy, loss = self._train(progress, ledger)
+        moved_down = progress.down_s * p.down_bytes_per_s
+        moved_up = progress.up_s * p.up_bytes_per_s
+        energy_j, emissions_g = self._charge(time_s, progress, moved_down, moved_up)
+        own_j = np.where(work.probed, 0.0, energy_j)
+        cancelled, wasted_j = self._late.settle(progress, own_j, self.core.version)
+        before = progress.down_before_s * p.down_bytes_per_s
         outcome = RoundOutcome(
             invited=work.invited,
-            completed=completed,
-            lost=timeline.lost & work.invited,
-            cancelled=timeline.cancelled & work.invited,
+            completed=progress.completed,
+            lost=progress.lost,
+            cancelled=cancelled,
             repairs=work.repairs,
-            stop_s=timeline.stop_s,
-            compute_s=timeline.compute_s,
-            duration_s=np.where(training, timeline.duration_s + source.overhead_s, waited_s),
+            stop_s=progress.stop_s,
+            compute_s=progress.compute_s,
+            duration_s=step.duration_s,
             down_bytes=moved_down,
             up_bytes=moved_up,
-            sample_bytes=np.maximum(moved_down - self.download_bytes, 0.0),
+            sample_bytes=self._of_samples(before + moved_down) - self._of_samples(before),
             energy_j=energy_j,
             emissions_g=emissions_g,
-            wasted_j=np.where(timeline.completed, 0.0, energy_j),
+            wasted_j=wasted_j + np.where(work.probed & ~answered, energy_j, 0.0),
             reported_loss=result.reported_loss,
             update_norm=result.update_norm,
             accuracy=accuracy,
@@ -146,7 +138,11 @@ class RoundExecution:
             answered=answered,
             probed_loss=answers,
         )
-        return outcome, trained
+        return outcome, progress.completed.any(axis=1) & ~result.diverged
+
+    def abandon(self, envs: Bools) -> tuple[Bools, Floats]:
+        """Clients still at work where the episodes of `envs` end, and joules they spent, each `[E, N]`."""
+        return self._late.abandon(envs)
 
     def wipe(self, ended: Bools) -> None:
         """Data sent to these clients `[E, N]` is gone."""
@@ -156,11 +152,39 @@ class RoundExecution:
         self.held = held
         self.core.hold(held)
 
-    def _work(self, plan: RoundPlan, training: Bools) -> _Work:
+    def _step(
+        self, plan: RoundPlan, training: Bools, waited_s: Floats, time_s: Floats, ledger: Ledger
+    ) -> Step:
+        """Repair the plan and play the round of those it invites or probes."""
+        source, work = self.source, self._work(plan, training)
+        session_left_s = self.sessions.session_end_s - time_s[:, None]
+        timeline = play_round(
+            work.invited | work.probed,
+            session_left_s,
+            work.down_s,
+            work.compute_s,
+            work.up_s,
+            plan.quorum,
+            np.full(training.size, source.deadline_s),
+        )
+        return Step(
+            plan=plan,
+            work=work,
+            session_left_s=session_left_s,
+            timeline=timeline,
+            duration_s=np.where(training, timeline.duration_s + source.overhead_s, waited_s),
+            closes=training & ~np.any(plan.probed, axis=1),
+            round_index=ledger.rounds,
+            versions=self.core.version,
+            held=self.held,
+        )
+
+    def _work(self, plan: RoundPlan, training: Bools) -> Work:
         """Repair the plan and say what everyone has to do."""
         p, source = self.population, self.source
+        free = self.available
         asked = plan.invited & training[:, None]
-        invited = asked & self.sessions.available
+        invited = asked & free
         sent, cut = self._transfers(plan, invited)
         down_bytes = np.asarray(self.download_bytes + sent * source.sample_bytes, dtype=np.float64)
         compute_s = plan.local_steps * p.step_s
@@ -169,12 +193,20 @@ class RoundExecution:
         probed = np.zeros_like(invited)
         if plan.probe_samples is not None:
             asked = plan.probed & training[:, None]
-            probed = asked & self.sessions.available & (self.held > 0)
+            probed = asked & free & (self.held > 0)
             batches = -(-np.minimum(plan.probe_samples, self.held) // source.training.batch_size)
             compute_s = np.where(probed, batches * p.step_s * PROBE_STEP_SHARE, compute_s)
             up_bytes = np.where(probed, PROBE_ANSWER_BYTES, up_bytes)
             repairs = repairs + (asked & ~probed).sum(axis=1)
-        return _Work(invited, probed, sent, down_bytes, compute_s, up_bytes, repairs)
+        return Work(
+            invited=invited,
+            probed=probed,
+            sent=sent,
+            down_s=down_bytes / p.down_bytes_per_s,
+            compute_s=compute_s,
+            up_s=up_bytes / p.up_bytes_per_s,
+            repairs=repairs,
+        )
 
     def _transfers(self, plan: RoundPlan, invited: Bools) -> tuple[Ints, Ints]:
         """Samples really sent `[E, N]` and orders that had to be cut or made `[E]`.
@@ -189,28 +221,41 @@ class RoundExecution:
         repaired = empty | (invited & (sent < wanted))
         return sent, repaired.sum(axis=1)
 
-    def _store(self, work: _Work, timeline: RoundTimeline) -> None:
-        """Clients keep the samples of a download that they finished."""
-        needed_s = work.down_bytes / self.population.down_bytes_per_s
-        downloaded = work.invited & (timeline.down_s >= needed_s)
-        self._hold(self.held + np.where(downloaded, work.sent, 0))
+    def _train(self, progress: Progress, ledger: Ledger) -> tuple[Any, Floats, Floats]:
+        """Train on the updates that enter the model; the core's result, and the scores afterwards, `[E]`."""
+        if progress.held is not None:
+            self.core.hold(progress.held)
+        rates = (ledger.completions + 1.0) / (ledger.rounds[:, None] + 1.0)
+        result = self.core.run_round(**progress.orders, rates=np.minimum(rates, 1.0))
+        if progress.held is not None:
+            self.core.hold(self.held)
+        trained = progress.completed.any(axis=1) & ~result.diverged
+        accuracy, loss = ledger.accuracy.copy(), ledger.loss.copy()
+        if trained.any():
+            new_accuracy, new_loss = self.core.evaluate(trained)
+            accuracy, loss = np.where(trained, new_accuracy, accuracy), np.where(trained, new_loss, loss)
+        return result, accuracy, loss
+
+    def _of_samples(self, moved_down: Floats) -> Floats:
+        """The part of a download `[E, N]` that comes after the model."""
+        return np.maximum(moved_down - self.download_bytes, 0.0)
 
     def _charge(
-        self, time_s: Floats, timeline: RoundTimeline, moved_down: Floats, moved_up: Floats
+        self, time_s: Floats, spent: Progress, moved_down: Floats, moved_up: Floats
     ) -> tuple[Floats, Floats]:
         """Joules and grams `[E, N]`: each phase at its own power, integrated over the zone's trace."""
         p = self.population
-        computing_s = time_s[:, None] + timeline.down_s
-        uploading_s = computing_s + timeline.compute_s
+        computing_s = time_s[:, None] + spent.down_s
+        uploading_s = computing_s + spent.compute_s
         down_j = moved_down * p.network_j_per_byte
         up_j = moved_up * p.network_j_per_byte
         phases = (
-            (time_s[:, None] + np.zeros_like(down_j), timeline.down_s, p.down_watts),
-            (computing_s, timeline.compute_s, p.compute_watts),
-            (uploading_s, timeline.up_s, p.up_watts),
+            (time_s[:, None] + np.zeros_like(down_j), spent.down_s, p.down_watts),
+            (computing_s, spent.compute_s, p.compute_watts),
+            (uploading_s, spent.up_s, p.up_watts),
         )
         grams = np.zeros_like(down_j)
         for start_s, length_s, watts in phases:
             integral = self.carbon.integral(p.zone, start_s, start_s + length_s)
             grams += watts * integral / JOULES_PER_KWH
-        return down_j + timeline.compute_s * p.compute_watts + up_j, grams
+        return down_j + spent.compute_s * p.compute_watts + up_j, grams

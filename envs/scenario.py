@@ -108,6 +108,45 @@ class HubData(_Strict):
     ephemeral: bool = False
 
 
+class Late(_Strict):
+    """What becomes of a client that still works when its round closes, at the quorum or at the deadline.
+
+    `drop` (the default) cancels it. The others let it go on: it is busy, and an invitation to it is a repair,
+    until its update has entered the model at the close of a later training round, its session has ended, or
+    it is cancelled because the model has changed more than `max_rounds` times since. They differ in the
+    weights: `keep` leaves them to the scenario's aggregator, `staleness` takes REFL's (Abdelmoniem et al.
+    2023) and `buffer` moves the model once per `size` updates (FedBuff, Nguyen et al. 2022).
+
+    Attributes:
+        kind: one of the four.
+        max_rounds: oldest model, in changes of it, whose updates are still welcome.
+        beta: of `staleness` only; 0.35 by default.
+        size: of `buffer` only; 10 by default.
+    """
+
+    kind: Literal["drop", "keep", "staleness", "buffer"] = "drop"
+    max_rounds: Annotated[int, Field(ge=1, le=1000)] = 20
+    beta: Annotated[float, Field(ge=0, le=1)] | None = None
+    size: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _belongs(self) -> Late:
+        for name, kind in (("beta", "staleness"), ("size", "buffer")):
+            value = getattr(self, name)
+            if value is not None and self.kind != kind:
+                raise ValueError(f"{name}: {value}, expected only with kind: {kind}, not {self.kind}")
+        return self
+
+    @property
+    def aggregator(self) -> dict[str, Any] | None:
+        """The aggregator it brings along, if any."""
+        if self.kind == "staleness":
+            return {"kind": "refl"} if self.beta is None else {"kind": "refl", "beta": self.beta}
+        if self.kind == "buffer":
+            return {"kind": "fedbuff"} if self.size is None else {"kind": "fedbuff", "size": self.size}
+        return None
+
+
 class Scenario(_Strict):
     """One world: who takes part, on what data, at which costs.
 
@@ -127,6 +166,7 @@ class Scenario(_Strict):
             `{kind: top-k, share: 0.1, error_feedback: true}`; None = none. What enters the model is the
             decompressed update, and an upload is charged the workload's model bytes times the share of the
             trained model's bytes that the compressed update really takes.
+        late: what becomes of clients that are late, see `Late`, e.g. `{kind: staleness, beta: 0.35}`.
         trainer: which local trainer serves; "auto" takes the fastest one that fits the model.
         quadratic: fields of `fl_core.quadratic.QuadraticSettings`: clients then minimise heterogeneous
             quadratics with an exact optimum, and data set, partition and model are not used.
@@ -152,6 +192,7 @@ class Scenario(_Strict):
     training: dict[str, Any] = {}
     aggregator: Spec = "by-samples"
     compression: Spec | None = None
+    late: Late = Late()
     trainer: Spec = "auto"
     quadratic: dict[str, Any] | None = None
     hub: HubData = HubData()
@@ -162,6 +203,15 @@ class Scenario(_Strict):
     forecasting: Forecasting = Forecasting()
     max_rounds: Annotated[int, Field(ge=1)] = 60
     target_accuracy: Annotated[float, Field(gt=0, le=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_aggregator(self) -> Scenario:
+        if self.late.aggregator is not None and self.aggregator != "by-samples":
+            raise ValueError(
+                f"aggregator: {self.aggregator!r}, expected by-samples: late of kind {self.late.kind} brings "
+                "its own; use kind: keep"
+            )
+        return self
 
     @property
     def horizon_s(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +91,7 @@ class Situation:
             changed; nan for the others (the default).
         upload_bytes: `[E]`, size of one update on its way back, compressed where the world compresses;
             `model_bytes` by default.
+        busy: bool `[E, N]`, who still works for an earlier round and cannot be invited; nobody by default.
     """
 
     time_s: Floats
@@ -138,12 +140,14 @@ class Situation:
     future: Future | None = None
     probed_loss: Floats = field(default_factory=_not_given)
     upload_bytes: Floats = field(default_factory=_not_given)
+    busy: Bools = field(default_factory=lambda: cast(Bools, _NOT_GIVEN))
 
     def __post_init__(self) -> None:
         """Fill in the defaults that depend on the shape."""
-        defaults = {
+        defaults: dict[str, tuple[tuple[int, ...], Any]] = {
             "probed_loss": (self.available.shape, np.nan),
             "upload_bytes": (self.available.shape[:1], self.model_bytes),
+            "busy": (self.available.shape, False),
         }
         for name, (shape, value) in defaults.items():
             if getattr(self, name) is _NOT_GIVEN:

@@ -125,6 +125,7 @@ class FederatedWorld:
         self._wipe(began_s, active)
         cost = self._overrun(outcome)
         terminated, truncated = self._ended(plan, outcome, active)
+        self.ledger.abandon(*self._execution.abandon(terminated | truncated))
         self.running &= ~(terminated | truncated)
         self._arrive(self.running & ~probing)
         return StepResult(outcome, terms.sum(axis=1), terms, cost, terminated, truncated, active)
@@ -136,7 +137,7 @@ class FederatedWorld:
         carbon_leads_s = np.array(leads.carbon_leads_s)
         available_leads_s = np.array(leads.availability_leads_s)
         utc_hour = ((p.start_utc_s + time_s) / 3600.0) % 24.0
-        available = s.available
+        available = self._execution.available
         index, held = ledger.rounds, self._execution.held
         return Situation(
             time_s=time_s.copy(),
@@ -184,6 +185,7 @@ class FederatedWorld:
             deadline_s=np.full(self.num_envs, self.source.deadline_s),
             future=self._future(time_s, carbon_leads_s) if clairvoyant else None,
             probed_loss=ledger.probed_loss.copy(),
+            busy=self._execution.busy,
             upload_bytes=np.full(self.num_envs, self._execution.upload_bytes),
         )
 

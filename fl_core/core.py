@@ -36,7 +36,7 @@ class FederatedCore(RoundEngine):
         training: Settings of local training and the server's step, or a mapping of them.
         aggregator: Name, mapping with settings, or an `Aggregator`.
         trainer: ``"auto"``, ``"fused"``, ``"numpy"``, ``"torch"`` or a `LocalTrainer`.
-        history: Rounds for which old server models are kept, for late updates.
+        history: How many earlier server models are kept, for late updates.
         compression: ``"top-k"``, ``"8-bit"`` or a mapping; None = plain float32 updates.
     """
 

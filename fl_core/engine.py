@@ -54,8 +54,8 @@ class RoundEngine(ABC):
         dtype: Of the parameters.
         training: Settings of local training and the server's step, or a mapping of them.
         aggregator: Name, mapping with settings, or an `Aggregator`.
-        history: Rounds for which old server models are kept, so that late updates can be trained on the model
-            they really started from (see ``staleness`` of `run_round`).
+        history: How many earlier models are kept, so that late updates can be trained on the model they
+            really started from (see ``staleness`` of `run_round`).
         compression: Name or mapping of a `Compression` of the updates, or None.
     """
 
@@ -89,6 +89,7 @@ class RoundEngine(ABC):
             self.compression.bind(num_envs, num_clients, num_parameters, np.dtype(dtype))
         self._params = np.zeros((num_envs, num_parameters), dtype=dtype)
         self._past = np.zeros((history, num_envs, num_parameters), dtype=dtype)
+        self._version = np.zeros(num_envs, dtype=np.int64)
         self._offset = np.zeros((num_envs, num_clients + 1), dtype=np.int64)
         self._own = np.zeros((num_envs, num_clients), dtype=np.int32)
         self._held = np.zeros((num_envs, num_clients), dtype=np.int32)
@@ -116,6 +117,11 @@ class RoundEngine(ABC):
         return self._target_weight.copy()
 
     @property
+    def version(self) -> NDArray[np.int64]:
+        """``int64 [E]``, how often each server's model has changed; counted where ``history`` is kept."""
+        return self._version.copy()
+
+    @property
     def upload_share(self) -> float:
         """Bytes of one upload over the plain model's: control variates double it, compression cuts it."""
         plain = 4 * self._params.shape[1]
@@ -136,6 +142,7 @@ class RoundEngine(ABC):
         self._seed[env] = np.uint64(int(seed) & 0xFFFFFFFFFFFFFFFF)
         self._params[env] = params
         self._past[:, env] = params
+        self._version[env] = 0
         self.aggregator.reset(env, self._params[env], int(seed))
         if self.compression is not None:
             self.compression.reset(env)
@@ -184,10 +191,11 @@ class RoundEngine(ABC):
             local_steps: ``int32 [E, N]``, steps of the updates that arrived; 0 for everyone else.
             weights: ``float64 [E, N]``, the plan's own aggregation coefficients, used as they are; None = the
                 aggregator's.
-            round_index: ``int [E]``, index of the round in each episode; names the minibatches. None = 0.
+            round_index: ``int [E]``, index of the round in each episode; names the minibatches, less the
+                staleness. Or ``int [E, N]``, the index that names each client's as it is. None = 0.
             rates: ``float64 [E, N]``, participation rates so far, for aggregators that need them.
-            staleness: ``int [E, N]``, how many rounds ago the update that arrives now was started; it is then
-                trained on the model of that round. None = all fresh.
+            staleness: ``int [E, N]``, how often the model has changed since the update that arrives now was
+                started; it is then trained on the model as it was. None = all fresh.
 
         Returns:
             Losses, update lengths and divergence.
@@ -198,7 +206,8 @@ class RoundEngine(ABC):
         steps, index = self._checked(local_steps, round_index)
         env, client = self._workers(steps > 0)
         start, late = self._start(env, client, staleness)
-        updates = self._local(env, client, steps[env, client].astype(np.int64), index[env] - late, start)
+        named = index[env] - late if index.ndim == 1 else index[env, client]
+        updates = self._local(env, client, steps[env, client].astype(np.int64), named, start)
         finite = np.isfinite(updates.norm)
         diverged_client = np.full(self.num_envs, -1, dtype=np.int32)
         # Reversed, so that the first client of each environment is the one that stays.
@@ -215,7 +224,7 @@ class RoundEngine(ABC):
             _LOG.warning(
                 "environment %d, round %d: training diverged (client %d, -1 = in the sum); model kept",
                 e,
-                index[e],
+                index[e].max(),
                 diverged_client[e],
             )
         return TrainResult(
@@ -242,8 +251,10 @@ class RoundEngine(ABC):
                 f"local_steps: {steps.dtype} {steps.shape}, expected integers {self._held.shape}"
             )
         index = np.zeros(self.num_envs, dtype=np.int64) if round_index is None else np.asarray(round_index)
-        if index.shape != (self.num_envs,):
-            raise ValueError(f"round_index: shape {index.shape}, expected ({self.num_envs},)")
+        if index.shape not in ((self.num_envs,), self._held.shape):
+            raise ValueError(
+                f"round_index: shape {index.shape}, expected ({self.num_envs},) or {self._held.shape}"
+            )
         return steps, index.astype(np.int64)
 
     def _start(
@@ -300,8 +311,10 @@ class RoundEngine(ABC):
         if broken.any():
             step[broken] = self._params[broken]
         if len(self._past):
-            self._past[1:] = self._past[:-1]
-            self._past[0] = self._params
+            moved = (step != self._params).any(axis=1)
+            self._past[1:, moved] = self._past[:-1, moved]
+            self._past[0, moved] = self._params[moved]
+            self._version += moved
         self._params = step
         return broken
 
@@ -316,7 +329,7 @@ class RoundEngine(ABC):
         """``[E, P]``, a copy of the servers' parameters."""
         return self._params.copy()
 
-    _STATE: tuple[str, ...] = ("params", "past", "offset", "own", "held", "target_weight", "seed")
+    _STATE: tuple[str, ...] = ("params", "past", "version", "offset", "own", "held", "target_weight", "seed")
 
     def state(self) -> dict[str, NDArray[Any]]:
         """An exact snapshot, aggregator's memory included (copies; savable with ``np.savez``)."""

@@ -194,6 +194,26 @@ def test_late_updates_start_from_the_old_model():
         core.run_round(only, None, np.array([2]), staleness=3 * only)
 
 
+def test_only_changes_of_the_model_make_an_update_late():
+    """Rounds in which nothing arrived age nobody, and environments age apart."""
+    core = quadratic_core(EIGHT, envs=2, history=2)
+    everyone, nobody = np.ones((2, 8), dtype=np.int32), np.zeros((2, 8), dtype=np.int32)
+    start = core.parameters()
+    core.run_round(everyone, None, np.array([0, 0]))
+    assert core.version.tolist() == [1, 1]
+    first_only = everyone * np.array([[1], [0]], dtype=np.int32)
+    core.run_round(first_only, None, np.array([1, 1]))
+    core.run_round(nobody, None, np.array([2, 2]))
+    assert core.version.tolist() == [2, 1]
+    now = core.parameters()
+    one = nobody.copy()
+    one[:, 0] = 1
+    core.run_round(one, None, np.full((2, 8), 3), staleness=one * np.array([[2], [1]]))
+    for e in range(2):
+        step = -contraction(EIGHT, 0.05, 1)[0] @ (start[e] - EIGHT.centre[0])
+        np.testing.assert_allclose(core.parameters()[e], now[e] + step)
+
+
 def test_gaussian_mechanism_clips_and_adds_the_stated_noise():
     spec = {"kind": "gaussian", "clip": 2.0, "noise_multiplier": 0.0, "expected_clients": 4}
     step = bound(spec, 2).step(arrivals_of([[6.0, 8.0], [0.6, 0.8]]), np.zeros((1, 2)))
