@@ -21,12 +21,12 @@ class OnlineGradient(GradientAscent):
     `regret_bound`.
     Needs: availability, alpha, norms of the updates that arrived.
     Aggregation: alpha_k / x_k (`unbiased_mean`); off: the world's aggregator.
-    Defaults: the theory's step, quota 0.3 m / N, m = 10, 10 local steps.
+    Defaults: last known lengths (`feedback`), the theory's step, quota 0.3 m / N, m = 10, 10 local steps.
     """
 
     name: ClassVar[str] = "oga"
 
-    feedback: str = knob("importance", "which updates' lengths are followed", choices=FEEDBACK)
+    feedback: str = knob("last-known", "which updates' lengths are followed", choices=FEEDBACK)
 
     def raw_gains(self, situation: Situation, done: Bools, played: Floats) -> Floats:
         """The variance gradient."""
