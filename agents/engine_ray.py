@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -51,7 +50,7 @@ class RayEngine:
             return
         self._connect()
         task = ray.remote(num_cpus=1, max_retries=_NODE_RETRIES)(function)
-        attempts = Counter(work)
+        attempts = dict.fromkeys(work, 1)
         pending = {task.remote(*arguments): key for key, arguments in work.items()}
         while pending:
             (reference,), _ = ray.wait(list(pending), num_returns=1)
