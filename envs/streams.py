@@ -39,7 +39,8 @@ def spawned_generators(seed: int, key: int, count: int) -> list[np.random.Genera
     if not 0 <= seed < 2**64:
         raise ValueError(f"seed: {seed}, expected an integer from 0 to 2**64 - 1")
     words = _child_words(np.uint64(seed), np.uint64(key), count)
-    return [np.random.Generator(np.random.PCG64(_Words(row))) for row in words]
+    # NumPy takes any ISeedSequence; its annotations know only its own.
+    return [np.random.Generator(np.random.PCG64(_Words(row))) for row in words]  # type: ignore[arg-type]
 
 
 _MASK = np.uint64(0xFFFFFFFF)

@@ -20,6 +20,7 @@ from pydantic import Field
 from .aggregate import Aggregator, Start
 from .draws import normal_pair
 from .engine import BoolArray, RoundEngine
+from .quadratic_kernels import expand, hessians, minimiser, value
 from .settings import Settings, TrainingSettings, parse_settings
 from .threads import run_ranges
 from .trainer import LocalUpdates
@@ -129,19 +130,29 @@ def quadratic_problem(
     d = settings.dimension
     spectrum = rng.uniform(settings.convexity, settings.smoothness, (num_clients, d))
     spectrum[:, 0], spectrum[:, -1] = settings.convexity, settings.smoothness
-    basis, _ = np.linalg.qr(rng.standard_normal((num_clients, d, d)))
-    hessian = np.einsum("kij,kj,klj->kil", basis, spectrum, basis)
+    hessian = hessians(rng.standard_normal((num_clients, d, d)), spectrum)
     centre = settings.zone_spread * rng.standard_normal((num_zones, d))[zone]
     centre = centre + settings.client_spread * rng.standard_normal((num_clients, d))
     size = settings.rows_per_client * np.exp(settings.size_sigma * rng.standard_normal(num_clients))
     own = np.maximum(1, np.round(size)).astype(np.int32)
     direction = rng.standard_normal(d)
     direction *= settings.start_distance / np.linalg.norm(direction)
-    problem = QuadraticProblem(
-        hessian, centre, own / own.sum(), own, own + np.int32(hub_rows_per_client), np.zeros(d)
-    )
-    problem.start[...] = problem.optimum() + direction
-    return problem
+    weight = own / own.sum()
+    start = _federation(hessian, centre, weight)[3] + direction
+    return QuadraticProblem(hessian, centre, weight, own, own + np.int32(hub_rows_per_client), start)
+
+
+def _federation(
+    hessian: FloatArray, centre: FloatArray, weight: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Tables of A, b and c of all clients and, last, of their weighted sum; and its optimum ``[d]``."""
+    n, d = centre.shape
+    tables = np.empty((n + 1, d, d)), np.empty((n + 1, d)), np.empty(n + 1)
+    expand(hessian, centre, weight, *tables)
+    optimum = minimiser(tables[0][-1], tables[1][-1])
+    if not np.isfinite(optimum).all():
+        raise ValueError("problem.hessian: the weighted sum is not positive definite, so it has no minimum")
+    return *tables, optimum
 
 
 @njit(cache=True, nogil=True)
@@ -195,13 +206,7 @@ def _values(env, client, params, hessian, linear, constant):  # type: ignore[no-
     out = np.empty(env.size)
     for j in range(env.size):
         e, k = env[j], client[j]
-        value = constant[e, k]
-        for i in range(params.shape[1]):
-            product = 0.0
-            for m in range(params.shape[1]):
-                product += hessian[e, k, i, m] * params[e, m]
-            value += params[e, i] * (0.5 * product - linear[e, k, i])
-        out[j] = value
+        out[j] = value(params[e], hessian[e, k], linear[e, k], constant[e, k])
     return out
 
 
@@ -251,18 +256,13 @@ class QuadraticCore(RoundEngine):
         """
         offset = np.concatenate([[0], np.cumsum(problem.capacity, dtype=np.int64)])
         self._begin(env, problem.own, offset, problem.target_weight, seed, problem.start)
-        linear = np.einsum("kij,kj->ki", problem.hessian, problem.centre)
-        constant = 0.5 * np.einsum("ki,ki->k", linear, problem.centre)
-        for table, each in (
-            (self._hessian, problem.hessian),
-            (self._linear, linear),
-            (self._constant, constant),
-        ):
-            table[env, :-1] = each
-            table[env, -1] = np.tensordot(problem.target_weight, each, axes=1)
-        optimum = problem.optimum()
-        self._best[env] = problem.loss(optimum)
-        self._start_gap[env] = max(problem.loss(problem.start) - self._best[env], 1e-12)
+        hessian, linear, constant, optimum = _federation(
+            problem.hessian, problem.centre, problem.target_weight
+        )
+        self._hessian[env], self._linear[env], self._constant[env] = hessian, linear, constant
+        federation = hessian[-1], linear[-1], constant[-1]
+        self._best[env] = value(optimum, *federation)
+        self._start_gap[env] = max(value(problem.start, *federation) - self._best[env], 1e-12)
 
     def _local(
         self, env: NDArray, client: NDArray, steps: NDArray, round_index: NDArray, start: Start

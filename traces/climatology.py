@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -61,9 +62,29 @@ def by_utc_hour(profile: Floats, offset_h: Floats) -> NDArray[np.float32]:
         profile: `[N, 24]` by local hour.
         offset_h: `[N]`, hours local clocks are ahead of UTC; half hours are interpolated.
     """
-    local = (np.arange(24)[None, :] + offset_h[:, None]) % 24.0
-    low = local.astype(np.int64) % 24
-    weight = local - np.floor(local)
-    here = np.take_along_axis(profile, low, axis=1)
-    after = np.take_along_axis(profile, (low + 1) % 24, axis=1)
-    return (here + (after - here) * weight).astype(np.float32)
+    return _by_utc_hour(profile, np.asarray(offset_h, dtype=np.float64))
+
+
+@njit(cache=True, nogil=True)
+def _by_utc_hour(profile, offset_h):  # type: ignore[no-untyped-def]
+    n = offset_h.size
+    out = np.empty((n, 24), dtype=np.float32)
+    for k in range(n):
+        for hour in range(24):
+            local = hour + offset_h[k]
+            local -= 24.0 * np.floor(local / 24.0)
+            low = int(local) % 24
+            here = profile[k, low]
+            out[k, hour] = here + (profile[k, (low + 1) % 24] - here) * (local - np.floor(local))
+    return out
+
+
+@njit(cache=True, nogil=True)
+def odds_multiplied(profile, odds):  # type: ignore[no-untyped-def]
+    """Profiles `[N, P]` of shares with the odds of each row multiplied by `odds` `[N]`, `[N, P]`."""
+    out = np.empty(profile.shape)
+    for k in range(odds.size):
+        for hour in range(profile.shape[1]):
+            raised = odds[k] * profile[k, hour] / (1.0 - profile[k, hour])
+            out[k, hour] = raised / (1.0 + raised)
+    return out

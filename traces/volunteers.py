@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from .climatology import by_utc_hour, odds_shifted, remembered_mean
+from .climatology import by_utc_hour, odds_multiplied, odds_shifted, remembered_mean
 from .episode import AvailabilityEpisode, AvailabilityRequest, Sessions, told_ends
 from .forecasts import AvailabilityForecastField, MarkovForecast
 from .phones import check_size
@@ -61,6 +61,8 @@ class VolunteerAvailability(Settings):
         systems = _MIXED if self.system == "mixed" else (self.system,)
         rows = [calibration()["desktops_h"][name] for name in systems]
         self._parts = [_Part(row, self.owner_strength, self.sudden_per_h, self.longest_h) for row in rows]
+        self._relaxation_h = np.array([law.relaxation_h for law in self._parts])
+        self._prior = 4.0 * float(np.mean([law.mean for law in self._parts]))
         return self
 
     def sample(self, request: AvailabilityRequest, rng: np.random.Generator) -> AvailabilityEpisode:
@@ -76,14 +78,13 @@ class VolunteerAvailability(Settings):
                 columns.append((rows, law, law.draw(hour[rows], push[rows], request, rng, self.sudden_per_h)))
         sessions, natural, profile = _join(columns, n)
         sessions.announced[:] = natural & (rng.random(natural.shape) < self.announced_share)
-        relaxation_h = np.array([law.relaxation_h for law in self._parts])[part]
+        relaxation_h = self._relaxation_h[part]
         true_mean = profile.mean(axis=1)
-        a = 4.0 * float(np.mean([law.mean for law in self._parts]))
+        a = self._prior
         looks = self.observed_days * 24.0 / (2.0 * relaxation_h)
         seen = remembered_mean(true_mean, (a, 4.0 - a), float(looks.mean()), rng)
         odds = seen / (1.0 - seen) / (true_mean / (1.0 - true_mean))
-        raised = odds[:, None] * profile / (1.0 - profile)
-        climatology = raised / (1.0 + raised)
+        climatology = odds_multiplied(profile, odds)
         return AvailabilityEpisode(
             sessions=sessions,
             climatology=by_utc_hour(climatology, request.local_offset_h),
@@ -173,6 +174,8 @@ def stationary_share(up_per_h: Floats, down_per_h: Floats) -> Floats:
 
 
 def _join(columns: list[Any], n: int) -> tuple[Any, NDArray[np.bool_], Floats]:
+    if len(columns) == 1:
+        return columns[0][2]
     width = max(part[0].start_s.shape[1] for _, _, part in columns)
     start_s, end_s = np.full((n, width), np.inf), np.full((n, width), np.inf)
     natural, profile = np.zeros((n, width), dtype=bool), np.empty((n, 24))
