@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..experiment import load_scheduler
+from ..players import make_player
 from ..scheduler import Scheduler
 from ..schedulers import make_scheduler
 from .checkpoints import has_state, load_round, load_state, save_round, save_state
@@ -123,14 +122,9 @@ class Coordinator:
 def named_scheduler(settings: DeploySettings) -> Scheduler:
     """The scheduler that the settings name; ValueError if there is none."""
     scenario = settings.world()
-    folder = Path(settings.scheduler)
-    if (folder / "config.json").is_file():
-        if settings.scheduler_settings:
-            raise ValueError(
-                f"scheduler_settings: {settings.scheduler_settings}, but {folder} was trained; leave them out"
-            )
-        return load_scheduler(folder, settings.scenario)
-    return make_scheduler(settings.scheduler, scenario.name, **settings.scheduler_settings)
+    if settings.scheduler_settings:
+        return make_scheduler(settings.scheduler, scenario.name, **settings.scheduler_settings)
+    return make_player(settings.scheduler, scenario)
 
 
 def _refuse_changes(stored: DeploySettings, given: DeploySettings) -> None:

@@ -1,9 +1,9 @@
 """Orders over Flower: a grid that remembers what was sent and never blocks for an answer.
 
-Flower's own `Grid.send_and_receive` forgets what has not been answered when its time is up, while the node goes
-on working on it: a node takes one message at a time, and a message past the server's deadline is still carried
-out. Asking it again makes every later round late too. `PatientGrid` keeps the ids of unanswered messages, so
-that a late answer is recognised when it comes and its node is known to be busy until then.
+Flower's own `Grid.send_and_receive` forgets what has not been answered when its time is up, while the node
+goes on working on it: a node takes one message at a time, and a message past the server's deadline is still
+carried out. Asking it again makes every later round late too. `PatientGrid` gives the ids of messages away,
+so that a late answer is recognised when it comes and its node is known to be busy until then.
 """
 
 from __future__ import annotations

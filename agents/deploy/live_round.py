@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 TTL_DEADLINES = 3.0
-"""An order that was not answered within so many deadlines is given up by Flower, and its node counts as idle."""
+"""Flower gives up an order that was not answered within so many deadlines; its node then counts as idle."""
 
 
 @dataclass
@@ -33,7 +33,7 @@ class LiveRound:
         lost: whose node left or failed.
         cancelled: who was still working when the round closed.
         stop_s: when the update arrived, the node was lost or the round closed.
-        compute_s: seconds computed: as reported by those who answered, else what they can have computed by then.
+        compute_s: seconds computed, as reported by those who answered, else as many as they can have.
         down_bytes: sent to each client.
         up_bytes: received from it.
         sample_bytes: the part of `down_bytes` that was training data.

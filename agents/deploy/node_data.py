@@ -1,4 +1,4 @@
-"""What a node trains on and with: its own part of the simulator's partition, the same model, the same trainer."""
+"""What a node trains on and with: its part of the simulator's partition, the same model and trainer."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _SPLIT_KEY = {"train": 0, "val": 1, "test": 2}
 def local_node(scenario: Scenario, split: Split, seed: int, client: int) -> LocalNode:
     """One client of the partition that `FederatedWorld.reset` would draw from this seed.
 
-    A node needs neither the traces nor the other clients' data; who lives in which zone and who holds what is a
-    function of the scenario, the split and the seed (see `PopulationSource.draw`, whose streams these are).
+    A node needs no traces: who lives in which zone and who holds what is a function of scenario, split and
+    seed (see `PopulationSource.draw`, whose streams these are).
 
     Args:
         scenario: the federation's.

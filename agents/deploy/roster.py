@@ -32,7 +32,7 @@ _HISTORY = ("here_s", "away_s", "leavings", "returns", "measured")
 class Roster:
     """N clients as arrays; a client is away until a node has said that it plays it.
 
-    What a node does not say of itself is taken from the scenario's draw for that client, until it is measured.
+    What a node does not say of itself is taken from the scenario's draw for its client, until it is measured.
 
     Attributes:
         names: the node that plays each client, by name; empty until one has come.

@@ -38,7 +38,7 @@ def make_server_app(settings: DeploySettings | None = None) -> ServerApp:
         said = settings or read_settings(str(context.run_config.get(RUN_CONFIG_KEY, "")))
         summary = Coordinator(said, PatientGrid(grid)).run()
         _LOG.info(
-            "federation ended after %d decisions: validation accuracy %.3f, test accuracy %.3f, %.2f net points",
+            "ended after %d decisions: validation accuracy %.3f, test accuracy %.3f, %.2f net points",
             summary.decisions,
             summary.totals["accuracy"],
             summary.test_accuracy,

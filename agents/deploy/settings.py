@@ -10,6 +10,7 @@ from pydantic import Field
 
 from ...envs.scenario import Scenario, load_scenario
 from ...fl_core.settings import Settings, parse_settings
+from ..players import plain
 
 RUN_CONFIG_KEY = "deployment"
 """Key of Flower's run configuration under which the document lies."""
@@ -20,8 +21,8 @@ class DeploySettings(Settings):
 
     Attributes:
         scenario: fields of `Scenario`, all of them, so that nodes need no file of the coordinator's.
-        scheduler: name of a handcrafted or shipped scheduler, `package.module:Class`, or the folder of a run of
-            `frugalfl train`.
+        scheduler: name of a handcrafted or shipped scheduler, `package.module:Class`, or the folder of a run
+            of `frugalfl train`.
         scheduler_settings: knobs of a handcrafted one.
         seed: of the partition, the initial model, the minibatches, the carbon window and the scheduler.
         split: which part of populations and traces to draw from.
@@ -35,7 +36,7 @@ class DeploySettings(Settings):
 
     scenario: dict[str, Any]
     scheduler: str = "random-m"
-    scheduler_settings: dict[str, Any] = {}
+    scheduler_settings: dict[str, Any] = Field(default_factory=dict)
     seed: int = Field(default=0, ge=0)
     split: Literal["train", "val", "test"] = "test"
     out: str
@@ -51,7 +52,7 @@ class DeploySettings(Settings):
 
     def text(self) -> str:
         """The document as one line of JSON."""
-        return json.dumps(self.model_dump(mode="python"), separators=(",", ":"))
+        return json.dumps(plain(self.model_dump()), separators=(",", ":"))
 
     @property
     def folder(self) -> Path:

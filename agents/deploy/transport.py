@@ -33,7 +33,7 @@ class Transport(Protocol):
     """Carries questions and orders to nodes; never blocks for an answer."""
 
     def nodes(self) -> dict[int, str]:
-        """Nodes that are connected now: id, and a mark of the connection that changes when it is a new one."""
+        """Nodes that are connected now: id, and a mark that is another one for every new connection."""
         ...
 
     def ask(self, node: int, ttl_s: float) -> str | None:
