@@ -33,7 +33,8 @@ def _run(arguments: Arguments, argv: Sequence[str]) -> int:
     if arguments.resume:
         settings = arguments.settings_to_resume(read_config(out)[0])
     with ProgressDisplay(settings.timesteps, out) as display:
-        experiment = Experiment(settings, out, arguments.eval_episodes, display)
+        command = shlex.join(["python", "train_agent.py", *argv])
+        experiment = Experiment(settings, out, arguments.eval_episodes, display, arguments.rivals, command)
         if arguments.resume:
             display.begin(experiment.resume())
         else:
@@ -42,7 +43,7 @@ def _run(arguments: Arguments, argv: Sequence[str]) -> int:
         try:
             experiment.train()
             display.close()
-            outcome = experiment.compare(shlex.join(["python", "train_agent.py", *argv]))
+            outcome = experiment.compare(command)
         except KeyboardInterrupt:
             display.close()
             display.say(

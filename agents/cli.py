@@ -11,6 +11,10 @@ COMMANDS = {
     "evaluate": ("frugalfl.agents.evaluate_command:evaluate_main", "play schedulers on held-out episodes"),
     "benchmark": ("frugalfl.agents.evaluate_command:benchmark_main", "evaluate on several worlds"),
     "tune": ("frugalfl.agents.tuning:cli", "tune the handcrafted schedulers on a world's validation split"),
+    "export": (
+        "frugalfl.agents.export_command:main",
+        "make a trained scheduler that ships: weights and card",
+    ),
     "report": ("frugalfl.agents.report_command:main", "the pages of an evaluation: HTML, Markdown, PNG"),
     "theory": ("frugalfl.agents.theory_command:main", "predict a scheduler's bias and variance; compare"),
     "deploy": ("frugalfl.agents.deploy.command:main", "let a scheduler drive real nodes, on Flower"),

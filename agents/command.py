@@ -85,6 +85,8 @@ class Arguments:
     this world; none: learn from nothing"""
     eval_episodes: int = EVAL_EPISODES
     """paired test episodes of the comparison"""
+    rivals: tuple[str, ...] = ("all",)
+    """schedulers of the comparison: names, all, or none"""
     out: Path | None = None
     """folder of the run; by default a new one below runs/"""
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,16 +25,20 @@ from .imitation import clone
 from .jsonfile import read_json, write_json
 from .learned import LearnedScheduler
 from .policies.set_policy import SetPolicyMixin
+from .provenance import git_version
 from .report import write_report
 from .scheduler import Scheduler
 from .schedulers import SCHEDULERS, make_scheduler
 from .schedulers.registry import tuned_file
 from .settings import BEST_WARM_START, EVAL_EPISODES, NO_WARM_START, TrainingSettings
+from .statistics import bootstrap
 from .training import CHECKPOINTS, Observer, TrainingRun
 from .training_env import EPISODE_FIGURES
 
 RUN_FORMAT = "frugalfl-run-1"
-CONFIG, MODEL, CURVE = "config.json", "model.pt", "training.csv"
+CONFIG, MODEL, CURVE, TEST = "config.json", "model.pt", "training.csv", "test.json"
+ALL, NOBODY = "all", "none"
+"""`rivals` for every scheduler of the package, and for none."""
 
 _VALIDATION_SEED = 71
 """Offset that keeps validation episodes apart from any evaluation on `val` with the run's own seed."""
@@ -63,6 +67,8 @@ class Experiment:
         out: folder of the run.
         eval_episodes: paired episodes of the final comparison.
         observer: hears about progress.
+        rivals: names of the schedulers to compare with; `all` or `none`.
+        command: what began the run, for its papers.
 
     Raises:
         ValueError: one line naming the field, the value and what was expected.
@@ -74,15 +80,17 @@ class Experiment:
         out: Path,
         eval_episodes: int = EVAL_EPISODES,
         observer: Observer | None = None,
+        rivals: Sequence[str] = (ALL,),
+        command: str = "",
     ):
         if eval_episodes < 1:
             raise ValueError(f"eval_episodes: {eval_episodes}, expected at least 1")
         self.settings, self.out, self.eval_episodes = settings.check(), out, eval_episodes
-        self._observer = observer
+        self._observer, self.command = observer, command
         self.env = training_worlds(settings)
         self.scenario = self.env.agent_face.scenario
         self.teacher = self._make_teacher()
-        self.rivals = {name: make_scheduler(name, self.scenario.name) for name in SCHEDULERS}
+        self.rivals = {name: make_scheduler(name, self.scenario.name) for name in _rivals(rivals)}
         self.run = TrainingRun(
             settings,
             self.env,
@@ -103,6 +111,7 @@ class Experiment:
 
     def resume(self) -> int:
         """Load the run's last checkpoint; returns the rounds trained so far (0: there was none yet)."""
+        self.command = read_config(self.out)[1].get("command") or self.command
         if has_checkpoint(self.out / CHECKPOINTS):
             self.run.load(latest_checkpoint(self.out / CHECKPOINTS))
         return self.run.done
@@ -128,6 +137,7 @@ class Experiment:
         result = evaluate(
             players, self.scenario, self.eval_episodes, "test", self.settings.seed, progress=progress
         )
+        write_json(self.out / TEST, figures_on_test(result, command))
         return Outcome(self.run, result, write_report(result, self.out, command=command))
 
     def _make_teacher(self) -> Scheduler | None:
@@ -167,11 +177,47 @@ class Experiment:
         document = {
             "format": RUN_FORMAT,
             "version": __version__,
+            "git": git_version(),
+            "command": self.command,
             "settings": self.settings.to_json(),
             "rounds_trained": self.run.done,
             "best": self.run.best,
         }
         write_json(self.out / CONFIG, document)
+
+
+def _rivals(names: Sequence[str]) -> list[str]:
+    if list(names) == [NOBODY]:
+        return []
+    return list(SCHEDULERS) if list(names) == [ALL] else list(dict.fromkeys(names))
+
+
+def figures_on_test(result: EvaluationResult, command: str) -> dict[str, Any]:
+    """Interquartile means with their intervals, best first, and the paired difference to the best rival."""
+    metrics = ("net_points", "accuracy", "hours", "gigabytes", "kilograms")
+    table = [
+        {"scheduler": name, "kind": result.kinds[name]}
+        | {
+            metric: [round(float(part), 5) for part in bootstrap(result.values(name, metric))]
+            for metric in metrics
+        }
+        for name in result.ranking()
+    ]
+    rows = result.comparison().to_dict("records")
+    learned = result.best("learned")
+    paired = next((row for row in rows if row["scheduler"] == learned), None)
+    return {
+        "command": command,
+        "git": git_version(),
+        "episodes": len(result.values(result.ranking()[0])),
+        "table": table,
+        "paired": paired
+        and {"rival": paired["rival"]}
+        | {
+            name: round(float(paired[name]), 4)
+            for name in ("difference", "difference_low", "difference_high")
+        },
+    }
 
 
 class Validation:

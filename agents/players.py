@@ -18,6 +18,9 @@ from .knobs import settings_of
 from .results import slug
 from .scheduler import Scheduler
 from .schedulers import SCHEDULERS, make_scheduler
+from .zoo import find_card, is_shipped
+from .zoo import load_scheduler as load_trained
+from .zoo.card import CARD
 
 ALL = "all"
 _RUN_FILES = ("config.json", "model.pt")
@@ -67,10 +70,14 @@ def make_player(source: str, scenario: Scenario) -> Scheduler:
     Raises:
         ValueError: unknown name, or no finished training run in the folder.
     """
+    if is_shipped(source):
+        return load_trained(source, scenario)
     folder = run_folder(source)
     if folder is None:
         allow_own_modules()
         return make_scheduler(source, scenario.name)
+    if (folder / CARD).is_file():
+        return load_trained(folder, scenario)
     # Imported late: only trained players need torch.
     from .experiment import load_scheduler
 
@@ -79,6 +86,8 @@ def make_player(source: str, scenario: Scenario) -> Scheduler:
 
 def describe(source: str, player: Scheduler) -> dict[str, Any]:
     """What decides how a player plays, JSON-able: knobs, or the checksum of what was learned."""
+    if is_shipped(source) or (Path(source).expanduser() / CARD).is_file():
+        return {"scheduler": source, "sha256": find_card(source)[1].weights_sha256[:16]}
     folder = run_folder(source)
     if folder is not None:
         digest = hashlib.sha256(b"".join((folder / name).read_bytes() for name in _RUN_FILES))
@@ -93,10 +102,12 @@ def describe(source: str, player: Scheduler) -> dict[str, Any]:
 
 
 def run_folder(source: str) -> Path | None:
-    """The folder of a trained run if the source is one; ValueError for a folder that holds none."""
+    """The folder of a trained run, or of an exported scheduler; ValueError for a folder that holds none."""
     path = Path(source).expanduser()
-    if source in SCHEDULERS or not path.is_dir():
+    if source in SCHEDULERS or is_shipped(source) or not path.is_dir():
         return None
+    if (path / CARD).is_file():
+        return path.resolve()
     missing = [name for name in _RUN_FILES if not (path / name).is_file()]
     if missing:
         raise ValueError(f"schedulers: {path / missing[0]}: not there, expected the folder of a trained run")

@@ -1,0 +1,20 @@
+"""Where a result comes from: the version of the code."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def git_version() -> str | None:
+    """The commit of the package's sources, with `-dirty` if they were changed since; None outside git."""
+    command = ["git", "-C", str(_PACKAGE), "describe", "--always", "--dirty", "--abbrev=12"]
+    if not (_PACKAGE / ".git").exists():
+        return None
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return said.stdout.strip() or None

@@ -1,0 +1,131 @@
+"""From a folder with a card to a scheduler that plays."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .card import CARD, WEIGHTS, Card, read_card, sha256
+
+if TYPE_CHECKING:
+    from ...envs.encoder import ObservationEncoder
+    from ...envs.scenario import Scenario
+    from ..learned import LearnedScheduler
+
+HOME = Path(__file__).resolve().parent
+"""Where the schedulers of the package lie."""
+
+
+def shipped_names() -> list[str]:
+    """Names of the trained schedulers that come with the package."""
+    return sorted(path.parent.name for path in HOME.glob(f"*/{CARD}"))
+
+
+def is_shipped(name: str) -> bool:
+    """Whether a trained scheduler of this name comes with the package."""
+    return name in shipped_names()
+
+
+def find_card(source: str | Path) -> tuple[Path, Card]:
+    """Folder and card of a shipped scheduler's name, or of a folder that `frugalfl export` has written.
+
+    Raises:
+        ValueError: neither; one line with a suggestion.
+    """
+    text = str(source)
+    if is_shipped(text):
+        return HOME / text, read_card(HOME / text)
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder, read_card(folder)
+    names = shipped_names()
+    close = difflib.get_close_matches(text, names, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names) or 'none'}"
+    raise ValueError(f"scheduler: {text!r} is no trained scheduler; {hint} (or a folder with {CARD})")
+
+
+def load_scheduler(
+    source: str | Path, scenario: Any = None, decision: str | None = None, **changes: Any
+) -> LearnedScheduler:
+    """A trained scheduler, ready to play in a world with any number of clients.
+
+    Args:
+        source: name of one that comes with the package ("volunteers-ppo"), or a folder.
+        scenario: where it will play, anything `load_scenario` takes; None: the world it was trained in.
+        decision: see `LearnedScheduler`; None: what did best in validation.
+        **changes: fields of the scenario to replace, such as `clients=2400`.
+
+    Raises:
+        ValueError: one line: nobody of that name, a damaged or foreign file, or a world whose observations or
+            levels the weights do not fit.
+    """
+    # Imported late: names are resolved without torch.
+    from ...envs.base import layout_of
+    from ...envs.encoder import ObservationEncoder
+    from ...envs.faces import make_face
+    from ...envs.scenario import load_scenario
+    from ..learned import LearnedScheduler
+
+    folder, card = find_card(source)
+    world = load_scenario(card.scenario if scenario is None else scenario, **changes)
+    encoder = ObservationEncoder(world)
+    _check_fit(card, world, encoder)
+    layout = layout_of(world)
+    policy = _policy(folder, card, encoder, layout.space)
+    way = decision or card.decision
+    return LearnedScheduler(policy, encoder, make_face("levels", layout, None), card.name, way)
+
+
+def features_of(encoder: ObservationEncoder) -> dict[str, Any]:
+    """What the weights read of an observation, as a card has it."""
+    from ...envs.encoder import CLIENT_FEATURES, SERVER_FEATURES
+
+    zones = encoder.space["zones"].shape
+    assert zones is not None
+    return {"clients": list(CLIENT_FEATURES), "server": list(SERVER_FEATURES), "zones": zones[1]}
+
+
+def choices_of(world: Scenario) -> dict[str, int]:
+    """How many levels of each kind a world offers, as a card has it."""
+    from ...envs.base import layout_of
+
+    layout = layout_of(world)
+    names = ("wait_s", "quorum", "local_steps", "transfer_samples")
+    return {name: len(getattr(layout, name)) for name in names}
+
+
+def _check_fit(card: Card, world: Scenario, encoder: ObservationEncoder) -> None:
+    here = features_of(encoder)
+    for part, names in card.features.items():
+        if names != here.get(part):
+            raise ValueError(
+                f"scheduler: {card.name}: reads other {part} features than {world.name!r} has; train it anew"
+            )
+    for name, count in choices_of(world).items():
+        if card.choices.get(name) != count:
+            raise ValueError(
+                f"scheduler: {card.name}: chooses among {card.choices.get(name)} levels of {name}, "
+                f"{world.name!r} has {count}; use a scheduler trained there"
+            )
+
+
+def _policy(folder: Path, card: Card, encoder: ObservationEncoder, action_space: Any) -> Any:
+    import safetensors
+    from safetensors.torch import load_file
+
+    from ..policies.set_policy import SetActorCriticPolicy
+
+    path = folder / WEIGHTS
+    if sha256(path) != card.weights_sha256:
+        raise ValueError(f"scheduler: {path}: damaged or exchanged (its checksum is not the card's)")
+    try:
+        policy = SetActorCriticPolicy(encoder.space, action_space, lambda _: 0.0, **card.policy)
+        policy.load_state_dict(load_file(path))
+    except (safetensors.SafetensorError, RuntimeError, TypeError, ValueError) as error:
+        lines = str(error).strip().splitlines()
+        raise ValueError(
+            f"scheduler: {path}: not weights of this policy ({lines[-1].strip()[:160]})"
+        ) from None
+    policy.set_training_mode(False)
+    return policy
