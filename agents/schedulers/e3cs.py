@@ -27,7 +27,7 @@ class E3cs(MarginalRule):
     judged; what remains volatile is whether an invited client is still there at the end.
     The regret (`regret`) is in the scaled gains (m - N sigma) hat s_k / N.
     Needs: availability, completions, alpha.
-    Aggregation: alpha_k / p_k (`unbiased_mean`); off: the world's aggregator.
+    Aggregation: alpha_k over the chance of being there and drawn (`mean`); see `MarginalRule`.
     Defaults: eta = 0.5, quota 0.5 m / N, m = 10, 10 local steps.
     """
 

@@ -27,7 +27,7 @@ class HorizonFair(GradientAscent):
     when they are. The duals are the weights at the present averages, the paper's dual ascent at its optimum.
     `fairness` a: 0 counts participations, 1 is proportional fairness, large is max-min.
     Needs: availability, alpha.
-    Aggregation: alpha_k / x_k (`unbiased_mean`); off: the world's aggregator.
+    Aggregation: alpha_k over the chance of being there and drawn (`mean`); see `MarginalRule`.
     Defaults: a = 1, the theory's step, quota 0.3 m / N, m = 10, 10 local steps.
     """
 

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...envs.situation import Bools, Floats, Situation
-from ..knobs import knob, switch
+from ..knobs import knob
 from ..scheduler import Counts
 from .capped_simplex import best_value, madow
 from .rule import Rule, State
+
+_PRIOR_DECISIONS = 2.0
+"""Pseudo-decisions of the prior on a client's availability."""
 
 
 @dataclass(kw_only=True)
@@ -26,6 +29,11 @@ class MarginalRule(Rule):
     taken. A client that is not there earns nothing. Hence what is played never earns less than x itself, and
     regret bounds that hold for x hold for what is played, against any fixed x.
 
+    Aggregation by `mean`: "drawn": alpha_k / p_k, unbiased over the draw for the alpha-weighted sum of the
+    candidates. "unbiased": alpha_k / (pi_k p_k), pi_k the share of decisions at which k was there: the chance
+    of being drawn whoever is there, hence unbiased for everybody's alpha-weighted sum. "world": the world's
+    aggregator.
+
     Regret: the learner's gains g_t (scaled as each method says) give the best fixed point in hindsight,
     max_x sum_t <g_t, x>, minus what was earned, sum_t <g_t, p_t>; see `regret`.
     """
@@ -33,7 +41,7 @@ class MarginalRule(Rule):
     quota: float = knob(
         0.3, "least chance of every candidate, in shares of the equal chance m / N", low=0.01, high=0.95
     )
-    unbiased_mean: bool = switch(True, "aggregate by alpha_k / p_k instead of the world's aggregator")
+    mean: str = knob("unbiased", "aggregation coefficients", choices=("unbiased", "drawn", "world"))
 
     # What a method says -----------------------------------------------------------------------------------
 
@@ -84,10 +92,12 @@ class MarginalRule(Rule):
         return madow(self.state["played"], np.array([rng.random() for rng in self._rngs]))
 
     def weights(self, situation: Situation, chosen: Bools) -> Floats | None:
-        """alpha_k / p_k of those invited: unbiased over the draw for the candidates' alpha-weighted sum."""
-        if not self.unbiased_mean:
+        """The coefficients of `mean` for those invited."""
+        if self.mean == "world":
             return None
         chance = np.where(chosen, self.state["played"], 1.0)
+        if self.mean == "unbiased":
+            chance = chance * seen_share(situation)
         return np.where(chosen, situation.target_weight / np.maximum(chance, 1e-12), 0.0)
 
     def learn(self, situation: Situation, trained: Bools) -> None:
@@ -116,6 +126,14 @@ class MarginalRule(Rule):
         state["earned"] = state["earned"] + (gains * state["played"]).sum(axis=1)
         self.ascend(gains, moved)
         state["pending"] = np.zeros_like(moved)
+
+
+def seen_share(situation: Situation) -> Floats:
+    """Availability `[E, N]` as seen so far, with a prior of two decisions at the mean of all clients."""
+    decisions = situation.round_index[:, None] + 1.0
+    mean = situation.sightings.mean(axis=1, keepdims=True) / decisions
+    seen = (situation.sightings + _PRIOR_DECISIONS * mean) / (decisions + _PRIOR_DECISIONS)
+    return np.asarray(np.clip(seen, 1e-3, 1.0))
 
 
 def floor_of(quota: float, m: int, count: int) -> float:

@@ -20,7 +20,7 @@ class OnlineGradient(GradientAscent):
     eta = D / (G sqrt(T)) with D^2 = 2 min(m, N - m), G = 1: regret at most D G sqrt(T); see `regret`,
     `regret_bound`.
     Needs: availability, alpha, norms of the updates that arrived.
-    Aggregation: alpha_k / x_k (`unbiased_mean`); off: the world's aggregator.
+    Aggregation: alpha_k over the chance of being there and drawn (`mean`); see `MarginalRule`.
     Defaults: last known lengths (`feedback`), the theory's step, quota 0.3 m / N, m = 10, 10 local steps.
     """
 

@@ -23,7 +23,7 @@ class OnlineMirror(OnlineAscent):
     eta = sqrt(2 ln(N / m) / (G^2 T)), G = 1 the largest gain: regret at most m G sqrt(2 ln(N / m) T); see
     `regret`, `regret_bound`. Better than the gradient's where gains are spread over many and m is small.
     Needs: availability, alpha, norms of the updates that arrived.
-    Aggregation: alpha_k / x_k (`unbiased_mean`); off: the world's aggregator.
+    Aggregation: alpha_k over the chance of being there and drawn (`mean`); see `MarginalRule`.
     Defaults: last known lengths (`feedback`), the theory's step, quota 0.3 m / N, m = 10, 10 local steps.
     """
 

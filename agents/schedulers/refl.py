@@ -26,8 +26,8 @@ class Refl(Rule):
     rounds; where too few others are there it fills up, last selected last (the paper has 1000 clients, some
     worlds have 16). APT (`adaptive_target`): one client fewer for each one of the last round that was cut
     off but is expected to finish within mu, but at least `least_participants`.
-    SAA, the paper's weighting of late updates, is no matter of the schedule: it belongs to the core, where
-    late updates are an option. Without it what a cut-off client had done is lost, and APT saves cost only.
+    SAA, the paper's weighting of late updates, is no matter of the schedule: a world has it by its `late`
+    option, `{kind: staleness}`. Without it what a cut-off client had done is lost, and APT saves cost only.
     Needs: availability forecast, announced ends, durations.
     Aggregation: the world's aggregator; biased by design.
     Defaults: 5 rounds apart, no APT, m = 10, 10 local steps.

@@ -31,12 +31,15 @@ class Bench:
         self.n, self.horizon, self.rows, self.round = n, horizon, rows, 0
         self.completions = np.zeros((rows, n), dtype=np.int64)
         self.norms = np.full((rows, n), np.nan)
+        self.sightings = np.zeros((rows, n), dtype=np.int64)
 
     def now(self, available=None):
-        here = np.ones(self.n, dtype=bool) if available is None else available
+        here = np.array(np.broadcast_to(True if available is None else available, (self.rows, self.n)))
+        self.sightings = np.minimum(self.sightings + here, self.round + 1)
         return replace(
             self.situation,
-            available=np.array(np.broadcast_to(here, (self.rows, self.n))),
+            available=here,
+            sightings=self.sightings,
             round_index=np.full(self.rows, self.round),
             rounds_left=np.full(self.rows, self.horizon - self.round),
             completions=self.completions.copy(),
@@ -131,19 +134,24 @@ class TestOnlineAscent:
         here = np.arange(10) < 3
         plan = started(name, bench, participants=4).plan(bench.now(here))
         assert np.array_equal(plan.invited[0], here)
-        assert plan.weights[0, here] == pytest.approx(0.1)
+        assert started("oga", bench, mean="drawn").plan(bench.now(here)).weights[0, here] == pytest.approx(
+            0.1
+        )
 
     @pytest.mark.parametrize("name", [*ASCENTS, "e3cs", "horizon-fair"])
-    def test_aggregation_is_unbiased_over_the_draw(self, name, situation_of):
-        """Over many draws the mean weight of everyone there is alpha, whatever has been learned."""
-        alpha = np.array([0.3, 0.05, 0.2, 0.15, 0.1, 0.2])
-        bench = Bench(situation_of, n=6, horizon=60, rows=400, target_weight=alpha)
-        scheduler, rng, total = started(name, bench, participants=2), np.random.default_rng(1), np.zeros(6)
-        for index in range(30):
-            plan = scheduler.plan(bench.now())
+    @pytest.mark.parametrize("mean", ["unbiased", "drawn"])
+    def test_aggregation_is_unbiased(self, name, mean, situation_of):
+        """Whatever was learned, mean weights are alpha; times availability where only the draw counts."""
+        alpha, here = np.array([0.3, 0.05, 0.2, 0.15, 0.1, 0.2]), np.array([1, 0.4, 0.7, 1, 0.5, 0.9])
+        bench = Bench(situation_of, n=6, horizon=70, rows=300, target_weight=alpha)
+        scheduler, total = started(name, bench, participants=2, mean=mean), np.zeros(6)
+        rng = np.random.default_rng(1)
+        for index in range(70):
+            plan = scheduler.plan(bench.now(rng.random((300, 6)) < here))
             bench.answer(plan.invited, rng.random(6) < [1, 0.5, 1, 0.2, 1, 1], rng.lognormal(0, 1, 6))
-            total += plan.weights.mean(axis=0) * (index >= 10)
-        assert total / 20 == pytest.approx(alpha, rel=0.08)
+            total += plan.weights.mean(axis=0) * (index >= 30)
+        expected = alpha if mean == "unbiased" else alpha * here
+        assert total / 40 == pytest.approx(expected, rel=0.08)
 
     @pytest.mark.parametrize("name", ASCENTS)
     @pytest.mark.parametrize(("feedback", "share"), [("last-known", 0.98), ("importance", 0.5)])
