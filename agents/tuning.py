@@ -1,25 +1,30 @@
 """The same number of trials for every handcrafted scheduler; the best settings go to a versioned file.
 
-`python -m frugalfl.agents.tuning --help`
+`frugalfl tune --help`
 """
 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import shlex
 import sys
+import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import optuna
 import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..envs.scenario import Scenario, load_scenario, scenario_names
+from .engine import Engine, make_engine
+from .journal import trials_in
+from .knobs import knobs_of
+from .players import allow_own_modules
+from .results import slug
 from .schedulers import SCHEDULERS, TUNABLE, make_scheduler
 from .search import Tuned, check_budget, fingerprint, tune
 
@@ -29,25 +34,29 @@ Key = tuple[str, str]
 TUNED_FOLDER = Path(__file__).parent / "schedulers" / "tuned"
 _SHARED = 5
 """Settings of other schedulers that each one tries at the start of its second stage."""
+FAILED = 3
+"""Exit code where some searches crashed twice."""
 
 
 @dataclass
 class Options:
     """Tune handcrafted schedulers on a world's validation split and store the best settings.
 
-    Every scheduler gets the same number of trials on the same episodes: two thirds in a search of its own,
-    one third starting from the best settings that any of them found. Interrupted searches go on where they
-    stopped when the same command is given again.
+    Every scheduler gets the same number of trials on the same episodes: two thirds in a search of its own
+    (draws around its defaults, then Optuna's TPE sampler), one third that starts from the best settings that
+    any of them found. Interrupted searches go on where they stopped when the same command is given again.
 
     Attributes:
         world: name of a packaged scenario, a YAML file, or "all" for every packaged one.
-        schedulers: which to tune; none named: all that have knobs.
+        schedulers: which to tune, package.module:Class for one's own; none named: all that have knobs.
         trials: settings tried per scheduler.
         episodes: episodes per trial.
         seed: of the episodes and of the search.
-        jobs: processes.
-        log: folder of the trials.
+        jobs: processes of the local engine.
+        log: folder of the trials, one Optuna journal per search.
         out: folder of the files with the best settings, <world>.json.
+        engine: local: processes of this machine; ray: the machines of a Ray cluster.
+        address: of a running Ray cluster, HOST:PORT.
     """
 
     world: str = "all"
@@ -58,9 +67,11 @@ class Options:
     jobs: int = 2
     log: Path = Path("runs/tuning")
     out: Path = TUNED_FOLDER
+    engine: Literal["local", "ray"] = "local"
+    address: str | None = None
 
 
-def main(options: Options, command: str, console: Console) -> None:
+def main(options: Options, command: str, console: Console) -> int:
     """Tune everything the options name and store the best settings.
 
     Args:
@@ -68,38 +79,35 @@ def main(options: Options, command: str, console: Console) -> None:
         command: how to do it again, for the files.
         console: for the progress bar and the results.
 
+    Returns:
+        The exit code: 0, or `FAILED` if a search crashed twice; the others are stored all the same.
+
     Raises:
-        ValueError: unknown world or scheduler, bad numbers, or logs of another search.
+        ValueError: unknown world or scheduler, or bad numbers.
     """
     check_budget(options.trials, options.episodes, "val")
-    if options.jobs < 1:
-        raise ValueError(f"jobs: {options.jobs}, expected at least 1")
     worlds, plan = _plan(options)
     logs = [_log(options, *key, stage) for key in plan for stage in (1, 2)]
-    pool = ProcessPoolExecutor(options.jobs, mp_context=multiprocessing.get_context("spawn"))
-    with pool, _bar(console) as bar:
-        progress = _Progress(bar, logs, options.trials * len(plan))
-
-        def stage(starts: Mapping[Key, Sequence[Mapping[str, Any]]]) -> dict[Key, Tuned]:
-            jobs = {}
-            for world, name in plan:
-                given = starts.get((world, name), ())
-                jobs[world, name] = pool.submit(_job, worlds[world], name, options, given)
-            return _play(jobs, progress)
-
+    engine = make_engine(options.engine, options.jobs, options.address)
+    with engine, _bar(console) as bar, _Progress(bar, logs, options.trials * len(plan)):
         try:
-            first = stage({})
-            second = stage({key: _starts(key, first) for key in plan})
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            first, failures = _stage(engine, {key: (worlds[key[0]], key[1], options) for key in plan})
+            work = {key: (worlds[key[0]], key[1], options, _starts(key, first), first[key]) for key in first}
+            second, later = _stage(engine, work)
+        except KeyboardInterrupt:
             console.print("Stopping after the trials in hand; the same command goes on from there.")
             raise
     facts = {"trials": options.trials, "episodes": options.episodes, "seed": options.seed, "command": command}
-    for key in plan:
+    facts["optuna"] = optuna.__version__
+    for key in second:
         tuned = merge(first[key], second[key])
         path = store(key[0], tuned, {"fingerprint": fingerprint(worlds[key[0]]), **facts}, options.out)
         gain = f"{tuned.trials[0].score:.2f} -> {tuned.best.score:.2f} net points"
         console.print(f"{' '.join(key)}: {gain}, {path}", highlight=False, soft_wrap=True)
+    for (world, name), reason in {**failures, **later}.items():
+        line = f"failed: {world} {name}: {reason}"
+        console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+    return FAILED if failures or later else 0
 
 
 def merge(first: Tuned, second: Tuned) -> Tuned:
@@ -135,15 +143,17 @@ def store(world: str, tuned: Tuned, facts: Mapping[str, Any], folder: Path = TUN
     return path
 
 
-def _play(jobs: Mapping[Key, Future[Tuned]], progress: _Progress) -> dict[Key, Tuned]:
-    """Wait for all jobs; the first error is raised at once."""
-    pending = set(jobs.values())
-    while pending:
-        finished, pending = wait(pending, timeout=1.0, return_when=FIRST_COMPLETED)
-        progress.update()
-        for job in finished:
-            job.result()
-    return {key: job.result() for key, job in jobs.items()}
+def _stage(engine: Engine, work: Mapping[Key, tuple[Any, ...]]) -> tuple[dict[Key, Tuned], dict[Key, str]]:
+    """Carry out one stage of all searches: what they found, and why some did not."""
+    keys = {" ".join(key): key for key in work}
+    found: dict[Key, Tuned] = {}
+    failures: dict[Key, str] = {}
+    for landed in engine.run(_job, {label: work[key] for label, key in keys.items()}):
+        if landed.failure is None:
+            found[keys[landed.key]] = landed.value
+        else:
+            failures[keys[landed.key]] = landed.failure
+    return {key: found[key] for key in work if key in found}, failures
 
 
 def _starts(key: Key, found: Mapping[Key, Tuned]) -> list[dict[str, Any]]:
@@ -163,39 +173,69 @@ def _plan(options: Options) -> tuple[dict[str, Scenario], list[Key]]:
     sources = scenario_names() if options.world == "all" else [options.world]
     worlds = {scenario.name: scenario for scenario in map(load_scenario, sources)}
     names = options.schedulers or TUNABLE
+    allow_own_modules()
     for name in names:
         if name in SCHEDULERS and name not in TUNABLE:
             raise ValueError(f"schedulers: {name!r} has no knobs, expected some of {', '.join(TUNABLE)}")
-        make_scheduler(name)
+        scheduler = make_scheduler(name)
+        if not is_dataclass(scheduler) or not knobs_of(scheduler):
+            raise ValueError(
+                f"schedulers: {name!r} has no knobs; declare some with frugalfl.agents.knobs.knob"
+            )
     return worlds, [(world, name) for world in worlds for name in names]
 
 
 def _log(options: Options, world: str, name: str, stage: int) -> Path:
-    return options.log / world / f"{name.replace(':', '-')}.{stage}.jsonl"
+    return options.log / world / f"{slug(name)}.{stage}.journal"
 
 
-def _job(scenario: Scenario, name: str, options: Options, starts: Sequence[Mapping[str, Any]]) -> Tuned:
+def _job(
+    scenario: Scenario,
+    name: str,
+    options: Options,
+    starts: Sequence[Mapping[str, Any]] = (),
+    known: Tuned | None = None,
+) -> Tuned:
     """One stage of one search, in a process of its own."""
+    allow_own_modules()
     first = options.trials - options.trials // 3
-    trials, stage = (max(options.trials - first, 1), 2) if starts else (first, 1)
-    log = _log(options, scenario.name, name, stage)
-    return tune(name, scenario, trials, options.seed, options.episodes, starts=starts, log=log)
+    trials, stage = (first, 1) if known is None else (max(options.trials - first, 1), 2)
+    return tune(
+        name,
+        scenario,
+        trials,
+        options.seed,
+        options.episodes,
+        starts=starts,
+        known=known.trials if known is not None else (),
+        log=_log(options, scenario.name, name, stage),
+    )
 
 
 class _Progress:
-    """Counts the trials in the logs, which the processes write."""
+    """Counts the trials in the journals, which the workers write, once a second."""
 
     def __init__(self, bar: Progress, logs: Sequence[Path], total: int):
         self._bar, self._logs = bar, logs
         self._task = bar.add_task("trials", total=total)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def update(self) -> None:
-        """Read the logs again."""
-        self._bar.update(self._task, completed=sum(map(self._count, self._logs)))
+    def __enter__(self) -> _Progress:
+        self._thread.start()
+        return self
 
-    @staticmethod
-    def _count(log: Path) -> int:
-        return max(len(log.read_text(encoding="utf-8").splitlines()) - 1, 0) if log.is_file() else 0
+    def __exit__(self, *reason: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._count()
+
+    def _watch(self) -> None:
+        while not self._over.wait(timeout=1.0):
+            self._count()
+
+    def _count(self) -> None:
+        self._bar.update(self._task, completed=sum(map(trials_in, self._logs)))
 
 
 def _bar(console: Console) -> Progress:
@@ -207,15 +247,14 @@ def cli(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     console = Console(stderr=True)
-    options = tyro.cli(Options, prog="python -m frugalfl.agents.tuning", args=given)
+    options = tyro.cli(Options, prog="frugalfl tune", args=given)
     try:
-        main(options, " ".join(["python -m frugalfl.agents.tuning", *map(shlex.quote, given)]), console)
+        return main(options, shlex.join(["frugalfl", "tune", *given]), console)
     except ValueError as error:
         console.print(f"error: {error}", style="red", markup=False, highlight=False)
         return 2
     except KeyboardInterrupt:
         return 130
-    return 0
 
 
 if __name__ == "__main__":

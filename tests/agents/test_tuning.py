@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from frugalfl.agents import tuning
 from frugalfl.agents.evaluation import episode_seeds, play_batch
+from frugalfl.agents.journal import Trial, trials_in
+from frugalfl.agents.knobs import Knob, knobs_of, settings_of
 from frugalfl.agents.schedulers import make_scheduler, registry
-from frugalfl.agents.search import Trial, Tuned, tune
+from frugalfl.agents.search import Tuned, tune
+from frugalfl.agents.search_space import SearchSpace
 from frugalfl.agents.statistics import interquartile_mean
 from frugalfl.agents.stopping import STOP_KNOBS, RunLog, best_stop, run_logs
 
@@ -52,7 +59,7 @@ class TestTune:
             assert trial.settings.get("local_steps", 10) <= 25
 
     def test_an_interrupted_search_ends_like_an_unbroken_one(self, search, tmp_path):
-        unbroken, log = search(), tmp_path / "log.jsonl"
+        unbroken, log = search(), tmp_path / "log.journal"
 
         def stop_at_the_fourth(trial):
             if trial.number == 3:
@@ -65,19 +72,21 @@ class TestTune:
         assert len(played) == 4
 
     def test_a_line_cut_by_a_kill_is_played_again(self, search, tmp_path):
-        log = tmp_path / "log.jsonl"
+        log = tmp_path / "log.journal"
         whole = search(trials=4, log=log)
         log.write_text(log.read_text()[:-20])
-        assert search(trials=4, log=log) == whole
+        played = []
+        assert search(trials=4, log=log, done=played.append) == whole
+        assert len(played) == 1
         assert search(trials=4, log=log) == whole
 
     def test_a_log_of_another_search_is_refused(self, search, tmp_path):
-        log = tmp_path / "log.jsonl"
+        log = tmp_path / "log.journal"
         search(trials=1, log=log)
-        with pytest.raises(ValueError, match=r"log.jsonl:1: .* delete the file"):
+        with pytest.raises(ValueError, match=r"log.journal: trials of .* delete the file"):
             search(trials=1, log=log, seed=1)
-        log.write_text(log.read_text() + "{broken\n")
-        with pytest.raises(ValueError, match=r"log.jsonl:3: not JSON"):
+        log.write_text("{broken\n" + log.read_text())
+        with pytest.raises(ValueError, match=r"log.journal: not an Optuna journal"):
             search(trials=1, log=log)
 
     @pytest.mark.parametrize(
@@ -190,8 +199,71 @@ class TestCommand:
         assert tuning.cli(arguments) == 0
         text = (tmp_path / "small.json").read_text()
         assert set(json.loads(text)["schedulers"]) == {"random-m", "greenest-m"}
-        logs = {path: path.stat().st_mtime_ns for path in (tmp_path / "log").rglob("*.jsonl")}
+        logs = {path: path.stat().st_mtime_ns for path in (tmp_path / "log").rglob("*.journal")}
         assert len(logs) == 4
         assert tuning.cli(arguments) == 0
         assert (tmp_path / "small.json").read_text() == text
         assert {path: path.stat().st_mtime_ns for path in logs} == logs
+
+    def test_schedulers_of_ones_own_are_tuned_if_they_have_knobs(self, capsys, monkeypatch, tmp_path):
+        here = str(Path(__file__).parent)
+        monkeypatch.syspath_prepend(here)
+        arguments = ["--world", "quadratic", "--trials", "2", "--episodes", "2", "--jobs", "1"]
+        folders = ["--log", str(tmp_path / "log"), "--out", str(tmp_path / "tuned")]
+        assert tuning.cli([*arguments, *folders, "--schedulers", "own_schedulers:EveryOther"]) == 2
+        assert "'own_schedulers:EveryOther' has no knobs" in capsys.readouterr().err
+        assert tuning.cli([*arguments, *folders, "--schedulers", "own_schedulers:Nearest"]) == 0
+        document = json.loads((tmp_path / "tuned" / "quadratic.json").read_text())
+        assert document["schedulers"]["own_schedulers:Nearest"]["trials"] == 2
+
+
+class TestSpace:
+    @pytest.fixture
+    def space(self):
+        scheduler = make_scheduler("tuned-rule")
+        return SearchSpace(knobs_of(scheduler), settings_of(scheduler), {"participants": 24.0})
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_settings_come_back_from_their_parameters(self, space, seed):
+        settings = space.draw(np.random.default_rng(seed))
+        settings = {key: "off" if value == space.knobs[key].off else value for key, value in settings.items()}
+        assert space.settings(space.parameters(settings)) == settings
+
+    def test_every_suggestion_builds_the_scheduler(self, space):
+        past = [space.frozen(space.settings(space.parameters({})), 1.0)]
+        for seed in range(8):
+            parameters = space.suggest(past, seed)
+            assert parameters == space.suggest(past, seed)
+            assert make_scheduler("tuned-rule", **space.settings(parameters)).participants <= 24
+            past.append(space.frozen(space.settings(parameters), float(seed)))
+
+    def test_settings_beyond_the_world_are_cut(self, space):
+        assert space.settings(space.parameters({"participants": 90}))["participants"] == 24
+
+    def test_the_sampler_learns(self):
+        """On one knob whose best value is 0.3, later suggestions gather there."""
+        knobs = {"x": Knob("", 0.0, 1.0)}
+        space, past = SearchSpace(knobs, {"x": 0.9}, {}), []
+        for seed in range(40):
+            value = space.settings(space.suggest(past, seed))["x"]
+            past.append(space.frozen({"x": value}, -((value - 0.3) ** 2)))
+        tried = [trial.params["x"] for trial in past]
+        assert np.median(np.abs(np.array(tried[25:]) - 0.3)) < 0.2
+
+
+class TestJournal:
+    def test_optunas_own_tools_read_it(self, search, tmp_path):
+        log = tmp_path / "log.journal"
+        found = search(trials=3, log=log)
+        storage = JournalStorage(JournalFileBackend(str(log)))
+        study = optuna.load_study(study_name="frugalfl", storage=storage)
+        assert [trial.value for trial in study.trials] == [trial.score for trial in found.trials]
+        assert study.best_trial.user_attrs["settings"] == found.best.settings
+        assert trials_in(log) == 3
+
+    def test_the_first_stages_trials_are_known_to_the_second(self, search):
+        first = search(trials=6)
+        second = search(trials=4, starts=[first.best.settings], known=first.trials)
+        blind = search(trials=4, starts=[first.best.settings])
+        assert second.trials[0] == blind.trials[0]
+        assert second.trials[1:] != blind.trials[1:]

@@ -1,0 +1,98 @@
+"""The trials of a search in an Optuna journal, a file that only grows: it survives a kill at any moment.
+
+Optuna's own tools read it (`optuna-dashboard`, `optuna.load_study`). Needs the extra `tune`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+if TYPE_CHECKING:
+    from .search_space import SearchSpace
+
+_STUDY, _SEARCH = "frugalfl", "search"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One setting and what it earned.
+
+    Attributes:
+        number: 0 is the declared defaults.
+        settings: knobs that differ from the defaults.
+        score: interquartile mean of the validation net points over the episodes.
+    """
+
+    number: int
+    settings: dict[str, Any]
+    score: float
+
+
+class Journal:
+    """The finished trials of one search.
+
+    Args:
+        path: of the file; begun if it is not there.
+        search: what is searched, JSON-able; a journal of another search is refused.
+
+    Raises:
+        ValueError: a journal of another search, or a file that is none.
+    """
+
+    def __init__(self, path: Path, search: Mapping[str, Any]):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _cut_half_a_line(path)
+        try:
+            storage = JournalStorage(JournalFileBackend(str(path)))
+            # Creating a study that is there would write a line of its own each time.
+            there = _STUDY in optuna.get_all_study_names(storage)
+            begin = optuna.load_study if there else partial(optuna.create_study, direction="maximize")
+            self._study = begin(study_name=_STUDY, storage=storage)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            reason = " ".join(str(error).split())[:120]
+            raise ValueError(f"{path}: not an Optuna journal ({reason}); delete the file") from None
+        known = self._study.user_attrs.get(_SEARCH)
+        if known is None:
+            self._study.set_user_attr(_SEARCH, dict(search))
+        elif known != search:
+            raise ValueError(
+                f"{path}: trials of {known}, expected {dict(search)}; choose another --log folder or delete "
+                "the file"
+            )
+
+    def trials(self) -> list[Trial]:
+        """The trials so far, in their order."""
+        kept = self._study.get_trials(deepcopy=False)
+        return [
+            Trial(index, dict(each.user_attrs["settings"]), float(each.values[0]))
+            for index, each in enumerate(kept)
+        ]
+
+    def append(self, trial: Trial, space: SearchSpace) -> None:
+        """Add a finished trial; it is on disk when this returns."""
+        self._study.add_trial(space.frozen(trial.settings, trial.score))
+
+
+def trials_in(path: Path) -> int:
+    """How many trials a journal holds, without waiting for who writes it; 0 if there is none."""
+    if not path.is_file():
+        return 0
+    with path.open("rb") as file:
+        return sum(b'"settings"' in line for line in file)
+
+
+def _cut_half_a_line(path: Path) -> None:
+    """Drop what a killed process had begun to write: that trial is played again."""
+    if not path.is_file():
+        return
+    text = path.read_bytes()
+    if text and not text.endswith(b"\n"):
+        path.write_bytes(text[: text.rfind(b"\n") + 1])
