@@ -79,6 +79,8 @@ class ObservationEncoder:
 
     def __init__(self, scenario: Scenario):
         self._steps = scenario.levels.local_steps
+        self._levels = np.array([0, self._steps[1], self._steps[len(self._steps) // 2], self._steps[-1]])
+        self._levels = self._levels[:, None, None]
         self._max_rounds = scenario.max_rounds
         limits = (scenario.budgets.hours, scenario.budgets.gigabytes, scenario.budgets.kilograms)
         self._budgets = np.array([np.inf if limit is None else limit for limit in limits])
@@ -112,15 +114,9 @@ class ObservationEncoder:
         known = ~np.isnan(s.last_loss)
         loss = np.where(known, s.last_loss, 0.0)
         mean_loss = loss.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+        empty_s, short_s, middle_s, long_s = s.round_s(self._levels)
         bends = client_ratios(
-            s.step_s,
-            s.round_s(0),
-            s.round_s(self._steps[1]),
-            s.round_s(middle),
-            s.round_s(self._steps[-1]),
-            s.announced_left_s,
-            s.deadline_s,
-            middle,
+            s.step_s, empty_s, short_s, middle_s, long_s, s.announced_left_s, s.deadline_s, middle
         )
         np.log(bends[:5], out=bends[:5])
         bends[:2] *= 0.5

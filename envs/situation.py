@@ -166,7 +166,8 @@ class Situation:
     @property
     def client_carbon(self) -> Floats:
         """`[E, N]`, g CO2e per kWh at each client now."""
-        return np.take_along_axis(self.carbon_g_per_kwh, self.zone, axis=1)
+        first = np.arange(self.num_envs)[:, None] * self.carbon_g_per_kwh.shape[1]
+        return np.take(self.carbon_g_per_kwh, self.zone + first)
 
     def round_s(
         self, local_steps: NDArray[np.int32] | int, transfer_samples: NDArray[np.int32] | int = 0

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def hessians(normal, spectrum):  # type: ignore[no-untyped-def]
     """Symmetric matrices `[N, d, d]` with the eigenvalues `spectrum` `[N, d]` and random eigenvectors.
 
@@ -43,7 +43,7 @@ def hessians(normal, spectrum):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def value(w, hessian, linear, constant):  # type: ignore[no-untyped-def]
     """`1/2 w^T A w - b^T w + c`."""
     total = constant
@@ -55,7 +55,7 @@ def value(w, hessian, linear, constant):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def expand(problem, centre, weight, hessian, linear, constant):  # type: ignore[no-untyped-def]
     """Fill the tables of `1/2 w^T A w - b^T w + c`, of N clients and, in the last row, of their weighted sum.
 
@@ -76,7 +76,7 @@ def expand(problem, centre, weight, hessian, linear, constant):  # type: ignore[
         constant[n] += weight[k] * constant[k]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def minimiser(hessian, linear):  # type: ignore[no-untyped-def]
     """`A^-1 b` by Cholesky's factors; not a number where A is not positive definite."""
     d = linear.size

@@ -33,7 +33,7 @@ def _powers(phi_bytes: bytes) -> tuple[Floats, Floats]:
     return phi[:, None] ** np.arange(1, block + 1), np.sqrt(1.0 - phi**2)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _paths(shocks, power, scale):  # type: ignore[no-untyped-def]
     series, length = shocks.shape
     path = np.empty((series, length))

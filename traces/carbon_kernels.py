@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def values_ahead(table, time_s, leads_s, first_s, step_s, last):  # type: ignore[no-untyped-def]
     """Values of `table` `[E, Z, T]` at `time_s + leads_s`, `[E, Z, H]`; held beyond both ends."""
     e, zones = table.shape[0], table.shape[1]
@@ -20,7 +20,7 @@ def values_ahead(table, time_s, leads_s, first_s, step_s, last):  # type: ignore
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def integrals(zone, t0_s, t1_s, g, upto, first_s, step_s, last):  # type: ignore[no-untyped-def]
     """Integral of each client's zone from `t0_s` to `t1_s`, `[E, N]`, in (g/kWh) s.
 
@@ -42,7 +42,7 @@ def integrals(zone, t0_s, t1_s, g, upto, first_s, step_s, last):  # type: ignore
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _month(day):  # type: ignore[no-untyped-def]
     """Month, 0 = January, of a day since 1970-01-01 in the Gregorian calendar (Hinnant's civil_from_days)."""
     # Counted from 1 March of year 0, so that leap days end the year.
@@ -52,7 +52,7 @@ def _month(day):  # type: ignore[no-untyped-def]
     return ((5 * of_year + 2) // 153 + 2) % 12
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def usual_intensity(hour_utc_s, offset_h, mean, month_factor, hour_factor, weekend_factor):  # type: ignore
     """Mean x month x local hour x weekend, `[Z, T]`, at Unix times `[T]` that begin an hour."""
     zones, hours = offset_h.size, hour_utc_s.size

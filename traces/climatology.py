@@ -65,7 +65,7 @@ def by_utc_hour(profile: Floats, offset_h: Floats) -> NDArray[np.float32]:
     return _by_utc_hour(profile, np.asarray(offset_h, dtype=np.float64))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _by_utc_hour(profile, offset_h):  # type: ignore[no-untyped-def]
     n = offset_h.size
     out = np.empty((n, 24), dtype=np.float32)
@@ -79,7 +79,7 @@ def _by_utc_hour(profile, offset_h):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def odds_multiplied(profile, odds):  # type: ignore[no-untyped-def]
     """Profiles `[N, P]` of shares with the odds of each row multiplied by `odds` `[N]`, `[N, P]`."""
     out = np.empty(profile.shape)

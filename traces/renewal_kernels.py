@@ -13,7 +13,7 @@ from numba import njit
 SHORTEST_H = 1.0 / 3600.0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def interpolated(x, xp, fp):  # type: ignore[no-untyped-def]
     """`numpy.interp(x, xp, fp)` of one number; `xp` ascends from 0."""
     last = xp.size - 1
@@ -34,7 +34,7 @@ def interpolated(x, xp, fp):  # type: ignore[no-untyped-def]
     return (fp[low + 1] - fp[low]) / (xp[low + 1] - xp[low]) * (x - xp[low]) + fp[low]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def hour_after(hour, work, hours, done_by, period_h):  # type: ignore[no-untyped-def]
     """The hour at which `work` more has been done than at `hour`; see `Clock.after`."""
     total = done_by[-1]
@@ -45,7 +45,7 @@ def hour_after(hour, work, hours, done_by, period_h):  # type: ignore[no-untyped
     return (turns + more) * period_h + rest
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def hours_after(hour, work, hours, done_by, period_h):  # type: ignore[no-untyped-def]
     """`hour_after` of every client, `[N]`."""
     out = np.empty(hour.size)
@@ -54,7 +54,7 @@ def hours_after(hour, work, hours, done_by, period_h):  # type: ignore[no-untype
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def play_stays(  # type: ignore[no-untyped-def]
     first, hour, last, on0, on_rest, up_factor, down_factor, on_work, off_work, sudden, sudden_per_h,
     up, down, start, starts, ends, natural,
@@ -93,7 +93,7 @@ def play_stays(  # type: ignore[no-untyped-def]
     return on_work.shape[0], False
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def padded_sessions(starts, ends, natural, hour, last):  # type: ignore[no-untyped-def]
     """Hours on the clocks `[R, N]` as padded seconds since t = 0 `[N, S]`, none beyond the horizon."""
     rows, n = starts.shape

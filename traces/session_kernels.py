@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def look_around(starts, ends, told, announced, pointer, time_s, notice_s):  # type: ignore[no-untyped-def]
     """Move the pointers `[E, N]` to the sessions at `time_s` `[E]` and describe them.
 
@@ -40,7 +40,7 @@ def look_around(starts, ends, told, announced, pointer, time_s, notice_s):  # ty
     return available, start_s, end_s, told_s, next_s
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def hour_of_day(utc_s):  # type: ignore[no-untyped-def]
     """Hours since the centre of the first hour of the UTC day: `(utc_s / 3600 - 0.5) % 24`, exactly."""
     hour = utc_s / 3600.0 - 0.5
@@ -51,14 +51,14 @@ def hour_of_day(utc_s):  # type: ignore[no-untyped-def]
     return rest - 24.0 if rest >= 24.0 else rest
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _between_hours(profile, hour):  # type: ignore[no-untyped-def]
     before = min(int(hour), 23)
     low = profile[before]
     return low + (profile[(before + 1) % 24] - low) * (hour - before)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def expected_share(climatology, start_utc_s, time_s):  # type: ignore[no-untyped-def]
     """Climatology `[E, N, L]` at `time_s` `[E, N, L]`, linear between the centres of the hours."""
     e, n, leads = time_s.shape
@@ -71,7 +71,7 @@ def expected_share(climatology, start_utc_s, time_s):  # type: ignore[no-untyped
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def markov_exponents(time_s, leads_s, announced_end_s, relaxation_s, use_announced):  # type: ignore
     """`[E, N, L]`, how far each deviation from the climatology has died out, as a (negative) exponent."""
     e, n = announced_end_s.shape
@@ -85,7 +85,7 @@ def markov_exponents(time_s, leads_s, announced_end_s, relaxation_s, use_announc
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def markov_chance(  # type: ignore[no-untyped-def]
     time_s, leads_s, available, announced_end_s, use_announced, climatology, start_utc_s, decay
 ):
