@@ -48,6 +48,9 @@ class Prices:
     """points per GB moved"""
     price_per_kg: float | None = None
     """points per kg CO2e emitted"""
+    spread: float | None = None
+    """draw each price anew for every episode, log-uniformly between it / spread and it * spread: one policy,
+    which observes the prices, then serves the whole trade-off"""
 
 
 @dataclass(frozen=True)
@@ -152,13 +155,31 @@ class Arguments:
         if self.carbon:
             world["carbon"] = [_absolute(name) for name in self.carbon]
         prices = {name: value for name, value in vars(self.reward).items() if value is not None}
+        spread = prices.pop("spread", None)
         for name, value in prices.items():
             if not (math.isfinite(value) and value >= 0):
                 label = f"reward.{name.replace('_', '-')}"
                 raise ValueError(f"{label}: {value}, expected accuracy points per unit, 0 or more")
+        if spread is not None:
+            prices = self._ranges(prices, spread)
         if prices:
             world["preferences"] = prices
         return world
+
+    def _ranges(self, prices: Mapping[str, float], spread: float) -> dict[str, Any]:
+        """Ranges around the given prices, and around the scenario's own where none is given."""
+        # Imported late: --help should not wait for it.
+        from ..envs.registration import find_entry
+        from ..envs.scenario import load_scenario
+
+        if not (math.isfinite(spread) and spread > 1):
+            raise ValueError(f"reward.spread: {spread}, expected a factor above 1")
+        source = str(self.scenario) if self.scenario is not None else find_entry(self.env).kwargs["scenario"]
+        middle = {**load_scenario(source).preferences.model_dump(), **prices}
+        for name, value in middle.items():
+            if not isinstance(value, float | int):
+                raise ValueError(f"reward.spread: {name} is the range {value} already; leave out the spread")
+        return {name: [value / spread, value * spread] for name, value in middle.items()}
 
 
 def parse(argv: Sequence[str] | None = None) -> Arguments:

@@ -26,6 +26,10 @@ class ExportOptions:
     """what tables will call it"""
     into: Path = Path("zoo")
     """folder that will hold NAME/; agents/zoo ships it with the package"""
+    evaluation: Path | None = None
+    """result folder of frugalfl evaluate whose test figures the card tells; by default the run's own"""
+    label: str | None = None
+    """what the run is called there; by default the name of its folder"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,5 +41,5 @@ def _export(options: ExportOptions) -> None:
     # Imported late: --help should not wait for torch.
     from .zoo.export import export_run
 
-    folder = export_run(options.run, options.name, options.into)
+    folder = export_run(options.run, options.name, options.into, options.evaluation, options.label)
     sys.stdout.write(f"Written: {folder}\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from ...envs.base import layout_of
 from ...envs.encoder import ObservationEncoder
 from ...envs.registration import find_entry
 from ...envs.scenario import load_scenario
-from ..experiment import CURVE, MODEL, TEST, load_tensors, read_config
+from ..checkpoint import load_tensors
+from ..experiment import CURVE, MODEL, TEST, figures_on_test, read_config
 from ..jsonfile import read_json, write_json
+from ..results import load_result
 from ..settings import TrainingSettings
 from .card import CARD, README, WEIGHTS, Card, sha256
 from .loading import choices_of, features_of
@@ -26,13 +29,22 @@ from .readme import card_page
 _LEARNERS = ("ppo", "maskable-ppo", "a2c")
 
 
-def export_run(run: Path | str, name: str, into: Path | str = "zoo") -> Path:
+def export_run(
+    run: Path | str,
+    name: str,
+    into: Path | str = "zoo",
+    evaluation: Path | str | None = None,
+    label: str | None = None,
+) -> Path:
     """Write the best policy of a finished run as a scheduler of its own.
 
     Args:
         run: folder of the run.
         name: what it will be called.
         into: folder that will hold `<name>/`; an older one of that name is replaced.
+        evaluation: result folder of `frugalfl evaluate` whose figures the card tells; None: those of the
+            run's own comparison.
+        label: what the run is called there; None: the name of its folder.
 
     Returns:
         The folder `<into>/<name>`.
@@ -50,6 +62,7 @@ def export_run(run: Path | str, name: str, into: Path | str = "zoo") -> Path:
         raise ValueError(
             f"run: {run}: {settings.algo!r} has no set policy, expected one of {', '.join(_LEARNERS)}"
         )
+    test = _figures(Path(evaluation), label or run.resolve().name, name) if evaluation else _own_figures(run)
     state = load_tensors(run / MODEL, "cpu")
     into.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=into) as draft_name:
@@ -57,7 +70,7 @@ def export_run(run: Path | str, name: str, into: Path | str = "zoo") -> Path:
         draft.mkdir()
         weights = {key: tensor.detach().float().contiguous() for key, tensor in state.items()}
         save_file(weights, draft / WEIGHTS, metadata={"name": name})
-        card = make_card(run, name, settings, config, sha256(draft / WEIGHTS))
+        card = make_card(run, name, settings, config, sha256(draft / WEIGHTS), test)
         write_json(draft / CARD, card.to_json())
         (draft / README).write_text(card_page(card), encoding="utf-8")
         shutil.rmtree(into / name, ignore_errors=True)
@@ -66,7 +79,12 @@ def export_run(run: Path | str, name: str, into: Path | str = "zoo") -> Path:
 
 
 def make_card(
-    run: Path, name: str, settings: TrainingSettings, config: dict[str, Any], weights_sha256: str
+    run: Path,
+    name: str,
+    settings: TrainingSettings,
+    config: dict[str, Any],
+    weights_sha256: str,
+    test: dict[str, Any],
 ) -> Card:
     """The card of a run."""
     from ..algorithms import set_policy_arguments
@@ -76,7 +94,6 @@ def make_card(
     world = load_scenario(scenario, **kwargs)
     best = config["best"]
     curve = _curve(run / CURVE)
-    test = read_json(run / TEST, "run") if (run / TEST).is_file() else {}
     return Card(
         name=name,
         env=settings.env,
@@ -96,6 +113,23 @@ def make_card(
         curve=curve,
         test=test,
     )
+
+
+def _own_figures(run: Path) -> dict[str, Any]:
+    return read_json(run / TEST, "run") if (run / TEST).is_file() else {}
+
+
+def _figures(folder: Path, label: str, name: str) -> dict[str, Any]:
+    """Figures of one learned scheduler, under its new name, and of everyone who is not learned."""
+    result = load_result(folder)
+    if result.split != "test":
+        raise ValueError(f"evaluation: {folder}: split {result.split!r}, expected 'test'")
+    if label not in result.kinds:
+        raise ValueError(f"evaluation: {folder}: no {label!r} there, expected one of {list(result.kinds)}")
+    rows = result.episodes
+    rows = rows[(rows["scheduler"] == label) | (rows["kind"] != "learned")]
+    kept = replace(result, episodes=rows.replace({"scheduler": {label: name}}), timelines={})
+    return figures_on_test(kept, str(result.config.get("command", "")))
 
 
 def _curve(path: Path) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import torch as th
 from safetensors.torch import load_file, save_file
 
 import frugalfl
+from frugalfl.agents.evaluate_command import evaluate_main
 from frugalfl.agents.export_command import main as export_main
 from frugalfl.agents.players import describe, make_player, name_players
 from frugalfl.agents.schedulers import make_scheduler
@@ -104,6 +105,17 @@ def test_exporting_again_replaces_and_the_command_says_where(run, tmp_path, caps
         assert export_main([str(run), "--name", "mine", "--into", str(tmp_path)]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"Written: {tmp_path / 'mine'}"
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_the_card_can_tell_the_figures_of_a_larger_evaluation(run, tmp_path):
+    out = tmp_path / "evaluation"
+    arguments = ["--schedulers", f"s0={run}", "random-m", "never", "--episodes", "2", "--jobs", "1"]
+    assert evaluate_main([*arguments, "--out", str(out)]) == 0
+    card = read_card(export_run(run, "mine", tmp_path, out, "s0"))
+    assert {row["scheduler"] for row in card.test["table"]} == {"mine", "random-m", "never"}
+    assert card.test["episodes"] == 2
+    assert "frugalfl evaluate" in card.test["command"]
+    refused(lambda: export_run(run, "mine", tmp_path, out, "s1"), "'s1'", "random-m")
 
 
 def refused(action, *words):
