@@ -193,7 +193,7 @@ class Adacomm(Rule):
 
     def fresh_state(self, num_envs: int, num_clients: int) -> State:
         """Adds tau, the loss at the start, and when tau was last changed."""
-        start = {"tau": np.full(num_envs, self.local_steps, dtype=np.int64)}
+        start: State = {"tau": np.full(num_envs, self.local_steps, dtype=np.int64)}
         start |= {"first_loss": np.full(num_envs, np.nan), "changed_s": np.zeros(num_envs)}
         return super().fresh_state(num_envs, num_clients) | start
 

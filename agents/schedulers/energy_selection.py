@@ -83,7 +83,7 @@ def select_greedily(
     left_j = energy_j.astype(np.float64).copy()
     batches = np.zeros(utility.size)
     order = np.argsort(-utility * most, kind="stable")
-    taken = []
+    taken: list[int] = []
     for client in order.tolist():
         need_j = least[client] * batch_j[client]
         if len(taken) < count and need_j <= left_j[domain[client]] * (1 + _SCALE):

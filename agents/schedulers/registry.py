@@ -32,6 +32,7 @@ from .fedzero import Fedzero
 from .greenest_m import GreenestM
 from .greenfl import GreenflOffline, GreenflOnline
 from .horizon_fair import HorizonFair
+from .mpc import Mpc
 from .never import Never
 from .oga import OnlineGradient
 from .oma import OnlineMirror
@@ -82,6 +83,7 @@ SCHEDULERS: dict[str, type] = {
         Carbonscaler,
         TransferThreshold,
         TransferMarginal,
+        Mpc,
         Oort,
         Refl,
         Tifl,

@@ -107,11 +107,7 @@ class Rule:
 
     def plan(self, situation: Situation) -> RoundPlan:
         """Who trains, for how long, on how much more data, or how long to wait; see `Scheduler.plan`."""
-        if len(self._rngs) != situation.num_envs or self._num_clients != situation.num_clients:
-            raise ValueError(
-                f"{self.name}: situation of {situation.available.shape} clients, expected "
-                f"{(len(self._rngs), self._num_clients)}: call reset() first"
-            )
+        self._check(situation)
         self._observe(situation)
         steps = self.steps_now(situation)
         transfer = self.transfers(situation)
@@ -200,6 +196,14 @@ class Rule:
         answers = np.maximum(np.ceil(self.quorum * expected - 1e-9), 1)
         # A hair less than the exact share, or rounding could ask for one answer more.
         return np.where(answers >= invited, 1.0, answers / invited - 1e-9)
+
+    def _check(self, situation: Situation) -> None:
+        """Refuse situations of another size than the last reset; ValueError."""
+        if len(self._rngs) != situation.num_envs or self._num_clients != situation.num_clients:
+            raise ValueError(
+                f"{self.name}: situation of {situation.available.shape} clients, expected "
+                f"{(len(self._rngs), self._num_clients)}: call reset() first"
+            )
 
     def _observe(self, situation: Situation) -> None:
         """Append accuracy and spending to the logs of those that have trained since the last decision."""
