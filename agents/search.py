@@ -119,7 +119,7 @@ class _Search:
         starts: Sequence[Mapping[str, Any]] = (),
         known: Sequence[Trial] = (),
     ):
-        self._default = make_scheduler(name)
+        self._default: Any = make_scheduler(name)
         if not is_dataclass(self._default):
             raise ValueError(f"scheduler: {name!r} has no knobs, expected a dataclass that declares some")
         declared = knobs_of(self._default)
