@@ -1,4 +1,4 @@
-"""Write the tables of docs/environments.md from the code, or check that they are up to date.
+"""Write docs/environments.md and the table of docs/schedulers.md from the code, or check them.
 
 python docs/make_tables.py [--check]
 """
@@ -6,15 +6,24 @@ python docs/make_tables.py [--check]
 from __future__ import annotations
 
 import argparse
+import inspect
+import re
 import sys
 from pathlib import Path
 
+from frugalfl.agents.knobs import knobs_of
+from frugalfl.agents.schedulers import SCHEDULERS
+from frugalfl.agents.schedulers.rule import Rule
 from frugalfl.envs.base import layout_of
 from frugalfl.envs.encoder import CLIENT_TABLE, SERVER_TABLE
 from frugalfl.envs.registration import WORLDS, entries
 from frugalfl.envs.scenario import load_scenario
 
 PAGE = Path(__file__).with_name("environments.md")
+SCHEDULERS_PAGE = Path(__file__).with_name("schedulers.md")
+REGISTRY = re.compile(r"(<!-- registry: [^>]*-->\n).*(<!-- /registry -->)", re.DOTALL)
+PARTS = "Paper|Method|Needs|Aggregation|Defaults|Args"
+COMMON = re.compile(r"\b(COMMON|\d+) common ones")
 
 
 def feature_table(title: str, table: dict[str, str]) -> list[str]:
@@ -91,14 +100,71 @@ def page() -> str:
     return "\n".join(lines)
 
 
+def part_of(scheduler: type, title: str) -> str:
+    """One part ("Paper", "Needs", ...) of a scheduler's docstring, in a line; empty if it has none."""
+    text = inspect.getdoc(scheduler) or ""
+    found = re.search(rf"\b{title}:\s(.*?)(?=\b(?:{PARTS}):\s|\n\n|\Z)", text, re.DOTALL)
+    return re.sub(r"-\n(?=\w)", "-", found[1]).replace("\n", " ").strip() if found else ""
+
+
+def first_clause(text: str) -> str:
+    """The first clause, without what stands in parentheses."""
+    while "(" in text and (bare := re.sub(r" ?\([^()]*\)", "", text)) != text:
+        text = bare
+    return re.split(r"[.;] |[.;]$", text)[0]
+
+
+def first_source(paper: str) -> str:
+    """A reference up to its year, without what a docstring says of the method behind it."""
+    if paper.startswith("none"):
+        return "none"
+    found = re.match(r'[^"]*"[^"]*".*?\b(?:19|20)\d\d\b', paper) or re.match(r".*?\b(?:19|20)\d\d\b", paper)
+    return found[0] if found else first_clause(paper)
+
+
+def scheduler_table() -> list[str]:
+    """The registry as Markdown: one line per scheduler."""
+    lines = ["| name | what it does | paper | needs | aggregation | knobs |", "|---|---|---|---|---|---|"]
+    common = knobs_of(Rule)
+    for name, scheduler in SCHEDULERS.items():
+        own = (
+            len([knob for knob in knobs_of(scheduler) if knob not in common])
+            if issubclass(scheduler, Rule)
+            else 0
+        )
+        summary = (inspect.getdoc(scheduler) or "").split("\n\n")[0].replace("\n", " ")
+        aggregation = part_of(scheduler, "Aggregation") or "the world's aggregator"
+        cells = [
+            f"`{name}`",
+            summary.rstrip("."),
+            first_source(part_of(scheduler, "Paper")),
+            first_clause(part_of(scheduler, "Needs")),
+            first_clause(aggregation),
+            str(own),
+        ]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return lines
+
+
+def scheduler_page() -> str:
+    """The page docs/schedulers.md with its table and the number of common knobs as they are now."""
+    text = SCHEDULERS_PAGE.read_text(encoding="utf-8")
+    table = "\n".join(scheduler_table())
+    text = REGISTRY.sub(lambda found: f"{found[1]}{table}\n{found[2]}", text)
+    return COMMON.sub(f"{len(knobs_of(Rule))} common ones", text)
+
+
 def main() -> int:
-    """Write or check the page."""
+    """Write or check the pages."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true")
+    pages = {PAGE: page(), SCHEDULERS_PAGE: scheduler_page()}
     if parser.parse_args().check:
-        current = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
-        return int(current != page())
-    PAGE.write_text(page(), encoding="utf-8")
+        return int(
+            any(not path.exists() or path.read_text(encoding="utf-8") != text for path, text in pages.items())
+        )
+    for path, text in pages.items():
+        path.write_text(text, encoding="utf-8")
     return 0
 
 

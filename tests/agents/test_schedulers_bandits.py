@@ -143,15 +143,15 @@ class TestOnlineAscent:
     def test_aggregation_is_unbiased(self, name, mean, situation_of):
         """Whatever was learned, mean weights are alpha; times availability where only the draw counts."""
         alpha, here = np.array([0.3, 0.05, 0.2, 0.15, 0.1, 0.2]), np.array([1, 0.4, 0.7, 1, 0.5, 0.9])
-        bench = Bench(situation_of, n=6, horizon=70, rows=300, target_weight=alpha)
+        bench = Bench(situation_of, n=6, horizon=110, rows=300, target_weight=alpha)
         scheduler, total = started(name, bench, participants=2, mean=mean), np.zeros(6)
         rng = np.random.default_rng(1)
-        for index in range(70):
+        for index in range(110):
             plan = scheduler.plan(bench.now(rng.random((300, 6)) < here))
             bench.answer(plan.invited, rng.random(6) < [1, 0.5, 1, 0.2, 1, 1], rng.lognormal(0, 1, 6))
-            total += plan.weights.mean(axis=0) * (index >= 30)
+            total += plan.weights.mean(axis=0) * (index >= 60)
         expected = alpha if mean == "unbiased" else alpha * here
-        assert total / 40 == pytest.approx(expected, rel=0.08)
+        assert total / 50 == pytest.approx(expected, rel=0.08)
 
     @pytest.mark.parametrize("name", ASCENTS)
     @pytest.mark.parametrize(("feedback", "share"), [("last-known", 0.98), ("importance", 0.5)])
