@@ -94,6 +94,9 @@ class CaFed(Probing):
             q = truncate(q, np.argsort(key, axis=1, kind="stable"), value, self.threshold)
         return q
 
+    def _quorum(self, chosen: Bools, wanted: int) -> Floats:
+        return np.full(chosen.shape[0], self.quorum)
+
     def _note_losses(self, situation: Situation) -> None:
         """Exponential average of the losses heard; at first everybody gets the mean of those heard."""
         heard = situation.probed_loss if self.losses == "probed" else situation.last_loss

@@ -142,6 +142,7 @@ class TestEveryScheduler:
                 assert np.array_equal(one.local_steps[0], many.local_steps[row])
                 assert one.wait_s[0] == many.wait_s[row]
                 assert one.quorum[0] == many.quorum[row]
+                assert np.array_equal(one.probed[0], many.probed[row])
                 if one.weights is not None:
                     assert np.array_equal(one.weights[0], many.weights[row])
 

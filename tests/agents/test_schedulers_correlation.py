@@ -276,7 +276,9 @@ class TestCaFed:
 
     def test_nobody_is_left_out_before_a_loss_is_known(self, situation_of):
         situation = everyone_here(situation_of(0, last_loss=np.full(12, np.nan)))
-        assert start("ca-fed", losses="reported").plan(situation).invited.all()
+        plan = start("ca-fed", losses="reported", participants=3).plan(situation)
+        assert plan.invited.all()
+        assert plan.quorum[0] == 1  # the round waits for all of them
 
     def test_unseen_clients_start_at_the_mean_and_smoothing_averages(self, situation_of):
         losses = np.array([1.0, 3.0, np.nan, np.nan])
