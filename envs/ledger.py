@@ -50,6 +50,7 @@ class Ledger:
         self.loss = np.zeros(num_envs)
         self.accuracy_start = np.zeros(num_envs)
         self.net_points = np.zeros(num_envs)
+        self._closed = np.zeros(num_envs, dtype=bool)
         self._accuracy_window = np.zeros((num_envs, GAIN_WINDOW + 1))
 
     invitations: NDArray[np.int64]
@@ -72,6 +73,7 @@ class Ledger:
         self.last_norm[envs] = np.nan
         self.probed_loss[envs] = np.nan
         self.last_round[envs] = -1
+        self._closed[envs] = False
         self.accuracy[envs] = accuracy[envs]
         self.accuracy_start[envs] = accuracy[envs]
         self.loss[envs] = loss[envs]
@@ -114,6 +116,23 @@ class Ledger:
         """Enter clients `[E, N]` whose work the end of their episode made vain, and what it had cost."""
         self.cancelled += cancelled
         self.wasted_kilowatt_hours += wasted_j.sum(axis=1) / JOULES_PER_KWH
+
+    def charge(
+        self,
+        moved_bytes: NDArray[np.float64],
+        energy_j: NDArray[np.float64],
+        emissions_g: NDArray[np.float64],
+        prices: NDArray[np.float64],
+    ) -> None:
+        """Enter costs beyond training, each `[E, N]`, at the prices `[E, 3]`; once per episode."""
+        due = ~self._closed
+        gigabytes = np.where(due, moved_bytes.sum(axis=1) / BYTES_PER_GB, 0.0)
+        kilograms = np.where(due, emissions_g.sum(axis=1) / 1e3, 0.0)
+        self.gigabytes += gigabytes
+        self.kilograms += kilograms
+        self.kilowatt_hours += np.where(due, energy_j.sum(axis=1) / JOULES_PER_KWH, 0.0)
+        self.net_points -= prices[:, 1] * gigabytes + prices[:, 2] * kilograms
+        self._closed[:] = True
 
     @property
     def recent_gain(self) -> NDArray[np.float64]:

@@ -122,7 +122,9 @@ class PopulationSource:
         self._availability.validate_for(scenario.clients, scenario.horizon_s)
         self._carbon.validate_for(scenario.horizon_s)
         work = scenario.workload
-        self.model_bytes = float(self.model.bytes if work.model_bytes == "actual" else work.model_bytes)
+        one_model = float(self.model.bytes if work.model_bytes == "actual" else work.model_bytes)
+        self.models_trained = scenario.evaluation.models
+        self.model_bytes = self.models_trained * one_model
         actual_sample = self.dataset.x_train.itemsize * self.dataset.x_train.shape[1]
         self.sample_bytes = float(actual_sample if work.sample_bytes == "actual" else work.sample_bytes)
         self.overhead_s = work.overhead_s
@@ -186,7 +188,7 @@ class PopulationSource:
         devices = sample_devices(self.scenario.devices, zone.size, zone, rng)
         j_per_byte = devices.network_kwh_per_gb * JOULES_PER_KWH / BYTES_PER_GB
         return {
-            "step_s": devices.step_factor * self.scenario.workload.step_s,
+            "step_s": devices.step_factor * self.scenario.workload.step_s * self.models_trained,
             "down_bytes_per_s": devices.down_bytes_per_s,
             "up_bytes_per_s": devices.up_bytes_per_s,
             "compute_watts": devices.compute_watts,

@@ -13,6 +13,7 @@ from ..traces.carbon import CarbonBatch
 from ..traces.sessions import SessionBatch
 from .late_updates import Progress, Step, Work, make_late_rule
 from .ledger import Ledger
+from .personal import FORWARD_SHARE, ClientScores, PersonalModels
 from .population import Population, PopulationSource
 from .situation import JOULES_PER_KWH
 
@@ -22,9 +23,6 @@ Ints = NDArray[np.int64]
 
 PROBE_ANSWER_BYTES = 8.0
 """One loss in double precision."""
-
-PROBE_STEP_SHARE = 1.0 / 3.0
-"""A forward pass takes a third of a training step: forward, and backward at twice the price."""
 
 
 class RoundExecution:
@@ -51,7 +49,15 @@ class RoundExecution:
                 f"late: {late.kind!r}: aggregator {self.core.aggregator.name!r} cannot use late updates; "
                 "expected late: {kind: drop} or an aggregator such as 'stale'"
             )
+        self.personal: PersonalModels | None = None
+        if source.scenario.evaluation.personal != "none":
+            self.personal = PersonalModels(source.scenario.evaluation, self.core, e, n)
         self._late = make_late_rule(late.max_rounds if keeps else None, e, n)
+
+    @property
+    def _forward_s(self) -> Floats:
+        """`[E, N]`, seconds in which one batch is run forward through one model."""
+        return np.asarray(self.population.step_s / self.source.models_trained * FORWARD_SHARE)
 
     @property
     def busy(self) -> Bools:
@@ -81,6 +87,8 @@ class RoundExecution:
             self.sessions.set(env, draw.availability, draw.start_utc_s)
             self.carbon.set(env, draw.carbon)
             self.core.reset(env, draw.task, draw.model_seed)
+            if self.personal is not None:
+                self.personal.reset(env, draw.model_seed)
         self._late.reset(envs)
         self._hold(np.where(envs[:, None], self.core.own, self.held))
 
@@ -138,7 +146,19 @@ class RoundExecution:
             answered=answered,
             probed_loss=answers,
         )
-        return outcome, progress.completed.any(axis=1) & ~result.diverged
+        trained = progress.completed.any(axis=1) & ~result.diverged
+        if self.personal is not None:
+            utc_hour = ((p.start_utc_s + time_s) / 3600.0) % 24.0
+            self.personal.look(self.sessions.available, utc_hour, trained, running)
+        return outcome, trained
+
+    def client_scores(self, time_s: Floats) -> ClientScores:
+        """How well every client is served in the end; see `PersonalModels`."""
+        per_kwh = np.take_along_axis(self.carbon.now(time_s), self.population.zone, axis=1)
+        if self.personal is not None:
+            return self.personal.scores(self.population, self.source, per_kwh / JOULES_PER_KWH)
+        nothing = np.zeros(per_kwh.shape)
+        return ClientScores(self.core.client_accuracy("test"), *(nothing.copy() for _ in range(4)))
 
     def abandon(self, envs: Bools) -> tuple[Bools, Floats]:
         """Clients still at work where the episodes of `envs` end, and joules they spent, each `[E, N]`."""
@@ -188,6 +208,9 @@ class RoundExecution:
         sent, cut = self._transfers(plan, invited)
         down_bytes = np.asarray(self.download_bytes + sent * source.sample_bytes, dtype=np.float64)
         compute_s = plan.local_steps * p.step_s
+        if self.personal is not None:
+            extra = self.personal.extra_batches(self.held + sent, source.training.batch_size)
+            compute_s = compute_s + extra * self._forward_s
         up_bytes = np.full(invited.shape, self.upload_bytes)
         repairs = (asked & ~invited).sum(axis=1) + cut
         probed = np.zeros_like(invited)
@@ -195,7 +218,7 @@ class RoundExecution:
             asked = plan.probed & training[:, None]
             probed = asked & free & (self.held > 0)
             batches = -(-np.minimum(plan.probe_samples, self.held) // source.training.batch_size)
-            compute_s = np.where(probed, batches * p.step_s * PROBE_STEP_SHARE, compute_s)
+            compute_s = np.where(probed, batches * self._forward_s, compute_s)
             up_bytes = np.where(probed, PROBE_ANSWER_BYTES, up_bytes)
             repairs = repairs + (asked & ~probed).sum(axis=1)
         return Work(
@@ -227,6 +250,8 @@ class RoundExecution:
             self.core.hold(progress.held)
         rates = (ledger.completions + 1.0) / (ledger.rounds[:, None] + 1.0)
         result = self.core.run_round(**progress.orders, rates=np.minimum(rates, 1.0))
+        if self.personal is not None:
+            self.personal.trained(progress.orders["local_steps"], ledger.rounds)
         if progress.held is not None:
             self.core.hold(self.held)
         trained = progress.completed.any(axis=1) & ~result.diverged

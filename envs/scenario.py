@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from .options import Evaluation, Late, Strict
 
 Split = Literal["train", "val", "test"]
 Price = Annotated[float, Field(ge=0)]
@@ -17,11 +19,7 @@ Positive = Annotated[float, Field(gt=0)]
 Spec = str | dict[str, Any]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Workload(_Strict):
+class Workload(Strict):
     """What a round is charged for: a nominal job, or the model that is really trained.
 
     By default a small model is really trained as the proxy of a larger job, whose bytes and seconds are
@@ -42,7 +40,7 @@ class Workload(_Strict):
     deadline_s: Positive = 3600.0
 
 
-class Preferences(_Strict):
+class Preferences(Strict):
     """Accuracy points charged per unit of each cost: a number, or a range to draw from per episode."""
 
     price_per_hour: Price | tuple[Price, Price] = 0.0
@@ -58,7 +56,7 @@ class Preferences(_Strict):
         return self
 
 
-class Budgets(_Strict):
+class Budgets(Strict):
     """What the whole run may spend; exhausting one ends the episode."""
 
     hours: Positive = 48.0
@@ -66,7 +64,7 @@ class Budgets(_Strict):
     kilograms: Positive | None = None
 
 
-class Levels(_Strict):
+class Levels(Strict):
     """The menu of the MultiDiscrete action."""
 
     wait_s: tuple[float, ...] = (0.0, 1800.0, 7200.0, float("inf"))
@@ -85,14 +83,14 @@ class Levels(_Strict):
         return self
 
 
-class Forecasting(_Strict):
+class Forecasting(Strict):
     """How far ahead the coordinator's forecasts reach."""
 
     availability_leads_s: tuple[Positive, ...] = (1800.0, 7200.0)
     carbon_leads_s: tuple[Positive, ...] = (3600.0, 10800.0, 21600.0, 43200.0)
 
 
-class HubData(_Strict):
+class HubData(Strict):
     """Training data that lies at the coordinator and may be moved to clients.
 
     Attributes:
@@ -108,46 +106,7 @@ class HubData(_Strict):
     ephemeral: bool = False
 
 
-class Late(_Strict):
-    """What becomes of a client that still works when its round closes, at the quorum or at the deadline.
-
-    `drop` (the default) cancels it. The others let it go on: it is busy, and an invitation to it is a repair,
-    until its update has entered the model at the close of a later training round, its session has ended, or
-    it is cancelled because the model has changed more than `max_rounds` times since. They differ in the
-    weights: `keep` leaves them to the scenario's aggregator, `staleness` takes REFL's (Abdelmoniem et al.
-    2023) and `buffer` moves the model once per `size` updates (FedBuff, Nguyen et al. 2022).
-
-    Attributes:
-        kind: one of the four.
-        max_rounds: oldest model, in changes of it, whose updates are still welcome.
-        beta: of `staleness` only; 0.35 by default.
-        size: of `buffer` only; 10 by default.
-    """
-
-    kind: Literal["drop", "keep", "staleness", "buffer"] = "drop"
-    max_rounds: Annotated[int, Field(ge=1, le=1000)] = 20
-    beta: Annotated[float, Field(ge=0, le=1)] | None = None
-    size: Annotated[int, Field(ge=1)] | None = None
-
-    @model_validator(mode="after")
-    def _belongs(self) -> Late:
-        for name, kind in (("beta", "staleness"), ("size", "buffer")):
-            value = getattr(self, name)
-            if value is not None and self.kind != kind:
-                raise ValueError(f"{name}: {value}, expected only with kind: {kind}, not {self.kind}")
-        return self
-
-    @property
-    def aggregator(self) -> dict[str, Any] | None:
-        """The aggregator it brings along, if any."""
-        if self.kind == "staleness":
-            return {"kind": "refl"} if self.beta is None else {"kind": "refl", "beta": self.beta}
-        if self.kind == "buffer":
-            return {"kind": "fedbuff"} if self.size is None else {"kind": "fedbuff", "size": self.size}
-        return None
-
-
-class Scenario(_Strict):
+class Scenario(Strict):
     """One world: who takes part, on what data, at which costs.
 
     Attributes:
@@ -167,6 +126,7 @@ class Scenario(_Strict):
             decompressed update, and an upload is charged the workload's model bytes times the share of the
             trained model's bytes that the compressed update really takes.
         late: what becomes of clients that are late, see `Late`, e.g. `{kind: staleness, beta: 0.35}`.
+        evaluation: what the clients use in the end, see `Evaluation`, e.g. `{personal: knn, share: 0.5}`.
         trainer: which local trainer serves; "auto" takes the fastest one that fits the model.
         quadratic: fields of `fl_core.quadratic.QuadraticSettings`: clients then minimise heterogeneous
             quadratics with an exact optimum, and data set, partition and model are not used.
@@ -189,10 +149,11 @@ class Scenario(_Strict):
     dataset: Spec = "digits"
     partition: Spec = "iid"
     model: Spec = "softmax"
-    training: dict[str, Any] = {}
+    training: dict[str, Any] = Field(default_factory=dict)
     aggregator: Spec = "by-samples"
     compression: Spec | None = None
     late: Late = Late()
+    evaluation: Evaluation = Evaluation()
     trainer: Spec = "auto"
     quadratic: dict[str, Any] | None = None
     hub: HubData = HubData()
@@ -211,6 +172,15 @@ class Scenario(_Strict):
                 f"aggregator: {self.aggregator!r}, expected by-samples: late of kind {self.late.kind} brings "
                 "its own; use kind: keep"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _personal_models(self) -> Scenario:
+        personal = self.evaluation.personal
+        if personal != "none" and self.quadratic is not None:
+            raise ValueError(f"evaluation: personal: {personal}, expected none in a world of quadratics")
+        if personal == "mixture" and (self.late.kind != "drop" or self.compression is not None):
+            raise ValueError("evaluation: personal: mixture, expected neither late updates nor compression")
         return self
 
     @property

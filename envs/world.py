@@ -12,6 +12,7 @@ from ..fl_core.rounds import STOP_S, RoundOutcome, RoundPlan
 from ..traces.carbon import CarbonBatch
 from ..traces.sessions import SessionBatch
 from .ledger import Ledger
+from .personal import ClientScores
 from .population import PopulationSource
 from .reward import REWARD_TERMS, reward_terms
 from .round_execution import RoundExecution
@@ -204,6 +205,16 @@ class FederatedWorld:
         quadratics the world's accuracy with the client's own loss. See `client_accuracy` of the cores.
         """
         scores: Floats = self._core.client_accuracy("test")
+        return scores
+
+    def client_scores(self) -> ClientScores:
+        """How well every client is served by what it uses in the end; for evaluators, at an episode's end.
+
+        `Scenario.evaluation` says what that is. What it costs beyond training is charged to the episode,
+        once: gigabytes, kilowatt-hours and kilograms in `totals`, and their price in `net_points`.
+        """
+        scores = self._execution.client_scores(self._time_s)
+        self.ledger.charge(scores.moved_bytes, scores.energy_j, scores.emissions_g, self._population.prices)
         return scores
 
     def parameters(self) -> NDArray[np.float32]:

@@ -148,12 +148,7 @@ class FederatedCore(RoundEngine):
             label frequencies (`label_mix`). Labels that the part lacks are left out; a client with no others
             gets nan.
         """
-        each = self.trainer.class_accuracy(self._params, part)
-        known = np.isfinite(each)
-        mix = self.label_mix() * known[:, None, :]
-        right = (mix * np.where(known, each, 0.0)[:, None, :]).sum(axis=2)
-        total = mix.sum(axis=2)
-        return np.divide(right, total, out=np.full_like(right, np.nan), where=total > 0)
+        return by_label_mix(self.trainer.class_accuracy(self._params, part), self.label_mix())
 
     def client_losses(
         self,
@@ -185,6 +180,18 @@ class FederatedCore(RoundEngine):
         first = np.concatenate([[0], np.cumsum(count)])
         rows = self._rows[env[job], self._offset[env[job], client[job]] + position]
         return self._spread(env, client, self.trainer.losses(self._params, env, first, rows))
+
+
+def by_label_mix(each: NDArray[np.float64], mix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over labels of ``each [..., C]`` with the weights ``mix [..., N, C]``: ``[..., N]``.
+
+    Labels with nan are left out and the other weights scaled up; nan where none is left.
+    """
+    known = np.isfinite(each)
+    weight = mix * known[..., None, :]
+    right = (weight * np.where(known, each, 0.0)[..., None, :]).sum(axis=-1)
+    total = weight.sum(axis=-1)
+    return np.divide(right, total, out=np.full_like(right, np.nan), where=total > 0)
 
 
 def _within(count: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

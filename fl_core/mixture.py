@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .core import FederatedCore
+from .core import FederatedCore, by_label_mix
 from .personal import PersonalScores, class_means, label_mix, reference_trainer
 from .trainer import LocalJobs, softmax_loss
 
@@ -129,7 +129,7 @@ class FederatedMixture:
             if rows.size:
                 self.weights[k] = self._expect(k, rows, iterations)[0]
             correct = self.probabilities(k, x).argmax(axis=1) == y
-            accuracy[k] = mix[k] @ class_means(correct, y, mix.shape[1])
+            accuracy[k] = by_label_mix(class_means(correct, y, mix.shape[1]), mix[k : k + 1])[0]
         passes = len(self.params) * core.held[self._env].astype(np.float64)
         return PersonalScores(accuracy, float(len(self.params) * core.model.bytes), passes)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .core import FederatedCore
+from .core import FederatedCore, by_label_mix
 from .models import ModelSpec
 from .trainer import NumpyTrainer
 
@@ -49,9 +49,10 @@ def label_mix(core: FederatedCore, env: int) -> FloatArray:
 
 
 def class_means(correct: NDArray[np.bool_], labels: NDArray[np.int32], classes: int) -> FloatArray:
-    """Share of correct rows of each class; 0 for a class that does not occur."""
+    """Share of correct rows of each class; nan for a class that does not occur."""
     count = np.bincount(labels, minlength=classes)
-    return np.bincount(labels, correct, minlength=classes) / np.maximum(1, count)
+    right = np.bincount(labels, correct, minlength=classes)
+    return np.where(count > 0, right / np.maximum(1, count), np.nan)
 
 
 def reference_trainer(core: FederatedCore) -> NumpyTrainer:
@@ -76,10 +77,9 @@ def client_scores(
         The scores; they cost nothing, every participant has the model anyway.
     """
     params = core.parameters()[env] if params is None else params
-    x, y = getattr(core.dataset, f"x_{part}"), getattr(core.dataset, f"y_{part}")
-    correct = reference_trainer(core).embed(params, x)[1].argmax(axis=1) == y
-    mix = label_mix(core, env)
-    return PersonalScores(mix @ class_means(correct, y, mix.shape[1]), 0.0, np.zeros(len(mix)))
+    each = core.trainer.class_accuracy(params[None], part)[0]
+    accuracy = by_label_mix(each, label_mix(core, env))
+    return PersonalScores(accuracy, 0.0, np.zeros(accuracy.size))
 
 
 def pluralistic_scores(
@@ -146,10 +146,12 @@ def knn_scores(
     mix, accuracy, passes = label_mix(core, env), np.empty(clients.size), np.empty(clients.size)
     for i, k in enumerate(clients):
         rows = core.held_rows(env, int(k))
-        memory = reference.embed(params, data.x_train[rows])[0]
-        local = _neighbour_votes(embedded, memory, data.y_train[rows], data.num_classes, neighbours)
+        local = model  # who holds nothing has no neighbours
+        if rows.size:
+            memory = reference.embed(params, data.x_train[rows])[0]
+            local = _neighbour_votes(embedded, memory, data.y_train[rows], data.num_classes, neighbours)
         correct = (share * local + (1 - share) * model).argmax(axis=1) == y
-        accuracy[i] = mix[k] @ class_means(correct, y, data.num_classes)
+        accuracy[i] = by_label_mix(class_means(correct, y, data.num_classes), mix[k : k + 1])[0]
         passes[i] = rows.size
     return PersonalScores(accuracy, 0.0, passes)
 

@@ -68,8 +68,9 @@ def test_neighbours_help_a_client_with_few_labels():
         knn_scores(core, 0, clients, share=2.0)
 
 
-def test_models_without_layers_we_know_are_refused():
+def test_neighbours_need_layers_we_know():
     core = FederatedCore(DIGITS, make_model({"kind": "cnn", "kernel": 2}, DIGITS), 1, N)
     core.reset(0, partition(DIGITS, N, BLOCK, 2, "iid", np.random.default_rng(0)), 0)
+    assert client_scores(core, 0).accuracy.shape == (N,)
     with pytest.raises(ValueError, match="need a dense model"):
-        client_scores(core, 0)
+        knn_scores(core, 0, np.arange(N))

@@ -1,0 +1,103 @@
+"""Options of a scenario that are off by default: late updates, personalised evaluation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Strict(BaseModel):
+    """Base of every part of a scenario: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Late(Strict):
+    """What becomes of a client that still works when its round closes, at the quorum or at the deadline.
+
+    `drop` (the default) cancels it. The others let it go on: it is busy, and an invitation to it is a repair,
+    until its update has entered the model at the close of a later training round, its session has ended, or
+    it is cancelled because the model has changed more than `max_rounds` times since. They differ in the
+    weights: `keep` leaves them to the scenario's aggregator, `staleness` takes REFL's (Abdelmoniem et al.
+    2023) and `buffer` moves the model once per `size` updates (FedBuff, Nguyen et al. 2022).
+
+    Attributes:
+        kind: one of the four.
+        max_rounds: oldest model, in changes of it, whose updates are still welcome.
+        beta: of `staleness` only; 0.35 by default.
+        size: of `buffer` only; 10 by default.
+    """
+
+    kind: Literal["drop", "keep", "staleness", "buffer"] = "drop"
+    max_rounds: Annotated[int, Field(ge=1, le=1000)] = 20
+    beta: Annotated[float, Field(ge=0, le=1)] | None = None
+    size: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _belongs(self) -> Late:
+        for name, kind in (("beta", "staleness"), ("size", "buffer")):
+            value = getattr(self, name)
+            if value is not None and self.kind != kind:
+                raise ValueError(f"{name}: {value}, expected only with kind: {kind}, not {self.kind}")
+        return self
+
+    @property
+    def aggregator(self) -> dict[str, Any] | None:
+        """The aggregator it brings along, if any."""
+        if self.kind == "staleness":
+            return {"kind": "refl"} if self.beta is None else {"kind": "refl", "beta": self.beta}
+        if self.kind == "buffer":
+            return {"kind": "fedbuff"} if self.size is None else {"kind": "fedbuff", "size": self.size}
+        return None
+
+
+_PERSONAL: dict[str, tuple[str, float]] = {
+    "neighbours": ("knn", 10),
+    "share": ("knn", 0.5),
+    "blocks": ("blocks", 4),
+    "components": ("mixture", 3),
+}
+
+
+class Evaluation(Strict):
+    """What the clients use in the end, as `FederatedWorld.client_scores` measures it and charges for it.
+
+    `none` (the default): the global model. `knn`: each client mixes it with the labels of its nearest own
+    rows (Marfoq et al. 2022), one forward pass over them. `blocks`: one snapshot of the model per block of
+    hours of the day, a client using that of the block in which it was mostly seen (Eichner et al. 2019), one
+    more download. `mixture`: FedEM's components (Marfoq et al. 2021) are trained beside the global model by
+    the same clients in the same rounds: bytes and local steps are charged once more for each component, and a
+    forward pass of all components over the client's rows with every round and at the end.
+
+    Attributes:
+        personal: one of the four.
+        neighbours: of `knn`; 10 by default.
+        share: of `knn`, the weight of the neighbours; 0.5 by default.
+        blocks: of `blocks`, into how many the day is divided; 4 by default.
+        components: of `mixture`; 3 by default.
+    """
+
+    personal: Literal["none", "knn", "blocks", "mixture"] = "none"
+    neighbours: Annotated[int, Field(ge=1)] | None = None
+    share: Annotated[float, Field(ge=0, le=1)] | None = None
+    blocks: Annotated[int, Field(ge=1, le=24)] | None = None
+    components: Annotated[int, Field(ge=1, le=16)] | None = None
+
+    @model_validator(mode="after")
+    def _belongs(self) -> Evaluation:
+        for name, (kind, _) in _PERSONAL.items():
+            value = getattr(self, name)
+            if value is not None and self.personal != kind:
+                raise ValueError(f"{name}: {value}, expected only with personal: {kind}, not {self.personal}")
+        return self
+
+    def setting(self, name: str) -> float:
+        """A setting as given, or its default."""
+        value = getattr(self, name)
+        return _PERSONAL[name][1] if value is None else value
+
+    @property
+    def models(self) -> int:
+        """Models trained in every round, the global one included."""
+        return 1 + int(self.setting("components")) if self.personal == "mixture" else 1
