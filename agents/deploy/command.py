@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from ...envs.scenario import Scenario, load_scenario
 from ...fl_core.flower import require_flower
+from ...fl_core.settings import parse_settings
 from ..players import run_folder, scenario_of
 from ..shell import run_command
 from .app_folder import CONNECTION, QUIET, AppFolder, write_app
@@ -95,17 +96,18 @@ def settings_of(options: Options) -> DeploySettings:
     source = run_folder(options.scheduler)
     simulated = options.simulate is not None
     nodes = options.min_nodes or (options.simulate if simulated else None) or 1
-    return DeploySettings(
-        scenario=_scenario(options).model_dump(),
-        scheduler=options.scheduler if source is None else str(source),
-        seed=options.seed,
-        split=options.split,
-        out=str(options.out.expanduser().resolve()),
-        min_nodes=nodes,
-        poll_s=options.poll_s or (0.02 if simulated else 0.2),
-        time_scale=options.time_scale,
-        resume=options.resume,
-    )
+    said = {
+        "scenario": _scenario(options).model_dump(),
+        "scheduler": options.scheduler if source is None else str(source),
+        "seed": options.seed,
+        "split": options.split,
+        "out": str(options.out.expanduser().resolve()),
+        "min_nodes": nodes,
+        "poll_s": options.poll_s or (0.02 if simulated else 0.2),
+        "time_scale": options.time_scale,
+        "resume": options.resume,
+    }
+    return parse_settings(DeploySettings, said, "deploy")
 
 
 def _scenario(options: Options) -> Scenario:

@@ -120,11 +120,15 @@ class Coordinator:
 
 
 def named_scheduler(settings: DeploySettings) -> Scheduler:
-    """The scheduler that the settings name; ValueError if there is none."""
+    """The scheduler that the settings name; ValueError if there is none that could be used here."""
     scenario = settings.world()
     if settings.scheduler_settings:
-        return make_scheduler(settings.scheduler, scenario.name, **settings.scheduler_settings)
-    return make_player(settings.scheduler, scenario)
+        built = make_scheduler(settings.scheduler, scenario.name, **settings.scheduler_settings)
+    else:
+        built = make_player(settings.scheduler, scenario)
+    if getattr(built, "clairvoyant", False):
+        raise ValueError(f"scheduler: {built.name!r} looks into the future, which no federation can show it")
+    return built
 
 
 def _refuse_changes(stored: DeploySettings, given: DeploySettings) -> None:

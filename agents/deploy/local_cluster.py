@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -121,10 +122,8 @@ class LocalCluster:
             _signal(process, signal.SIGTERM)
         deadline = time.monotonic() + 10.0
         for process in self._processes.values():
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=max(deadline - time.monotonic(), 0.1))
-            except subprocess.TimeoutExpired:
-                pass
             _signal(process, signal.SIGKILL)
             process.wait(timeout=_PATIENCE_S)
         self._processes.clear()
@@ -172,7 +171,5 @@ def free_port(address: str = "127.0.0.1") -> int:
 
 def _signal(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
     """To the process and its children: each was started with a process group of its own."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, how)
-    except ProcessLookupError:
-        pass

@@ -9,9 +9,6 @@ from pydantic import Field
 
 from ...fl_core.settings import Settings, parse_settings
 
-KNOWN = ("name", "partition-id", "zone", "watts", "down-bytes-per-s", "up-bytes-per-s", "seconds-per-step")
-"""Keys of the node configuration that are read; Flower's own `num-partitions` and unknown ones are not."""
-
 
 class NodeProfile(Settings):
     """One node in its own words; None where it says nothing.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +12,6 @@ from pydantic import Field
 
 from ...envs.scenario import Scenario, load_scenario
 from ...fl_core.settings import Settings, parse_settings
-from ..players import plain
 
 RUN_CONFIG_KEY = "deployment"
 """Key of Flower's run configuration under which the document lies."""
@@ -52,7 +53,7 @@ class DeploySettings(Settings):
 
     def text(self) -> str:
         """The document as one line of JSON."""
-        return json.dumps(plain(self.model_dump()), separators=(",", ":"))
+        return json.dumps(_plain(self.model_dump()), separators=(",", ":"))
 
     @property
     def folder(self) -> Path:
@@ -71,3 +72,12 @@ def read_settings(text: str) -> DeploySettings:
     if not isinstance(document, dict) or not document:
         raise ValueError(f"{RUN_CONFIG_KEY}: empty; start the run with `frugalfl deploy`")
     return parse_settings(DeploySettings, document, RUN_CONFIG_KEY)
+
+
+def _plain(value: Any) -> Any:
+    """A document as JSON has it, infinities as "inf", which `load_scenario` reads."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
