@@ -40,6 +40,7 @@ from .oort import Oort
 from .pow_d import PowD
 from .power_of_choice import PowerOfChoice
 from .random_m import RandomM
+from .rbcs_f import RbcsF
 from .refl import Refl
 from .round_robin import RoundRobin
 from .rule import Rule
@@ -90,6 +91,7 @@ SCHEDULERS: dict[str, type] = {
         FedCs,
         CsUcb,
         CsUcbQ,
+        RbcsF,
         E3cs,
         OnlineGradient,
         OnlineMirror,
