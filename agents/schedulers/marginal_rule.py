@@ -77,6 +77,7 @@ class MarginalRule(Rule):
             "played": np.zeros(shape),
             "completions": np.zeros(shape, dtype=np.int64),
             "pending": np.zeros(num_envs, dtype=bool),
+            "invited": np.zeros(shape, dtype=bool),
             "gained": np.zeros(shape),
             "earned": np.zeros(num_envs),
             "horizon": np.zeros(num_envs),
@@ -102,7 +103,7 @@ class MarginalRule(Rule):
 
     def learn(self, situation: Situation, trained: Bools) -> None:
         """Remember what the answers will be compared with; a round in which nobody trains teaches nothing."""
-        self.state["pending"] = np.asarray(trained.any(axis=1))
+        self.state["pending"], self.state["invited"] = np.asarray(trained.any(axis=1)), trained.copy()
         self.state["completions"] = situation.completions.astype(np.int64)
 
     def regret(self) -> Floats:
@@ -120,7 +121,8 @@ class MarginalRule(Rule):
     def _digest(self, situation: Situation) -> None:
         state = self.state
         moved = state["pending"]
-        done = moved[:, None] & (situation.completions > state["completions"])
+        # Late updates of earlier rounds may arrive too; they say nothing of this draw.
+        done = state["invited"] & moved[:, None] & (situation.completions > state["completions"])
         gains = np.where(moved[:, None], self.gains(situation, done, state["played"]), 0.0)
         state["gained"] = state["gained"] + gains
         state["earned"] = state["earned"] + (gains * state["played"]).sum(axis=1)
