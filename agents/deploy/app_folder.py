@@ -50,6 +50,14 @@ def write_app(
     app, home = folder / "app", folder / "flower"
     shutil.rmtree(app, ignore_errors=True)
     _copy(resources.files(__package__).joinpath("app"), app)
+    write_connection(home, superlink, root_certificates)
+    run_config = folder / "deployment.toml"
+    run_config.write_text(f"{RUN_CONFIG_KEY} = {_quoted(settings.text())}\n", encoding="utf-8")
+    return AppFolder(app, run_config, home)
+
+
+def write_connection(home: Path, superlink: str, root_certificates: Path | None = None) -> None:
+    """Write Flower's `config.toml` with the connection `deployment`; arguments as in `write_app`."""
     home.mkdir(parents=True, exist_ok=True)
     security = "insecure = true"
     if root_certificates is not None:
@@ -64,9 +72,6 @@ def write_app(
         "",
     ]
     (home / "config.toml").write_text("\n".join(connection), encoding="utf-8")
-    run_config = folder / "deployment.toml"
-    run_config.write_text(f"{RUN_CONFIG_KEY} = {_quoted(settings.text())}\n", encoding="utf-8")
-    return AppFolder(app, run_config, home)
 
 
 def _quoted(text: str) -> str:

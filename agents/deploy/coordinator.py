@@ -97,7 +97,6 @@ class Coordinator:
         """One decision: situation, plan, outcome, books and checkpoint."""
         situation = self.world.situation()
         plan = self.scheduler.plan(situation)
-        self.dashboard.look()
         result = self.world.step(plan)
         save_round(self.out, self.decisions, situation, plan, result.outcome)
         self.decisions += 1

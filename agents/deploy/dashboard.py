@@ -51,10 +51,6 @@ class Dashboard:
         self._viewer = Viewer(faced)
         self._board: Any = SummaryWriter(str(out / BOARD))  # type: ignore[no-untyped-call]
 
-    def look(self) -> None:
-        """Who is here, just before a plan is made."""
-        self._viewer._look()
-
     def record(self, result: StepResult) -> dict[str, float]:
         """Enter the step that was just made; returns its row of the table."""
         self._viewer.record(result)

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from .app_folder import QUIET
+from .app_folder import CONNECTION, QUIET, write_connection
 
 _PATIENCE_S = 60.0
 _SCRIPTS = str(Path(sys.executable).parent)
@@ -109,6 +109,25 @@ class LocalCluster:
             if name in self.security.node_keys:
                 arguments += ["--auth-supernode-private-key", str(self.security.node_keys[name])]
         self._start(name, "flower-supernode", arguments)
+
+    def register(self, name: str) -> None:
+        """Let the SuperLink accept the key of a node.
+
+        Raises:
+            RuntimeError: Flower refuses it.
+        """
+        assert self.security is not None
+        home = self.folder / "register-home"
+        write_connection(home, self.superlink, self.security.authority)
+        public = self.security.node_keys[name].parent / f"{name}.pub"
+        done = subprocess.run(
+            [str(Path(_SCRIPTS) / "flwr"), "supernode", "register", str(public), CONNECTION],
+            env={**os.environ, **QUIET, "FLWR_HOME": str(home)},
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{name}: its key was not registered: {(done.stderr or done.stdout).strip()}")
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to a node and everything that it started; SIGKILL is the power cut."""

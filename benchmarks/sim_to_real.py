@@ -1,0 +1,206 @@
+"""One federation twice: on real Flower nodes, one of which is killed and comes back, and in the simulator.
+
+    python benchmarks/sim_to_real.py --rounds 12 --kill-in 5 --back-in 9
+
+Starts a SuperLink and three SuperNodes on this machine, lets `frugalfl deploy` drive them, sends one of them
+SIGKILL during a round and starts it again later. Then plays the recorded plans in `FederatedWorld`, whose
+third client leaves and returns in the same rounds, and prints both side by side. Needs the extra `flower`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from frugalfl.agents.deploy.checkpoints import load_round, load_state
+from frugalfl.agents.deploy.live_world import charge_actual
+from frugalfl.agents.deploy.local_cluster import LocalCluster
+from frugalfl.envs.scenario import Scenario, load_scenario
+from frugalfl.envs.world import FederatedWorld
+from frugalfl.fl_core.rounds import RoundOutcome
+from frugalfl.traces.sessions import Sessions
+
+NODES = {"desk": 0.10, "lamp": 0.20, "oven": 0.30}
+"""Names of the nodes and the seconds that a local step takes them."""
+VICTIM, SEED, KILL_AFTER_S = "oven", 3, 1.0
+FAR = 1e6
+
+
+def lab(rounds: int, deadline_s: float) -> dict[str, Any]:
+    """The scenario of both runs."""
+    return {
+        "base": "volunteers",
+        "name": "lab",
+        "clients": len(NODES),
+        "model": {"kind": "mlp", "hidden": [64]},
+        "hub": {"share": 0.0},
+        "workload": {"deadline_s": deadline_s, "overhead_s": 0.0},
+        "max_rounds": rounds,
+    }
+
+
+def rounds_done(out: Path) -> int:
+    """Rounds that the federation has finished so far."""
+    path = out / "rounds.csv"
+    return max(len(path.read_text(encoding="utf-8").splitlines()) - 1, 0) if path.exists() else 0
+
+
+def await_rounds(out: Path, count: int, run: subprocess.Popen[bytes]) -> bool:
+    """Wait until so many rounds are done; False if the run ended before."""
+    while rounds_done(out) < count:
+        if run.poll() is not None:
+            return rounds_done(out) >= count
+        time.sleep(0.1)
+    return True
+
+
+def run_real(folder: Path, arguments: argparse.Namespace) -> Path:
+    """The run on real nodes; returns its folder."""
+    out, world = folder / "real", folder / "lab.yaml"
+    world.write_text(yaml.safe_dump(lab(arguments.rounds, arguments.deadline_s)), encoding="utf-8")
+    with LocalCluster(folder / "logs") as cluster:
+        for client, (name, step_s) in enumerate(NODES.items()):
+            cluster.start_node(name, partition_id=client, seconds_per_step=step_s)
+        command = [sys.executable, "-m", "frugalfl.agents.cli", "deploy", "--superlink", cluster.superlink]
+        command += ["--env", str(world), "--scheduler", "all-available", "--seed", str(SEED)]
+        command += ["--min-nodes", str(len(NODES)), "--out", str(out)]
+        with (
+            (folder / "deploy.log").open("wb") as log,
+            subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as run,
+        ):
+            if await_rounds(out, arguments.kill_in - 1, run):
+                time.sleep(KILL_AFTER_S)
+                cluster.kill(VICTIM)
+            if await_rounds(out, arguments.back_in - 1, run):
+                place = list(NODES).index(VICTIM)
+                cluster.start_node(VICTIM, partition_id=place, seconds_per_step=NODES[VICTIM])
+            run.wait()
+    if run.returncode != 0:
+        raise SystemExit(f"the run on real nodes failed; see {folder / 'deploy.log'}")
+    return out
+
+
+def recorded(out: Path) -> list[Any]:
+    """Situation, plan and outcome of every round on real nodes."""
+    return [load_round(out, number) for number in range(load_state(out)[1])]
+
+
+def overhead_of(rounds: list[Any]) -> float:
+    """Seconds that a round takes beyond computing: the mean of the first two after the first."""
+    extra = [float(o.duration_s[0] - o.compute_s.max()) for _, _, o in rounds[1:3]]
+    return float(np.mean(extra))
+
+
+def sessions_of(starts_s: list[float], rounds: list[Any], victim: int) -> Sessions:
+    """Everybody is always there but the victim, who is away as it was in the recorded run."""
+    lost = [n for n, (_, _, o) in enumerate(rounds) if o.invited[0, victim] and not o.completed[0, victim]]
+    lists = [([-FAR], [FAR])] * len(NODES)
+    if lost:
+        back = [n for n, (s, _, _) in enumerate(rounds) if n > lost[0] and s.available[0, victim]]
+        begins, ends = [-FAR], [starts_s[lost[0]] + KILL_AFTER_S]
+        if back:
+            begins.append(starts_s[back[0]] - 1e-3)
+            ends.append(FAR)
+        lists[victim] = (begins, ends)
+    return Sessions.from_lists(lists)
+
+
+def simulate(
+    scenario: Scenario, rounds: list[Any], sessions: Sessions, overhead_s: float
+) -> tuple[list[RoundOutcome], list[float], np.ndarray]:
+    """The recorded plans in the simulator: outcomes, times at which rounds began, the model."""
+    work = scenario.workload.model_copy(update={"overhead_s": overhead_s})
+    world = FederatedWorld(charge_actual(scenario.model_copy(update={"workload": work})), 1, "test")
+    draw = world.source.draw(SEED)
+    devices = {**draw.devices, "step_s": np.array(list(NODES.values()))}
+    again = replace(draw, devices=devices, availability=replace(draw.availability, sessions=sessions))
+    world.source.draw = lambda seed: again  # type: ignore[method-assign]
+    world.reset(np.ones(1, dtype=bool), np.array([SEED]))
+    outcomes, starts_s = [], []
+    for _, plan, _ in rounds:
+        starts_s.append(float(world.time_s[0]))
+        outcomes.append(world.step(plan).outcome)
+    return outcomes, starts_s, world.parameters()
+
+
+def compare(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Both runs side by side, one row per round."""
+    rounds = recorded(out)
+    scenario = load_scenario(lab(arguments.rounds, arguments.deadline_s))
+    victim, overhead_s = list(NODES).index(VICTIM), overhead_of(rounds)
+    starts_s = [0.0] * len(rounds)
+    for _ in range(3):  # leaving and returning move the rounds behind them
+        sessions = sessions_of(starts_s, rounds, victim)
+        outcomes, starts_s, model = simulate(scenario, rounds, sessions, overhead_s)
+    rows = []
+    for number, ((_, _, real), simulated) in enumerate(zip(rounds, outcomes, strict=True)):
+        rows.append(
+            {
+                "round": number + 1,
+                "completed": names(real.completed[0]),
+                "lost": names(real.lost[0] | real.cancelled[0]),
+                "same": bool(np.array_equal(real.completed, simulated.completed)),
+                "simulated_s": float(simulated.duration_s[0]),
+                "measured_s": float(real.duration_s[0]),
+                "simulated_bytes": float((simulated.down_bytes + simulated.up_bytes).sum()),
+                "measured_bytes": float((real.down_bytes + real.up_bytes).sum()),
+                "simulated_loss": float(simulated.loss[0]),
+                "measured_loss": float(real.loss[0]),
+            }
+        )
+    difference = float(np.abs(load_state(out)[0]["core/params"] - model).max())
+    return {"rows": rows, "overhead_s": overhead_s, "model_difference": difference}
+
+
+def names(flags: np.ndarray) -> str:
+    """The nodes of a row of flags."""
+    return ", ".join(name for name, flag in zip(NODES, flags, strict=True) if flag)
+
+
+def table(result: dict[str, Any]) -> str:
+    """The comparison in Markdown."""
+    head = "| round | in time | lost or late | seconds | | kB moved | | validation loss | |"
+    lines = [head, "|---|---|---|---|---|---|---|---|---|"]
+    lines.append("| | | | simulated | measured | simulated | measured | simulated | measured |")
+    for row in result["rows"]:
+        cells = [str(row["round"]), row["completed"], row["lost"] or "-"]
+        cells += [f"{row[f'{kind}_s']:.1f}" for kind in ("simulated", "measured")]
+        cells += [f"{row[f'{kind}_bytes'] / 1e3:.1f}" for kind in ("simulated", "measured")]
+        cells += [f"{row[f'{kind}_loss']:.6f}" for kind in ("simulated", "measured")]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run, compare, print and keep the result."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--kill-in", type=int, default=5, help="round in which one node is killed")
+    parser.add_argument("--back-in", type=int, default=9, help="round in which it is started again")
+    parser.add_argument("--deadline-s", type=float, default=60.0)
+    parser.add_argument("--out", type=Path, default=Path("runs/sim-to-real"))
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    result = compare(run_real(arguments.out, arguments), arguments)
+    (arguments.out / "result.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
+    with (arguments.out / "result.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(result["rows"][0]))
+        writer.writeheader()
+        writer.writerows(result["rows"])
+    print(table(result))
+    print(f"\noverhead of a round, measured in rounds 2 and 3: {result['overhead_s']:.1f} s")
+    print(f"largest difference of a parameter at the end: {result['model_difference']:.2e}")
+
+
+if __name__ == "__main__":
+    main()
