@@ -9,11 +9,11 @@ rounds, 100 clients, Dirichlet 0.1, 10 local steps, availability that depends on
 Here: digits, softmax, 100 clients, Dirichlet 0.1, 10 local steps, everyone available trains, 300 rounds, 8
 runs, the last 50 rounds. Availability as theirs: `pi_k (0.3 sin(2 pi t / 20) + 0.7)`, pi_k = <label shares,
 phi>, phi uniform up to 1 for half of the classes and up to 0.5 for the others; "stationary" without the sine;
-"interleaved" with chances below 0.1 cut to 0. The learning rate of each method is the best of 0.02, 0.05 and
-0.1 (theirs are 0.05 and 0.1) on 3 other runs. F3AST runs without a limit on uploads as in the paper, with
-beta = 0.01 instead of 0.001, the rounds being fewer.
+"interleaved" with chances below 0.1 cut to 0. The learning rate falls as eta / sqrt(t / 10 + 1) as in their
+code, eta the best of 0.05, 0.1 and 0.2 on 3 other runs (theirs are 0.05 and 0.1). F3AST runs without a limit
+on uploads as in the paper, with beta = 0.01 instead of 0.001, the rounds being fewer. Nothing is clipped.
 Agreement: of every two methods that are at least 1 point apart in the paper, the better one there is not the
-worse one here by more than half a point.
+worse one here by more than half a point; FedAWE's pairs are counted apart.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from verdicts import Verdicts
 from frugalfl.fl_core import FederatedCore, load_dataset, make_model, partition
 
 CLIENTS, STEPS, ROUNDS, RUNS, TUNING_RUNS = 100, 10, 300, 8, 3
-RATES = (0.02, 0.05, 0.1)
+RATES = (0.05, 0.1, 0.2)
 PUBLISHED = {
     "fedawe": (86.1, 85.6, 84.6),
     "fedavg-active": (82.4, 82.0, 80.7),
@@ -92,6 +92,8 @@ class Federation:
             elif method == "f3ast":
                 weights = alpha * here / selected
                 selected = 0.99 * selected + 0.01 * here
+            falling = {"learning_rate": rate / np.sqrt(index / 10 + 1)}
+            core.training = core.training.model_copy(update=falling)
             core.run_round((STEPS * here).astype(np.int32), weights, np.full(envs, index))
             if index >= ROUNDS - 50 and index % 5 == 4:
                 scores.append(core.evaluate(part="test")[0])
@@ -116,15 +118,16 @@ def main() -> None:
                 f"ours (learning rate {best})",
                 flush=True,
             )
-        pairs = [
-            (a, b)
-            for a, b in itertools.permutations(PUBLISHED, 2)
-            if PUBLISHED[a][column] - PUBLISHED[b][column] >= 1
-        ]
-        against = [f"{a} > {b}" for a, b in pairs if ours[a] < ours[b] - 0.5]
-        text = f"{len(pairs) - len(against)} of {len(pairs)} pairs"
-        text += f"; against: {', '.join(against)}" if against else ""
-        verdicts.add(f"{world}: order of the methods", f"{len(pairs)} pairs", text, not against)
+        for label, mine in (("seven methods", False), ("FedAWE against them", True)):
+            pairs = [
+                (a, b)
+                for a, b in itertools.permutations(PUBLISHED, 2)
+                if PUBLISHED[a][column] - PUBLISHED[b][column] >= 1 and ("fedawe" in (a, b)) == mine
+            ]
+            against = [f"{a} > {b}" for a, b in pairs if ours[a] < ours[b] - 0.5]
+            text = f"{len(pairs) - len(against)} of {len(pairs)} pairs"
+            text += f"; against: {', '.join(against)}" if against else ""
+            verdicts.add(f"{world}: order of {label}", f"{len(pairs)} pairs", text, not against)
     verdicts.show()
 
 
