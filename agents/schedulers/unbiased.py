@@ -24,8 +24,9 @@ class Unbiased(Everyone):
     `normalise`, AdaFed of Rodio et al., "Federated Learning under Heterogeneous and Correlated Client
     Availability", INFOCOM 2023. The expected step is that of everybody taking part; unbiasedness stops paying
     where a client's availability is rare and strongly correlated from round to round.
-    Needs: availability, alpha. The true pi is used if it is given in Python as `availability=`, one number per
-    client; otherwise it is estimated from sightings, with a prior of `prior_rounds` at the mean of all clients.
+    Needs: availability, alpha. The true pi is used if it is given in Python as `availability=`, one number
+    per client; otherwise it is estimated from sightings, with `prior_rounds` pseudo-rounds at the mean of all
+    clients.
     Aggregation: alpha_k / pi_k, not normalised; `normalise`: divided by their sum over those invited.
     Defaults: pi estimated with 2 prior rounds, 10 local steps.
     """
