@@ -24,6 +24,12 @@ from .stopping import STOP_KNOBS, best_stop, run_logs
 _EXPLORED_SHARE = 0.4
 """Share of the trials drawn around the defaults; the rest are proposed by Optuna's sampler."""
 
+_ELITE = 3
+"""A trial starts from one of so many best ones."""
+_MOVED = 4
+"""Knobs that the sampler sets anew in such a trial, on average. With some twenty knobs and a few dozen trials
+a proposal for all of them at once is hardly ever good."""
+
 
 @dataclass(frozen=True)
 class Tuned:
@@ -51,7 +57,7 @@ def tune(
     make_world: MakeWorld | None = None,
     done: Callable[[Trial], None] = lambda trial: None,
 ) -> Tuned:
-    """Search the knobs of one scheduler: the defaults, draws around them, then Optuna's TPE sampler.
+    """Search the knobs of one scheduler: the defaults, draws around them, then steps by Optuna's TPE.
 
     Every trial is played without stopping, and given the stopping knobs that suit it best (`best_stop`); no
     client is ever given more local steps than a learning agent's menu in this world offers. The same
@@ -127,7 +133,7 @@ class _Search:
         self.space = SearchSpace(free, settings_of(self._default), highs)
         tried = [{key: value for key, value in start.items() if key in free} for start in starts]
         self.starts = [start for index, start in enumerate(tried) if start not in tried[:index]]
-        self._known = [self.space.frozen(trial.settings, trial.score) for trial in known]
+        self._known = list(known)
         self._root = [0x7E57, seed, zlib.crc32(name.encode()), len(self.starts)]
         self._explored = 0 if starts else max(1, round(_EXPLORED_SHARE * trials))
         self._pinned = {key: value for key, value in pinned.items() if key in declared}
@@ -146,9 +152,21 @@ class _Search:
             # Half of the knobs stay at their defaults: a draw of all of them at once is hardly ever good.
             drawn = self.space.draw(rng)
             return {key: value for key, value in drawn.items() if rng.random() < 0.5}
-        past = [*self._known, *(self.space.frozen(trial.settings, trial.score) for trial in found)]
-        seed = int(np.random.SeedSequence([*self._root, number]).generate_state(1)[0])
-        return self.space.settings(self.space.suggest(past, seed))
+        return self._step_from_the_best([*self._known, *found], number)
+
+    def _step_from_the_best(self, past: Sequence[Trial], number: int) -> dict[str, Any]:
+        """One of the best settings so far, with what the sampler wants for a few of its knobs."""
+        rng = np.random.default_rng([*self._root, number])
+        frozen = [self.space.frozen(trial.settings, trial.score) for trial in past]
+        wanted = self.space.settings(self.space.suggest(frozen, int(rng.integers(2**32))))
+        elite = sorted(past, key=lambda trial: -trial.score)[:_ELITE]
+        start = elite[int(rng.integers(len(elite)))].settings
+        settings = self.space.settings(self.space.parameters(start))
+        moved = rng.random(len(settings)) < _MOVED / len(settings)
+        moved[int(rng.integers(len(settings)))] = True
+        return {
+            name: wanted[name] if move else settings[name] for name, move in zip(settings, moved, strict=True)
+        }
 
     def changes(self, scheduler: Any) -> dict[str, Any]:
         """The scheduler's settings that differ from the defaults, JSON-able."""

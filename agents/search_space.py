@@ -1,13 +1,12 @@
 """A scheduler's declared knobs as Optuna's parameters, and the sampler that proposes the next ones.
 
 Needs the extra `tune` (Optuna). Source of the sampler: Bergstra et al., "Algorithms for Hyper-Parameter
-Optimization", NeurIPS 2011 (tree-structured Parzen estimator), here in its multivariate form.
+Optimization", NeurIPS 2011 (tree-structured Parzen estimator).
 """
 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -91,10 +90,7 @@ class SearchSpace:
 
     def suggest(self, past: Sequence[FrozenTrial], seed: int) -> dict[str, Any]:
         """The parameters that the sampler wants next; depends on nothing but the arguments."""
-        with warnings.catch_warnings():
-            # Optuna 4 calls the multivariate form experimental.
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, n_startup_trials=1)
+        sampler = optuna.samplers.TPESampler(seed=seed, multivariate=False, n_startup_trials=1)
         study = optuna.create_study(direction="maximize", sampler=sampler)
         study.add_trials(past)
         return dict(study.ask(self.distributions).params)

@@ -32,6 +32,8 @@ Key = tuple[str, str]
 """World and scheduler."""
 
 TUNED_FOLDER = Path(__file__).parent / "schedulers" / "tuned"
+LEARNERS = "learners"
+"""Section of the files with hyper-parameters of learning algorithms."""
 _SHARED = 5
 """Settings of other schedulers that each one tries at the start of its second stage."""
 FAILED = 3
@@ -57,6 +59,9 @@ class Options:
         out: folder of the files with the best settings, <world>.json.
         engine: local: processes of this machine; ray: the machines of a Ray cluster.
         address: of a running Ray cluster, HOST:PORT.
+        algorithm: tune the hyper-parameters of this learning algorithm instead (ppo, maskable-ppo, a2c, dqn,
+            sac): every trial is a short training.
+        timesteps: rounds of each such training.
     """
 
     world: str = "all"
@@ -69,6 +74,8 @@ class Options:
     out: Path = TUNED_FOLDER
     engine: Literal["local", "ray"] = "local"
     address: str | None = None
+    algorithm: str | None = None
+    timesteps: int = 30_000
 
 
 def main(options: Options, command: str, console: Console) -> int:
@@ -86,6 +93,8 @@ def main(options: Options, command: str, console: Console) -> int:
         ValueError: unknown world or scheduler, or bad numbers.
     """
     check_budget(options.trials, options.episodes, "val")
+    if options.algorithm is not None:
+        return _tune_learner(options, command, console)
     worlds, plan = _plan(options)
     logs = [_log(options, *key, stage) for key in plan for stage in (1, 2)]
     engine = make_engine(options.engine, options.jobs, options.address)
@@ -110,13 +119,44 @@ def main(options: Options, command: str, console: Console) -> int:
     return FAILED if failures or later else 0
 
 
+def _tune_learner(options: Options, command: str, console: Console) -> int:
+    """The same for a learning algorithm, one world after the other."""
+    from .tuning_learned import LearnerSearch, tune_learner
+
+    sources = scenario_names() if options.world == "all" else [options.world]
+    budget = (options.trials, options.timesteps, options.episodes, options.seed)
+    searches = [LearnerSearch(str(options.algorithm), source, *budget).check() for source in sources]
+    with make_engine(options.engine, options.jobs, options.address) as engine:
+        for search in searches:
+            tuned = tune_learner(search, options.log, engine)
+            world = load_scenario(search.world)
+            facts = {"trials": options.trials, "episodes": options.episodes, "seed": options.seed}
+            facts |= {"timesteps": options.timesteps, "command": command, "optuna": optuna.__version__}
+            facts["fingerprint"] = fingerprint(world)
+            path = store(world.name, tuned, facts, options.out, LEARNERS)
+            flags = " ".join(
+                f"--{search.part}.{name.replace('_', '-')} {value}"
+                for name, value in tuned.best.settings.items()
+            )
+            gain = f"{tuned.trials[0].score:.2f} -> {tuned.best.score:.2f} net points"
+            console.print(f"{world.name} {search.algorithm}: {gain}, {path}", highlight=False, soft_wrap=True)
+            console.print(f"Train with: --algo {search.algorithm} {flags}", highlight=False, soft_wrap=True)
+    return 0
+
+
 def merge(first: Tuned, second: Tuned) -> Tuned:
     """Both stages' trials as one search, numbered through."""
     shifted = [replace(trial, number=trial.number + len(first.trials)) for trial in second.trials]
     return Tuned(first.scheduler, [*first.trials, *shifted])
 
 
-def store(world: str, tuned: Tuned, facts: Mapping[str, Any], folder: Path = TUNED_FOLDER) -> Path:
+def store(
+    world: str,
+    tuned: Tuned,
+    facts: Mapping[str, Any],
+    folder: Path = TUNED_FOLDER,
+    section: str = "schedulers",
+) -> Path:
     """Write the best settings of one scheduler into the world's file, beside those of the others.
 
     `score` and `default_score` are interquartile means of validation net points, the latter of the declared
@@ -127,6 +167,7 @@ def store(world: str, tuned: Tuned, facts: Mapping[str, Any], folder: Path = TUN
         tuned: the trials.
         facts: the command, and what else is worth knowing about the search.
         folder: of the files.
+        section: of the file: "schedulers", or `LEARNERS` for learning algorithms.
     """
     path = folder / f"{world}.json"
     document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -136,8 +177,8 @@ def store(world: str, tuned: Tuned, facts: Mapping[str, Any], folder: Path = TUN
         "settings": tuned.best.settings,
         **facts,
     }
-    schedulers = document.get("schedulers", {}) | {tuned.scheduler: entry}
-    document = {"world": world, "schedulers": dict(sorted(schedulers.items()))}
+    entries = document.get(section, {}) | {tuned.scheduler: entry}
+    document = {**document, "world": world, section: dict(sorted(entries.items()))}
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,14 +14,17 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from frugalfl.agents import tuning
+from frugalfl.agents.engine import Landed
 from frugalfl.agents.evaluation import episode_seeds, play_batch
 from frugalfl.agents.journal import Trial, trials_in
 from frugalfl.agents.knobs import Knob, knobs_of, settings_of
 from frugalfl.agents.schedulers import make_scheduler, registry
 from frugalfl.agents.search import Tuned, tune
 from frugalfl.agents.search_space import SearchSpace
+from frugalfl.agents.settings import ALGORITHMS, TrainingSettings
 from frugalfl.agents.statistics import interquartile_mean
 from frugalfl.agents.stopping import STOP_KNOBS, RunLog, best_stop, run_logs
+from frugalfl.agents.tuning_learned import RANGES, LearnerSearch, tune_learner
 
 
 class Toy:
@@ -267,3 +271,47 @@ class TestJournal:
         blind = search(trials=4, starts=[first.best.settings])
         assert second.trials[0] == blind.trials[0]
         assert second.trials[1:] != blind.trials[1:]
+
+
+class TestLearners:
+    @pytest.mark.parametrize("part", RANGES)
+    def test_ranges_are_of_the_algorithms_own_settings_and_hold_the_defaults(self, part):
+        defaults = getattr(TrainingSettings(), part)
+        for name, declared in RANGES[part].items():
+            assert declared.check(f"{part}.{name}", getattr(defaults, name)) == getattr(defaults, name)
+
+    @pytest.mark.parametrize("algorithm", ALGORITHMS)
+    def test_every_algorithm_has_a_training_to_try(self, algorithm):
+        search = LearnerSearch(algorithm, "volunteers", timesteps=2000)
+        settings = search.settings({"gamma": 0.95})
+        assert settings.algo == algorithm
+        assert settings.learner.gamma == 0.95
+
+    @pytest.mark.slow
+    def test_an_interrupted_search_of_hyper_parameters_ends_like_an_unbroken_one(self, tmp_path):
+        search = LearnerSearch("ppo", "quadratic", trials=5, timesteps=512, episodes=2)
+        unbroken = tune_learner(search, tmp_path / "a", InProcess())
+        assert unbroken.trials[0].settings == {}
+        with pytest.raises(KeyboardInterrupt):
+            tune_learner(search, tmp_path / "b", InProcess(stop_after=4))
+        assert tune_learner(search, tmp_path / "b", InProcess()) == unbroken
+        with pytest.raises(ValueError, match="delete the file"):
+            tune_learner(replace(search, timesteps=600), tmp_path / "b", InProcess())
+
+    def test_unknown_algorithms_are_refused(self, capsys):
+        assert tuning.cli(["--world", "quadratic", "--algorithm", "pp0"]) == 2
+        assert "algorithm: 'pp0', expected one of ppo" in capsys.readouterr().err
+
+
+class InProcess:
+    """An engine for tests that need no other process; may be interrupted."""
+
+    def __init__(self, stop_after=None):
+        self.played, self.stop_after = 0, stop_after
+
+    def run(self, function, work):
+        for key, arguments in work.items():
+            if self.played == self.stop_after:
+                raise KeyboardInterrupt
+            self.played += 1
+            yield Landed(key, function(*arguments))
