@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from gymnasium import spaces
+from numba import njit
 from numpy.typing import NDArray
 
 from ..fl_core.rounds import RoundPlan
@@ -61,22 +62,22 @@ class ActionCodec:
         self._quorum = np.array(layout.quorum, dtype=np.float64)
         self._steps = np.array(layout.local_steps, dtype=np.int32)
         self._transfer = np.array(layout.transfer_samples, dtype=np.int32)
+        self._nvec = layout.nvec
 
     def decode(self, actions: NDArray[np.integer]) -> RoundPlan:
         """Plan of the integer actions `[E, D]`; raises ValueError if one is outside the space."""
-        layout, n = self.layout, self.layout.num_clients
+        layout = self.layout
         actions = np.asarray(actions)
-        if actions.ndim != 2 or actions.shape[1] != layout.nvec.size:
-            raise ValueError(f"action: shape {actions.shape}, expected [E, {layout.nvec.size}]")
+        if actions.ndim != 2 or actions.shape[1] != self._nvec.size:
+            raise ValueError(f"action: shape {actions.shape}, expected [E, {self._nvec.size}]")
         if not np.issubdtype(actions.dtype, np.integer):
             raise ValueError(f"action: dtype {actions.dtype}, expected integers")
-        if (actions < 0).any() or (actions >= layout.nvec).any():
+        local_steps, transfer, legal = _look_up(actions, self._nvec, self._steps, self._transfer)
+        if not legal:
             raise ValueError(f"action: {actions.tolist()}, expected 0 <= action < {layout.nvec.tolist()}")
-        steps = self._steps[actions[:, 2 : 2 + n]]
-        moved = self._transfer[actions[:, 2 + n :]] if layout.moves_data else np.zeros_like(steps)
         return RoundPlan(
-            local_steps=steps,
-            transfer_samples=np.where(steps > 0, moved, 0).astype(np.int32),
+            local_steps=local_steps,
+            transfer_samples=transfer,
             quorum=self._quorum[actions[:, 1]],
             wait_s=self._wait_s[actions[:, 0]],
         )
@@ -108,6 +109,24 @@ class ActionCodec:
             sendable = situation.available & (situation.storage_left > 0)
             parts.append(_level_mask(sendable, n, len(layout.transfer_samples)))
         return np.concatenate(parts, axis=1)
+
+
+@njit(cache=True, nogil=True)
+def _look_up(actions, nvec, steps, transfer):  # type: ignore[no-untyped-def]
+    """Local steps and samples to send `[E, N]` of the actions `[E, D]`; and whether all are in the space."""
+    e, d = actions.shape
+    moves = transfer.size > 1
+    n = (d - 2) // 2 if moves else d - 2
+    local_steps, moved = np.zeros((e, n), dtype=np.int32), np.zeros((e, n), dtype=np.int32)
+    for i in range(e):
+        for j in range(d):
+            if actions[i, j] < 0 or actions[i, j] >= nvec[j]:
+                return local_steps, moved, False
+        for k in range(n):
+            local_steps[i, k] = steps[actions[i, 2 + k]]
+            if moves and local_steps[i, k] > 0:
+                moved[i, k] = transfer[actions[i, 2 + n + k]]
+    return local_steps, moved, True
 
 
 def _level_mask(allowed: NDArray[np.bool_], num_clients: int, levels: int) -> NDArray[np.bool_]:

@@ -17,7 +17,7 @@ from ..fl_core.quadratic import QuadraticCore, QuadraticProblem, QuadraticSettin
 from ..fl_core.settings import TrainingSettings, parse_settings
 from ..traces.availability import make_availability
 from ..traces.carbon import CarbonEpisode, make_carbon
-from ..traces.devices import device_settings, sample_devices
+from ..traces.devices import device_settings
 from ..traces.sessions import AvailabilityEpisode, AvailabilityRequest
 from .reward import PRICES, draw_prices
 from .scenario import Scenario, Split
@@ -116,7 +116,8 @@ class PopulationSource:
         self.dataset = load_dataset(scenario.dataset)
         self.model = make_model(scenario.model, self.dataset)
         parse_partition(scenario.partition)
-        device_settings(scenario.devices)
+        self._devices = device_settings(scenario.devices)
+        self._horizon_s = scenario.horizon_s
         self._availability = make_availability(scenario.availability)
         self._carbon = make_carbon(scenario.carbon, scenario.zones)
         self._availability.validate_for(scenario.clients, scenario.horizon_s)
@@ -155,19 +156,19 @@ class PopulationSource:
 
     def draw(self, seed: int) -> EpisodeDraw:
         """One episode, a function of the seed and the split alone."""
-        scenario, n = self.scenario, self.scenario.clients
+        scenario, n, horizon_s = self.scenario, self.scenario.clients, self._horizon_s
         people, power, grid, data, model, wishes = spawned_generators(seed, _SPLIT_KEY[self.split], 6)
         zone = people.permutation(np.arange(n) % scenario.zones).astype(np.int64)
-        start_utc_s = self._carbon.draw_start_utc_s(self.split, scenario.horizon_s, grid)
+        start_utc_s = self._carbon.draw_start_utc_s(self.split, horizon_s, grid)
         offset_h = self._carbon.utc_offset_h(start_utc_s)
-        request = AvailabilityRequest(start_utc_s, scenario.horizon_s, zone, offset_h, self.split)
+        request = AvailabilityRequest(start_utc_s, horizon_s, zone, offset_h, self.split)
         return EpisodeDraw(
             start_utc_s=start_utc_s,
             zone=zone,
             utc_offset_h=offset_h,
             devices=self._draw_devices(zone, power),
             availability=self._availability.sample(request, people),
-            carbon=self._carbon.sample(start_utc_s, scenario.horizon_s, grid),
+            carbon=self._carbon.sample(start_utc_s, horizon_s, grid),
             task=self._draw_task(zone, data),
             model_seed=int(model.integers(2**62)),
             prices=draw_prices(scenario.preferences, wishes),
@@ -185,7 +186,7 @@ class PopulationSource:
         )
 
     def _draw_devices(self, zone: NDArray[np.int64], rng: np.random.Generator) -> dict[str, Floats]:
-        devices = sample_devices(self.scenario.devices, zone.size, zone, rng)
+        devices = self._devices.draw(zone.size, rng)
         j_per_byte = devices.network_kwh_per_gb * JOULES_PER_KWH / BYTES_PER_GB
         return {
             "step_s": devices.step_factor * self.scenario.workload.step_s * self.models_trained,

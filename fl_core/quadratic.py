@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,17 @@ class QuadraticProblem:
         mean = np.einsum("k,kij->ij", weight, self.hessian)
         return np.linalg.solve(mean, np.einsum("k,kij,kj->i", weight, self.hessian, self.centre))
 
+    @cached_property
+    def expanded(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """A, b and c of ``1/2 w^T A w - b^T w + c`` of all clients and, last, F; and the optimum of F."""
+        n, d = self.centre.shape
+        tables = np.empty((n + 1, d, d)), np.empty((n + 1, d)), np.empty(n + 1)
+        expand(self.hessian, self.centre, self.target_weight, *tables)
+        optimum: FloatArray = minimiser(tables[0][-1], tables[1][-1])
+        if not np.isfinite(optimum).all():
+            raise ValueError("hessian: the weighted sum is not positive definite, so that F has no minimum")
+        return *tables, optimum
+
     def client_losses(self, w: FloatArray) -> FloatArray:
         """``float64 [N]``, every F_k(w)."""
         x = w - self.centre
@@ -134,25 +146,14 @@ def quadratic_problem(
     centre = settings.zone_spread * rng.standard_normal((num_zones, d))[zone]
     centre = centre + settings.client_spread * rng.standard_normal((num_clients, d))
     size = settings.rows_per_client * np.exp(settings.size_sigma * rng.standard_normal(num_clients))
-    own = np.maximum(1, np.round(size)).astype(np.int32)
+    own = np.maximum(1, np.rint(size)).astype(np.int32)
     direction = rng.standard_normal(d)
-    direction *= settings.start_distance / np.linalg.norm(direction)
-    weight = own / own.sum()
-    start = _federation(hessian, centre, weight)[3] + direction
-    return QuadraticProblem(hessian, centre, weight, own, own + np.int32(hub_rows_per_client), start)
-
-
-def _federation(
-    hessian: FloatArray, centre: FloatArray, weight: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Tables of A, b and c of all clients and, last, of their weighted sum; and its optimum ``[d]``."""
-    n, d = centre.shape
-    tables = np.empty((n + 1, d, d)), np.empty((n + 1, d)), np.empty(n + 1)
-    expand(hessian, centre, weight, *tables)
-    optimum = minimiser(tables[0][-1], tables[1][-1])
-    if not np.isfinite(optimum).all():
-        raise ValueError("problem.hessian: the weighted sum is not positive definite, so it has no minimum")
-    return *tables, optimum
+    direction *= settings.start_distance / np.sqrt((direction * direction).sum())
+    problem = QuadraticProblem(
+        hessian, centre, own / own.sum(), own, own + np.int32(hub_rows_per_client), np.zeros(d)
+    )
+    problem.start[...] = problem.expanded[3] + direction
+    return problem
 
 
 @njit(cache=True, nogil=True)
@@ -256,9 +257,7 @@ class QuadraticCore(RoundEngine):
         """
         offset = np.concatenate([[0], np.cumsum(problem.capacity, dtype=np.int64)])
         self._begin(env, problem.own, offset, problem.target_weight, seed, problem.start)
-        hessian, linear, constant, optimum = _federation(
-            problem.hessian, problem.centre, problem.target_weight
-        )
+        hessian, linear, constant, optimum = problem.expanded
         self._hessian[env], self._linear[env], self._constant[env] = hessian, linear, constant
         federation = hessian[-1], linear[-1], constant[-1]
         self._best[env] = value(optimum, *federation)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import ceil, floor
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -168,6 +169,8 @@ class GeneratedCarbon:
         self._phi = np.array([p.phi_per_h for p in profiles])
         self._slow = np.array([p.slow_share for p in profiles])
         self._slow_phi = np.array([p.slow_phi_per_h for p in profiles])
+        self._memory = self._memory_per_h()
+        self._offset_h: tuple[float, Floats] = (float("nan"), np.empty(0))
 
     @property
     def zones(self) -> tuple[str, ...]:
@@ -181,7 +184,10 @@ class GeneratedCarbon:
 
     def utc_offset_h(self, start_utc_s: float) -> Floats:
         """`[Z]`, hours ahead of UTC."""
-        return np.array([utc_offset_h(p.tz, start_utc_s, p.standard_utc_offset_h) for p in self.profiles])
+        if start_utc_s != self._offset_h[0]:  # asked for twice in a row
+            offsets = [utc_offset_h(p.tz, start_utc_s, p.standard_utc_offset_h) for p in self.profiles]
+            self._offset_h = start_utc_s, np.array(offsets)
+        return self._offset_h[1].copy()
 
     def draw_start_utc_s(self, split: str, horizon_s: float, rng: np.random.Generator) -> float:
         """A minute within the weeks of the split, the whole horizon within them if it is that short."""
@@ -197,22 +203,25 @@ class GeneratedCarbon:
 
     def sample(self, start_utc_s: float, horizon_s: float, rng: np.random.Generator) -> CarbonEpisode:
         """An episode from the hour in which it starts to two days beyond the horizon."""
-        first_utc_s = np.floor(start_utc_s / 3600.0) * 3600.0
-        hours = int(np.ceil((start_utc_s + horizon_s + TAIL_S - first_utc_s) / 3600.0)) + 1
+        first_utc_s = floor(start_utc_s / 3600.0) * 3600.0
+        hours = ceil((start_utc_s + horizon_s + TAIL_S - first_utc_s) / 3600.0) + 1
         times_s = first_utc_s + 3600.0 * np.arange(hours)
         usual = self.expected(times_s, self.utc_offset_h(start_utc_s))
         residual = self._residual(hours, rng) * self._sd[:, None]
-        low, high, shift = self._low[:, None], self._high[:, None], self._shift[:, None]
         drawn = usual * np.exp(residual - self._sd[:, None] ** 2 / 2.0)
         return CarbonEpisode(
             step_s=3600.0,
             first_s=first_utc_s - start_utc_s,
-            g_per_kwh=np.clip(drawn, low, high) + shift,
-            expected_g_per_kwh=np.clip(usual, low, high) + shift,
-            phi_per_h=self._memory_per_h(),
+            g_per_kwh=self._within_limits(drawn),
+            expected_g_per_kwh=self._within_limits(usual),
+            phi_per_h=self._memory.copy(),
             forecast=self._forecast,
             seed=int(rng.integers(2**62)),
         )
+
+    def _within_limits(self, g_per_kwh: Floats) -> Floats:
+        clipped = np.minimum(np.maximum(g_per_kwh, self._low[:, None]), self._high[:, None])
+        return clipped + self._shift[:, None]
 
     def _residual(self, hours: int, rng: np.random.Generator) -> Floats:
         """Paths of unit variance `[Z, hours]`."""

@@ -50,7 +50,7 @@ def remembered_mean(
         rng: the only source of chance.
     """
     a, b = prior
-    safe = np.clip(mean, 1e-3, 1.0 - 1e-3)
+    safe = np.minimum(np.maximum(mean, 1e-3), 1.0 - 1e-3)
     seen = rng.beta(safe * looks, (1.0 - safe) * looks)
     return (a + looks * seen) / (a + b + looks)
 
@@ -88,3 +88,21 @@ def odds_multiplied(profile, odds):  # type: ignore[no-untyped-def]
             raised = odds[k] * profile[k, hour] / (1.0 - profile[k, hour])
             out[k, hour] = raised / (1.0 + raised)
     return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def personal_shares(push, hour_of_week, share_on, profile):  # type: ignore[no-untyped-def]
+    """Each client's share now `[N]` and by local hour `[N, 24]`, its odds the square of `push` `[N]`.
+
+    `share_on` `[168]` is the usual share by hour of the week, `profile` `[24]` by hour of the day.
+    """
+    n = push.size
+    now, rows = np.empty(n), np.empty((n, profile.size))
+    for k in range(n):
+        odds = push[k] * push[k]
+        usual = share_on[int(np.floor(hour_of_week[k])) % 168]
+        now[k] = odds * usual / (1.0 - usual + odds * usual)
+        for hour in range(profile.size):
+            raised = odds * (profile[hour] / (1.0 - profile[hour]))
+            rows[k, hour] = raised / (1.0 + raised)
+    return now, rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
@@ -101,7 +102,7 @@ class VolunteerSettings(Settings):
 
     def draw(self, num_clients: int, rng: np.random.Generator) -> Devices:
         """The machines of `num_clients` volunteers."""
-        kind = _choose(rng, num_clients, [self.laptop, self.desktop, self.gpu])
+        kind = _choose(rng, num_clients, (self.laptop, self.desktop, self.gpu))
         step = np.array([2.0, 1.0, 0.125])[kind] * np.exp(self.step_sigma * _cut_normal(rng, num_clients))
         down = self.down_mbit_per_s * np.exp(self.bandwidth_sigma * _cut_normal(rng, num_clients))
         watts = np.array([15.0, 65.0, 170.0])[kind]
@@ -140,7 +141,7 @@ class SpotSettings(Settings):
 
     def draw(self, num_clients: int, rng: np.random.Generator) -> Devices:
         """The instances of `num_clients` nodes."""
-        kind = _choose(rng, num_clients, [self.t4, self.v100, self.a100])
+        kind = _choose(rng, num_clients, (self.t4, self.v100, self.a100))
         step = np.array([639.0 / 183.0, 1.0, 639.0 / 1237.0])[kind]
         step = step * np.exp(self.step_sigma * _cut_normal(rng, num_clients))
         down = self.down_mbit_per_s * np.exp(self.bandwidth_sigma * _cut_normal(rng, num_clients))
@@ -229,11 +230,16 @@ def _devices(step: Floats, down_mbit: Floats, up_over_down: float, watts: Floats
     return Devices(step, down, down * up_over_down, watts, np.full(step.size, kwh))
 
 
-def _choose(rng: np.random.Generator, size: int, shares: list[float]) -> NDArray[np.int64]:
-    limits = np.cumsum(shares) / np.sum(shares)
-    return np.minimum(np.searchsorted(limits, rng.random(size), side="right"), len(shares) - 1)
+def _choose(rng: np.random.Generator, size: int, shares: tuple[float, ...]) -> NDArray[np.int64]:
+    return np.minimum(np.searchsorted(_limits(shares), rng.random(size), side="right"), len(shares) - 1)
+
+
+@lru_cache(maxsize=64)
+def _limits(shares: tuple[float, ...]) -> Floats:
+    limits: Floats = np.cumsum(shares) / np.sum(shares)
+    return limits
 
 
 def _cut_normal(rng: np.random.Generator, size: int) -> Floats:
     """Standard normal without its tails: no device of a population is absurd."""
-    return np.clip(rng.standard_normal(size), -2.5, 2.5)
+    return np.minimum(np.maximum(rng.standard_normal(size), -2.5), 2.5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from functools import cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 
@@ -26,5 +26,14 @@ def utc_offset_h(tz: str | None, unix_s: float, standard_h: float = 0.0) -> floa
     zone = _zone(tz) if tz else None
     if zone is None:
         return standard_h
+    day = int(unix_s // 86400.0)
+    begins, ends = _offset_h(zone, day * 86400), _offset_h(zone, (day + 1) * 86400)
+    # On the few days on which clocks are changed, the second counts.
+    offset = begins if begins == ends else _offset_h.__wrapped__(zone, unix_s)
+    return standard_h if offset is None else offset
+
+
+@lru_cache(maxsize=65536)
+def _offset_h(zone: ZoneInfo, unix_s: float) -> float | None:
     offset = datetime.fromtimestamp(unix_s, timezone.utc).astimezone(zone).utcoffset()
-    return standard_h if offset is None else offset.total_seconds() / 3600.0
+    return None if offset is None else offset.total_seconds() / 3600.0

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .episode import Sessions
-from .renewal_kernels import hours_after, padded_sessions, play_stays
+from .renewal_kernels import first_stays, hours_after, padded_sessions, play_stays
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -121,11 +121,20 @@ class Alternation:
             The sessions (none announced) and bool `[N, S]`, which of them end by the law (not suddenly).
         """
         n = hour.size
-        on0 = rng.random(n) < share_on
+        uniform = rng.random(n)
         on_age, on_rest = self.on.draw_running(rng, n)
         _, off_rest = self.off.draw_running(rng, n)
-        begun = self.down.after(hour, -on_age / down_factor)
-        start = np.where(on0, np.minimum(begun, hour), self.up.after(hour, off_rest / up_factor))
+        on0, start = first_stays(
+            uniform,
+            share_on,
+            on_age,
+            off_rest,
+            hour,
+            up_factor,
+            down_factor,
+            self.up.tables,
+            self.down.tables,
+        )
         last = hour + horizon_h
         blocks: list[tuple[Floats, Floats, Bools]] = []
         over = False
@@ -138,7 +147,10 @@ class Alternation:
                 self.up.tables, self.down.tables, start, starts, ends, natural,
             )  # fmt: skip
             blocks.append((starts[:rows], ends[:rows], natural[:rows]))
-        starts, ends, natural = (np.concatenate(part) for part in zip(*blocks, strict=True))
+        if len(blocks) > 1:
+            starts, ends, natural = (np.concatenate(part) for part in zip(*blocks, strict=True))
+        else:
+            starts, ends, natural = blocks[0]
         start_s, end_s, by_law = padded_sessions(starts, ends, natural, hour, last)
         return Sessions(start_s, end_s, np.zeros(by_law.shape, dtype=bool)), by_law
 

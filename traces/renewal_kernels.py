@@ -55,6 +55,21 @@ def hours_after(hour, work, hours, done_by, period_h):  # type: ignore[no-untype
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def first_stays(  # type: ignore[no-untyped-def]
+    uniform, share_on, on_age, off_rest, hour, up_factor, down_factor, up, down
+):
+    """Who is on at t = 0 `[N]`, and the beginning of that session or of the next one `[N]`."""
+    on0, start = np.empty(hour.size, dtype=np.bool_), np.empty(hour.size)
+    for k in range(hour.size):
+        on0[k] = uniform[k] < share_on[k]
+        if on0[k]:
+            start[k] = min(hour_after(hour[k], -on_age[k] / down_factor[k], *down), hour[k])
+        else:
+            start[k] = hour_after(hour[k], off_rest[k] / up_factor[k], *up)
+    return on0, start
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def play_stays(  # type: ignore[no-untyped-def]
     first, hour, last, on0, on_rest, up_factor, down_factor, on_work, off_work, sudden, sudden_per_h,
     up, down, start, starts, ends, natural,

@@ -94,14 +94,11 @@ class SessionBatch:
             raise ValueError(f"episode: {sessions.num_clients} clients, expected {self.num_clients}")
         width = sessions.start_s.shape[1]
         self._widen(width + 1)
-        for table, values, empty in (
-            (self._starts, sessions.start_s, np.inf),
-            (self._ends, sessions.end_s, np.inf),
-            (self._told, sessions.end_s if episode.told_end_s is None else episode.told_end_s, np.inf),
-            (self._announced, sessions.announced, False),
-        ):
-            table[env, :, :width] = values
-            table[env, :, width:] = empty
+        told_s = sessions.end_s if episode.told_end_s is None else episode.told_end_s
+        self._starts[env, :, :width], self._starts[env, :, width:] = sessions.start_s, np.inf
+        self._ends[env, :, :width], self._ends[env, :, width:] = sessions.end_s, np.inf
+        self._told[env, :, :width], self._told[env, :, width:] = told_s, np.inf
+        self._announced[env, :, :width], self._announced[env, :, width:] = sessions.announced, False
         self._pointer[env] = (self._ends[env] <= 0.0).sum(axis=1)
         self._climatology[env] = episode.climatology
         self._relaxation_s[env] = episode.relaxation_s

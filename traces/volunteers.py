@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from .climatology import by_utc_hour, odds_multiplied, odds_shifted, remembered_mean
+from .climatology import by_utc_hour, odds_multiplied, personal_shares, remembered_mean
 from .episode import AvailabilityEpisode, AvailabilityRequest, Sessions, told_ends
 from .forecasts import AvailabilityForecastField, MarkovForecast
 from .phones import check_size
@@ -70,24 +70,29 @@ class VolunteerAvailability(Settings):
         n = request.zone.size
         hour = request.local_hour_of_week
         push = np.exp(0.5 * self.mean_spread * rng.standard_normal(n))
-        part = rng.integers(len(self._parts), size=n)
-        columns = []
-        for index, law in enumerate(self._parts):
-            rows = np.flatnonzero(part == index)
-            if rows.size:
-                columns.append((rows, law, law.draw(hour[rows], push[rows], request, rng, self.sudden_per_h)))
-        sessions, natural, profile = _join(columns, n)
+        part = None
+        if len(self._parts) == 1:
+            law = self._parts[0]
+            sessions, natural, profile = law.draw(hour, push, request, rng, self.sudden_per_h)
+        else:
+            part = rng.integers(len(self._parts), size=n)
+            columns = []
+            for index, law in enumerate(self._parts):
+                rows = np.flatnonzero(part == index)
+                if rows.size:
+                    drawn = law.draw(hour[rows], push[rows], request, rng, self.sudden_per_h)
+                    columns.append((rows, drawn))
+            sessions, natural, profile = _join(columns, n)
         sessions.announced[:] = natural & (rng.random(natural.shape) < self.announced_share)
-        relaxation_h = self._relaxation_h[part]
+        relaxation_h = np.full(n, self._relaxation_h[0]) if part is None else self._relaxation_h[part]
         true_mean = profile.mean(axis=1)
         a = self._prior
         looks = self.observed_days * 24.0 / (2.0 * relaxation_h)
         seen = remembered_mean(true_mean, (a, 4.0 - a), float(looks.mean()), rng)
         odds = seen / (1.0 - seen) / (true_mean / (1.0 - true_mean))
-        climatology = odds_multiplied(profile, odds)
         return AvailabilityEpisode(
             sessions=sessions,
-            climatology=by_utc_hour(climatology, request.local_offset_h),
+            climatology=by_utc_hour(odds_multiplied(profile, odds), request.local_offset_h),
             relaxation_s=relaxation_h * 3600.0,
             announce_notice_s=np.inf if self.notice_h is None else self.notice_h * 3600.0,
             forecast=self.forecast,
@@ -131,13 +136,11 @@ class _Part:
         rng: np.random.Generator,
         sudden_per_h: float,
     ) -> tuple[Any, NDArray[np.bool_], Floats]:
-        odds = push**2
-        now = self.share_on[np.floor(hour).astype(np.int64) % 168]
-        share_on = odds * now / (1.0 - now + odds * now)
+        share_on, shares = personal_shares(push, hour, self.share_on, self.profile)
         sessions, natural = self.alternation.sample(
             hour, share_on, push, 1.0 / push, request.horizon_s / 3600.0, rng, sudden_per_h
         )
-        return sessions, natural, odds_shifted(self.profile, odds)
+        return sessions, natural, shares
 
 
 def cut_mean_h(mean_h: float, shape: float, hazard_per_h: float) -> float:
@@ -174,12 +177,10 @@ def stationary_share(up_per_h: Floats, down_per_h: Floats) -> Floats:
 
 
 def _join(columns: list[Any], n: int) -> tuple[Any, NDArray[np.bool_], Floats]:
-    if len(columns) == 1:
-        return columns[0][2]
-    width = max(part[0].start_s.shape[1] for _, _, part in columns)
+    width = max(drawn[0].start_s.shape[1] for _, drawn in columns)
     start_s, end_s = np.full((n, width), np.inf), np.full((n, width), np.inf)
     natural, profile = np.zeros((n, width), dtype=bool), np.empty((n, 24))
-    for rows, _, (sessions, by_law, shape) in columns:
+    for rows, (sessions, by_law, shape) in columns:
         here = sessions.start_s.shape[1]
         start_s[rows, :here], end_s[rows, :here] = sessions.start_s, sessions.end_s
         natural[rows, :here], profile[rows] = by_law, shape
