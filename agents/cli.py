@@ -15,6 +15,7 @@ COMMANDS = {
         "frugalfl.agents.export_command:main",
         "make a trained scheduler that ships: weights and card",
     ),
+    "explain": ("frugalfl.agents.explain_command:main", "draw what a trained scheduler does and why"),
     "report": ("frugalfl.agents.report_command:main", "the pages of an evaluation: HTML, Markdown, PNG"),
     "theory": ("frugalfl.agents.theory_command:main", "predict a scheduler's bias and variance; compare"),
     "deploy": ("frugalfl.agents.deploy.command:main", "let a scheduler drive real nodes, on Flower"),

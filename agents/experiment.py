@@ -16,6 +16,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from .. import __version__
 from ..envs.registration import find_entry, make_vec_env
+from ..envs.scenario import Scenario, load_scenario
 from ..envs.vec_env import FederatedVecEnv
 from ..envs.world import FederatedWorld
 from .algorithms import build_model
@@ -267,6 +268,7 @@ def load_scheduler(out: Path | str, scenario: Any = None, decision: str | None =
     """
     folder = Path(out)
     settings, document = read_config(folder)
+    clients = load_world(settings).clients
     if scenario is not None:
         world = {"scenario": scenario}
         settings = TrainingSettings.from_json({**settings.to_json(), "world": world})
@@ -279,7 +281,13 @@ def load_scheduler(out: Path | str, scenario: Any = None, decision: str | None =
         raise ValueError(f"{folder / MODEL}: does not fit {settings.env} ({reason})") from None
     face = env.agent_face
     way = decision or str(document["best"]["decision"])
-    return LearnedScheduler(model, face.encoder, face.face, settings.algo, way)
+    return LearnedScheduler(model, face.encoder, face.face, settings.algo, way, clients)
+
+
+def load_world(settings: TrainingSettings) -> Scenario:
+    """The world of a training run."""
+    changes = {"scenario": find_entry(settings.env).kwargs["scenario"], **settings.world}
+    return load_scenario(changes.pop("scenario"), **changes)
 
 
 def read_config(folder: Path) -> tuple[TrainingSettings, dict[str, Any]]:

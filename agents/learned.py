@@ -14,6 +14,7 @@ from ..envs.encoder import ObservationEncoder
 from ..envs.faces import ActionFace
 from ..envs.situation import Situation
 from ..fl_core.rounds import RoundPlan
+from .crowd import decide_in_groups, group_count
 from .policies.distribution import BatchedMultiCategorical
 from .policies.set_policy import SetPolicyMixin
 
@@ -29,6 +30,8 @@ class LearnedScheduler:
         encoder: turns situations into the model's observations.
         face: turns its actions into plans.
         name: what tables call it.
+        trained_clients: how many clients there were in training; where there are at least half as many again,
+            a set policy decides in groups of that size, see `crowd`. None: never.
         decision: with a set policy, `mode` takes every head's likeliest choice; `count` invites as many
             clients as the policy invites on average, those it is surest of; `sample` draws from the policy,
             each episode from its own seed. Other policies always take their deterministic action.
@@ -44,11 +47,12 @@ class LearnedScheduler:
         face: ActionFace,
         name: str = "learned",
         decision: str = "count",
+        trained_clients: int | None = None,
     ):
         if decision not in DECISIONS:
             raise ValueError(f"decision: {decision!r}, expected one of {', '.join(DECISIONS)}")
         self.name = name
-        self.decision = decision
+        self.decision, self.trained_clients = decision, trained_clients
         self.policy: Any = model.policy if isinstance(model, BaseAlgorithm) else model
         self._encoder, self._face = encoder, face
         self._generators: list[np.random.Generator] = []
@@ -70,11 +74,36 @@ class LearnedScheduler:
             actions, _ = self.policy.predict(observation, deterministic=True)
         return self._face.plan(actions, situation)
 
+    def probabilities(self, situation: Situation) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What a set policy makes of a situation: chances of the wait levels and of every client's steps.
+
+        Returns:
+            `[E, W]`, and `[E, N, L]` under the condition that it trains now; level 0 is not to be invited.
+
+        Raises:
+            ValueError: the policy is not a set policy.
+        """
+        policy = self.policy
+        if not isinstance(policy, SetPolicyMixin):
+            raise ValueError(f"policy: {type(policy).__name__} has no probabilities, expected a set policy")
+        policy.set_training_mode(False)  # type: ignore[attr-defined]
+        with th.no_grad():
+            observation = self._encoder.encode(situation)
+            tensors = {key: th.as_tensor(rows, device=policy.device) for key, rows in observation.items()}  # type: ignore[attr-defined]
+            chances = policy.get_distribution(tensors).log_probs().exp().cpu().numpy().astype(np.float64)
+        num_envs, n = situation.available.shape
+        first = policy.waits + policy.quorums
+        levels = chances[:, first : first + n * policy.levels].reshape(num_envs, n, policy.levels)
+        return chances[:, : policy.waits], levels
+
     def _decide(self, observation: dict[str, NDArray[np.float32]]) -> NDArray[np.int64]:
         policy = self.policy
         policy.set_training_mode(False)
         with th.no_grad():
             tensors = {key: th.as_tensor(rows, device=policy.device) for key, rows in observation.items()}
+            groups = group_count(tensors["clients"].shape[1], self.trained_clients)
+            if groups > 1:
+                return decide_in_groups(policy, tensors, groups).cpu().numpy()
             distribution = policy.get_distribution(tensors)
             if self.decision == "count":
                 return policy.decide(distribution).cpu().numpy()

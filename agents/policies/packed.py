@@ -65,6 +65,11 @@ class PackedActions:
                 transfer = th.cat([transfer[:, :1], sent], dim=1)
             self._transfer = transfer.log_softmax(dim=1)
 
+    @property
+    def log_probs(self) -> tuple[th.Tensor, th.Tensor, th.Tensor, th.Tensor | None]:
+        """Of waits `[B, W]`, quorums `[B, Q]`, clients' steps `[M, L]`, transfers `[M, T]` or None."""
+        return self._wait, self._quorum, self._steps, self._transfer if self._moves_data else None
+
     def log_prob(self, actions: th.Tensor, effective_only: bool = True) -> th.Tensor:
         """Log-probability `[B]` of actions `[B, D]`; only of the heads that had an effect if so asked."""
         chosen = actions.long()

@@ -22,6 +22,7 @@ class Card:
         name: what tables call it.
         env: id of the environment it was trained in.
         scenario: name of its world.
+        trained_clients: N there.
         algo: learning algorithm.
         decision: how plans are taken from its probabilities, see `LearnedScheduler`.
         features: names of the observation's columns that the weights read: `clients`, `server`; and `zones`,
@@ -42,6 +43,7 @@ class Card:
     name: str
     env: str
     scenario: str
+    trained_clients: int
     algo: str
     decision: str
     features: Mapping[str, Any]
@@ -74,6 +76,7 @@ def read_card(folder: Path) -> Card:
         raise ValueError(f"scheduler: {path}: not the card of a trained scheduler ({FORMAT!r})")
     kinds: dict[str, tuple[type, ...]] = {
         "rounds_trained": (int,),
+        "trained_clients": (int,),
         "curve": (list,),
         "git": (str, type(None)),
     }

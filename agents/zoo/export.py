@@ -15,10 +15,8 @@ import pandas as pd
 from ... import __version__
 from ...envs.base import layout_of
 from ...envs.encoder import ObservationEncoder
-from ...envs.registration import find_entry
-from ...envs.scenario import load_scenario
 from ..checkpoint import load_tensors
-from ..experiment import CURVE, MODEL, TEST, figures_on_test, read_config
+from ..experiment import CURVE, MODEL, TEST, figures_on_test, load_world, read_config
 from ..jsonfile import read_json, write_json
 from ..results import load_result
 from ..settings import TrainingSettings
@@ -89,15 +87,14 @@ def make_card(
     """The card of a run."""
     from ..algorithms import set_policy_arguments
 
-    kwargs = {**find_entry(settings.env).kwargs, **dict(settings.world)}
-    scenario = kwargs.pop("scenario")
-    world = load_scenario(scenario, **kwargs)
+    world = load_world(settings)
     best = config["best"]
     curve = _curve(run / CURVE)
     return Card(
         name=name,
         env=settings.env,
         scenario=world.name,
+        trained_clients=world.clients,
         algo=settings.algo,
         decision=str(best["decision"]),
         features=features_of(ObservationEncoder(world)),

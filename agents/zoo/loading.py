@@ -74,7 +74,8 @@ def load_scheduler(
     layout = layout_of(world)
     policy = _policy(folder, card, encoder, layout.space)
     way = decision or card.decision
-    return LearnedScheduler(policy, encoder, make_face("levels", layout, None), card.name, way)
+    trained = int(card.trained_clients)
+    return LearnedScheduler(policy, encoder, make_face("levels", layout, None), card.name, way, trained)
 
 
 def features_of(encoder: ObservationEncoder) -> dict[str, Any]:
