@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..fl_core.rounds import RoundPlan
 from ..fl_core.timeline import RoundTimeline
+
+if TYPE_CHECKING:
+    from .overlay import Overlays
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -53,6 +56,7 @@ class Step:
         round_index: int `[E]`.
         versions: int `[E]`, how often the model has changed.
         held: int `[E, N]`, samples held when it begins.
+        overlays: of those invited, where they exchange models with each other; else None.
     """
 
     plan: RoundPlan
@@ -64,6 +68,7 @@ class Step:
     round_index: Ints
     versions: Ints
     held: Ints
+    overlays: Overlays | None = None
 
 
 @dataclass(frozen=True)

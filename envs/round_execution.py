@@ -11,8 +11,10 @@ from ..fl_core.rounds import STOP_S, RoundOutcome, RoundPlan
 from ..fl_core.timeline import play_round
 from ..traces.carbon import CarbonBatch
 from ..traces.sessions import SessionBatch
+from .billing import Bill, bill_phases
 from .late_updates import Progress, Step, Work, make_late_rule
 from .ledger import Ledger
+from .overlay import join
 from .personal import FORWARD_SHARE, ClientScores, PersonalModels
 from .population import Population, PopulationSource
 from .situation import JOULES_PER_KWH
@@ -42,6 +44,7 @@ class RoundExecution:
         self.core: Any = source.make_core(e)
         self.population: Population = source.empty(e)
         self.held = np.zeros((e, n), dtype=np.int64)
+        self._has_model = np.zeros((e, n), dtype=bool)
         late = source.scenario.late
         keeps = late.kind != "drop"
         if keeps and not self.core.aggregator.accepts_late:
@@ -90,6 +93,7 @@ class RoundExecution:
             if self.personal is not None:
                 self.personal.reset(env, draw.model_seed)
         self._late.reset(envs)
+        self._has_model[envs] = False
         self._hold(np.where(envs[:, None], self.core.own, self.held))
 
     def run(
@@ -106,7 +110,7 @@ class RoundExecution:
         Returns:
             The outcome, and bool `[E]`, whose model was trained.
         """
-        p, training = self.population, running & (plan.wait_s <= 0)
+        training = running & (plan.wait_s <= 0)
         waited_s = np.where(running & (plan.wait_s > 0) & (plan.wait_s != STOP_S), plan.wait_s, 0.0)
         step = self._step(plan, training, waited_s, time_s, ledger)
         work, progress = step.work, self._late.play(step)
@@ -116,12 +120,11 @@ class RoundExecution:
         if answered.any():
             answers = self.core.client_losses(answered, plan.probe_samples, ledger.rounds)
         result, accuracy, loss = self._train(progress, ledger)
-        moved_down = progress.down_s * p.down_bytes_per_s
-        moved_up = progress.up_s * p.up_bytes_per_s
-        energy_j, emissions_g = self._charge(time_s, progress, moved_down, moved_up)
-        own_j = np.where(work.probed, 0.0, energy_j)
+        bill = self._bill(time_s, step, progress)
+        own_j = np.where(work.probed, 0.0, bill.energy_j)
         cancelled, wasted_j = self._late.settle(progress, own_j, self.core.version)
-        before = progress.down_before_s * p.down_bytes_per_s
+        trained = progress.completed.any(axis=1) & ~result.diverged
+        self._follow(time_s, progress, trained, running)
         outcome = RoundOutcome(
             invited=work.invited,
             completed=progress.completed,
@@ -129,14 +132,9 @@ class RoundExecution:
             cancelled=cancelled,
             repairs=work.repairs,
             stop_s=progress.stop_s,
-            compute_s=progress.compute_s,
             duration_s=step.duration_s,
-            down_bytes=moved_down,
-            up_bytes=moved_up,
-            sample_bytes=self._of_samples(before + moved_down) - self._of_samples(before),
-            energy_j=energy_j,
-            emissions_g=emissions_g,
-            wasted_j=wasted_j + np.where(work.probed & ~answered, energy_j, 0.0),
+            **vars(bill),
+            wasted_j=wasted_j + np.where(work.probed & ~answered, bill.energy_j, 0.0),
             reported_loss=result.reported_loss,
             update_norm=result.update_norm,
             accuracy=accuracy,
@@ -146,10 +144,6 @@ class RoundExecution:
             answered=answered,
             probed_loss=answers,
         )
-        trained = progress.completed.any(axis=1) & ~result.diverged
-        if self.personal is not None:
-            utc_hour = ((p.start_utc_s + time_s) / 3600.0) % 24.0
-            self.personal.look(self.sessions.available, utc_hour, trained, running)
         return outcome, trained
 
     def client_scores(self, time_s: Floats) -> ClientScores:
@@ -176,7 +170,14 @@ class RoundExecution:
         self, plan: RoundPlan, training: Bools, waited_s: Floats, time_s: Floats, ledger: Ledger
     ) -> Step:
         """Repair the plan and play the round of those it invites or probes."""
-        source, work = self.source, self._work(plan, training)
+        source, work, overlays = self.source, self._work(plan, training), None
+        quorum = plan.quorum
+        if source.scenario.topology != "server":
+            sizes = (self.download_bytes, self.upload_bytes, source.sample_bytes)
+            kind, has_model = source.scenario.topology, self._has_model
+            work, overlays = join(kind, work, self.population, has_model, sizes)
+        if overlays is not None:
+            quorum = np.where(overlays.joined.any(axis=1), 1.0, quorum)  # nobody can go on without the others
         session_left_s = self.sessions.session_end_s - time_s[:, None]
         timeline = play_round(
             work.invited | work.probed,
@@ -184,7 +185,7 @@ class RoundExecution:
             work.down_s,
             work.compute_s,
             work.up_s,
-            plan.quorum,
+            quorum,
             np.full(training.size, source.deadline_s),
         )
         return Step(
@@ -197,6 +198,7 @@ class RoundExecution:
             round_index=ledger.rounds,
             versions=self.core.version,
             held=self.held,
+            overlays=overlays,
         )
 
     def _work(self, plan: RoundPlan, training: Bools) -> Work:
@@ -231,6 +233,14 @@ class RoundExecution:
             repairs=repairs,
         )
 
+    def _follow(self, time_s: Floats, progress: Progress, trained: Bools, running: Bools) -> None:
+        """Note who has the present model now, and whatever personal models need."""
+        if self.source.scenario.topology != "server":
+            self._has_model = np.where(trained[:, None], progress.completed, self._has_model)
+        if self.personal is not None:
+            utc_hour = ((self.population.start_utc_s + time_s) / 3600.0) % 24.0
+            self.personal.look(self.sessions.available, utc_hour, trained, running)
+
     def _transfers(self, plan: RoundPlan, invited: Bools) -> tuple[Ints, Ints]:
         """Samples really sent `[E, N]` and orders that had to be cut or made `[E]`.
 
@@ -261,26 +271,8 @@ class RoundExecution:
             accuracy, loss = np.where(trained, new_accuracy, accuracy), np.where(trained, new_loss, loss)
         return result, accuracy, loss
 
-    def _of_samples(self, moved_down: Floats) -> Floats:
-        """The part of a download `[E, N]` that comes after the model."""
-        return np.maximum(moved_down - self.download_bytes, 0.0)
-
-    def _charge(
-        self, time_s: Floats, spent: Progress, moved_down: Floats, moved_up: Floats
-    ) -> tuple[Floats, Floats]:
-        """Joules and grams `[E, N]`: each phase at its own power, integrated over the zone's trace."""
-        p = self.population
-        computing_s = time_s[:, None] + spent.down_s
-        uploading_s = computing_s + spent.compute_s
-        down_j = moved_down * p.network_j_per_byte
-        up_j = moved_up * p.network_j_per_byte
-        phases = (
-            (time_s[:, None] + np.zeros_like(down_j), spent.down_s, p.down_watts),
-            (computing_s, spent.compute_s, p.compute_watts),
-            (uploading_s, spent.up_s, p.up_watts),
-        )
-        grams = np.zeros_like(down_j)
-        for start_s, length_s, watts in phases:
-            integral = self.carbon.integral(p.zone, start_s, start_s + length_s)
-            grams += watts * integral / JOULES_PER_KWH
-        return down_j + spent.compute_s * p.compute_watts + up_j, grams
+    def _bill(self, time_s: Floats, step: Step, progress: Progress) -> Bill:
+        bill = bill_phases(self.population, self.carbon, time_s, progress, self.download_bytes)
+        if step.overlays is None:
+            return bill
+        return step.overlays.bill(bill, self.population, self.carbon, time_s, progress)

@@ -127,6 +127,15 @@ class Scenario(Strict):
             trained model's bytes that the compressed update really takes.
         late: what becomes of clients that are late, see `Late`, e.g. `{kind: staleness, beta: 0.35}`.
         evaluation: what the clients use in the end, see `Evaluation`, e.g. `{personal: knn, share: 0.5}`.
+        topology: "server" (the default): the coordinator exchanges models with every participant. Or an
+            overlay ("star", "ring", "mst", "mbst", "best", see `fl_core.topology`; Marfoq et al. 2020): the
+            participants of a round, if there are two or more, exchange models with each other. The round
+            lasts the overlay's cycle time for all of them; there is no quorum. A participant's work in it is
+            its local steps, the transfer of its samples and, if its last update is not in the present model,
+            fetching that from the coordinator. It is charged a (compressed) model for each neighbour each
+            way, evenly over the cycle. What is learned is still the exact aggregate of those who finished:
+            how slowly an overlay mixes is not modelled. `Situation.round_s` and its sisters go on assuming
+            the server.
         trainer: which local trainer serves; "auto" takes the fastest one that fits the model.
         quadratic: fields of `fl_core.quadratic.QuadraticSettings`: clients then minimise heterogeneous
             quadratics with an exact optimum, and data set, partition and model are not used.
@@ -154,6 +163,7 @@ class Scenario(Strict):
     compression: Spec | None = None
     late: Late = Late()
     evaluation: Evaluation = Evaluation()
+    topology: Literal["server", "star", "ring", "mst", "mbst", "best"] = "server"
     trainer: Spec = "auto"
     quadratic: dict[str, Any] | None = None
     hub: HubData = HubData()
@@ -172,6 +182,12 @@ class Scenario(Strict):
                 f"aggregator: {self.aggregator!r}, expected by-samples: late of kind {self.late.kind} brings "
                 "its own; use kind: keep"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _nobody_late_in_overlays(self) -> Scenario:
+        if self.topology != "server" and self.late.kind != "drop":
+            raise ValueError(f"topology: {self.topology}, expected server where late is {self.late.kind}")
         return self
 
     @model_validator(mode="after")
