@@ -130,7 +130,7 @@ def _with_profile(record: Any, profile: Mapping[str, Any]) -> Any:
 
 
 def _numbers(record: Any, names: tuple[str, ...], what: str) -> dict[str, Any]:
-    found = record[_NUMBERS] if _NUMBERS in record else {}
+    found = record.get(_NUMBERS, {})
     missing = [name for name in names if name not in found]
     if missing:
         raise ValueError(f"{what}: {missing[0]!r} is missing, expected {', '.join(names)}")
@@ -138,7 +138,7 @@ def _numbers(record: Any, names: tuple[str, ...], what: str) -> dict[str, Any]:
 
 
 def _arrays(record: Any) -> dict[str, NDArray[Any]]:
-    found = record[_ARRAYS] if _ARRAYS in record else {}
+    found = record.get(_ARRAYS, {})
     return {name: array.numpy() for name, array in found.items()}
 
 

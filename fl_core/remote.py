@@ -131,10 +131,10 @@ class LocalNode:
     def train(self, order: TrainOrder, storage: Storage | None = None) -> tuple[LocalUpdate, Storage]:
         """Carries out one order.
 
-        A node and its coordinator may disagree about what the node was sent before: it may have been restarted
-        without its memory, or an answer may have been lost. A node that holds more than ``order.base`` rows
-        forgets the rest; one that holds fewer goes back to its own samples and takes no new ones. Either way
-        the update says how many rows it was trained on.
+        A node and its coordinator may disagree about what the node was sent before: it may have been
+        restarted without its memory, or an answer may have been lost. A node that holds more than
+        ``order.base`` rows forgets the rest; one that holds fewer goes back to its own samples and takes no
+        new ones. Either way the update says how many rows it was trained on.
 
         Args:
             order: what to do.
@@ -285,7 +285,8 @@ class RemoteCore(FederatedCore):
         for client, update in updates.items():
             if update.delta.shape != self._params[0].shape:
                 raise ValueError(
-                    f"update of client {client}: {update.delta.size} parameters, expected {self._params.shape[1]}"
+                    f"update of client {client}: {update.delta.size} parameters, "
+                    f"expected {self._params.shape[1]}"
                 )
             if update.round_index != round_index:
                 raise ValueError(

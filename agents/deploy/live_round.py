@@ -56,11 +56,9 @@ class LiveRound:
     @staticmethod
     def blank(num_clients: int) -> LiveRound:
         """A round to which nobody was invited."""
-        flags = {
-            name: np.zeros(num_clients, dtype=bool) for name in ("invited", "completed", "lost", "cancelled")
-        }
-        sums = ("stop_s", "compute_s", "down_bytes", "up_bytes", "sample_bytes")
-        return LiveRound(**flags, **{name: np.zeros(num_clients) for name in sums})
+        flags = [np.zeros(num_clients, dtype=bool) for _ in range(4)]
+        sums = [np.zeros(num_clients) for _ in range(5)]
+        return LiveRound(*flags, *sums)  # type: ignore[call-arg, arg-type]
 
 
 @dataclass(frozen=True)
@@ -71,6 +69,11 @@ class _Sent:
     order: TrainOrder
     sent_s: float
     name: str
+
+    @property
+    def number(self) -> int:
+        """Of its round, counted from 1 as in the table of rounds."""
+        return self.order.round_index + 1
 
 
 @dataclass(frozen=True)
@@ -195,7 +198,7 @@ class RoundRunner:
             result.compute_s[client] = self._guess_s(sent, passed_s)
             _LOG.warning(
                 "round %d: %s failed after %.1f s: %s",
-                sent.order.round_index,
+                sent.number,
                 sent.name,
                 passed_s,
                 reply.error or "its update does not fit the order",
@@ -242,16 +245,14 @@ class RoundRunner:
             del tickets[ticket]
             result.lost[client], result.stop_s[client] = True, passed_s
             result.compute_s[client] = self._guess_s(sent, passed_s)
-            _LOG.warning("round %d: %s is lost after %.1f s", sent.order.round_index, sent.name, passed_s)
+            _LOG.warning("round %d: %s is lost after %.1f s", sent.number, sent.name, passed_s)
 
     def _close(self, tickets: dict[str, int], result: LiveRound, closed_s: float) -> LiveRound:
         for ticket, client in tickets.items():
             result.cancelled[client], result.stop_s[client] = True, closed_s
             result.compute_s[client] = self._guess_s(self._sent[ticket], closed_s)
             self._charged_s[ticket] = float(result.compute_s[client])
-            _LOG.warning(
-                "round %d: closed without %s", self._sent[ticket].order.round_index, self._sent[ticket].name
-            )
+            _LOG.warning("round %d: closed without %s", self._sent[ticket].number, self._sent[ticket].name)
         result.duration_s = closed_s
         return result
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +13,13 @@ from ...envs.ledger import Ledger
 from ...envs.population import PopulationSource
 from ...envs.reward import reward_terms
 from ...envs.scenario import Scenario, Split
-from ...envs.situation import JOULES_PER_KWH, Situation
+from ...envs.situation import Situation
 from ...envs.world import MOST_PROBES_PER_ROUND, StepResult
 from ...fl_core.engine import TrainResult
 from ...fl_core.remote import RemoteCore
 from ...fl_core.rounds import STOP_S, RoundOutcome, RoundPlan
 from ...traces.carbon import CarbonBatch
+from .charges import charge
 from .live_round import LiveRound, RoundRunner
 from .live_situation import live_situation
 from .roster import Roster
@@ -98,6 +98,7 @@ class LiveWorld:
         everyone = np.ones(1, dtype=bool)
         self.ledger.open(everyone, *self.core.evaluate())
         self._poll_s = poll_s
+        self._left = self.roster.leavings.copy()
 
     @property
     def sessions(self) -> Presence:
@@ -144,6 +145,7 @@ class LiveWorld:
         if clairvoyant:
             raise ValueError("scheduler: it wants to see the future, which no live federation can show it")
         self.runner.listen()
+        self._forget()
         situation = live_situation(self)
         self.ledger.sightings += situation.available
         return situation
@@ -153,27 +155,28 @@ class LiveWorld:
         plan.validate(1, self.scenario.clients)
         if not self.running:
             raise ValueError("step: the run has ended")
-        before = self.ledger.accuracy
+        before, spent_before = self.ledger.accuracy, self._spent()
         stop, wait_s = bool(plan.wait_s[0] == STOP_S), float(plan.wait_s[0])
         if stop or wait_s > 0:
             outcome, trained = self._idle(0.0 if stop else wait_s), np.zeros(1, dtype=bool)
         else:
             outcome, trained = self._probe(plan) if plan.probed.any() else self._train(plan)
-        active, probing = np.ones(1, dtype=bool), plan.probed.any(axis=1)
+        active, probing = np.ones(1, dtype=bool), np.array([bool(plan.probed.any())])
         terms = reward_terms(outcome, before, self.prices)
         self.ledger.record(outcome, trained, active, probing)
         self.ledger.net_points += terms.sum(axis=1)
-        over = self._spent() >= self.source.budgets
+        spent, budgets = self._spent(), self.source.budgets
+        exhausted = bool((spent >= budgets).any())
+        over = np.maximum(spent - budgets, 0.0) - np.maximum(spent_before - budgets, 0.0)
+        cost = np.where(np.isfinite(budgets), over / budgets, 0.0).sum(keepdims=True)
         target = self.scenario.target_accuracy
         reached = target is not None and float(outcome.accuracy[0]) >= target
-        terminated = np.array([reached or bool(over.any()) or stop or bool(outcome.diverged[0])])
+        terminated = np.array([reached or exhausted or stop or bool(outcome.diverged[0])])
         limit = self.scenario.max_rounds
         long = (self.ledger.rounds >= limit) | (self.ledger.probe_steps >= MOST_PROBES_PER_ROUND * limit)
         truncated = ~terminated & long
         self.running = not bool((terminated | truncated)[0])
-        return StepResult(
-            outcome, terms.sum(axis=1), terms, over.any(keepdims=True) * 1.0, terminated, truncated, active
-        )
+        return StepResult(outcome, terms.sum(axis=1), terms, cost, terminated, truncated, active)
 
     def _idle(self, wait_s: float) -> RoundOutcome:
         """Let time pass. With nobody to decide about, a wait ends as soon as somebody has come."""
@@ -240,6 +243,19 @@ class LiveWorld:
         sent = np.where(invited, np.minimum(wanted, self.core.capacity[0] - self.held[0]), 0)
         return sent, int((empty | (invited & (sent < wanted))).sum())
 
+    def restored(self) -> None:
+        """Nodes have to introduce themselves again, and what they were sent belongs to the stopped run."""
+        self.held = self.core.own.astype(np.int64)
+        self.core.hold(self.held)
+        self._left = self.roster.leavings.copy()
+
+    def _forget(self) -> None:
+        """A node that has left keeps what it was sent no longer than Flower remembers it: not at all."""
+        gone = self.roster.leavings > self._left
+        self._left = self.roster.leavings.copy()
+        self.held[0, gone] = self.core.own[0, gone]
+        self.core.hold(self.held)
+
     def _hold(self, held: dict[int, int]) -> None:
         """What clients say they hold, as far as the partition allows it."""
         own, capacity = self.core.own[0], self.core.capacity[0]
@@ -256,18 +272,11 @@ class LiveWorld:
         duration_s: float,
         scores: tuple[Floats, Floats] | None = None,
     ) -> RoundOutcome:
-        """The books of one step; late answers since the last one are charged to it as waste."""
-        used_j, grams = self._charge(played, began_s)
-        wasted_j = np.where(played.completed, 0.0, used_j)
-        up_bytes = played.up_bytes.copy()
-        late_j = np.zeros_like(used_j)
-        for late in self.runner.late:
-            up_bytes[late.client] += late.up_bytes
-            network_j = late.up_bytes * self.roster.network_j_per_byte[late.client]
-            late_j[late.client] += late.compute_s * self.roster.watts[late.client] + network_j
-        self._hold({late.client: late.update.held for late in self.runner.late})
+        """The books of one step."""
+        late = self.runner.late.copy()
         self.runner.late.clear()
-        intensity = self.carbon.now(self.time_s)[0][self.roster.zone]
+        self._hold({answer.client: answer.update.held for answer in late})
+        cost = charge(played, late, self.roster, self.carbon, began_s, self.clock.now())
         blank = np.full((1, self.scenario.clients), np.nan, dtype=np.float32)
         accuracy, loss = scores or (self.ledger.accuracy.copy(), self.ledger.loss.copy())
         return RoundOutcome(
@@ -280,11 +289,11 @@ class LiveWorld:
             compute_s=played.compute_s[None],
             duration_s=np.array([duration_s]),
             down_bytes=played.down_bytes[None],
-            up_bytes=up_bytes[None],
+            up_bytes=cost.up_bytes[None],
             sample_bytes=played.sample_bytes[None],
-            energy_j=(used_j + late_j)[None],
-            emissions_g=(grams + late_j / JOULES_PER_KWH * intensity)[None],
-            wasted_j=(wasted_j + late_j)[None],
+            energy_j=cost.energy_j[None],
+            emissions_g=cost.emissions_g[None],
+            wasted_j=cost.wasted_j[None],
             reported_loss=blank if result is None else result.reported_loss,
             update_norm=blank.copy() if result is None else result.update_norm,
             accuracy=accuracy,
@@ -295,54 +304,9 @@ class LiveWorld:
             probed_loss=blank.copy(),
         )
 
-    def _charge(self, played: LiveRound, began_s: float) -> tuple[Floats, Floats]:
-        """Joules and grams `[N]`: computing just before the client stopped, the network all along."""
-        roster = self.roster
-        moved_j = (played.down_bytes + played.up_bytes) * roster.network_j_per_byte
-        stop_s = began_s + played.stop_s
-        start_s = np.full_like(stop_s, began_s)
-        zone = roster.zone[None]
-        computing = self.carbon.integral(zone, (stop_s - played.compute_s)[None], stop_s[None])[0]
-        around = self.carbon.integral(zone, start_s[None], stop_s[None])[0]
-        mean = np.divide(around, played.stop_s, out=np.zeros_like(around), where=played.stop_s > 0)
-        grams = (roster.watts * computing + moved_j * mean) / JOULES_PER_KWH
-        return moved_j + played.compute_s * roster.watts, grams
-
     def _spent(self) -> Floats:
         """`[3]`, hours, GB and kg so far."""
         return np.stack([self.ledger.hours, self.ledger.gigabytes, self.ledger.kilograms])[:, 0]
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        """Everything that a coordinator needs to go on after it was stopped, as arrays."""
-        parts: dict[str, dict[str, Any]] = {
-            "core": self.core.state(),
-            "ledger": {name: value for name, value in vars(self.ledger).items()},
-            "roster": self.roster.state(),
-        }
-        arrays = {
-            f"{part}/{name}": np.array(value)
-            for part, table in parts.items()
-            for name, value in table.items()
-        }
-        return arrays | {"time_s": np.array(self.clock.now()), "running": np.array(self.running)}
-
-    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
-        """Restore `state()`; the clock goes on where it was and nodes have to introduce themselves again.
-
-        What they were sent before is taken to be gone: their memory belongs to the run that was stopped.
-        """
-        parts: dict[str, dict[str, NDArray[Any]]] = {"core": {}, "ledger": {}, "roster": {}}
-        for key, value in state.items():
-            part, _, name = key.partition("/")
-            if name:
-                parts[part][name] = value
-        self.core.load_state(parts["core"])
-        self.held = self.core.own.astype(np.int64)
-        self.core.hold(self.held)
-        for name, value in parts["ledger"].items():
-            getattr(self.ledger, name)[...] = value
-        self.roster.load_state(parts["roster"])
-        self.running = bool(state["running"])
 
 
 def charge_actual(scenario: Scenario) -> Scenario:
