@@ -106,6 +106,11 @@ def tune(
     return Tuned(name, found)
 
 
+def has_knobs(scheduler: object) -> bool:
+    """Whether there is anything to tune."""
+    return is_dataclass(scheduler) and bool(knobs_of(scheduler))
+
+
 def fingerprint(scenario: Any) -> str:
     """Short hash of all settings of a world, so that results are not mistaken for another version's."""
     text = scenario.model_dump_json() if isinstance(scenario, Scenario) else str(scenario)
@@ -126,8 +131,10 @@ class _Search:
         known: Sequence[Trial] = (),
     ):
         self._default: Any = make_scheduler(name)
-        if not is_dataclass(self._default):
-            raise ValueError(f"scheduler: {name!r} has no knobs, expected a dataclass that declares some")
+        if not has_knobs(self._default):
+            raise ValueError(
+                f"scheduler: {name!r} has no knobs; declare some with frugalfl.agents.knobs.knob"
+            )
         declared = knobs_of(self._default)
         free = {key: knob for key, knob in declared.items() if key not in {*STOP_KNOBS, *pinned}}
         self.space = SearchSpace(free, settings_of(self._default), highs)

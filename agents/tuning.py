@@ -10,7 +10,7 @@ import shlex
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,11 +22,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ..envs.scenario import Scenario, load_scenario, scenario_names
 from .engine import Engine, make_engine
 from .journal import trials_in
-from .knobs import knobs_of
 from .players import allow_own_modules
 from .results import slug
 from .schedulers import SCHEDULERS, TUNABLE, make_scheduler
-from .search import Tuned, check_budget, fingerprint, tune
+from .search import Tuned, check_budget, fingerprint, has_knobs, tune
 
 Key = tuple[str, str]
 """World and scheduler."""
@@ -106,8 +105,8 @@ def main(options: Options, command: str, console: Console) -> int:
         except KeyboardInterrupt:
             console.print("Stopping after the trials in hand; the same command goes on from there.")
             raise
-    facts = {"trials": options.trials, "episodes": options.episodes, "seed": options.seed, "command": command}
-    facts["optuna"] = optuna.__version__
+    facts: dict[str, Any] = {"trials": options.trials, "episodes": options.episodes, "seed": options.seed}
+    facts |= {"command": command, "optuna": optuna.__version__}
     for key in second:
         tuned = merge(first[key], second[key])
         path = store(key[0], tuned, {"fingerprint": fingerprint(worlds[key[0]]), **facts}, options.out)
@@ -130,7 +129,11 @@ def _tune_learner(options: Options, command: str, console: Console) -> int:
         for search in searches:
             tuned = tune_learner(search, options.log, engine)
             world = load_scenario(search.world)
-            facts = {"trials": options.trials, "episodes": options.episodes, "seed": options.seed}
+            facts: dict[str, Any] = {
+                "trials": options.trials,
+                "episodes": options.episodes,
+                "seed": options.seed,
+            }
             facts |= {"timesteps": options.timesteps, "command": command, "optuna": optuna.__version__}
             facts["fingerprint"] = fingerprint(world)
             path = store(world.name, tuned, facts, options.out, LEARNERS)
@@ -218,8 +221,7 @@ def _plan(options: Options) -> tuple[dict[str, Scenario], list[Key]]:
     for name in names:
         if name in SCHEDULERS and name not in TUNABLE:
             raise ValueError(f"schedulers: {name!r} has no knobs, expected some of {', '.join(TUNABLE)}")
-        scheduler = make_scheduler(name)
-        if not is_dataclass(scheduler) or not knobs_of(scheduler):
+        if not has_knobs(make_scheduler(name)):
             raise ValueError(
                 f"schedulers: {name!r} has no knobs; declare some with frugalfl.agents.knobs.knob"
             )
