@@ -64,11 +64,11 @@ def plot_waiting(habits: pd.DataFrame, by_carbon: pd.DataFrame, name: str, path:
         first.plot(by_carbon["factor"], 100 * by_carbon[column], "o-", color=colour, ms=3.5, label=column)
         _draw_share(second, habits["available"], habits[column], colour, column)
         _draw_share(third, habits["decision"], habits[column], colour, column)
-    first.set(xlabel="all grids now, times what they were", xscale="log", ylabel="chance [%]")
+    first.set(xlabel="all grids now, times what they were", ylabel="chance [%]")
     second.set(xlabel="clients available", ylabel="of the decisions [%]")
     third.set(xlabel="decision", ylabel="of the decisions [%]")
     for axes in (first, second, third):
-        axes.set_ylim(0, None)
+        axes.set_ylim(0, max(1.0, axes.get_ylim()[1]))
         axes.grid(alpha=0.25)
     first.legend(frameon=False, fontsize=8)
     figure.suptitle(f"{name}: when it waits", x=0.01, ha="left")
