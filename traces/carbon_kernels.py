@@ -61,7 +61,7 @@ def usual_intensity(hour_utc_s, offset_h, mean, month_factor, hour_factor, weeke
         # The level is the mean over the week, so weekdays lie above it as much as weekends below.
         weekday = 7.0 / (5.0 + 2.0 * weekend_factor[z])
         weekend = weekend_factor[z] * weekday
-        today, month = np.int64(-1), np.int64(0)
+        today, month = np.int64(-(2**62)), np.int64(0)
         for t in range(hours):
             # The middle of the hour decides, so that half-hour zones fall on the right hour.
             local_s = hour_utc_s[t] + 1800.0 + offset_h[z] * 3600.0
