@@ -7,36 +7,22 @@ that was stopped goes on when the same command is given, and a crash of one cell
 from __future__ import annotations
 
 import platform
-import shutil
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from .. import __version__
-from ..envs.scenario import Scenario
+from .cells import Cell, Study, play_cell, read_cell, shelf_of, write_cell
 from .engine import Engine
-from .evaluation import Played, WorldShelf, assemble, episode_seeds, make_worlds, play_episodes
+from .evaluation import assemble
 from .jsonfile import read_json, write_json
 from .players import describe, make_player, plain
-from .results import (
-    CONFIG,
-    CURVES,
-    EPISODES,
-    RESULT_FORMAT,
-    TIMELINES,
-    EvaluationResult,
-    read_table,
-    read_timeline,
-    save_result,
-    slug,
-    write_table,
-    write_timeline,
-)
+from .results import CONFIG, RESULT_FORMAT, EvaluationResult, save_result
+
+__all__ = ["Cell", "Study", "SweepOutcome", "play_cell", "sweep"]
 
 CELLS, FAILURES = "cells", "failures.json"
 _DEFINING = (
@@ -50,56 +36,6 @@ _DEFINING = (
     "scenario",
     "schedulers",
 )
-
-
-@dataclass(frozen=True)
-class Study:
-    """What is played, whoever plays it.
-
-    Attributes:
-        scenario: the world.
-        split: train, val or test.
-        seed: of the whole evaluation.
-        episodes: per scheduler, the same for all.
-        batch: episodes of a cell, played at once.
-        story_episode: the episode kept as a full timeline.
-    """
-
-    scenario: Scenario
-    split: str = "test"
-    seed: int = 0
-    episodes: int = 64
-    batch: int = 32
-    story_episode: int = 0
-
-    def check(self) -> Study:
-        """Return the study if its numbers are in range; ValueError naming the first that is not."""
-        for name in ("episodes", "batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)}, expected at least 1")
-        if self.split not in ("train", "val", "test"):
-            raise ValueError(f"split: {self.split!r}, expected 'train', 'val' or 'test'")
-        if self.seed < 0:
-            raise ValueError(f"seed: {self.seed}, expected 0 or more")
-        return self
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Episodes `first` to `stop` - 1 of one scheduler."""
-
-    name: str
-    source: str
-    first: int
-    stop: int
-
-    @property
-    def key(self) -> str:
-        """Name of its folder."""
-        return f"{slug(self.name)}-{zlib.crc32(self.name.encode()):08x}-{self.first:05d}-{self.stop:05d}"
-
-    def __str__(self) -> str:
-        return f"{self.name}, episodes {self.first} to {self.stop - 1}"
 
 
 @dataclass(frozen=True)
@@ -143,7 +79,7 @@ def sweep(
     config = _config(study, players, built, command)
     _claim(out, config)
     cells = _cells(study, players, built)
-    found = [cell for cell in cells if _read_cell(out / CELLS / cell.key) is not None]
+    found = [cell for cell in cells if read_cell(out / CELLS / cell.key) is not None]
     for cell in found:
         done(cell)
     todo = {cell.key: cell for cell in cells if cell not in found}
@@ -152,31 +88,11 @@ def sweep(
         if landed.failure is not None:
             failures[str(todo[landed.key])] = landed.failure
             continue
-        _write_cell(out / CELLS / landed.key, landed.value)
+        write_cell(out / CELLS / landed.key, landed.value)
         done(todo[landed.key])
     result = _collect(study, cells, out, config)
     write_json(out / FAILURES, failures) if failures else (out / FAILURES).unlink(missing_ok=True)
     return SweepOutcome(result, failures, len(todo))
-
-
-def play_cell(study: Study, cell: Cell) -> list[Played]:
-    """Play one cell; the same function whatever the engine, in whatever process."""
-    worlds = _shelf(study)
-    seeds = episode_seeds(study.seed, study.episodes)[cell.first : cell.stop]
-    player = make_player(cell.source, study.scenario)
-    return list(play_episodes(cell.name, player, worlds, seeds, cell.first, study.batch, study.story_episode))
-
-
-_shelves: dict[tuple[str, str], WorldShelf] = {}
-
-
-def _shelf(study: Study) -> WorldShelf:
-    """Worlds are kept between the cells of a process: building one costs more than playing some episodes."""
-    key = (study.scenario.model_dump_json(), study.split)
-    if key not in _shelves:
-        _shelves.clear()  # a process plays one world after the other
-        _shelves[key] = WorldShelf(make_worlds(study.scenario, study.split))
-    return _shelves[key]
 
 
 def _cells(study: Study, players: Mapping[str, str], built: Mapping[str, Any]) -> list[Cell]:
@@ -264,37 +180,11 @@ def _name(item: Any) -> Any:
     return item.get("name") if isinstance(item, Mapping) else item
 
 
-def _write_cell(folder: Path, parts: list[Played]) -> None:
-    """Write a cell beside its place and move it there, so that half a cell is never found."""
-    draft = folder.with_name(f".{folder.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    write_table(pd.concat([part.episodes for part in parts], ignore_index=True), draft / EPISODES)
-    write_table(pd.concat([part.curves for part in parts], ignore_index=True), draft / CURVES)
-    for part in parts:
-        if part.timeline is not None:
-            write_timeline(part.timeline, draft / TIMELINES)
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
-
-
-def _read_cell(folder: Path) -> Played | None:
-    """A finished cell; None if there is none, or it cannot be read and must be played again."""
-    if not folder.is_dir():
-        return None
-    try:
-        stories = [read_timeline(path) for path in (folder / TIMELINES).glob("*.npz")]
-        tables = (read_table(folder / EPISODES), read_table(folder / CURVES))
-    except ValueError:
-        return None
-    return Played(*tables, stories[0] if stories else None)
-
-
 def _collect(
     study: Study, cells: list[Cell], out: Path, config: Mapping[str, Any]
 ) -> EvaluationResult | None:
     """The result of all schedulers that have every cell, written into the folder."""
-    parts = {cell: _read_cell(out / CELLS / cell.key) for cell in cells}
+    parts = {cell: read_cell(out / CELLS / cell.key) for cell in cells}
     broken = {cell.name for cell, part in parts.items() if part is None}
     order = [entry["name"] for entry in config["schedulers"]]
     kept = sorted(
@@ -302,7 +192,7 @@ def _collect(
     )
     if not kept:
         return None
-    zones = _shelf(study).take(1).source.zone_names
+    zones = shelf_of(study).take(1).source.zone_names
     played = [part for cell in kept if (part := parts[cell]) is not None]
     result = assemble(study.scenario.name, study.split, played, tuple(zones), config)
     save_result(result, out)

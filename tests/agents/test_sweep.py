@@ -17,8 +17,11 @@ import pytest
 from frugalfl.agents.engine import Landed, make_engine
 from frugalfl.agents.evaluate_command import benchmark_main, evaluate_main
 from frugalfl.agents.evaluation import evaluate
+from frugalfl.agents.experiment import Experiment, load_scheduler
 from frugalfl.agents.players import name_players, scenario_of
 from frugalfl.agents.results import load_result
+from frugalfl.agents.schedulers import make_scheduler
+from frugalfl.agents.settings import TrainingSettings
 from frugalfl.agents.sweep import CELLS, Study, sweep
 from frugalfl.envs.scenario import load_scenario
 
@@ -234,3 +237,26 @@ class TestCommand:
         assert "Go on with: frugalfl evaluate" in told
         assert "Traceback" not in told
         assert [path.name[:5] for path in (out / CELLS).iterdir()] == ["never"]
+
+    @pytest.mark.slow
+    def test_the_folder_of_a_training_run_is_a_player(self, study, tmp_path):
+        run = tmp_path / "my-run"
+        settings = TrainingSettings(timesteps=256, num_envs=2, val_episodes=2, segment_steps=256)
+        experiment = Experiment(settings, run, rivals=("none",))
+        experiment.begin()
+        experiment.train()
+        players = name_players([str(run), "never"])
+        with make_engine("local", jobs=1) as engine:
+            outcome = sweep(study, players, tmp_path / "out", engine)
+        assert outcome.result.kinds == {"my-run": "learned", "never": "handcrafted"}
+        alone = evaluate(
+            {"my-run": load_scheduler(run, study.scenario), "never": make_scheduler("never")},
+            study.scenario,
+            episodes=3,
+            split="val",
+            batch=2,
+            progress=False,
+        )
+        same(outcome.result, alone)
+        (entry, _) = outcome.result.config["schedulers"]
+        assert entry["settings"]["run"] == str(run.resolve())
