@@ -234,7 +234,7 @@ class RoundRunner:
             return
         extra_s = max(reply.update.compute_s * self._clock.scale - charged_s, 0.0)
         self.late.append(Late(sent.client, reply.update, reply.up_bytes, extra_s))
-        _LOG.info("%s answered round %d too late; the update is dropped", sent.name, sent.order.round_index)
+        _LOG.info("%s answered round %d too late; the update is dropped", sent.name, sent.number)
 
     def _drop_vanished(self, tickets: dict[str, int], result: LiveRound, passed_s: float) -> None:
         """Whose node has left is lost now; nobody waits for Flower to give the order up."""

@@ -22,9 +22,37 @@ ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 60.0
 
 
-def deploy(cluster, out, rounds, nodes, *more):
+@pytest.fixture
+def deploy():
+    """Starts `frugalfl deploy`, and ends what a failed test has left running."""
+    running = []
+
+    def start(*arguments):
+        running.append(start_deploy(*arguments))
+        return running[-1]
+
+    yield start
+    for run in running:
+        if run.poll() is None:
+            run.kill()
+        run.communicate()
+
+
+def start_deploy(cluster, out, rounds, nodes, *more):
+    # A world of another name: nothing was tuned there, so nobody waits an hour for greener power.
+    world = out.with_suffix(".yaml")
+    world.write_text("base: volunteers\nname: lab\n", encoding="utf-8")
     command = [sys.executable, "-m", "frugalfl.agents.cli", "deploy", "--superlink", cluster.superlink]
-    command += ["--scheduler", "all-available", "--clients", "3", "--rounds", str(rounds)]
+    command += [
+        "--env",
+        str(world),
+        "--scheduler",
+        "all-available",
+        "--clients",
+        "3",
+        "--rounds",
+        str(rounds),
+    ]
     command += ["--deadline-s", str(DEADLINE_S), "--min-nodes", str(nodes), "--out", str(out), *more]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -72,7 +100,7 @@ def test_a_killed_node_comes_back_and_the_model_is_the_simulators(tmp_path):
     assert "oven is back" in log
 
 
-def test_tls_with_known_keys_a_stranger_and_a_coordinator_that_is_stopped(tmp_path):
+def test_tls_with_known_keys_a_stranger_and_a_coordinator_that_is_stopped(deploy, tmp_path):
     security = make_security(tmp_path / "keys", ("desk", "lamp", "thief"))
     authority = ("--root-certificates", str(security.authority))
     out = tmp_path / "out"
