@@ -9,6 +9,7 @@ import argparse
 import inspect
 import re
 import sys
+import textwrap
 from pathlib import Path
 
 from frugalfl.agents.knobs import knobs_of
@@ -16,13 +17,15 @@ from frugalfl.agents.schedulers import SCHEDULERS
 from frugalfl.agents.schedulers.rule import Rule
 from frugalfl.envs.base import layout_of
 from frugalfl.envs.encoder import CLIENT_TABLE, SERVER_TABLE
+from frugalfl.envs.options import Evaluation, Late
 from frugalfl.envs.registration import WORLDS, entries
-from frugalfl.envs.scenario import load_scenario
+from frugalfl.envs.scenario import Scenario, load_scenario
 
 PAGE = Path(__file__).with_name("environments.md")
 SCHEDULERS_PAGE = Path(__file__).with_name("schedulers.md")
 REGISTRY = re.compile(r"(<!-- registry: [^>]*-->\n).*(<!-- /registry -->)", re.DOTALL)
 PARTS = "Paper|Method|Needs|Aggregation|Defaults|Args"
+OPTIONS = {"compression": None, "late": Late, "evaluation": Evaluation, "topology": None}
 COMMON = re.compile(r"\b(COMMON|\d+) common ones")
 
 
@@ -54,6 +57,26 @@ def world_table() -> list[str]:
     return [*lines, ""]
 
 
+def option_list() -> list[str]:
+    """The scenario's options that are off by default, from its docstring, as Markdown."""
+    text = inspect.getdoc(Scenario) or ""
+    lines = []
+    for name in OPTIONS:
+        found = re.search(rf"^    {name}: (.*?)(?=^    \w+: |\Z)", text, re.DOTALL | re.MULTILINE)
+        if found is None:
+            raise ValueError(f"docs: {name!r} is not in the docstring of Scenario")
+        lines += [f"### `{name}`", ""]
+        details = OPTIONS[name]
+        if details is None:
+            lines += [*textwrap.wrap(" ".join(found[1].split()), 110), ""]
+            continue
+        about, _, keys = inspect.cleandoc(details.__doc__ or "").partition("\n\nAttributes:\n")
+        example = re.search(r"`({.*?})`", found[1])
+        lines += [about, "", *(f"- {line.strip()}" for line in keys.splitlines())]
+        lines += ["", f"Example: `{name}={example[1]}`.", ""] if example else [""]
+    return lines
+
+
 def page() -> str:
     """The whole page."""
     ids = [f"- `{entry.id}`" for entry in entries()]
@@ -72,6 +95,21 @@ def page() -> str:
         "## Worlds",
         "",
         *world_table(),
+        "## Options",
+        "",
+        "All are off in the worlds above; `gym.make(id, compression=...)`, a scenario file or",
+        "`load_scenario` turns them on.",
+        "",
+        *option_list(),
+        "### Probes",
+        "",
+        "A scheduler that wants losses before it selects pays for them: a `RoundPlan` that neither waits nor",
+        "trains, with `probe_samples [E, N]`, asks those clients for their loss at the present model. Each",
+        "downloads the model, runs so many of its samples forward (a third of a training step per batch) and",
+        "answers with 8 bytes; time, bytes, energy and emissions are charged as always, and a session that",
+        "ends meanwhile loses the answer. The answers are in `Situation.probed_loss` until the model",
+        "changes. A probe is no round: `round_index` stays, and learned agents cannot order one.",
+        "",
         "## Observation",
         "",
         "`Dict(clients=[N, F], server=[G], zones=[Z, H])`, float32 in [-1, 1]. Each number is a fixed",
