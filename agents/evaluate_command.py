@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import tyro
 from rich.console import Console
 
 from ..envs.scenario import Scenario, scenario_names
 from .engine import Engine, make_engine
 from .evaluation import progress_bar
+from .html_report import write_html
 from .metrics import write_metrics
 from .players import ALL, name_players, scenario_of
 from .report import print_report, write_report
+from .shell import run_command
 from .sweep import Cell, Study, SweepOutcome, sweep
 
 FAILED = 3
 """Exit code of an evaluation in which some cells crashed twice."""
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,7 @@ def _tell(outcome: SweepOutcome, out: Path, command: str, console: Console) -> N
     if outcome.result is not None:
         write_metrics(outcome.result, out)
         write_report(outcome.result, out, command=command)
+        write_html(outcome.result, out / "report.html", command=command)
         print_report(outcome.result)
         console.print(f"Written: {out}", highlight=False, soft_wrap=True)
     for cell, reason in outcome.failures.items():
@@ -130,21 +131,22 @@ def _tell(outcome: SweepOutcome, out: Path, command: str, console: Console) -> N
         console.print("The same command tries the failed cells again.", highlight=False)
 
 
-def _run(kind: Any, name: str, argv: Sequence[str], main: Callable[[Any, Engine, str, Console], int]) -> int:
-    console = Console(stderr=True)
-    options = tyro.cli(kind, prog=f"frugalfl {name}", args=list(argv))
-    command = shlex.join(["frugalfl", name, *argv])
-    try:
-        with make_engine(options.engine, options.jobs, options.address) as engine:
-            return main(options, engine, command, console)
-    except ValueError as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        return 2
-    except KeyboardInterrupt:
-        console.print(
-            f"Stopped; finished cells are kept. Go on with: {command}", highlight=False, soft_wrap=True
-        )
-        return INTERRUPTED
+def _run(
+    kind: type[Any], name: str, argv: Sequence[str], main: Callable[[Any, Engine, str, Console], int]
+) -> int:
+    console, command = Console(stderr=True), shlex.join(["frugalfl", name, *argv])
+    codes: list[int] = []
+
+    def body(options: Any) -> None:
+        try:
+            with make_engine(options.engine, options.jobs, options.address) as engine:
+                codes.append(main(options, engine, command, console))
+        except KeyboardInterrupt:
+            line = f"Stopped; finished cells are kept. Go on with: {command}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            raise
+
+    return run_command(kind, body, f"frugalfl {name}", argv) or max(codes, default=0)
 
 
 if __name__ == "__main__":

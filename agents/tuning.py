@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import optuna
-import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -26,6 +25,7 @@ from .players import allow_own_modules
 from .results import slug
 from .schedulers import SCHEDULERS, TUNABLE, make_scheduler
 from .search import Tuned, check_budget, fingerprint, has_knobs, tune
+from .shell import run_command
 
 Key = tuple[str, str]
 """World and scheduler."""
@@ -289,15 +289,12 @@ def _bar(console: Console) -> Progress:
 def cli(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
-    console = Console(stderr=True)
-    options = tyro.cli(Options, prog="frugalfl tune", args=given)
-    try:
-        return main(options, shlex.join(["frugalfl", "tune", *given]), console)
-    except ValueError as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    command, codes = shlex.join(["frugalfl", "tune", *given]), list[int]()
+
+    def body(options: Options) -> None:
+        codes.append(main(options, command, Console(stderr=True)))
+
+    return run_command(Options, body, "frugalfl tune", given) or max(codes, default=0)
 
 
 if __name__ == "__main__":
