@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, cast
@@ -9,13 +10,20 @@ from typing import Any, ClassVar, cast
 import numpy as np
 
 from ...envs.situation import Bools, Floats, Ints, Situation
-from ...fl_core.rounds import STOP_S, RoundPlan, choose_plans
-from ..scheduler import Counts, Scheduler
+from ...fl_core.rounds import RoundPlan, choose_plans
+from ..scheduler import Counts
+from .hindsight import Play, Splice, Tape, play_ahead, play_out
 from .rule import Rule
 from .tuned_rule import TunedRule
 
 _SIGHTED = 4
 """How many of the best given rules are tried with sight."""
+_GIVEN_SHARE = 0.6
+"""Share of the candidates that are given rules; the others are variations."""
+_TAILS = 8
+"""How many of the best candidates take over in splices."""
+_STREAM = 0x5E11C
+"""Keeps the splices' random numbers apart from those of the episodes."""
 
 MakeWorld = Callable[[int], Any]
 """Builds a fresh `FederatedWorld` (or anything like it) of so many environments."""
@@ -59,44 +67,54 @@ def with_sight(rule: Rule, **changes: Any) -> Rule:
 
 @dataclass
 class _Choice:
-    candidate: int
+    name: str
     decisions: int
     net_points: float
+    orders: tuple[RoundPlan, ...]
 
 
 class Clairvoyant:
-    """Plays every candidate on its own copy of the very same episodes and repeats the best one.
+    """Plays many candidates on its own copy of the very same episodes, improves the best, and repeats that.
 
-    Method: hindsight over a bounded set of rules: the given ones, the best of them with sight (`with_sight`),
-    and variations of the best so far in how many train, how long, on how much more data, and when they wait.
-    All are played without a stopping rule; the best moment to stop is then read off the net points of each
-    episode. By construction it earns at least as many net points (on the validation accuracy that the reward
-    counts) in every episode as any of its candidates with any stopping rule. It is a ceiling for comparison,
-    never a method: it needs the episodes' seeds, the future, and the plays themselves.
+    Method: hindsight over a bounded set of rules: the given ones, the best of them with sight
+    (`with_sight`), and variations of the best so far in how many train, how long, on how much more data,
+    and when they wait. All are played without a stopping rule; the best moment to stop is then read off the
+    net points of each episode. The best candidate is also played with the world itself as its model
+    (`play_ahead`). Then the best play of each episode is repeated up to a random decision and goes on under
+    another of the best candidates (with other random numbers), and is replaced where that earned more: a
+    random local search over whole sequences of orders. By construction it earns at least as many net points
+    (on the validation accuracy that the reward counts) in every episode as any of its candidates with any
+    stopping rule. It is a ceiling for comparison, never a method: it needs the episodes' seeds, the future,
+    and the plays themselves.
     Needs: `prepare` before the first reset; `Situation.future`.
     Paper: none.
-    Defaults: at most 24 candidates.
+    Defaults: at most 24 candidates, of which at most 15 are given rules; 60 splices.
 
     Args:
-        rules: the handcrafted rules to start from.
+        rules: the handcrafted rules to start from, best first.
         max_candidates: bound on the candidates, and so on the cost.
+        splices: plays of the local search; 0 leaves out looking ahead, too.
     """
 
     name: ClassVar[str] = "clairvoyant"
     kind: ClassVar[str] = "ceiling"
     clairvoyant: ClassVar[bool] = True
 
-    def __init__(self, rules: Sequence[Rule] = (), max_candidates: int = 24):
+    def __init__(self, rules: Sequence[Rule] = (), max_candidates: int = 24, splices: int = 60):
         if max_candidates < 1:
             raise ValueError(f"clairvoyant.max_candidates: {max_candidates}, expected at least 1")
-        self.candidates: list[Rule] = [_unbounded(rule) for rule in rules or (TunedRule(),)][:max_candidates]
-        self._max_candidates = max_candidates
+        if splices < 0:
+            raise ValueError(f"clairvoyant.splices: {splices}, expected 0 or more")
+        given = max(1, math.ceil(_GIVEN_SHARE * max_candidates))
+        self.candidates: list[Rule] = [_unbounded(rule) for rule in rules or (TunedRule(),)][:given]
+        self._max_candidates, self._splices = max_candidates, splices
         self._choices: dict[int, _Choice] = {}
-        self._chosen: Ints = np.zeros(0, dtype=np.int64)
-        self._left: Ints = np.zeros(0, dtype=np.int64)
+        self._rows: list[_Choice] = []
+        self._tape: Tape | None = None
+        self._step: Ints = np.zeros(0, dtype=np.int64)
 
     def prepare(self, make_world: MakeWorld, seeds: Sequence[int], batch: int = 32) -> None:
-        """Find the best candidate and its best stop for every seed.
+        """Find the best orders for every seed.
 
         Args:
             make_world: builds worlds of the scenario and split that will be played.
@@ -110,9 +128,7 @@ class Clairvoyant:
             np.array(todo[start : start + batch], dtype=np.int64) for start in range(0, len(todo), batch)
         ]
         worlds = {size: make_world(size) for size in {len(part) for part in parts}}
-        earned = [
-            self._play(candidate, index, parts, worlds) for index, candidate in enumerate(self.candidates)
-        ]
+        earned = [self._play_all(candidate, parts, worlds) for candidate in self.candidates]
         expanded: set[int] = set()
         while len(self.candidates) < self._max_candidates and len(expanded) < len(self.candidates):
             ranked = sorted(range(len(earned)), key=lambda index: -earned[index])
@@ -124,54 +140,79 @@ class Clairvoyant:
                 expanded.add(best)
                 fresh = variations(self.candidates[best])
             for candidate in fresh[: self._max_candidates - len(self.candidates)]:
-                earned.append(self._play(candidate, len(self.candidates), parts, worlds))
+                earned.append(self._play_all(candidate, parts, worlds))
                 self.candidates.append(candidate)
+        ranked = sorted(range(len(earned)), key=lambda index: -earned[index])
+        if self._splices:
+            self._look_ahead([self.candidates[index] for index in ranked], parts, worlds)
+        self._improve([self.candidates[index] for index in ranked[:_TAILS]], parts, worlds)
 
-    def _play(self, candidate: Rule, index: int, parts: Sequence[Ints], worlds: Mapping[int, Any]) -> float:
+    def _play_all(self, candidate: Rule, parts: Sequence[Ints], worlds: Mapping[int, Any]) -> float:
         """Play one candidate on all new episodes, remember where it is the best, return its net points."""
-        total = 0.0
+        return sum(self._keep(candidate, worlds[len(part)], part) for part in parts)
+
+    def _look_ahead(self, ranked: Sequence[Rule], parts: Sequence[Ints], worlds: Mapping[int, Any]) -> None:
+        """The best candidate with the world itself as its model: fewer steps, more steps, another rule."""
+        base = with_sight(ranked[0])
+        steps = (_times(base.local_steps, 0.6), _times(base.local_steps, 1.7))
+        others = [with_sight(base, local_steps=each) for each in steps]
+        rivals = [each for each in ranked if _plain(each) is not _plain(base)]
+        others += [with_sight(each) for each in rivals[:1]]
         for part in parts:
-            decisions, points = best_prefix(worlds[len(part)], candidate, part)
-            for seed, count, net in zip(part.tolist(), decisions.tolist(), points.tolist(), strict=True):
-                known = self._choices.get(seed)
-                if known is None or net > known.net_points:
-                    self._choices[seed] = _Choice(index, count, net)
-            total += float(points.sum())
-        return total
+            self._remember("look-ahead", play_ahead(worlds[len(part)], base, others, part), part)
+
+    def _keep(self, player: Rule | Splice, world: Any, seeds: Ints) -> float:
+        return self._remember(player.name, play_out(world, player, seeds), seeds)
+
+    def _remember(self, name: str, play: Play, seeds: Ints) -> float:
+        """Keep a play's orders where they earned the most so far; returns its net points."""
+        for row, seed in enumerate(seeds.tolist()):
+            known, net = self._choices.get(seed), float(play.points[row])
+            if known is None or net > known.net_points:
+                self._choices[seed] = _Choice(name, int(play.decisions[row]), net, play.orders(row))
+        return float(play.points.sum())
+
+    def _improve(self, tails: Sequence[Rule], parts: Sequence[Ints], worlds: Mapping[int, Any]) -> None:
+        """Random local search: other orders from a random decision of the best play on."""
+        for number in range(self._splices):
+            tail = tails[number % len(tails)]
+            for part in parts:
+                world = worlds[len(part)]
+                best = [self._choices[seed] for seed in part.tolist()]
+                tape = Tape([choice.orders for choice in best], world.scenario.clients)
+                switch = [
+                    np.random.default_rng([_STREAM, seed % 2**63, number]).integers(choice.decisions + 1)
+                    for seed, choice in zip(part.tolist(), best, strict=True)
+                ]
+                self._keep(Splice(tape, np.array(switch, dtype=np.int64), tail, number), world, part)
 
     def best_candidate(self, seed: int) -> tuple[str, int, float]:
         """Name, decisions before the stop, and net points of the choice for one episode."""
         choice = self._choices[int(seed)]
-        return self.candidates[choice.candidate].name, choice.decisions, choice.net_points
+        return choice.name, choice.decisions, choice.net_points
 
     def reset(self, envs: Bools, seeds: Ints, num_clients: int) -> None:
         """Start new episodes; ValueError for a seed that was not prepared."""
         envs = np.asarray(envs, dtype=bool)
-        if self._chosen.shape != envs.shape:
-            self._chosen = np.zeros(envs.shape, dtype=np.int64)
-            self._left = np.zeros(envs.shape, dtype=np.int64)
-        for row in np.flatnonzero(envs):
+        if self._step.shape != envs.shape:
+            self._step = np.zeros(envs.shape, dtype=np.int64)
+            self._rows = [_Choice("none", 0, 0.0, ()) for _ in range(envs.size)]
+        for row in np.flatnonzero(envs).tolist():
             choice = self._choices.get(int(seeds[row]))
             if choice is None:
                 raise ValueError(
                     f"clairvoyant: seed {int(seeds[row])} was not prepared, call prepare() with it"
                 )
-            self._chosen[row], self._left[row] = choice.candidate, choice.decisions
-        for candidate in self.candidates:
-            candidate.reset(envs, seeds, num_clients)
+            self._rows[row], self._step[row] = choice, 0
+        self._tape = Tape([choice.orders for choice in self._rows], num_clients)
 
     def plan(self, situation: Situation) -> RoundPlan:
-        """Each row as its own candidate plans it, until its best moment to stop."""
-        used, choice = np.unique(self._chosen, return_inverse=True)
-        merged = choose_plans([self.candidates[index].plan(situation) for index in used], choice)
-        stop = self._left <= 0
-        self._left = self._left - 1
-        return replace(
-            merged,
-            local_steps=np.where(stop[:, None], 0, merged.local_steps).astype(np.int32),
-            transfer_samples=np.where(stop[:, None], 0, merged.transfer_samples).astype(np.int32),
-            wait_s=np.where(stop, STOP_S, merged.wait_s),
-        )
+        """Each row's best orders, until its best moment to stop."""
+        if self._tape is None:
+            raise ValueError("clairvoyant: nothing to repeat, call prepare() and reset() first")
+        steps, choice = np.unique(self._step, return_inverse=True)
+        self._step = self._step + 1
+        return choose_plans([self._tape.at(int(step)) for step in steps], choice)
 
 
 def variations(rule: Rule) -> list[Rule]:
@@ -187,32 +228,6 @@ def variations(rule: Rule) -> list[Rule]:
     return [with_sight(rule, **change) for change in changes]
 
 
-def best_prefix(world: Any, rule: Scheduler, seeds: Ints) -> tuple[Ints, Floats]:
-    """Play a rule to the end of every episode and find the best moment to stop.
-
-    Returns:
-        Decisions before the stop, int `[E]` (0: do not begin), and the net points then, `[E]`.
-    """
-    num_envs = len(seeds)
-    everyone = np.ones(num_envs, dtype=bool)
-    world.reset(everyone, seeds)
-    running, points = everyone.copy(), np.zeros(num_envs)
-    best, best_points = np.zeros(num_envs, dtype=np.int64), np.zeros(num_envs)
-    sees = bool(getattr(rule, "clairvoyant", False))
-    situation = world.situation(clairvoyant=sees)
-    rule.reset(everyone, seeds, situation.num_clients)
-    played = 0
-    while running.any():
-        result = world.step(rule.plan(situation))
-        situation = world.situation(clairvoyant=sees)
-        played += 1
-        points = points + np.where(running, result.reward, 0.0)
-        better = running & (points > best_points)
-        best, best_points = np.where(better, played, best), np.where(better, points, best_points)
-        running = running & ~(result.terminated | result.truncated)
-    return best, best_points
-
-
 def _unbounded(rule: Rule) -> Rule:
     """The rule without a stop of its own."""
     return replace(rule, stop_gain=0.0, stop_after_rounds=0)
@@ -220,6 +235,12 @@ def _unbounded(rule: Rule) -> Rule:
 
 def _settings(rule: Rule) -> dict[str, Any]:
     return {item.name: getattr(rule, item.name) for item in fields(rule)}
+
+
+def _plain(rule: Rule) -> type:
+    """The class of a rule, without its sight."""
+    kind = type(rule)
+    return kind.__bases__[1] if isinstance(rule, Sight) else kind
 
 
 def _times(number: int, factor: float) -> int:

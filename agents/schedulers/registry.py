@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import json
+import math
 from collections.abc import Iterable
 from importlib import resources
 from typing import Any
@@ -118,8 +119,8 @@ def make_scheduler(name: str, world: str | None = None, **settings: Any) -> Sche
     """
     scheduler = _find(name)
     if scheduler is Clairvoyant:
-        rules = [make_scheduler(each, world) for each in TUNABLE]
-        _refuse_unknown(name, settings, ("max_candidates",))
+        rules = [make_scheduler(each, world) for each in _best_first(world)]
+        _refuse_unknown(name, settings, ("max_candidates", "splices"))
         return Clairvoyant([rule for rule in rules if isinstance(rule, Rule)], **settings)
     if isinstance(scheduler, type) and issubclass(scheduler, Rule):
         _refuse_unknown(name, settings, knobs_of(scheduler))
@@ -149,6 +150,12 @@ def tuned_file(world: str) -> dict[str, Any]:
         return {}
     document = json.loads(item.read_text(encoding="utf-8"))
     return dict(document) if isinstance(document, dict) else {}
+
+
+def _best_first(world: str | None) -> list[str]:
+    """`TUNABLE` by their tuned scores in a world; the others behind, in the table's order."""
+    known = tuned_file(world).get("schedulers", {}) if world is not None else {}
+    return sorted(TUNABLE, key=lambda name: -float(known.get(name, {}).get("score", -math.inf)))
 
 
 def _find(name: str) -> Any:

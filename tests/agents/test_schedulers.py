@@ -412,7 +412,7 @@ class TestRegistry:
 class TestClairvoyant:
     def test_is_at_least_as_good_as_every_candidate_in_every_episode(self, toy_world):
         seeds = np.arange(20, 24)
-        ceiling = make_scheduler("clairvoyant", max_candidates=12)
+        ceiling = make_scheduler("clairvoyant", max_candidates=12, splices=3)
         ceiling.prepare(toy_world, seeds, batch=3)
         _, best = play(ceiling, toy_world(4), seeds, clairvoyant=True)
         assert best == pytest.approx([ceiling.best_candidate(seed)[2] for seed in seeds])
@@ -425,14 +425,14 @@ class TestClairvoyant:
                 assert (best >= rewards - 1e-9).all()
 
     def test_refuses_episodes_it_did_not_prepare(self, toy_world):
-        ceiling = make_scheduler("clairvoyant", max_candidates=1)
+        ceiling = make_scheduler("clairvoyant", max_candidates=1, splices=0)
         ceiling.prepare(toy_world, [1])
         with pytest.raises(ValueError, match="seed 2 was not prepared"):
             ceiling.reset(EVERY, np.array([2]), 12)
 
     def test_the_cost_is_bounded(self):
         assert len(make_scheduler("clairvoyant").candidates) <= 24
-        assert len(make_scheduler("clairvoyant", max_candidates=3).candidates) == 3
+        assert len(make_scheduler("clairvoyant", max_candidates=3).candidates) <= 3
 
 
 def capped_proportional(alpha: np.ndarray, m: int) -> np.ndarray:
