@@ -23,6 +23,9 @@ COMMANDS = {
 }
 """Subcommand, the function of its arguments that serves it, and what it does."""
 
+EXTRAS = {"optuna": "tune", "ray": "ray", "flwr": "flower"}
+"""The extra that brings a package which only some subcommands need."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `frugalfl SUBCOMMAND ...`; returns the exit code."""
@@ -35,7 +38,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"frugalfl: {name!r} is no command; expected one of {', '.join(COMMANDS)}\n")
         return 2
     module, _, function = COMMANDS[name][0].partition(":")
-    return int(getattr(importlib.import_module(module), function)(rest))
+    try:
+        command = getattr(importlib.import_module(module), function)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in EXTRAS:
+            raise
+        cure = f"pip install 'frugalfl[{EXTRAS[missing]}]'"
+        sys.stderr.write(f"frugalfl {name}: needs {missing}, which is not installed: {cure}\n")
+        return 2
+    return int(command(rest))
 
 
 def usage() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from frugalfl.agents.cli import COMMANDS, main
@@ -21,6 +23,17 @@ def test_help_lists_the_subcommands(capsys):
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
     assert all(f"  {name} " in text for name in COMMANDS)
+
+
+def test_a_missing_extra_is_told_with_the_cure(capsys, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("optuna")]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("tuning", "search", "search_space", "journal"):
+        monkeypatch.delitem(sys.modules, f"frugalfl.agents.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    assert main(["tune", "--help"]) == 2
+    told = "frugalfl tune: needs optuna, which is not installed: pip install 'frugalfl[tune]'\n"
+    assert capsys.readouterr().err == told
 
 
 def test_unknown_commands_are_refused_in_one_line(capsys):
