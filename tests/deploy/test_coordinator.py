@@ -77,6 +77,29 @@ def test_every_scheduler_drives_a_live_federation(start, name):
     assert np.isfinite(coordinator.world.parameters()).all()
 
 
+def test_a_policy_of_another_number_of_clients_drives_a_live_federation(start, scenario, tmp_path):
+    import torch as th
+
+    from frugalfl.agents.algorithms import build_model
+    from frugalfl.agents.experiment import CONFIG, MODEL, RUN_FORMAT, training_worlds
+    from frugalfl.agents.jsonfile import write_json
+    from frugalfl.agents.settings import TrainingSettings
+
+    settings = TrainingSettings(env="frugalfl/Volunteers-v0", num_envs=1)
+    folder = tmp_path / "trained"
+    folder.mkdir()
+    model = build_model(settings, training_worlds(settings))
+    th.save(model.policy.state_dict(), folder / MODEL)
+    document = {"format": RUN_FORMAT, "settings": settings.to_json(), "best": {"decision": "count"}}
+    write_json(folder / CONFIG, document)
+    coordinator = start("live", scheduler=str(folder), time_scale=1.0)
+    coordinator.run(2)
+    assert coordinator.decisions == 2 and scenario.clients == 4
+    coordinator = start("live", scheduler=str(folder), resume=True)
+    coordinator.run(1)
+    assert coordinator.decisions == 3
+
+
 def test_nobody_can_see_the_future_of_real_nodes(start):
     with pytest.raises(ValueError, match="future"):
         start("run", scheduler="clairvoyant")

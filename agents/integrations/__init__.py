@@ -1,0 +1,3 @@
+"""Doors to other engines of reinforcement learning; each needs an extra of the package."""
+
+from __future__ import annotations
