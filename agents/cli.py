@@ -23,7 +23,7 @@ COMMANDS = {
 }
 """Subcommand, the function of its arguments that serves it, and what it does."""
 
-EXTRAS = {"optuna": "tune", "ray": "ray", "flwr": "flower"}
+EXTRAS = {"ray": "ray", "flwr": "flower"}
 """The extra that brings a package which only some subcommands need."""
 
 

@@ -1,6 +1,6 @@
 """The trials of a search in an Optuna journal, a file that only grows: it survives a kill at any moment.
 
-Optuna's own tools read it (`optuna-dashboard`, `optuna.load_study`). Needs the extra `tune`.
+Optuna's own tools read it (`optuna-dashboard`, `optuna.load_study`).
 """
 
 from __future__ import annotations

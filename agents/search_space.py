@@ -1,6 +1,6 @@
 """A scheduler's declared knobs as Optuna's parameters, and the sampler that proposes the next ones.
 
-Needs the extra `tune` (Optuna). Source of the sampler: Bergstra et al., "Algorithms for Hyper-Parameter
+Source of the sampler: Bergstra et al., "Algorithms for Hyper-Parameter
 Optimization", NeurIPS 2011 (tree-structured Parzen estimator).
 """
 

@@ -26,13 +26,10 @@ def test_help_lists_the_subcommands(capsys):
 
 
 def test_a_missing_extra_is_told_with_the_cure(capsys, monkeypatch):
-    for name in [name for name in sys.modules if name.startswith("optuna")]:
-        monkeypatch.delitem(sys.modules, name)
-    for name in ("tuning", "search", "search_space", "journal"):
-        monkeypatch.delitem(sys.modules, f"frugalfl.agents.{name}", raising=False)
-    monkeypatch.setitem(sys.modules, "optuna", None)
-    assert main(["tune", "--help"]) == 2
-    told = "frugalfl tune: needs optuna, which is not installed: pip install 'frugalfl[tune]'\n"
+    monkeypatch.setitem(sys.modules, "flwr", None)
+    monkeypatch.setitem(COMMANDS, "deploy", ("flwr:main", "needs Flower"))
+    assert main(["deploy", "--help"]) == 2
+    told = "frugalfl deploy: needs flwr, which is not installed: pip install 'frugalfl[flower]'\n"
     assert capsys.readouterr().err == told
 
 
