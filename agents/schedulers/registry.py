@@ -12,6 +12,8 @@ from typing import Any
 
 from ..knobs import knobs_of
 from ..scheduler import Scheduler
+from ..zoo.loading import is_shipped, shipped_names
+from ..zoo.loading import load_scheduler as load_trained
 from .adaptive_steps import Adacomm, JsacTau
 from .afl import Afl
 from .all_available import AllAvailable
@@ -109,7 +111,8 @@ def make_scheduler(name: str, world: str | None = None, **settings: Any) -> Sche
     """Build a scheduler.
 
     Args:
-        name: one of `SCHEDULERS`, or `package.module:Class` for one's own.
+        name: one of `SCHEDULERS`, a trained scheduler that comes with the package ("volunteers-ppo"), or
+            `package.module:Class` for one's own.
         world: name of a scenario whose tuned settings are the defaults; None, or a world without any: the
             declared defaults.
         **settings: knobs to set, see `knobs_of(SCHEDULERS[name])`; "off" switches one off.
@@ -117,6 +120,9 @@ def make_scheduler(name: str, world: str | None = None, **settings: Any) -> Sche
     Raises:
         ValueError: unknown name or knob (with a suggestion), or a value out of range.
     """
+    if is_shipped(name):
+        _refuse_unknown(name, settings, ("decision",))
+        return load_trained(name, world, **settings)
     scheduler = _find(name)
     if scheduler is Clairvoyant:
         rules = [make_scheduler(each, world) for each in _best_first(world)]
@@ -162,8 +168,9 @@ def _find(name: str) -> Any:
     if name in SCHEDULERS:
         return SCHEDULERS[name]
     if ":" not in name:
-        close = difflib.get_close_matches(name, SCHEDULERS, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(SCHEDULERS)}"
+        known = [*SCHEDULERS, *shipped_names()]
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
         raise ValueError(f"scheduler: {name!r} is unknown; {hint} (or package.module:Class)")
     module_name, _, attribute = name.partition(":")
     try:
