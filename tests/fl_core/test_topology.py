@@ -139,6 +139,14 @@ def test_delays_share_the_access_links():
     assert network.cycle_time_s(overlay) == pytest.approx(max(*both, 6) / 2)
 
 
+def test_of_equally_fast_overlays_the_best_has_the_fewest_arcs():
+    """One slow silo decides alone: its own work is the circuit with the largest mean."""
+    compute_s = np.array([100.0, 1.0, 1.0, 1.0, 1.0])
+    network = Network(compute_s, np.full(5, 1e6), np.full(5, 1e6), 1e6)
+    assert all(network.cycle_time_s(build(network)) == 100.0 for build in BUILDERS.values())
+    assert best(network).sum() == 5
+
+
 def test_a_slow_middle_is_what_overlays_are_for():
     """The paper's claim in kind: the more silos share the centre's link, the more rings and trees gain."""
     gains = []
