@@ -28,8 +28,8 @@ OBSERVATIONS, MASK = "observations", "action_mask"
 class FlatWithMask(gym.ObservationWrapper[dict[str, NDArray[np.float32]], Any, Any]):
     """Observations `{"observations": [D], "action_mask": [K]}`: all features flat, and the legal choices.
 
-    K is the sum of the choices of all heads of a MultiDiscrete action, or the choices of a Discrete one; a legal
-    choice is 1.
+    K is the sum of the choices of all heads of a MultiDiscrete action, or the choices of a Discrete one; a
+    legal choice is 1.
 
     Args:
         env: an environment of this suite with an integer action.
