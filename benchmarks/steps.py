@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -16,7 +17,9 @@ import frugalfl
 from frugalfl.fl_core.threads import set_num_threads
 
 
-def steps_per_second(env_id: str, num_envs: int, seconds: float) -> float:
+def steps_per_second(
+    env_id: str, num_envs: int, seconds: float, clock: Callable[[], float] = time.perf_counter
+) -> float:
     """Median over five stretches of stepping one batch."""
     env = frugalfl.make_vec_env(env_id, num_envs)
     env.seed(0)
@@ -26,30 +29,34 @@ def steps_per_second(env_id: str, num_envs: int, seconds: float) -> float:
     action = np.zeros((num_envs, layout.nvec.size), dtype=np.int64)
     rates = []
     for stretch in range(6):
-        count, start = 0, time.perf_counter()
-        while time.perf_counter() - start < seconds / 6:
+        count, start = 0, clock()
+        while clock() - start < seconds / 6:
             invited = rng.random((num_envs, layout.num_clients)) < 0.5
             action[:, 2 : 2 + layout.num_clients] = np.where(invited, 2, 0)
             env.step(action)
             count += num_envs
         if stretch:  # the first one warms up
-            rates.append(count / (time.perf_counter() - start))
+            rates.append(count / (clock() - start))
     return float(np.median(rates))
 
 
 def main() -> None:
     """Print one row per world."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--env", nargs="*", default=["Volunteers", "Phones", "SpotMarket"])
+    parser.add_argument("--env", nargs="*", default=["Volunteers", "Phones", "SpotMarket", "Quadratic"])
     parser.add_argument("--worlds", nargs="*", type=int, default=[1, 8, 32, 128])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=6.0, help="per figure")
+    parser.add_argument(
+        "--cpu", action="store_true", help="count processor time, on a machine that is shared"
+    )
     args = parser.parse_args()
+    clock = time.process_time if args.cpu else time.perf_counter
     set_num_threads(args.threads)
     print(f"environment steps/s with {args.threads} thread(s)")
     print("world       " + "".join(f"{count:>10}" for count in args.worlds))
     for name in args.env:
-        rates = [steps_per_second(f"frugalfl/{name}-v0", count, args.seconds) for count in args.worlds]
+        rates = [steps_per_second(f"frugalfl/{name}-v0", count, args.seconds, clock) for count in args.worlds]
         print(f"{name:<12}" + "".join(f"{rate:>10.0f}" for rate in rates), flush=True)
 
 

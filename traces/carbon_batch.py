@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .autoregression import autoregression
 from .carbon_episode import CarbonEpisode
-from .carbon_kernels import integrals, values_ahead
+from .carbon_kernels import enter, integrals, values_ahead
 from .forecasts import CarbonForecaster, CarbonView, ProfileForecast, make_forecast, rows_by_forecaster
 
 Floats = NDArray[np.float64]
@@ -51,12 +51,8 @@ class CarbonBatch:
         if zones != self.num_zones:
             raise ValueError(f"episode: {zones} zones, expected {self.num_zones}")
         self._lengthen(length)
-        self._g[env, :, :length] = episode.g_per_kwh
-        self._g[env, :, length:] = episode.g_per_kwh[:, -1:]
-        self._expected[env, :, :length] = episode.expected_g_per_kwh
-        self._expected[env, :, length:] = episode.expected_g_per_kwh[:, -1:]
-        self._upto[env] = 0.0
-        self._upto[env, :, 1:] = np.cumsum(self._g[env, :, :-1] * episode.step_s, axis=1)
+        tables = self._g[env], self._expected[env], self._upto[env]
+        enter(*tables, episode.g_per_kwh, episode.expected_g_per_kwh, float(episode.step_s))
         self._last[env] = length - 1
         self._step_s[env] = episode.step_s
         self._first_s[env] = episode.first_s

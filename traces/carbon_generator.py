@@ -205,7 +205,7 @@ class GeneratedCarbon:
         """An episode from the hour in which it starts to two days beyond the horizon."""
         first_utc_s = floor(start_utc_s / 3600.0) * 3600.0
         hours = ceil((start_utc_s + horizon_s + TAIL_S - first_utc_s) / 3600.0) + 1
-        times_s = first_utc_s + 3600.0 * np.arange(hours)
+        times_s = first_utc_s + 3600.0 * np.arange(hours, dtype=np.float64)
         usual = self.expected(times_s, self.utc_offset_h(start_utc_s))
         residual = self._residual(hours, rng) * self._sd[:, None]
         drawn = usual * np.exp(residual - self._sd[:, None] ** 2 / 2.0)

@@ -21,6 +21,18 @@ def values_ahead(table, time_s, leads_s, first_s, step_s, last):  # type: ignore
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def enter(g, expected, upto, drawn, usual, step_s):  # type: ignore[no-untyped-def]
+    """Write one episode's series `[Z, T]` into an environment's tables `[Z, >= T]`, held to their ends."""
+    zones, length = drawn.shape
+    for z in range(zones):
+        total = 0.0
+        for t in range(g.shape[1]):
+            upto[z, t] = total
+            g[z, t], expected[z, t] = drawn[z, min(t, length - 1)], usual[z, min(t, length - 1)]
+            total += g[z, t] * step_s
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def integrals(zone, t0_s, t1_s, g, upto, first_s, step_s, last):  # type: ignore[no-untyped-def]
     """Integral of each client's zone from `t0_s` to `t1_s`, `[E, N]`, in (g/kWh) s.
 
