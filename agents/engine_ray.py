@@ -74,7 +74,7 @@ class RayEngine:
             ray.init(
                 address=self._address,
                 runtime_env={"env_vars": SINGLE_THREAD},
-                include_dashboard=None if self._address else False,
+                include_dashboard=False,
                 logging_level=logging.ERROR,
                 log_to_driver=False,
             )
