@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -21,6 +22,10 @@ Bools = NDArray[np.bool_]
 
 TTL_DEADLINES = 3.0
 """Flower gives up an order that was not answered within so many deadlines; its node then counts as idle."""
+
+
+_MEASURED = 32
+"""Latest answers whose overhead counts."""
 
 
 @dataclass
@@ -116,8 +121,14 @@ class RoundRunner:
         self._wall = wall
         self._sent: dict[str, _Sent] = {}
         self._charged_s: dict[str, float] = {}
+        self._overheads_s: deque[float] = deque(maxlen=_MEASURED)
         self.late: list[Late] = []
         """Late answers since they were last taken off."""
+
+    @property
+    def overhead_s(self) -> float | None:
+        """Seconds that an order lately took beyond computing, in the median; None before the first answer."""
+        return float(np.median(self._overheads_s)) if self._overheads_s else None
 
     def run(self, orders: dict[int, TrainOrder], quorum: float, deadline_s: float) -> LiveRound:
         """Play one round.
@@ -207,6 +218,7 @@ class RoundRunner:
             result.completed[client], result.stop_s[client] = True, passed_s
             result.compute_s[client] = min(reply.update.compute_s * self._clock.scale, passed_s)
             result.up_bytes[client] = reply.up_bytes
+            self._overheads_s.append(passed_s - float(result.compute_s[client]))
             result.updates[client] = reply.update
 
     def _fits(self, update: LocalUpdate, sent: _Sent) -> bool:

@@ -94,6 +94,6 @@ def _costs(world: LiveWorld) -> dict[str, Any]:
         "model_bytes": source.model_bytes * world.core.aggregator.traffic,
         "upload_bytes": np.full(1, source.model_bytes),
         "sample_bytes": source.sample_bytes,
-        "overhead_s": source.overhead_s,
+        "overhead_s": world.overhead_s,
         "deadline_s": np.full(1, source.deadline_s),
     }

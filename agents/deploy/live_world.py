@@ -16,7 +16,7 @@ from ...envs.scenario import Scenario, Split
 from ...envs.situation import Situation
 from ...envs.world import MOST_PROBES_PER_ROUND, StepResult
 from ...fl_core.engine import TrainResult
-from ...fl_core.remote import RemoteCore
+from ...fl_core.remote import RemoteCore, TrainOrder
 from ...fl_core.rounds import STOP_S, RoundOutcome, RoundPlan
 from ...traces.carbon import CarbonBatch
 from .charges import charge
@@ -110,6 +110,12 @@ class LiveWorld:
         """`[1]`, federation time."""
         return np.array([self.clock.now()])
 
+    @property
+    def overhead_s(self) -> float:
+        """Seconds a round takes beyond computing: as measured, or what the scenario says until then."""
+        measured = self.runner.overhead_s
+        return self.source.overhead_s if measured is None else measured
+
     def parameters(self) -> NDArray[np.float32]:
         """Float32 `[1, P]`, the global model."""
         return self.core.parameters()
@@ -146,22 +152,21 @@ class LiveWorld:
             raise ValueError("scheduler: it wants to see the future, which no live federation can show it")
         self.runner.listen()
         self._forget()
-        situation = live_situation(self)
-        self.ledger.sightings += situation.available
-        return situation
+        return live_situation(self)
 
     def step(self, plan: RoundPlan) -> StepResult:
         """Carry out one plan: a round of training, a wait, or the end of the run."""
         plan.validate(1, self.scenario.clients)
         if not self.running:
             raise ValueError("step: the run has ended")
-        before, spent_before = self.ledger.accuracy, self._spent()
+        before, spent_before, seen = self.ledger.accuracy, self._spent(), self.sessions.available
         stop, wait_s = bool(plan.wait_s[0] == STOP_S), float(plan.wait_s[0])
         if stop or wait_s > 0:
-            outcome, trained = self._idle(0.0 if stop else wait_s), np.zeros(1, dtype=bool)
+            outcome, trained = self._wait(0.0 if stop else wait_s), np.zeros(1, dtype=bool)
         else:
             outcome, trained = self._probe(plan) if plan.probed.any() else self._train(plan)
         active, probing = np.ones(1, dtype=bool), np.array([bool(plan.probed.any())])
+        self.ledger.sightings += seen & ~probing[:, None]
         terms = reward_terms(outcome, before, self.prices)
         self.ledger.record(outcome, trained, active, probing)
         self.ledger.net_points += terms.sum(axis=1)
@@ -178,7 +183,14 @@ class LiveWorld:
         self.running = not bool((terminated | truncated)[0])
         return StepResult(outcome, terms.sum(axis=1), terms, cost, terminated, truncated, active)
 
-    def _idle(self, wait_s: float) -> RoundOutcome:
+    def _wait(self, wait_s: float) -> RoundOutcome:
+        """The books of a wait, or of the end of the run."""
+        began_s = self.clock.now()
+        self._idle(wait_s)
+        blank = LiveRound.blank(self.scenario.clients)
+        return self._outcome(blank, None, 0, began_s, self.clock.now() - began_s)
+
+    def _idle(self, wait_s: float) -> None:
         """Let time pass. With nobody to decide about, a wait ends as soon as somebody has come."""
         began_s = self.clock.now()
         nobody = not self.roster.available.any()
@@ -187,8 +199,12 @@ class LiveWorld:
             self.runner.listen()
             if nobody and self.roster.available.any():
                 break
-        blank = LiveRound.blank(self.scenario.clients)
-        return self._outcome(blank, None, 0, began_s, self.clock.now() - began_s)
+
+    def _play(self, orders: dict[int, TrainOrder], quorum: float) -> LiveRound:
+        """A round; where nobody could be asked the server's overhead passes, as in the simulator."""
+        if not orders:
+            self._idle(self.overhead_s)
+        return self.runner.run(orders, quorum, self.source.deadline_s)
 
     def _train(self, plan: RoundPlan) -> tuple[RoundOutcome, Bools]:
         """Play a round and train on what arrived."""
@@ -197,7 +213,7 @@ class LiveWorld:
         invited = asked & self.roster.available
         sent, cut = self._transfers(plan, invited)
         orders = self.core.orders(np.where(invited, plan.local_steps[0], 0), sent, index)
-        played = self.runner.run(orders, float(plan.quorum[0]), self.source.deadline_s)
+        played = self._play(orders, float(plan.quorum[0]))
         self._hold({client: update.held for client, update in played.updates.items()})
         rates = np.minimum((self.ledger.completions + 1.0) / (index + 1.0), 1.0)
         result = self.core.apply(played.updates, plan.local_steps[0], index, plan.weights, rates)
@@ -216,7 +232,7 @@ class LiveWorld:
         asked = plan.probed[0]
         probed = asked & self.roster.available & (self.held[0] > 0)
         orders = self.core.probes(np.where(probed, plan.probe_samples[0], 0), index)
-        played = self.runner.run(orders, float(plan.quorum[0]), self.source.deadline_s)
+        played = self._play(orders, float(plan.quorum[0]))
         repairs = int((asked & ~probed).sum())
         outcome = self._outcome(played, None, repairs, began_s, self.clock.now() - began_s)
         answers = np.full((1, self.scenario.clients), np.nan, dtype=np.float32)

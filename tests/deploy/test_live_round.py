@@ -206,3 +206,29 @@ def test_time_may_run_faster_than_the_clock_on_the_wall(federation, order_all):
     outcome = world.step(order_all(world.situation(), steps=10)).outcome
     assert 12.0 <= outcome.duration_s[0] < 20.0
     np.testing.assert_allclose(outcome.compute_s, 12.0)
+
+
+def test_orders_for_nobody_take_the_servers_time(federation, order_all):
+    world = federation(nodes=0, workload={"overhead_s": 7.0})
+    everyone = np.full((1, 4), 5, dtype=np.int32)
+    plan = order_all(world.situation())
+    outcome = world.step(type(plan)(everyone, everyone * 0, plan.quorum, plan.wait_s)).outcome
+    assert outcome.repairs[0] == 4 and 7.0 <= outcome.duration_s[0] < 7.2
+
+
+def test_who_was_seen_is_counted_once_per_decision(federation, order_all):
+    world = federation(nodes=3)
+    for _ in range(3):
+        world.situation()
+    assert world.situation().sightings.tolist() == [[1, 1, 1, 0]]
+    world.step(order_all(world.situation(), probe=5))
+    assert world.situation().sightings.tolist() == [[1, 1, 1, 0]]
+    world.step(order_all(world.situation()))
+    assert world.situation().sightings.tolist() == [[2, 2, 2, 0]]
+
+
+def test_the_overhead_of_a_round_is_measured(federation, order_all):
+    world = federation(workload={"overhead_s": 7.0})
+    assert world.situation().overhead_s == 7.0
+    world.step(order_all(world.situation(), steps=5))
+    assert 0.0 <= world.situation().overhead_s < 0.2
