@@ -9,7 +9,7 @@ import numpy as np
 
 from ...envs.situation import JOULES_PER_KWH, Bools, Floats, Situation
 from ...fl_core.rounds import STOP_S
-from ..knobs import knob, switch
+from ..knobs import knob
 from ..scheduler import Counts
 from .lookahead import client_carbon_ahead, presence_ahead
 from .rule import Rule, State
@@ -33,9 +33,10 @@ class GreenflOnline(Rule):
     `min_presence`.
     Needs: carbon now and forecast, energy per round, carbon budget (without one: `budget_share` of what
     everybody expected would emit in all decisions), availability forecast.
-    Aggregation: outside the fine-tuning alpha_k / pi_k with pi_k the share of the slots planned for k, cut at
-    `max_weight` times the mean (unbounded coefficients explain the collapses in the paper's Table II);
-    inside, alpha_k renormalised among those invited. Off: the world's aggregator.
+    Aggregation: by `coefficients`; "unbiased" is the paper's, outside the fine-tuning alpha_k / pi_k with
+    pi_k the share of the slots planned for k, cut at `max_weight` times the mean; "normalised" divides that
+    by its sum, because a slot with few participants otherwise makes a step several times too long, which
+    explains the collapses in the paper's Table II; inside, alpha_k renormalised among those invited.
     Defaults: alpha = 0.1 and one slot of fine-tuning as in the paper, budget 20 %, slack 20 slots.
     """
 
@@ -58,7 +59,11 @@ class GreenflOnline(Rule):
     fine_tuning: int = knob(1, "t_ft, slots at the end in which everybody trains", low=1, high=10, off=0)
     slot_s: float = knob(3600.0, "length of an empty slot, s", low=900.0, high=7200.0, log=True)
     min_presence: float = knob(0.3, "forecast presence that counts on a client", low=0.0, high=0.95)
-    unbiased_mean: bool = switch(True, "aggregate by the paper's coefficients, not the world's aggregator")
+    coefficients: str = knob(
+        "normalised",
+        "alpha / pi over their sum, as they are, or the world's aggregator",
+        choices=("normalised", "unbiased", "world"),
+    )
     max_weight: float = knob(5.0, "largest coefficient over the mean one", low=1.0, high=30.0, log=True)
 
     def fresh_state(self, num_envs: int, num_clients: int) -> State:
@@ -113,7 +118,7 @@ class GreenflOnline(Rule):
 
     def weights(self, situation: Situation, chosen: Bools) -> Floats | None:
         """alpha_k / pi_k, cut; plain among those invited while fine-tuning."""
-        if not self.unbiased_mean:
+        if self.coefficients == "world":
             return None
         share, alpha = self.state["share"], situation.target_weight
         tuning = np.isnan(share).any(axis=1, keepdims=True)
@@ -121,6 +126,8 @@ class GreenflOnline(Rule):
         count = np.maximum((np.isfinite(share) & (share > 0)).sum(axis=1, keepdims=True), 1)
         mean = np.maximum(np.where(np.isfinite(share), share, 0.0).sum(axis=1, keepdims=True) / count, 1e-3)
         unbiased = np.where(chosen & ~tuning, alpha * np.minimum(1.0 / pi, self.max_weight / mean), 0.0)
+        if self.coefficients == "normalised":
+            unbiased = unbiased / np.maximum(unbiased.sum(axis=1, keepdims=True), 1e-12)
         there = np.where(chosen, alpha, 0.0)
         plain = there / np.maximum(there.sum(axis=1, keepdims=True), 1e-12)
         return np.where(tuning, plain, unbiased)

@@ -9,9 +9,10 @@ The baseline trains everybody every round until the budget is spent.
 
 Here: digits and a linear model, seven clients in seven zones with generated intensities (ES, GB, California,
 Ontario, PJM, DE, south-central Brazil), the same budgets as shares, eight episodes; schedules by
-`slot_greedy.green_schedule`, coefficients (1/7) / pi_k over their sum before the fine-tuning (the paper's own,
-not over their sum, make a slot with one participant a step several times too long; one row shows them), plain
-means in it. Test accuracy after the last round, at the best of the paper's three learning rates by validation.
+`slot_greedy.green_schedule`, coefficients (1/7) / pi_k over their sum before the fine-tuning (the paper's
+own, not over their sum, make a slot with one participant a step several times too long; one row shows them),
+plain means in it. Test accuracy after the last round, at the best of the paper's three learning rates by
+validation.
 Agreement: gains and losses have the published sign and are at least a point where the published one is, or
 within a point of it; the rest as written.
 """

@@ -212,7 +212,9 @@ class TestGreenFL:
         situation = everyone_here(situation_of(1, rounds_left=20, kilograms=0.0))
         flat = np.repeat(situation.carbon_g_per_kwh[:, :, None], 3, axis=2)
         situation = replace(situation, carbon_forecast=flat)
-        scheduler = start("greenfl-online", budget_share=0.4, slack_slots=3, max_weight=30.0)
+        scheduler = start(
+            "greenfl-online", budget_share=0.4, slack_slots=3, max_weight=30.0, coefficients="unbiased"
+        )
         kilograms, total = 0.0, np.zeros(12)
         for slot in range(11):
             now = after(situation, slot, kilograms)
@@ -223,8 +225,10 @@ class TestGreenFL:
         slots = int(scheduler.state["end"][0]) - 1
         served = scheduler.state["picks"][0] > 1
         assert total[served] / slots == pytest.approx(situation.target_weight[0][served], rel=0.15)
-        bare = start("greenfl-online", unbiased_mean=False).plan(situation)
+        bare = start("greenfl-online", coefficients="world").plan(situation)
         assert bare.weights is None
+        normalised = start("greenfl-online").plan(situation).weights
+        assert normalised.sum() == pytest.approx(1.0)
 
 
 class TestFedzero:
