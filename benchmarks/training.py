@@ -1,0 +1,103 @@
+"""Where the time of PPO goes: rounds per second end to end; shares of environment, acting and learning.
+
+    python benchmarks/training.py --threads 1
+    python benchmarks/training.py --worlds Volunteers --profile
+
+Training as `train_agent.py` does it, without validation and checkpoints. CPU seconds of this process are
+counted as well as wall seconds, so that a busy machine does not blur the shares.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import pstats
+import time
+from typing import Any
+
+import torch as th
+from stable_baselines3.common.logger import configure
+
+from frugalfl.agents.algorithms import build_model
+from frugalfl.agents.experiment import training_worlds
+from frugalfl.agents.settings import PPOSettings, TrainingSettings
+from frugalfl.agents.training_env import LearnersView
+from frugalfl.fl_core.threads import set_num_threads
+
+
+class Stopwatch:
+    """CPU seconds spent in methods, by name."""
+
+    def __init__(self) -> None:
+        self.spent_s: dict[str, float] = {}
+
+    def watch(self, owner: Any, method: str, name: str) -> None:
+        """Count the time of a method of an object from now on."""
+        inner = getattr(owner, method)
+        self.spent_s.setdefault(name, 0.0)
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            began = time.process_time()
+            try:
+                return inner(*args, **kwargs)
+            finally:
+                self.spent_s[name] += time.process_time() - began
+
+        setattr(owner, method, timed)
+
+
+def measure(world: str, num_envs: int, updates: int, threads: int, profile: bool) -> dict[str, float]:
+    """Train for some updates after one that warms up."""
+    learner = PPOSettings(rollout_steps=32, batch_size=1024, target_kl=1e9)
+    settings = TrainingSettings(env=f"frugalfl/{world}-v0", num_envs=num_envs, ppo=learner)
+    env = training_worlds(settings)
+    model = build_model(settings, LearnersView(env, settings.reward_scale))
+    th.set_num_threads(threads)
+    set_num_threads(threads)
+    model.set_logger(configure(None, []))
+    rollout = num_envs * learner.rollout_steps
+    model.learn(rollout)
+    watch = Stopwatch()
+    watch.watch(env, "step_wait", "environment")
+    watch.watch(model, "train", "learning")
+    profiler = cProfile.Profile()
+    began_s, cpu_s = time.perf_counter(), time.process_time()
+    if profile:
+        profiler.enable()
+    model.learn(updates * rollout, reset_num_timesteps=False)
+    profiler.disable()
+    wall_s, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_s
+    if profile:
+        pstats.Stats(profiler).sort_stats("tottime").print_stats(25)
+    rounds = updates * rollout
+    shares = {name: seconds / cpu_s for name, seconds in watch.spent_s.items()}
+    return {
+        "per_s": rounds / wall_s,
+        "per_cpu_s": rounds / cpu_s,
+        **shares,
+        "rest": 1.0 - sum(shares.values()),
+    }
+
+
+def main() -> None:
+    """Print one row per world."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--worlds", nargs="*", default=["Volunteers", "Phones", "SpotMarket"])
+    parser.add_argument("--num-envs", type=int, default=128)
+    parser.add_argument("--updates", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--profile", action="store_true", help="show the 25 dearest functions")
+    args = parser.parse_args()
+    print(f"PPO, {args.num_envs} environments, {args.threads} thread(s), real training included")
+    print("world        rounds/s  per CPU s  environment  learning  acting and rest")
+    for world in args.worlds:
+        row = measure(world, args.num_envs, args.updates, args.threads, args.profile)
+        print(
+            f"{world:<12} {row['per_s']:>8.0f} {row['per_cpu_s']:>10.0f} {row['environment']:>11.0%} "
+            f"{row['learning']:>9.0%} {row['rest']:>16.0%}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
