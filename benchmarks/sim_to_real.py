@@ -169,14 +169,15 @@ def names(flags: np.ndarray) -> str:
 
 def table(result: dict[str, Any]) -> str:
     """The comparison in Markdown."""
-    head = "| round | in time | lost or late | seconds | | kB moved | | validation loss | |"
-    lines = [head, "|---|---|---|---|---|---|---|---|---|"]
-    lines.append("| | | | simulated | measured | simulated | measured | simulated | measured |")
+    kinds = ("simulated", "measured")
+    columns = [f"{unit}, {kind}" for unit in ("s", "kB", "loss") for kind in kinds]
+    head = ["round", "in time", "lost or late", *columns]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in result["rows"]:
         cells = [str(row["round"]), row["completed"], row["lost"] or "-"]
-        cells += [f"{row[f'{kind}_s']:.1f}" for kind in ("simulated", "measured")]
-        cells += [f"{row[f'{kind}_bytes'] / 1e3:.1f}" for kind in ("simulated", "measured")]
-        cells += [f"{row[f'{kind}_loss']:.6f}" for kind in ("simulated", "measured")]
+        cells += [f"{row[f'{kind}_s']:.1f}" for kind in kinds]
+        cells += [f"{row[f'{kind}_bytes'] / 1e3:.1f}" for kind in kinds]
+        cells += [f"{row[f'{kind}_loss']:.6f}" for kind in kinds]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
