@@ -4,7 +4,7 @@
 
 Starts a SuperLink and three SuperNodes on this machine, lets `frugalfl deploy` drive them, sends one of them
 SIGKILL during a round and starts it again later. Then plays the recorded plans in `FederatedWorld`, whose
-third client leaves and returns in the same rounds, and prints both side by side. Needs the extra `flower`.
+clients leave and return in the same rounds, and prints both side by side. Needs the extra `flower`.
 """
 
 from __future__ import annotations
@@ -101,17 +101,27 @@ def overhead_of(rounds: list[Any]) -> float:
     return float(np.mean(extra))
 
 
-def sessions_of(starts_s: list[float], rounds: list[Any], victim: int) -> Sessions:
-    """Everybody is always there but the victim, who is away as it was in the recorded run."""
-    lost = [n for n, (_, _, o) in enumerate(rounds) if o.invited[0, victim] and not o.completed[0, victim]]
-    lists = [([-FAR], [FAR])] * len(NODES)
-    if lost:
-        back = [n for n, (s, _, _) in enumerate(rounds) if n > lost[0] and s.available[0, victim]]
-        begins, ends = [-FAR], [starts_s[lost[0]] + KILL_AFTER_S]
-        if back:
-            begins.append(starts_s[back[0]] - 1e-3)
-            ends.append(FAR)
-        lists[victim] = (begins, ends)
+def gaps_of(rounds: list[Any], client: int) -> list[tuple[int, int]]:
+    """Rounds in which a node failed, each with the first later one at which it was available again."""
+    gaps, again = [], 0
+    for number, (_, _, outcome) in enumerate(rounds):
+        if number < again or not outcome.invited[0, client] or outcome.completed[0, client]:
+            continue
+        later = [n for n in range(number + 1, len(rounds)) if rounds[n][0].available[0, client]]
+        again = later[0] if later else len(rounds)
+        gaps.append((number, again))
+    return gaps
+
+
+def sessions_of(starts_s: list[float], rounds: list[Any]) -> Sessions:
+    """Everybody is there but for the rounds in which they failed or were still away."""
+    lists = []
+    for client in range(len(NODES)):
+        begins, ends = [-FAR], []
+        for lost, back in gaps_of(rounds, client):
+            ends.append(starts_s[lost] + KILL_AFTER_S)
+            begins.append(starts_s[back] - 1e-3 if back < len(rounds) else FAR / 2)
+        lists.append((begins, [*ends, FAR]))
     return Sessions.from_lists(lists)
 
 
@@ -137,11 +147,14 @@ def compare(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """Both runs side by side, one row per round."""
     rounds = recorded(out)
     scenario = load_scenario(lab(arguments.rounds, arguments.deadline_s))
-    victim, overhead_s = list(NODES).index(VICTIM), overhead_of(rounds)
-    starts_s = [0.0] * len(rounds)
-    for _ in range(3):  # leaving and returning move the rounds behind them
-        sessions = sessions_of(starts_s, rounds, victim)
+    overhead_s = overhead_of(rounds)
+    starts_s = [30.0 * number for number in range(len(rounds))]
+    for _ in range(len(rounds)):  # leaving and returning move the rounds behind them
+        before_s = starts_s
+        sessions = sessions_of(starts_s, rounds)
         outcomes, starts_s, model = simulate(scenario, rounds, sessions, overhead_s)
+        if starts_s == before_s:
+            break
     rows = []
     for number, ((_, _, real), simulated) in enumerate(zip(rounds, outcomes, strict=True)):
         rows.append(
