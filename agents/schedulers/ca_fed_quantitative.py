@@ -25,7 +25,7 @@ class CaFedQuantitative(CaFed):
     out as long as the sum falls; the weights of those kept are renormalised. `eta H |g_k|` is the length of
     the last update, so that early updates, which all point the same way, make the price look higher.
     On small problems where everything is known exactly this ranks subsets with a correlation of about 0.7
-    (0.9 with the gradients' directions), and its choice is no better than keeping all: see the tests.
+    (0.9 with the gradients' directions, see the tests), and its choice tends to be worse than keeping all.
     Needs: as `ca-fed`, and the lengths of past updates.
     Aggregation: q_k = p_k / pi_k.
     Defaults: c_bias = 1, learning rate 0.05, otherwise as `ca-fed`.
