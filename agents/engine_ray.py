@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -21,6 +22,8 @@ import ray
 
 _NODE_RETRIES = 3
 """How often Ray itself repeats a task whose process or machine has died."""
+_LISTENS_S = 10.0
+"""Patience with an address."""
 
 
 class RayEngine:
@@ -70,6 +73,7 @@ class RayEngine:
     def _connect(self) -> None:
         if self._started or ray.is_initialized():
             return
+        _check_address(self._address)
         try:
             ray.init(
                 address=self._address,
@@ -82,3 +86,16 @@ class RayEngine:
             reason = reason_of(error)[:200]
             raise ValueError(f"address: {self._address!r}: no Ray cluster answers there ({reason})") from None
         self._started = True
+
+
+def _check_address(address: str | None) -> None:
+    """Refuse an address where nobody listens at once; Ray itself tries for minutes."""
+    if address is None or address == "auto" or "://" in address:
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise ValueError(f"address: {address!r}, expected HOST:PORT, 'auto' or ray://HOST:PORT")
+    try:
+        socket.create_connection((host, int(port)), timeout=_LISTENS_S).close()
+    except (OSError, OverflowError) as error:
+        raise ValueError(f"address: {address!r}: nobody listens there ({error})") from None

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from frugalfl.agents.engine import make_engine
 from frugalfl.agents.results import load_result
 
 HERE = Path(__file__).parent
@@ -32,7 +33,6 @@ def test_a_killed_node_costs_a_retry_and_no_result(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(HERE))
     from ray_two_nodes import PLAYERS, STUDY
 
-    from frugalfl.agents.engine import make_engine
     from frugalfl.agents.players import name_players
     from frugalfl.agents.sweep import sweep
 
@@ -51,3 +51,12 @@ def test_a_killed_node_costs_a_retry_and_no_result(tmp_path, monkeypatch):
     columns = [name for name in theirs.episodes.columns if name != "decision_ms"]
     pd.testing.assert_frame_equal(ours.episodes[columns], theirs.episodes[columns], check_exact=True)
     pd.testing.assert_frame_equal(ours.curves, theirs.curves, check_exact=True)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
+@pytest.mark.parametrize(
+    ("address", "message"), [("127.0.0.1:1", "nobody listens there"), ("somewhere", "expected HOST:PORT")]
+)
+def test_a_wrong_address_is_refused_at_once(address, message):
+    with make_engine("ray", address=address) as engine, pytest.raises(ValueError, match=message):
+        list(engine.run(len, {"a": ("b",)}))
