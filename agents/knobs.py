@@ -58,6 +58,14 @@ class Knob:
             raise ValueError(f"{name}: {value}, expected {expected}")
         return int(value) if self.integer else float(value)
 
+    def accepts(self, value: Any) -> bool:
+        """Whether `check` would let the value pass; knobs of one name may differ between schedulers."""
+        try:
+            self.check("value", value)
+        except ValueError:
+            return False
+        return True
+
     def draw(self, rng: np.random.Generator, high: float | None = None) -> Any:
         """A random value of the range; `high` cuts the range from above (a world may be smaller)."""
         if self.choices:

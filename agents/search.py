@@ -72,7 +72,7 @@ def tune(
         episodes: per trial, the same for all trials and all schedulers.
         split: where to tune; test is refused.
         starts: settings to try first, instead of the defaults and the random draws; knobs that the
-            scheduler does not have are passed over.
+            scheduler does not have, or values that its knob does not take, are passed over.
         known: trials of an earlier search of this scheduler, which the sampler also learns from.
         log: an Optuna journal; trials found there are not played again.
         make_world: builds so many worlds; None: of the scenario and split.
@@ -138,7 +138,10 @@ class _Search:
         declared = knobs_of(self._default)
         free = {key: knob for key, knob in declared.items() if key not in {*STOP_KNOBS, *pinned}}
         self.space = SearchSpace(free, settings_of(self._default), highs)
-        tried = [{key: value for key, value in start.items() if key in free} for start in starts]
+        tried = [
+            {key: value for key, value in start.items() if key in free and free[key].accepts(value)}
+            for start in starts
+        ]
         self.starts = [start for index, start in enumerate(tried) if start not in tried[:index]]
         self._known = list(known)
         self._root = [0x7E57, seed, zlib.crc32(name.encode()), len(self.starts)]

@@ -105,6 +105,11 @@ class TestTune:
         with pytest.raises(ValueError, match=message):
             search(**changes)
 
+    def test_starts_leave_out_values_that_mean_something_to_others_only(self, search):
+        found = search(trials=2, starts=[{"participants": 3, "local_steps": 0, "quorum": "world"}])
+        assert found.trials[0].settings["participants"] == 3
+        assert not {"local_steps", "quorum"} & set(found.trials[0].settings)
+
     def test_starts_come_first_without_knobs_it_does_not_have(self, search):
         starts = [{"participants": 2, "beta": 0.01, "stop_gain": 1.0}, {"participants": 3}]
         found = search(trials=5, starts=starts)
