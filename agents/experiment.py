@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch as th
@@ -15,29 +13,54 @@ from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from .. import __version__
-from ..envs.registration import find_entry, make_vec_env
-from ..envs.scenario import Scenario, load_scenario
 from ..envs.vec_env import FederatedVecEnv
 from ..envs.world import FederatedWorld
-from .algorithms import build_model
 from .checkpoint import has_checkpoint, latest_checkpoint, load_tensors
 from .evaluation import EvaluationResult, episode_seeds, evaluate, play_batch
 from .imitation import clone
-from .jsonfile import read_json, write_json
+from .jsonfile import write_json
 from .learned import LearnedScheduler
 from .policies.set_policy import SetPolicyMixin
 from .provenance import git_version
 from .report import write_report
+from .run_files import (
+    CONFIG,
+    CURVE,
+    MODEL,
+    RUN_FORMAT,
+    TEST,
+    figures_on_test,
+    load_scheduler,
+    load_world,
+    read_config,
+    training_worlds,
+    write_curve,
+)
 from .scheduler import Scheduler
 from .schedulers import SCHEDULERS, make_scheduler
 from .schedulers.registry import tuned_file
 from .settings import BEST_WARM_START, EVAL_EPISODES, NO_WARM_START, TrainingSettings
-from .statistics import bootstrap
 from .training import CHECKPOINTS, Observer, TrainingRun
-from .training_env import EPISODE_FIGURES
+from .zoo import is_shipped
+from .zoo import load_scheduler as load_trained
+from .zoo.card import CARD
 
-RUN_FORMAT = "frugalfl-run-1"
-CONFIG, MODEL, CURVE, TEST = "config.json", "model.pt", "training.csv", "test.json"
+__all__ = [
+    "CONFIG",
+    "CURVE",
+    "MODEL",
+    "TEST",
+    "Experiment",
+    "Outcome",
+    "Validation",
+    "figures_on_test",
+    "load_scheduler",
+    "load_world",
+    "read_config",
+    "resume_command",
+    "training_worlds",
+]
+
 ALL, NOBODY = "all", "none"
 """`rivals` for every scheduler of the package, and for none."""
 
@@ -90,14 +113,15 @@ class Experiment:
         self._observer, self.command = observer, command
         self.env = training_worlds(settings)
         self.scenario = self.env.agent_face.scenario
-        self.teacher = self._make_teacher()
+        self.start = self._start_weights()
+        self.teacher = self._make_teacher() if self.start is None else None
         self.rivals = {name: make_scheduler(name, self.scenario.name) for name in _rivals(rivals)}
         self.run = TrainingRun(
             settings,
             self.env,
             out,
             validate=Validation(self.env, settings),
-            warm_start=self._warm_start if self.teacher else None,
+            warm_start=self._warm_start if self.teacher or self.start else None,
             observer=observer,
         )
 
@@ -123,7 +147,7 @@ class Experiment:
         state = self.run.best_model().policy.state_dict()
         th.save(state, self.out / MODEL)
         self._write_config()
-        _write_curve(self.out / CURVE, self.run.history)
+        write_curve(self.out / CURVE, self.run.history)
 
     def compare(self, command: str = "", progress: bool = True) -> Outcome:
         """Play the learned scheduler and all handcrafted ones on the same held-out episodes, and report."""
@@ -140,6 +164,24 @@ class Experiment:
         )
         write_json(self.out / TEST, figures_on_test(result, command))
         return Outcome(self.run, result, write_report(result, self.out, command=command))
+
+    def _start_weights(self) -> dict[str, th.Tensor] | None:
+        """Weights of the trained scheduler that `warm_start` names; None if it names none."""
+        name = self.settings.warm_start
+        if not (is_shipped(name) or Path(name).is_dir()):
+            return None
+        if not isinstance(self.env.action_space, spaces.MultiDiscrete) or self.settings.algo in (
+            "dqn",
+            "sac",
+        ):
+            raise ValueError(
+                f"warm_start: {name!r} fits no policy of {self.settings.algo!r}, expected 'none'"
+            )
+        folder = Path(name)
+        if is_shipped(name) or (folder / CARD).is_file():
+            return dict(load_trained(name, self.scenario).policy.state_dict())
+        read_config(folder)
+        return dict(load_tensors(folder / MODEL, "cpu"))
 
     def _make_teacher(self) -> Scheduler | None:
         """Whom to imitate first; `best` is the scheduler that did best when it was tuned in this world."""
@@ -161,6 +203,9 @@ class Experiment:
         return make_scheduler(max(tuned, key=lambda each: tuned[each]["score"]), world)
 
     def _warm_start(self, model: BaseAlgorithm) -> None:
+        if self.start is not None:
+            _load_weights(model, self.start, self.settings.warm_start)
+            return
         assert self.teacher is not None
         observer, settings = self._observer, self.settings
         shown = clone(
@@ -187,38 +232,19 @@ class Experiment:
         write_json(self.out / CONFIG, document)
 
 
+def _load_weights(model: BaseAlgorithm, weights: dict[str, th.Tensor], source: str) -> None:
+    """Put another run's weights, of any number of clients, into a fresh model."""
+    try:
+        model.policy.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise ValueError(f"warm_start: {source}: its weights do not fit this run ({reason})") from None
+
+
 def _rivals(names: Sequence[str]) -> list[str]:
     if list(names) == [NOBODY]:
         return []
     return list(SCHEDULERS) if list(names) == [ALL] else list(dict.fromkeys(names))
-
-
-def figures_on_test(result: EvaluationResult, command: str) -> dict[str, Any]:
-    """Interquartile means with their intervals, best first, and the paired difference to the best rival."""
-    metrics = ("net_points", "accuracy", "hours", "gigabytes", "kilograms")
-    table = [
-        {"scheduler": name, "kind": result.kinds[name]}
-        | {
-            metric: [round(float(part), 5) for part in bootstrap(result.values(name, metric))]
-            for metric in metrics
-        }
-        for name in result.ranking()
-    ]
-    rows = result.comparison().to_dict("records")
-    learned = result.best("learned")
-    paired = next((row for row in rows if row["scheduler"] == learned), None)
-    return {
-        "command": command,
-        "git": git_version(),
-        "episodes": len(result.values(result.ranking()[0])),
-        "table": table,
-        "paired": paired
-        and {"rival": paired["rival"]}
-        | {
-            name: round(float(paired[name]), 4)
-            for name in ("difference", "difference_low", "difference_high")
-        },
-    }
 
 
 class Validation:
@@ -248,67 +274,7 @@ class Validation:
         return float(np.mean(frame["val_net_points"]))
 
 
-def training_worlds(settings: TrainingSettings, num_envs: int | None = None) -> FederatedVecEnv:
-    """The training environments of a run; ValueError naming what is wrong with id, scenario or traces."""
-    find_entry(settings.env)
-    return make_vec_env(settings.env, num_envs or settings.num_envs, "train", **dict(settings.world))
-
-
-def load_scheduler(out: Path | str, scenario: Any = None, decision: str | None = None) -> LearnedScheduler:
-    """The scheduler that a run has learned.
-
-    Args:
-        out: the run's folder, with `config.json` and `model.pt`.
-        scenario: another world to play in (anything `load_scenario` takes), for set policies with any number
-            of clients; None: the run's own.
-        decision: see `LearnedScheduler`; None: what did best in validation.
-
-    Raises:
-        ValueError: no finished run there, or its weights do not fit.
-    """
-    folder = Path(out)
-    settings, document = read_config(folder)
-    clients = load_world(settings).clients
-    if scenario is not None:
-        world = {"scenario": scenario}
-        settings = TrainingSettings.from_json({**settings.to_json(), "world": world})
-    env = training_worlds(settings, num_envs=2)
-    model = build_model(settings, env)
-    try:
-        model.policy.load_state_dict(load_tensors(folder / MODEL, model.device))
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise ValueError(f"{folder / MODEL}: does not fit {settings.env} ({reason})") from None
-    face = env.agent_face
-    way = decision or str(document["best"]["decision"])
-    return LearnedScheduler(model, face.encoder, face.face, settings.algo, way, clients)
-
-
-def load_world(settings: TrainingSettings) -> Scenario:
-    """The world of a training run."""
-    changes = {"scenario": find_entry(settings.env).kwargs["scenario"], **settings.world}
-    return load_scenario(changes.pop("scenario"), **changes)
-
-
-def read_config(folder: Path) -> tuple[TrainingSettings, dict[str, Any]]:
-    """Settings and the whole document of a run's `config.json`; ValueError if it is not one."""
-    document = read_json(folder / CONFIG, "out")
-    if document.get("format") != RUN_FORMAT:
-        raise ValueError(
-            f"out: {folder / CONFIG}: format {document.get('format')!r}, expected {RUN_FORMAT!r}"
-        )
-    return TrainingSettings.from_json(document.get("settings", {})), document
-
-
 def resume_command(out: Path, eval_episodes: int = EVAL_EPISODES) -> str:
     """The command that goes on with a run and ends it with the same comparison."""
     episodes = "" if eval_episodes == EVAL_EPISODES else f" --eval-episodes {eval_episodes}"
     return f"python train_agent.py --resume --out {shlex.quote(str(out))}{episodes}"
-
-
-def _write_curve(path: Path, history: list[dict[str, Any]]) -> None:
-    columns = ["rounds_trained", *EPISODE_FIGURES, "val_net_points"]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(history)
