@@ -1,3 +1,3 @@
-"""Doors to other engines of reinforcement learning; each needs an extra of the package."""
+"""Doors for other libraries: each module here needs the library it is named after, nothing else does."""
 
 from __future__ import annotations

@@ -1,95 +1,109 @@
-"""The environments under RLlib's new API stack, with their action masks; needs the extra `rllib`.
+"""RLlib (Ray's reinforcement learning): the environments by their ids, and modules that respect action masks.
 
-    from frugalfl.agents.integrations.rllib import masked_module, register_rllib
-    register_rllib()
-    PPOConfig().environment("frugalfl/Volunteers-v0").rl_module(rl_module_spec=masked_module())
+    from frugalfl.agents.integrations.rllib import register_envs, set_module_spec
 
-RLlib knows no masks of its own: they travel in the observation, and `MaskedPPOModule` takes them out again.
+Needs the extra `rllib`; nothing else in the package does.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from functools import partial
+from typing import Any
 
 import gymnasium as gym
-import numpy as np
 from gymnasium import spaces
-from numpy.typing import NDArray
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Read when Ray is imported: it announces a change of its default for tasks without GPUs.
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+try:
+    from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+    from ray.tune.registry import register_env
+except ImportError as error:
+    raise ImportError(f"RLlib is not installed ({error.name}): pip install 'frugalfl[rllib]'") from None
 
 from ...envs.registration import entries, find_entry
+from .masked_observations import FlatLayout, MaskedObservations, MaskedVectorObservations, WeightedReward
+from .rllib_modules import MaskedModule, MaskedSetModule, MultiChoice
 
-if TYPE_CHECKING:
-    from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+__all__ = [
+    "MaskedModule",
+    "MaskedObservations",
+    "MaskedSetModule",
+    "MultiChoice",
+    "make_env",
+    "register_envs",
+    "set_module_spec",
+]
 
-OBSERVATIONS, MASK = "observations", "action_mask"
+
+def register_envs() -> tuple[str, ...]:
+    """Register every id of the suite with RLlib and return them; calling it again changes nothing.
+
+    Call it once more after `ray.shutdown()`: Ray forgets its registry with the session.
+    """
+    ids = tuple(entry.id for entry in entries())
+    for env_id in ids:
+        register_env(env_id, partial(make_env, env_id))
+    return ids
 
 
-class FlatWithMask(gym.ObservationWrapper[dict[str, NDArray[np.float32]], Any, Any]):
-    """Observations `{"observations": [D], "action_mask": [K]}`: all features flat, and the legal choices.
+def make_env(env_id: str, config: Mapping[str, Any] | None = None) -> Any:
+    """The environment that RLlib plays under an id.
 
-    K is the sum of the choices of all heads of a MultiDiscrete action, or the choices of a Discrete one; a
-    legal choice is 1.
+    Ids with levels have observations `{"observations", "action_mask"}`; the others (`-discrete`, `-scores`),
+    in which everything is legal at any time, have flat observations for RLlib's stock modules.
 
     Args:
-        env: an environment of this suite with an integer action.
+        env_id: an id of the suite.
+        config: RLlib's env config: keyword arguments of the environment; besides, for `mo-` ids,
+            `reward_weights` of the four terms, by default all 1. RLlib adds `num_envs` where
+            `gym_env_vectorize_mode` is "vector_entry_point": then all are stepped in one batch.
 
     Raises:
-        ValueError: its actions have no masks.
+        ValueError: one line: an unknown id, or a keyword argument that is not valid.
     """
-
-    def __init__(self, env: gym.Env[Any, Any]):
-        super().__init__(env)
-        actions = env.action_space
-        if isinstance(actions, spaces.MultiDiscrete):
-            choices = int(actions.nvec.sum())
-        elif isinstance(actions, spaces.Discrete):
-            choices = int(actions.n)
-        else:
-            raise ValueError(f"env: actions {actions} have no masks, expected Discrete or MultiDiscrete")
-        flat = spaces.flatten_space(env.observation_space)
-        self.observation_space = spaces.Dict(
-            {OBSERVATIONS: flat, MASK: spaces.Box(0.0, 1.0, (choices,), np.float32)}
-        )
-
-    def observation(self, observation: Any) -> dict[str, NDArray[np.float32]]:
-        """Flat features and the mask of the decision to make now."""
-        inner: Any = self.env.unwrapped
-        flat = spaces.flatten(self.env.observation_space, observation)
-        return {
-            OBSERVATIONS: np.asarray(flat, dtype=np.float32),
-            MASK: inner.action_masks().astype(np.float32),
-        }
+    settings = dict(config or {})
+    vector_reward = bool(find_entry(env_id).kwargs.get("vector_reward"))
+    if not vector_reward and "reward_weights" in settings:
+        raise ValueError(f"reward_weights: given for {env_id!r}, expected an id frugalfl/mo-<Name>-v0")
+    if "num_envs" in settings:
+        return _make_batch(env_id, settings, vector_reward)
+    weights = settings.pop("reward_weights", None)
+    # RLlib looks at spaces and values itself.
+    env = gym.make(env_id, disable_env_checker=True, **settings)
+    if vector_reward:
+        env = WeightedReward(env) if weights is None else WeightedReward(env, weights)
+    if isinstance(env.action_space, spaces.MultiDiscrete):
+        return MaskedObservations(env)
+    return gym.wrappers.FlattenObservation(env)
 
 
-def make_masked(env_id: str, config: Mapping[str, Any]) -> FlatWithMask:
-    """An environment for RLlib; `config` holds keywords of `FederatedEnv`, such as `clients` or `split`."""
-    from ...envs.federated_env import FederatedEnv
-
-    return FlatWithMask(FederatedEnv(**{**find_entry(env_id).kwargs, **config}))
-
-
-def register_rllib() -> list[str]:
-    """Register every id with a scalar reward and integer actions; returns them."""
-    from ray.tune.registry import register_env
-
-    names = []
-    for entry in entries():
-        if entry.kwargs.get("vector_reward") or entry.kwargs.get("action") == "scores":
-            continue
-        register_env(entry.id, lambda config, name=entry.id: make_masked(name, config))
-        names.append(entry.id)
-    return names
-
-
-def masked_module(**model_config: Any) -> RLModuleSpec:
-    """The module specification of a PPO that never takes an illegal action.
+def set_module_spec(
+    env_id: str, env_config: Mapping[str, Any] | None = None, **settings: Any
+) -> RLModuleSpec:
+    """The spec of a `MaskedSetModule` for an environment.
 
     Args:
-        **model_config: fields of RLlib's `DefaultModelConfig`, e.g. `fcnet_hiddens=[64, 64]`.
+        env_id: an id with levels, `frugalfl/<Name>-v0` or `frugalfl/mo-<Name>-v0`.
+        env_config: the env config that RLlib is given, if any.
+        **settings: `hidden` and `pooling`, see `MaskedSetModule`.
     """
-    from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+    env = make_env(env_id, env_config)
+    layout = FlatLayout.of(env.unwrapped.observation_space)
+    env.close()
+    return RLModuleSpec(module_class=MaskedSetModule, model_config={"layout": asdict(layout), **settings})
 
-    from .rllib_module import MaskedPPOModule
 
-    return RLModuleSpec(module_class=MaskedPPOModule, model_config=model_config)
+def _make_batch(env_id: str, settings: dict[str, Any], vector_reward: bool) -> Any:
+    if vector_reward:
+        raise ValueError(f"num_envs: {env_id!r} has a vector reward, expected gym_env_vectorize_mode 'sync'")
+    num_envs = int(settings.pop("num_envs"))
+    batch = gym.make_vec(env_id, num_envs, vectorization_mode="vector_entry_point", **settings)
+    if not isinstance(batch.single_action_space, spaces.MultiDiscrete):
+        return gym.wrappers.vector.FlattenObservation(batch)
+    return MaskedVectorObservations(batch)

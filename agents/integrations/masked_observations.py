@@ -1,0 +1,152 @@
+"""Observations that carry their action mask, for libraries that ask the environment for nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import VectorEnv, VectorWrapper
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+PARTS = ("clients", "server", "zones")
+"""The parts of an observation, in the order in which they stand in the flat one."""
+
+Masked = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class FlatLayout:
+    """Where the parts of an observation stand in the flat one.
+
+    Attributes:
+        clients: N and F.
+        server: G.
+        zones: Z and H.
+    """
+
+    clients: tuple[int, int]
+    server: int
+    zones: tuple[int, int]
+
+    @classmethod
+    def of(cls, space: spaces.Space[Any]) -> FlatLayout:
+        """The layout of an environment's observation space; ValueError if it is not one of frugalfl's."""
+        if not isinstance(space, spaces.Dict) or set(space.spaces) != set(PARTS):
+            raise ValueError(f"observation_space: {space}, expected a Dict of {', '.join(PARTS)}")
+        (n, f), (g,), (z, h) = (space[part].shape or () for part in PARTS)
+        return cls((n, f), g, (z, h))
+
+    @property
+    def size(self) -> int:
+        """Numbers in a flat observation."""
+        return self.clients[0] * self.clients[1] + self.server + self.zones[0] * self.zones[1]
+
+    @property
+    def space(self) -> spaces.Box:
+        """The space of a flat observation."""
+        return spaces.Box(-1.0, 1.0, (self.size,), np.float32)
+
+    def split(self, flat: Any) -> dict[str, Any]:
+        """The parts `clients [..., N, F]`, `server [..., G]`, `zones [..., Z, H]` of arrays or tensors."""
+        server = self.clients[0] * self.clients[1]
+        zones = server + self.server
+        batch = tuple(flat.shape[:-1])
+        return {
+            "clients": flat[..., :server].reshape(*batch, *self.clients),
+            "server": flat[..., server:zones],
+            "zones": flat[..., zones:].reshape(*batch, *self.zones),
+        }
+
+
+def flatten(observation: Mapping[str, NDArray[np.float32]], batch_shape: tuple[int, ...] = ()) -> NDArray:
+    """Float32 `[*batch_shape, size]` from the parts of an observation."""
+    return np.concatenate([observation[part].reshape(*batch_shape, -1) for part in PARTS], axis=-1)
+
+
+def masked_space(layout: FlatLayout, action_space: spaces.Space[Any]) -> spaces.Dict:
+    """`{"observations": [size], "action_mask": [choices]}`, the mask 1 where a choice is legal.
+
+    Raises:
+        ValueError: the actions are no choices.
+    """
+    if isinstance(action_space, spaces.MultiDiscrete):
+        choices = int(action_space.nvec.sum())
+    elif isinstance(action_space, spaces.Discrete):
+        choices = int(action_space.n)
+    else:
+        raise ValueError(
+            f"action_space: {action_space}, expected MultiDiscrete or Discrete: masks need choices"
+        )
+    mask = spaces.Box(0.0, 1.0, (choices,), np.float32)
+    return spaces.Dict({"observations": layout.space, "action_mask": mask})
+
+
+class MaskedObservations(gym.ObservationWrapper[Any, Any, Any]):
+    """Observations `{"observations": float32 [size], "action_mask": float32 [choices]}`.
+
+    Args:
+        env: an environment of frugalfl with action choices, wrapped or not.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any]):
+        super().__init__(env)
+        layout = FlatLayout.of(env.observation_space)
+        self.observation_space = masked_space(layout, env.action_space)
+
+    def observation(self, observation: Any) -> Masked:
+        """The flat observation and the mask of the next action."""
+        mask = self.unwrapped.action_masks().astype(np.float32)  # type: ignore[attr-defined]
+        return {"observations": flatten(observation), "action_mask": mask}
+
+
+class MaskedVectorObservations(VectorWrapper):
+    """The same for a batch of environments: `[E, size]` and `[E, choices]`.
+
+    Args:
+        env: a `FederatedVectorEnv` with action choices.
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any]):
+        super().__init__(env)
+        layout = FlatLayout.of(env.single_observation_space)
+        self.single_observation_space = masked_space(layout, env.single_action_space)
+        self.observation_space = batch_space(self.single_observation_space, env.num_envs)
+
+    def reset(self, **kwargs: Any) -> tuple[Masked, dict[str, Any]]:
+        """Begin new episodes; see `FederatedVectorEnv.reset`."""
+        observation, info = self.env.reset(**kwargs)
+        return self._masked(observation), info
+
+    def step(self, actions: Any) -> tuple[Masked, Any, Any, Any, dict[str, Any]]:
+        """Step all environments; see `FederatedVectorEnv.step`."""
+        observation, reward, terminated, truncated, info = self.env.step(actions)
+        return self._masked(observation), reward, terminated, truncated, info
+
+    def _masked(self, observation: Mapping[str, NDArray[np.float32]]) -> Masked:
+        mask = self.env.unwrapped.action_masks().astype(np.float32)  # type: ignore[attr-defined]
+        return {"observations": flatten(observation, (self.num_envs,)), "action_mask": mask}
+
+
+class WeightedReward(gym.RewardWrapper[Any, Any]):
+    """A scalar from the vector reward of a `mo-` environment, for learners that want one number.
+
+    Args:
+        env: an environment with a vector reward.
+        weights: of accuracy, time, communication and emissions; all 1 is the reward of the scalar ids.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], weights: Any = (1.0, 1.0, 1.0, 1.0)):
+        super().__init__(env)
+        self._weights = np.asarray(weights, dtype=np.float64)
+        terms = int(env.unwrapped.reward_dim)  # type: ignore[attr-defined]
+        if self._weights.shape != (terms,) or not np.isfinite(self._weights).all():
+            raise ValueError(f"reward_weights: {weights!r}, expected {terms} finite numbers")
+
+    def reward(self, reward: Any) -> float:
+        """The weighted sum of the terms."""
+        return float(self._weights @ np.asarray(reward, dtype=np.float64))

@@ -1,0 +1,185 @@
+"""RLModules for RLlib's new API stack that never choose what the action mask forbids.
+
+The observations are those of `masked_observations`. The mask is laid on the logits before they leave the
+module, so that sampling, log-probabilities, entropy and divergence of every algorithm see legal choices only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch as th
+from gymnasium import spaces
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.distribution.distribution import Distribution
+from ray.rllib.core.distribution.torch.torch_distribution import TorchDeterministic
+from ray.rllib.core.rl_module.apis import InferenceOnlyAPI, ValueFunctionAPI
+from ray.rllib.core.rl_module.torch import TorchRLModule
+from torch import nn
+
+from ..policies.client_set import available_clients
+from ..policies.distribution import MASKED_LOGIT, BatchedMultiCategorical
+from ..policies.set_network import SetActor, SetCritic, SetShape, orthogonal
+from ..policies.set_policy import default_wait_logits, share_logits
+from .masked_observations import FlatLayout
+
+KEYS = ("observations", "action_mask")
+
+
+class MultiChoice(Distribution):
+    """Independent categorical heads in one tensor; RLlib's own builds one object per head.
+
+    Args:
+        logits: `[..., sum(nvec)]`, forbidden choices at `MASKED_LOGIT`.
+        nvec: choices of each head.
+    """
+
+    def __init__(self, logits: th.Tensor, nvec: tuple[int, ...]):
+        super().__init__()
+        self._shape = logits.shape[:-1]
+        self._heads = BatchedMultiCategorical(nvec).proba_distribution(logits)
+
+    def sample(self, *, sample_shape: Any = None, **kwargs: Any) -> th.Tensor:
+        """Actions int64 `[..., D]`."""
+        return self._heads.sample().reshape(*self._shape, -1)
+
+    def rsample(self, *, sample_shape: Any = None, **kwargs: Any) -> th.Tensor:
+        """Choices have no reparametrised sample."""
+        raise NotImplementedError("rsample: choices cannot be sampled differentiably")
+
+    def logp(self, value: th.Tensor, **kwargs: Any) -> th.Tensor:
+        """Log-probability `[...]` of the actions `[..., D]`."""
+        return self._heads.log_prob(value).reshape(self._shape)
+
+    def entropy(self, **kwargs: Any) -> th.Tensor:
+        """Entropy `[...]`, summed over the heads."""
+        return self._heads.entropy().reshape(self._shape)
+
+    def kl(self, other: Distribution, **kwargs: Any) -> th.Tensor:
+        """Divergence `[...]` from another one, summed over the heads; forbidden choices contribute nothing."""
+        assert isinstance(other, MultiChoice)
+        own = self._heads.log_probs()
+        terms = own.exp() * (own - other._heads.log_probs())
+        return terms.sum(dim=-1).reshape(self._shape)
+
+    def to_deterministic(self) -> TorchDeterministic:
+        """Every head's likeliest choice."""
+        return TorchDeterministic(self._heads.mode().reshape(*self._shape, -1))
+
+    @staticmethod
+    def required_input_dim(space: spaces.Space[Any], **kwargs: Any) -> int:
+        """Logits that a space needs."""
+        assert isinstance(space, spaces.MultiDiscrete)
+        return int(space.nvec.sum())
+
+    @classmethod
+    def from_logits(cls, logits: th.Tensor, nvec: tuple[int, ...] = (), **kwargs: Any) -> MultiChoice:
+        """The distribution of these logits."""
+        return cls(logits, nvec)
+
+
+class MaskedModule(TorchRLModule, InferenceOnlyAPI, ValueFunctionAPI):
+    """Actor and critic, two plain networks over the flat observation, with masks.
+
+    For algorithms that need a policy and a value function (PPO, IMPALA, APPO). `model_config`:
+    `hiddens`, the widths of the layers, default `(64, 64)`.
+    """
+
+    def setup(self) -> None:
+        """Build the networks; RLlib calls it once."""
+        if not isinstance(self.observation_space, spaces.Dict) or set(self.observation_space) != set(KEYS):
+            raise ValueError(
+                f"observation_space: {self.observation_space}, expected a Dict of {', '.join(KEYS)}"
+            )
+        if not isinstance(self.action_space, spaces.MultiDiscrete):
+            raise ValueError(f"action_space: {self.action_space}, expected MultiDiscrete")
+        self.nvec = tuple(int(n) for n in self.action_space.nvec)
+        self.action_dist_cls = MultiChoice.get_partial_dist_cls(nvec=self.nvec)
+        self.build(dict(self.model_config or {}))
+
+    def build(self, settings: dict[str, Any]) -> None:
+        """The networks `self.actor` and `self.critic`."""
+        size = int(np.prod(self.observation_space["observations"].shape))
+        hiddens = tuple(settings.get("hiddens", (64, 64)))
+        self.actor = _layers(size, hiddens, sum(self.nvec), last_gain=0.01)
+        self.critic = _layers(size, hiddens, 1, last_gain=1.0)
+
+    def logits(self, flat: th.Tensor) -> th.Tensor:
+        """Logits `[B, sum(nvec)]` of flat observations `[B, size]`, before masking."""
+        return self.actor(flat)
+
+    def values(self, flat: th.Tensor) -> th.Tensor:
+        """Values `[B, 1]` of flat observations `[B, size]`."""
+        return self.critic(flat)
+
+    def compute_values(self, batch: dict[str, Any], embeddings: Any = None) -> th.Tensor:
+        """Values `[B]` or `[B, T]` of a batch, see RLlib's `ValueFunctionAPI`."""
+        flat = batch[Columns.OBS]["observations"]
+        return self.values(flat.reshape(-1, flat.shape[-1])).reshape(flat.shape[:-1])
+
+    def get_non_inference_attributes(self) -> list[str]:
+        """What a process that only acts does not need."""
+        return ["critic"]
+
+    def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        observation = batch[Columns.OBS]
+        flat, mask = observation["observations"], observation["action_mask"]
+        logits = self.logits(flat.reshape(-1, flat.shape[-1])).reshape(mask.shape)
+        forbidden = th.full_like(logits, MASKED_LOGIT)
+        return {Columns.ACTION_DIST_INPUTS: th.where(mask > 0.5, logits, forbidden)}
+
+
+class MaskedSetModule(MaskedModule):
+    """The networks of the package's own policies: shared weights per client, any number of clients.
+
+    Make it with `rllib.set_module_spec`, which knows the layout of the observation. `model_config`:
+    `layout`, the fields of `FlatLayout`; `hidden`, default 64; `pooling`, default "mean-max". Before training
+    it invites three of ten available clients, rarely waits and hardly ever ends the run.
+    """
+
+    def build(self, settings: dict[str, Any]) -> None:
+        """The networks `self.actor` and `self.critic`."""
+        if "layout" not in settings:
+            raise ValueError(
+                "model_config: no 'layout', expected that of set_module_spec(env_id, env_config)"
+            )
+        self.layout = FlatLayout(**settings["layout"])
+        n = self.layout.clients[0]
+        self.waits, self.quorums, self.levels = self.nvec[:3]
+        self.transfers = self.nvec[2 + n] if len(self.nvec) > 2 + n else 0
+        hidden, pooling = int(settings.get("hidden", 64)), str(settings.get("pooling", "mean-max"))
+        shape = SetShape(self.layout.clients[1], self.layout.server, self.layout.zones[1])
+        self.actor = SetActor(shape, self.waits + self.quorums, self.levels + self.transfers, hidden, pooling)
+        self.critic = SetCritic(shape, hidden, pooling)
+        orthogonal(self.actor, small=(self.actor.server_logits, self.actor.client_logits))
+        orthogonal(self.critic)
+        with th.no_grad():
+            self.actor.server_logits.bias[: self.waits] = th.tensor(default_wait_logits(self.waits))
+            self.actor.client_logits.bias[: self.levels] = th.tensor(share_logits(self.levels))
+
+    def logits(self, flat: th.Tensor) -> th.Tensor:
+        """Logits `[B, sum(nvec)]`; zeros for the clients that are away."""
+        parts = self.layout.split(flat)
+        packed = available_clients(parts)
+        server, each = self.actor(parts, packed)
+        clients = packed.unpack(each)
+        heads = [server, clients[..., : self.levels].flatten(1)]
+        if self.transfers:
+            heads.append(clients[..., self.levels :].flatten(1))
+        return th.cat(heads, dim=1)
+
+    def values(self, flat: th.Tensor) -> th.Tensor:
+        """Values `[B, 1]`."""
+        return self.critic(self.layout.split(flat))
+
+
+def _layers(size: int, hiddens: tuple[int, ...], outputs: int, last_gain: float) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for width in hiddens:
+        layers += [nn.Linear(size, width), nn.Tanh()]
+        size = width
+    network = nn.Sequential(*layers, nn.Linear(size, outputs))
+    orthogonal(network)
+    nn.init.orthogonal_(network[-1].weight, gain=last_gain)
+    return network
