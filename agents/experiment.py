@@ -38,7 +38,7 @@ from .run_files import (
 )
 from .scheduler import Scheduler
 from .schedulers import SCHEDULERS, make_scheduler
-from .schedulers.registry import tuned_file
+from .schedulers.registry import best_tuned
 from .settings import BEST_WARM_START, EVAL_EPISODES, NO_WARM_START, TrainingSettings
 from .training import CHECKPOINTS, Observer, TrainingRun
 from .zoo import is_shipped
@@ -195,12 +195,12 @@ class Experiment:
             )
         if name != BEST_WARM_START:
             return make_scheduler(name, world)
-        tuned = tuned_file(world).get("schedulers", {})
-        if not tuned:
+        best = best_tuned(world)
+        if best is None:
             raise ValueError(
                 f"warm_start: {name!r}, but no scheduler was tuned in {world!r}; expected a name or 'none'"
             )
-        return make_scheduler(max(tuned, key=lambda each: tuned[each]["score"]), world)
+        return make_scheduler(best, world)
 
     def _warm_start(self, model: BaseAlgorithm) -> None:
         if self.start is not None:

@@ -100,16 +100,15 @@ def _players(options: ExplainOptions, scenario: Scenario) -> tuple[Any, Any]:
     from .learned import LearnedScheduler
     from .players import make_player
     from .schedulers import make_scheduler
-    from .schedulers.registry import tuned_file
+    from .schedulers.registry import best_tuned
 
     player = make_player(options.scheduler, scenario)
     if not isinstance(player, LearnedScheduler):
         raise ValueError(
             f"scheduler: {options.scheduler!r} is not a trained one, there is nothing to explain"
         )
-    tuned = tuned_file(scenario.name).get("schedulers", {})
-    best = max(tuned, key=lambda name: tuned[name]["score"]) if tuned else "random-m"
-    return player, make_scheduler(options.rival or best, scenario.name)
+    rival = options.rival or best_tuned(scenario.name) or "random-m"
+    return player, make_scheduler(rival, scenario.name)
 
 
 def _draw_episode(options: ExplainOptions, scenario: Scenario, player: Scheduler, rival: Scheduler) -> None:
@@ -123,13 +122,13 @@ def _draw_episode(options: ExplainOptions, scenario: Scenario, player: Scheduler
 
     seeds = episode_seeds(options.seed, options.episodes)[[options.episode]]
     world = FederatedWorld(scenario, 1, "test")
-    pictures = []
+    pictures: list[Path] = []
     for each in (player, rival):
         _, _, story = play_batch(each.name, each, world, seeds, options.episode, 0)
         assert story is not None
         pictures.append(options.out / f"episode_{len(pictures)}.png")
         plot_timeline(story, scenario.name, pictures[-1], tuple(world.source.zone_names))
-    side_by_side(*pictures, options.out / "episode.png")
+    side_by_side(pictures[0], pictures[1], options.out / "episode.png")
     for picture in pictures:
         picture.unlink()
     if options.film:

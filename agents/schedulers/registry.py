@@ -158,6 +158,13 @@ def tuned_file(world: str) -> dict[str, Any]:
     return dict(document) if isinstance(document, dict) else {}
 
 
+def best_tuned(world: str) -> str | None:
+    """Name of the scheduler that did best when it was tuned in a world, without sight; None if none was."""
+    known = tuned_file(world).get("schedulers", {})
+    fair = [name for name in known if not getattr(SCHEDULERS.get(name), "clairvoyant", False)]
+    return max(fair, key=lambda name: float(known[name]["score"]), default=None)
+
+
 def _best_first(world: str | None) -> list[str]:
     """`TUNABLE` by their tuned scores in a world; the others behind, in the table's order."""
     known = tuned_file(world).get("schedulers", {}) if world is not None else {}
