@@ -153,7 +153,7 @@ def questions(met: Encounters) -> list[Question]:
         Question(
             "carbon",
             "intensity of its grid now [g/kWh]",
-            np.linspace(*np.quantile(carbon, [0.02, 0.98]), 9).tolist(),
+            np.linspace(np.quantile(carbon, 0.02), np.quantile(carbon, 0.98), 9).tolist(),
             _set_carbon,
         ),
         Question(
@@ -167,7 +167,7 @@ def questions(met: Encounters) -> list[Question]:
         Question(
             "speed",
             "seconds per local step",
-            np.geomspace(*np.quantile(step, [0.02, 0.98]), 9).tolist(),
+            np.geomspace(np.quantile(step, 0.02), np.quantile(step, 0.98), 9).tolist(),
             _set_speed,
             logarithmic=True,
         ),

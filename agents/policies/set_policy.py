@@ -154,7 +154,8 @@ class SetPolicyMixin:
         if self.transfers and self.storage_feature is not None:
             storage = clients.features[:, self.storage_feature] > NO_MORE_STORAGE
         choices = Choices(self.waits, self.quorums, self.levels, self.transfers)
-        return PackedActions(choices, *self.actor(obs, clients), clients, storage)
+        server, each = self.actor(obs, clients)
+        return PackedActions(choices, server, each, clients, storage)
 
     def decide(self, distribution: BatchedMultiCategorical) -> th.Tensor:
         """The actions int64 `[B, D]` a coordinator takes for sure: the deterministic action of this policy.
