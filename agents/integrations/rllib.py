@@ -24,7 +24,7 @@ try:
     from ray.rllib.core.rl_module.rl_module import RLModuleSpec
     from ray.tune.registry import register_env
 except ImportError as error:
-    raise ImportError(f"RLlib is not installed ({error.name}): pip install 'frugalfl[rllib]'") from None
+    raise ImportError(f"RLlib cannot be imported ({error}): pip install 'frugalfl[rllib]'") from None
 
 from ...envs.registration import entries, find_entry
 from .masked_observations import FlatLayout, MaskedObservations, MaskedVectorObservations, WeightedReward

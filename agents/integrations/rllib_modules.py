@@ -57,7 +57,7 @@ class MultiChoice(Distribution):
         return self._heads.entropy().reshape(self._shape)
 
     def kl(self, other: Distribution, **kwargs: Any) -> th.Tensor:
-        """Divergence `[...]` from another one, summed over the heads; forbidden choices contribute nothing."""
+        """Divergence `[...]` from another one, summed over the heads; forbidden choices add nothing."""
         assert isinstance(other, MultiChoice)
         own = self._heads.log_probs()
         terms = own.exp() * (own - other._heads.log_probs())
