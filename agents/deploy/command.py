@@ -18,6 +18,7 @@ from ..players import run_folder, scenario_of
 from ..shell import run_command
 from .app_folder import CONNECTION, QUIET, AppFolder, write_app
 from .coordinator import named_scheduler
+from .live_world import check_deployable
 from .settings import DeploySettings
 
 _FLOWER = "import sys; sys.argv[0] = 'flwr'; from flwr.cli.app import app; app()"
@@ -78,6 +79,7 @@ def _deploy(options: Options) -> None:
     if (options.superlink is None) == (options.simulate is None):
         raise ValueError("superlink: expected either --superlink HOST:PORT or --simulate NODES")
     settings = settings_of(options)
+    check_deployable(settings.world())
     named_scheduler(settings)
     if options.simulate is not None:
         os.environ.update(QUIET)

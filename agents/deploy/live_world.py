@@ -68,10 +68,7 @@ class LiveWorld:
         poll_s: float = 0.2,
         wall: Callable[[], float] = time.monotonic,
     ):
-        if scenario.quadratic is not None:
-            raise ValueError(
-                f"scenario: {scenario.name!r} trains quadratics, expected one that trains on data"
-            )
+        check_deployable(scenario)
         self.scenario = charge_actual(scenario)
         self.source = PopulationSource(self.scenario, split)
         draw = self.source.draw(seed)
@@ -329,3 +326,16 @@ def charge_actual(scenario: Scenario) -> Scenario:
     """The scenario charged for what is really moved: the trained model's and the samples' own bytes."""
     work = scenario.workload.model_copy(update={"model_bytes": "actual", "sample_bytes": "actual"})
     return scenario.model_copy(update={"workload": work})
+
+
+def check_deployable(scenario: Scenario) -> None:
+    """Refuse what no live federation does; ValueError naming the field, its value and what was expected."""
+    wanted = {
+        "late.kind": (scenario.late.kind, "drop"),
+        "topology": (scenario.topology, "server"),
+        "evaluation.personal": (scenario.evaluation.personal, "none"),
+        "quadratic": (scenario.quadratic, None),
+    }
+    for name, (value, expected) in wanted.items():
+        if value != expected:
+            raise ValueError(f"{name}: {value!r}, expected {expected!r} in a live federation")

@@ -63,6 +63,7 @@ def test_options_become_settings(tmp_path):
         (["--superlink", "a:1", "--env", "nowhere"], "nowhere"),
         (["--superlink", "a:1", "--root-certificates", "/nowhere.crt"], "no such file"),
         (["--superlink", "a:1", "--time-scale", "0"], "time_scale"),
+        (["--superlink", "a:1", "--env", "quadratic"], "in a live federation"),
     ],
 )
 def test_bad_options_are_refused_in_one_line(monkeypatch, capsys, tmp_path, arguments, complaint):

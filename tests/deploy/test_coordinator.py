@@ -77,6 +77,7 @@ def test_every_scheduler_drives_a_live_federation(start, name):
     assert np.isfinite(coordinator.world.parameters()).all()
 
 
+@pytest.mark.slow
 def test_a_policy_of_another_number_of_clients_drives_a_live_federation(start, scenario, tmp_path):
     import torch as th
 

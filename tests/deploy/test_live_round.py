@@ -232,3 +232,12 @@ def test_the_overhead_of_a_round_is_measured(federation, order_all):
     assert world.situation().overhead_s == 7.0
     world.step(order_all(world.situation(), steps=5))
     assert 0.0 <= world.situation().overhead_s < 0.2
+
+
+@pytest.mark.parametrize(
+    "changes", [{"topology": "ring"}, {"late": {"kind": "staleness"}}, {"evaluation": {"personal": "knn"}}]
+)
+def test_what_no_live_federation_does_is_refused_in_one_line(federation, changes):
+    with pytest.raises(ValueError, match="in a live federation") as error:
+        federation(nodes=0, **changes)
+    assert "\n" not in str(error.value)
