@@ -138,7 +138,7 @@ class TrainingSettings:
 
     env: str = "frugalfl/Volunteers-v0"
     algo: str = "ppo"
-    timesteps: int = 300_000
+    timesteps: int = 600_000
     num_envs: int = 32
     seed: int = 0
     device: str = "cpu"
