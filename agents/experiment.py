@@ -17,6 +17,7 @@ from ..envs.vec_env import FederatedVecEnv
 from ..envs.world import FederatedWorld
 from .checkpoint import has_checkpoint, latest_checkpoint, load_tensors
 from .evaluation import EvaluationResult, episode_seeds, evaluate, play_batch
+from .html_report import write_html
 from .imitation import clone
 from .jsonfile import write_json
 from .learned import LearnedScheduler
@@ -38,7 +39,7 @@ from .run_files import (
 )
 from .scheduler import Scheduler
 from .schedulers import SCHEDULERS, make_scheduler
-from .schedulers.registry import best_tuned
+from .schedulers.registry import best_tuned, strongest
 from .settings import BEST_WARM_START, EVAL_EPISODES, NO_WARM_START, TrainingSettings
 from .training import CHECKPOINTS, Observer, TrainingRun
 from .zoo import is_shipped
@@ -61,8 +62,9 @@ __all__ = [
     "training_worlds",
 ]
 
-ALL, NOBODY = "all", "none"
-"""`rivals` for every scheduler of the package, and for none."""
+ALL, BEST, NOBODY = "all", "best", "none"
+"""`rivals` for every scheduler of the package, for the `strongest` beside yardstick and ceiling, for none."""
+BEST_RIVALS = 10
 
 _VALIDATION_SEED = 71
 """Offset that keeps validation episodes apart from any evaluation on `val` with the run's own seed."""
@@ -91,7 +93,8 @@ class Experiment:
         out: folder of the run.
         eval_episodes: paired episodes of the final comparison.
         observer: hears about progress.
-        rivals: names of the schedulers to compare with; `all` or `none`.
+        rivals: names of the schedulers to compare with; `best` (the ten that did best when they were
+            tuned in this world, random-m and the ceiling), `all` or `none`.
         command: what began the run, for its papers.
 
     Raises:
@@ -104,7 +107,7 @@ class Experiment:
         out: Path,
         eval_episodes: int = EVAL_EPISODES,
         observer: Observer | None = None,
-        rivals: Sequence[str] = (ALL,),
+        rivals: Sequence[str] = (BEST,),
         command: str = "",
     ):
         if eval_episodes < 1:
@@ -115,7 +118,9 @@ class Experiment:
         self.scenario = self.env.agent_face.scenario
         self.start = self._start_weights()
         self.teacher = self._make_teacher() if self.start is None else None
-        self.rivals = {name: make_scheduler(name, self.scenario.name) for name in _rivals(rivals)}
+        self.rivals = {
+            name: make_scheduler(name, self.scenario.name) for name in _rivals(rivals, self.scenario.name)
+        }
         self.run = TrainingRun(
             settings,
             self.env,
@@ -163,6 +168,7 @@ class Experiment:
             players, self.scenario, self.eval_episodes, "test", self.settings.seed, progress=progress
         )
         write_json(self.out / TEST, figures_on_test(result, command))
+        write_html(result, self.out / "report.html", command)
         return Outcome(self.run, result, write_report(result, self.out, command=command))
 
     def _start_weights(self) -> dict[str, th.Tensor] | None:
@@ -241,9 +247,11 @@ def _load_weights(model: BaseAlgorithm, weights: dict[str, th.Tensor], source: s
         raise ValueError(f"warm_start: {source}: its weights do not fit this run ({reason})") from None
 
 
-def _rivals(names: Sequence[str]) -> list[str]:
+def _rivals(names: Sequence[str], world: str) -> list[str]:
     if list(names) == [NOBODY]:
         return []
+    if list(names) == [BEST]:
+        return list(dict.fromkeys([*strongest(world, BEST_RIVALS), "random-m", "clairvoyant"]))
     return list(SCHEDULERS) if list(names) == [ALL] else list(dict.fromkeys(names))
 
 

@@ -158,11 +158,17 @@ def tuned_file(world: str) -> dict[str, Any]:
     return dict(document) if isinstance(document, dict) else {}
 
 
+def strongest(world: str, count: int) -> list[str]:
+    """The handcrafted schedulers that did best when they were tuned in a world, best first.
+
+    Where nothing was tuned, as in a world of one's own, they come in the table's order.
+    """
+    return [name for name in _best_first(world) if not SCHEDULERS[name].clairvoyant][:count]  # type: ignore[attr-defined]
+
+
 def best_tuned(world: str) -> str | None:
-    """Name of the scheduler that did best when it was tuned in a world, without sight; None if none was."""
-    known = tuned_file(world).get("schedulers", {})
-    fair = [name for name in known if not getattr(SCHEDULERS.get(name), "clairvoyant", False)]
-    return max(fair, key=lambda name: float(known[name]["score"]), default=None)
+    """The first of the `strongest`; None if no scheduler was tuned in the world."""
+    return strongest(world, 1)[0] if tuned_file(world).get("schedulers") else None
 
 
 def _best_first(world: str | None) -> list[str]:

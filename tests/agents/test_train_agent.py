@@ -13,6 +13,7 @@ import pytest
 
 import frugalfl
 from frugalfl.agents.command import Arguments, parse
+from frugalfl.agents.schedulers import SCHEDULERS
 from frugalfl.train_agent import main
 
 ROOT = Path(frugalfl.__file__).parent
@@ -24,6 +25,9 @@ SMALL = [
     "--ppo.rollout-steps=16",
     "--ppo.epochs=1",
     "--clients=6",
+    "--rivals",
+    "random-m",
+    "mpc",
 ]
 
 
@@ -47,12 +51,20 @@ def finished(tmp_path_factory):
 
 def test_the_whole_job_leaves_model_config_table_and_report(finished):
     names = {path.name for path in finished.iterdir()}
-    wanted = {"model.pt", "config.json", "evaluation.csv", "report.md", "training.csv", "checkpoints"}
+    wanted = {
+        "model.pt",
+        "config.json",
+        "evaluation.csv",
+        "report.md",
+        "report.html",
+        "training.csv",
+        "checkpoints",
+    }
     assert wanted <= names
     assert list(finished.glob("*.png"))
     assert list(finished.glob("tensorboard/events*"))
     table = pd.read_csv(finished / "evaluation.csv")
-    assert {"ppo", "random-m", "clairvoyant"} <= set(table["scheduler"])
+    assert set(table["scheduler"]) == {"ppo", "random-m", "mpc"}
     assert set(table.groupby("scheduler")["episode"].count()) == {4}
     seeds = table.groupby("episode")["seed"].nunique()
     assert (seeds == 1).all(), "every scheduler plays the same episodes"
@@ -140,7 +152,6 @@ def test_the_best_teacher_is_the_one_tuned_best_in_this_world(tmp_path):
     from dataclasses import replace
 
     from frugalfl.agents.experiment import Experiment
-    from frugalfl.agents.schedulers import SCHEDULERS
     from frugalfl.agents.schedulers.registry import tuned_file
 
     settings = replace(Arguments(num_envs=2, clients=6, warm_start="best").settings(), val_episodes=2)
@@ -149,6 +160,20 @@ def test_the_best_teacher_is_the_one_tuned_best_in_this_world(tmp_path):
     experiment = Experiment(settings, tmp_path / "run")
     assert scores[experiment.teacher.name] == max(scores.values())
     assert not (tmp_path / "run").exists()
+
+
+def test_rivals_are_the_strongest_and_the_yardsticks(tmp_path):
+    from dataclasses import replace
+
+    from frugalfl.agents.experiment import Experiment
+    from frugalfl.agents.schedulers.registry import strongest
+
+    settings = replace(Arguments(num_envs=2, clients=6).settings(), val_episodes=2)
+    rivals = list(Experiment(settings, tmp_path / "run").rivals)
+    assert rivals[:10] == strongest("volunteers", 10)
+    assert {"random-m", "clairvoyant"} <= set(rivals)
+    assert Experiment(settings, tmp_path / "run", rivals=["none"]).rivals == {}
+    assert len(Experiment(settings, tmp_path / "run", rivals=["all"]).rivals) == len(SCHEDULERS)
 
 
 def test_malformed_traces_name_file_and_line(tmp_path, capsys):
