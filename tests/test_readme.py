@@ -42,3 +42,9 @@ def test_the_scheduler_of_ones_own_enters_a_comparison(tmp_path, monkeypatch, ca
     assert np.isfinite(names["result"].values("my_module:CheapestFive", "net_points")).all()
     assert "my_module:CheapestFive" in capsys.readouterr().out
     sys.modules.pop("my_module", None)
+
+
+def test_the_trained_scheduler_loads():
+    names: dict = {}
+    exec(PYTHON[3], names)
+    assert names["scheduler"].kind == "learned"

@@ -202,8 +202,8 @@ def _band(middle: np.ndarray, reach: np.ndarray) -> dict[str, Any]:
 
 
 def _story(story: Timeline) -> dict[str, Any]:
-    """One episode; per decision the clients as a string of digits, times and steps as sparse pairs."""
-    data = {
+    """One episode; per decision the clients as a string of digits, hours of work as sparse pairs."""
+    return {
         "episode": int(story.episode),
         "zone": story.zone.tolist(),
         "start_h": _rounded(story.start_h, 5),
@@ -214,8 +214,6 @@ def _story(story: Timeline) -> dict[str, Any]:
         "carbon": [_rounded(row, 1) for row in story.carbon],
         "accuracy": _rounded(story.accuracy, 5),
     }
-    steps = getattr(story, "local_steps", None)
-    return data if steps is None else data | {"local_steps": _sparse(steps, 0)}
 
 
 def _sparse(table: np.ndarray, decimals: int) -> list[list[list[float]]]:

@@ -185,8 +185,7 @@ class Story {
     const r = this.decision(), code = Number(this.data.status[r][row.client]);
     const there = this.data.available[r][row.client] === "1" ? "available" : "away";
     const busy = new Map(this.data.busy_h[r]).get(row.client);
-    const steps = new Map(this.data.local_steps?.[r] || []).get(row.client);
-    const work = code ? `\n${STATUS[code]} after ${number(60 * (busy || 0), 0)} min${steps ? `, ${steps} local steps` : ""}` : "";
+    const work = code ? `\n${STATUS[code]} after ${number(60 * (busy || 0), 0)} min` : "";
     showTip(event, `client ${row.client} (${report.zones[row.zone] ?? row.zone}), ${there}${work}`);
   }
 }

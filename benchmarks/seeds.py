@@ -1,0 +1,90 @@
+"""What several training seeds come to together, beside the handcrafted schedulers on the same episodes.
+
+The evaluation must have played the trained runs under labels of their own, one per seed:
+
+    frugalfl evaluate --env volunteers --out runs/results/volunteers \
+        --schedulers s0=runs/volunteers/s0 s1=runs/volunteers/s1 ... all
+    python benchmarks/seeds.py runs/results/volunteers
+
+Seeds are the strata of the bootstrap: episodes are drawn anew within each of them (Agarwal et al. 2021).
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+
+from frugalfl.agents.report import COLUMNS
+from frugalfl.agents.results import EvaluationResult, load_result
+from frugalfl.agents.statistics import Interval, bootstrap, interquartile_mean, mean
+
+SHOWN = 8
+
+
+def main() -> None:
+    """Print one table and one verdict per evaluation folder."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("folders", nargs="+", help="result folders of `frugalfl evaluate`")
+    parser.add_argument("--shown", type=int, default=SHOWN, help="handcrafted schedulers in the table")
+    args = parser.parse_args()
+    for folder in args.folders:
+        result = load_result(folder)
+        print(f"### {result.world}\n")
+        print("\n".join(table(result, args.shown)), "\n")
+        print("\n".join(f"- {line}" for line in verdict(result)), "\n")
+
+
+def of_kind(result: EvaluationResult, kind: str) -> list[str]:
+    """Names of one kind, best first."""
+    return [name for name in result.ranking() if result.kinds[name] == kind]
+
+
+def pooled(result: EvaluationResult, names: list[str], metric: str) -> Interval:
+    """Interquartile mean of all episodes of several runs, each run a stratum."""
+    return bootstrap([result.values(name, metric) for name in names], interquartile_mean)
+
+
+def table(result: EvaluationResult, shown: int) -> list[str]:
+    """Ceiling, the learned seeds together, and the best handcrafted schedulers."""
+    seeds, ceiling = of_kind(result, "learned"), of_kind(result, "ceiling")[:1]
+    rows: list[tuple[str, list[str]]] = [(f"{name} (ceiling)", [name]) for name in ceiling]
+    rows.append((f"**learned, {len(seeds)} seeds**", seeds))
+    rows += [(name, [name]) for name in of_kind(result, "handcrafted")[:shown]]
+    lines = ["| scheduler | " + " | ".join(heading for heading, _, _ in COLUMNS.values()) + " |"]
+    lines.append("|---|" + "---:|" * len(COLUMNS))
+    for label, names in rows:
+        cells = []
+        for metric, (_, factor, decimals) in COLUMNS.items():
+            value, low, high = (factor * part for part in pooled(result, names, metric))
+            cells.append(f"{value:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]")
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def verdict(result: EvaluationResult) -> list[str]:
+    """Difference to the best handcrafted scheduler, whether intervals overlap, share of the ceiling's gap."""
+    seeds, rival = of_kind(result, "learned"), of_kind(result, "handcrafted")[0]
+    ours, theirs = pooled(result, seeds, "net_points"), pooled(result, [rival], "net_points")
+    paired = bootstrap([result.values(name) - result.values(rival) for name in seeds], mean)
+    each = ", ".join(f"{float(interquartile_mean(result.values(name))):.1f}" for name in sorted(seeds))
+    apart = "do not overlap" if ours.low > theirs.high else "overlap"
+    ahead = sum(bool(np.mean(result.values(name) - result.values(rival)) > 0) for name in seeds)
+    difference = f"{paired.value:+.2f} [{paired.low:+.2f}, {paired.high:+.2f}]"
+    lines = [
+        f"seeds, interquartile means: {each}; {ahead} of {len(seeds)} ahead of {rival}",
+        f"learned minus {rival}, episode by episode: {difference}; the 95% intervals {apart}",
+    ]
+    ceilings = of_kind(result, "ceiling")[:1]
+    if ceilings:
+        top = pooled(result, ceilings, "net_points").value
+        share = (ours.value - theirs.value) / (top - theirs.value)
+        lines.append(
+            f"share of the gap between {rival} and the ceiling that is closed: {100 * share:.0f} %; "
+            f"the ceiling is {100 * (top / theirs.value - 1):.0f} % above {rival}"
+        )
+    return lines
+
+
+if __name__ == "__main__":
+    main()
