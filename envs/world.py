@@ -239,9 +239,10 @@ class FederatedWorld:
 
     def _overrun(self, outcome: RoundOutcome) -> Floats:
         """`[E]`, how far this step went beyond the budgets, as the sum of shares of each."""
-        spent = self._spent()
+        spent, budgets = self._spent(), self.source.budgets
+        if not (spent > budgets).any():  # nearly every step
+            return np.zeros(self.num_envs)
         before = spent - self._step_cost(outcome)
-        budgets = self.source.budgets
         over = np.maximum(spent - budgets, 0.0) - np.maximum(before - budgets, 0.0)
         return np.where(np.isfinite(budgets), over / budgets, 0.0).sum(axis=1)
 

@@ -91,6 +91,8 @@ class RoundEngine(ABC):
         self._past = np.zeros((history, num_envs, num_parameters), dtype=dtype)
         self._version = np.zeros(num_envs, dtype=np.int64)
         self._offset = np.zeros((num_envs, num_clients + 1), dtype=np.int64)
+        # The differences of the offsets, asked for several times a step.
+        self._capacity = np.zeros((num_envs, num_clients), dtype=np.int32)
         self._own = np.zeros((num_envs, num_clients), dtype=np.int32)
         self._held = np.zeros((num_envs, num_clients), dtype=np.int32)
         self._target_weight = np.full((num_envs, num_clients), 1.0 / num_clients)
@@ -99,7 +101,7 @@ class RoundEngine(ABC):
     @property
     def capacity(self) -> NDArray[np.int32]:
         """``int32 [E, N]``, rows each client holds once everything has been sent (a fresh copy)."""
-        return np.diff(self._offset, axis=1).astype(np.int32)
+        return self._capacity.copy()
 
     @property
     def own(self) -> NDArray[np.int32]:
@@ -137,6 +139,7 @@ class RoundEngine(ABC):
         if seed < 0:
             raise ValueError(f"seed={seed}: expected a non-negative integer")
         self._offset[env] = offset
+        self._capacity[env] = offset[1:] - offset[:-1]
         self._own[env] = self._held[env] = own
         self._target_weight[env] = target_weight
         self._seed[env] = np.uint64(int(seed) & 0xFFFFFFFFFFFFFFFF)
@@ -165,7 +168,7 @@ class RoundEngine(ABC):
         held = np.asarray(held)
         if held.shape != self._held.shape:
             raise ValueError(f"held: shape {held.shape}, expected {self._held.shape}")
-        bad = (held < self._own) | (held > np.diff(self._offset, axis=1))
+        bad = (held < self._own) | (held > self._capacity)
         if bad.any():
             e, k = np.argwhere(bad)[0]
             raise ValueError(
@@ -360,5 +363,6 @@ class RoundEngine(ABC):
                 raise ValueError(f"core state: {part}.{name} is missing or not of shape {table.shape}")
         for name in self._STATE:
             setattr(self, f"_{name}", np.array(state[name], dtype=getattr(self, f"_{name}").dtype))
+        self._capacity = np.diff(self._offset, axis=1).astype(np.int32)
         for part, name, table in self._memories():
             table[...] = state[f"{part}.{name}"]

@@ -164,24 +164,26 @@ def _descend_range(  # type: ignore[no-untyped-def]
     """Local gradient descent of the jobs ``begin:end``."""
     d, last = pool.shape[1], hessian.shape[1] - 1  # the last "client" is the federation's mean
     a, b = np.empty((d, d)), np.empty(d)
-    x, gradient = np.empty(d), np.empty(d)
+    x, gradient, product = np.empty(d), np.empty(d), np.empty(d)
     for j in range(begin, end):
         e, k, t = env[j], client[j], theta[j]
         for i in range(d):
             b[i] = (1 - t) * linear[e, k, i] + t * linear[e, last, i]
             x[i] = pool[origin[j], i]
             for m in range(d):
-                a[i, m] = (1 - t) * hessian[e, k, i, m] + t * hessian[e, last, i, m]
+                # Column by column, so that all rows' products below grow side by side in one register.
+                a[m, i] = (1 - t) * hessian[e, k, i, m] + t * hessian[e, last, i, m]
         offset = (1 - t) * constant[e, k] + t * constant[e, last]
         loss = 0.0
         for s in range(steps[j]):
             value = 0.0
+            product[:] = 0.0
+            for m in range(d):
+                for i in range(d):
+                    product[i] += a[m, i] * x[m]
             for i in range(d):
-                product = 0.0
-                for m in range(d):
-                    product += a[i, m] * x[m]
-                value += x[i] * (0.5 * product - b[i])
-                gradient[i] = product - b[i] + decay * x[i] + mu * (x[i] - pool[origin[j], i])
+                value += x[i] * (0.5 * product[i] - b[i])
+                gradient[i] = product[i] - b[i] + decay * x[i] + mu * (x[i] - pool[origin[j], i])
                 if correction.shape[0] > 0:
                     gradient[i] += correction[j, i]
             loss += value + offset

@@ -57,7 +57,7 @@ class CarbonBatch:
         self._step_s[env] = episode.step_s
         self._first_s[env] = episode.first_s
         self._phi[env] = episode.phi_per_h
-        self._mean[env] = episode.expected_g_per_kwh.mean(axis=1)
+        self._mean[env] = np.add.reduce(episode.expected_g_per_kwh, axis=1) / length
         self._seed[env] = episode.seed
         self._provider[env] = episode.provider_g_per_kwh
         forecaster = make_forecast(episode.forecast, "carbon")

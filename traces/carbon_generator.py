@@ -14,7 +14,7 @@ from pydantic import Field
 
 from .autoregression import autoregression
 from .carbon_episode import TAIL_S, CarbonEpisode
-from .carbon_kernels import usual_intensity
+from .carbon_kernels import usual_intensity, within_limits
 from .local_time import utc_offset_h
 from .settings import Settings, calibration, parse_settings, suggest
 
@@ -170,7 +170,9 @@ class GeneratedCarbon:
         self._slow = np.array([p.slow_share for p in profiles])
         self._slow_phi = np.array([p.slow_phi_per_h for p in profiles])
         self._memory = self._memory_per_h()
-        self._offset_h: tuple[float, Floats] = (float("nan"), np.empty(0))
+        self._half_variance = self._sd[:, None] ** 2 / 2.0
+        self._lasting = bool(self._slow.any())
+        self._offset_h: dict[int, Floats] = {}
 
     @property
     def zones(self) -> tuple[str, ...]:
@@ -184,10 +186,16 @@ class GeneratedCarbon:
 
     def utc_offset_h(self, start_utc_s: float) -> Floats:
         """`[Z]`, hours ahead of UTC."""
-        if start_utc_s != self._offset_h[0]:  # asked for twice in a row
-            offsets = [utc_offset_h(p.tz, start_utc_s, p.standard_utc_offset_h) for p in self.profiles]
-            self._offset_h = start_utc_s, np.array(offsets)
-        return self._offset_h[1].copy()
+        day = int(start_utc_s // 86400.0)
+        if day not in self._offset_h:
+            begins, ends = (self._offsets_at(86400.0 * midnight) for midnight in (day, day + 1))
+            if not np.array_equal(begins, ends):  # clocks are changed on this day: the second counts
+                return self._offsets_at(start_utc_s)
+            self._offset_h[day] = begins
+        return self._offset_h[day].copy()
+
+    def _offsets_at(self, unix_s: float) -> Floats:
+        return np.array([utc_offset_h(p.tz, unix_s, p.standard_utc_offset_h) for p in self.profiles])
 
     def draw_start_utc_s(self, split: str, horizon_s: float, rng: np.random.Generator) -> float:
         """A minute within the weeks of the split, the whole horizon within them if it is that short."""
@@ -208,7 +216,7 @@ class GeneratedCarbon:
         times_s = first_utc_s + 3600.0 * np.arange(hours, dtype=np.float64)
         usual = self.expected(times_s, self.utc_offset_h(start_utc_s))
         residual = self._residual(hours, rng) * self._sd[:, None]
-        drawn = usual * np.exp(residual - self._sd[:, None] ** 2 / 2.0)
+        drawn = usual * np.exp(residual - self._half_variance)
         return CarbonEpisode(
             step_s=3600.0,
             first_s=first_utc_s - start_utc_s,
@@ -220,14 +228,13 @@ class GeneratedCarbon:
         )
 
     def _within_limits(self, g_per_kwh: Floats) -> Floats:
-        clipped = np.minimum(np.maximum(g_per_kwh, self._low[:, None]), self._high[:, None])
-        return clipped + self._shift[:, None]
+        return within_limits(g_per_kwh, self._low, self._high, self._shift)
 
     def _residual(self, hours: int, rng: np.random.Generator) -> Floats:
         """Paths of unit variance `[Z, hours]`."""
         shape = (len(self.profiles), hours)
         fast = autoregression(self._phi, rng.standard_normal(shape))
-        if not self._slow.any():
+        if not self._lasting:
             return fast
         slow = autoregression(self._slow_phi, rng.standard_normal(shape))
         return np.sqrt(1.0 - self._slow)[:, None] * fast + np.sqrt(self._slow)[:, None] * slow

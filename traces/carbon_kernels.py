@@ -86,3 +86,14 @@ def usual_intensity(hour_utc_s, offset_h, mean, month_factor, hour_factor, weeke
             factor = month_factor[z, month] * hour_factor[z, season, hour]
             out[z, t] = mean[z] * (factor * (weekend if (day + 3) % 7 >= 5 else weekday))
     return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def within_limits(g_per_kwh, low, high, shift):  # type: ignore[no-untyped-def]
+    """Series `[Z, T]` clipped between the zones' `low` and `high` `[Z]`, then moved by `shift` `[Z]`."""
+    zones, hours = g_per_kwh.shape
+    out = np.empty((zones, hours))
+    for z in range(zones):
+        for t in range(hours):
+            out[z, t] = min(max(g_per_kwh[z, t], low[z]), high[z]) + shift[z]
+    return out

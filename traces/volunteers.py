@@ -85,10 +85,10 @@ class VolunteerAvailability(Settings):
             sessions, natural, profile = _join(columns, n)
         sessions.announced[:] = natural & (rng.random(natural.shape) < self.announced_share)
         relaxation_h = np.full(n, self._relaxation_h[0]) if part is None else self._relaxation_h[part]
-        true_mean = profile.mean(axis=1)
+        true_mean = np.add.reduce(profile, axis=1) / profile.shape[1]  # `mean`, without its checks
         a = self._prior
         looks = self.observed_days * 24.0 / (2.0 * relaxation_h)
-        seen = remembered_mean(true_mean, (a, 4.0 - a), float(looks.mean()), rng)
+        seen = remembered_mean(true_mean, (a, 4.0 - a), float(np.add.reduce(looks) / n), rng)
         odds = seen / (1.0 - seen) / (true_mean / (1.0 - true_mean))
         return AvailabilityEpisode(
             sessions=sessions,
