@@ -86,6 +86,9 @@ class MaskedModule(TorchRLModule, InferenceOnlyAPI, ValueFunctionAPI):
     `hiddens`, the widths of the layers, default `(64, 64)`.
     """
 
+    actor: nn.Module
+    critic: nn.Module
+
     def setup(self) -> None:
         """Build the networks; RLlib calls it once."""
         if not isinstance(self.observation_space, spaces.Dict) or set(self.observation_space) != set(KEYS):
@@ -150,13 +153,14 @@ class MaskedSetModule(MaskedModule):
         self.transfers = self.nvec[2 + n] if len(self.nvec) > 2 + n else 0
         hidden, pooling = int(settings.get("hidden", 64)), str(settings.get("pooling", "mean-max"))
         shape = SetShape(self.layout.clients[1], self.layout.server, self.layout.zones[1])
-        self.actor = SetActor(shape, self.waits + self.quorums, self.levels + self.transfers, hidden, pooling)
-        self.critic = SetCritic(shape, hidden, pooling)
-        orthogonal(self.actor, small=(self.actor.server_logits, self.actor.client_logits))
-        orthogonal(self.critic)
+        actor = SetActor(shape, self.waits + self.quorums, self.levels + self.transfers, hidden, pooling)
+        critic = SetCritic(shape, hidden, pooling)
+        orthogonal(actor, small=(actor.server_logits, actor.client_logits))
+        orthogonal(critic)
         with th.no_grad():
-            self.actor.server_logits.bias[: self.waits] = th.tensor(default_wait_logits(self.waits))
-            self.actor.client_logits.bias[: self.levels] = th.tensor(share_logits(self.levels))
+            actor.server_logits.bias[: self.waits] = th.tensor(default_wait_logits(self.waits))
+            actor.client_logits.bias[: self.levels] = th.tensor(share_logits(self.levels))
+        self.actor, self.critic = actor, critic
 
     def logits(self, flat: th.Tensor) -> th.Tensor:
         """Logits `[B, sum(nvec)]`; zeros for the clients that are away."""
@@ -179,7 +183,8 @@ def _layers(size: int, hiddens: tuple[int, ...], outputs: int, last_gain: float)
     for width in hiddens:
         layers += [nn.Linear(size, width), nn.Tanh()]
         size = width
-    network = nn.Sequential(*layers, nn.Linear(size, outputs))
+    last = nn.Linear(size, outputs)
+    network = nn.Sequential(*layers, last)
     orthogonal(network)
-    nn.init.orthogonal_(network[-1].weight, gain=last_gain)
+    nn.init.orthogonal_(last.weight, gain=last_gain)
     return network

@@ -232,7 +232,7 @@ class TestCommand:
         while not mark.exists() and time.monotonic() < until:
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGINT)
-        _, told = process.communicate(timeout=30)
+        _, told = process.communicate(timeout=120)
         assert process.returncode == 130
         assert "Go on with: frugalfl evaluate" in told
         assert "Traceback" not in told
