@@ -21,10 +21,11 @@ def draw_prices(preferences: Preferences, rng: np.random.Generator) -> NDArray[n
     for index, name in enumerate(PRICES):
         value = getattr(preferences, name)
         low, high = value if isinstance(value, tuple) else (value, value)
-        share = rng.random()
-        prices[index] = low * (high / low) ** share if low > 0 else high * share
+        share = rng.random()  # drawn for a fixed price too: what follows it does not depend on the others
         if low == high:
             prices[index] = low
+        else:
+            prices[index] = low * (high / low) ** share if low > 0 else high * share
     return prices
 
 

@@ -21,7 +21,7 @@ from pydantic import Field
 from .aggregate import Aggregator, Start
 from .draws import normal_pair
 from .engine import BoolArray, RoundEngine
-from .quadratic_kernels import expand, hessians, minimiser, value
+from .quadratic_kernels import expand, hessians, minimiser, multiply, value
 from .settings import Settings, TrainingSettings, parse_settings
 from .threads import run_ranges
 from .trainer import LocalUpdates
@@ -156,14 +156,14 @@ def quadratic_problem(
     return problem
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _descend_range(  # type: ignore[no-untyped-def]
     begin, end, env, client, steps, seed, round_index, theta, hessian, linear, constant, pool, origin,
     correction, rate, decay, mu, noise, delta, losses, norms,
 ):  # fmt: skip
     """Local gradient descent of the jobs ``begin:end``."""
     d, last = pool.shape[1], hessian.shape[1] - 1  # the last "client" is the federation's mean
-    a, b = np.empty((d, d)), np.empty(d)
+    a, b = np.empty((d, d)), np.empty(d)  # a: column by column
     x, gradient, product = np.empty(d), np.empty(d), np.empty(d)
     for j in range(begin, end):
         e, k, t = env[j], client[j], theta[j]
@@ -171,16 +171,12 @@ def _descend_range(  # type: ignore[no-untyped-def]
             b[i] = (1 - t) * linear[e, k, i] + t * linear[e, last, i]
             x[i] = pool[origin[j], i]
             for m in range(d):
-                # Column by column, so that all rows' products below grow side by side in one register.
                 a[m, i] = (1 - t) * hessian[e, k, i, m] + t * hessian[e, last, i, m]
         offset = (1 - t) * constant[e, k] + t * constant[e, last]
         loss = 0.0
         for s in range(steps[j]):
             value = 0.0
-            product[:] = 0.0
-            for m in range(d):
-                for i in range(d):
-                    product[i] += a[m, i] * x[m]
+            multiply(a, x, product)
             for i in range(d):
                 value += x[i] * (0.5 * product[i] - b[i])
                 gradient[i] = product[i] - b[i] + decay * x[i] + mu * (x[i] - pool[origin[j], i])

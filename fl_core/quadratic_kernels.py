@@ -44,6 +44,26 @@ def hessians(normal, spectrum):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def multiply(columns, x, out):  # type: ignore[no-untyped-def]
+    """`A x` into `out`, of a matrix given by its columns; the sums of four rows grow side by side."""
+    d = x.size
+    fours = d - d % 4
+    for i in range(0, fours, 4):
+        one, two, three, four = 0.0, 0.0, 0.0, 0.0
+        for m in range(d):
+            one += columns[m, i] * x[m]
+            two += columns[m, i + 1] * x[m]
+            three += columns[m, i + 2] * x[m]
+            four += columns[m, i + 3] * x[m]
+        out[i], out[i + 1], out[i + 2], out[i + 3] = one, two, three, four
+    for i in range(fours, d):
+        rest = 0.0
+        for m in range(d):
+            rest += columns[m, i] * x[m]
+        out[i] = rest
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def value(w, hessian, linear, constant):  # type: ignore[no-untyped-def]
     """`1/2 w^T A w - b^T w + c`."""
     total = constant
