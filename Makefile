@@ -4,9 +4,11 @@ VENV ?= .venv
 # Set TORCH to choose a build, e.g. `make test TORCH=torch==2.13.0`.
 TORCH ?= torch>=2.8
 BIN := $(abspath $(VENV))/bin
+EXTRAS_BIN := $(abspath $(VENV)-extras)/bin
+EXTRA_TESTS := tests/deploy tests/agents/test_engine_ray.py tests/agents/test_rllib.py
 SRC := $(shell find envs agents fl_core traces -name '*.py') __init__.py train_agent.py
 
-.PHONY: setup demo test fast lint types bench docs clean
+.PHONY: setup demo test fast extras lint types bench docs clean
 
 setup: $(VENV)/.ready
 
@@ -25,6 +27,18 @@ test: setup  ## the whole test suite
 
 fast: setup  ## the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow"
+
+# A virtual environment of its own: the core's tests show that it needs none of the extras.
+extras: $(VENV)-extras/.ready  ## real nodes, two Ray machines, RLlib: their tests, with the extras installed
+	$(EXTRAS_BIN)/python -m pytest $(EXTRA_TESTS)
+
+$(VENV)-extras/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-extras
+	$(EXTRAS_BIN)/pip install --quiet --upgrade pip
+	$(EXTRAS_BIN)/pip install --quiet "$(TORCH)"
+	$(EXTRAS_BIN)/pip install --quiet -e ".[flower-sim,ray,rllib]" pytest hypothesis
+	$(EXTRAS_BIN)/pip check
+	touch $@
 
 lint: setup
 	$(BIN)/ruff format --check .

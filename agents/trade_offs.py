@@ -94,6 +94,31 @@ def front_figures(points: pd.DataFrame, objectives: Sequence[str] = OBJECTIVES) 
     return table.sort_values("hypervolume", ascending=False, ignore_index=True)
 
 
+def saved_at_equal_accuracy(points: pd.DataFrame, name: str, rivals: Sequence[str]) -> pd.DataFrame:
+    """CO2e that one scheduler saves at every accuracy it reaches, against the best of others together.
+
+    The rivals' points that none of them dominates in error and kilograms are joined by straight lines, as if
+    runs at two prices were mixed.
+
+    Args:
+        points: what `trace_front` gave, of all of them.
+        name: the scheduler in question.
+        rivals: those it is held against.
+
+    Returns:
+        One row per point of `name` that none of its own dominates, least accurate first: accuracy, kilograms,
+        rival_kilograms and saved_share; the last two are nan where no rival is as accurate.
+    """
+    both = ["error", "kilograms"]
+    own, others = (points[points["scheduler"].isin(who)][both] for who in ([name], list(rivals)))
+    own, others = (part[non_dominated(part)].sort_values("kilograms") for part in (own, others))
+    accuracy, reached = 1.0 - own["error"].to_numpy(), 1.0 - others["error"].to_numpy()
+    needed = np.interp(accuracy, reached, others["kilograms"].to_numpy(), right=np.nan)
+    spent = own["kilograms"].to_numpy()
+    columns = {"accuracy": accuracy, "kilograms": spent, "rival_kilograms": needed}
+    return pd.DataFrame({**columns, "saved_share": 1.0 - spent / needed})
+
+
 def _middle(price: float | tuple[float, float]) -> float:
     if not isinstance(price, tuple):
         return float(price)

@@ -13,6 +13,7 @@ trained for one price gives one point, played under that price. Writes points.cs
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -20,7 +21,7 @@ import pandas as pd
 
 from frugalfl.agents.experiment import read_config
 from frugalfl.agents.players import make_player
-from frugalfl.agents.trade_offs import OBJECTIVES, front_figures, trace_front
+from frugalfl.agents.trade_offs import OBJECTIVES, front_figures, saved_at_equal_accuracy, trace_front
 from frugalfl.envs.reward import PRICES
 from frugalfl.envs.scenario import load_scenario
 
@@ -76,6 +77,17 @@ def write_page(points: pd.DataFrame, args: argparse.Namespace) -> None:
         lines += ["| scheduler | points | not dominated | hypervolume |", "|---|---:|---:|---:|"]
         for name, count, kept, volume in front_figures(points, objectives).itertuples(index=False):
             lines.append(f"| {name} | {count} | {kept} | {volume:.3f} |")
+        lines.append("")
+    for source in args.policy if args.handcrafted else []:
+        lines += [
+            f"CO2e of {Path(source).name} at equal accuracy, against the best of the handcrafted ones:",
+            "",
+        ]
+        lines += ["| accuracy [%] | kg CO2e | handcrafted | saved |", "|---:|---:|---:|---:|"]
+        saved = saved_at_equal_accuracy(points, Path(source).name, args.handcrafted)
+        for accuracy, spent, needed, share in saved.itertuples(index=False):
+            other = "| not reached | |" if math.isnan(needed) else f"| {needed:.3f} | {share:.0%} |"
+            lines.append(f"| {100 * accuracy:.1f} | {spent:.3f} {other}")
         lines.append("")
     text = "\n".join(lines)
     (args.out / "front.md").write_text(text, encoding="utf-8")

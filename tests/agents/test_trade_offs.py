@@ -6,7 +6,13 @@ import pytest
 
 from frugalfl.agents.command import parse
 from frugalfl.agents.schedulers import make_scheduler
-from frugalfl.agents.trade_offs import OBJECTIVES, at_prices, front_figures, trace_front
+from frugalfl.agents.trade_offs import (
+    OBJECTIVES,
+    at_prices,
+    front_figures,
+    saved_at_equal_accuracy,
+    trace_front,
+)
 from frugalfl.envs.scenario import load_scenario
 
 PRICES = {"price_per_hour": 0.5, "price_per_gb": 0.3, "price_per_kg": 8.0}
@@ -50,6 +56,17 @@ def test_the_scheduler_that_dominates_has_the_larger_volume():
     # a: unit box scaled by 1.1: points (0, 1/1.1) and (0.5/1.1, 0).
     expected = (1 - 1 / 1.1) * 1 + (1 - 0.5 / 1.1) * (1 / 1.1)
     assert table["hypervolume"][0] == pytest.approx(expected)
+
+
+def test_co2e_is_compared_at_the_accuracy_that_both_reach():
+    rows = [("a", 0.2, 1.0), ("a", 0.1, 3.0), ("a", 0.05, 9.0), ("a", 0.3, 2.0)]  # the last is dominated
+    rows += [("b", 0.3, 1.0), ("b", 0.1, 5.0), ("c", 0.2, 9.0)]  # c is dominated by b's line's ends
+    points = pd.DataFrame(rows, columns=["scheduler", "error", "kilograms"])
+    table = saved_at_equal_accuracy(points, "a", ["b", "c"])
+    assert table["accuracy"].tolist() == pytest.approx([0.8, 0.9, 0.95])
+    assert table["rival_kilograms"][:2].tolist() == pytest.approx([3.0, 5.0])
+    assert table["saved_share"][:2].tolist() == pytest.approx([2 / 3, 0.4])
+    assert table.iloc[2][["rival_kilograms", "saved_share"]].isna().all()
 
 
 def test_a_spread_trains_on_ranges_around_the_prices():

@@ -60,6 +60,7 @@ def test_resuming_with_other_settings_is_refused(start):
 
 
 FEW = ("random-m", "all-available", "f3ast", "cpow-d", "tuned-rule", "never")
+SEERS = [name for name, scheduler in SCHEDULERS.items() if getattr(scheduler, "clairvoyant", False)]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ FEW = ("random-m", "all-available", "f3ast", "cpow-d", "tuned-rule", "never")
     [
         pytest.param(name, marks=() if name in FEW else pytest.mark.slow)
         for name in SCHEDULERS
-        if name != "clairvoyant"
+        if name not in SEERS
     ],
 )
 def test_every_scheduler_drives_a_live_federation(start, name):
@@ -101,9 +102,10 @@ def test_a_policy_of_another_number_of_clients_drives_a_live_federation(start, s
     assert coordinator.decisions == 3
 
 
-def test_nobody_can_see_the_future_of_real_nodes(start):
+@pytest.mark.parametrize("name", SEERS)
+def test_nobody_can_see_the_future_of_real_nodes(start, name):
     with pytest.raises(ValueError, match="future"):
-        start("run", scheduler="clairvoyant")
+        start("run", scheduler=name)
 
 
 def test_what_was_known_ordered_and_done_is_kept(start, tmp_path):
