@@ -27,12 +27,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folders", nargs="+", help="result folders of `frugalfl evaluate`")
     parser.add_argument("--shown", type=int, default=SHOWN, help="handcrafted schedulers in the table")
+    parser.add_argument("--everybody", action="store_true", help="one more table: all in all the worlds")
     args = parser.parse_args()
-    for folder in args.folders:
-        result = load_result(folder)
+    results = [load_result(folder) for folder in args.folders]
+    for result in results:
         print(f"### {result.world}\n")
         print("\n".join(table(result, args.shown)), "\n")
         print("\n".join(f"- {line}" for line in verdict(result)), "\n")
+    if args.everybody:
+        print("\n".join(everybody(results)))
 
 
 def of_kind(result: EvaluationResult, kind: str) -> list[str]:
@@ -59,6 +62,27 @@ def table(result: EvaluationResult, shown: int) -> list[str]:
             value, low, high = (factor * part for part in pooled(result, names, metric))
             cells.append(f"{value:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]")
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def everybody(results: list[EvaluationResult]) -> list[str]:
+    """Net points of everybody in every world, by the mean of their ranks."""
+    cells: dict[str, list[str]] = {}
+    ranks: dict[str, list[int]] = {}
+    for result in results:
+        seeds = of_kind(result, "learned")
+        parts = {f"**learned, {len(seeds)} seeds**": seeds} if seeds else {}
+        parts |= {name: [name] for name in result.ranking() if name not in seeds}
+        points = {label: pooled(result, names, "net_points") for label, names in parts.items()}
+        for rank, label in enumerate(sorted(points, key=lambda label: -points[label].value)):
+            value, low, high = points[label]
+            cells.setdefault(label, []).append(f"{value:.1f} [{low:.1f}, {high:.1f}]")
+            ranks.setdefault(label, []).append(rank)
+    complete = [label for label in cells if len(cells[label]) == len(results)]
+    lines = ["| scheduler | " + " | ".join(result.world for result in results) + " |"]
+    lines.append("|---|" + "---:|" * len(results))
+    for label in sorted(complete, key=lambda label: float(np.mean(ranks[label]))):
+        lines.append(f"| {label} | " + " | ".join(cells[label]) + " |")
     return lines
 
 
