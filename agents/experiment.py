@@ -162,6 +162,7 @@ class Experiment:
             self.env.agent_face.face,
             name=self.settings.algo,
             decision=self.run.best["decision"],
+            frames=self.settings.policy.frames,
         )
         players: Mapping[str, Scheduler] = {learned.name: learned, **self.rivals}
         result = evaluate(
@@ -265,6 +266,7 @@ class Validation:
 
     def __init__(self, env: FederatedVecEnv, settings: TrainingSettings):
         self._face = env.agent_face
+        self._frames = settings.policy.frames
         self._seeds = episode_seeds(settings.seed + _VALIDATION_SEED, settings.val_episodes)
         self._world = FederatedWorld(self._face.scenario, settings.val_episodes, "val")
 
@@ -277,7 +279,8 @@ class Validation:
 
     def score(self, model: BaseAlgorithm, decision: str) -> float:
         """Mean net points of one way to take decisions."""
-        player = LearnedScheduler(model, self._face.encoder, self._face.face, decision=decision)
+        face = self._face
+        player = LearnedScheduler(model, face.encoder, face.face, decision=decision, frames=self._frames)
         frame, _, _ = play_batch("candidate", player, self._world, self._seeds)
         return float(np.mean(frame["val_net_points"]))
 

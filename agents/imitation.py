@@ -15,6 +15,7 @@ from torch.nn import functional
 from ..envs.actions import ActionCodec
 from ..envs.vec_env import FederatedVecEnv
 from ..fl_core.rounds import RoundPlan
+from .frames import Frames
 from .policies.client_set import AVAILABLE
 from .policies.set_policy import SetPolicyMixin
 from .scheduler import Scheduler
@@ -59,7 +60,12 @@ class CloneResult:
 
 
 def demonstrate(
-    env: FederatedVecEnv, scheduler: Scheduler, rounds: int, gamma: float = 1.0, seed: int = 0
+    env: FederatedVecEnv,
+    scheduler: Scheduler,
+    rounds: int,
+    gamma: float = 1.0,
+    seed: int = 0,
+    frames: int = 1,
 ) -> Demonstrations:
     """Play a scheduler, through the agent's own menu of levels, until enough rounds lie in finished episodes.
 
@@ -70,13 +76,15 @@ def demonstrate(
         rounds: how many to collect at least.
         gamma: discount of the returns.
         seed: of worlds and scheduler.
+        frames: observations that the learner sees at once.
     """
     face = env.agent_face
     codec, looks_ahead = face.codec, bool(getattr(scheduler, "clairvoyant", False))
     rng = np.random.default_rng([seed, 1])
     env.seed(int(rng.integers(2**31)))
-    observation = env.reset()
-    everywhere = np.ones(env.num_envs, dtype=bool)
+    everywhere, memory = np.ones(env.num_envs, dtype=bool), Frames(frames)
+    memory.forget(everywhere)
+    observation = memory.add(env.reset())  # type: ignore[arg-type]
     scheduler.reset(everywhere, rng.integers(2**31, size=env.num_envs), face.scenario.clients)
     open_: list[list[tuple[Arrays, NDArray[np.int64], float]]] = [[] for _ in range(env.num_envs)]
     closed: list[tuple[Arrays, NDArray[np.int64], float]] = []
@@ -86,13 +94,14 @@ def demonstrate(
         actions = _legal(encode_plan(codec, scheduler.plan(situation)), env.action_masks(), codec.layout.nvec)
         following, rewards, ended, _ = env.step(actions)
         for index in range(env.num_envs):
-            row = {key: rows[index] for key, rows in observation.items()}  # type: ignore[union-attr]
+            row = {key: rows[index] for key, rows in observation.items()}
             open_[index].append((row, actions[index], float(rewards[index])))
             if ended[index]:
                 totals.append(sum(reward for *_, reward in open_[index]))
                 closed += _with_returns(open_[index], gamma)
                 open_[index] = []
-        observation = following
+        memory.forget(ended)
+        observation = memory.add(following)  # type: ignore[arg-type]
         if ended.any():
             scheduler.reset(ended, rng.integers(2**31, size=env.num_envs), face.scenario.clients)
     stacked = {key: np.stack([row[key] for row, *_ in closed]) for key in closed[0][0]}
@@ -142,7 +151,8 @@ def clone(
         raise ValueError(
             f"warm_start: expected a set policy (ppo, maskable-ppo or a2c), not {type(policy).__name__}"
         )
-    shown = demonstrate(env, scheduler, rounds, float(getattr(model, "gamma", 1.0)), seed)
+    wide, narrow = (space["clients"].shape[1] for space in (model.observation_space, env.observation_space))  # type: ignore[index]
+    shown = demonstrate(env, scheduler, rounds, float(getattr(model, "gamma", 1.0)), seed, wide // narrow)
     rng = np.random.default_rng([seed, 2])
     optimiser = th.optim.Adam(policy.parameters(), lr=learning_rate, eps=1e-5)  # type: ignore[attr-defined]
     count, loss = len(shown.actions), float("nan")

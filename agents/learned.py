@@ -15,6 +15,7 @@ from ..envs.faces import ActionFace
 from ..envs.situation import Situation
 from ..fl_core.rounds import RoundPlan
 from .crowd import decide_in_groups, group_count
+from .frames import Frames
 from .policies.distribution import BatchedMultiCategorical
 from .policies.set_policy import SetPolicyMixin
 
@@ -35,6 +36,7 @@ class LearnedScheduler:
         decision: with a set policy, `mode` takes every head's likeliest choice; `count` invites as many
             clients as the policy invites on average, those it is surest of; `sample` draws from the policy,
             each episode from its own seed. Other policies always take their deterministic action.
+        frames: observations that the policy sees at once, see `Frames`.
     """
 
     kind = "learned"
@@ -48,13 +50,14 @@ class LearnedScheduler:
         name: str = "learned",
         decision: str = "count",
         trained_clients: int | None = None,
+        frames: int = 1,
     ):
         if decision not in DECISIONS:
             raise ValueError(f"decision: {decision!r}, expected one of {', '.join(DECISIONS)}")
         self.name = name
         self.decision, self.trained_clients = decision, trained_clients
         self.policy: Any = model.policy if isinstance(model, BaseAlgorithm) else model
-        self._encoder, self._face = encoder, face
+        self._encoder, self._face, self._frames = encoder, face, Frames(frames)
         self._generators: list[np.random.Generator] = []
 
     def reset(self, envs: NDArray[np.bool_], seeds: NDArray[np.int64], num_clients: int) -> None:
@@ -64,10 +67,11 @@ class LearnedScheduler:
         for env in np.flatnonzero(envs):
             self._generators[env] = np.random.default_rng([int(seeds[env]), 0x5C4ED])
         self._face.reset(envs, seeds)
+        self._frames.forget(envs)
 
     def plan(self, situation: Situation) -> RoundPlan:
         """The policy's plan for every row."""
-        observation = self._encoder.encode(situation)
+        observation = self._frames.add(self._encoder.encode(situation))
         if isinstance(self.policy, SetPolicyMixin):
             actions = self._decide(observation)
         else:
@@ -81,11 +85,15 @@ class LearnedScheduler:
             `[E, W]`, and `[E, N, L]` under the condition that it trains now; level 0 is not to be invited.
 
         Raises:
-            ValueError: the policy is not a set policy.
+            ValueError: the policy is not a set policy, or looks at more than the present.
         """
         policy = self.policy
         if not isinstance(policy, SetPolicyMixin):
             raise ValueError(f"policy: {type(policy).__name__} has no probabilities, expected a set policy")
+        if self._frames.count > 1:
+            raise ValueError(
+                f"policy: looks at {self._frames.count} rounds, expected one of the present only"
+            )
         policy.set_training_mode(False)  # type: ignore[attr-defined]
         with th.no_grad():
             observation = self._encoder.encode(situation)

@@ -17,7 +17,7 @@ from .provenance import git_version
 from .results import EvaluationResult
 from .settings import TrainingSettings
 from .statistics import bootstrap
-from .training_env import EPISODE_FIGURES
+from .training_env import EPISODE_FIGURES, LearnersView
 
 RUN_FORMAT = "frugalfl-run-1"
 CONFIG, MODEL, CURVE, TEST = "config.json", "model.pt", "training.csv", "test.json"
@@ -48,7 +48,8 @@ def load_scheduler(out: Path | str, scenario: Any = None, decision: str | None =
         world = {"scenario": scenario}
         settings = TrainingSettings.from_json({**settings.to_json(), "world": world})
     env = training_worlds(settings, num_envs=2)
-    model = build_model(settings, env)
+    frames = settings.policy.frames
+    model = build_model(settings, LearnersView(env, settings.reward_scale, frames))
     try:
         model.policy.load_state_dict(load_tensors(folder / MODEL, model.device))
     except RuntimeError as error:
@@ -56,7 +57,7 @@ def load_scheduler(out: Path | str, scenario: Any = None, decision: str | None =
         raise ValueError(f"{folder / MODEL}: does not fit {settings.env} ({reason})") from None
     face = env.agent_face
     way = decision or str(document["best"]["decision"])
-    return LearnedScheduler(model, face.encoder, face.face, settings.algo, way, clients)
+    return LearnedScheduler(model, face.encoder, face.face, settings.algo, way, clients, frames)
 
 
 def load_world(settings: TrainingSettings) -> Scenario:

@@ -26,6 +26,8 @@ class PolicySettings:
     """width of every layer"""
     pooling: str = "mean-max"
     """how clients become a context: mean-max or attention"""
+    frames: int = 1
+    """observations of the last rounds that are seen at once; more than 1 gives any algorithm a memory"""
     initial_share: float = 0.3
     """share of the available clients that the untrained policy invites"""
 
@@ -193,7 +195,9 @@ class TrainingSettings:
         return _read(cls(), document, "settings").check()
 
 
-_AT_LEAST_ONE = frozenset({"hidden", "rollout_steps", "batch_size", "epochs", "buffer_mb", "gradient_steps"})
+_AT_LEAST_ONE = frozenset(
+    {"hidden", "frames", "rollout_steps", "batch_size", "epochs", "buffer_mb", "gradient_steps"}
+)
 _MAY_BE_ZERO = frozenset({"entropy", "learning_starts", "initial_exploration", "final_exploration"})
 _SHARES = frozenset(
     {

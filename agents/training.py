@@ -75,7 +75,9 @@ class TrainingRun:
     ):
         self.settings = settings.check()
         self.out = out
-        self.model = build_model(self.settings, LearnersView(env, settings.reward_scale))
+        self.model = build_model(
+            self.settings, LearnersView(env, settings.reward_scale, settings.policy.frames)
+        )
         self.segment = 0
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Any] = {"net_points": None, "segment": None, "decision": "count"}

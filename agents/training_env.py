@@ -6,9 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+
+from .frames import Frames, side_by_side
 
 EPISODE_FIGURES = ("net_points", "accuracy", "hours", "gigabytes", "kilograms", "wasted_share", "rounds")
 """Episode totals that are logged during training."""
@@ -23,21 +26,32 @@ class LearnersView(VecEnvWrapper):
     Args:
         venv: the environments.
         reward_scale: accuracy points per unit of reward.
+        frames: observations that are seen at once, see `Frames`.
     """
 
-    def __init__(self, venv: VecEnv, reward_scale: float):
-        super().__init__(venv)
-        self.reward_scale = reward_scale
+    def __init__(self, venv: VecEnv, reward_scale: float, frames: int = 1):
+        space = venv.observation_space
+        if frames > 1:
+            assert isinstance(space, spaces.Dict)
+            space = side_by_side(space, frames)
+        super().__init__(venv, observation_space=space)
+        self.reward_scale, self._frames = reward_scale, Frames(frames)
 
     def reset(self) -> VecEnvObs:
         """New episodes everywhere."""
-        return self.venv.reset()
+        observation = self.venv.reset()
+        self._frames.forget(np.ones(self.num_envs, dtype=bool))
+        return self._frames.add(observation)  # type: ignore[arg-type]
 
     def step_wait(self) -> VecEnvStepReturn:
         """Scaled rewards; `episode` and `episode_totals` keep their accuracy points."""
         observation, rewards, dones, infos = self.venv.step_wait()
         for index in np.flatnonzero(dones):
             infos[index]["TimeLimit.truncated"] = False
+            last = infos[index]["terminal_observation"]
+            infos[index]["terminal_observation"] = self._frames.ending(int(index), last)
+        self._frames.forget(dones)
+        observation = self._frames.add(observation)  # type: ignore[arg-type]
         return observation, (rewards / self.reward_scale).astype(np.float32), dones, infos
 
 

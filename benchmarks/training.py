@@ -51,7 +51,7 @@ def measure(world: str, num_envs: int, updates: int, threads: int, profile: bool
     learner = PPOSettings(rollout_steps=32, batch_size=1024, target_kl=1e9)
     settings = TrainingSettings(env=f"frugalfl/{world}-v0", num_envs=num_envs, ppo=learner)
     env = training_worlds(settings)
-    model = build_model(settings, LearnersView(env, settings.reward_scale))
+    model = build_model(settings, LearnersView(env, settings.reward_scale, settings.policy.frames))
     th.set_num_threads(threads)
     set_num_threads(threads)
     model.set_logger(configure(None, []))

@@ -65,6 +65,7 @@ def load_scheduler(
     from ...envs.encoder import ObservationEncoder
     from ...envs.faces import make_face
     from ...envs.scenario import load_scenario
+    from ..frames import side_by_side
     from ..learned import LearnedScheduler
 
     folder, card = find_card(source)
@@ -72,10 +73,13 @@ def load_scheduler(
     encoder = ObservationEncoder(world)
     _check_fit(card, world, encoder)
     layout = layout_of(world)
-    policy = _policy(folder, card, encoder, layout.space)
+    frames = int(card.settings["policy"].get("frames", 1))
+    policy = _policy(folder, card, side_by_side(encoder.space, frames), layout.space)
     way = decision or card.decision
     trained = int(card.trained_clients)
-    return LearnedScheduler(policy, encoder, make_face("levels", layout, None), card.name, way, trained)
+    return LearnedScheduler(
+        policy, encoder, make_face("levels", layout, None), card.name, way, trained, frames
+    )
 
 
 def features_of(encoder: ObservationEncoder) -> dict[str, Any]:
@@ -111,7 +115,7 @@ def _check_fit(card: Card, world: Scenario, encoder: ObservationEncoder) -> None
             )
 
 
-def _policy(folder: Path, card: Card, encoder: ObservationEncoder, action_space: Any) -> Any:
+def _policy(folder: Path, card: Card, observation_space: Any, action_space: Any) -> Any:
     import safetensors
     from safetensors.torch import load_file
 
@@ -121,7 +125,7 @@ def _policy(folder: Path, card: Card, encoder: ObservationEncoder, action_space:
     if sha256(path) != card.weights_sha256:
         raise ValueError(f"scheduler: {path}: damaged or exchanged (its checksum is not the card's)")
     try:
-        policy = SetActorCriticPolicy(encoder.space, action_space, lambda _: 0.0, **card.policy)
+        policy = SetActorCriticPolicy(observation_space, action_space, lambda _: 0.0, **card.policy)
         policy.load_state_dict(load_file(path))
     except (safetensors.SafetensorError, RuntimeError, TypeError, ValueError) as error:
         lines = str(error).strip().splitlines()
