@@ -191,7 +191,7 @@ class TrainingSettings:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> TrainingSettings:
-        """The inverse of `to_json`; ValueError naming a field that is missing, unknown or of another type."""
+        """The inverse of `to_json`; ValueError naming a field that is unknown or of another type."""
         return _read(cls(), document, "settings").check()
 
 
@@ -231,11 +231,11 @@ def _read(default: Any, document: Mapping[str, Any], label: str) -> Any:
     if not isinstance(document, Mapping):
         raise ValueError(f"{label}: {document!r}, expected a mapping")
     known = {item.name for item in fields(default)}
-    if set(document) != known:
-        odd = sorted(set(document) ^ known)
-        raise ValueError(f"{label}: field {odd[0]!r} is unknown or missing")
+    odd = sorted(set(document) - known)
+    if odd:
+        raise ValueError(f"{label}: unknown field {odd[0]!r}")
     values = {}
-    for name in known:
+    for name in known & set(document):  # older runs lack newer fields, whose defaults change nothing
         standard, given = getattr(default, name), document[name]
         if is_dataclass(standard):
             given = _read(standard, given, f"{label}.{name}")
