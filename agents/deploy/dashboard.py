@@ -12,11 +12,7 @@ from ...envs.viewer import Viewer
 from ...envs.world import StepResult
 from .live_world import LiveWorld
 
-COLUMNS = (
-    "round",
-    "hours",
-    "duration_s",
-    "connected",
+COUNTED = (
     "invited",
     "completed",
     "lost",
@@ -25,10 +21,10 @@ COLUMNS = (
     "up_bytes",
     "energy_j",
     "emissions_g",
-    "accuracy",
-    "loss",
-    "net_points",
 )
+"""Columns that are sums over the nodes of an outcome's fields."""
+
+COLUMNS = ("round", "hours", "duration_s", "connected", *COUNTED, "accuracy", "loss", "net_points")
 """Columns of `rounds.csv`, one row per decision."""
 
 PAGE, TABLE, BOARD = "dashboard.txt", "rounds.csv", "tensorboard"
@@ -92,17 +88,7 @@ class Dashboard:
 
     def _row(self, result: StepResult) -> dict[str, float]:
         outcome, ledger = result.outcome, self._world.ledger
-        counted = (
-            "invited",
-            "completed",
-            "lost",
-            "cancelled",
-            "down_bytes",
-            "up_bytes",
-            "energy_j",
-            "emissions_g",
-        )
-        sums = {name: float(np.sum(getattr(outcome, name))) for name in counted}
+        sums = {name: float(np.sum(getattr(outcome, name))) for name in COUNTED}
         return {
             "round": float(ledger.rounds[0]),
             "hours": float(ledger.hours[0]),
