@@ -68,6 +68,7 @@ def export_run(
         draft.mkdir()
         weights = {key: tensor.detach().float().contiguous() for key, tensor in state.items()}
         save_file(weights, draft / WEIGHTS, metadata={"name": name})
+        (draft / WEIGHTS).chmod(0o644)  # safetensors' own are for their writer only
         card = make_card(run, name, settings, config, sha256(draft / WEIGHTS), test)
         write_json(draft / CARD, card.to_json())
         (draft / README).write_text(card_page(card), encoding="utf-8")
