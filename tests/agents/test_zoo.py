@@ -11,9 +11,11 @@ from safetensors.torch import load_file, save_file
 
 import frugalfl
 from frugalfl.agents.evaluate_command import evaluate_main
+from frugalfl.agents.evaluation import evaluate
 from frugalfl.agents.export_command import main as export_main
 from frugalfl.agents.players import describe, make_player, name_players
 from frugalfl.agents.schedulers import make_scheduler
+from frugalfl.agents.statistics import interquartile_mean
 from frugalfl.agents.zoo import is_shipped, loading, read_card, shipped_names
 from frugalfl.agents.zoo.card import sha256
 from frugalfl.agents.zoo.export import export_run
@@ -223,3 +225,17 @@ def test_every_shipped_scheduler_loads_in_its_world_and_says_how_it_was_made(nam
     assert card.test["table"]
     assert (loading.HOME / name / "README.md").is_file()
     assert sum(path.stat().st_size for path in Path(loading.HOME / name).iterdir()) < 1_000_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", shipped_names())
+def test_every_shipped_scheduler_still_reaches_what_its_card_says(name):
+    card = read_card(loading.HOME / name)
+    told = {row["scheduler"]: row for row in card.test["table"]}
+    rival = next(row["scheduler"] for row in card.test["table"] if row["kind"] == "handcrafted")
+    result = evaluate([name, rival], card.scenario, card.test["episodes"], progress=False)
+    for player in (name, rival):  # other machines round differently, which moves single episodes
+        assert interquartile_mean(result.values(player)) == pytest.approx(
+            told[player]["net_points"][0], abs=1.5
+        )
+    assert result.comparison().set_index("scheduler").loc[name, "difference_low"] > 0
