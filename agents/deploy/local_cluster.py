@@ -135,6 +135,14 @@ class LocalCluster:
         _signal(process, how)
         process.wait(timeout=_PATIENCE_S)
 
+    def freeze(self, name: str) -> None:
+        """Nothing more is heard of a node until `thaw`, though it is not gone: a cut network."""
+        _signal(self._processes[name], signal.SIGSTOP)
+
+    def thaw(self, name: str) -> None:
+        """A frozen node goes on where it stopped."""
+        _signal(self._processes[name], signal.SIGCONT)
+
     def stop(self) -> None:
         """End all processes, nodes first: politely, then not."""
         for process in reversed(self._processes.values()):

@@ -53,7 +53,9 @@ def start_deploy(cluster, out, rounds, nodes, *more):
         "--rounds",
         str(rounds),
     ]
-    command += ["--deadline-s", str(DEADLINE_S), "--min-nodes", str(nodes), "--out", str(out), *more]
+    if "--deadline-s" not in more:
+        more = (*more, "--deadline-s", str(DEADLINE_S))
+    command += ["--min-nodes", str(nodes), "--out", str(out), *more]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -98,6 +100,29 @@ def test_a_killed_node_comes_back_and_the_model_is_the_simulators(tmp_path):
         assert row["same"] and abs(row["simulated_loss"] - row["measured_loss"]) < 1e-5
     log = (tmp_path / "deploy.log").read_text(encoding="utf-8")
     assert "oven is back" in log
+
+
+def test_a_cut_network_and_a_polite_leave_cost_at_most_the_deadline(deploy, tmp_path):
+    out, deadline_s, rounds = tmp_path / "out", 30.0, 9
+    with LocalCluster(tmp_path / "logs") as cluster:
+        for name in ("desk", "lamp", "oven"):
+            cluster.start_node(name)
+        run = deploy(cluster, out, rounds, 3, "--deadline-s", str(deadline_s))
+        await_rounds(out, 1)
+        cluster.freeze("oven")
+        await_rounds(out, 4)
+        cluster.thaw("oven")
+        await_rounds(out, 6)
+        cluster.kill("lamp", signal.SIGTERM)
+        said = run.communicate(timeout=600)[0]
+    assert run.returncode == 0, said
+    rows = rows_of(out)
+    assert len(rows) == rounds
+    assert max(float(row["duration_s"]) for row in rows) < deadline_s + 10.0
+    completed = [float(row["completed"]) for row in rows]
+    assert completed[0] == 3 and min(completed) >= 1, "those who are there go on training"
+    assert min(completed[1:4]) < 3, "the frozen node is missing"
+    assert "lamp (client" in said and "has left" in said
 
 
 def test_tls_with_known_keys_a_stranger_and_a_coordinator_that_is_stopped(deploy, tmp_path):
