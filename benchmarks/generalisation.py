@@ -1,6 +1,6 @@
 """Trained schedulers where they were not trained, against the best handcrafted ones: wins and losses alike.
 
-    python benchmarks/generalisation.py --data ../shared/data
+    python benchmarks/generalisation.py --data RECORDINGS
     python benchmarks/generalisation.py --worlds phones --learned runs/phones/s0 --cases ten-times real-phones
 
 Every case changes one thing of a world; nothing is trained or tuned again. Each trained scheduler plays the
