@@ -107,6 +107,7 @@ def settings_of(options: Options) -> DeploySettings:
         "min_nodes": nodes,
         "poll_s": options.poll_s or (0.02 if simulated else 0.2),
         "time_scale": options.time_scale,
+        "skip_waits": simulated,
         "resume": options.resume,
     }
     return parse_settings(DeploySettings, said, "deploy")

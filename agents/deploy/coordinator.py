@@ -71,7 +71,8 @@ class Coordinator:
             raise ValueError(
                 f"out: {self.out} already holds a federation; take another folder or add --resume"
             )
-        clock = clock or Clock(float(state["time_s"]) if state else 0.0, settings.time_scale)
+        began_s = float(state["time_s"]) if state else 0.0
+        clock = clock or Clock(began_s, settings.time_scale, skips=settings.skip_waits)
         self.world = LiveWorld(scenario, transport, settings.seed, settings.split, clock, settings.poll_s)
         self.scheduler.reset(np.ones(1, dtype=bool), np.array([settings.seed]), scenario.clients)
         if state is not None:

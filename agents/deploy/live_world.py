@@ -191,6 +191,8 @@ class LiveWorld:
         """Let time pass. With nobody to decide about, a wait ends as soon as somebody has come."""
         began_s = self.clock.now()
         nobody = not self.roster.available.any()
+        if self.clock.skips:
+            self.clock.skip(wait_s)
         while (left_s := began_s + wait_s - self.clock.now()) > 0:
             self.clock.wait(min(left_s, _LISTEN_S * self.clock.scale))
             self.runner.listen()

@@ -32,6 +32,7 @@ class DeploySettings(Settings):
         gather_s: real seconds after which the run is given up if they do not come.
         poll_s: real seconds between two looks for answers.
         time_scale: seconds of federation time per real second, for rehearsals.
+        skip_waits: whether waits pass at once, as in simulations.
         resume: whether to go on from the last checkpoint in `out`.
     """
 
@@ -45,6 +46,7 @@ class DeploySettings(Settings):
     gather_s: float = Field(default=600.0, gt=0)
     poll_s: float = Field(default=0.2, gt=0)
     time_scale: float = Field(default=1.0, gt=0)
+    skip_waits: bool = False
     resume: bool = False
 
     def world(self) -> Scenario:

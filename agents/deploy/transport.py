@@ -57,6 +57,7 @@ class Clock:
         scale: seconds of federation time per real second; more than 1 for rehearsals.
         wall: a clock of real seconds that never goes back.
         sleep: lets real seconds pass.
+        skips: whether time in which nothing happens passes at once; for simulations, whose nodes never leave.
     """
 
     def __init__(
@@ -65,8 +66,9 @@ class Clock:
         scale: float = 1.0,
         wall: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        skips: bool = False,
     ):
-        self.scale = scale
+        self.scale, self.skips = scale, skips
         self._wall, self._sleep = wall, sleep
         self._zero_s = wall() - began_s / scale
 
@@ -78,3 +80,7 @@ class Clock:
         """Let federation time pass."""
         if seconds > 0:
             self._sleep(seconds / self.scale)
+
+    def skip(self, seconds: float) -> None:
+        """Put the clock forward."""
+        self._zero_s -= seconds / self.scale

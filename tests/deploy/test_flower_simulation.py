@@ -93,3 +93,21 @@ def test_the_global_model_is_the_simulators_to_1e_5(out):
 def test_samples_that_were_sent_are_kept_by_the_nodes(out):
     last, _, _ = load_round(out, ROUNDS - 1)
     assert last.samples_sent.sum() > 0
+
+
+def test_the_command_of_the_docs_ends_though_its_scheduler_waits(tmp_path):
+    """The settings tuned for Volunteers wait for half an hour at a time."""
+    command = [
+        sys.executable,
+        "-m",
+        "frugalfl.agents.cli",
+        "deploy",
+        "--simulate",
+        "2",
+        "--env",
+        "volunteers",
+    ]
+    command += ["--scheduler", "random-m", "--rounds", "3", "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert len((tmp_path / "out" / "rounds.csv").read_text(encoding="utf-8").splitlines()) == 4

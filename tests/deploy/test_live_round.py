@@ -172,6 +172,15 @@ def test_waiting_passes_time_and_ends_early_only_when_nobody_was_there(federatio
     assert empty.situation().available.tolist() == [[True, False, False, False]]
 
 
+def test_a_simulations_clock_skips_waits(federation, order_all):
+    world = federation(nodes=2)
+    world.clock.skips = True
+    real_s = world.transport.time()
+    result = world.step(order_all(world.situation(), wait_s=100.0))
+    assert result.outcome.duration_s[0] == pytest.approx(100.0)
+    assert world.transport.time() - real_s < 1.0
+
+
 def test_a_plan_may_end_the_run(federation, order_all):
     world = federation()
     result = world.step(order_all(world.situation(), wait_s=STOP_S))
