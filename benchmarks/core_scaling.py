@@ -72,6 +72,8 @@ def main() -> None:
         axis.plot(values, cost, marker="o")
         axis.set_xscale("symlog" if 0 in values else "log")
         axis.set_yscale("log")
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter("{x:.2g}")
         axis.set_title(title, fontsize=10)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("ms per round and environment")
