@@ -172,15 +172,18 @@ class Experiment:
         write_html(result, self.out / "report.html", command)
         return Outcome(self.run, result, write_report(result, self.out, command=command))
 
+    @property
+    def _has_set_policy(self) -> bool:
+        """Whether there is an actor that can be taught, or begin with the weights of another."""
+        levels = isinstance(self.env.action_space, spaces.MultiDiscrete)
+        return levels and self.settings.algo not in ("dqn", "sac")
+
     def _start_weights(self) -> dict[str, th.Tensor] | None:
         """Weights of the trained scheduler that `warm_start` names; None if it names none."""
         name = self.settings.warm_start
         if not (is_shipped(name) or Path(name).is_dir()):
             return None
-        if not isinstance(self.env.action_space, spaces.MultiDiscrete) or self.settings.algo in (
-            "dqn",
-            "sac",
-        ):
+        if not self._has_set_policy:
             raise ValueError(
                 f"warm_start: {name!r} fits no policy of {self.settings.algo!r}, expected 'none'"
             )
@@ -196,7 +199,7 @@ class Experiment:
         name = settings.warm_start
         if name == NO_WARM_START:
             return None
-        if not isinstance(self.env.action_space, spaces.MultiDiscrete) or settings.algo in ("dqn", "sac"):
+        if not self._has_set_policy:
             raise ValueError(
                 f"warm_start: {name!r} with algo {settings.algo!r} on {settings.env!r}, expected 'none'"
             )

@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from frugalfl.agents.run_files import CURVE, load_world, read_config
-from frugalfl.agents.schedulers.registry import tuned_file
+from frugalfl.agents.schedulers.registry import best_tuned, tuned_file
 
 
 def main() -> None:
@@ -41,10 +41,14 @@ def draw(axis: plt.Axes, world: str, runs: list[Path]) -> None:
     for run in runs:
         curve = pd.read_csv(run / CURVE).dropna(subset=["val_net_points"])
         axis.plot(curve["rounds_trained"] / 1000, curve["val_net_points"], label=run.name)
-    tuned = tuned_file(world).get("schedulers", {})
-    best = max(tuned, key=lambda name: tuned[name]["score"], default=None)
+    best = best_tuned(world)
     if best is not None:
-        axis.axhline(tuned[best]["score"], color="gray", linestyle="--", label=f"{best}, tuned")
+        axis.axhline(
+            tuned_file(world)["schedulers"][best]["score"],
+            color="gray",
+            linestyle="--",
+            label=f"{best}, tuned",
+        )
     axis.set(title=world, xlabel="thousand rounds of training")
     axis.grid(alpha=0.3)
     axis.legend(frameon=False, fontsize=8)

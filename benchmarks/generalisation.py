@@ -24,7 +24,7 @@ import pandas as pd
 from frugalfl.agents.engine import make_engine
 from frugalfl.agents.players import name_players
 from frugalfl.agents.results import EvaluationResult
-from frugalfl.agents.schedulers.registry import tuned_file
+from frugalfl.agents.schedulers.registry import strongest
 from frugalfl.agents.statistics import bootstrap
 from frugalfl.agents.sweep import Study, sweep
 from frugalfl.envs.scenario import load_scenario
@@ -94,9 +94,7 @@ def _files(data: Path | None, pattern: str) -> list[str]:
 
 def players(world: str, learned: list[str], rivals: int) -> dict[str, str]:
     """The learned schedulers and the best handcrafted ones by their tuning on `val`."""
-    tuned = tuned_file(world).get("schedulers", {})
-    best = sorted(tuned, key=lambda name: -tuned[name]["score"])[:rivals]
-    return name_players([*(learned or [f"{world}-ppo"]), *best])
+    return name_players([*(learned or [f"{world}-ppo"]), *strongest(world, rivals)])
 
 
 def row_of(world: str, case: str, result: EvaluationResult) -> dict[str, Any]:

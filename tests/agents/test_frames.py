@@ -9,7 +9,9 @@ import frugalfl
 from frugalfl.agents.evaluation import evaluate
 from frugalfl.agents.experiment import Experiment, load_scheduler
 from frugalfl.agents.frames import Frames, side_by_side
+from frugalfl.agents.imitation import demonstrate
 from frugalfl.agents.learned import LearnedScheduler
+from frugalfl.agents.schedulers import make_scheduler
 from frugalfl.agents.settings import PolicySettings, PPOSettings, TrainingSettings
 from frugalfl.agents.training_env import LearnersView
 from frugalfl.agents.zoo.export import export_run
@@ -89,6 +91,15 @@ def test_training_and_play_show_the_same():
             player.reset(dones, np.zeros(3, dtype=np.int64), codec.num_clients)
 
 
+def test_imitation_shows_what_the_learner_sees():
+    worlds = frugalfl.make_vec_env("frugalfl/Quadratic-v0", 3, "train", **SHORT)
+    narrow, wide = (demonstrate(worlds, make_scheduler("random-m"), 12, frames=count) for count in (1, 3))
+    np.testing.assert_array_equal(narrow.actions, wide.actions)
+    for name, rows in narrow.observations.items():
+        np.testing.assert_array_equal(wide.observations[name][..., : rows.shape[-1]], rows)
+        assert wide.observations[name].shape[-1] == 3 * rows.shape[-1]
+
+
 def test_the_space_holds_what_it_is_made_of():
     plain = spaces.Dict({"server": spaces.Box(-1.0, 2.0, (2,), dtype=np.float32)})
     assert side_by_side(plain, 3)["server"] == spaces.Box(-1.0, 2.0, (6,), dtype=np.float32)
@@ -102,6 +113,8 @@ def test_a_run_with_memory_trains_ends_and_plays(tmp_path):
         segment_steps=64,
         val_episodes=2,
         world={"max_rounds": 5, "clients": 4},
+        warm_start="random-m",
+        warm_start_rounds=20,
         policy=PolicySettings(hidden=8, frames=2),
         ppo=PPOSettings(rollout_steps=16, epochs=1),
     )
