@@ -18,9 +18,8 @@ from ray.rllib.core.rl_module.apis import InferenceOnlyAPI, ValueFunctionAPI
 from ray.rllib.core.rl_module.torch import TorchRLModule
 from torch import nn
 
-from ..policies.client_set import available_clients
 from ..policies.distribution import MASKED_LOGIT, BatchedMultiCategorical
-from ..policies.set_network import SetActor, SetCritic, SetShape, orthogonal
+from ..policies.set_network import SetShape, flat_logits, fresh_networks, orthogonal
 from ..policies.set_policy import default_wait_logits, share_logits
 from .masked_observations import FlatLayout
 
@@ -153,25 +152,19 @@ class MaskedSetModule(MaskedModule):
         self.transfers = self.nvec[2 + n] if len(self.nvec) > 2 + n else 0
         hidden, pooling = int(settings.get("hidden", 64)), str(settings.get("pooling", "mean-max"))
         shape = SetShape(self.layout.clients[1], self.layout.server, self.layout.zones[1])
-        actor = SetActor(shape, self.waits + self.quorums, self.levels + self.transfers, hidden, pooling)
-        critic = SetCritic(shape, hidden, pooling)
-        orthogonal(actor, small=(actor.server_logits, actor.client_logits))
-        orthogonal(critic)
-        with th.no_grad():
-            actor.server_logits.bias[: self.waits] = th.tensor(default_wait_logits(self.waits))
-            actor.client_logits.bias[: self.levels] = th.tensor(share_logits(self.levels))
-        self.actor, self.critic = actor, critic
+        self.actor, self.critic = fresh_networks(
+            shape,
+            self.waits + self.quorums,
+            self.levels + self.transfers,
+            hidden,
+            pooling,
+            default_wait_logits(self.waits),
+            share_logits(self.levels),
+        )
 
     def logits(self, flat: th.Tensor) -> th.Tensor:
         """Logits `[B, sum(nvec)]`; zeros for the clients that are away."""
-        parts = self.layout.split(flat)
-        packed = available_clients(parts)
-        server, each = self.actor(parts, packed)
-        clients = packed.unpack(each)
-        heads = [server, clients[..., : self.levels].flatten(1)]
-        if self.transfers:
-            heads.append(clients[..., self.levels :].flatten(1))
-        return th.cat(heads, dim=1)
+        return flat_logits(self.actor, self.layout.split(flat), self.levels)
 
     def values(self, flat: th.Tensor) -> th.Tensor:
         """Values `[B, 1]`."""

@@ -7,6 +7,7 @@ clients permutes the outputs, and no weight knows how many clients there are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch as th
@@ -139,3 +140,40 @@ def orthogonal(module: nn.Module, small: tuple[nn.Linear, ...] = ()) -> None:
             nn.init.orthogonal_(layer.weight, gain=0.01 if layer in small else 2**0.5)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+
+
+def fresh_networks(
+    shape: SetShape,
+    server_choices: int,
+    client_choices: int,
+    hidden: int,
+    pooling: str,
+    wait_logits: Sequence[float],
+    level_logits: Sequence[float],
+) -> tuple[SetActor, SetCritic]:
+    """Actor and critic before training: the actor waits and invites as these logits say, whatever it sees."""
+    actor = SetActor(shape, server_choices, client_choices, hidden, pooling)
+    critic = SetCritic(shape, hidden, pooling)
+    orthogonal(actor, small=(actor.server_logits, actor.client_logits))
+    orthogonal(critic)
+    with th.no_grad():
+        actor.server_logits.bias[: len(wait_logits)] = th.tensor(wait_logits)
+        actor.client_logits.bias[: len(level_logits)] = th.tensor(level_logits)
+    return actor, critic
+
+
+def flat_logits(actor: nn.Module, observation: Observation, levels: int) -> th.Tensor:
+    """Logits `[B, sum(nvec)]` in the order of the action; zeros for the clients that are away.
+
+    Args:
+        actor: a `SetActor`.
+        observation: what it sees.
+        levels: local-step levels of a client; what its head has beyond them are transfer levels.
+    """
+    packed = available_clients(observation)
+    server, each = actor(observation, packed)
+    clients = packed.unpack(each)
+    parts = [server, clients[..., :levels].flatten(1)]
+    if clients.shape[-1] > levels:
+        parts.append(clients[..., levels:].flatten(1))
+    return th.cat(parts, dim=1)

@@ -16,7 +16,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from .client_set import ClientSet, Observation, available_clients, is_available
 from .distribution import BatchedMultiCategorical
 from .packed import Choices, PackedActions
-from .set_network import SetActor, SetCritic, SetShape, orthogonal
+from .set_network import SetShape, flat_logits, fresh_networks
 
 NO_MORE_STORAGE = 1e-6
 
@@ -83,15 +83,15 @@ class SetPolicyMixin:
     def _build(self, lr_schedule: Schedule) -> None:
         sizes = {key: space.shape or () for key, space in self.observation_space.spaces.items()}
         shape = SetShape(sizes["clients"][1], sizes["server"][0], sizes["zones"][1])
-        self.actor = SetActor(
-            shape, self.waits + self.quorums, self.levels + self.transfers, self.hidden, self.pooling
+        self.actor, self.critic = fresh_networks(
+            shape,
+            self.waits + self.quorums,
+            self.levels + self.transfers,
+            self.hidden,
+            self.pooling,
+            self.initial_wait_logits,
+            self.initial_level_logits,
         )
-        self.critic = SetCritic(shape, self.hidden, self.pooling)
-        orthogonal(self.actor, small=(self.actor.server_logits, self.actor.client_logits))
-        orthogonal(self.critic)
-        with th.no_grad():
-            self.actor.server_logits.bias[: self.waits] = th.tensor(self.initial_wait_logits)
-            self.actor.client_logits.bias[: self.levels] = th.tensor(self.initial_level_logits)
         self.action_dist = BatchedMultiCategorical(self.action_space.nvec.tolist())
         self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[attr-defined]
 
@@ -109,13 +109,7 @@ class SetPolicyMixin:
 
     def logits(self, obs: Observation) -> th.Tensor:
         """Flat logits `[B, sum(nvec)]` before any masking; zeros for the clients that are away."""
-        packed = available_clients(obs)
-        server, each = self.actor(obs, packed)
-        clients = packed.unpack(each)
-        parts = [server, clients[..., : self.levels].flatten(1)]
-        if self.transfers:
-            parts.append(clients[..., self.levels :].flatten(1))
-        return th.cat(parts, dim=1)
+        return flat_logits(self.actor, obs, self.levels)
 
     def possible(self, obs: Observation) -> th.Tensor:
         """Bool `[B, sum(nvec)]`: the choices that the observation does not rule out."""
