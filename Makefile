@@ -5,8 +5,9 @@ VENV ?= .venv
 TORCH ?= torch>=2.8
 BIN := $(abspath $(VENV))/bin
 EXTRAS_BIN := $(abspath $(VENV)-extras)/bin
-EXTRA_TESTS := tests/deploy tests/agents/test_engine_ray.py tests/agents/test_rllib.py
-SRC := $(shell find envs agents fl_core traces -name '*.py') __init__.py train_agent.py
+EXTRA_TESTS := tests/agents/deploy tests/agents/commands/test_deploy.py tests/fl_core/remote tests/agents/execution/test_ray_cluster.py \
+    tests/agents/integrations/test_rllib.py
+SRC := $(shell find common envs agents fl_core traces -name '*.py') __init__.py train_agent.py
 
 .PHONY: setup demo test fast extras lint types bench docs clean
 

@@ -17,7 +17,7 @@ from .envs.registration import make_vec_env, register_all
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .agents.learned import LearnedScheduler
+    from .agents.learned.scheduler import LearnedScheduler
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load_scheduler", "make_vec_env", "register_all"]

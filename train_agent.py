@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from frugalfl.agents.command import Arguments, fail, parse
+from frugalfl.agents.commands.train import Arguments, fail, parse
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,10 +21,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Arguments, argv: Sequence[str]) -> int:
     # Imported after parsing: --help and bad options should not wait for torch.
-    from frugalfl.agents.experiment import Experiment, read_config, resume_command
-    from frugalfl.agents.progress import ProgressDisplay
-    from frugalfl.agents.report import print_report
-    from frugalfl.agents.training import rounds_on_disk
+    from frugalfl.agents.commands.progress import ProgressDisplay
+    from frugalfl.agents.experiment.main_job import Experiment, resume_command
+    from frugalfl.agents.learning.run_folder import read_config
+    from frugalfl.agents.learning.training import rounds_on_disk
+    from frugalfl.agents.reports import print_report
 
     if arguments.resume and arguments.out is None:
         raise ValueError("out: missing, expected the folder of the run that --resume goes on with")

@@ -1,1 +1,1 @@
-"""Who decides: handcrafted schedulers, learned policies, evaluation, reports."""
+"""Who decides, and how well."""

@@ -12,15 +12,14 @@ from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
+from ..common.files import slug
+from ..envs.contract import Scheduler
 from ..envs.registration import find_entry
 from ..envs.scenario import Scenario, load_scenario
-from .knobs import settings_of
-from .results import slug
-from .scheduler import Scheduler
 from .schedulers import SCHEDULERS, make_scheduler
-from .zoo import find_card, is_shipped
+from .schedulers.base import settings_of
+from .zoo import CARD, find_card, is_shipped
 from .zoo import load_scheduler as load_trained
-from .zoo.card import CARD
 
 ALL = "all"
 _RUN_FILES = ("config.json", "model.pt")
@@ -79,7 +78,7 @@ def make_player(source: str, scenario: Scenario) -> Scheduler:
     if (folder / CARD).is_file():
         return load_trained(folder, scenario)
     # Imported late: only trained players need torch.
-    from .experiment import load_scheduler
+    from .learning.run_folder import load_scheduler
 
     return load_scheduler(folder, scenario)
 

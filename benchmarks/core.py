@@ -26,8 +26,10 @@ from typing import Any
 
 import numpy as np
 
-from frugalfl.fl_core import Dataset, FederatedCore, load_dataset, make_model, partition
-from frugalfl.fl_core.threads import num_threads, set_num_threads
+from frugalfl.fl_core.data import Dataset, load_dataset, partition
+from frugalfl.fl_core.federation import FederatedCore
+from frugalfl.fl_core.models import make_model
+from frugalfl.fl_core.numerics import num_threads, set_num_threads
 
 CLIENTS, INVITED, STEPS, BATCH = 100, 10, 10, 32
 WIDTHS = {"softmax": (64, 10), "mlp": (64, 64, 10)}

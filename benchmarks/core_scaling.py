@@ -12,7 +12,9 @@ from collections.abc import Sequence
 import matplotlib as mpl
 import numpy as np
 
-from frugalfl.fl_core import Dataset, FederatedCore, make_model, partition
+from frugalfl.fl_core.data import Dataset, partition
+from frugalfl.fl_core.federation import FederatedCore
+from frugalfl.fl_core.models import make_model
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt

@@ -13,8 +13,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from frugalfl.agents.run_files import CURVE, load_world, read_config
-from frugalfl.agents.schedulers.registry import best_tuned, tuned_file
+from frugalfl.agents.learning.run_folder import CURVE, load_world, read_config
+from frugalfl.agents.schedulers import best_tuned, tuned_file
 
 
 def main() -> None:

@@ -21,12 +21,11 @@ from typing import Any
 
 import pandas as pd
 
-from frugalfl.agents.engine import make_engine
+from frugalfl.agents.evaluation import EvaluationResult, Study, sweep
+from frugalfl.agents.evaluation.measures import bootstrap
+from frugalfl.agents.execution import make_engine
 from frugalfl.agents.players import name_players
-from frugalfl.agents.results import EvaluationResult
-from frugalfl.agents.schedulers.registry import strongest
-from frugalfl.agents.statistics import bootstrap
-from frugalfl.agents.sweep import Study, sweep
+from frugalfl.agents.schedulers import strongest
 from frugalfl.envs.scenario import load_scenario
 
 WORLDS = ("volunteers", "phones", "spotmarket")

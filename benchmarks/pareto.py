@@ -19,10 +19,10 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from frugalfl.agents.experiment import read_config
+from frugalfl.agents.evaluation import OBJECTIVES, front_figures, saved_at_equal_accuracy, trace_front
+from frugalfl.agents.learning.run_folder import read_config
 from frugalfl.agents.players import make_player
-from frugalfl.agents.trade_offs import OBJECTIVES, front_figures, saved_at_equal_accuracy, trace_front
-from frugalfl.envs.reward import PRICES
+from frugalfl.envs.episode import PRICES
 from frugalfl.envs.scenario import load_scenario
 
 SINGLE = "one policy per price"

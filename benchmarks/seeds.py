@@ -15,9 +15,9 @@ import argparse
 
 import numpy as np
 
-from frugalfl.agents.report import COLUMNS
-from frugalfl.agents.results import EvaluationResult, load_result
-from frugalfl.agents.statistics import Interval, bootstrap, interquartile_mean, mean
+from frugalfl.agents.evaluation import EvaluationResult, load_result
+from frugalfl.agents.evaluation.measures import Interval, bootstrap, interquartile_mean, mean
+from frugalfl.agents.reports import COLUMNS
 
 SHOWN = 8
 

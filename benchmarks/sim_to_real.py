@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 import yaml
 
-from frugalfl.agents.deploy.checkpoints import load_round, load_state
-from frugalfl.agents.deploy.live_world import charge_actual
-from frugalfl.agents.deploy.local_cluster import LocalCluster
+from frugalfl.agents.deploy.federation import charge_actual
+from frugalfl.agents.deploy.rehearsal import LocalCluster
+from frugalfl.agents.deploy.run import load_round, load_state
+from frugalfl.envs.contract import RoundOutcome
 from frugalfl.envs.scenario import Scenario, load_scenario
 from frugalfl.envs.world import FederatedWorld
-from frugalfl.fl_core.rounds import RoundOutcome
-from frugalfl.traces.sessions import Sessions
+from frugalfl.traces.availability import Sessions
 
 NODES = {"desk": 0.10, "lamp": 0.20, "oven": 0.30}
 """Names of the nodes and the seconds that a local step takes them."""
@@ -71,7 +71,14 @@ def run_real(folder: Path, arguments: argparse.Namespace) -> Path:
     with LocalCluster(folder / "logs") as cluster:
         for client, (name, step_s) in enumerate(NODES.items()):
             cluster.start_node(name, partition_id=client, seconds_per_step=step_s)
-        command = [sys.executable, "-m", "frugalfl.agents.cli", "deploy", "--superlink", cluster.superlink]
+        command = [
+            sys.executable,
+            "-m",
+            "frugalfl.agents.commands.main",
+            "deploy",
+            "--superlink",
+            cluster.superlink,
+        ]
         command += ["--env", str(world), "--scheduler", "all-available", "--seed", str(SEED)]
         command += ["--min-nodes", str(len(NODES)), "--out", str(out)]
         with (

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 import frugalfl
-from frugalfl.fl_core.threads import set_num_threads
+from frugalfl.fl_core.numerics import set_num_threads
 
 
 def steps_per_second(

@@ -17,9 +17,15 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from frugalfl.traces import AvailabilityRequest, CarbonBatch, SessionBatch, make_availability, make_carbon
-from frugalfl.traces.availability import RecordedAvailability, read_availability
-from frugalfl.traces.trace_comparison import generate
+from frugalfl.traces.analysis import generate
+from frugalfl.traces.availability import (
+    AvailabilityRequest,
+    RecordedAvailability,
+    SessionBatch,
+    make_availability,
+)
+from frugalfl.traces.carbon import CarbonBatch, make_carbon
+from frugalfl.traces.formats.availability import read_availability
 
 HOUR = 3600.0
 LOAD_LIMIT_S, MEMORY_LIMIT_GIB = 20.0, 2.0

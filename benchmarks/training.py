@@ -18,11 +18,11 @@ from typing import Any
 import torch as th
 from stable_baselines3.common.logger import configure
 
-from frugalfl.agents.algorithms import build_model
-from frugalfl.agents.experiment import training_worlds
-from frugalfl.agents.settings import PPOSettings, TrainingSettings
-from frugalfl.agents.training_env import LearnersView
-from frugalfl.fl_core.threads import set_num_threads
+from frugalfl.agents.learning import PPOSettings, TrainingSettings
+from frugalfl.agents.learning.algorithms import build_model
+from frugalfl.agents.learning.learners_view import LearnersView
+from frugalfl.agents.learning.run_folder import training_worlds
+from frugalfl.fl_core.numerics import set_num_threads
 
 
 class Stopwatch:

@@ -14,8 +14,8 @@ import itertools
 import numpy as np
 
 from frugalfl.agents.evaluation import EvaluationResult, evaluate
-from frugalfl.agents.scheduler import Scheduler
 from frugalfl.agents.schedulers import SCHEDULERS, TUNABLE, make_scheduler
+from frugalfl.envs.contract import Scheduler
 from frugalfl.envs.scenario import load_scenario, scenario_names
 
 WHO = ("random-m", "fastest-m", "greenest-m", "round-robin", "power-of-choice", "f3ast")

@@ -12,14 +12,11 @@ import sys
 import textwrap
 from pathlib import Path
 
-from frugalfl.agents.knobs import knobs_of
 from frugalfl.agents.schedulers import SCHEDULERS
-from frugalfl.agents.schedulers.rule import Rule
-from frugalfl.envs.base import layout_of
-from frugalfl.envs.encoder import CLIENT_TABLE, SERVER_TABLE
-from frugalfl.envs.options import Evaluation, Late
+from frugalfl.agents.schedulers.base import Rule, knobs_of
+from frugalfl.envs.agent_view import CLIENT_TABLE, SERVER_TABLE, layout_of
 from frugalfl.envs.registration import WORLDS, entries
-from frugalfl.envs.scenario import Scenario, load_scenario
+from frugalfl.envs.scenario import Evaluation, Late, Scenario, load_scenario
 
 PAGE = Path(__file__).with_name("environments.md")
 SCHEDULERS_PAGE = Path(__file__).with_name("schedulers.md")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 
 if TYPE_CHECKING:
-    from .vec_env import FederatedVecEnv
+    from .adapters.sb3_vec_env import FederatedVecEnv
 
-_SINGLE = "frugalfl.envs.federated_env:FederatedEnv"
-_VECTOR = "frugalfl.envs.vector_env:FederatedVectorEnv"
+_SINGLE = "frugalfl.envs.adapters.federated_env:FederatedEnv"
+_VECTOR = "frugalfl.envs.adapters.vector_env:FederatedVectorEnv"
 
 WORLDS = {
     "Phones": "phones",
@@ -81,7 +81,7 @@ def make_vec_env(env_id: str, num_envs: int = 1, split: str = "train", **kwargs:
         split: "train", "val" or "test".
         **kwargs: as for `FederatedEnv`.
     """
-    from .vec_env import FederatedVecEnv
+    from .adapters.sb3_vec_env import FederatedVecEnv
 
     entry = find_entry(env_id)
     if entry.kwargs.get("vector_reward"):

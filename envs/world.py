@@ -2,56 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..fl_core.rounds import STOP_S, RoundOutcome, RoundPlan
+from ..common.arrays import Bools, Floats, Floats32, Ints
+from ..common.splits import Split
+from ..traces.availability import SessionBatch
 from ..traces.carbon import CarbonBatch
-from ..traces.sessions import SessionBatch
-from .ledger import Ledger
-from .personal import ClientScores
-from .population import PopulationSource
-from .reward import REWARD_TERMS, reward_terms
-from .round_execution import RoundExecution
-from .scenario import Scenario, Split
-from .situation import Future, Situation
+from .contract import STOP_S, Future, RoundOutcome, RoundPlan, Situation, StepResult
+from .episode import Ledger, PopulationSource, reward_terms
+from .round import ClientScores, RoundExecution
+from .scenario import Scenario
 
 MOST_PROBES_PER_ROUND = 10
 """Probes do not count as rounds; so many per round of the limit end the episode all the same."""
-
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """What one step of E environments came to.
-
-    Attributes:
-        outcome: the round, or the wait, in detail.
-        reward: `[E]`, sum of the terms.
-        terms: `[E, 4]`, in the order of `REWARD_TERMS`.
-        cost: `[E]`, budget overrun of this step as a share of the budget, for constrained learning.
-        terminated: bool `[E]`, target reached, a budget exhausted, the run stopped or diverged.
-        truncated: bool `[E]`, the round limit.
-        active: bool `[E]`, whose episode was still running when the step began.
-    """
-
-    outcome: RoundOutcome
-    reward: Floats
-    terms: Floats
-    cost: Floats
-    terminated: Bools
-    truncated: Bools
-    active: Bools
-
-    @property
-    def reward_terms(self) -> dict[str, Floats]:
-        """The terms by name, each `[E]`."""
-        return {name: self.terms[:, index] for index, name in enumerate(REWARD_TERMS)}
 
 
 class FederatedWorld:
@@ -84,7 +49,7 @@ class FederatedWorld:
         self.initial_test_accuracy = np.zeros(e)
 
     @property
-    def participation(self) -> NDArray[np.int64]:
+    def participation(self) -> Ints:
         """Int64 `[E, N]`, updates that arrived so far."""
         return self.ledger.completions.copy()
 
@@ -98,7 +63,7 @@ class FederatedWorld:
         """`[E]`, seconds since each episode began."""
         return self._time_s.copy()
 
-    def reset(self, envs: Bools, seeds: NDArray[np.int64]) -> None:
+    def reset(self, envs: Bools, seeds: Ints) -> None:
         """Begin new episodes in the rows of `envs`, each drawn from its own seed and nothing else."""
         self._execution.reset(envs, seeds)
         self._time_s[envs] = 0.0
@@ -190,7 +155,7 @@ class FederatedWorld:
             upload_bytes=np.full(self.num_envs, self._execution.upload_bytes),
         )
 
-    def totals(self) -> dict[str, NDArray[np.float64]]:
+    def totals(self) -> dict[str, Floats]:
         """What every episode came to so far, by name, each `[E]`."""
         return self.ledger.totals()
 
@@ -217,7 +182,7 @@ class FederatedWorld:
         self.ledger.charge(scores.moved_bytes, scores.energy_j, scores.emissions_g, self._population.prices)
         return scores
 
-    def parameters(self) -> NDArray[np.float32]:
+    def parameters(self) -> Floats32:
         """Float32 `[E, P]`, the global models."""
         return self._core.parameters()
 

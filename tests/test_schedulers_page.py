@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from frugalfl.agents.knobs import draw_settings, knobs_of
 from frugalfl.agents.schedulers import make_scheduler
+from frugalfl.agents.schedulers.base import draw_settings, knobs_of
 from frugalfl.envs.scenario import load_scenario
 from frugalfl.envs.world import FederatedWorld
 

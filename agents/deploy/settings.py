@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from ...common.settings import Settings, parse_settings
 from ...envs.scenario import Scenario, load_scenario
-from ...fl_core.settings import Settings, parse_settings
 
 RUN_CONFIG_KEY = "deployment"
 """Key of Flower's run configuration under which the document lies."""

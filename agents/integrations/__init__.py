@@ -1,3 +1,13 @@
-"""Doors for other libraries: each module here needs the library it is named after, nothing else does."""
+"""Other reinforcement-learning libraries; each file needs its own."""
 
 from __future__ import annotations
+
+from .masked_observations import (
+    FlatLayout,
+    MaskedObservations,
+    MaskedVectorObservations,
+    WeightedReward,
+    flatten,
+)
+
+__all__ = ["FlatLayout", "MaskedObservations", "MaskedVectorObservations", "WeightedReward", "flatten"]

@@ -11,12 +11,13 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
-from numpy.typing import NDArray
+
+from ...common.arrays import AnyArray, Floats32
 
 PARTS = ("clients", "server", "zones")
 """The parts of an observation, in the order in which they stand in the flat one."""
 
-Masked = dict[str, NDArray[np.float32]]
+Masked = dict[str, Floats32]
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class FlatLayout:
         }
 
 
-def flatten(observation: Mapping[str, NDArray[np.float32]], batch_shape: tuple[int, ...] = ()) -> NDArray:
+def flatten(observation: Mapping[str, Floats32], batch_shape: tuple[int, ...] = ()) -> AnyArray:
     """Float32 `[*batch_shape, size]` from the parts of an observation."""
     return np.concatenate([observation[part].reshape(*batch_shape, -1) for part in PARTS], axis=-1)
 
@@ -127,7 +128,7 @@ class MaskedVectorObservations(VectorWrapper):
         observation, reward, terminated, truncated, info = self.env.step(actions)
         return self._masked(observation), reward, terminated, truncated, info
 
-    def _masked(self, observation: Mapping[str, NDArray[np.float32]]) -> Masked:
+    def _masked(self, observation: Mapping[str, Floats32]) -> Masked:
         mask = self.env.unwrapped.action_masks().astype(np.float32)  # type: ignore[attr-defined]
         return {"observations": flatten(observation, (self.num_envs,)), "action_mask": mask}
 

@@ -1,1 +1,1 @@
-"""Learned policies for Stable-Baselines3 that treat clients as a set."""
+"""Networks and distributions for sets of clients."""

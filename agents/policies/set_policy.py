@@ -13,6 +13,7 @@ from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import Schedule
 
+from ...common.arrays import AnyArray
 from .client_set import ClientSet, Observation, available_clients, is_available
 from .distribution import BatchedMultiCategorical
 from .packed import Choices, PackedActions
@@ -235,7 +236,7 @@ class MaskableSetActorCriticPolicy(SetPolicyMixin, MaskableActorCriticPolicy):  
     """Permutation-equivariant policy for sb3-contrib's MaskablePPO; see `SetPolicyMixin`."""
 
     def forward(  # type: ignore[override]
-        self, obs: Observation, deterministic: bool = False, action_masks: np.ndarray | None = None
+        self, obs: Observation, deterministic: bool = False, action_masks: AnyArray | None = None
     ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
         """Actions `[B, D]`, values `[B, 1]` and log-probabilities `[B]`."""
         return self._act(obs, deterministic, action_masks)

@@ -1,7 +1,7 @@
-"""Handcrafted schedulers from the literature, one file each."""
+"""Handcrafted schedulers from the literature, by the question they answer."""
 
 from __future__ import annotations
 
-from .registry import SCHEDULERS, TUNABLE, make_scheduler, tuned_settings
+from .registry import SCHEDULERS, TUNABLE, best_tuned, make_scheduler, strongest, tuned_file
 
-__all__ = ["SCHEDULERS", "TUNABLE", "make_scheduler", "tuned_settings"]
+__all__ = ["SCHEDULERS", "TUNABLE", "best_tuned", "make_scheduler", "strongest", "tuned_file"]

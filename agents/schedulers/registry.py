@@ -10,49 +10,31 @@ from collections.abc import Iterable
 from importlib import resources
 from typing import Any
 
-from ..knobs import knobs_of
-from ..scheduler import Scheduler
-from ..zoo.loading import is_shipped, shipped_names
-from ..zoo.loading import load_scheduler as load_trained
-from .adaptive_steps import Adacomm, JsacTau
-from .afl import Afl
-from .all_available import AllAvailable
-from .all_mean import AllMean
-from .ca_fed import CaFed
-from .ca_fed_quantitative import CaFedQuantitative
-from .clairvoyant import Clairvoyant
-from .cpow_d import CpowD
-from .cs_ucb import CsUcb
-from .cs_ucb_q import CsUcbQ
-from .cyclic import Cyclic
-from .drift_plus_penalty import DriftPlusPenalty
-from .dynamic_backup import DynamicBackup
-from .e3cs import E3cs
-from .f3ast import F3ast
-from .fastest_m import FastestM
-from .fedcs import FedCs
-from .fedzero import Fedzero
-from .greenest_m import GreenestM
-from .greenfl import GreenflOffline, GreenflOnline
-from .horizon_fair import HorizonFair
-from .mpc import Mpc
-from .never import Never
-from .oga import OnlineGradient
-from .oma import OnlineMirror
-from .oort import Oort
-from .pow_d import PowD
-from .power_of_choice import PowerOfChoice
-from .random_m import RandomM
-from .rbcs_f import RbcsF
-from .refl import Refl
-from .round_robin import RoundRobin
-from .rule import Rule
-from .semi_cyclic import SemiCyclic
-from .tifl import Tifl
-from .transfer import TransferMarginal, TransferThreshold
-from .tuned_rule import TunedRule
-from .unbiased import Unbiased
-from .waiting import Carbonscaler, LetsWaitAwhile
+from ...envs.contract import Scheduler
+from ..zoo import is_shipped, shipped_names
+from ..zoo import load_scheduler as load_trained
+from .bandits import CsUcb, CsUcbQ, E3cs, HorizonFair, OnlineGradient, OnlineMirror, RbcsF
+from .base import Rule, knobs_of
+from .baselines import AllAvailable, AllMean, FastestM, GreenestM, Never, RandomM, RoundRobin, TunedRule
+from .carbon import Carbonscaler, DriftPlusPenalty, Fedzero, GreenflOffline, GreenflOnline, LetsWaitAwhile
+from .pace import Adacomm, DynamicBackup, JsacTau, TransferMarginal, TransferThreshold
+from .planning import Clairvoyant, Mpc
+from .selection import (
+    Afl,
+    CaFed,
+    CaFedQuantitative,
+    CpowD,
+    Cyclic,
+    F3ast,
+    FedCs,
+    Oort,
+    PowD,
+    PowerOfChoice,
+    Refl,
+    SemiCyclic,
+    Tifl,
+    Unbiased,
+)
 
 SCHEDULERS: dict[str, type] = {
     scheduler.name: scheduler  # type: ignore[attr-defined]

@@ -1,12 +1,23 @@
-"""Trained schedulers that come with the package, and how a run becomes one.
-
-Every one is a folder: `weights.safetensors` (numbers, nothing that could run), `card.json` (who it is, how it
-was trained, what it reached) and `README.md` (the card for people).
-"""
+"""The trained schedulers that come with the package, and their cards."""
 
 from __future__ import annotations
 
-from .card import Card, read_card
-from .loading import find_card, is_shipped, load_scheduler, shipped_names
+from .card import CARD, README, WEIGHTS, Card, read_card, sha256
+from .loading import choices_of, features_of, find_card, is_shipped, load_scheduler, shipped_names
+from .readme import card_page
 
-__all__ = ["Card", "find_card", "is_shipped", "load_scheduler", "read_card", "shipped_names"]
+__all__ = [
+    "CARD",
+    "README",
+    "WEIGHTS",
+    "Card",
+    "card_page",
+    "choices_of",
+    "features_of",
+    "find_card",
+    "is_shipped",
+    "load_scheduler",
+    "read_card",
+    "sha256",
+    "shipped_names",
+]

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..jsonfile import read_json
+from ...common.files import read_json
 
 FORMAT = "frugalfl-scheduler-1"
 CARD, WEIGHTS, README = "card.json", "weights.safetensors", "README.md"

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from .card import CARD, WEIGHTS, Card, read_card, sha256
 
 if TYPE_CHECKING:
-    from ...envs.encoder import ObservationEncoder
+    from ...envs.agent_view import ObservationEncoder
     from ...envs.scenario import Scenario
-    from ..learned import LearnedScheduler
+    from ..learned.scheduler import LearnedScheduler
 
 HOME = Path(__file__).resolve().parent
 """Where the schedulers of the package lie."""
@@ -61,12 +61,10 @@ def load_scheduler(
             levels the weights do not fit.
     """
     # Imported late: names are resolved without torch.
-    from ...envs.base import layout_of
-    from ...envs.encoder import ObservationEncoder
-    from ...envs.faces import make_face
+    from ...envs.agent_view import ObservationEncoder, layout_of, make_face
     from ...envs.scenario import load_scenario
-    from ..frames import side_by_side
-    from ..learned import LearnedScheduler
+    from ..learned import side_by_side
+    from ..learned.scheduler import LearnedScheduler
 
     folder, card = find_card(source)
     world = load_scenario(card.scenario if scenario is None else scenario, **changes)
@@ -84,7 +82,7 @@ def load_scheduler(
 
 def features_of(encoder: ObservationEncoder) -> dict[str, Any]:
     """What the weights read of an observation, as a card has it."""
-    from ...envs.encoder import CLIENT_FEATURES, SERVER_FEATURES
+    from ...envs.agent_view import CLIENT_FEATURES, SERVER_FEATURES
 
     zones = encoder.space["zones"].shape
     assert zones is not None
@@ -93,7 +91,7 @@ def features_of(encoder: ObservationEncoder) -> dict[str, Any]:
 
 def choices_of(world: Scenario) -> dict[str, int]:
     """How many levels of each kind a world offers, as a card has it."""
-    from ...envs.base import layout_of
+    from ...envs.agent_view import layout_of
 
     layout = layout_of(world)
     names = ("wait_s", "quorum", "local_steps", "transfer_samples")

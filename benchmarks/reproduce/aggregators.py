@@ -25,7 +25,9 @@ import sys
 import numpy as np
 from verdicts import Verdicts
 
-from frugalfl.fl_core import FederatedCore, load_dataset, make_model, partition
+from frugalfl.fl_core.data import load_dataset, partition
+from frugalfl.fl_core.federation import FederatedCore
+from frugalfl.fl_core.models import make_model
 
 CLIENTS, STEPS, ROUNDS, RUNS, TUNING_RUNS = 100, 10, 300, 8, 4
 RATES = (0.05, 0.1, 0.2, 0.5, 1.0)

@@ -25,7 +25,7 @@ from collections.abc import Sequence
 import numpy as np
 from verdicts import Verdicts
 
-from frugalfl.agents.schedulers.slot_greedy import full_rounds, green_schedule
+from frugalfl.agents.schedulers.parts import full_rounds, green_schedule
 from frugalfl.envs.scenario import load_scenario
 from frugalfl.envs.world import FederatedWorld
 

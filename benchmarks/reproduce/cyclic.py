@@ -20,8 +20,8 @@ from verdicts import Verdicts
 from frugalfl.agents.schedulers import make_scheduler
 from frugalfl.envs.scenario import load_scenario
 from frugalfl.envs.world import FederatedWorld
-from frugalfl.fl_core import QuadraticCore, QuadraticProblem
-from frugalfl.fl_core.fixed_points import (
+from frugalfl.fl_core.quadratics import QuadraticCore, QuadraticProblem
+from frugalfl.fl_core.theory import (
     ParticipationChain,
     affine_rounds,
     cyclic_fixed_point,

@@ -22,7 +22,7 @@ from verdicts import Verdicts
 from frugalfl.agents.schedulers import make_scheduler
 from frugalfl.envs.scenario import load_scenario
 from frugalfl.envs.world import FederatedWorld
-from frugalfl.fl_core import QuadraticCore, QuadraticProblem
+from frugalfl.fl_core.quadratics import QuadraticCore, QuadraticProblem
 
 M = 3
 

@@ -8,8 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from frugalfl.envs.situation import Future, Situation
-from frugalfl.fl_core.rounds import STOP_S, RoundOutcome
+from frugalfl.envs.contract import STOP_S, Future, RoundOutcome, Situation
 
 LEADS_S = np.array([1800.0, 7200.0])
 CARBON_LEADS_S = np.array([3600.0, 7200.0, 14400.0])

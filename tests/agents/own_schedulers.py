@@ -9,9 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from frugalfl.agents.knobs import knob
-from frugalfl.agents.scheduler import plan_for
-from frugalfl.agents.schedulers.rule import Rule
+from frugalfl.agents.schedulers.base import Rule, knob, plan_for
 
 
 class EveryOther:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from frugalfl.envs.contract import STOP_S, RoundPlan
 from frugalfl.envs.scenario import load_scenario
 from frugalfl.envs.world import FederatedWorld
-from frugalfl.fl_core.rounds import STOP_S, RoundPlan
 
 WORLDS = ["phones", "volunteers", "spotmarket"]
 SEEDS = np.array([3, 4])

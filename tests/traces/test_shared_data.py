@@ -8,16 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from frugalfl.traces import make_availability, make_carbon, read_availability, read_carbon
-from frugalfl.traces.availability import RecordedAvailability
-from frugalfl.traces.carbon_fit import fit_carbon
-from frugalfl.traces.describe import read_any
-from frugalfl.traces.episode import AvailabilityRequest
-from frugalfl.traces.fit import fit_availability
-from frugalfl.traces.settings import calibration
-from frugalfl.traces.spot_fit import fit_spot
-from frugalfl.traces.trace_comparison import compare, generate, summarise
-from frugalfl.traces.trace_statistics import hour_profile
+from frugalfl.traces.analysis import (
+    compare,
+    fit_availability,
+    fit_carbon,
+    fit_spot,
+    generate,
+    read_any,
+    summarise,
+)
+from frugalfl.traces.availability import AvailabilityRequest, RecordedAvailability, make_availability
+from frugalfl.traces.calibration import calibration
+from frugalfl.traces.carbon import make_carbon
+from frugalfl.traces.formats.availability import read_availability
+from frugalfl.traces.formats.carbon import read_carbon
+from frugalfl.traces.records import hour_profile
 
 DATA = Path(os.environ.get("FRUGALFL_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="real traces are not here")

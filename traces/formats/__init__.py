@@ -1,1 +1,7 @@
-"""Readers of trace files as their providers publish them."""
+"""Trace files in the formats of their providers."""
+
+from __future__ import annotations
+
+from .generator_file import is_generator_file, load_generator, save_generator
+
+__all__ = ["is_generator_file", "load_generator", "save_generator"]

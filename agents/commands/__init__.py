@@ -1,0 +1,1 @@
+"""The commands of `frugalfl`, one file each; nothing is imported from here."""

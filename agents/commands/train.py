@@ -1,0 +1,221 @@
+"""The command line of `train_agent.py`: its options, and bad ones as one line."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import io
+import math
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from ..learning import (
+    EVAL_EPISODES,
+    NO_WARM_START,
+    A2CSettings,
+    DQNSettings,
+    PolicySettings,
+    PPOSettings,
+    SACSettings,
+    TrainingSettings,
+)
+from .running import one_line
+
+_DEFAULT = TrainingSettings()
+
+_EXAMPLES = """
+
+examples:
+  python train_agent.py
+  python train_agent.py --env frugalfl/Phones-v0 --reward.price-per-kg 20 --out runs/green
+  python train_agent.py --env frugalfl/SpotMarket-discrete-v0 --algo dqn
+  python train_agent.py --resume --out runs/green"""
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What a run is charged, in accuracy points per unit; by default what the world's scenario says."""
+
+    price_per_hour: float | None = None
+    """points per hour"""
+    price_per_gb: float | None = None
+    """points per GB moved"""
+    price_per_kg: float | None = None
+    """points per kg CO2e emitted"""
+    spread: float | None = None
+    """draw each price anew for every episode, log-uniformly between it / spread and it * spread: one policy,
+    which observes the prices, then serves the whole trade-off"""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Train a scheduler for a federated training run, then compare it with the handcrafted ones.
+
+    Trains on the `train` split of a world, keeps what does best on `val`, and plays it and the handcrafted
+    schedulers on the same held-out episodes of `test`. The folder --out then holds report.html, report.md
+    with its plots, evaluation.csv, model.pt, config.json, training.csv, TensorBoard logs and checkpoints.
+    Ctrl-C is safe: the message says how to go on.
+    """
+
+    env: str = _DEFAULT.env
+    """the world: frugalfl/Volunteers-v0, frugalfl/Phones-v0 or frugalfl/SpotMarket-v0; dqn plays the
+    -discrete- ids (a menu of schedulers), sac the -scores- ids"""
+    algo: str = _DEFAULT.algo
+    """ppo, maskable-ppo, a2c, dqn or sac"""
+    timesteps: int = _DEFAULT.timesteps
+    """rounds to train, counted over all environments"""
+    num_envs: int = _DEFAULT.num_envs
+    """worlds that are stepped together"""
+    seed: int = _DEFAULT.seed
+    """of everything random"""
+    scenario: Path | None = None
+    """a YAML file in place of the id's own scenario"""
+    clients: int | None = None
+    """another number of clients"""
+    availability: str | None = None
+    """a file of availability traces in place of the generator"""
+    carbon: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """carbon-intensity file of a grid zone, or a zone's name; once for every zone"""
+    reward: Prices = field(default_factory=Prices)
+    warm_start: str = _DEFAULT.warm_start
+    """imitate this handcrafted scheduler before learning; best: the one that did best when it was tuned in
+    this world; the folder of a run, or a trained scheduler's name: begin with its weights, whatever its
+    number of clients; none: learn from nothing"""
+    eval_episodes: int = EVAL_EPISODES
+    """paired test episodes of the comparison"""
+    rivals: tuple[str, ...] = ("best",)
+    """schedulers of the comparison: names; best: the ten that did best when tuned in this world, random-m
+    and the ceiling; all; none"""
+    out: Path | None = None
+    """folder of the run; by default a new one below runs/"""
+    resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """go on with the run in --out; its settings are kept"""
+    device: str = _DEFAULT.device
+    """cpu, cuda or auto; these networks are small, cpu is fine"""
+    policy: PolicySettings = field(default_factory=PolicySettings)
+    ppo: PPOSettings = field(default_factory=PPOSettings)
+    a2c: A2CSettings = field(default_factory=A2CSettings)
+    dqn: DQNSettings = field(default_factory=DQNSettings)
+    sac: SACSettings = field(default_factory=SACSettings)
+
+    def settings(self) -> TrainingSettings:
+        """The training run these arguments ask for; ValueError naming the one that is wrong."""
+        return TrainingSettings(
+            env=self.env,
+            algo=self.algo,
+            timesteps=self.timesteps,
+            num_envs=self.num_envs,
+            seed=self.seed,
+            device=self.device,
+            warm_start=self.warm_start or NO_WARM_START,
+            # Short runs are checkpointed and validated more often.
+            segment_steps=min(_DEFAULT.segment_steps, max(self.timesteps // 8, 256)),
+            world=self._world(),
+            policy=self.policy,
+            ppo=self.ppo,
+            a2c=self.a2c,
+            dqn=self.dqn,
+            sac=self.sac,
+        ).check()
+
+    def settings_to_resume(self, stored: TrainingSettings) -> TrainingSettings:
+        """The stored settings, if no argument contradicts them."""
+        given, default, kept = (_flat(settings.to_json()) for settings in (self.settings(), _DEFAULT, stored))
+        for name in sorted(given):
+            if given[name] != default.get(name) and given[name] != kept.get(name):
+                raise ValueError(
+                    f"{name}: {given[name]!r} is not the run's {kept.get(name)!r}; leave it out to resume"
+                )
+        return stored
+
+    def folder(self) -> Path:
+        """--out, or the first free folder below runs/."""
+        if self.out is not None:
+            return self.out
+        name = f"{self.env.rpartition('/')[2]}-{self.algo}-seed{self.seed}"
+        stem = Path("runs") / re.sub(r"[^\w.-]", "_", name)
+        number, folder = 1, stem
+        while folder.exists():
+            number += 1
+            folder = stem.with_name(f"{stem.name}-{number}")
+        return folder
+
+    def _world(self) -> dict[str, Any]:
+        world: dict[str, Any] = {}
+        if self.scenario is not None:
+            world["scenario"] = str(self.scenario.resolve())
+        if self.clients is not None:
+            world["clients"] = self.clients
+        if self.availability is not None:
+            world["availability"] = _absolute(self.availability)
+        if self.carbon:
+            world["carbon"] = [_absolute(name) for name in self.carbon]
+        prices = {name: value for name, value in vars(self.reward).items() if value is not None}
+        spread = prices.pop("spread", None)
+        for name, value in prices.items():
+            if not (math.isfinite(value) and value >= 0):
+                label = f"reward.{name.replace('_', '-')}"
+                raise ValueError(f"{label}: {value}, expected accuracy points per unit, 0 or more")
+        if spread is not None:
+            prices = self._ranges(prices, spread)
+        if prices:
+            world["preferences"] = prices
+        return world
+
+    def _ranges(self, prices: Mapping[str, float], spread: float) -> dict[str, Any]:
+        """Ranges around the given prices, and around the scenario's own where none is given."""
+        # Imported late: --help should not wait for it.
+        from ...envs.registration import find_entry
+        from ...envs.scenario import load_scenario
+
+        if not (math.isfinite(spread) and spread > 1):
+            raise ValueError(f"reward.spread: {spread}, expected a factor above 1")
+        source = str(self.scenario) if self.scenario is not None else find_entry(self.env).kwargs["scenario"]
+        middle = {**load_scenario(source).preferences.model_dump(), **prices}
+        for name, value in middle.items():
+            if not isinstance(value, float | int):
+                raise ValueError(f"reward.spread: {name} is the range {value} already; leave out the spread")
+        return {name: [value / spread, value * spread] for name, value in middle.items()}
+
+
+def parse(argv: Sequence[str] | None = None) -> Arguments:
+    """Arguments of a command line; a bad one ends the program with one line on stderr and code 2."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            about = inspect.cleandoc(Arguments.__doc__ or "") + _EXAMPLES
+            arguments = tyro.cli(Arguments, prog="train_agent.py", description=about, args=given)
+    except SystemExit as end:
+        if end.code:
+            fail(one_line(said.getvalue()))
+        raise
+    return replace(arguments)
+
+
+def fail(reason: str) -> None:
+    """Say in one line what is wrong and end the program with code 2."""
+    sys.stderr.write(f"train_agent.py: {' '.join(reason.split())}\n")
+    raise SystemExit(2)
+
+
+def _absolute(name: str) -> str:
+    """A path that also holds from another folder; a zone's or generator's name as it is."""
+    path = Path(name).expanduser()
+    return str(path.resolve()) if path.suffix or len(path.parts) > 1 else name
+
+
+def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in document.items():
+        if isinstance(value, Mapping) and value:
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat

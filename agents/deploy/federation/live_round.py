@@ -1,0 +1,271 @@
+"""One round on real nodes: orders out, answers in, closed at the quorum or the deadline."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ....common.arrays import Bools, Floats
+from ....fl_core.remote import LocalUpdate, TrainOrder
+from ..nodes import read_profile
+from ..transport import Clock, Reply, Transport
+from .roster import Roster
+
+_LOG = logging.getLogger(__name__)
+
+
+TTL_DEADLINES = 3.0
+"""Flower gives up an order that was not answered within so many deadlines; its node then counts as idle."""
+
+
+_MEASURED = 32
+"""Latest answers whose overhead counts."""
+
+
+@dataclass
+class LiveRound:
+    """How one round went; arrays `[N]`, seconds since it began.
+
+    Attributes:
+        invited: who was sent an order, or asked for its loss.
+        completed: whose update arrived in time.
+        lost: whose node left or failed.
+        cancelled: who was still working when the round closed.
+        stop_s: when the update arrived, the node was lost or the round closed.
+        compute_s: seconds computed, as reported by those who answered, else as many as they can have.
+        down_bytes: sent to each client.
+        up_bytes: received from it.
+        sample_bytes: the part of `down_bytes` that was training data.
+        updates: the updates that arrived in time, by client.
+        duration_s: when the round closed.
+    """
+
+    invited: Bools
+    completed: Bools
+    lost: Bools
+    cancelled: Bools
+    stop_s: Floats
+    compute_s: Floats
+    down_bytes: Floats
+    up_bytes: Floats
+    sample_bytes: Floats
+    updates: dict[int, LocalUpdate] = field(default_factory=dict)
+    duration_s: float = 0.0
+
+    @staticmethod
+    def blank(num_clients: int) -> LiveRound:
+        """A round to which nobody was invited."""
+        flags = [np.zeros(num_clients, dtype=bool) for _ in range(4)]
+        sums = [np.zeros(num_clients) for _ in range(5)]
+        return LiveRound(*flags, *sums)  # type: ignore[call-arg, arg-type]
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """An order on its way."""
+
+    client: int
+    order: TrainOrder
+    sent_s: float
+    name: str
+
+    @property
+    def number(self) -> int:
+        """Of its round, counted from 1 as in the table of rounds."""
+        return self.order.round_index + 1
+
+
+@dataclass(frozen=True)
+class Late:
+    """An answer to an order of a round that was closed before it came.
+
+    Attributes:
+        client: whose.
+        update: what came back; it is not used.
+        up_bytes: its size.
+        compute_s: seconds computed since its round was closed.
+    """
+
+    client: int
+    update: LocalUpdate
+    up_bytes: int
+    compute_s: float
+
+
+class RoundRunner:
+    """Carries rounds out over a transport.
+
+    Args:
+        transport: carries orders and answers.
+        roster: who is there.
+        clock: federation time.
+        poll_s: real seconds between two looks at the transport.
+        wall: a clock of real seconds that never goes back.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        roster: Roster,
+        clock: Clock,
+        poll_s: float,
+        wall: Callable[[], float],
+    ):
+        self._transport, self._roster, self._clock, self._poll_s = transport, roster, clock, poll_s
+        self._wall = wall
+        self._sent: dict[str, _Sent] = {}
+        self._charged_s: dict[str, float] = {}
+        self._overheads_s: deque[float] = deque(maxlen=_MEASURED)
+        self.late: list[Late] = []
+        """Late answers since they were last taken off."""
+
+    @property
+    def overhead_s(self) -> float | None:
+        """Seconds that an order lately took beyond computing, in the median; None before the first answer."""
+        return float(np.median(self._overheads_s)) if self._overheads_s else None
+
+    def run(self, orders: dict[int, TrainOrder], quorum: float, deadline_s: float) -> LiveRound:
+        """Play one round.
+
+        It closes when `ceil(quorum * invited)` updates are in, when nobody is left to wait for, or at the
+        deadline. A node that leaves is lost at that moment; who is still working at the close is cancelled as
+        far as the round is concerned. Its node stays busy until it answers, and the answer is dropped.
+
+        Args:
+            orders: by client; only of available ones.
+            quorum: share of the invited updates to wait for.
+            deadline_s: seconds of federation time.
+        """
+        result = LiveRound.blank(len(self._roster.names))
+        began_s = self._clock.now()
+        tickets = self._send(orders, result, began_s, deadline_s)
+        invited = int(result.invited.sum())
+        needed = max(int(np.ceil(quorum * invited - 1e-9)), 1)
+        while True:
+            self.look()
+            passed_s = self._clock.now() - began_s
+            for reply in self._transport.poll([*self._sent, *self._roster.questions]):
+                self._enter(reply, tickets, result, passed_s)
+            self._drop_vanished(tickets, result, passed_s)
+            if len(result.updates) >= needed or not tickets or passed_s >= deadline_s:
+                break
+            self._pause(deadline_s - passed_s)
+        return self._close(tickets, result, self._clock.now() - began_s)
+
+    def look(self) -> None:
+        """See who is connected."""
+        self._roster.look(self._transport, self._clock.now(), self._wall())
+
+    def listen(self) -> None:
+        """Between rounds: see who is connected and take late answers and introductions."""
+        self.look()
+        for reply in self._transport.poll([*self._sent, *self._roster.questions]):
+            self._enter(reply, {}, None, 0.0)
+
+    def _pause(self, left_s: float) -> None:
+        self._clock.wait(min(self._poll_s * self._clock.scale, max(left_s, 0.0)))
+
+    def _send(
+        self, orders: dict[int, TrainOrder], result: LiveRound, began_s: float, deadline_s: float
+    ) -> dict[str, int]:
+        """Send all orders; returns the clients of the tickets to wait for."""
+        ttl_s = TTL_DEADLINES * deadline_s / self._clock.scale
+        tickets: dict[str, int] = {}
+        for client, order in orders.items():
+            result.invited[client] = True
+            ticket, size = self._transport.send(self._roster.node[client], order, ttl_s)
+            if ticket is None:
+                result.lost[client] = True
+                continue
+            tickets[ticket] = client
+            self._sent[ticket] = _Sent(client, order, began_s, self._roster.names[client])
+            self._roster.order[client] = ticket
+            result.down_bytes[client] = size
+            result.sample_bytes[client] = order.sent_x.nbytes + order.sent_y.nbytes
+        return tickets
+
+    def _enter(
+        self, reply: Reply, tickets: dict[str, int], result: LiveRound | None, passed_s: float
+    ) -> None:
+        """Enter one answer: an introduction, an update in time, a late one, or a failure."""
+        now_s = self._clock.now()
+        if self._roster.hear(reply, now_s) or reply.ticket not in self._sent:
+            return
+        sent = self._sent.pop(reply.ticket)
+        if self._roster.order[sent.client] == reply.ticket:
+            self._roster.order[sent.client] = None
+        self._learn(reply, sent, now_s)
+        client = tickets.pop(reply.ticket, None)
+        if client is None or result is None:
+            self._enter_late(reply, sent)
+        elif reply.update is None or not self._fits(reply.update, sent):
+            result.lost[client], result.stop_s[client] = True, passed_s
+            result.compute_s[client] = self._guess_s(sent, passed_s)
+            _LOG.warning(
+                "round %d: %s failed after %.1f s: %s",
+                sent.number,
+                sent.name,
+                passed_s,
+                reply.error or "its update does not fit the order",
+            )
+        else:
+            result.completed[client], result.stop_s[client] = True, passed_s
+            result.compute_s[client] = min(reply.update.compute_s * self._clock.scale, passed_s)
+            result.up_bytes[client] = reply.up_bytes
+            self._overheads_s.append(passed_s - float(result.compute_s[client]))
+            result.updates[client] = reply.update
+
+    def _fits(self, update: LocalUpdate, sent: _Sent) -> bool:
+        order = sent.order
+        same = (update.client, update.round_index) == (order.client, order.round_index)
+        size = order.params.size if order.local_steps else 0
+        return same and update.delta.shape == (size,) and bool(np.isfinite(update.delta).all())
+
+    def _learn(self, reply: Reply, sent: _Sent, now_s: float) -> None:
+        """What an answer tells about its node, whether it came in time or not."""
+        if not self._roster.connected[sent.client] or self._roster.names[sent.client] != sent.name:
+            return
+        if reply.profile:
+            try:
+                self._roster.update(sent.client, read_profile(reply.profile), now_s)
+            except ValueError as error:
+                _LOG.warning("%s: %s", sent.name, error)
+        if reply.update is not None and sent.order.local_steps and reply.update.compute_s > 0:
+            step_s = reply.update.compute_s / sent.order.local_steps * self._clock.scale
+            self._roster.measure(sent.client, step_s)
+
+    def _enter_late(self, reply: Reply, sent: _Sent) -> None:
+        charged_s = self._charged_s.pop(reply.ticket, 0.0)
+        if reply.update is None:
+            return
+        extra_s = max(reply.update.compute_s * self._clock.scale - charged_s, 0.0)
+        self.late.append(Late(sent.client, reply.update, reply.up_bytes, extra_s))
+        _LOG.info("%s answered round %d too late; the update is dropped", sent.name, sent.number)
+
+    def _drop_vanished(self, tickets: dict[str, int], result: LiveRound, passed_s: float) -> None:
+        """Whose node has left is lost now; nobody waits for Flower to give the order up."""
+        for ticket, client in list(tickets.items()):
+            if self._roster.order[client] == ticket:
+                continue
+            sent = self._sent.pop(ticket)
+            del tickets[ticket]
+            result.lost[client], result.stop_s[client] = True, passed_s
+            result.compute_s[client] = self._guess_s(sent, passed_s)
+            _LOG.warning("round %d: %s is lost after %.1f s", sent.number, sent.name, passed_s)
+
+    def _close(self, tickets: dict[str, int], result: LiveRound, closed_s: float) -> LiveRound:
+        for ticket, client in tickets.items():
+            result.cancelled[client], result.stop_s[client] = True, closed_s
+            result.compute_s[client] = self._guess_s(self._sent[ticket], closed_s)
+            self._charged_s[ticket] = float(result.compute_s[client])
+            _LOG.warning("round %d: closed without %s", self._sent[ticket].number, self._sent[ticket].name)
+        result.duration_s = closed_s
+        return result
+
+    def _guess_s(self, sent: _Sent, passed_s: float) -> float:
+        """Seconds somebody can have computed who did not say so."""
+        return float(min(passed_s, max(sent.order.local_steps, 1) * self._roster.step_s[sent.client]))

@@ -1,0 +1,234 @@
+"""Who is in the federation: clients of the partition, the nodes that play them, and what is known of each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+
+from ....common.arrays import AnyArray, Bools, Floats
+from ....envs.episode import EpisodeDraw
+from ..nodes import NodeProfile, read_profile
+from ..transport import Reply, Transport
+
+_LOG = logging.getLogger(__name__)
+
+
+HELLO_TTL_S = 600.0
+"""Real seconds after which a node that has not said who it is is asked again."""
+_PRIOR_S = 4 * 3600.0
+"""What a session and an absence are taken to last before any was seen."""
+_MEMORY = 0.5
+"""Weight of the latest measurement of a client's speed."""
+
+_TABLES = ("step_s", "down_bytes_per_s", "up_bytes_per_s", "watts", "network_j_per_byte", "zone")
+_HISTORY = ("here_s", "away_s", "leavings", "returns", "measured")
+
+
+class Roster:
+    """N clients as arrays; a client is away until a node has said that it plays it.
+
+    What a node does not say of itself is taken from the scenario's draw for its client, until it is measured.
+
+    Attributes:
+        names: the node that plays each client, by name; empty until one has come.
+        node: its present id; 0 = none.
+        connected: bool `[N]`.
+        order: ticket of the order each client is working on; None = idle. A node takes one order at a time,
+            and what it was ordered it will do, however late: until it has answered or has left it is busy.
+        session_start_s: `[N]`, when the present session began.
+        announced_end_s: `[N]`, when it will end; inf if it does not say.
+        step_s, down_bytes_per_s, up_bytes_per_s, watts, network_j_per_byte: `[N]`.
+        zone: int64 `[N]`.
+
+    Args:
+        draw: the scenario's draw for this federation.
+        zone_names: names of the grid zones.
+    """
+
+    def __init__(self, draw: EpisodeDraw, zone_names: Sequence[str]):
+        n = draw.zone.size
+        self._zones = tuple(zone_names)
+        self.names: list[str] = [""] * n
+        # Flower's ids fill 64 bits unsigned.
+        self.node = [0] * n
+        self.connected = np.zeros(n, dtype=bool)
+        self.order: list[str | None] = [None] * n
+        self.session_start_s = np.zeros(n)
+        self.announced_end_s = np.full(n, np.inf)
+        self.zone = draw.zone.astype(np.int64)
+        self.watts = draw.devices["compute_watts"].astype(np.float64)
+        for name in ("step_s", "down_bytes_per_s", "up_bytes_per_s", "network_j_per_byte"):
+            setattr(self, name, draw.devices[name].astype(np.float64))
+        self.here_s, self.away_s, self.measured = np.zeros(n), np.zeros(n), np.zeros(n)
+        self.leavings, self.returns = np.zeros(n), np.zeros(n)
+        self._mark = [""] * n
+        self._nodes: dict[int, str] = {}
+        self._played: dict[int, int] = {}
+        self._asked: dict[int, tuple[str, float]] = {}
+        self._refused: set[int] = set()
+        self._looked_s: float | None = None
+
+    step_s: Floats
+    down_bytes_per_s: Floats
+    up_bytes_per_s: Floats
+    network_j_per_byte: Floats
+
+    @property
+    def available(self) -> Bools:
+        """Bool `[N]`: connected and not busy."""
+        return self.connected & np.array([ticket is None for ticket in self.order])
+
+    @property
+    def questions(self) -> list[str]:
+        """Tickets of the questions that nobody has answered yet."""
+        return [ticket for ticket, _ in self._asked.values()]
+
+    def look(self, transport: Transport, now_s: float, wall_s: float) -> None:
+        """See who is connected: departures are entered, strangers asked who they are.
+
+        Args:
+            transport: knows the nodes.
+            now_s: federation time.
+            wall_s: real seconds of any clock that never goes back.
+        """
+        nodes = self._nodes = transport.nodes()
+        passed_s = 0.0 if self._looked_s is None else now_s - self._looked_s
+        self._looked_s = now_s
+        known = np.array([bool(name) for name in self.names])
+        self.here_s += passed_s * self.connected
+        self.away_s += passed_s * (known & ~self.connected)
+        for client in np.flatnonzero(self.connected).tolist():
+            # A new mark is a new connection: the node was restarted, and its order died with it.
+            if nodes.get(self.node[client]) != self._mark[client]:
+                self.leave(client, now_s)
+        self._refused &= set(nodes)
+        self._asked = {node: asked for node, asked in self._asked.items() if node in nodes}
+        strangers = set(nodes) - set(self.node) - self._refused
+        for node in sorted(strangers):
+            if node in self._asked and wall_s - self._asked[node][1] < HELLO_TTL_S:
+                continue
+            ticket = transport.ask(node, HELLO_TTL_S)
+            if ticket is not None:
+                self._asked[node] = (ticket, wall_s)
+
+    def hear(self, reply: Reply, now_s: float) -> bool:
+        """Enter the answer to a question; returns whether it was one."""
+        node = next((node for node, (ticket, _) in self._asked.items() if ticket == reply.ticket), None)
+        if node is None:
+            return False
+        del self._asked[node]
+        if reply.error:
+            _LOG.warning("node %d did not say who it is: %s", node, reply.error)
+            return True
+        try:
+            self.enrol(node, read_profile(reply.profile), now_s)
+        except ValueError as error:
+            self._refused.add(node)
+            _LOG.warning("node %d is refused: %s", node, error)
+        return True
+
+    def enrol(self, node: int, profile: NodeProfile, now_s: float) -> int:
+        """A node has said who it is; returns the client it plays.
+
+        A node that returns is the client it was, by its name, or by its id where it authenticates with a key;
+        where the old connection has not been given up yet, the new one replaces it.
+
+        Raises:
+            ValueError: the client does not exist or another node plays it, or there is no client left.
+        """
+        client = self._client_of(node, profile)
+        if self.connected[client]:
+            self.leave(client, now_s)
+        back = bool(self.names[client])
+        self.names[client] = profile.name or f"client-{client}"
+        self.node[client], self.connected[client], self.order[client] = node, True, None
+        self._mark[client], self._played[node] = self._nodes.get(node, ""), client
+        self.session_start_s[client] = now_s
+        self.returns[client] += back
+        self.update(client, profile, now_s)
+        _LOG.info(
+            "%s %s as client %d (node %d)", self.names[client], "is back" if back else "joins", client, node
+        )
+        return client
+
+    def leave(self, client: int, now_s: float) -> None:
+        """A client's node has gone, and with it whatever it was working on."""
+        self.connected[client] = False
+        self.order[client] = None
+        self.node[client] = 0
+        self.announced_end_s[client] = np.inf
+        self.leavings[client] += 1
+        _LOG.info("%s (client %d) has left at %.0f s", self.names[client], client, now_s)
+
+    def update(self, client: int, profile: NodeProfile, now_s: float) -> None:
+        """Take what a node says of itself over what was assumed."""
+        if profile.zone is not None:
+            if profile.zone in self._zones:
+                self.zone[client] = self._zones.index(profile.zone)
+            else:
+                _LOG.warning("%s: zone %r, expected one of %s", profile.name, profile.zone, self._zones)
+        for name in ("watts", "down_bytes_per_s", "up_bytes_per_s"):
+            value = getattr(profile, name)
+            if value is not None:
+                getattr(self, name)[client] = value
+        if profile.step_s is not None and not self.measured[client]:
+            self.step_s[client] = profile.step_s
+        left_s = profile.session_left_s
+        self.announced_end_s[client] = np.inf if left_s is None else now_s + left_s
+
+    def measure(self, client: int, step_s: float) -> None:
+        """Enter how long a client really took per local step; older measurements fade."""
+        if step_s > 0:
+            old_s = self.step_s[client] if self.measured[client] else step_s
+            self.step_s[client] = (1 - _MEMORY) * old_s + _MEMORY * step_s
+            self.measured[client] += 1
+
+    def forecast(self, now_s: float, leads_s: Floats) -> Floats:
+        """Chance `[N, L]` to be connected at each lead, by the sessions and absences seen so far.
+
+        Each client is taken for a process with two states, whose rates are its departures per time connected
+        and its returns per time away, both with one session of four hours assumed before any was seen. Behind
+        an announced end it is away at first.
+        """
+        leaving = (self.leavings + 1.0) / (self.here_s + _PRIOR_S)
+        returning = (self.returns + 1.0) / (self.away_s + _PRIOR_S)
+        total = leaving + returning
+        share = (returning / total)[:, None]
+        here = self.connected.astype(np.float64)[:, None]
+        known = np.array([bool(name) for name in self.names])[:, None]
+        chance = (share + (here - share) * np.exp(-total[:, None] * leads_s)) * known
+        ended = self.announced_end_s[:, None] - now_s < leads_s
+        return np.where(ended & self.connected[:, None], 0.0, chance)
+
+    def state(self) -> dict[str, AnyArray]:
+        """What is worth keeping when the coordinator is stopped: who is who, and what was learned."""
+        arrays = {name: getattr(self, name).copy() for name in (*_TABLES, *_HISTORY)}
+        return arrays | {"names": np.array(self.names, dtype=np.str_)}
+
+    def load_state(self, state: dict[str, AnyArray]) -> None:
+        """Restore `state()`; everybody is away until they have said who they are again."""
+        for name in (*_TABLES, *_HISTORY):
+            getattr(self, name)[...] = state[name]
+        self.names = [str(name) for name in state["names"]]
+
+    def _client_of(self, node: int, profile: NodeProfile) -> int:
+        name, client = profile.name, profile.client
+        if name and name in self.names:
+            return self.names.index(name)
+        if node in self._played:
+            return self._played[node]
+        if client is None:
+            free = [index for index, taken in enumerate(self.names) if not taken]
+            if not free:
+                raise ValueError(
+                    f"name={name!r}: all {len(self.names)} clients are taken; add clients or partition-id"
+                )
+            return free[0]
+        if client >= len(self.names):
+            raise ValueError(f"partition-id={client}: expected 0 to {len(self.names) - 1}")
+        holder = self.names[client]
+        if holder and holder != (name or f"client-{client}") and self.connected[client]:
+            raise ValueError(f"partition-id={client}: {holder!r} plays it; give {name!r} another one")
+        return client

@@ -1,0 +1,86 @@
+"""The node's side of a federation: Flower's ClientApp."""
+
+from __future__ import annotations
+
+import time
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from ....fl_core.remote import (
+    LocalNode,
+    keep_storage,
+    kept_storage,
+    pack_profile,
+    pack_update,
+    read_order,
+    require_flower,
+)
+from ..settings import RUN_CONFIG_KEY, DeploySettings, read_settings
+from .node_data import local_node
+from .profile import NodeProfile, profile_of
+
+if TYPE_CHECKING:
+    from flwr.app import Context, Message
+    from flwr.clientapp import ClientApp
+
+
+def make_client_app(settings: DeploySettings | None = None) -> ClientApp:
+    """The ClientApp that says who the node is and carries orders out.
+
+    Args:
+        settings: the federation's; None: they travel with the run, under `deployment` in its configuration.
+
+    Raises:
+        ImportError: Flower is not installed.
+    """
+    require_flower()
+    from flwr.clientapp import ClientApp
+
+    given = None if settings is None else settings.text()
+    app = ClientApp()
+
+    @app.query()
+    def introduce(message: Message, context: Context) -> Message:
+        """Answer who this node is."""
+        return _reply(pack_profile(_profile(context).record()), message)
+
+    @app.train()
+    def train(message: Message, context: Context) -> Message:
+        """Carry out one order."""
+        order = read_order(message.content)
+        # The order says which client this node plays: one without a partition-id learns it here.
+        node = _node(given or str(context.run_config.get(RUN_CONFIG_KEY, "")), order.client)
+        began_s = time.perf_counter()
+        update, storage = node.train(order, kept_storage(context.state))
+        keep_storage(context.state, storage)
+        profile = _profile(context, update.held)
+        pace_s = (profile.step_s or 0.0) * order.local_steps
+        if pace_s:
+            time.sleep(max(pace_s - (time.perf_counter() - began_s), 0.0))
+            update = _paced(update, time.perf_counter() - began_s)
+        return _reply(pack_update(update, profile.record()), message)
+
+    return app
+
+
+def _profile(context: Context, samples: int | None = None) -> NodeProfile:
+    return profile_of(dict(context.node_config), time.time(), samples)
+
+
+def _paced(update: Any, compute_s: float) -> Any:
+    from dataclasses import replace
+
+    return replace(update, compute_s=compute_s)
+
+
+def _reply(content: Any, message: Message) -> Message:
+    from flwr.app import Message
+
+    return Message(content, reply_to=message)
+
+
+@lru_cache(maxsize=64)
+def _node(text: str, client: int) -> LocalNode:
+    """The data and trainer of one client; kept where one process serves many messages."""
+    settings = read_settings(text)
+    return local_node(settings.world(), settings.split, settings.seed, client)

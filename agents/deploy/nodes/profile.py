@@ -1,0 +1,75 @@
+"""What a node may say of itself, in its node configuration and with every answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from ....common.settings import Settings, parse_settings
+
+
+class NodeProfile(Settings):
+    """One node in its own words; None where it says nothing.
+
+    Attributes:
+        name: who it is, for good: a node that returns under this name is the same node, whatever its id.
+        client: the client of the partition it plays; None = the first free one.
+        zone: name of its grid zone.
+        watts: power drawn while computing.
+        down_bytes_per_s: bandwidth towards it.
+        up_bytes_per_s: bandwidth from it.
+        step_s: seconds of one local step, before it has been measured. A node that is told its
+            `seconds-per-step` really takes that long, so that a fast machine can stand for a slow one.
+        session_left_s: seconds until it will leave, if it knows.
+        samples: training samples it holds.
+    """
+
+    name: str = Field(default="", max_length=200)
+    client: int | None = Field(default=None, ge=0)
+    zone: str | None = None
+    watts: float | None = Field(default=None, ge=0)
+    down_bytes_per_s: float | None = Field(default=None, gt=0)
+    up_bytes_per_s: float | None = Field(default=None, gt=0)
+    step_s: float | None = Field(default=None, gt=0)
+    session_left_s: float | None = Field(default=None, ge=0)
+    samples: int | None = Field(default=None, ge=0)
+
+    def record(self) -> dict[str, Any]:
+        """The fields that say something, for a message."""
+        return {name: value for name, value in self.model_dump().items() if value is not None}
+
+
+def read_profile(record: Mapping[str, Any]) -> NodeProfile:
+    """A profile from a message; ValueError naming the field, its value and what was expected."""
+    return parse_settings(NodeProfile, record, "node profile")
+
+
+def profile_of(node_config: Mapping[str, Any], now_utc_s: float, samples: int | None = None) -> NodeProfile:
+    """The profile that a node's configuration describes.
+
+    Args:
+        node_config: `name`, `partition-id`, `zone`, `watts`, `down-bytes-per-s`, `up-bytes-per-s`,
+            `seconds-per-step` and `session-end-utc-s` (Unix time), each of them optional.
+        now_utc_s: Unix time now.
+        samples: training samples it holds.
+
+    Raises:
+        ValueError: one line naming the field, its value and what was expected.
+    """
+    end_s = node_config.get("session-end-utc-s")
+    names = {
+        "name": "name",
+        "client": "partition-id",
+        "zone": "zone",
+        "watts": "watts",
+        "down_bytes_per_s": "down-bytes-per-s",
+        "up_bytes_per_s": "up-bytes-per-s",
+        "step_s": "seconds-per-step",
+    }
+    said: dict[str, Any] = {field: node_config.get(key) for field, key in names.items()}
+    said["name"] = str(said["name"] or "")
+    said["session_left_s"] = None if end_s is None else max(float(end_s) - now_utc_s, 0.0)
+    said["samples"] = samples
+    return parse_settings(NodeProfile, said, "node-config")

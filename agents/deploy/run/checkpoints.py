@@ -1,0 +1,90 @@
+"""Checkpoints of a live federation: written whole or not at all, read without pickle.
+
+`OUT/rounds/000012.npz` holds what was known before decision 12, what was planned and what came of it;
+`OUT/state.npz` holds the federation after the last of them. A scheduler's own memory is not saved: it is
+rebuilt by showing it the same situations again, which works for every scheduler that keeps the interface.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ....common.arrays import AnyArray
+from ....common.files import read_json, write_json
+from ....envs.contract import RoundOutcome, RoundPlan, Situation
+
+FORMAT = "frugalfl-deployment-1"
+_STATE, _ABOUT, _ROUNDS = "state.npz", "deployment.json", "rounds"
+
+Arrays = dict[str, AnyArray]
+
+
+def save_round(out: Path, number: int, situation: Situation, plan: RoundPlan, outcome: RoundOutcome) -> None:
+    """Keep one decision: what was known, ordered and done."""
+    parts = {"situation": situation, "plan": plan, "outcome": outcome}
+    arrays = {
+        f"{part}/{field.name}": np.asarray(getattr(value, field.name))
+        for part, value in parts.items()
+        for field in fields(value)  # type: ignore[arg-type]
+        if getattr(value, field.name) is not None
+    }
+    (out / _ROUNDS).mkdir(parents=True, exist_ok=True)
+    _write(out / _ROUNDS / f"{number:06d}.npz", arrays)
+
+
+def load_round(out: Path, number: int) -> tuple[Situation, RoundPlan, RoundOutcome]:
+    """A decision that `save_round` kept; ValueError if it is missing or damaged."""
+    arrays = _read(out / _ROUNDS / f"{number:06d}.npz")
+    built = []
+    for part, kind in (("situation", Situation), ("plan", RoundPlan), ("outcome", RoundOutcome)):
+        found = {key.partition("/")[2]: value for key, value in arrays.items() if key.startswith(f"{part}/")}
+        built.append(kind(**{name: _plain(value) for name, value in found.items()}))
+    situation, plan, outcome = built
+    return situation, plan, outcome  # type: ignore[return-value]
+
+
+def save_state(out: Path, state: Arrays, decisions: int, settings: str) -> None:
+    """Keep the federation after its last decision, and the settings it was started with."""
+    out.mkdir(parents=True, exist_ok=True)
+    _write(out / _STATE, state | {"decisions": np.array(decisions)})
+    write_json(out / _ABOUT, {"format": FORMAT, "settings": settings})
+
+
+def load_state(out: Path) -> tuple[Arrays, int, str]:
+    """The federation's arrays, the decisions made and the settings; ValueError if there is none."""
+    about = read_json(out / _ABOUT, "out")
+    if about.get("format") != FORMAT:
+        raise ValueError(f"out: {out / _ABOUT}: format {about.get('format')!r}, expected {FORMAT!r}")
+    arrays = _read(out / _STATE)
+    return arrays, int(arrays.pop("decisions")), str(about["settings"])
+
+
+def has_state(out: Path) -> bool:
+    """Whether there is a federation to go on with."""
+    return (out / _STATE).is_file()
+
+
+def _plain(value: AnyArray) -> Any:
+    return value if value.ndim else value[()]
+
+
+def _write(path: Path, arrays: Arrays) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with draft.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+    draft.replace(path)
+
+
+def _read(path: Path) -> Arrays:
+    try:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"checkpoint: {path}: not readable ({reason})") from None

@@ -1,0 +1,57 @@
+"""The coordinator's side of a federation: Flower's ServerApp."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from ....fl_core.remote import require_flower
+from ..settings import RUN_CONFIG_KEY, DeploySettings, read_settings
+from ..transport import PatientGrid
+from .coordinator import Coordinator
+
+if TYPE_CHECKING:
+    from flwr.app import Context
+    from flwr.serverapp import Grid, ServerApp
+
+_LOG = logging.getLogger(__name__)
+
+
+def make_server_app(settings: DeploySettings | None = None) -> ServerApp:
+    """The ServerApp that drives a federation with a scheduler.
+
+    Args:
+        settings: what to do; None: they travel with the run, under `deployment` in its configuration.
+
+    Raises:
+        ImportError: Flower is not installed.
+    """
+    require_flower()
+    from flwr.serverapp import ServerApp
+
+    app = ServerApp()
+
+    @app.main()
+    def main(grid: Grid, context: Context) -> None:
+        """Run the federation to its end."""
+        _show_log()
+        said = settings or read_settings(str(context.run_config.get(RUN_CONFIG_KEY, "")))
+        summary = Coordinator(said, PatientGrid(grid)).run()
+        _LOG.info(
+            "ended after %d decisions: validation accuracy %.3f, test accuracy %.3f, %.2f net points",
+            summary.decisions,
+            summary.totals["accuracy"],
+            summary.test_accuracy,
+            summary.totals["net_points"],
+        )
+
+    return app
+
+
+def _show_log() -> None:
+    """This package's messages beside Flower's own, which are all that `flwr run --stream` shows."""
+    package = logging.getLogger("frugalfl.agents.deploy")
+    package.setLevel(logging.INFO)
+    for handler in logging.getLogger("flwr").handlers:
+        if handler not in package.handlers:
+            package.addHandler(handler)

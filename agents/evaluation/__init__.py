@@ -1,0 +1,58 @@
+"""Schedulers on the same held-out episodes, and what came of them."""
+
+from __future__ import annotations
+
+from .cells import Cell, Study, play_cell
+from .episodes import MakeWorld, episode_seeds, evaluate, make_worlds, play_batch, progress_bar
+from .metrics import (
+    accuracy_at,
+    at_budget,
+    cost_to,
+    default_targets,
+    profiles,
+    to_target,
+    trade_offs,
+    write_metrics,
+)
+from .parallel import CELLS, SweepOutcome, sweep
+from .price_sweep import OBJECTIVES, at_prices, front_figures, saved_at_equal_accuracy, trace_front
+from .recording import CANCELLED, COMPLETED, IDLE, LOST, Timeline
+from .results import CONFIG, METRICS, EvaluationResult, load_result, save_result
+
+__all__ = [
+    "CANCELLED",
+    "CELLS",
+    "COMPLETED",
+    "CONFIG",
+    "IDLE",
+    "LOST",
+    "METRICS",
+    "OBJECTIVES",
+    "Cell",
+    "EvaluationResult",
+    "MakeWorld",
+    "Study",
+    "SweepOutcome",
+    "Timeline",
+    "accuracy_at",
+    "at_budget",
+    "at_prices",
+    "cost_to",
+    "default_targets",
+    "episode_seeds",
+    "evaluate",
+    "front_figures",
+    "load_result",
+    "make_worlds",
+    "play_batch",
+    "play_cell",
+    "profiles",
+    "progress_bar",
+    "save_result",
+    "saved_at_equal_accuracy",
+    "sweep",
+    "to_target",
+    "trace_front",
+    "trade_offs",
+    "write_metrics",
+]

@@ -1,0 +1,112 @@
+"""The cells of an evaluation: one scheduler on some of the episodes, played anywhere, kept in a folder."""
+
+from __future__ import annotations
+
+import shutil
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ...common.files import slug
+from ...envs.scenario import Scenario
+from ..players import make_player
+from .episodes import Played, WorldShelf, episode_seeds, make_worlds, play_episodes
+from .results import CURVES, EPISODES, TIMELINES, read_table, read_timeline, write_table, write_timeline
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is played, whoever plays it.
+
+    Attributes:
+        scenario: the world.
+        split: train, val or test.
+        seed: of the whole evaluation.
+        episodes: per scheduler, the same for all.
+        batch: episodes of a cell, played at once.
+        story_episode: the episode kept as a full timeline.
+    """
+
+    scenario: Scenario
+    split: str = "test"
+    seed: int = 0
+    episodes: int = 64
+    batch: int = 32
+    story_episode: int = 0
+
+    def check(self) -> Study:
+        """Return the study if its numbers are in range; ValueError naming the first that is not."""
+        for name in ("episodes", "batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: {getattr(self, name)}, expected at least 1")
+        if self.split not in ("train", "val", "test"):
+            raise ValueError(f"split: {self.split!r}, expected 'train', 'val' or 'test'")
+        if self.seed < 0:
+            raise ValueError(f"seed: {self.seed}, expected 0 or more")
+        return self
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Episodes `first` to `stop` - 1 of one scheduler."""
+
+    name: str
+    source: str
+    first: int
+    stop: int
+
+    @property
+    def key(self) -> str:
+        """Name of its folder."""
+        return f"{slug(self.name)}-{zlib.crc32(self.name.encode()):08x}-{self.first:05d}-{self.stop:05d}"
+
+    def __str__(self) -> str:
+        return f"{self.name}, episodes {self.first} to {self.stop - 1}"
+
+
+def play_cell(study: Study, cell: Cell) -> list[Played]:
+    """Play one cell; the same function whatever the engine, in whatever process."""
+    worlds = shelf_of(study)
+    seeds = episode_seeds(study.seed, study.episodes)[cell.first : cell.stop]
+    player = make_player(cell.source, study.scenario)
+    return list(play_episodes(cell.name, player, worlds, seeds, cell.first, study.batch, study.story_episode))
+
+
+_shelves: dict[tuple[str, str], WorldShelf] = {}
+
+
+def shelf_of(study: Study) -> WorldShelf:
+    """Worlds are kept between the cells of a process: building one costs more than playing some episodes."""
+    key = (study.scenario.model_dump_json(), study.split)
+    if key not in _shelves:
+        _shelves.clear()  # a process plays one world after the other
+        _shelves[key] = WorldShelf(make_worlds(study.scenario, study.split))
+    return _shelves[key]
+
+
+def write_cell(folder: Path, parts: list[Played]) -> None:
+    """Write a cell beside its place and move it there, so that half a cell is never found."""
+    draft = folder.with_name(f".{folder.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    write_table(pd.concat([part.episodes for part in parts], ignore_index=True), draft / EPISODES)
+    write_table(pd.concat([part.curves for part in parts], ignore_index=True), draft / CURVES)
+    for part in parts:
+        if part.timeline is not None:
+            write_timeline(part.timeline, draft / TIMELINES)
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.rename(folder)
+
+
+def read_cell(folder: Path) -> Played | None:
+    """A finished cell; None if there is none, or it cannot be read and must be played again."""
+    if not folder.is_dir():
+        return None
+    try:
+        stories = [read_timeline(path) for path in (folder / TIMELINES).glob("*.npz")]
+        tables = (read_table(folder / EPISODES), read_table(folder / CURVES))
+    except ValueError:
+        return None
+    return Played(*tables, stories[0] if stories else None)

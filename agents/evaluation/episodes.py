@@ -1,0 +1,255 @@
+"""Schedulers on the same held-out episodes, and what came of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ...common.arrays import AnyArray, Floats, Ints
+from ...envs.contract import Scheduler
+from ...envs.scenario import Scenario, load_scenario
+from ..schedulers import make_scheduler
+from .measures import jain_index, total_variation
+from .recording import TERMS, Recorder, Timeline
+from .results import CLIENT_METRICS, METRICS, EvaluationResult
+
+__all__ = ["CLIENT_METRICS", "METRICS", "EvaluationResult", "MakeWorld", "evaluate", "play_batch"]
+
+MakeWorld = Callable[[int], Any]
+
+_TOTALS = (
+    "hours",
+    "gigabytes",
+    "kilowatt_hours",
+    "kilograms",
+    "wasted_share",
+    "invitations",
+    "completions",
+    "lost",
+)
+
+
+def evaluate(
+    schedulers: Mapping[str, Scheduler] | Sequence[str],
+    scenario: Scenario | str | Mapping[str, Any],
+    episodes: int = 64,
+    split: str = "test",
+    seed: int = 0,
+    batch: int = 32,
+    progress: bool = True,
+    story_episode: int = 0,
+    make_world: MakeWorld | None = None,
+) -> EvaluationResult:
+    """Play every scheduler on the same episodes.
+
+    Args:
+        schedulers: by name, or names for `make_scheduler` with the settings tuned for this world.
+        scenario: a Scenario, or what `load_scenario` takes.
+        episodes: per scheduler; the k-th is the same world for all of them.
+        split: train, val or test.
+        seed: of the whole evaluation.
+        batch: episodes played at once; changes speed and nothing else.
+        progress: whether to show a progress bar on stderr.
+        story_episode: the episode kept as a full timeline.
+        make_world: builds so many worlds; None: `FederatedWorld` of the scenario and split.
+
+    Raises:
+        ValueError: bad numbers, no or unknown schedulers.
+    """
+    for name, value in (("episodes", episodes), ("batch", batch)):
+        if value < 1:
+            raise ValueError(f"{name}: {value}, expected at least 1")
+    if not schedulers:
+        raise ValueError("schedulers: none given, expected at least one")
+    world_scenario = scenario if make_world is not None else load_scenario(scenario)  # type: ignore[arg-type]
+    world_name = str(getattr(world_scenario, "name", world_scenario))
+    players = _players(schedulers, world_name)
+    worlds = WorldShelf(make_world or make_worlds(world_scenario, split))
+    seeds = episode_seeds(seed, episodes)
+    parts: list[Played] = []
+    with progress_bar(progress) as bar:
+        task = bar.add_task("evaluation", total=len(players) * episodes)
+        for name, player in players.items():
+            bar.update(task, description=name)
+            for played in play_episodes(
+                name, player, worlds, seeds, batch=batch, story_episode=story_episode
+            ):
+                parts.append(played)
+                bar.advance(task, len(played.episodes))
+    zones = getattr(getattr(worlds.take(min(batch, episodes)), "source", None), "zone_names", ())
+    return assemble(world_name, split, parts, tuple(zones))
+
+
+class Played(NamedTuple):
+    """Some episodes of one scheduler: rows of `EvaluationResult.episodes` and `.curves`, and their story."""
+
+    episodes: pd.DataFrame
+    curves: pd.DataFrame
+    timeline: Timeline | None
+
+
+def play_episodes(
+    name: str,
+    player: Scheduler,
+    worlds: WorldShelf,
+    seeds: Ints,
+    first: int = 0,
+    batch: int = 32,
+    story_episode: int = 0,
+) -> Iterator[Played]:
+    """Play the episodes `first`, `first` + 1, ... of one scheduler, a batch at a time.
+
+    Args:
+        name: what the tables call it.
+        player: the scheduler; one that wants to `prepare` is shown these seeds before.
+        worlds: where to play.
+        seeds: of these episodes.
+        first: number of the first of them.
+        batch: episodes played at once.
+        story_episode: number of the episode whose full story is kept, if it is among them.
+    """
+    if hasattr(player, "prepare"):
+        player.prepare(worlds.take, seeds.tolist(), batch)
+    for start in range(0, len(seeds), batch):
+        part = seeds[start : start + batch]
+        row = story_episode - first - start
+        story = row if 0 <= row < len(part) else None
+        yield Played(*play_batch(name, player, worlds.take(len(part)), part, first + start, story))
+
+
+def assemble(
+    world: str,
+    split: str,
+    parts: Sequence[Played],
+    zones: tuple[str, ...] = (),
+    config: Mapping[str, Any] | None = None,
+) -> EvaluationResult:
+    """The result of all parts, in the order given."""
+    frames, curves = [part.episodes for part in parts], [part.curves for part in parts]
+    stories = [part.timeline for part in parts if part.timeline is not None]
+    return EvaluationResult(
+        world,
+        split,
+        pd.concat(frames, ignore_index=True),
+        pd.concat(curves, ignore_index=True),
+        {story.scheduler: story for story in stories},
+        zones,
+        config or {},
+    )
+
+
+def play_batch(
+    name: str,
+    player: Scheduler,
+    world: Any,
+    seeds: Ints,
+    first_episode: int = 0,
+    story_row: int | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame, Timeline | None]:
+    """Play one batch of episodes to their ends; the columns of `EvaluationResult.episodes` and `.curves`."""
+    everyone = np.ones(len(seeds), dtype=bool)
+    world.reset(everyone, seeds)
+    sees = bool(getattr(player, "clairvoyant", False))
+    situation = world.situation(clairvoyant=sees)
+    player.reset(everyone, seeds, situation.num_clients)
+    recorder, running, decided_s = Recorder(situation, story_row), everyone.copy(), 0.0
+    start_accuracy = np.array(world.initial_test_accuracy, dtype=np.float64)
+    target_weight = situation.target_weight.copy()
+    while running.any():
+        began = time.perf_counter()
+        plan = player.plan(situation)
+        decided_s += time.perf_counter() - began
+        result = world.step(plan)
+        after = world.situation(clairvoyant=sees)
+        recorder.record(situation, result, after, running)
+        running = running & ~(result.terminated | result.truncated)
+        situation = after
+    numbers = first_episode + np.arange(len(seeds))
+    label = {
+        "scheduler": name,
+        "kind": getattr(player, "kind", "handcrafted"),
+        "episode": numbers,
+        "seed": seeds,
+    }
+    decision_ms = 1e3 * decided_s / max(int(recorder.decisions.sum()), 1)
+    scores = _scores(world, recorder, start_accuracy) | {"decision_ms": decision_ms}
+    frame = pd.DataFrame(label | scores | _client_scores(world, target_weight))
+    curves = recorder.curves()
+    curves.insert(0, "scheduler", name)
+    curves.insert(1, "episode", curves.pop("row").to_numpy() + first_episode)
+    episode = first_episode + (story_row or 0)
+    return frame, curves, recorder.timeline(name, episode)
+
+
+def episode_seeds(seed: int, episodes: int) -> Ints:
+    """Distinct seeds of an evaluation's episodes; longer ones begin with the episodes of shorter ones."""
+    state = np.random.SeedSequence([0xE7A1, seed]).generate_state(2 * episodes + 8)
+    return np.array(list(dict.fromkeys(state.tolist()))[:episodes], dtype=np.int64)
+
+
+def make_worlds(scenario: Any, split: str) -> MakeWorld:
+    """A builder of worlds of one scenario and split."""
+    # Imported late: the world pulls in numba, which a reader of results does not need.
+    from ...envs.world import FederatedWorld
+
+    return lambda num_envs: FederatedWorld(scenario, num_envs, split)  # type: ignore[arg-type]
+
+
+def _scores(world: Any, recorder: Recorder, start_accuracy: AnyArray) -> dict[str, Any]:
+    totals = world.totals()
+    test_accuracy = np.asarray(world.test_scores()[0], dtype=np.float64)
+    charged = {f"points_{name}": recorder.terms[name] for name in TERMS if name != "accuracy"}
+    return {
+        "net_points": 100.0 * (test_accuracy - start_accuracy) + sum(charged.values()),
+        "accuracy": test_accuracy,
+        "accuracy_start": start_accuracy,
+        "val_accuracy": totals["accuracy"],
+        "val_net_points": totals["net_points"],
+        **charged,
+        **{name: totals[name] for name in _TOTALS},
+        "rounds": recorder.training_rounds,
+        "decisions": recorder.decisions,
+        "jain": jain_index(world.participation),
+    }
+
+
+def _client_scores(world: Any, target_weight: Floats) -> dict[str, Floats]:
+    """How far participation is from its target, and the clients that the model serves worst."""
+    scores = {"participation_tv": total_variation(target_weight, world.participation)}
+    if hasattr(world, "client_test_accuracy"):
+        accuracy = np.asarray(world.client_test_accuracy(), dtype=np.float64)
+        scores["worst_client_accuracy"] = np.nanmin(accuracy, axis=1)
+        scores["p10_client_accuracy"] = np.nanpercentile(accuracy, 10.0, axis=1)
+    return scores
+
+
+def _players(schedulers: Mapping[str, Scheduler] | Sequence[str], world: str) -> dict[str, Scheduler]:
+    if isinstance(schedulers, Mapping):
+        return dict(schedulers)
+    return {name: make_scheduler(name, world) for name in dict.fromkeys(schedulers)}
+
+
+class WorldShelf:
+    """Worlds by batch size, built once and reset for each use."""
+
+    def __init__(self, make_world: MakeWorld):
+        self._make_world = make_world
+        self._worlds: dict[int, Any] = {}
+
+    def take(self, num_envs: int) -> Any:
+        """The worlds of a batch of so many episodes."""
+        if num_envs not in self._worlds:
+            self._worlds[num_envs] = self._make_world(num_envs)
+        return self._worlds[num_envs]
+
+
+def progress_bar(show: bool) -> Progress:
+    """Episodes played, on stderr."""
+    columns = (TextColumn("{task.description:>20}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True), disable=not show, transient=True)

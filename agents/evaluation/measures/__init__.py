@@ -1,0 +1,41 @@
+"""Statistics: intervals, survival curves, Pareto fronts."""
+
+from __future__ import annotations
+
+from .pareto import contributions, hypervolume, non_dominated
+from .statistics import (
+    Interval,
+    bootstrap,
+    holm_correction,
+    interquartile_mean,
+    jain_index,
+    mean,
+    paired_difference,
+    performance_profile,
+    probability_of_improvement,
+    profile_band,
+    sign_rank_p_value,
+    total_variation,
+)
+from .survival import kaplan_meier, median_interval, survival_median
+
+__all__ = [
+    "Interval",
+    "bootstrap",
+    "contributions",
+    "holm_correction",
+    "hypervolume",
+    "interquartile_mean",
+    "jain_index",
+    "kaplan_meier",
+    "mean",
+    "median_interval",
+    "non_dominated",
+    "paired_difference",
+    "performance_profile",
+    "probability_of_improvement",
+    "profile_band",
+    "sign_rank_p_value",
+    "survival_median",
+    "total_variation",
+]

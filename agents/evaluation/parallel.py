@@ -1,0 +1,199 @@
+"""An evaluation in cells: one scheduler on some of the episodes, each played by whoever is free.
+
+A finished cell lies in the folder `cells/`, whole or not at all, and is never played again: an evaluation
+that was stopped goes on when the same command is given, and a crash of one cell costs the others nothing.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ... import __version__
+from ...common.files import read_json, write_json
+from ..execution import Engine
+from ..players import describe, make_player, plain
+from .cells import Cell, Study, play_cell, read_cell, shelf_of, write_cell
+from .episodes import assemble
+from .results import CONFIG, RESULT_FORMAT, EvaluationResult, save_result
+
+__all__ = ["Cell", "Study", "SweepOutcome", "play_cell", "sweep"]
+
+CELLS, FAILURES = "cells", "failures.json"
+_DEFINING = (
+    "format",
+    "world",
+    "split",
+    "seed",
+    "episodes",
+    "batch",
+    "story_episode",
+    "scenario",
+    "schedulers",
+)
+
+
+@dataclass(frozen=True)
+class SweepOutcome:
+    """What a sweep came to.
+
+    Attributes:
+        result: of the schedulers whose cells are all there; None if there is no such one.
+        failures: reason by cell that crashed twice.
+        played: cells played now, the others were there already.
+    """
+
+    result: EvaluationResult | None
+    failures: dict[str, str]
+    played: int
+
+
+def sweep(
+    study: Study,
+    players: Mapping[str, str],
+    out: Path,
+    engine: Engine,
+    command: str = "",
+    done: Callable[[Cell], None] = lambda cell: None,
+) -> SweepOutcome:
+    """Play every cell that is not finished yet and write the result folder.
+
+    Args:
+        study: what to play.
+        players: source by label, see `name_players`.
+        out: the result folder; one of the very same evaluation is gone on with.
+        engine: who plays.
+        command: how to do it again, for `config.json`.
+        done: called with each cell that is there, at once for those found.
+
+    Raises:
+        ValueError: bad numbers, an unknown scheduler, or a folder of another evaluation.
+    """
+    study.check()
+    built = {name: make_player(source, study.scenario) for name, source in players.items()}
+    config = _config(study, players, built, command)
+    _claim(out, config)
+    cells = _cells(study, players, built)
+    found = [cell for cell in cells if read_cell(out / CELLS / cell.key) is not None]
+    for cell in found:
+        done(cell)
+    todo = {cell.key: cell for cell in cells if cell not in found}
+    failures: dict[str, str] = {}
+    for landed in engine.run(play_cell, {key: (study, cell) for key, cell in todo.items()}):
+        if landed.failure is not None:
+            failures[str(todo[landed.key])] = landed.failure
+            continue
+        write_cell(out / CELLS / landed.key, landed.value)
+        done(todo[landed.key])
+    result = _collect(study, cells, out, config)
+    write_json(out / FAILURES, failures) if failures else (out / FAILURES).unlink(missing_ok=True)
+    return SweepOutcome(result, failures, len(todo))
+
+
+def _cells(study: Study, players: Mapping[str, str], built: Mapping[str, Any]) -> list[Cell]:
+    """The longest first, so that no core waits for the last one."""
+    whole, parts = [], []
+    for name, source in players.items():
+        if hasattr(built[name], "prepare"):
+            # What such a one learns from all episodes must not depend on how they are cut into cells.
+            whole.append(Cell(name, source, 0, study.episodes))
+            continue
+        starts = range(0, study.episodes, study.batch)
+        parts += [Cell(name, source, at, min(at + study.batch, study.episodes)) for at in starts]
+    return whole + parts
+
+
+def _config(
+    study: Study, players: Mapping[str, str], built: Mapping[str, Any], command: str
+) -> dict[str, Any]:
+    schedulers = [
+        {
+            "name": name,
+            "kind": str(getattr(built[name], "kind", "handcrafted")),
+            "source": source,
+            "settings": plain(describe(source, built[name])),
+        }
+        for name, source in players.items()
+    ]
+    return {
+        "format": RESULT_FORMAT,
+        "world": study.scenario.name,
+        "split": study.split,
+        "seed": study.seed,
+        "episodes": study.episodes,
+        "batch": study.batch,
+        "story_episode": study.story_episode,
+        "schedulers": schedulers,
+        "scenario": plain(study.scenario.model_dump()),
+        "versions": {"frugalfl": __version__, "python": platform.python_version(), "numpy": np.__version__},
+        "command": command,
+    }
+
+
+def _claim(out: Path, config: Mapping[str, Any]) -> None:
+    """Begin a result folder, or check that it is of this very evaluation."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"out: {out} is a file, expected a folder")
+    path = out / CONFIG
+    if not path.is_file():
+        if out.exists() and any(out.iterdir()):
+            raise ValueError(f"out: {out} holds something else than an evaluation; choose another folder")
+        (out / CELLS).mkdir(parents=True)
+        write_json(path, config)
+        return
+    there = read_json(path, "out")
+    for name in _DEFINING:
+        if there.get(name) != config[name]:
+            raise ValueError(
+                f"out: {out} holds an evaluation with another {name} "
+                f"{_difference(there.get(name), config[name])}; choose another folder, or give the "
+                "command in its config.json to go on with it"
+            )
+    version = there.get("versions", {}).get("frugalfl")
+    if version != __version__:
+        raise ValueError(
+            f"out: {out} was begun with frugalfl {version}, this is {__version__}; choose another folder"
+        )
+
+
+def _difference(there: Any, here: Any) -> str:
+    """Where two documents differ, short enough for one line."""
+    if isinstance(there, Mapping) and isinstance(here, Mapping):
+        names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
+        return f"({names[0]}: {_difference(there.get(names[0]), here.get(names[0]))})"
+    if isinstance(there, list) and isinstance(here, list):
+        if [_name(item) for item in there] != [_name(item) for item in here]:
+            there, here = [_name(item) for item in there], [_name(item) for item in here]
+        else:
+            pairs = [(a, b) for a, b in zip(there, here, strict=True) if a != b]
+            return f"({_name(pairs[0][0])}: {_difference(*pairs[0])})"
+    text = f"{there!r}, not {here!r}"
+    return text if len(text) < 200 else f"{text[:197]}..."
+
+
+def _name(item: Any) -> Any:
+    return item.get("name") if isinstance(item, Mapping) else item
+
+
+def _collect(
+    study: Study, cells: list[Cell], out: Path, config: Mapping[str, Any]
+) -> EvaluationResult | None:
+    """The result of all schedulers that have every cell, written into the folder."""
+    parts = {cell: read_cell(out / CELLS / cell.key) for cell in cells}
+    broken = {cell.name for cell, part in parts.items() if part is None}
+    order = [entry["name"] for entry in config["schedulers"]]
+    kept = sorted(
+        (cell for cell in cells if cell.name not in broken), key=lambda c: (order.index(c.name), c.first)
+    )
+    if not kept:
+        return None
+    zones = shelf_of(study).take(1).source.zone_names
+    played = [part for cell in kept if (part := parts[cell]) is not None]
+    result = assemble(study.scenario.name, study.split, played, tuple(zones), config)
+    save_result(result, out)
+    return result

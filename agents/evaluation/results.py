@@ -1,0 +1,243 @@
+"""What came of an evaluation, as tables, and the folder it is kept in.
+
+The folder: `config.json` (what was played), `episodes.csv` (one row per scheduler and episode), `curves.csv`
+(one row per scheduler, episode and decision), `timelines/<scheduler>.npz` (one episode of each in full), and
+`cells/` (the finished parts of an evaluation that is not over yet, see `agents.evaluation.sweep`).
+"""
+
+from __future__ import annotations
+
+import csv
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ...common.arrays import AnyArray
+from ...common.files import read_json, write_json
+from .measures import (
+    Interval,
+    bootstrap,
+    holm_correction,
+    interquartile_mean,
+    mean,
+    paired_difference,
+    sign_rank_p_value,
+)
+from .measures import probability_of_improvement as improvement
+from .recording import Timeline
+
+RESULT_FORMAT = "frugalfl-evaluation-1"
+CONFIG, EPISODES, CURVES, TIMELINES = "config.json", "episodes.csv", "curves.csv", "timelines"
+
+METRICS = (
+    "net_points",
+    "accuracy",
+    "hours",
+    "gigabytes",
+    "kilowatt_hours",
+    "kilograms",
+    "wasted_share",
+    "rounds",
+    "jain",
+    "participation_tv",
+    "decision_ms",
+)
+"""Columns of every episode table that are summarised."""
+CLIENT_METRICS = ("worst_client_accuracy", "p10_client_accuracy")
+"""Columns that are summarised where the table has them: not every world tells single clients' accuracy."""
+
+_TEXT = {"scheduler": str, "kind": str}
+# Newer pandas reads floats exactly by itself, and warns of the option that older ones need for it.
+_OLD_PANDAS = tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1)
+_EXACT: dict[str, Any] = {"float_precision": "round_trip"} if _OLD_PANDAS else {}
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Every episode of every scheduler on one world.
+
+    Attributes:
+        world: the scenario's name.
+        split: train, val or test.
+        episodes: one row per scheduler and episode: scheduler, kind, episode, seed, net_points (test accuracy
+            gained, in points, minus the costs charged), accuracy (test), accuracy_start (test), val_accuracy,
+            val_net_points (what the reward sums to), points_time, points_communication, points_emissions
+            (each negative), hours, gigabytes, kilowatt_hours, kilograms, wasted_share, rounds (in which
+            somebody trained), decisions, invitations, completions, lost, jain, participation_tv (total
+            variation between the clients' target weights and their shares of the updates that arrived),
+            decision_ms; where the world tells: worst_client_accuracy and p10_client_accuracy (test).
+        curves: one row per scheduler, episode and decision: hours, gigabytes, kilograms, validation accuracy,
+            points spent, training rounds; so far.
+        timelines: the full story of one episode per scheduler.
+        zones: names of the grid zones; empty if they have none.
+        config: what was played, as `config.json` has it; empty if nobody wrote it down.
+    """
+
+    world: str
+    split: str
+    episodes: pd.DataFrame
+    curves: pd.DataFrame
+    timelines: dict[str, Timeline] = field(default_factory=dict)
+    zones: tuple[str, ...] = ()
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Kind by scheduler: handcrafted, learned or ceiling."""
+        return dict(zip(self.episodes["scheduler"], self.episodes["kind"], strict=True))
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The columns of this table that can be summarised."""
+        return tuple(name for name in (*METRICS, *CLIENT_METRICS) if name in self.episodes.columns)
+
+    def values(self, scheduler: str, metric: str = "net_points") -> AnyArray:
+        """A metric of one scheduler in the order of the episodes."""
+        rows = self.episodes[self.episodes["scheduler"] == scheduler].sort_values("episode")
+        if rows.empty:
+            raise ValueError(
+                f"scheduler: {scheduler!r} was not evaluated, expected one of {list(self.kinds)}"
+            )
+        return rows[metric].to_numpy(dtype=np.float64)
+
+    def ranking(self) -> list[str]:
+        """Scheduler names by the interquartile mean of their net points, best first."""
+        score = {name: float(interquartile_mean(self.values(name))) for name in self.kinds}
+        return sorted(score, key=lambda name: -score[name])
+
+    def best(self, kind: str) -> str | None:
+        """The best scheduler of a kind; None if there is none."""
+        return next((name for name in self.ranking() if self.kinds[name] == kind), None)
+
+    def summary(self) -> pd.DataFrame:
+        """One row per scheduler (best first) and metric: iqm and mean, each with its 95% interval."""
+        rows = []
+        for name in self.ranking():
+            for metric in self.metrics:
+                values = self.values(name, metric)
+                row: dict[str, Any] = {"scheduler": name, "kind": self.kinds[name], "metric": metric}
+                row |= _columns("iqm", bootstrap(values, interquartile_mean))
+                rows.append(row | _columns("mean", bootstrap(values, mean)))
+        return pd.DataFrame(rows)
+
+    def comparison(self) -> pd.DataFrame:
+        """Every scheduler against the best handcrafted one, episode by episode.
+
+        Columns: scheduler, kind, rival, difference (mean of the paired differences of net points),
+        difference_iqm, probability (of improvement), each with _low and _high; p_value of Wilcoxon's
+        signed-rank test of the differences, and p_holm, the same after Holm's correction for all rows (the
+        rival's own row is no test: both are 1 there).
+        """
+        rival = self.best("handcrafted")
+        rows = []
+        for name in self.ranking() if rival is not None else []:
+            pair = (self.values(name), self.values(str(rival)))
+            row: dict[str, Any] = {"scheduler": name, "kind": self.kinds[name], "rival": rival}
+            row |= _columns("difference", paired_difference(*pair, statistic=mean))
+            row |= _columns("difference_iqm", paired_difference(*pair))
+            row |= _columns("probability", improvement(*pair))
+            rows.append(row | {"p_value": sign_rank_p_value(*pair)})
+        table = pd.DataFrame(rows)
+        if rows:
+            tested = (table["scheduler"] != rival).to_numpy()
+            corrected = np.ones(len(table))
+            corrected[tested] = holm_correction(table["p_value"].to_numpy()[tested])
+            table["p_holm"] = corrected
+        return table
+
+
+def save_result(result: EvaluationResult, folder: Path | str) -> Path:
+    """Write a result folder, each file whole or not at all; returns the folder."""
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    write_table(result.episodes, target / EPISODES)
+    write_table(result.curves, target / CURVES)
+    for timeline in result.timelines.values():
+        write_timeline(timeline, target / TIMELINES)
+    head = {"format": RESULT_FORMAT, "world": result.world, "split": result.split}
+    write_json(target / CONFIG, {**head, **result.config, "zones": list(result.zones)})
+    return target
+
+
+def load_result(folder: Path | str) -> EvaluationResult:
+    """Read a result folder; every number is the one that was written.
+
+    Raises:
+        ValueError: one line naming the file and what is wrong with it.
+    """
+    source = Path(folder)
+    config = read_json(source / CONFIG, "result")
+    if config.get("format") != RESULT_FORMAT:
+        raise ValueError(
+            f"result: {source / CONFIG}: format {config.get('format')!r}, expected {RESULT_FORMAT!r}, "
+            "as `frugalfl evaluate --out` writes it"
+        )
+    stories = [read_timeline(path) for path in sorted((source / TIMELINES).glob("*.npz"))]
+    return EvaluationResult(
+        str(config.get("world")),
+        str(config.get("split")),
+        read_table(source / EPISODES),
+        read_table(source / CURVES),
+        {story.scheduler: story for story in stories},
+        tuple(map(str, config.get("zones", ()))),
+        config,
+    )
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a CSV through a temporary file; floats with all their digits."""
+    draft = path.with_name(f".{path.name}.draft")
+    table.to_csv(draft, index=False)
+    draft.replace(path)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read what `write_table` wrote, exactly; ValueError if it is not there or no table of episodes."""
+    try:
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=_TEXT, **_EXACT)
+    except OSError as error:
+        hint = "; the evaluation is not finished, give its command again"
+        raise ValueError(f"result: {path}: {error.strerror}{hint}") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"result: {path}: not a CSV table ({str(error).splitlines()[0]})") from None
+    missing = [name for name in ("scheduler", "episode") if name not in table.columns]
+    if missing:
+        raise ValueError(f"result: {path}:1: no column {missing[0]!r}, expected a table of episodes")
+    return table
+
+
+def write_timeline(timeline: Timeline, folder: Path) -> Path:
+    """Write `<scheduler>.npz`, arrays only (readable with `allow_pickle=False`); returns its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{slug(timeline.scheduler)}.npz"
+    draft = folder / f".{path.stem}.draft.npz"
+    arrays: dict[str, Any] = {
+        item.name: np.asarray(getattr(timeline, item.name)) for item in fields(timeline)
+    }
+    np.savez_compressed(draft, **arrays)
+    draft.replace(path)
+    return path
+
+
+def read_timeline(path: Path) -> Timeline:
+    """Read what `write_timeline` wrote; ValueError naming the file."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            parts = {item.name: arrays[item.name] for item in fields(Timeline)}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(f"result: {path}: not a timeline ({error})") from None
+    return Timeline(**parts | {"scheduler": str(parts["scheduler"]), "episode": int(parts["episode"])})
+
+
+def slug(name: str) -> str:
+    """A name as a file may bear it; distinct schedulers of one evaluation are told apart by the caller."""
+    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name).lstrip(".")
+
+
+def _columns(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}

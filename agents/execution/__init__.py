@@ -1,0 +1,8 @@
+"""Where jobs run: processes of this machine, or Ray."""
+
+from __future__ import annotations
+
+from .base import Engine, Landed
+from .make import make_engine
+
+__all__ = ["Engine", "Landed", "make_engine"]

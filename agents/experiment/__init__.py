@@ -1,0 +1,1 @@
+"""The main job: train, validate, compare, write down."""

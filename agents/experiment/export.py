@@ -1,0 +1,136 @@
+"""From the folder of a training run to a scheduler that can be shipped."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ... import __version__
+from ...common.files import read_json, write_json
+from ...envs.agent_view import ObservationEncoder, layout_of
+from ..evaluation import load_result
+from ..learning import TrainingSettings
+from ..learning.checkpoint import load_tensors
+from ..learning.run_folder import CURVE, MODEL, TEST, load_world, read_config
+from ..zoo import CARD, README, WEIGHTS, Card, card_page, choices_of, features_of, sha256
+from .figures import figures_on_test
+
+_LEARNERS = ("ppo", "maskable-ppo", "a2c")
+
+
+def export_run(
+    run: Path | str,
+    name: str,
+    into: Path | str = "zoo",
+    evaluation: Path | str | None = None,
+    label: str | None = None,
+) -> Path:
+    """Write the best policy of a finished run as a scheduler of its own.
+
+    Args:
+        run: folder of the run.
+        name: what it will be called.
+        into: folder that will hold `<name>/`; an older one of that name is replaced.
+        evaluation: result folder of `frugalfl evaluate` whose figures the card tells; None: those of the
+            run's own comparison.
+        label: what the run is called there; None: the name of its folder.
+
+    Returns:
+        The folder `<into>/<name>`.
+
+    Raises:
+        ValueError: no finished run, one without a set policy, or no usable name.
+    """
+    from safetensors.torch import save_file
+
+    run, into = Path(run), Path(into)
+    if not name or not all(letter.isalnum() or letter in "-_" for letter in name):
+        raise ValueError(f"name: {name!r}, expected letters, digits, - and _")
+    settings, config = read_config(run)
+    if settings.algo not in _LEARNERS:
+        raise ValueError(
+            f"run: {run}: {settings.algo!r} has no set policy, expected one of {', '.join(_LEARNERS)}"
+        )
+    test = _figures(Path(evaluation), label or run.resolve().name, name) if evaluation else _own_figures(run)
+    state = load_tensors(run / MODEL, "cpu")
+    into.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=into) as draft_name:
+        draft = Path(draft_name) / name
+        draft.mkdir()
+        weights = {key: tensor.detach().float().contiguous() for key, tensor in state.items()}
+        save_file(weights, draft / WEIGHTS, metadata={"name": name})
+        (draft / WEIGHTS).chmod(0o644)  # safetensors' own are for their writer only
+        card = make_card(run, name, settings, config, sha256(draft / WEIGHTS), test)
+        write_json(draft / CARD, card.to_json())
+        (draft / README).write_text(card_page(card), encoding="utf-8")
+        shutil.rmtree(into / name, ignore_errors=True)
+        draft.rename(into / name)
+    return into / name
+
+
+def make_card(
+    run: Path,
+    name: str,
+    settings: TrainingSettings,
+    config: dict[str, Any],
+    weights_sha256: str,
+    test: dict[str, Any],
+) -> Card:
+    """The card of a run."""
+    from ..learning.algorithms import set_policy_arguments
+
+    world = load_world(settings)
+    best = config["best"]
+    curve = _curve(run / CURVE)
+    return Card(
+        name=name,
+        env=settings.env,
+        scenario=world.name,
+        trained_clients=world.clients,
+        algo=settings.algo,
+        decision=str(best["decision"]),
+        features=features_of(ObservationEncoder(world)),
+        choices=choices_of(world),
+        policy=set_policy_arguments(settings, layout_of(world).space),
+        weights_sha256=weights_sha256,
+        settings=settings.to_json(),
+        command=str(config.get("command", "")),
+        version=str(config.get("version", __version__)),
+        git=config.get("git"),
+        rounds_trained=int(config["rounds_trained"]),
+        validation={"net_points": best["net_points"], "segment": best["segment"]},
+        curve=curve,
+        test=test,
+    )
+
+
+def _own_figures(run: Path) -> dict[str, Any]:
+    return read_json(run / TEST, "run") if (run / TEST).is_file() else {}
+
+
+def _figures(folder: Path, label: str, name: str) -> dict[str, Any]:
+    """Figures of one learned scheduler, under its new name, and of everyone who is not learned."""
+    result = load_result(folder)
+    if result.split != "test":
+        raise ValueError(f"evaluation: {folder}: split {result.split!r}, expected 'test'")
+    if label not in result.kinds:
+        raise ValueError(f"evaluation: {folder}: no {label!r} there, expected one of {list(result.kinds)}")
+    rows = result.episodes
+    rows = rows[(rows["scheduler"] == label) | (rows["kind"] != "learned")]
+    kept = replace(result, episodes=rows.replace({"scheduler": {label: name}}), timelines={})
+    return figures_on_test(kept, str(result.config.get("command", "")))
+
+
+def _curve(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    frame = pd.read_csv(path)[["rounds_trained", "net_points", "val_net_points"]]
+    rows = json.loads(frame.replace({np.nan: None}).round(3).to_json(orient="records"))
+    return list(rows)

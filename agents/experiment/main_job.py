@@ -1,0 +1,257 @@
+"""The main job: train a scheduler, play it against the handcrafted ones, write down what came of it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from ... import __version__
+from ...common.files import write_json
+from ...common.provenance import git_version
+from ...envs.contract import Scheduler
+from ..evaluation import EvaluationResult, evaluate
+from ..learned.scheduler import LearnedScheduler
+from ..learning import BEST_WARM_START, EVAL_EPISODES, NO_WARM_START, TrainingSettings
+from ..learning.checkpoint import has_checkpoint, latest_checkpoint, load_tensors
+from ..learning.imitation import clone
+from ..learning.run_folder import (
+    CONFIG,
+    CURVE,
+    MODEL,
+    RUN_FORMAT,
+    TEST,
+    load_scheduler,
+    load_world,
+    read_config,
+    training_worlds,
+    write_curve,
+)
+from ..learning.training import CHECKPOINTS, Observer, TrainingRun
+from ..reports import write_report
+from ..reports.html import write_html
+from ..schedulers import SCHEDULERS, best_tuned, make_scheduler, strongest
+from ..zoo import CARD, is_shipped
+from ..zoo import load_scheduler as load_trained
+from .figures import figures_on_test
+from .validation import Validation
+
+__all__ = [
+    "CONFIG",
+    "CURVE",
+    "MODEL",
+    "TEST",
+    "Experiment",
+    "Outcome",
+    "Validation",
+    "figures_on_test",
+    "load_scheduler",
+    "load_world",
+    "read_config",
+    "resume_command",
+    "training_worlds",
+]
+
+ALL, BEST, NOBODY = "all", "best", "none"
+"""`rivals` for every scheduler of the package, for the `strongest` beside yardstick and ceiling, for none."""
+BEST_RIVALS = 10
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished experiment left behind.
+
+    Attributes:
+        run: the training run.
+        result: the evaluation on the `test` split.
+        report: path of `report.md`.
+    """
+
+    run: TrainingRun
+    result: EvaluationResult
+    report: Path
+
+
+class Experiment:
+    """Everything of one run, built and checked before anything is written.
+
+    Args:
+        settings: what to train.
+        out: folder of the run.
+        eval_episodes: paired episodes of the final comparison.
+        observer: hears about progress.
+        rivals: names of the schedulers to compare with; `best` (the ten that did best when they were
+            tuned in this world, random-m and the ceiling), `all` or `none`.
+        command: what began the run, for its papers.
+
+    Raises:
+        ValueError: one line naming the field, the value and what was expected.
+    """
+
+    def __init__(
+        self,
+        settings: TrainingSettings,
+        out: Path,
+        eval_episodes: int = EVAL_EPISODES,
+        observer: Observer | None = None,
+        rivals: Sequence[str] = (BEST,),
+        command: str = "",
+    ):
+        if eval_episodes < 1:
+            raise ValueError(f"eval_episodes: {eval_episodes}, expected at least 1")
+        self.settings, self.out, self.eval_episodes = settings.check(), out, eval_episodes
+        self._observer, self.command = observer, command
+        self.env = training_worlds(settings)
+        self.scenario = self.env.agent_face.scenario
+        self.start = self._start_weights()
+        self.teacher = self._make_teacher() if self.start is None else None
+        self.rivals = {
+            name: make_scheduler(name, self.scenario.name) for name in _rivals(rivals, self.scenario.name)
+        }
+        self.run = TrainingRun(
+            settings,
+            self.env,
+            out,
+            validate=Validation(self.env, settings),
+            warm_start=self._warm_start if self.teacher or self.start else None,
+            observer=observer,
+        )
+
+    def begin(self) -> None:
+        """Claim the folder of a new run; ValueError if there is a run in it already."""
+        if (self.out / CONFIG).exists() or has_checkpoint(self.out / CHECKPOINTS):
+            raise ValueError(f"out: {self.out} already holds a run; choose another folder or add --resume")
+        if self.out.exists() and not self.out.is_dir():
+            raise ValueError(f"out: {self.out} is a file, expected a folder")
+        self.out.mkdir(parents=True, exist_ok=True)
+        self._write_config()
+
+    def resume(self) -> int:
+        """Load the run's last checkpoint; returns the rounds trained so far (0: there was none yet)."""
+        self.command = read_config(self.out)[1].get("command") or self.command
+        if has_checkpoint(self.out / CHECKPOINTS):
+            self.run.load(latest_checkpoint(self.out / CHECKPOINTS))
+        return self.run.done
+
+    def train(self) -> None:
+        """Train to the end and write the model."""
+        self.run.train()
+        state = self.run.best_model().policy.state_dict()
+        th.save(state, self.out / MODEL)
+        self._write_config()
+        write_curve(self.out / CURVE, self.run.history)
+
+    def compare(self, command: str = "", progress: bool = True) -> Outcome:
+        """Play the learned scheduler and all handcrafted ones on the same held-out episodes, and report."""
+        learned = LearnedScheduler(
+            self.run.best_model(),
+            self.env.agent_face.encoder,
+            self.env.agent_face.face,
+            name=self.settings.algo,
+            decision=self.run.best["decision"],
+            frames=self.settings.policy.frames,
+        )
+        players: Mapping[str, Scheduler] = {learned.name: learned, **self.rivals}
+        result = evaluate(
+            players, self.scenario, self.eval_episodes, "test", self.settings.seed, progress=progress
+        )
+        write_json(self.out / TEST, figures_on_test(result, command))
+        write_html(result, self.out / "report.html", command)
+        return Outcome(self.run, result, write_report(result, self.out, command=command))
+
+    @property
+    def _has_set_policy(self) -> bool:
+        """Whether there is an actor that can be taught, or begin with the weights of another."""
+        levels = isinstance(self.env.action_space, spaces.MultiDiscrete)
+        return levels and self.settings.algo not in ("dqn", "sac")
+
+    def _start_weights(self) -> dict[str, th.Tensor] | None:
+        """Weights of the trained scheduler that `warm_start` names; None if it names none."""
+        name = self.settings.warm_start
+        if not (is_shipped(name) or Path(name).is_dir()):
+            return None
+        if not self._has_set_policy:
+            raise ValueError(
+                f"warm_start: {name!r} fits no policy of {self.settings.algo!r}, expected 'none'"
+            )
+        folder = Path(name)
+        if is_shipped(name) or (folder / CARD).is_file():
+            return dict(load_trained(name, self.scenario).policy.state_dict())
+        read_config(folder)
+        return dict(load_tensors(folder / MODEL, "cpu"))
+
+    def _make_teacher(self) -> Scheduler | None:
+        """Whom to imitate first; `best` is the scheduler that did best when it was tuned in this world."""
+        settings, world = self.settings, self.scenario.name
+        name = settings.warm_start
+        if name == NO_WARM_START:
+            return None
+        if not self._has_set_policy:
+            raise ValueError(
+                f"warm_start: {name!r} with algo {settings.algo!r} on {settings.env!r}, expected 'none'"
+            )
+        if name != BEST_WARM_START:
+            return make_scheduler(name, world)
+        best = best_tuned(world)
+        if best is None:
+            raise ValueError(
+                f"warm_start: {name!r}, but no scheduler was tuned in {world!r}; expected a name or 'none'"
+            )
+        return make_scheduler(best, world)
+
+    def _warm_start(self, model: BaseAlgorithm) -> None:
+        if self.start is not None:
+            _load_weights(model, self.start, self.settings.warm_start)
+            return
+        assert self.teacher is not None
+        observer, settings = self._observer, self.settings
+        shown = clone(
+            model,
+            self.env,
+            self.teacher,
+            settings.warm_start_rounds,
+            reward_scale=settings.reward_scale,
+            seed=settings.seed,
+            progress=observer.warm_start if observer else None,
+        )
+        self.run.notes["warm_start"] = vars(shown)
+
+    def _write_config(self) -> None:
+        document = {
+            "format": RUN_FORMAT,
+            "version": __version__,
+            "git": git_version(),
+            "command": self.command,
+            "settings": self.settings.to_json(),
+            "rounds_trained": self.run.done,
+            "best": self.run.best,
+        }
+        write_json(self.out / CONFIG, document)
+
+
+def _load_weights(model: BaseAlgorithm, weights: dict[str, th.Tensor], source: str) -> None:
+    """Put another run's weights, of any number of clients, into a fresh model."""
+    try:
+        model.policy.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise ValueError(f"warm_start: {source}: its weights do not fit this run ({reason})") from None
+
+
+def _rivals(names: Sequence[str], world: str) -> list[str]:
+    if list(names) == [NOBODY]:
+        return []
+    if list(names) == [BEST]:
+        return list(dict.fromkeys([*strongest(world, BEST_RIVALS), "random-m", "clairvoyant"]))
+    return list(SCHEDULERS) if list(names) == [ALL] else list(dict.fromkeys(names))
+
+
+def resume_command(out: Path, eval_episodes: int = EVAL_EPISODES) -> str:
+    """The command that goes on with a run and ends it with the same comparison."""
+    episodes = "" if eval_episodes == EVAL_EPISODES else f" --eval-episodes {eval_episodes}"
+    return f"python train_agent.py --resume --out {shlex.quote(str(out))}{episodes}"

@@ -1,0 +1,45 @@
+"""Validation during training: the same episodes of the val split, again and again."""
+
+from __future__ import annotations
+
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from ...envs.adapters.sb3_vec_env import FederatedVecEnv
+from ...envs.world import FederatedWorld
+from ..evaluation import episode_seeds, play_batch
+from ..learned.scheduler import LearnedScheduler
+from ..learning import TrainingSettings
+from ..policies.set_policy import SetPolicyMixin
+
+_VALIDATION_SEED = 71
+"""Offset that keeps validation episodes apart from any evaluation on `val` with the run's own seed."""
+
+
+class Validation:
+    """Scores a model on fixed episodes of the `val` split, by what the reward sums to.
+
+    Args:
+        env: the training environments, for their scenario, encoder and actions.
+        settings: number of episodes and seed.
+    """
+
+    def __init__(self, env: FederatedVecEnv, settings: TrainingSettings):
+        self._face = env.agent_face
+        self._frames = settings.policy.frames
+        self._seeds = episode_seeds(settings.seed + _VALIDATION_SEED, settings.val_episodes)
+        self._world = FederatedWorld(self._face.scenario, settings.val_episodes, "val")
+
+    def __call__(self, model: BaseAlgorithm) -> tuple[float, str]:
+        """Mean net points of the best way to take decisions, and that way."""
+        ways = ("count", "sample") if isinstance(model.policy, SetPolicyMixin) else ("count",)
+        scores = {way: self.score(model, way) for way in ways}
+        best = max(scores, key=lambda way: scores[way])
+        return scores[best], best
+
+    def score(self, model: BaseAlgorithm, decision: str) -> float:
+        """Mean net points of one way to take decisions."""
+        face = self._face
+        player = LearnedScheduler(model, face.encoder, face.face, decision=decision, frames=self._frames)
+        frame, _, _ = play_batch("candidate", player, self._world, self._seeds)
+        return float(np.mean(frame["val_net_points"]))

@@ -1,0 +1,7 @@
+"""Why a scheduler decides as it does, and what theory predicts of it."""
+
+from __future__ import annotations
+
+from .theory import Options, play, predictions, scenario_of, show
+
+__all__ = ["Options", "play", "predictions", "scenario_of", "show"]

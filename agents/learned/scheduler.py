@@ -1,0 +1,131 @@
+"""A trained model as a scheduler: the same encoder and the same actions as in training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch as th
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+
+from ...common.arrays import Bools, Floats, Floats32, Ints
+from ...envs.agent_view import ActionFace, ObservationEncoder
+from ...envs.contract import RoundPlan, Situation
+from ..policies.distribution import BatchedMultiCategorical
+from ..policies.set_policy import SetPolicyMixin
+from .frame_stacking import Frames
+from .grouped import decide_in_groups, group_count
+
+DECISIONS = ("count", "mode", "sample")
+"""How a plan is taken from the policy's probabilities; see `LearnedScheduler`."""
+
+
+class LearnedScheduler:
+    """Plays a Stable-Baselines3 model wherever a handcrafted scheduler could play.
+
+    Args:
+        model: a model or its policy, of any algorithm.
+        encoder: turns situations into the model's observations.
+        face: turns its actions into plans.
+        name: what tables call it.
+        trained_clients: how many clients there were in training; where there are at least half as many again,
+            a set policy decides in groups of that size, see `crowd`. None: never.
+        decision: with a set policy, `mode` takes every head's likeliest choice; `count` invites as many
+            clients as the policy invites on average, those it is surest of; `sample` draws from the policy,
+            each episode from its own seed. Other policies always take their deterministic action.
+        frames: observations that the policy sees at once, see `Frames`.
+    """
+
+    kind = "learned"
+    clairvoyant = False
+
+    def __init__(
+        self,
+        model: BaseAlgorithm | BasePolicy,
+        encoder: ObservationEncoder,
+        face: ActionFace,
+        name: str = "learned",
+        decision: str = "count",
+        trained_clients: int | None = None,
+        frames: int = 1,
+    ):
+        if decision not in DECISIONS:
+            raise ValueError(f"decision: {decision!r}, expected one of {', '.join(DECISIONS)}")
+        self.name = name
+        self.decision, self.trained_clients = decision, trained_clients
+        self.policy: Any = model.policy if isinstance(model, BaseAlgorithm) else model
+        self._encoder, self._face, self._frames = encoder, face, Frames(frames)
+        self._generators: list[np.random.Generator] = []
+
+    def reset(self, envs: Bools, seeds: Ints, num_clients: int) -> None:
+        """Begin new episodes in the rows of `envs`; see `Scheduler.reset`."""
+        if len(self._generators) != envs.size:
+            self._generators = [np.random.default_rng(0) for _ in range(envs.size)]
+        for env in np.flatnonzero(envs):
+            self._generators[env] = np.random.default_rng([int(seeds[env]), 0x5C4ED])
+        self._face.reset(envs, seeds)
+        self._frames.forget(envs)
+
+    def plan(self, situation: Situation) -> RoundPlan:
+        """The policy's plan for every row."""
+        observation = self._frames.add(self._encoder.encode(situation))
+        if isinstance(self.policy, SetPolicyMixin):
+            actions = self._decide(observation)
+        else:
+            actions, _ = self.policy.predict(observation, deterministic=True)
+        return self._face.plan(actions, situation)
+
+    def probabilities(self, situation: Situation) -> tuple[Floats, Floats]:
+        """What a set policy makes of a situation: chances of the wait levels and of every client's steps.
+
+        Returns:
+            `[E, W]`, and `[E, N, L]` under the condition that it trains now; level 0 is not to be invited.
+
+        Raises:
+            ValueError: the policy is not a set policy, or looks at more than the present.
+        """
+        policy = self.policy
+        if not isinstance(policy, SetPolicyMixin):
+            raise ValueError(f"policy: {type(policy).__name__} has no probabilities, expected a set policy")
+        if self._frames.count > 1:
+            raise ValueError(
+                f"policy: looks at {self._frames.count} rounds, expected one of the present only"
+            )
+        policy.set_training_mode(False)  # type: ignore[attr-defined]
+        with th.no_grad():
+            observation = self._encoder.encode(situation)
+            tensors = {key: th.as_tensor(rows, device=policy.device) for key, rows in observation.items()}  # type: ignore[attr-defined]
+            chances = policy.get_distribution(tensors).log_probs().exp().cpu().numpy().astype(np.float64)
+        num_envs, n = situation.available.shape
+        first = policy.waits + policy.quorums
+        levels = chances[:, first : first + n * policy.levels].reshape(num_envs, n, policy.levels)
+        return chances[:, : policy.waits], levels
+
+    def _decide(self, observation: dict[str, Floats32]) -> Ints:
+        policy = self.policy
+        policy.set_training_mode(False)
+        with th.no_grad():
+            tensors = {key: th.as_tensor(rows, device=policy.device) for key, rows in observation.items()}
+            groups = group_count(tensors["clients"].shape[1], self.trained_clients)
+            if groups > 1:
+                return decide_in_groups(policy, tensors, groups).cpu().numpy()
+            distribution = policy.get_distribution(tensors)
+            if self.decision == "count":
+                return policy.decide(distribution).cpu().numpy()
+            if self.decision == "mode":
+                return distribution.mode().cpu().numpy()
+            return self._draw(distribution)
+
+    def _draw(self, distribution: BatchedMultiCategorical) -> Ints:
+        """Gumbel's trick with each row's own generator."""
+        log_probs = distribution.log_probs().cpu().numpy().astype(np.float64)
+        if len(self._generators) != len(log_probs):
+            raise ValueError(f"plan: {len(log_probs)} environments, expected reset() for as many first")
+        noise = np.stack([generator.gumbel(size=log_probs.shape[1]) for generator in self._generators])
+        scores = log_probs + noise
+        parts = [
+            scores[:, group.logits].reshape(-1, group.heads, group.choices).argmax(axis=2)
+            for group in distribution.groups
+        ]
+        return np.concatenate(parts, axis=1)

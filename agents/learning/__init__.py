@@ -1,0 +1,29 @@
+"""Training a scheduler by reinforcement."""
+
+from __future__ import annotations
+
+from .settings import (
+    ALGORITHMS,
+    BEST_WARM_START,
+    EVAL_EPISODES,
+    NO_WARM_START,
+    A2CSettings,
+    DQNSettings,
+    PolicySettings,
+    PPOSettings,
+    SACSettings,
+    TrainingSettings,
+)
+
+__all__ = [
+    "ALGORITHMS",
+    "BEST_WARM_START",
+    "EVAL_EPISODES",
+    "NO_WARM_START",
+    "A2CSettings",
+    "DQNSettings",
+    "PPOSettings",
+    "PolicySettings",
+    "SACSettings",
+    "TrainingSettings",
+]

@@ -1,0 +1,199 @@
+"""Checkpoints that a killed run can go on from: written whole or not at all, read without pickle.
+
+A checkpoint is a folder `step-<rounds>` with `state.json` (settings, counters, checksums), `state.pt`
+(weights and optimisers, readable with `torch.load(weights_only=True)`), `best.pt` (the best policy so far)
+and, for algorithms with a replay buffer, `buffer.npz`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import shutil
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch as th
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.buffers import DictReplayBuffer
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+
+from ...common.files import read_json, write_json
+
+FORMAT = "frugalfl-checkpoint-1"
+KEEP = 2
+"""How many of the latest checkpoints stay on disk."""
+
+_COUNTERS = ("num_timesteps", "_n_updates", "_n_calls", "_episode_num")
+_BUFFER_ARRAYS = ("actions", "rewards", "dones", "timeouts")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint read from disk and checked, not yet put into a model.
+
+    Attributes:
+        folder: where it lies.
+        document: `state.json`.
+    """
+
+    folder: Path
+    document: dict[str, Any]
+
+    @property
+    def num_timesteps(self) -> int:
+        """Rounds trained so far."""
+        return int(self.document["counters"]["num_timesteps"])
+
+    def restore(self, model: BaseAlgorithm) -> None:
+        """Put weights, optimisers, counters and the replay buffer into a model built with the same settings.
+
+        Raises:
+            ValueError: the checkpoint does not fit the model.
+        """
+        state = load_tensors(self.folder / "state.pt", model.device)
+        try:
+            model.set_parameters(state["state_dicts"], exact_match=True, device=model.device)
+            for name, tensor in state["variables"].items():
+                getattr(model, name).data.copy_(tensor)
+        except (KeyError, RuntimeError, AttributeError, ValueError, TypeError) as error:
+            raise ValueError(f"checkpoint: {self.folder}: does not fit this run ({_first(error)})") from None
+        for name, value in self.document["counters"].items():
+            setattr(model, name, int(value))
+        if isinstance(model, OffPolicyAlgorithm):
+            _restore_buffer(self.folder / "buffer.npz", model)
+
+    def best_policy(self, device: th.device | str = "cpu") -> dict[str, th.Tensor] | None:
+        """State dict of the best policy on the validation episodes so far, or None."""
+        path = self.folder / "best.pt"
+        return load_tensors(path, device) if path.exists() else None
+
+
+def save_checkpoint(
+    root: Path, model: BaseAlgorithm, document: dict[str, Any], best: dict[str, th.Tensor] | None
+) -> Checkpoint:
+    """Write a checkpoint below `root`, then remove the oldest ones.
+
+    Args:
+        root: folder of the checkpoints.
+        model: what to save.
+        document: JSON-able things to keep beside it.
+        best: state dict of the best policy so far, or None.
+    """
+    folder = root / f"step-{model.num_timesteps:012d}"
+    draft = root / f".{folder.name}.{os.getpid()}"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    variables = {name: getattr(model, name).detach() for name in model._get_torch_save_params()[1]}
+    th.save({"state_dicts": model.get_parameters(), "variables": variables}, draft / "state.pt")
+    if best is not None:
+        th.save(best, draft / "best.pt")
+    if isinstance(model, OffPolicyAlgorithm):
+        _save_buffer(draft / "buffer.npz", model)
+    counters = {name: int(getattr(model, name)) for name in _COUNTERS if hasattr(model, name)}
+    sums = {path.name: _sha256(path) for path in sorted(draft.iterdir())}
+    full = {"format": FORMAT, **document, "counters": counters, "files": sums}
+    write_json(draft / "state.json", full)
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.rename(folder)
+    for old in _folders(root)[:-KEEP]:
+        shutil.rmtree(old)
+    return Checkpoint(folder, full)
+
+
+def latest_checkpoint(root: Path) -> Checkpoint:
+    """The newest checkpoint below `root`, checked against its checksums.
+
+    Raises:
+        ValueError: there is none, or it is damaged or of another program.
+    """
+    folders = _folders(root)
+    if not folders:
+        raise ValueError(f"checkpoint: {root}: no checkpoint there, expected a folder step-*")
+    folder = folders[-1]
+    document = read_json(folder / "state.json", "checkpoint")
+    if document.get("format") != FORMAT:
+        raise ValueError(
+            f"checkpoint: {folder / 'state.json'}: format {document.get('format')!r}, expected {FORMAT!r}"
+        )
+    for name, wanted in document.get("files", {"state.pt": ""}).items():
+        path = folder / Path(name).name
+        if not path.is_file() or _sha256(path) != wanted:
+            raise ValueError(
+                f"checkpoint: {path}: missing or damaged; remove {folder} to go on from the one before it"
+            )
+    return Checkpoint(folder, document)
+
+
+def has_checkpoint(root: Path) -> bool:
+    """Whether there is a checkpoint below `root`, good or bad."""
+    return bool(_folders(root))
+
+
+def load_tensors(path: Path, device: th.device | str) -> Any:
+    """Tensors of a file written by `torch.save`; runs no code from it.
+
+    Raises:
+        ValueError: not such a file.
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            raise zipfile.BadZipFile("no archive" if path.is_file() else "no such file")
+        return th.load(path, map_location=device, weights_only=True)
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        LookupError,
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise ValueError(f"{path}: not a file of tensors ({_first(error)})") from None
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(root.glob("step-*")) if root.is_dir() else []
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _first(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:160] if lines else type(error).__name__
+
+
+def _save_buffer(path: Path, model: OffPolicyAlgorithm) -> None:
+    buffer = model.replay_buffer
+    assert isinstance(buffer, DictReplayBuffer)
+    filled = buffer.buffer_size if buffer.full else buffer.pos
+    arrays: dict[str, Any] = {"pos": np.array(buffer.pos), "full": np.array(buffer.full)}
+    arrays |= {name: getattr(buffer, name)[:filled] for name in _BUFFER_ARRAYS}
+    arrays |= {f"now_{key}": rows[:filled] for key, rows in buffer.observations.items()}
+    arrays |= {f"next_{key}": rows[:filled] for key, rows in buffer.next_observations.items()}
+    np.savez(path, **arrays)
+
+
+def _restore_buffer(path: Path, model: OffPolicyAlgorithm) -> None:
+    buffer = model.replay_buffer
+    assert isinstance(buffer, DictReplayBuffer)
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            targets = {name: getattr(buffer, name) for name in _BUFFER_ARRAYS}
+            targets |= {f"now_{key}": rows for key, rows in buffer.observations.items()}
+            targets |= {f"next_{key}": rows for key, rows in buffer.next_observations.items()}
+            for name, rows in targets.items():
+                stored = arrays[name]
+                rows[: len(stored)] = stored
+            buffer.pos, buffer.full = int(arrays["pos"]), bool(arrays["full"])
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(f"checkpoint: {path}: not this run's replay buffer ({_first(error)})") from None

@@ -1,0 +1,96 @@
+"""The environments as a learner sees them, and the running statistics of their episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+
+from ..learned import Frames, side_by_side
+
+EPISODE_FIGURES = ("net_points", "accuracy", "hours", "gigabytes", "kilograms", "wasted_share", "rounds")
+"""Episode totals that are logged during training."""
+
+
+class LearnersView(VecEnvWrapper):
+    """Rewards in convenient units, and a round limit that really ends the episode.
+
+    Net points are counted up to the round limit and the observation says how many rounds are left, so the
+    limit is part of the task: bootstrapping a value behind it would reward investments that never pay.
+
+    Args:
+        venv: the environments.
+        reward_scale: accuracy points per unit of reward.
+        frames: observations that are seen at once, see `Frames`.
+    """
+
+    def __init__(self, venv: VecEnv, reward_scale: float, frames: int = 1):
+        space = venv.observation_space
+        if frames > 1:
+            assert isinstance(space, spaces.Dict)
+            space = side_by_side(space, frames)
+        super().__init__(venv, observation_space=space)
+        self.reward_scale, self._frames = reward_scale, Frames(frames)
+
+    def reset(self) -> VecEnvObs:
+        """New episodes everywhere."""
+        observation = self.venv.reset()
+        self._frames.forget(np.ones(self.num_envs, dtype=bool))
+        return self._frames.add(observation)  # type: ignore[arg-type]
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Scaled rewards; `episode` and `episode_totals` keep their accuracy points."""
+        observation, rewards, dones, infos = self.venv.step_wait()
+        for index in np.flatnonzero(dones):
+            infos[index]["TimeLimit.truncated"] = False
+            last = infos[index]["terminal_observation"]
+            infos[index]["terminal_observation"] = self._frames.ending(int(index), last)
+        self._frames.forget(dones)
+        observation = self._frames.add(observation)  # type: ignore[arg-type]
+        return observation, (rewards / self.reward_scale).astype(np.float32), dones, infos
+
+
+class EpisodeFigures(BaseCallback):
+    """Collects the totals of finished episodes, logs their means and reports progress.
+
+    Args:
+        on_step: called with the number of rounds trained so far, after every step of all environments.
+    """
+
+    def __init__(self, on_step: Callable[[int], Any] | None = None):
+        super().__init__()
+        self._report = on_step
+        self._since_log: list[dict[str, Any]] = []
+        self._since_take: list[dict[str, Any]] = []
+
+    def take(self) -> dict[str, float]:
+        """Means over the episodes finished since the last call; empty if there were none."""
+        means = _means(self._since_take)
+        self._since_take = []
+        return means
+
+    def _on_step(self) -> bool:
+        finished = [info["episode_totals"] for info in self.locals["infos"] if "episode_totals" in info]
+        self._since_log += finished
+        self._since_take += finished
+        if self._report is not None:
+            self._report(self.num_timesteps)
+        return True
+
+    def _on_rollout_end(self) -> None:
+        for name, value in _means(self._since_log).items():
+            self.logger.record(f"episode/{name}", value)
+        # Off-policy rollouts are a single step; keep a window so that every log line averages something.
+        self._since_log = self._since_log[-100:]
+
+
+def _means(episodes: list[dict[str, Any]]) -> dict[str, float]:
+    if not episodes:
+        return {}
+    names = [name for name in EPISODE_FIGURES if name in episodes[0]]
+    return {name: float(np.mean([totals[name] for totals in episodes])) for name in names}

@@ -1,0 +1,82 @@
+"""The files of a training run: what is written, and how it is read again."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from ...common.files import read_json
+from ...envs.adapters.sb3_vec_env import FederatedVecEnv
+from ...envs.registration import find_entry, make_vec_env
+from ...envs.scenario import Scenario, load_scenario
+from ..learned.scheduler import LearnedScheduler
+from .algorithms import build_model
+from .checkpoint import load_tensors
+from .learners_view import EPISODE_FIGURES, LearnersView
+from .settings import TrainingSettings
+
+RUN_FORMAT = "frugalfl-run-1"
+CONFIG, MODEL, CURVE, TEST = "config.json", "model.pt", "training.csv", "test.json"
+
+
+def training_worlds(settings: TrainingSettings, num_envs: int | None = None) -> FederatedVecEnv:
+    """The training environments of a run; ValueError naming what is wrong with id, scenario or traces."""
+    find_entry(settings.env)
+    return make_vec_env(settings.env, num_envs or settings.num_envs, "train", **dict(settings.world))
+
+
+def load_scheduler(out: Path | str, scenario: Any = None, decision: str | None = None) -> LearnedScheduler:
+    """The scheduler that a run has learned.
+
+    Args:
+        out: the run's folder, with `config.json` and `model.pt`.
+        scenario: another world to play in (anything `load_scenario` takes), for set policies with any number
+            of clients; None: the run's own.
+        decision: see `LearnedScheduler`; None: what did best in validation.
+
+    Raises:
+        ValueError: no finished run there, or its weights do not fit.
+    """
+    folder = Path(out)
+    settings, document = read_config(folder)
+    clients = load_world(settings).clients
+    if scenario is not None:
+        world = {"scenario": scenario}
+        settings = TrainingSettings.from_json({**settings.to_json(), "world": world})
+    env = training_worlds(settings, num_envs=2)
+    frames = settings.policy.frames
+    model = build_model(settings, LearnersView(env, settings.reward_scale, frames))
+    try:
+        model.policy.load_state_dict(load_tensors(folder / MODEL, model.device))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise ValueError(f"{folder / MODEL}: does not fit {settings.env} ({reason})") from None
+    face = env.agent_face
+    way = decision or str(document["best"]["decision"])
+    return LearnedScheduler(model, face.encoder, face.face, settings.algo, way, clients, frames)
+
+
+def load_world(settings: TrainingSettings) -> Scenario:
+    """The world of a training run."""
+    changes = {"scenario": find_entry(settings.env).kwargs["scenario"], **settings.world}
+    return load_scenario(changes.pop("scenario"), **changes)
+
+
+def read_config(folder: Path) -> tuple[TrainingSettings, dict[str, Any]]:
+    """Settings and the whole document of a run's `config.json`; ValueError if it is not one."""
+    document = read_json(folder / CONFIG, "out")
+    if document.get("format") != RUN_FORMAT:
+        raise ValueError(
+            f"out: {folder / CONFIG}: format {document.get('format')!r}, expected {RUN_FORMAT!r}"
+        )
+    return TrainingSettings.from_json(document.get("settings", {})), document
+
+
+def write_curve(path: Path, history: list[dict[str, Any]]) -> None:
+    """One line per segment of the training."""
+    columns = ["rounds_trained", *EPISODE_FIGURES, "val_net_points"]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(history)

@@ -1,0 +1,185 @@
+"""An evaluation as a table on the terminal, a CSV, and a Markdown page with pictures."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from ..evaluation import EvaluationResult
+from ..evaluation.measures import bootstrap
+from .plots import label_of, plot_curves, plot_net_points
+from .timeline_plot import plot_timeline
+
+COLUMNS = {
+    "net_points": ("net points", 1.0, 1),
+    "accuracy": ("accuracy [%]", 100.0, 1),
+    "hours": ("hours", 1.0, 1),
+    "gigabytes": ("GB", 1.0, 1),
+    "kilowatt_hours": ("kWh", 1.0, 2),
+    "kilograms": ("kg CO2e", 1.0, 2),
+    "wasted_share": ("wasted [%]", 100.0, 0),
+}
+"""Heading, factor and decimals of the table's columns."""
+
+
+def verdict(result: EvaluationResult) -> str:
+    """One line that says who is best, and plainly so if a handcrafted scheduler beats the learned one."""
+    learned, rival = result.best("learned"), result.best("handcrafted")
+    episodes = f"{len(result.values(result.ranking()[0]))} paired {result.split} episodes of {result.world}"
+    if learned is None or rival is None:
+        best = learned or rival or result.ranking()[0]
+        return f"Best scheduler on {episodes}: {best}."
+    row = result.comparison().set_index("scheduler").loc[learned]
+    points = f"{abs(row['difference']):.2f} net points on average"
+    interval = f"95% interval {row['difference_low']:+.2f} to {row['difference_high']:+.2f}"
+    wins = f"ahead in {row['probability']:.0%} of the episodes"
+    if row["difference_low"] > 0:
+        text = f"The learned scheduler {learned} beats the best handcrafted one, {rival}, by {points} "
+        text += f"({interval}; "
+    elif row["difference_high"] < 0:
+        text = f"A handcrafted scheduler, {rival}, beats the learned one, {learned}, by {points} "
+        text += f"(learned minus handcrafted: {interval}; "
+    else:
+        better, worse = (learned, rival) if row["difference"] > 0 else (rival, learned)
+        text = f"No clear winner between learned and handcrafted: {better} is {points} ahead of {worse} "
+        text += f"({learned} minus {rival}: {interval}, which includes 0; "
+    return text + f"{learned} is {wins}) on {episodes}."
+
+
+def cell(result: EvaluationResult, name: str, metric: str) -> str:
+    """Interquartile mean and interval of one metric, as text."""
+    _, factor, decimals = COLUMNS[metric]
+    value, low, high = (factor * part for part in bootstrap(result.values(name, metric)))
+    return f"{value:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
+
+
+def rich_table(result: EvaluationResult) -> Table:
+    """The table for a terminal, best first; the learned one bold, the ceiling dim."""
+    count = len(result.values(result.ranking()[0]))
+    table = Table(
+        title=f"{result.world}, {result.split} split, {count} paired episodes",
+        caption="interquartile mean [95% bootstrap interval]; the ceiling sees the future",
+    )
+    table.add_column("scheduler", no_wrap=True)
+    for heading, _, _ in COLUMNS.values():
+        table.add_column(heading.replace("[", r"\["), justify="right")
+    for name in result.ranking():
+        style = {"learned": "bold green", "ceiling": "dim"}.get(result.kinds[name])
+        cells = [cell(result, name, metric).replace("[", "\n\\[") for metric in COLUMNS]
+        table.add_row(label_of(result, name), *cells, style=style)
+    return table
+
+
+def print_report(result: EvaluationResult, console: Console | None = None) -> None:
+    """The table and the verdict on the terminal."""
+    # Piped into a file there is no width to fit: leave the intervals whole.
+    console = console or Console(width=None if sys.stdout.isatty() else 132)
+    console.print(rich_table(result))
+    console.print(verdict(result), highlight=False)
+
+
+def write_report(
+    result: EvaluationResult, out: Path | str, zones: tuple[str, ...] = (), command: str = ""
+) -> Path:
+    """Write `evaluation.csv`, `curves.csv`, `report.md` and its PNG plots into a folder.
+
+    Args:
+        result: the evaluation.
+        out: the folder; made if it is not there.
+        zones: names of the grid zones, if not those of the result.
+        command: what made the evaluation, for the page's last line.
+
+    Returns:
+        The path of `report.md`.
+    """
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    result.episodes.to_csv(folder / "evaluation.csv", index=False)
+    result.curves.to_csv(folder / "curves.csv", index=False)
+    plot_net_points(result, folder / "net_points.png")
+    plot_curves(result, "hours", folder / "accuracy_time.png")
+    plot_curves(result, "kilograms", folder / "accuracy_co2e.png")
+    told = _told(result)
+    for name in told:
+        plot_timeline(
+            result.timelines[name],
+            result.world,
+            folder / f"timeline_{_slug(name)}.png",
+            zones or result.zones,
+        )
+    page = folder / "report.md"
+    page.write_text(_markdown(result, told, command), encoding="utf-8")
+    return page
+
+
+def _told(result: EvaluationResult) -> list[str]:
+    """Whose episode is drawn: the best learned and the best handcrafted scheduler's that trained at all."""
+    kinds = [[n for n in result.ranking() if result.kinds[n] == kind] for kind in ("learned", "handcrafted")]
+    stories = result.timelines
+    trained = [[n for n in names if n in stories and stories[n].status.any()] for names in kinds]
+    chosen = [names[0] for names in trained if names]
+    return chosen or [name for name in result.ranking() if name in stories][:1]
+
+
+def _markdown(result: EvaluationResult, told: list[str], command: str) -> str:
+    lines = [
+        verdict(result),
+        "",
+        f"# {result.world}: schedulers on the {result.split} split",
+        "",
+        *_table(result),
+    ]
+    lines += [
+        "",
+        "Interquartile mean over the episodes with 95% bootstrap interval, best first. *Net points*:",
+        "accuracy points gained on the held-out test set minus the price of hours, GB and kg CO2e. *Wasted*:",
+        "share of the energy spent on updates that never reached the model. The *ceiling* sees the future;",
+        "it is for comparison and no method.",
+        "",
+        "![net points](net_points.png)",
+        "",
+        "![accuracy against time](accuracy_time.png)",
+        "",
+        "![accuracy against emissions](accuracy_co2e.png)",
+        "",
+        "## Against the best handcrafted scheduler, episode by episode",
+        "",
+        *_comparison(result),
+    ]
+    for name in told:
+        lines += ["", f"## One episode of {name}", "", f"![timeline](timeline_{_slug(name)}.png)"]
+    if command:
+        lines += ["", f"Made by `{command}`."]
+    return "\n".join(lines) + "\n"
+
+
+def _table(result: EvaluationResult) -> list[str]:
+    rows = ["| scheduler | " + " | ".join(heading for heading, _, _ in COLUMNS.values()) + " |"]
+    rows.append("|---|" + "---:|" * len(COLUMNS))
+    for name in result.ranking():
+        label = label_of(result, name)
+        label = f"**{label}**" if result.kinds[name] == "learned" else label
+        rows.append(f"| {label} | " + " | ".join(cell(result, name, metric) for metric in COLUMNS) + " |")
+    return rows
+
+
+def _comparison(result: EvaluationResult) -> list[str]:
+    comparison = result.comparison()
+    if comparison.empty:
+        return ["No handcrafted scheduler was evaluated."]
+    rows = ["| scheduler | mean difference in net points | probability of improvement |", "|---|---:|---:|"]
+    for row in comparison.to_dict("records"):
+        if row["scheduler"] == row["rival"]:
+            rows.append(f"| {label_of(result, row['scheduler'])} | the yardstick | |")
+            continue
+        difference = f"{row['difference']:+.2f} [{row['difference_low']:+.2f}, {row['difference_high']:+.2f}]"
+        chance = f"{row['probability']:.2f} [{row['probability_low']:.2f}, {row['probability_high']:.2f}]"
+        rows.append(f"| {label_of(result, row['scheduler'])} | {difference} | {chance} |")
+    return rows
+
+
+def _slug(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)

@@ -1,0 +1,29 @@
+"""What all handcrafted schedulers share: rules, hyperparameters, decisions, probing."""
+
+from __future__ import annotations
+
+from .decisions import IDLE_WAIT_S, plan_for, spent_points, standardised, survival, top_m
+from .everyone import Everyone
+from .hyperparameters import OFF, Knob, draw_settings, knob, knobs_of, settings_of, switch
+from .probing import Probing
+from .rule import Rule, State
+
+__all__ = [
+    "IDLE_WAIT_S",
+    "OFF",
+    "Everyone",
+    "Knob",
+    "Probing",
+    "Rule",
+    "State",
+    "draw_settings",
+    "knob",
+    "knobs_of",
+    "plan_for",
+    "settings_of",
+    "spent_points",
+    "standardised",
+    "survival",
+    "switch",
+    "top_m",
+]

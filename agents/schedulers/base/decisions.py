@@ -1,0 +1,123 @@
+"""The interface of everything that decides, and the few lines each decision is made of."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ....common.arrays import Bools, Floats, Ints
+from ....envs.contract import RoundPlan, Situation
+
+"""Local steps or samples per client."""
+
+IDLE_WAIT_S = 900.0
+"""How long to wait when there is nobody to invite."""
+
+
+def top_m(
+    scores: ArrayLike, m: int | ArrayLike, allowed: Bools, ties: NDArray[np.floating] | None = None
+) -> Bools:
+    """The m allowed clients with the largest scores.
+
+    Args:
+        scores: `[E, N]`; nan counts as the worst.
+        m: how many, one number or `[E]`; all of them where fewer are allowed.
+        allowed: bool `[E, N]`.
+        ties: `[E, N]` random numbers that order equal scores (smaller first); None: lower index first.
+
+    Returns:
+        Bool `[E, N]`.
+    """
+    values = np.where(np.isnan(scores), -np.inf, scores)
+    keys = (np.zeros(allowed.shape) if ties is None else ties, -values, ~allowed)
+    order = np.lexsort(keys, axis=-1)
+    rank = np.empty(allowed.shape, dtype=np.int64)
+    np.put_along_axis(rank, order, np.arange(allowed.shape[1])[None, :], axis=1)
+    count = np.broadcast_to(np.asarray(m), allowed.shape[:1])[:, None]
+    return (rank < count) & allowed
+
+
+def plan_for(
+    situation: Situation,
+    chosen: Bools,
+    local_steps: int | ArrayLike,
+    quorum: float | ArrayLike = 1.0,
+    transfer: int | ArrayLike = 0,
+    wait_s: float | ArrayLike = 0.0,
+    weights: Floats | None = None,
+) -> RoundPlan:
+    """The plan that invites `chosen`, and waits where nobody is chosen.
+
+    Args:
+        situation: what is known.
+        chosen: bool `[E, N]`.
+        local_steps: one number, `[E]` or `[E, N]`; at least 1 is ordered of everyone chosen.
+        quorum: share of the invited updates to wait for, one number or `[E]`.
+        transfer: samples to send to each one chosen, one number, `[E]` or `[E, N]`.
+        wait_s: seconds to wait instead, one number or `[E]`; `IDLE_WAIT_S` where 0 and nobody is chosen.
+        weights: `[E, N]`, the scheduler's own aggregation coefficients, or None.
+    """
+    num_envs, shape = situation.num_envs, situation.available.shape
+    asked_s = np.broadcast_to(np.asarray(wait_s, dtype=np.float64), (num_envs,))
+    wait = np.where((asked_s <= 0) & ~chosen.any(axis=1), IDLE_WAIT_S, asked_s)
+    invited = chosen & (wait <= 0)[:, None]
+    steps = np.maximum(_per_client(local_steps, shape), 1)
+    moved = np.clip(_per_client(transfer, shape), 0, situation.storage_left)
+    return RoundPlan(
+        local_steps=np.where(invited, steps, 0).astype(np.int32),
+        transfer_samples=np.where(invited, moved, 0).astype(np.int32),
+        quorum=np.array(np.broadcast_to(np.asarray(quorum, dtype=np.float64), (num_envs,))),
+        wait_s=wait,
+        weights=None if weights is None else np.where(invited, weights, 0.0),
+    )
+
+
+def survival(situation: Situation, needed_s: Floats) -> Floats:
+    """Chance `[E, N]` that a client is still there after `needed_s` `[E, N]`.
+
+    An announced end decides where there is one; elsewhere the availability forecast, linear between its
+    leads and constant behind the last. 0 for clients that are away.
+    """
+    leads = np.concatenate([[0.0], situation.forecast_leads_s])
+    here = situation.available.astype(np.float64)
+    chances = np.concatenate([here[:, :, None], situation.available_forecast], axis=2)
+    left = np.clip(np.searchsorted(leads, needed_s, side="right") - 1, 0, max(leads.size - 2, 0))
+    right = np.minimum(left + 1, leads.size - 1)
+    span = np.maximum(leads[right] - leads[left], 1e-9)
+    share = np.clip((needed_s - leads[left]) / span, 0.0, 1.0)
+    before = np.take_along_axis(chances, left[:, :, None], axis=2)[:, :, 0]
+    after = np.take_along_axis(chances, right[:, :, None], axis=2)[:, :, 0]
+    chance = before + share * (after - before)
+    announced = np.where(situation.announced_left_s >= needed_s, 1.0, 0.0)
+    return np.where(np.isfinite(situation.announced_left_s), announced, chance) * here
+
+
+def standardised(values: Floats, among: Bools) -> Floats:
+    """Values `[E, N]` minus their mean and over their deviation among the marked clients of a row.
+
+    Cut to -3 ... 3; unknown (nan) values and rows without spread become 0.
+    """
+    known = among & np.isfinite(values)
+    count = np.maximum(known.sum(axis=1, keepdims=True), 1)
+    filled = np.where(known, values, 0.0)
+    centred = np.where(known, values - filled.sum(axis=1, keepdims=True) / count, 0.0)
+    deviation = np.sqrt((centred**2).sum(axis=1, keepdims=True) / count)
+    size = np.abs(filled).max(axis=1, keepdims=True, initial=0.0)
+    flat = deviation <= 1e-12 * np.maximum(size, 1e-300)
+    return np.clip(centred / np.where(flat, 1.0, deviation), -3.0, 3.0) * ~flat
+
+
+def spent_points(situation: Situation) -> Floats:
+    """Accuracy points `[E]` charged so far for hours, gigabytes and kilograms."""
+    return (
+        situation.price_per_hour * situation.hours
+        + situation.price_per_gb * situation.gigabytes
+        + situation.price_per_kg * situation.kilograms
+    )
+
+
+def _per_client(value: int | ArrayLike, shape: tuple[int, ...]) -> Ints:
+    array = np.asarray(value)
+    if array.ndim == 1:
+        array = array[:, None]
+    return np.broadcast_to(array, shape).astype(np.int64)

@@ -1,0 +1,38 @@
+"""Calculations that several schedulers share."""
+
+from __future__ import annotations
+
+from .capped_simplex import best_value, capped_proportional, madow, project
+from .chains import estimated_availability, estimated_memory, fresh_chains, observe_chains
+from .energy_selection import feasible, select_by_milp, select_greedily
+from .gain_curve import GainCurve
+from .hindsight import Play, Splice, Tape, fork, play_ahead, play_out
+from .lookahead import client_carbon_ahead, presence_ahead, zone_carbon_ahead
+from .slot_greedy import fill_slots, full_rounds, green_schedule
+
+__all__ = [
+    "GainCurve",
+    "Play",
+    "Splice",
+    "Tape",
+    "best_value",
+    "capped_proportional",
+    "client_carbon_ahead",
+    "estimated_availability",
+    "estimated_memory",
+    "feasible",
+    "fill_slots",
+    "fork",
+    "fresh_chains",
+    "full_rounds",
+    "green_schedule",
+    "madow",
+    "observe_chains",
+    "play_ahead",
+    "play_out",
+    "presence_ahead",
+    "project",
+    "select_by_milp",
+    "select_greedily",
+    "zone_carbon_ahead",
+]

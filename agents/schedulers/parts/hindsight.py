@@ -1,0 +1,223 @@
+"""Plays that are kept order by order, repeated, and changed from some decision on."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ....common.arrays import Bools, Floats, Ints
+from ....envs.contract import STOP_S, RoundPlan, Scheduler, Situation, choose_plans
+
+_FRESH_LUCK = 1_000_003
+"""Keeps the chance of one change of a play apart from that of the next."""
+
+
+@dataclass(frozen=True)
+class Play:
+    """E episodes from their start to their end.
+
+    Attributes:
+        decisions: int `[E]`, decisions before the best moment to stop; 0: do not begin.
+        points: `[E]`, net points then.
+        plans: what was ordered, decision by decision.
+    """
+
+    decisions: Ints
+    points: Floats
+    plans: tuple[RoundPlan, ...]
+
+    def orders(self, row: int) -> tuple[RoundPlan, ...]:
+        """One episode's orders up to its best moment to stop, as plans of a single environment."""
+        return tuple(_row(plan, row) for plan in self.plans[: int(self.decisions[row])])
+
+
+def play_out(world: Any, scheduler: Scheduler, seeds: Ints) -> Play:
+    """Play a scheduler to the end of every episode, and find the best moment to stop in hindsight.
+
+    Args:
+        world: a `FederatedWorld` of as many environments as there are seeds, or anything like it.
+        scheduler: who decides; shown the future if it is clairvoyant.
+        seeds: int64 `[E]`.
+    """
+    everyone = np.ones(len(seeds), dtype=bool)
+    world.reset(everyone, seeds)
+    sees = bool(getattr(scheduler, "clairvoyant", False))
+    situation = world.situation(clairvoyant=sees)
+    scheduler.reset(everyone, seeds, situation.num_clients)
+    log = _Log(len(seeds))
+    while log.running.any():
+        plan = scheduler.plan(situation)
+        log.add(plan, world.step(plan))
+        situation = world.situation(clairvoyant=sees)
+    return log.play
+
+
+def play_ahead(
+    world: Any, base: Scheduler, others: Sequence[Scheduler], seeds: Ints, depth: int = 12
+) -> Play:
+    """Play with the world itself as the model: try every scheduler's next orders on copies of the world.
+
+    Rollout (Bertsekas, "Rollout Algorithms for Discrete Optimization", 2013): each alternative is carried
+    out on a copy that then goes on under `base` for `depth` decisions, and each episode takes the one with
+    the most net points at its best moment to stop.
+
+    Args:
+        world: a `FederatedWorld` of as many environments as there are seeds, or anything like it.
+        base: whose orders are one alternative, and who goes on after each.
+        others: whose orders are the other alternatives.
+        seeds: int64 `[E]`.
+        depth: decisions looked ahead after the alternative.
+    """
+    everyone, players = np.ones(len(seeds), dtype=bool), [base, *others]
+    world.reset(everyone, seeds)
+    situation = world.situation(clairvoyant=True)
+    for player in players:
+        player.reset(everyone, seeds, situation.num_clients)
+    log = _Log(len(seeds))
+    while log.running.any():
+        plans = [player.plan(situation) for player in players]
+        ahead = [_look_ahead(world, plan, base, depth, log.running) for plan in plans]
+        plan = choose_plans(plans, np.argmax(np.stack(ahead), axis=0))
+        log.add(plan, world.step(plan))
+        situation = world.situation(clairvoyant=True)
+    return log.play
+
+
+def _look_ahead(world: Any, plan: RoundPlan, base: Scheduler, depth: int, running: Bools) -> Floats:
+    """Best net points `[E]` within one order and `depth` more of `base`, on a copy of the world."""
+    copy_of_world, copy_of_base = fork(world), copy.deepcopy(base)
+    points, going = np.zeros(running.size), running
+    best = np.full(running.size, -np.inf)
+    for step in range(depth + 1):
+        result = copy_of_world.step(plan)
+        points = points + np.where(going, result.reward, 0.0)
+        best = np.where(going, np.maximum(best, points), best)
+        going = going & ~(result.terminated | result.truncated)
+        if not going.any():
+            break
+        if step < depth:
+            plan = copy_of_base.plan(copy_of_world.situation(clairvoyant=True))
+    return best
+
+
+def fork(world: Any) -> Any:
+    """A copy of a world that goes on by itself; what never changes (data, scenario, models) is shared."""
+    shared = [each for each in (getattr(world, "scenario", None), getattr(world, "source", None)) if each]
+    for each in list(vars(world.source).values()) if hasattr(world, "source") else []:
+        shared += [each, *getattr(each, "__dict__", {}).values()]
+    return copy.deepcopy(world, {id(each): each for each in shared})
+
+
+class _Log:
+    """Keeps the orders of a play and finds its best moment to stop."""
+
+    def __init__(self, num_envs: int):
+        self.running = np.ones(num_envs, dtype=bool)
+        self._points = np.zeros(num_envs)
+        self._best, self._best_points = np.zeros(num_envs, dtype=np.int64), np.zeros(num_envs)
+        self._plans: list[RoundPlan] = []
+
+    def add(self, plan: RoundPlan, result: Any) -> None:
+        """One decision of all episodes."""
+        self._plans.append(plan)
+        self._points = self._points + np.where(self.running, result.reward, 0.0)
+        better = self.running & (self._points > self._best_points)
+        self._best = np.where(better, len(self._plans), self._best)
+        self._best_points = np.where(better, self._points, self._best_points)
+        self.running = self.running & ~(result.terminated | result.truncated)
+
+    @property
+    def play(self) -> Play:
+        """What came of it."""
+        return Play(self._best, self._best_points, tuple(self._plans))
+
+
+class Tape:
+    """Kept orders of E episodes, played again; each ends with its last order.
+
+    Args:
+        orders: per episode, plans of one environment each.
+        num_clients: N.
+    """
+
+    name: ClassVar[str] = "tape"
+
+    def __init__(self, orders: Sequence[Sequence[RoundPlan]], num_clients: int):
+        stop = _stop(num_clients)
+        longest = max((len(each) for each in orders), default=0)
+        padded = [[*each, *[stop] * (longest + 1 - len(each))] for each in orders]
+        self._plans = [_joined([each[step] for each in padded]) for step in range(longest + 1)]
+
+    def at(self, step: int) -> RoundPlan:
+        """The orders `[E]` of one decision."""
+        return self._plans[min(step, len(self._plans) - 1)]
+
+
+class Splice:
+    """Repeats kept orders up to a decision of each episode, and lets a scheduler decide from there on.
+
+    The scheduler watches from the start, so that it knows what there is to know; what it would have ordered
+    before is dropped.
+
+    Args:
+        tape: the orders kept.
+        switch: int `[E]`, the first decision that is the scheduler's.
+        tail: the scheduler.
+        number: of the splice; the scheduler's random numbers differ between splices.
+    """
+
+    name: ClassVar[str] = "spliced"
+    clairvoyant: ClassVar[bool] = True
+
+    def __init__(self, tape: Tape, switch: Ints, tail: Scheduler, number: int):
+        self._tape, self._switch, self._tail, self._number = tape, switch, tail, number
+        self._step = 0
+
+    def reset(self, envs: Bools, seeds: Ints, num_clients: int) -> None:
+        """Start all episodes anew."""
+        self._step = 0
+        self._tail.reset(envs, seeds + _FRESH_LUCK * (1 + self._number), num_clients)
+
+    def plan(self, situation: Situation) -> RoundPlan:
+        """The tape's orders, or the scheduler's."""
+        fresh = (self._step >= self._switch).astype(np.int64)
+        plan = choose_plans([self._tape.at(self._step), self._tail.plan(situation)], fresh)
+        self._step += 1
+        return plan
+
+
+def _row(plan: RoundPlan, row: int) -> RoundPlan:
+    """One environment of a plan."""
+    at = slice(row, row + 1)
+    return RoundPlan(
+        plan.local_steps[at],
+        plan.transfer_samples[at],
+        plan.quorum[at],
+        plan.wait_s[at],
+        weights=None if plan.weights is None else plan.weights[at],
+        probe_samples=None if plan.probe_samples is None else plan.probe_samples[at],
+    )
+
+
+def _joined(rows: Sequence[RoundPlan]) -> RoundPlan:
+    """Plans of one environment each as one plan."""
+    names = ("local_steps", "transfer_samples", "quorum", "wait_s")
+    fields: dict[str, Any] = {name: np.concatenate([getattr(row, name) for row in rows]) for name in names}
+    if any(row.weights is not None for row in rows):
+        blank = np.full(rows[0].local_steps.shape, np.nan)
+        fields["weights"] = np.concatenate([blank if row.weights is None else row.weights for row in rows])
+    if any(row.probe_samples is not None for row in rows):
+        none = np.zeros_like(rows[0].local_steps)
+        asked = [none if row.probe_samples is None else row.probe_samples for row in rows]
+        fields["probe_samples"] = np.concatenate(asked)
+    return RoundPlan(**fields)
+
+
+def _stop(num_clients: int) -> RoundPlan:
+    """The order to end the run, for one environment."""
+    nobody = np.zeros((1, num_clients), dtype=np.int32)
+    return RoundPlan(nobody, nobody, np.ones(1), np.full(1, STOP_S))

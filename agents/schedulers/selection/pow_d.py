@@ -1,0 +1,63 @@
+"""pow-d: the largest losses at the present model among a random few, who are asked for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ....common.arrays import Bools, Floats
+from ....envs.contract import Situation
+from ..base import Probing, knob, switch, top_m
+from .power_of_choice import draw_by_weight
+
+
+@dataclass(kw_only=True)
+class PowD(Probing):
+    """d available clients drawn in proportion to alpha are asked for their loss; the m largest train.
+
+    Paper: Cho, Wang & Joshi, "Towards Understanding Biased Client Selection in Federated Learning",
+    AISTATS 2022, the variant pow-d: the exact loss of the present model on all of a client's samples. The
+    first round takes m uniformly, without asking. `shrinking` is adapow-d: d = all available in the first
+    half of the run, d = m, hence without asking, in the second. Where data lie at the hub, a client without
+    any counts as one with an unbounded loss, as one that never took part does in rpow-d (`power-of-choice`).
+    Needs: losses before the choice (`Situation.probed_loss`, paid for), alpha.
+    Aggregation: plain mean, 1/m each (`plain_mean`); off: the world's aggregator.
+    Defaults: d = 2 m, m = 10, 10 local steps.
+    """
+
+    name: ClassVar[str] = "pow-d"
+
+    choice_ratio: float = knob(2.0, "d / m, clients asked for each one wanted", low=1.0, high=10.0, log=True)
+    shrinking: bool = switch(False, "ask all available in the first half of the run, nobody in the second")
+    plain_mean: bool = switch(True, "aggregate by the paper's 1/m instead of the world's aggregator")
+
+    def question(self, situation: Situation, allowed: Bools, wanted: int) -> Bools:
+        """Those d drawn without replacement; nobody before the first round, nor where d would be m."""
+        count = max(wanted, round(self.choice_ratio * wanted))
+        drawn = draw_by_weight(situation.target_weight, count, allowed, self.uniforms())
+        asks = (self._state["rounds"] > 0) & (count > wanted)
+        if self.shrinking:
+            drawn, asks = allowed, (self._state["rounds"] > 0) & ~self._second_half(situation)
+        return drawn & (asks & (allowed.sum(axis=1) > wanted))[:, None]
+
+    def pick(self, situation: Situation, allowed: Bools, answered: Bools, wanted: int) -> Bools:
+        """The m largest losses told; before the first round m at random, without a question by alpha."""
+        told = np.asarray(answered.any(axis=1))[:, None]
+        losses = np.where(situation.samples == 0, np.inf, situation.probed_loss)
+        greedy = top_m(losses, wanted, answered & told, self.uniforms())
+        uniform = self.uniforms()
+        first = top_m(uniform, wanted, allowed)
+        by_weight = draw_by_weight(situation.target_weight, wanted, allowed, uniform)
+        return np.where(told, greedy, np.where((self._state["rounds"] == 0)[:, None], first, by_weight))
+
+    def weights(self, situation: Situation, chosen: Bools) -> Floats | None:
+        """1 over the number of invited clients."""
+        if not self.plain_mean:
+            return None
+        return chosen / np.maximum(chosen.sum(axis=1, keepdims=True), 1)
+
+    @staticmethod
+    def _second_half(situation: Situation) -> Bools:
+        return np.asarray(situation.round_index >= situation.rounds_left)

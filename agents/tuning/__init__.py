@@ -1,0 +1,27 @@
+"""Hyperparameter search for handcrafted and learned schedulers."""
+
+from __future__ import annotations
+
+from .handcrafted import Options, main
+from .learners import RANGES, LearnerSearch, tune_learner
+from .search import Tuned, tune
+from .search_space import SearchSpace
+from .stopping import STOP_KNOBS, RunLog, best_stop, run_logs
+from .trial_log import Trial, trials_in
+
+__all__ = [
+    "RANGES",
+    "STOP_KNOBS",
+    "LearnerSearch",
+    "Options",
+    "RunLog",
+    "SearchSpace",
+    "Trial",
+    "Tuned",
+    "best_stop",
+    "main",
+    "run_logs",
+    "trials_in",
+    "tune",
+    "tune_learner",
+]

@@ -1,0 +1,188 @@
+"""Hyper-parameters of learning algorithms: short trainings, each judged on the validation episodes.
+
+Trials are proposed in generations of four from all earlier generations, and a generation is carried out side
+by side; so the trials do not depend on how many processes there are.
+"""
+
+from __future__ import annotations
+
+import shutil
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...common.files import read_json
+from ...envs.registration import WORLDS, find_entry
+from ...envs.scenario import Scenario, load_scenario
+from ..execution import Engine
+from ..learning import ALGORITHMS, TrainingSettings
+from ..schedulers.base import Knob
+from .search import Tuned, fingerprint
+from .search_space import SearchSpace
+from .trial_log import Journal, Trial
+
+GENERATION = 4
+"""Trials proposed together."""
+
+_RATE = Knob("Adam's step at the start", 1e-4, 5e-3, log=True)
+_ACTOR_CRITIC = {
+    "learning_rate": _RATE,
+    "rollout_steps": Knob("rounds per environment between two updates", choices=(16, 32, 64, 128)),
+    "gamma": Knob("discount per round", 0.9, 1.0),
+    "gae_lambda": Knob("bias against variance of the advantages", 0.8, 1.0),
+    "entropy": Knob("weight of the entropy bonus", 1e-5, 1e-2, log=True),
+}
+_REPLAY = {
+    "learning_rate": _RATE,
+    "batch_size": Knob("rounds per minibatch", choices=(64, 128, 256, 512)),
+    "gradient_steps": Knob("minibatches per step of all environments", 1, 4, integer=True),
+    "gamma": Knob("discount per round", 0.9, 1.0),
+}
+RANGES: dict[str, dict[str, Knob]] = {
+    "ppo": {
+        **_ACTOR_CRITIC,
+        "batch_size": Knob("rounds per minibatch", choices=(128, 256, 512, 1024)),
+        "epochs": Knob("passes over every rollout", 2, 10, integer=True),
+        "clip_range": Knob("how far a probability ratio may move", 0.1, 0.4),
+    },
+    "a2c": _ACTOR_CRITIC,
+    "dqn": {
+        **_REPLAY,
+        "exploration_share": Knob("share of the training with random actions", 0.1, 0.8),
+        "final_exploration": Knob("probability of a random action after that", 0.01, 0.2, log=True),
+    },
+    "sac": {**_REPLAY, "tau": Knob("speed of the target networks", 1e-3, 5e-2, log=True)},
+}
+"""What is searched of each algorithm's settings; `maskable-ppo` has those of `ppo`."""
+_FACES = {"dqn": "frugalfl/{}-discrete-v0", "sac": "frugalfl/{}-scores-v0"}
+
+
+@dataclass(frozen=True)
+class LearnerSearch:
+    """Which algorithm is tuned where, and how long each trial trains.
+
+    Attributes:
+        algorithm: one of `ALGORITHMS`.
+        world: the scenario's name or YAML file.
+        trials: settings tried.
+        timesteps: rounds of each training.
+        episodes: validation episodes.
+        seed: of the search and of every training.
+    """
+
+    algorithm: str
+    world: str
+    trials: int = 12
+    timesteps: int = 30_000
+    episodes: int = 32
+    seed: int = 0
+
+    def check(self) -> LearnerSearch:
+        """Return the search if it can be begun; ValueError naming the field that is wrong."""
+        if self.algorithm not in ALGORITHMS:
+            raise ValueError(f"algorithm: {self.algorithm!r}, expected one of {', '.join(ALGORITHMS)}")
+        for name in ("trials", "timesteps", "episodes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: {getattr(self, name)}, expected at least 1")
+        return self
+
+    @property
+    def part(self) -> str:
+        """The field of `TrainingSettings` that is searched."""
+        return "ppo" if self.algorithm == "maskable-ppo" else self.algorithm
+
+    def settings(self, changes: Mapping[str, Any]) -> TrainingSettings:
+        """The training of one trial."""
+        pattern = _FACES.get(self.algorithm, "frugalfl/{}-v0")
+        scenario = load_scenario(self.world)
+        name = next((name for name, each in WORLDS.items() if each == scenario.name), "Volunteers")
+        env = find_entry(pattern.format(name)).id
+        learner = replace(getattr(TrainingSettings(), self.part), **changes)
+        return TrainingSettings(
+            env=env,
+            algo=self.algorithm,
+            timesteps=self.timesteps,
+            seed=self.seed,
+            val_episodes=self.episodes,
+            segment_steps=min(TrainingSettings.segment_steps, max(self.timesteps // 4, 256)),
+            world={"scenario": self.world},
+            **{self.part: learner},
+        ).check()
+
+
+def tune_learner(search: LearnerSearch, log: Path, engine: Engine) -> Tuned:
+    """Search an algorithm's hyper-parameters; resumed from its journal, and trainings from their checkpoints.
+
+    Args:
+        search: what to tune.
+        log: folder of the journal and of the trainings that are not over.
+        engine: who trains.
+
+    Raises:
+        ValueError: bad settings, a journal of another search, or a training that crashed twice.
+    """
+    search.check()
+    defaults = vars(getattr(TrainingSettings(), search.part))
+    space = SearchSpace(RANGES[search.part], defaults, {})
+    scenario = load_scenario(search.world)
+    folder = log / scenario.name
+    journal = Journal(folder / f"{search.algorithm}.journal", _head(search, scenario))
+    found = journal.trials()[: search.trials]
+    while len(found) < search.trials:
+        # A generation is proposed from whole generations only, also where a kill has cut the last one short.
+        first = len(found) - len(found) % GENERATION
+        numbers = range(len(found), min(first + GENERATION, search.trials))
+        proposals = {number: _propose(search, space, number, found[:first]) for number in numbers}
+        work = {
+            str(number): (search, changes, folder / f"{search.algorithm}-{number:03d}")
+            for number, changes in proposals.items()
+        }
+        scores: dict[int, float] = {}
+        for landed in engine.run(train_trial, work):
+            if landed.failure is not None:
+                raise ValueError(f"trial {landed.key} of {search.algorithm}: {landed.failure}")
+            scores[int(landed.key)] = landed.value
+        for number, changes in proposals.items():
+            different = {name: value for name, value in changes.items() if value != defaults[name]}
+            found.append(Trial(number, different, scores[number]))
+            journal.append(found[-1], space)
+            shutil.rmtree(folder / f"{search.algorithm}-{number:03d}", ignore_errors=True)
+    return Tuned(search.algorithm, found)
+
+
+def train_trial(search: LearnerSearch, changes: Mapping[str, Any], folder: Path) -> float:
+    """Train with these settings; the best validation net points on the way."""
+    from ..experiment.main_job import Experiment
+    from ..learning.run_folder import CONFIG
+
+    settings = search.settings(changes)
+    experiment = Experiment(settings, folder, rivals=("none",))
+    if (folder / CONFIG).is_file():
+        if read_json(folder / CONFIG, "log")["settings"] != settings.to_json():
+            raise ValueError(f"{folder}: a training with other settings; delete the folder")
+        experiment.resume()
+    else:
+        experiment.begin()
+    experiment.train()
+    return float(experiment.run.best["net_points"])
+
+
+def _propose(search: LearnerSearch, space: SearchSpace, number: int, past: list[Trial]) -> dict[str, Any]:
+    if number == 0:
+        return {}
+    words = [0x1EA2, search.seed, zlib.crc32(search.algorithm.encode()), number]
+    if not past:
+        rng = np.random.default_rng(words)
+        return {name: value for name, value in space.draw(rng).items() if rng.random() < 0.5}
+    seed = int(np.random.SeedSequence(words).generate_state(1)[0])
+    known = [space.frozen(trial.settings, trial.score) for trial in past]
+    return space.settings(space.suggest(known, seed))
+
+
+def _head(search: LearnerSearch, scenario: Scenario) -> dict[str, Any]:
+    kept = ("algorithm", "trials", "timesteps", "episodes", "seed")
+    return {name: getattr(search, name) for name in kept} | {"world": fingerprint(scenario)}

@@ -1,0 +1,206 @@
+"""Search over a scheduler's declared knobs: repeatable, and resumed from its log after an interruption."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...envs.scenario import Scenario, load_scenario
+from ..evaluation import MakeWorld, episode_seeds, make_worlds, play_batch
+from ..evaluation.measures import interquartile_mean
+from ..schedulers import make_scheduler
+from ..schedulers.base import Rule, knobs_of, settings_of
+from .search_space import SearchSpace
+from .stopping import STOP_KNOBS, best_stop, run_logs
+from .trial_log import Journal, Trial
+
+_EXPLORED_SHARE = 0.4
+"""Share of the trials drawn around the defaults; the rest are proposed by Optuna's sampler."""
+
+_ELITE = 3
+"""A trial starts from one of so many best ones."""
+_MOVED = 4
+"""Knobs that the sampler sets anew in such a trial, on average. With some twenty knobs and a few dozen trials
+a proposal for all of them at once is hardly ever good."""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """All trials of one scheduler in one world."""
+
+    scheduler: str
+    trials: list[Trial]
+
+    @property
+    def best(self) -> Trial:
+        """The best trial, the first of equals."""
+        return max(self.trials, key=lambda trial: trial.score)
+
+
+def tune(
+    name: str,
+    scenario: Scenario | str | Mapping[str, Any],
+    trials: int = 60,
+    seed: int = 0,
+    episodes: int = 32,
+    split: str = "val",
+    starts: Sequence[Mapping[str, Any]] = (),
+    known: Sequence[Trial] = (),
+    log: Path | None = None,
+    make_world: MakeWorld | None = None,
+    done: Callable[[Trial], None] = lambda trial: None,
+) -> Tuned:
+    """Search the knobs of one scheduler: the defaults, draws around them, then steps by Optuna's TPE.
+
+    Every trial is played without stopping, and given the stopping knobs that suit it best (`best_stop`); no
+    client is ever given more local steps than a learning agent's menu in this world offers. The same
+    arguments give the same trials, interrupted or not: trial k's random numbers come from the seed, the
+    scheduler's name and k, and the sampler is built anew for it.
+
+    Args:
+        name: a scheduler of `TUNABLE`, or a dotted name of one's own with knobs.
+        scenario: the world, as `load_scenario` takes it.
+        trials: how many settings to play.
+        seed: of the episodes and of the search.
+        episodes: per trial, the same for all trials and all schedulers.
+        split: where to tune; test is refused.
+        starts: settings to try first, instead of the defaults and the random draws; knobs that the
+            scheduler does not have, or values that its knob does not take, are passed over.
+        known: trials of an earlier search of this scheduler, which the sampler also learns from.
+        log: an Optuna journal; trials found there are not played again.
+        make_world: builds so many worlds; None: of the scenario and split.
+        done: called after each new trial.
+
+    Raises:
+        ValueError: bad numbers, an unknown scheduler, or a log of another search.
+    """
+    check_budget(trials, episodes, split)
+    world_scenario = load_scenario(scenario) if make_world is None else scenario
+    build = make_world or make_worlds(world_scenario, split)
+    seeds, most_rounds = episode_seeds(seed, episodes), int(getattr(world_scenario, "max_rounds", 0))
+    search = _Search(name, seed, trials, *_limits(world_scenario), starts, known)
+    what = {"scheduler": name, "seed": seed, "episodes": episodes, "split": split, "trials": trials}
+    what |= {"world": fingerprint(world_scenario), "starts": fingerprint([search.starts, list(known)])}
+    journal = Journal(log, what) if log is not None else None
+    found = journal.trials()[:trials] if journal is not None else []
+    world = None
+    for number in range(len(found), trials):
+        world = world if world is not None else build(episodes)
+        scheduler = make_scheduler(name, **search.propose(number, found))
+        frame, curves, _ = play_batch(name, scheduler, world, seeds)
+        stop: dict[str, Any] = {}
+        score = float(interquartile_mean(frame["val_net_points"].to_numpy()))
+        if isinstance(scheduler, Rule):
+            stop, score = best_stop(run_logs(curves), most_rounds)
+        found.append(Trial(number, search.changes(scheduler) | stop, score))
+        if journal is not None:
+            journal.append(found[-1], search.space)
+        done(found[-1])
+    return Tuned(name, found)
+
+
+def has_knobs(scheduler: object) -> bool:
+    """Whether there is anything to tune."""
+    return is_dataclass(scheduler) and bool(knobs_of(scheduler))
+
+
+def fingerprint(scenario: Any) -> str:
+    """Short hash of all settings of a world, so that results are not mistaken for another version's."""
+    text = scenario.model_dump_json() if isinstance(scenario, Scenario) else str(scenario)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+class _Search:
+    """Proposes settings; all its randomness comes from seed, name and trial number."""
+
+    def __init__(
+        self,
+        name: str,
+        seed: int,
+        trials: int,
+        highs: Mapping[str, float],
+        pinned: Mapping[str, Any],
+        starts: Sequence[Mapping[str, Any]] = (),
+        known: Sequence[Trial] = (),
+    ):
+        self._default: Any = make_scheduler(name)
+        if not has_knobs(self._default):
+            raise ValueError(
+                f"scheduler: {name!r} has no knobs; declare some with frugalfl.agents.schedulers.base.hyperparameters.knob"
+            )
+        declared = knobs_of(self._default)
+        free = {key: knob for key, knob in declared.items() if key not in {*STOP_KNOBS, *pinned}}
+        self.space = SearchSpace(free, settings_of(self._default), highs)
+        tried = [
+            {key: value for key, value in start.items() if key in free and free[key].accepts(value)}
+            for start in starts
+        ]
+        self.starts = [start for index, start in enumerate(tried) if start not in tried[:index]]
+        self._known = list(known)
+        self._root = [0x7E57, seed, zlib.crc32(name.encode()), len(self.starts)]
+        self._explored = 0 if starts else max(1, round(_EXPLORED_SHARE * trials))
+        self._pinned = {key: value for key, value in pinned.items() if key in declared}
+
+    def propose(self, number: int, found: list[Trial]) -> dict[str, Any]:
+        """Settings of one trial, given all earlier ones; without the knobs of stopping."""
+        return self._free(number, found) | self._pinned
+
+    def _free(self, number: int, found: list[Trial]) -> dict[str, Any]:
+        if number < len(self.starts):
+            return self.space.settings(self.space.parameters(self.starts[number]))
+        if number == 0 or not self.space.knobs:
+            return {}
+        if number <= self._explored:
+            rng = np.random.default_rng([*self._root, number])
+            # Half of the knobs stay at their defaults: a draw of all of them at once is hardly ever good.
+            drawn = self.space.draw(rng)
+            return {key: value for key, value in drawn.items() if rng.random() < 0.5}
+        return self._step_from_the_best([*self._known, *found], number)
+
+    def _step_from_the_best(self, past: Sequence[Trial], number: int) -> dict[str, Any]:
+        """One of the best settings so far, with what the sampler wants for a few of its knobs."""
+        rng = np.random.default_rng([*self._root, number])
+        frozen = [self.space.frozen(trial.settings, trial.score) for trial in past]
+        wanted = self.space.settings(self.space.suggest(frozen, int(rng.integers(2**32))))
+        elite = sorted(past, key=lambda trial: -trial.score)[:_ELITE]
+        start = elite[int(rng.integers(len(elite)))].settings
+        settings = self.space.settings(self.space.parameters(start))
+        moved = rng.random(len(settings)) < _MOVED / len(settings)
+        moved[int(rng.integers(len(settings)))] = True
+        return {
+            name: wanted[name] if move else settings[name] for name, move in zip(settings, moved, strict=True)
+        }
+
+    def changes(self, scheduler: Any) -> dict[str, Any]:
+        """The scheduler's settings that differ from the defaults, JSON-able."""
+        plain = settings_of(self._default)
+        return {key: value for key, value in settings_of(scheduler).items() if value != plain[key]}
+
+
+def _limits(scenario: Any) -> tuple[dict[str, float], dict[str, Any]]:
+    """Upper ends of ranges in this world, and knobs that its menu of actions fixes."""
+    highs, pinned = {"participants": float(scenario.clients)}, {}
+    storage = getattr(getattr(scenario, "hub", None), "rows_per_client", 0)
+    if storage:
+        highs["transfer_samples"] = float(storage)
+    menu = getattr(getattr(scenario, "levels", None), "local_steps", ())
+    if menu:
+        highs["local_steps"], pinned["most_steps"] = float(menu[-1]), int(menu[-1])
+    return highs, pinned
+
+
+def check_budget(trials: int, episodes: int, split: str) -> None:
+    """Refuse searches without trials or episodes, and tuning on the test split; ValueError."""
+    for name, value in (("trials", trials), ("episodes", episodes)):
+        if value < 1:
+            raise ValueError(f"{name}: {value}, expected at least 1")
+    if split not in ("train", "val"):
+        raise ValueError(
+            f"split: {split!r}, expected 'val' or 'train': the test split is for the final comparison"
+        )

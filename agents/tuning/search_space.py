@@ -1,0 +1,113 @@
+"""A scheduler's declared knobs as Optuna's parameters, and the sampler that proposes the next ones.
+
+Source of the sampler: Bergstra et al., "Algorithms for Hyper-Parameter
+Optimization", NeurIPS 2011 (tree-structured Parzen estimator).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import FrozenTrial
+
+from ..schedulers.base import OFF, Knob
+
+_ON = ".on"
+"""Ending of the parameter that says whether a knob with an "off" value is switched on."""
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+class SearchSpace:
+    """Translates between settings (what a scheduler takes) and parameters (what Optuna samples).
+
+    Args:
+        knobs: what is searched, by name.
+        defaults: value of every knob, `OFF` where a mechanism is switched off.
+        highs: upper ends by name, where a world has less room than the knob.
+    """
+
+    def __init__(self, knobs: Mapping[str, Knob], defaults: Mapping[str, Any], highs: Mapping[str, float]):
+        self.knobs = dict(knobs)
+        self._defaults, self._highs = defaults, highs
+        self.distributions: dict[str, BaseDistribution] = {}
+        for name, declared in self.knobs.items():
+            self.distributions[name] = _distribution(declared, highs.get(name))
+            if declared.off is not None:
+                self.distributions[name + _ON] = CategoricalDistribution([False, True])
+
+    def parameters(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Every parameter for settings that may leave out knobs at their defaults; cut to the space."""
+        found: dict[str, Any] = {}
+        for name, declared in self.knobs.items():
+            value, scale = settings.get(name, self._defaults[name]), self.distributions[name]
+            if declared.off is not None:
+                found[name + _ON] = value != OFF and value != declared.off
+                value = value if found[name + _ON] else _middle(scale)
+            if isinstance(scale, IntDistribution):
+                value = int(np.clip(round(value), scale.low, scale.high))
+            elif isinstance(scale, FloatDistribution):
+                value = float(np.clip(value, scale.low, scale.high))
+            found[name] = value
+        return found
+
+    def settings(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The knobs of a full set of parameters; numbers with four digits."""
+        found: dict[str, Any] = {}
+        for name, scale in self.distributions.items():
+            if name not in self.knobs:
+                continue
+            value = parameters[name]
+            if not parameters.get(name + _ON, True):
+                value = OFF
+            elif isinstance(scale, FloatDistribution):
+                value = float(np.clip(float(f"{value:.4g}"), scale.low, scale.high))
+            found[name] = value
+        return found
+
+    def draw(self, rng: np.random.Generator) -> dict[str, Any]:
+        """Random settings of every knob."""
+        return {name: knob.draw(rng, self._highs.get(name)) for name, knob in self.knobs.items()}
+
+    def frozen(self, settings: Mapping[str, Any], score: float) -> FrozenTrial:
+        """A finished trial as Optuna keeps it; the settings stand in its user attributes."""
+        return optuna.trial.create_trial(
+            params=self.parameters(settings),
+            distributions=self.distributions,
+            value=score,
+            user_attrs={"settings": dict(settings)},
+        )
+
+    def suggest(self, past: Sequence[FrozenTrial], seed: int) -> dict[str, Any]:
+        """The parameters that the sampler wants next; depends on nothing but the arguments."""
+        sampler = optuna.samplers.TPESampler(seed=seed, multivariate=False, n_startup_trials=1)
+        study = optuna.create_study(direction="maximize", sampler=sampler)
+        study.add_trials(past)
+        return dict(study.ask(self.distributions).params)
+
+
+def _distribution(declared: Knob, high: float | None) -> BaseDistribution:
+    if declared.choices:
+        return CategoricalDistribution(list(declared.choices))
+    assert declared.low is not None
+    assert declared.high is not None
+    top = declared.high if high is None else max(declared.low, min(declared.high, high))
+    if declared.integer:
+        return IntDistribution(round(declared.low), round(top), log=declared.log)
+    return FloatDistribution(declared.low, top, log=declared.log)
+
+
+def _middle(scale: BaseDistribution) -> float:
+    """A value for a knob that is switched off, where the sampler wants one all the same."""
+    assert isinstance(scale, IntDistribution | FloatDistribution)
+    return math.sqrt(scale.low * scale.high) if scale.log else 0.5 * (scale.low + scale.high)

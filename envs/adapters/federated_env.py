@@ -1,0 +1,141 @@
+"""The Gymnasium environment: one world, one agent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from ...common.arrays import AnyArray, Bools
+from ...common.splits import Split
+from ..agent_view import AgentFace, Observation
+from ..contract import REWARD_TERMS
+from .viewer import Viewer
+
+
+class FederatedEnv(gym.Env[Observation, Any]):
+    """Schedule one federated training run.
+
+    ## Description
+    A coordinator trains a model on clients that come and go. Every step is one round: the agent orders who
+    trains, how many local steps each makes, how much data is sent along and how many answers to wait for, or
+    lets time pass, or ends the run. The clients then really train a model; time, bytes, energy and emissions
+    are charged by the rules in the README.
+
+    ## Observation
+    `Dict(clients=[N, F], server=[G], zones=[Z, H])`, float32 in [-1, 1]; the columns are named in
+    `frugalfl.envs.agent_view.encoder` and described in `docs/environments.md`.
+
+    ## Action
+    `action="levels"` (default): `MultiDiscrete([wait, quorum] + [steps] * N (+ [transfer] * N))`, with
+    `action_masks()`. `action="discrete"`: `Discrete(K)`, a menu of schedulers. `action="scores"`:
+    `Box(4 + N)`.
+
+    ## Reward
+    Validation accuracy gained, in points, minus the price of hours, GB and kg CO2e. `vector_reward=True`
+    returns the four terms of `info["reward_terms"]` instead of their sum.
+
+    ## Start, end
+    An episode draws clients, devices, data partition, traces and (if they are ranges) prices from the seed.
+    It terminates when the target accuracy is reached, a budget is exhausted, the agent ends the run or
+    training diverges; it is truncated at the round limit.
+
+    Args:
+        scenario: a packaged name ("phones", "volunteers", "spotmarket"), a YAML file or a mapping.
+        split: "train", "val" or "test": disjoint seeds, client populations and trace windows.
+        action: "levels", "discrete" or "scores".
+        menu: entries of the "discrete" menu.
+        vector_reward: whether the reward is the vector `[accuracy, time, communication, emissions]`.
+        render_mode: None, "ansi" or "rgb_array".
+        **changes: fields of the scenario to replace, e.g. `clients=40`, `availability="sessions.txt"`,
+            `preferences={"price_per_kg": 5}`.
+
+    Raises:
+        ValueError: one line naming the field, the value and what was expected.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}  # noqa: RUF012
+
+    def __init__(
+        self,
+        scenario: Any = "volunteers",
+        split: Split = "train",
+        action: str = "levels",
+        menu: Sequence[Mapping[str, Any]] | None = None,
+        vector_reward: bool = False,
+        render_mode: str | None = None,
+        **changes: Any,
+    ):
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise ValueError(f"render_mode: {render_mode!r}, expected one of {self.metadata['render_modes']}")
+        self.agent_face = AgentFace(scenario, 1, split, action, menu, **changes)
+        self.observation_space = self.agent_face.encoder.space  # type: ignore[assignment]
+        self.action_space = self.agent_face.face.space
+        self.render_mode = render_mode
+        self._vector_reward = vector_reward
+        self._viewer = Viewer(self.agent_face.world) if render_mode else None
+        self._ready = False
+        if vector_reward:
+            high = np.array([100.0, 0.0, 0.0, 0.0], dtype=np.float32)
+            low = np.array([-100.0, -np.inf, -np.inf, -np.inf], dtype=np.float32)
+            self.reward_space = spaces.Box(low, high, dtype=np.float32)
+            self.reward_dim = len(REWARD_TERMS)
+
+    @property
+    def scenario(self) -> Any:
+        """The validated `Scenario` of this world."""
+        return self.agent_face.scenario
+
+    def use_action(self, action: str, menu: Sequence[Mapping[str, Any]] | None = None) -> None:
+        """Exchange the action space, see `faces`; the running episode ends without a step."""
+        self.agent_face.use_action(action, menu)
+        self.action_space = self.agent_face.face.space
+        self._ready = False
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begin an episode; `seed` also fixes all episodes after it."""
+        super().reset(seed=seed)
+        episode_seed = self.np_random.integers(2**31, size=1)
+        self.agent_face.reset(np.ones(1, dtype=bool), episode_seed)
+        self._ready = True
+        if self._viewer:
+            self._viewer.begin()
+        return _only(self.agent_face.observe()), {"episode_seed": int(episode_seed[0])}
+
+    def step(self, action: Any) -> tuple[Observation, Any, bool, bool, dict[str, Any]]:
+        """Carry out one round; see the class."""
+        if not self._ready:
+            raise gym.error.ResetNeeded("step: called before reset() or after the end of an episode")
+        result = self.agent_face.act(np.asarray(action)[None])
+        info = _only(self.agent_face.info(result))
+        terminated, truncated = bool(result.terminated[0]), bool(result.truncated[0])
+        if terminated or truncated:
+            self._ready = False
+            info["episode_totals"] = _only(self.agent_face.world.totals())
+        if self._viewer:
+            self._viewer.record(result)
+        reward: Any = float(result.reward[0])
+        if self._vector_reward:
+            reward = result.terms[0].astype(np.float32)
+        return _only(self.agent_face.observe()), reward, terminated, truncated, info
+
+    def action_masks(self) -> Bools:
+        """Legal choices of every dimension, flat, as sb3-contrib's MaskablePPO wants them."""
+        return self.agent_face.masks()[0]
+
+    def render(self) -> Any:
+        """A page of text ("ansi") or an RGB image `[H, W, 3]` uint8 ("rgb_array") of the episode so far."""
+        if self._viewer is None:
+            gym.logger.warn("render: called without a render_mode; pass render_mode='ansi' or 'rgb_array'")
+            return None
+        return self._viewer.text() if self.render_mode == "ansi" else self._viewer.image()
+
+
+def _only(batch: dict[str, AnyArray]) -> dict[str, Any]:
+    """Row 0 of a batch of one, numbers as numpy scalars."""
+    return {name: values[0] for name, values in batch.items()}

@@ -1,0 +1,127 @@
+"""E worlds stepped in one call as a Stable-Baselines3 `VecEnv`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium.utils import seeding
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
+
+from ...common.arrays import AnyArray, Bools
+from ...common.splits import Split
+from ..agent_view import AgentFace
+
+
+class FederatedVecEnv(VecEnv):
+    """What SB3's algorithms train on: one batch, no processes, masks for MaskablePPO.
+
+    `env_method("action_masks")` and `get_attr` answer for the whole batch at once. An ended episode is
+    followed by a new one in the same step, with `terminal_observation` and `TimeLimit.truncated` in its info;
+    `episode` (r, l) and `episode_totals` are there too, so that no Monitor is needed.
+
+    Args:
+        scenario: see `FederatedEnv`.
+        num_envs: E.
+        split: see `FederatedEnv`.
+        action: see `FederatedEnv`.
+        menu: see `FederatedEnv`.
+        **changes: fields of the scenario to replace.
+    """
+
+    def __init__(
+        self,
+        scenario: Any = "volunteers",
+        num_envs: int = 1,
+        split: Split = "train",
+        action: str = "levels",
+        menu: Sequence[Mapping[str, Any]] | None = None,
+        **changes: Any,
+    ):
+        self.agent_face = AgentFace(scenario, num_envs, split, action, menu, **changes)
+        self.render_mode = None
+        self._generators: list[np.random.Generator] = []
+        super().__init__(num_envs, self.agent_face.encoder.space, self.agent_face.face.space)
+        self.seed()
+        self._actions: AnyArray = np.zeros(0)
+
+    def reset(self) -> VecEnvObs:
+        """Begin new episodes everywhere."""
+        for env, seed in enumerate(self._seeds):
+            if seed is not None:
+                self._generators[env] = seeding.np_random(seed)[0]
+        self._reset_seeds()
+        self._reset_options()
+        self._begin(np.ones(self.num_envs, dtype=bool))
+        return self.agent_face.observe()
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Seeds `seed + i`, taking effect at the next reset."""
+        if not self._generators:
+            self._generators = [seeding.np_random(None)[0] for _ in range(self.num_envs)]
+        return super().seed(seed) if seed is not None else [None] * self.num_envs
+
+    def step_async(self, actions: AnyArray) -> None:
+        """Remember the actions."""
+        self._actions = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step all environments."""
+        result = self.agent_face.act(self._actions)
+        ended = result.terminated | result.truncated
+        infos: list[dict[str, Any]] = [{"reward_terms": row} for row in result.terms.copy()]
+        observation = self.agent_face.observe()
+        if ended.any():
+            self._close(infos, observation, ended, result.truncated)
+            self._begin(ended)
+            observation = self.agent_face.observe()
+        return observation, result.reward.astype(np.float32), ended, infos
+
+    def action_masks(self) -> Bools:
+        """Legal choices `[E, choices]`."""
+        return self.agent_face.masks()
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
+    ) -> list[Any]:
+        """`action_masks` of the chosen environments; there are no single environments behind the batch."""
+        if method_name != "action_masks":
+            raise AttributeError(f"env_method: {method_name!r}, expected 'action_masks'")
+        masks = self.agent_face.masks()
+        return [masks[env] for env in self._get_indices(indices)]
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """The batch's attribute once for each chosen environment."""
+        return [getattr(self, attr_name) for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Refused: the environments share their settings."""
+        raise AttributeError(f"set_attr: {attr_name!r}; make a new FederatedVecEnv with other settings")
+
+    def env_is_wrapped(self, wrapper_class: type, indices: VecEnvIndices = None) -> list[bool]:
+        """Never; but `episode` is reported as by a Monitor."""
+        return [False for _ in self._get_indices(indices)]
+
+    def _begin(self, envs: Bools) -> None:
+        seeds = np.zeros(self.num_envs, dtype=np.int64)
+        for env in np.flatnonzero(envs):
+            seeds[env] = self._generators[env].integers(2**31, size=1)[0]
+        self.agent_face.reset(envs, seeds)
+
+    def _close(
+        self, infos: list[dict[str, Any]], observation: Any, ended: AnyArray, truncated: AnyArray
+    ) -> None:
+        info_totals = self.agent_face.world.totals()
+        for env in np.flatnonzero(ended):
+            totals = {name: values[env] for name, values in info_totals.items()}
+            infos[env]["terminal_observation"] = {
+                name: rows[env].copy() for name, rows in observation.items()
+            }
+            infos[env]["TimeLimit.truncated"] = bool(truncated[env])
+            infos[env]["episode_totals"] = totals
+            infos[env]["episode"] = {"r": float(totals["net_points"]), "l": int(totals["rounds"])}

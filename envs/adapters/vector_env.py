@@ -1,0 +1,137 @@
+"""E worlds stepped in one call as a Gymnasium vector environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from ...common.arrays import AnyArray, Bools
+from ...common.splits import Split
+from ..agent_view import AgentFace, Observation
+
+
+class FederatedVectorEnv(VectorEnv[Observation, Any, AnyArray]):
+    """The batch behind `gym.make_vec(id, num_envs=E, vectorization_mode="vector_entry_point")`.
+
+    All clients of all environments train in one batch. Seeded alike, environment i and a single
+    `FederatedEnv` play identical episodes.
+
+    Args:
+        num_envs: E.
+        scenario: see `FederatedEnv`.
+        split: see `FederatedEnv`.
+        action: see `FederatedEnv`.
+        menu: see `FederatedEnv`.
+        vector_reward: see `FederatedEnv`.
+        render_mode: must be None; render single environments.
+        autoreset_mode: Gymnasium's `AutoresetMode`, or its value: "NextStep", "SameStep" or "Disabled".
+        **changes: fields of the scenario to replace.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        scenario: Any = "volunteers",
+        split: Split = "train",
+        action: str = "levels",
+        menu: Sequence[Mapping[str, Any]] | None = None,
+        vector_reward: bool = False,
+        render_mode: str | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        **changes: Any,
+    ):
+        if render_mode is not None:
+            raise ValueError(f"render_mode: {render_mode!r}, expected None; render a single environment")
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}  # type: ignore[misc]
+        self.render_mode = None
+        self.num_envs = num_envs
+        self.agent_face = AgentFace(scenario, num_envs, split, action, menu, **changes)
+        self.single_observation_space = self.agent_face.encoder.space
+        self.single_action_space = self.agent_face.face.space
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._vector_reward = vector_reward
+        self._generators = [seeding.np_random(None)[0] for _ in range(num_envs)]
+        self._ended = np.ones(num_envs, dtype=bool)
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begin new episodes everywhere, or only where `options={"reset_mask": [E]}` says."""
+        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed
+        if seeds is not None:
+            if len(seeds) != self.num_envs:
+                raise ValueError(
+                    f"seed: {len(seeds)} seeds, expected one for each of {self.num_envs} environments"
+                )
+            for env, own in enumerate(seeds):
+                if own is not None:
+                    self._generators[env] = seeding.np_random(own)[0]
+        mask = np.ones(self.num_envs, dtype=bool)
+        if options and "reset_mask" in options:
+            mask = np.asarray(options["reset_mask"], dtype=bool)
+        self._begin(mask)
+        return self.agent_face.observe(), {}
+
+    def step(self, actions: Any) -> tuple[Observation, AnyArray, AnyArray, AnyArray, dict[str, Any]]:
+        """Step all environments; ended ones follow the autoreset mode."""
+        starting = self._ended.copy()
+        if self.autoreset_mode == AutoresetMode.DISABLED and starting.any():
+            raise ValueError("step: some episodes have ended; reset them with options={'reset_mask': ...}")
+        result = self.agent_face.act(np.asarray(actions))
+        infos = self._infos(result)
+        ended = result.terminated | result.truncated
+        if self.autoreset_mode == AutoresetMode.NEXT_STEP and starting.any():
+            self._begin(starting)
+        self._ended = ended
+        observation = self.agent_face.observe()
+        if self.autoreset_mode == AutoresetMode.SAME_STEP and ended.any():
+            infos.update(self._final(observation, infos, ended))
+            self._begin(ended)
+            observation = self.agent_face.observe()
+        reward = result.terms.astype(np.float32) if self._vector_reward else result.reward
+        return observation, reward, result.terminated.copy(), result.truncated.copy(), infos
+
+    def action_masks(self) -> Bools:
+        """Legal choices `[E, choices]`."""
+        return self.agent_face.masks()
+
+    def _begin(self, envs: Bools) -> None:
+        seeds = np.zeros(self.num_envs, dtype=np.int64)
+        for env in np.flatnonzero(envs):
+            seeds[env] = self._generators[env].integers(2**31, size=1)[0]
+        self.agent_face.reset(envs, seeds)
+        self._ended = self._ended & ~envs
+
+    def _infos(self, result: Any) -> dict[str, Any]:
+        infos: dict[str, Any] = {}
+        for name, values in self.agent_face.info(result).items():
+            infos[name], infos[f"_{name}"] = values, result.active.copy()
+        ended = result.terminated | result.truncated
+        if ended.any():
+            infos["episode_totals"] = self.agent_face.world.totals()
+            infos["_episode_totals"] = ended.copy()
+        return infos
+
+    def _final(self, observation: Observation, infos: dict[str, Any], ended: Bools) -> dict[str, Any]:
+        """Gymnasium's SAME_STEP convention: the last observation and info of ended episodes."""
+        final_obs = np.full(self.num_envs, None, dtype=object)
+        for env in np.flatnonzero(ended):
+            final_obs[env] = {name: values[env].copy() for name, values in observation.items()}
+        return {
+            "final_obs": final_obs,
+            "_final_obs": ended.copy(),
+            "final_info": dict(infos),
+            "_final_info": ended.copy(),
+        }

@@ -1,0 +1,140 @@
+"""Drawing one episode: who was there, who trained and how green the grid was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...common.arrays import Floats, Ints
+from ..contract import REWARD_TERMS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ..contract import StepResult
+    from ..world import FederatedWorld
+
+AWAY, AVAILABLE, COMPLETED, LOST, CANCELLED = range(5)
+STATE_NAMES = ("away", "available", "trained", "lost", "cancelled")
+STATE_COLOURS = ("#f2f2f2", "#c9d8e8", "#2a9d5c", "#d1495b", "#edae49")
+_GLYPHS = ".o#x~"
+_ZONE_COLOURS = ("#1b6ca8", "#c2571a", "#5b8c3e", "#8e5ea2", "#b8860b", "#3aa6a6", "#a83253", "#666666")
+
+
+class Viewer:
+    """Remembers one episode of a world of one and draws it.
+
+    Args:
+        world: a world with one environment.
+    """
+
+    def __init__(self, world: FederatedWorld):
+        self._world = world
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the last episode."""
+        self._states: list[Ints] = []
+        self._hours: list[float] = [0.0]
+        self._accuracy: list[float] = [float(self._world.ledger.accuracy[0])]
+        self._carbon: list[Floats] = []
+        self._terms = np.zeros(len(REWARD_TERMS))
+        self._look()
+
+    def record(self, result: StepResult) -> None:
+        """Enter the step that was just made."""
+        outcome = result.outcome
+        states = self._here.copy()
+        for state, who in (
+            (COMPLETED, outcome.completed),
+            (LOST, outcome.lost),
+            (CANCELLED, outcome.cancelled),
+        ):
+            states[who[0]] = state
+        self._states.append(states)
+        self._carbon.append(self._carbon_now)
+        self._hours.append(float(self._world.ledger.hours[0]))
+        self._accuracy.append(float(outcome.accuracy[0]))
+        self._terms = self._terms + result.terms[0]
+        self._look()
+
+    def text(self) -> str:
+        """The present round as a page of text."""
+        totals = {name: values[0] for name, values in self._world.totals().items()}
+        states = self._states[-1] if self._states else self._here
+        zones = zip(self._world.source.zone_names, self._carbon_now, strict=True)
+        terms = "  ".join(
+            f"{name} {value:+.2f}" for name, value in zip(REWARD_TERMS, self._terms, strict=True)
+        )
+        return "\n".join(
+            [
+                f"{self._world.scenario.name}  round {totals['rounds']:.0f}  hour {totals['hours']:.2f}  "
+                f"accuracy {100 * totals['accuracy']:.1f} %  net {totals['net_points']:+.2f} points",
+                "clients  " + "".join(_GLYPHS[state] for state in states),
+                "         " + "  ".join(f"{g} {n}" for g, n in zip(_GLYPHS, STATE_NAMES, strict=True)),
+                "carbon   " + "  ".join(f"{name} {value:.0f} g/kWh" for name, value in zones),
+                f"spent    {totals['gigabytes']:.2f} GB  {totals['kilowatt_hours']:.3f} kWh  "
+                f"{totals['kilograms']:.3f} kg CO2e  wasted {100 * totals['wasted_share']:.0f} %",
+                f"points   {terms}",
+                "",
+            ]
+        )
+
+    def image(self) -> NDArray[np.uint8]:
+        """The episode so far as an RGB image `[600, 960, 3]`."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(9.6, 6.0), dpi=100, layout="constrained")
+        canvas = FigureCanvasAgg(figure)
+        clients, carbon, accuracy = figure.subplots(3, 1, height_ratios=[3, 1.3, 1.3])
+        self._draw_clients(clients)
+        self._draw_carbon(carbon)
+        self._draw_accuracy(accuracy)
+        canvas.draw()
+        return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
+
+    def _look(self) -> None:
+        """Who is here and how clean the grid is, before the next decision."""
+        self._here = np.where(self._world.sessions.available[0], AVAILABLE, AWAY)
+        self._carbon_now = self._world.carbon.now(self._world.time_s)[0]
+
+    def _draw_clients(self, axes: Axes) -> None:
+        from matplotlib.colors import ListedColormap
+        from matplotlib.patches import Patch
+
+        axes.set_title(self._title(), loc="left", fontsize=10)
+        if self._states:
+            grid = np.array(self._states).T
+            edges = np.array(self._hours)
+            rows = np.arange(grid.shape[0] + 1) - 0.5
+            axes.pcolormesh(edges, rows, grid, cmap=ListedColormap(STATE_COLOURS), vmin=-0.5, vmax=4.5)
+        axes.set_ylabel("client")
+        handles = [Patch(color=c, label=n) for c, n in zip(STATE_COLOURS, STATE_NAMES, strict=True)]
+        axes.legend(handles=handles, ncols=5, fontsize=7, loc="upper right", framealpha=0.9)
+
+    def _draw_carbon(self, axes: Axes) -> None:
+        for index, zone in enumerate(self._world.source.zone_names):
+            values = [row[index] for row in self._carbon]
+            colour = _ZONE_COLOURS[index % len(_ZONE_COLOURS)]
+            axes.plot(self._hours[: len(values)], values, lw=1.3, label=zone, color=colour)
+        axes.set_ylabel("g CO2e/kWh")
+        axes.set_ylim(bottom=0)
+        axes.legend(fontsize=7, ncols=8, loc="upper right")
+
+    def _draw_accuracy(self, axes: Axes) -> None:
+        axes.plot(self._hours, 100 * np.array(self._accuracy), color="#2a9d5c", lw=1.6)
+        axes.set_ylabel("accuracy %")
+        axes.set_ylim(0, 100)
+        axes.set_xlabel("hours since the run began")
+
+    def _title(self) -> str:
+        ledger = self._world.ledger
+        return (
+            f"{self._world.scenario.name}: round {ledger.rounds[0]}, "
+            f"accuracy {100 * ledger.accuracy[0]:.1f} %, "
+            f"{ledger.kilograms[0]:.2f} kg CO2e, {ledger.gigabytes[0]:.1f} GB, "
+            f"net {ledger.net_points[0]:+.1f} points"
+        )

@@ -1,0 +1,43 @@
+"""Other action spaces around an environment made with levels; the `action=` keyword does the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+
+from ..agent_view import DEFAULT_MENU
+from .federated_env import FederatedEnv
+
+
+class SchedulerMenu(gym.Wrapper[Any, Any, Any, Any]):
+    """`Discrete(K)` actions: which scheduler of a menu plans the round (for DQN and the like).
+
+    Args:
+        env: a `FederatedEnv`, wrapped or not.
+        menu: see `faces.MenuFace`.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], menu: Sequence[Mapping[str, Any]] = DEFAULT_MENU):
+        _federated(env).use_action("discrete", menu)
+        super().__init__(env)
+
+
+class ClientScores(gym.Wrapper[Any, Any, Any, Any]):
+    """`Box` actions: a score per client and four numbers for the round (for SAC, TD3 and the like).
+
+    Args:
+        env: a `FederatedEnv`, wrapped or not.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any]):
+        _federated(env).use_action("scores")
+        super().__init__(env)
+
+
+def _federated(env: gym.Env[Any, Any]) -> FederatedEnv:
+    inner = env.unwrapped
+    if not isinstance(inner, FederatedEnv):
+        raise ValueError(f"env: {type(inner).__name__}, expected an environment of frugalfl")
+    return inner

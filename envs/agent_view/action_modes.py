@@ -1,0 +1,191 @@
+"""The shapes an agent's action may have: levels (MultiDiscrete), a menu of schedulers, or scores (Box)."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from gymnasium import spaces
+
+from ...common.arrays import AnyArray, Bools, Floats, Ints
+from ..contract import STOP_S, RoundPlan, Situation, choose_plans
+from .actions import ActionCodec, ActionLayout
+
+_SCHEDULERS = "frugalfl.agents.schedulers"
+
+DEFAULT_MENU: tuple[Mapping[str, Any], ...] = (
+    {"scheduler": "random-m"},
+    {"scheduler": "random-m", "participants": 5, "local_steps": 40},
+    {"scheduler": "all-available"},
+    {"scheduler": "fastest-m"},
+    {"scheduler": "greenest-m"},
+    {"scheduler": "power-of-choice"},
+    {"scheduler": "f3ast"},
+    {"wait_s": 1800.0},
+    {"wait_s": STOP_S},
+)
+"""Menu of the `-discrete-` ids: handcrafted schedulers with settings, waits, and the end of the run."""
+
+
+class ActionFace(Protocol):
+    """How batched actions become plans."""
+
+    space: spaces.Space[Any]
+
+    def reset(self, envs: Bools, seeds: Ints) -> None:
+        """New episodes begin in the rows of `envs`."""
+
+    def plan(self, actions: AnyArray, situation: Situation) -> RoundPlan:
+        """The plan of a batch of actions."""
+
+    def masks(self, situation: Situation) -> Bools:
+        """Legal choices `[E, choices]`."""
+
+
+class LevelsFace:
+    """`MultiDiscrete [wait, quorum] + [steps] * N (+ [transfer] * N)`."""
+
+    def __init__(self, layout: ActionLayout):
+        self.codec = ActionCodec(layout)
+        self.space: spaces.Space[Any] = layout.space
+
+    def reset(self, envs: Bools, seeds: Ints) -> None:
+        """Nothing to remember."""
+
+    def plan(self, actions: AnyArray, situation: Situation) -> RoundPlan:
+        """Look the levels up."""
+        return self.codec.decode(actions)
+
+    def masks(self, situation: Situation) -> Bools:
+        """See `ActionCodec.masks`."""
+        return self.codec.masks(situation)
+
+
+class MenuFace:
+    """`Discrete(K)`: which scheduler of a menu plans this round.
+
+    Args:
+        layout: the world's levels; only its number of clients is used.
+        menu: entries `{"scheduler": NAME, **settings}` or `{"wait_s": SECONDS}`; NAME is a name of the
+            registry of handcrafted schedulers or a dotted name `package.module:Class`.
+    """
+
+    def __init__(self, layout: ActionLayout, menu: Sequence[Mapping[str, Any]] = DEFAULT_MENU):
+        if not menu:
+            raise ValueError("menu: empty, expected at least one entry")
+        self._num_clients = layout.num_clients
+        # By name: schedulers live above this package, and users bring their own.
+        make = importlib.import_module(_SCHEDULERS).make_scheduler
+        self._entries = [_Wait(entry) if "wait_s" in entry else _made(make, entry) for entry in menu]
+        self.space: spaces.Space[Any] = spaces.Discrete(len(self._entries))
+
+    def reset(self, envs: Bools, seeds: Ints) -> None:
+        """Every scheduler of the menu begins the new episodes."""
+        for entry in self._entries:
+            entry.reset(envs, seeds, self._num_clients)
+
+    def plan(self, actions: AnyArray, situation: Situation) -> RoundPlan:
+        """Ask every scheduler (they keep count of the rounds), take each environment's choice."""
+        actions = np.asarray(actions).reshape(-1)
+        if (actions < 0).any() or (actions >= len(self._entries)).any():
+            raise ValueError(f"action: {actions.tolist()}, expected 0 <= action < {len(self._entries)}")
+        return choose_plans([entry.plan(situation) for entry in self._entries], actions)
+
+    def masks(self, situation: Situation) -> Bools:
+        """Every entry is legal at any time."""
+        return np.ones((situation.num_envs, len(self._entries)), dtype=bool)
+
+
+class ScoresFace:
+    """`Box(-1, 1, [4 + N])`: wait, participants, local steps, quorum, then one score per client.
+
+    Participants (1 to N), steps and quorum are laid linearly over their range or levels. A first number up to
+    0.5 trains now; the waiting levels share the rest, so that exploration does not end most runs at once.
+    The clients with the highest scores among the available ones are invited. Where data lies at the hub, an
+    invited client is sent the largest transfer if its score is above 0.5.
+    """
+
+    def __init__(self, layout: ActionLayout):
+        self._layout = layout
+        self.space: spaces.Space[Any] = spaces.Box(-1.0, 1.0, (4 + layout.num_clients,), np.float32)
+
+    def reset(self, envs: Bools, seeds: Ints) -> None:
+        """Nothing to remember."""
+
+    def plan(self, actions: AnyArray, situation: Situation) -> RoundPlan:
+        """Top scores train; see the class."""
+        layout = self._layout
+        actions = np.asarray(actions, dtype=np.float64)
+        if actions.shape != (situation.num_envs, 4 + layout.num_clients) or not np.isfinite(actions).all():
+            raise ValueError(f"action: shape {actions.shape}, expected finite [E, {4 + layout.num_clients}]")
+        share = (np.clip(actions[:, :4], -1.0, 1.0) + 1.0) / 2.0
+        waits = _level(layout.wait_s[1:], np.clip((share[:, 0] - 0.75) * 4.0, 0.0, 1.0))
+        wait_s = np.where(share[:, 0] <= 0.75, 0.0, waits)
+        participants = np.rint(1 + share[:, 1] * (layout.num_clients - 1))
+        steps = _level(layout.local_steps[1:], share[:, 2]).astype(np.int32)
+        scores = np.where(situation.available, actions[:, 4:], -np.inf)
+        rank = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1, kind="stable")
+        chosen = situation.available & (rank < participants[:, None])
+        moved = np.where(chosen & (scores > 0.5), layout.transfer_samples[-1], 0)
+        return RoundPlan(
+            local_steps=np.where(chosen, steps[:, None], 0).astype(np.int32),
+            transfer_samples=moved.astype(np.int32),
+            quorum=_level(layout.quorum, share[:, 3]),
+            wait_s=wait_s,
+        )
+
+    def masks(self, situation: Situation) -> Bools:
+        """Continuous actions have no masks."""
+        raise ValueError("action_masks: expected a face with discrete choices, this one has scores")
+
+
+FACES: Mapping[str, type[LevelsFace] | type[MenuFace] | type[ScoresFace]] = {
+    "levels": LevelsFace,
+    "discrete": MenuFace,
+    "scores": ScoresFace,
+}
+"""Values of the keyword `action=`."""
+
+
+def make_face(action: str, layout: ActionLayout, menu: Sequence[Mapping[str, Any]] | None) -> ActionFace:
+    """The face of a name in `FACES`; `menu` is for "discrete" only."""
+    if action not in FACES:
+        raise ValueError(f"action: {action!r}, expected one of {', '.join(FACES)}")
+    if action == "discrete":
+        return MenuFace(layout, DEFAULT_MENU if menu is None else menu)
+    if menu is not None:
+        raise ValueError(f"menu: given with action={action!r}, expected action='discrete'")
+    return FACES[action](layout)  # type: ignore[return-value]
+
+
+class _Wait:
+    """A menu entry that lets time pass."""
+
+    def __init__(self, entry: Mapping[str, Any]):
+        self._wait_s = float(entry["wait_s"])
+        if not self._wait_s > 0 or len(entry) != 1:
+            raise ValueError(f"menu: {dict(entry)!r}, expected a positive wait_s and nothing else")
+
+    def reset(self, envs: Bools, seeds: Ints, num_clients: int) -> None:
+        """Nothing to remember."""
+
+    def plan(self, situation: Situation) -> RoundPlan:
+        """Wait everywhere."""
+        nobody = np.zeros(situation.available.shape, dtype=np.int32)
+        everywhere = np.ones(situation.num_envs)
+        return RoundPlan(nobody, nobody.copy(), everywhere, everywhere * self._wait_s)
+
+
+def _made(make: Any, entry: Mapping[str, Any]) -> Any:
+    settings = dict(entry)
+    name = settings.pop("scheduler", None)
+    if name is None:
+        raise ValueError(f"menu: {dict(entry)!r}, expected a key 'scheduler' or 'wait_s'")
+    return make(name, **settings)
+
+
+def _level(levels: Sequence[float], share: Floats) -> Floats:
+    index = np.minimum((share * len(levels)).astype(np.int64), len(levels) - 1)
+    return np.array(levels, dtype=np.float64)[index]

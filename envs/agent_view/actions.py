@@ -1,0 +1,147 @@
+"""The agent's action: which menu of levels it has, and how a choice becomes a `RoundPlan`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from gymnasium import spaces
+from numba import njit
+from numpy.typing import NDArray
+
+from ...common.arrays import AnyArray, Bools, Floats, Ints, Ints32
+from ..contract import RoundPlan, Situation
+
+Levels = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ActionLayout:
+    """The levels behind a `MultiDiscrete` action `[wait, quorum] + [steps] * N (+ [transfer] * N)`.
+
+    Attributes:
+        num_clients: N.
+        wait_s: seconds to wait; the first is 0 (train now), infinity ends the run.
+        quorum: shares of the invited updates to wait for.
+        local_steps: local SGD steps; the first is 0 (not invited).
+        transfer_samples: samples to send along; the first is 0. A single level means that no data is moved
+            and the action has no such part.
+    """
+
+    num_clients: int
+    wait_s: Levels
+    quorum: Levels
+    local_steps: tuple[int, ...]
+    transfer_samples: tuple[int, ...] = (0,)
+
+    @property
+    def moves_data(self) -> bool:
+        """Whether the action has a transfer part."""
+        return len(self.transfer_samples) > 1
+
+    @property
+    def nvec(self) -> Ints:
+        """Int `[D]`, the number of choices of every dimension."""
+        nvec = [len(self.wait_s), len(self.quorum)] + [len(self.local_steps)] * self.num_clients
+        if self.moves_data:
+            nvec += [len(self.transfer_samples)] * self.num_clients
+        return np.array(nvec, dtype=np.int64)
+
+    @property
+    def space(self) -> spaces.MultiDiscrete:
+        """The Gymnasium space of one environment's action."""
+        return spaces.MultiDiscrete(self.nvec)
+
+
+class ActionCodec:
+    """Turns batches of actions into plans, and plans into the nearest actions."""
+
+    def __init__(self, layout: ActionLayout):
+        self.layout = layout
+        self._wait_s = np.array(layout.wait_s, dtype=np.float64)
+        self._quorum = np.array(layout.quorum, dtype=np.float64)
+        self._steps = np.array(layout.local_steps, dtype=np.int32)
+        self._transfer = np.array(layout.transfer_samples, dtype=np.int32)
+        self._nvec = layout.nvec
+
+    def decode(self, actions: NDArray[np.integer]) -> RoundPlan:
+        """Plan of the integer actions `[E, D]`; raises ValueError if one is outside the space."""
+        layout = self.layout
+        actions = np.asarray(actions)
+        if actions.ndim != 2 or actions.shape[1] != self._nvec.size:
+            raise ValueError(f"action: shape {actions.shape}, expected [E, {self._nvec.size}]")
+        if not np.issubdtype(actions.dtype, np.integer):
+            raise ValueError(f"action: dtype {actions.dtype}, expected integers")
+        local_steps, transfer, legal = _look_up(actions, self._nvec, self._steps, self._transfer)
+        if not legal:
+            raise ValueError(f"action: {actions.tolist()}, expected 0 <= action < {layout.nvec.tolist()}")
+        return RoundPlan(
+            local_steps=local_steps,
+            transfer_samples=transfer,
+            quorum=self._quorum[actions[:, 1]],
+            wait_s=self._wait_s[actions[:, 0]],
+        )
+
+    def encode(self, plan: RoundPlan) -> Ints:
+        """The action `[E, D]` nearest to the plan, for imitation; an invitation never becomes a refusal."""
+        parts = [
+            _nearest(self._wait_s, plan.wait_s)[:, None],
+            _nearest(self._quorum, plan.quorum)[:, None],
+            _nearest_positive(self._steps, plan.local_steps),
+        ]
+        if self.layout.moves_data:
+            parts.append(_nearest(self._transfer.astype(np.float64), plan.transfer_samples))
+        return np.concatenate(parts, axis=1)
+
+    def masks(self, situation: Situation) -> Bools:
+        """Legal choices, bool `[E, sum(nvec)]`, as sb3-contrib's MaskablePPO wants them.
+
+        Clients that are away can only be left out, clients with full storage can be sent nothing, and
+        training now is not offered when nobody is there.
+        """
+        layout = self.layout
+        num_envs, n = situation.available.shape
+        wait = np.ones((num_envs, len(layout.wait_s)), dtype=bool)
+        wait[:, self._wait_s == 0] = np.any(situation.available, axis=1, keepdims=True)
+        quorum = np.ones((num_envs, len(layout.quorum)), dtype=bool)
+        parts = [wait, quorum, _level_mask(situation.available, n, len(layout.local_steps))]
+        if layout.moves_data:
+            sendable = situation.available & (situation.storage_left > 0)
+            parts.append(_level_mask(sendable, n, len(layout.transfer_samples)))
+        return np.concatenate(parts, axis=1)
+
+
+@njit(cache=True, nogil=True)
+def _look_up(actions, nvec, steps, transfer):  # type: ignore[no-untyped-def]
+    """Local steps and samples to send `[E, N]` of the actions `[E, D]`; and whether all are in the space."""
+    e, d = actions.shape
+    moves = transfer.size > 1
+    n = (d - 2) // 2 if moves else d - 2
+    local_steps, moved = np.zeros((e, n), dtype=np.int32), np.zeros((e, n), dtype=np.int32)
+    for i in range(e):
+        for j in range(d):
+            if actions[i, j] < 0 or actions[i, j] >= nvec[j]:
+                return local_steps, moved, False
+        for k in range(n):
+            local_steps[i, k] = steps[actions[i, 2 + k]]
+            if moves and local_steps[i, k] > 0:
+                moved[i, k] = transfer[actions[i, 2 + n + k]]
+    return local_steps, moved, True
+
+
+def _level_mask(allowed: Bools, num_clients: int, levels: int) -> Bools:
+    mask = np.repeat(allowed[:, :, None], levels, axis=2)
+    mask[:, :, 0] = True
+    return mask.reshape(-1, num_clients * levels)
+
+
+def _nearest(levels: Floats, values: AnyArray) -> Ints:
+    """Index of the nearest level; infinity matches only infinity."""
+    finite = np.where(np.isfinite(levels), levels, 1e300)
+    wanted = np.where(np.isfinite(values), values, 1e300)
+    return np.abs(finite - wanted[..., None]).argmin(axis=-1)
+
+
+def _nearest_positive(levels: Ints32, values: Ints32) -> Ints:
+    nearest = 1 + np.abs(levels[1:].astype(np.int64) - values[..., None]).argmin(axis=-1)
+    return np.where(values > 0, nearest, 0)

@@ -1,0 +1,169 @@
+"""From a `Situation` in raw units to the agent's observation: a flat Dict of bounded float32 arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+from gymnasium import spaces
+
+from ...common.arrays import AnyArray, Floats32
+from ..contract import Situation
+from ..scenario import Scenario
+from .encoder_kernels import best_ahead, client_ratios, client_table, server_table, zone_table
+
+CLIENT_TABLE = {
+    "available": "1 if the client could be invited now",
+    "session_age": "how long its session has lasted, log scale to a week",
+    "end_announced": "1 if the end of its session is announced",
+    "announced_left": "time to the announced end, 0.5 at one hour; 1 if not announced",
+    "will_finish_short": "margin of the announced end over a round of the fewest steps; 0 = just enough",
+    "will_finish_long": "the same for a round of the most steps",
+    "forecast_near": "forecast probability of being available at the first lead",
+    "forecast_far": "the same at the last lead",
+    "step_time": "seconds per step, 0 where the middle step level takes 10 minutes",
+    "transfer_time": "seconds to move the model both ways, 0 at one minute",
+    "round_time": "seconds of a round of the middle step level, 0 at the deadline",
+    "round_points": "points such a round would cost in bytes and emissions, 0.5 at one point",
+    "carbon_now": "intensity of its grid, 0.5 at 300 g/kWh",
+    "carbon_rank": "the same relative to the mean of the zones, negative = cleaner",
+    "carbon_ahead": "best forecast intensity relative to now, negative = cleaner hours come",
+    "samples": "training samples it holds, log scale to 1000",
+    "samples_sent": "share of them that came from the hub",
+    "storage_left": "share of its storage that is free",
+    "target_weight": "its share in the objective, 0.5 at 1/N",
+    "loss_known": "1 if it has reported a loss",
+    "last_loss": "the loss last reported, 0.5 at 1; 0 if none",
+    "loss_relative": "the same relative to the mean of the reported ones",
+    "last_norm": "length of its last update, 0.5 at 1",
+    "staleness": "rounds since it last completed, 0.5 at 8",
+    "invited_share": "invitations per round so far",
+    "completed_share": "completed invitations; 1 if never invited",
+    "seen_share": "share of the rounds at which it was available",
+}
+"""Columns of the observation `clients`, in order, and what they mean."""
+
+SERVER_TABLE = {
+    "rounds_done": "rounds done of the limit",
+    "hours_done": "hours done, 0.5 at 24",
+    "accuracy": "validation accuracy",
+    "loss": "validation loss, 0.5 at 1",
+    "recent_gain": "accuracy gained over the last five training rounds, tanh of 20 times",
+    "recent_price": "points spent per round so far, 0.5 at one point",
+    "available_share": "share of the clients that are available",
+    "reported_share": "share of the clients that have reported a loss",
+    "cleanest_now": "intensity of the cleanest zone, 0.5 at 300 g/kWh",
+    "carbon_ahead": "best forecast intensity of any zone relative to now, negative = cleaner hours come",
+    "price_per_hour": "points per hour, 0.5 at 1",
+    "price_per_gb": "points per GB, 0.5 at 1",
+    "price_per_kg": "points per kg CO2e, 0.5 at 1",
+    "hours_left": "share of the hour budget left",
+    "gigabytes_left": "share of the GB budget left; 1 if there is none",
+    "kilograms_left": "share of the CO2e budget left; 1 if there is none",
+    "utc_sin": "sine of the hour of the day, UTC",
+    "utc_cos": "cosine of it",
+}
+"""Entries of the observation `server`, in order, and what they mean."""
+
+CLIENT_FEATURES = tuple(CLIENT_TABLE)
+SERVER_FEATURES = tuple(SERVER_TABLE)
+
+
+class ObservationEncoder:
+    """Turns situations into observations `{"clients": [E,N,F], "server": [E,G], "zones": [E,Z,H+3]}`.
+
+    Every number is a fixed, smooth, bounded function of the situation, so that no running statistics have
+    to travel with a trained agent and the same weights serve any number of clients.
+
+    Args:
+        scenario: fixes the shapes and the step levels that "short" and "long" rounds refer to.
+    """
+
+    def __init__(self, scenario: Scenario):
+        self._steps = scenario.levels.local_steps
+        self._levels = np.array([0, self._steps[1], self._steps[len(self._steps) // 2], self._steps[-1]])
+        self._levels = self._levels[:, None, None]
+        self._max_rounds = scenario.max_rounds
+        limits = (scenario.budgets.hours, scenario.budgets.gigabytes, scenario.budgets.kilograms)
+        self._budgets = np.array([np.inf if limit is None else limit for limit in limits])
+        zone_columns = len(scenario.forecasting.carbon_leads_s) + 3
+        shapes = {
+            "clients": (scenario.clients, len(CLIENT_FEATURES)),
+            "server": (len(SERVER_FEATURES),),
+            "zones": (scenario.zones, zone_columns),
+        }
+        self.space = spaces.Dict(
+            {name: spaces.Box(-1.0, 1.0, shape, np.float32) for name, shape in shapes.items()}
+        )
+
+    def encode(self, situation: Situation) -> dict[str, Floats32]:
+        """Fresh arrays, one row per environment."""
+        s = situation
+        if not (s.carbon_leads_s.size and s.forecast_leads_s.size):
+            raise ValueError("forecasting: no leads, expected at least one of availability and one of carbon")
+        ahead = best_ahead(s.carbon_forecast, s.carbon_g_per_kwh)
+        hours = np.concatenate([s.utc_hour[:, None], s.local_hour], axis=1)
+        angle = 2.0 * np.pi * hours / 24.0
+        sine, cosine = np.sin(angle), np.cos(angle)
+        return {
+            "clients": self._clients(s, ahead),
+            "server": self._server(s, ahead, sine, cosine),
+            "zones": zone_table(s.carbon_g_per_kwh, s.carbon_forecast, sine, cosine),
+        }
+
+    def _clients(self, s: Situation, ahead: AnyArray) -> Floats32:
+        middle = self._steps[len(self._steps) // 2]
+        known = ~np.isnan(s.last_loss)
+        loss = np.where(known, s.last_loss, 0.0)
+        mean_loss = loss.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+        empty_s, short_s, middle_s, long_s = s.round_s(self._levels)
+        bends = client_ratios(
+            s.step_s, empty_s, short_s, middle_s, long_s, s.announced_left_s, s.deadline_s, middle
+        )
+        np.log(bends[:5], out=bends[:5])
+        bends[:2] *= 0.5
+        np.subtract(loss, mean_loss[:, None], out=bends[5])
+        np.tanh(bends, out=bends)
+        return client_table(
+            s.available,
+            np.log1p(s.session_age_s / 3600.0),
+            np.log1p(s.samples),
+            s.announced_left_s,
+            bends,
+            s.available_forecast,
+            s.round_points(middle),
+            s.client_carbon,
+            s.carbon_g_per_kwh.mean(axis=1),
+            ahead,
+            s.zone,
+            s.samples,
+            s.samples_sent,
+            s.storage_left,
+            s.target_weight,
+            s.last_loss,
+            s.last_norm,
+            s.rounds_since,
+            s.round_index,
+            s.invitations,
+            s.completions,
+            s.sightings,
+        )
+
+    def _server(self, s: Situation, ahead: AnyArray, sine: AnyArray, cosine: AnyArray) -> Floats32:
+        return server_table(
+            s.round_index,
+            self._max_rounds,
+            s.hours,
+            s.gigabytes,
+            s.kilograms,
+            np.stack([s.price_per_hour, s.price_per_gb, s.price_per_kg]),
+            s.accuracy,
+            s.loss,
+            np.tanh(s.recent_gain * 20.0),
+            s.available,
+            s.last_loss,
+            s.carbon_g_per_kwh,
+            ahead,
+            s.budget_left,
+            self._budgets,
+            sine,
+            cosine,
+        )

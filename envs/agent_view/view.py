@@ -1,0 +1,112 @@
+"""What all environments share: the agent's face of a batch of worlds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...common.arrays import AnyArray, Bools, Floats32, Ints
+from ...common.splits import Split
+from ..contract import RoundPlan, Situation, StepResult
+from ..scenario import Scenario, load_scenario
+from ..world import FederatedWorld
+from .action_modes import make_face
+from .actions import ActionCodec, ActionLayout
+from .encoder import ObservationEncoder
+
+Observation = dict[str, Floats32]
+
+
+class AgentFace:
+    """A batch of worlds with observations, integer actions and masks around it.
+
+    Args:
+        scenario: packaged name, YAML path, mapping or Scenario.
+        num_envs: E.
+        split: train, val or test.
+        action: "levels", "discrete" or "scores", see `faces`.
+        menu: the menu of "discrete"; None = `faces.DEFAULT_MENU`.
+        **changes: fields of `Scenario` to replace, see `load_scenario`.
+    """
+
+    def __init__(
+        self,
+        scenario: Any,
+        num_envs: int = 1,
+        split: Split = "train",
+        action: str = "levels",
+        menu: Sequence[Mapping[str, Any]] | None = None,
+        **changes: Any,
+    ):
+        self.scenario: Scenario = load_scenario(scenario, **changes)
+        self.world = FederatedWorld(self.scenario, num_envs, split)
+        self.encoder = ObservationEncoder(self.scenario)
+        self.codec = ActionCodec(layout_of(self.scenario))
+        self.use_action(action, menu)
+        self._situation: Situation | None = None
+
+    @property
+    def situation(self) -> Situation:
+        """The present situation of all environments, computed once per step."""
+        if self._situation is None:
+            self._situation = self.world.situation()
+        return self._situation
+
+    def use_action(self, action: str, menu: Sequence[Mapping[str, Any]] | None = None) -> None:
+        """Exchange the face; takes effect with the next episode."""
+        self.face = make_face(action, self.codec.layout, menu)
+
+    def reset(self, envs: Bools, seeds: Ints) -> None:
+        """Begin new episodes in the rows of `envs`."""
+        self.world.reset(envs, seeds)
+        self.face.reset(envs, seeds)
+        self._situation = None
+
+    def observe(self) -> Observation:
+        """Fresh observations of all environments."""
+        return self.encoder.encode(self.situation)
+
+    def masks(self) -> Bools:
+        """Legal choices, `[E, choices]`."""
+        return self.face.masks(self.situation)
+
+    def act(self, actions: AnyArray) -> StepResult:
+        """Carry out a batch of actions, one per environment."""
+        return self.step(self.face.plan(actions, self.situation))
+
+    def step(self, plan: RoundPlan) -> StepResult:
+        """Carry out a plan in all environments."""
+        result = self.world.step(plan)
+        self._situation = None
+        return result
+
+    def info(self, result: StepResult) -> dict[str, AnyArray]:
+        """What `info` holds after a step, batched; `client_*` is `[E, N]` and sums to its total."""
+        outcome = result.outcome
+        per_client = {
+            "bytes": outcome.down_bytes + outcome.up_bytes,
+            "energy_j": outcome.energy_j,
+            "emissions_g": outcome.emissions_g,
+            "wasted_j": outcome.wasted_j,
+            "busy_s": outcome.stop_s,
+        }
+        return {
+            "reward_terms": result.terms.copy(),
+            "cost": result.cost,
+            "accuracy": outcome.accuracy,
+            "duration_s": outcome.duration_s,
+            "repairs": outcome.repairs,
+            "invited": outcome.invited.sum(axis=1),
+            "completed": outcome.completed.sum(axis=1),
+            "lost": outcome.lost.sum(axis=1),
+            "cancelled": outcome.cancelled.sum(axis=1),
+            **{name: values.sum(axis=1) for name, values in per_client.items()},
+            **{f"client_{name}": values for name, values in per_client.items()},
+        }
+
+
+def layout_of(scenario: Scenario) -> ActionLayout:
+    """The MultiDiscrete layout of a scenario; data is moved only where some lies at the hub."""
+    levels = scenario.levels
+    transfers = levels.transfer_samples if scenario.hub.share > 0 else (0,)
+    return ActionLayout(scenario.clients, levels.wait_s, levels.quorum, levels.local_steps, transfers)

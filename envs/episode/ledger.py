@@ -1,0 +1,165 @@
+"""The books of a batch of episodes: what every client did and what everything cost so far."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...common.arrays import Bools, Floats, Ints
+from ...common.units import BYTES_PER_GB, JOULES_PER_KWH
+from ..contract import RoundOutcome
+
+GAIN_WINDOW = 5
+"""Training rounds over which `Situation.recent_gain` looks back."""
+
+_PER_CLIENT_COUNTS = ("invitations", "completions", "lost", "cancelled", "sightings", "probes")
+_PER_ENV_SUMS = ("hours", "gigabytes", "kilowatt_hours", "kilograms", "wasted_kilowatt_hours")
+
+
+class Ledger:
+    """Running counts and sums of E episodes with N clients; arrays only, one row per environment.
+
+    Attributes:
+        invitations, completions, lost, cancelled, sightings, probes: int64 `[E, N]`, how often.
+        last_loss, last_norm: float64 `[E, N]`, as last reported; nan if never.
+        probed_loss: float64 `[E, N]`, loss at the present model of clients asked since it changed; else nan.
+        last_round: int64 `[E, N]`, index of the last round it completed; -1 if never.
+        rounds: int64 `[E]`, decisions so far, probes aside.
+        probe_steps: int64 `[E]`, steps that asked for losses.
+        repairs: int64 `[E]`, orders that could not be carried out.
+        hours, gigabytes, kilowatt_hours, kilograms, wasted_kilowatt_hours: float64 `[E]`, sums so far.
+        accuracy, loss: float64 `[E]`, validation scores now.
+        accuracy_start: float64 `[E]`, validation accuracy of the untrained model.
+        net_points: float64 `[E]`, sum of rewards.
+    """
+
+    def __init__(self, num_envs: int, num_clients: int):
+        for name in _PER_CLIENT_COUNTS:
+            setattr(self, name, np.zeros((num_envs, num_clients), dtype=np.int64))
+        for name in _PER_ENV_SUMS:
+            setattr(self, name, np.zeros(num_envs))
+        self.last_loss = np.full((num_envs, num_clients), np.nan)
+        self.last_norm = np.full((num_envs, num_clients), np.nan)
+        self.probed_loss = np.full((num_envs, num_clients), np.nan)
+        self.last_round = np.full((num_envs, num_clients), -1, dtype=np.int64)
+        self.rounds = np.zeros(num_envs, dtype=np.int64)
+        self.probe_steps = np.zeros(num_envs, dtype=np.int64)
+        self.repairs = np.zeros(num_envs, dtype=np.int64)
+        self.accuracy = np.zeros(num_envs)
+        self.loss = np.zeros(num_envs)
+        self.accuracy_start = np.zeros(num_envs)
+        self.net_points = np.zeros(num_envs)
+        self._closed = np.zeros(num_envs, dtype=bool)
+        self._accuracy_window = np.zeros((num_envs, GAIN_WINDOW + 1))
+
+    invitations: Ints
+    completions: Ints
+    lost: Ints
+    cancelled: Ints
+    sightings: Ints
+    probes: Ints
+    hours: Floats
+    gigabytes: Floats
+    kilowatt_hours: Floats
+    kilograms: Floats
+    wasted_kilowatt_hours: Floats
+
+    def open(self, envs: Bools, accuracy: Floats, loss: Floats) -> None:
+        """Begin new episodes in the rows of `envs` with the scores of their untrained models."""
+        for name in (*_PER_CLIENT_COUNTS, *_PER_ENV_SUMS, "rounds", "probe_steps", "repairs", "net_points"):
+            getattr(self, name)[envs] = 0
+        self.last_loss[envs] = np.nan
+        self.last_norm[envs] = np.nan
+        self.probed_loss[envs] = np.nan
+        self.last_round[envs] = -1
+        self._closed[envs] = False
+        self.accuracy[envs] = accuracy[envs]
+        self.accuracy_start[envs] = accuracy[envs]
+        self.loss[envs] = loss[envs]
+        self._accuracy_window[envs] = accuracy[envs, None]
+
+    def record(self, outcome: RoundOutcome, trained: Bools, active: Bools, probing: Bools) -> None:
+        """Enter one step. Rows that are not `active` carry zeros and stay as they are.
+
+        Args:
+            outcome: what the step did.
+            trained: bool `[E]`, whose model changed.
+            active: bool `[E]`, whose episode was running.
+            probing: bool `[E]`, where the step only asked for losses: no round, so the index stays.
+        """
+        self.invitations += outcome.invited
+        self.completions += outcome.completed
+        self.lost += outcome.lost
+        self.cancelled += outcome.cancelled
+        self.last_loss = np.where(outcome.completed, outcome.reported_loss, self.last_loss)
+        self.last_norm = np.where(outcome.completed, outcome.update_norm, self.last_norm)
+        self.last_round = np.where(outcome.completed, self.rounds[:, None], self.last_round)
+        self.rounds += active & ~probing
+        self.probe_steps += active & probing
+        self.probes += outcome.probed
+        if self.probe_steps.any():
+            known = np.where(outcome.answered, outcome.probed_loss, self.probed_loss)
+            self.probed_loss = np.where(trained[:, None], np.nan, known)
+        self.repairs += outcome.repairs
+        self.hours += outcome.duration_s / 3600.0
+        self.gigabytes += round_gigabytes(outcome)
+        self.kilowatt_hours += outcome.energy_j.sum(axis=1) / JOULES_PER_KWH
+        self.kilograms += round_kilograms(outcome)
+        self.wasted_kilowatt_hours += outcome.wasted_j.sum(axis=1) / JOULES_PER_KWH
+        self.accuracy = outcome.accuracy.copy()
+        self.loss = outcome.loss.copy()
+        shifted = np.concatenate([self._accuracy_window[:, 1:], outcome.accuracy[:, None]], axis=1)
+        self._accuracy_window = np.where(trained[:, None], shifted, self._accuracy_window)
+
+    def abandon(self, cancelled: Bools, wasted_j: Floats) -> None:
+        """Enter clients `[E, N]` whose work the end of their episode made vain, and what it had cost."""
+        self.cancelled += cancelled
+        self.wasted_kilowatt_hours += wasted_j.sum(axis=1) / JOULES_PER_KWH
+
+    def charge(
+        self,
+        moved_bytes: Floats,
+        energy_j: Floats,
+        emissions_g: Floats,
+        prices: Floats,
+    ) -> None:
+        """Enter costs beyond training, each `[E, N]`, at the prices `[E, 3]`; once per episode."""
+        due = ~self._closed
+        gigabytes = np.where(due, moved_bytes.sum(axis=1) / BYTES_PER_GB, 0.0)
+        kilograms = np.where(due, emissions_g.sum(axis=1) / 1e3, 0.0)
+        self.gigabytes += gigabytes
+        self.kilograms += kilograms
+        self.kilowatt_hours += np.where(due, energy_j.sum(axis=1) / JOULES_PER_KWH, 0.0)
+        self.net_points -= prices[:, 1] * gigabytes + prices[:, 2] * kilograms
+        self._closed[:] = True
+
+    @property
+    def recent_gain(self) -> Floats:
+        """`[E]`, validation accuracy gained over the last `GAIN_WINDOW` training rounds."""
+        return self._accuracy_window[:, -1] - self._accuracy_window[:, 0]
+
+    def totals(self) -> dict[str, Floats]:
+        """What every episode came to so far, by name, fresh arrays `[E]`."""
+        spent = self.kilowatt_hours
+        wasted_share = np.divide(self.wasted_kilowatt_hours, spent, out=np.zeros_like(spent), where=spent > 0)
+        totals = {name: getattr(self, name).copy() for name in _PER_ENV_SUMS}
+        counts = {name: getattr(self, name).sum(axis=1) for name in _PER_CLIENT_COUNTS if name != "sightings"}
+        return {
+            "rounds": self.rounds.copy(),
+            **totals,
+            "wasted_share": wasted_share,
+            **counts,
+            "repairs": self.repairs.copy(),
+            "accuracy_start": self.accuracy_start.copy(),
+            "accuracy": self.accuracy.copy(),
+            "net_points": self.net_points.copy(),
+        }
+
+
+def round_gigabytes(outcome: RoundOutcome) -> Floats:
+    """`[E]`, GB that one step moved in both directions."""
+    return (outcome.down_bytes.sum(axis=1) + outcome.up_bytes.sum(axis=1)) / BYTES_PER_GB
+
+
+def round_kilograms(outcome: RoundOutcome) -> Floats:
+    """`[E]`, kg CO2e that one step emitted."""
+    return outcome.emissions_g.sum(axis=1) / 1e3

@@ -1,0 +1,215 @@
+"""Who and what an episode is made of: clients, devices, data, traces and prices, drawn from one seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...common.arrays import Floats, Ints
+from ...common.settings import parse_settings
+from ...common.splits import Split
+from ...common.units import BYTES_PER_GB, JOULES_PER_KWH
+from ...fl_core.data import ClientRows, load_dataset, parse_partition, partition
+from ...fl_core.federation import FederatedCore, RoundEngine
+from ...fl_core.models import make_model
+from ...fl_core.quadratics import QuadraticCore, QuadraticProblem, QuadraticSettings, quadratic_problem
+from ...fl_core.training import TrainingSettings
+from ...traces.availability import AvailabilityEpisode, AvailabilityRequest, make_availability
+from ...traces.carbon import CarbonEpisode, make_carbon
+from ...traces.devices import device_settings
+from ..scenario import Scenario
+from .reward import PRICES, draw_prices
+from .streams import spawned_generators
+
+_DEVICE_FIELDS = (
+    "step_s",
+    "down_bytes_per_s",
+    "up_bytes_per_s",
+    "compute_watts",
+    "network_j_per_byte",
+    "down_watts",
+    "up_watts",
+)
+
+# Episodes of different splits never share a random stream, whatever their seeds.
+_SPLIT_KEY = {"train": 0, "val": 1, "test": 2}
+
+
+@dataclass(frozen=True)
+class EpisodeDraw:
+    """Everything that one episode's seed decides.
+
+    Attributes:
+        start_utc_s: Unix time of the episode's beginning.
+        zone: int `[N]`, each client's grid zone.
+        utc_offset_h: `[Z]`, hours each zone is ahead of UTC.
+        devices: step seconds, bandwidths, watts, joules per byte by name, each `[N]`.
+        availability: sessions and what is known of them.
+        carbon: intensity of all zones.
+        task: the partition of the training data, or the clients' quadratics.
+        model_seed: seed of the initial model and of every minibatch.
+        prices: `[3]`.
+    """
+
+    start_utc_s: float
+    zone: Ints
+    utc_offset_h: Floats
+    devices: dict[str, Floats]
+    availability: AvailabilityEpisode
+    carbon: CarbonEpisode
+    task: ClientRows | QuadraticProblem
+    model_seed: int
+    prices: Floats
+
+
+@dataclass
+class Population:
+    """The drawn quantities of E episodes that do not change while they run, stacked row by row."""
+
+    start_utc_s: Floats
+    zone: Ints
+    utc_offset_h: Floats
+    step_s: Floats
+    down_bytes_per_s: Floats
+    up_bytes_per_s: Floats
+    compute_watts: Floats
+    network_j_per_byte: Floats
+    down_watts: Floats
+    up_watts: Floats
+    prices: Floats
+
+    def set_row(self, env: int, draw: EpisodeDraw) -> None:
+        """Enter one episode."""
+        self.start_utc_s[env] = draw.start_utc_s
+        self.zone[env] = draw.zone
+        self.utc_offset_h[env] = draw.utc_offset_h
+        self.prices[env] = draw.prices
+        for name, values in draw.devices.items():
+            getattr(self, name)[env] = values
+
+
+class PopulationSource:
+    """Draws the episodes of one scenario and split; all inputs are read and checked once, here.
+
+    Args:
+        scenario: what to draw.
+        split: which disjoint part of clients and trace windows to draw from.
+
+    Raises:
+        ValueError: one line naming the field, the value and what was expected.
+    """
+
+    def __init__(self, scenario: Scenario, split: Split = "train"):
+        if split not in _SPLIT_KEY:
+            raise ValueError(f"split: {split!r}, expected one of {', '.join(_SPLIT_KEY)}")
+        self.scenario = scenario
+        self.split = split
+        self.training = parse_settings(TrainingSettings, scenario.training, "training")
+        self.quadratic: QuadraticSettings | None = None
+        if scenario.quadratic is not None:
+            self.quadratic = parse_settings(QuadraticSettings, scenario.quadratic, "quadratic")
+        self.dataset = load_dataset(scenario.dataset)
+        self.model = make_model(scenario.model, self.dataset)
+        parse_partition(scenario.partition)
+        self._devices = device_settings(scenario.devices)
+        self._horizon_s = scenario.horizon_s
+        self._availability = make_availability(scenario.availability)
+        self._carbon = make_carbon(scenario.carbon, scenario.zones)
+        self._availability.validate_for(scenario.clients, scenario.horizon_s)
+        self._carbon.validate_for(scenario.horizon_s)
+        work = scenario.workload
+        one_model = float(self.model.bytes if work.model_bytes == "actual" else work.model_bytes)
+        self.models_trained = scenario.evaluation.models
+        self.model_bytes = self.models_trained * one_model
+        actual_sample = self.dataset.x_train.itemsize * self.dataset.x_train.shape[1]
+        self.sample_bytes = float(actual_sample if work.sample_bytes == "actual" else work.sample_bytes)
+        self.overhead_s = work.overhead_s
+        self.deadline_s = work.deadline_s
+        limits = (scenario.budgets.hours, scenario.budgets.gigabytes, scenario.budgets.kilograms)
+        self.budgets = np.array([np.inf if limit is None else limit for limit in limits])
+
+    @property
+    def zone_names(self) -> tuple[str, ...]:
+        """Names of the grid zones."""
+        return self._carbon.zones
+
+    def make_core(self, num_envs: int) -> RoundEngine:
+        """The training core of E environments of this scenario."""
+        scenario = self.scenario
+        size = (num_envs, scenario.clients)
+        late = scenario.late
+        rules: dict[str, Any] = {
+            "aggregator": late.aggregator or scenario.aggregator,
+            "compression": scenario.compression,
+            "history": 0 if late.kind == "drop" else late.max_rounds,
+        }
+        if self.quadratic is not None:
+            return QuadraticCore(self.quadratic, *size, self.training, **rules)
+        return FederatedCore(
+            self.dataset, self.model, *size, self.training, trainer=scenario.trainer, **rules
+        )
+
+    def draw(self, seed: int) -> EpisodeDraw:
+        """One episode, a function of the seed and the split alone."""
+        scenario, n, horizon_s = self.scenario, self.scenario.clients, self._horizon_s
+        people, power, grid, data, model, wishes = spawned_generators(seed, _SPLIT_KEY[self.split], 6)
+        zone = people.permutation(np.arange(n) % scenario.zones).astype(np.int64)
+        start_utc_s = self._carbon.draw_start_utc_s(self.split, horizon_s, grid)
+        offset_h = self._carbon.utc_offset_h(start_utc_s)
+        request = AvailabilityRequest(start_utc_s, horizon_s, zone, offset_h, self.split)
+        return EpisodeDraw(
+            start_utc_s=start_utc_s,
+            zone=zone,
+            utc_offset_h=offset_h,
+            devices=self._draw_devices(zone, power),
+            availability=self._availability.sample(request, people),
+            carbon=self._carbon.sample(start_utc_s, horizon_s, grid),
+            task=self._draw_task(zone, data),
+            model_seed=int(model.integers(2**62)),
+            prices=draw_prices(scenario.preferences, wishes),
+        )
+
+    def empty(self, num_envs: int) -> Population:
+        """A population of E rows to be filled; harmless values until then."""
+        e, n, z = num_envs, self.scenario.clients, self.scenario.zones
+        return Population(
+            start_utc_s=np.zeros(e),
+            zone=np.zeros((e, n), dtype=np.int64),
+            utc_offset_h=np.zeros((e, z)),
+            prices=np.zeros((e, len(PRICES))),
+            **{name: np.ones((e, n)) for name in _DEVICE_FIELDS},
+        )
+
+    def _draw_devices(self, zone: Ints, rng: np.random.Generator) -> dict[str, Floats]:
+        devices = self._devices.draw(zone.size, rng)
+        j_per_byte = devices.network_kwh_per_gb * JOULES_PER_KWH / BYTES_PER_GB
+        return {
+            "step_s": devices.step_factor * self.scenario.workload.step_s * self.models_trained,
+            "down_bytes_per_s": devices.down_bytes_per_s,
+            "up_bytes_per_s": devices.up_bytes_per_s,
+            "compute_watts": devices.compute_watts,
+            "network_j_per_byte": j_per_byte,
+            "down_watts": devices.down_bytes_per_s * j_per_byte,
+            "up_watts": devices.up_bytes_per_s * j_per_byte,
+        }
+
+    def _draw_task(self, zone: Ints, rng: np.random.Generator) -> ClientRows | QuadraticProblem:
+        hub = self.scenario.hub
+        if self.quadratic is not None:
+            sendable = hub.rows_per_client if hub.share > 0 else 0
+            return quadratic_problem(
+                self.quadratic, self.scenario.clients, zone, self.scenario.zones, rng, sendable
+            )
+        return partition(
+            self.dataset,
+            self.scenario.clients,
+            zone,
+            self.scenario.zones,
+            self.scenario.partition,
+            rng,
+            hub_share=hub.share,
+            hub_rows_per_client=hub.rows_per_client,
+            residency=hub.residency,
+        )

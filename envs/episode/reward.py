@@ -1,0 +1,45 @@
+"""What a step is worth: accuracy points gained minus the price of hours, bytes and emissions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...common.arrays import Floats
+from ..contract import RoundOutcome
+from ..scenario import Preferences
+from .ledger import round_gigabytes, round_kilograms
+
+PRICES = ("price_per_hour", "price_per_gb", "price_per_kg")
+
+
+def draw_prices(preferences: Preferences, rng: np.random.Generator) -> Floats:
+    """`[3]`, this episode's prices; a range is drawn log-uniformly (uniformly if it begins at 0)."""
+    prices = np.empty(len(PRICES))
+    for index, name in enumerate(PRICES):
+        value = getattr(preferences, name)
+        low, high = value if isinstance(value, tuple) else (value, value)
+        share = rng.random()  # drawn for a fixed price too: what follows it does not depend on the others
+        if low == high:
+            prices[index] = low
+        else:
+            prices[index] = low * (high / low) ** share if low > 0 else high * share
+    return prices
+
+
+def reward_terms(outcome: RoundOutcome, accuracy_before: Floats, prices: Floats) -> Floats:
+    """`[E, 4]` in the order of `REWARD_TERMS`, all in accuracy points (percent).
+
+    Args:
+        outcome: what the step did.
+        accuracy_before: `[E]`, validation accuracy before it, 0 to 1.
+        prices: `[E, 3]`, points per hour, per GB and per kg CO2e.
+    """
+    return np.stack(
+        [
+            100.0 * (outcome.accuracy - accuracy_before),
+            -prices[:, 0] * outcome.duration_s / 3600.0,
+            -prices[:, 1] * round_gigabytes(outcome),
+            -prices[:, 2] * round_kilograms(outcome),
+        ],
+        axis=1,
+    )

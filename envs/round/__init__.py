@@ -1,0 +1,23 @@
+"""One round: who works, for how long, at which cost."""
+
+from __future__ import annotations
+
+from .execution import PROBE_ANSWER_BYTES, RoundExecution
+from .personal import ClientScores
+from .timeline import play_round
+from .topology import BUILDERS, Network, best, cycle_time_s, mbst, mst, ring, star
+
+__all__ = [
+    "BUILDERS",
+    "PROBE_ANSWER_BYTES",
+    "ClientScores",
+    "Network",
+    "RoundExecution",
+    "best",
+    "cycle_time_s",
+    "mbst",
+    "mst",
+    "play_round",
+    "ring",
+    "star",
+]

@@ -1,0 +1,274 @@
+"""Carrying out one plan: who works, for how long, what it costs, and what the model makes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...common.arrays import Bools, Floats, Ints
+from ...common.units import JOULES_PER_KWH
+from ...traces.availability import SessionBatch
+from ...traces.carbon import CarbonBatch
+from ..contract import STOP_S, RoundOutcome, RoundPlan
+from ..episode import Ledger, Population, PopulationSource
+from .billing import Bill, bill_phases
+from .late import make_late_rule
+from .overlay import join
+from .personal import FORWARD_SHARE, ClientScores, PersonalModels
+from .timeline import play_round
+from .work import Progress, Step, Work
+
+PROBE_ANSWER_BYTES = 8.0
+"""One loss in double precision."""
+
+
+class RoundExecution:
+    """The clients of E worlds at work: their data, their devices and the training run.
+
+    Args:
+        source: draws the populations and makes the core.
+        sessions: who is there, and until when.
+        carbon: the grids.
+    """
+
+    def __init__(self, source: PopulationSource, sessions: SessionBatch, carbon: CarbonBatch):
+        self.source = source
+        self.sessions = sessions
+        self.carbon = carbon
+        e, n = sessions.num_envs, sessions.num_clients
+        self.core: Any = source.make_core(e)
+        self.population: Population = source.empty(e)
+        self.held = np.zeros((e, n), dtype=np.int64)
+        self._has_model = np.zeros((e, n), dtype=bool)
+        late = source.scenario.late
+        keeps = late.kind != "drop"
+        if keeps and not self.core.aggregator.accepts_late:
+            raise ValueError(
+                f"late: {late.kind!r}: aggregator {self.core.aggregator.name!r} cannot use late updates; "
+                "expected late: {kind: drop} or an aggregator such as 'stale'"
+            )
+        self.personal: PersonalModels | None = None
+        if source.scenario.evaluation.personal != "none":
+            self.personal = PersonalModels(source.scenario.evaluation, self.core, e, n)
+        self._late = make_late_rule(late.max_rounds if keeps else None, e, n)
+
+    @property
+    def _forward_s(self) -> Floats:
+        """`[E, N]`, seconds in which one batch is run forward through one model."""
+        return np.asarray(self.population.step_s / self.source.models_trained * FORWARD_SHARE)
+
+    @property
+    def busy(self) -> Bools:
+        """Bool `[E, N]`, who is at work for an earlier round."""
+        return self._late.busy
+
+    @property
+    def available(self) -> Bools:
+        """Bool `[E, N]`, who can be invited now."""
+        return self.sessions.available & ~self._late.busy
+
+    @property
+    def download_bytes(self) -> float:
+        """Bytes of the model on its way to a client, control variates included."""
+        return self.source.model_bytes * float(self.core.aggregator.traffic)
+
+    @property
+    def upload_bytes(self) -> float:
+        """Bytes of an update on its way back: compressed, and with control variates where there are any."""
+        return self.source.model_bytes * float(self.core.upload_share)
+
+    def reset(self, envs: Bools, seeds: Ints) -> None:
+        """Draw new episodes for the rows of `envs`."""
+        for env in np.flatnonzero(envs).tolist():
+            draw = self.source.draw(int(seeds[env]))
+            self.population.set_row(env, draw)
+            self.sessions.set(env, draw.availability, draw.start_utc_s)
+            self.carbon.set(env, draw.carbon)
+            self.core.reset(env, draw.task, draw.model_seed)
+            if self.personal is not None:
+                self.personal.reset(env, draw.model_seed)
+        self._late.reset(envs)
+        self._has_model[envs] = False
+        self._hold(np.where(envs[:, None], self.core.own, self.held))
+
+    def run(
+        self, plan: RoundPlan, time_s: Floats, running: Bools, ledger: Ledger
+    ) -> tuple[RoundOutcome, Bools]:
+        """Play the step's clock, charge it, and train on the updates that arrived.
+
+        Args:
+            plan: the orders.
+            time_s: `[E]`, the present.
+            running: bool `[E]`, rows that are not are left alone.
+            ledger: the books before the step.
+
+        Returns:
+            The outcome, and bool `[E]`, whose model was trained.
+        """
+        training = running & (plan.wait_s <= 0)
+        waited_s = np.where(running & (plan.wait_s > 0) & (plan.wait_s != STOP_S), plan.wait_s, 0.0)
+        step = self._step(plan, training, waited_s, time_s, ledger)
+        work, progress = step.work, self._late.play(step)
+        self._hold(self.held + progress.received)
+        answered = step.timeline.completed & work.probed
+        answers = np.full(answered.shape, np.nan, dtype=np.float32)
+        if answered.any():
+            answers = self.core.client_losses(answered, plan.probe_samples, ledger.rounds)
+        result, accuracy, loss = self._train(progress, ledger)
+        bill = self._bill(time_s, step, progress)
+        own_j = np.where(work.probed, 0.0, bill.energy_j)
+        cancelled, wasted_j = self._late.settle(progress, own_j, self.core.version)
+        trained = progress.completed.any(axis=1) & ~result.diverged
+        self._follow(time_s, progress, trained, running)
+        outcome = RoundOutcome(
+            invited=work.invited,
+            completed=progress.completed,
+            lost=progress.lost,
+            cancelled=cancelled,
+            repairs=work.repairs,
+            stop_s=progress.stop_s,
+            duration_s=step.duration_s,
+            **vars(bill),
+            wasted_j=wasted_j + np.where(work.probed & ~answered, bill.energy_j, 0.0),
+            reported_loss=result.reported_loss,
+            update_norm=result.update_norm,
+            accuracy=accuracy,
+            loss=loss,
+            diverged=result.diverged,
+            probed=work.probed,
+            answered=answered,
+            probed_loss=answers,
+        )
+        return outcome, trained
+
+    def client_scores(self, time_s: Floats) -> ClientScores:
+        """How well every client is served in the end; see `PersonalModels`."""
+        per_kwh = np.take_along_axis(self.carbon.now(time_s), self.population.zone, axis=1)
+        if self.personal is not None:
+            return self.personal.scores(self.population, self.source, per_kwh / JOULES_PER_KWH)
+        nothing = np.zeros(per_kwh.shape)
+        return ClientScores(self.core.client_accuracy("test"), *(nothing.copy() for _ in range(4)))
+
+    def abandon(self, envs: Bools) -> tuple[Bools, Floats]:
+        """Clients still at work where the episodes of `envs` end, and joules they spent, each `[E, N]`."""
+        return self._late.abandon(envs)
+
+    def wipe(self, ended: Bools) -> None:
+        """Data sent to these clients `[E, N]` is gone."""
+        self._hold(np.where(ended, self.core.own, self.held))
+
+    def _hold(self, held: Ints) -> None:
+        self.held = held
+        self.core.hold(held)
+
+    def _step(
+        self, plan: RoundPlan, training: Bools, waited_s: Floats, time_s: Floats, ledger: Ledger
+    ) -> Step:
+        """Repair the plan and play the round of those it invites or probes."""
+        source, work, overlays = self.source, self._work(plan, training), None
+        quorum = plan.quorum
+        if source.scenario.topology != "server":
+            sizes = (self.download_bytes, self.upload_bytes, source.sample_bytes)
+            kind, has_model = source.scenario.topology, self._has_model
+            work, overlays = join(kind, work, self.population, has_model, sizes)
+        if overlays is not None:
+            quorum = np.where(overlays.joined.any(axis=1), 1.0, quorum)  # nobody can go on without the others
+        session_left_s = self.sessions.session_end_s - time_s[:, None]
+        timeline = play_round(
+            work.invited | work.probed,
+            session_left_s,
+            work.down_s,
+            work.compute_s,
+            work.up_s,
+            quorum,
+            np.full(training.size, source.deadline_s),
+        )
+        return Step(
+            plan=plan,
+            work=work,
+            session_left_s=session_left_s,
+            timeline=timeline,
+            duration_s=np.where(training, timeline.duration_s + source.overhead_s, waited_s),
+            closes=training & ~np.any(plan.probed, axis=1),
+            round_index=ledger.rounds,
+            versions=self.core.version,
+            held=self.held,
+            overlays=overlays,
+        )
+
+    def _work(self, plan: RoundPlan, training: Bools) -> Work:
+        """Repair the plan and say what everyone has to do."""
+        p, source = self.population, self.source
+        free = self.available
+        asked = plan.invited & training[:, None]
+        invited = asked & free
+        sent, cut = self._transfers(plan, invited)
+        down_bytes = np.asarray(self.download_bytes + sent * source.sample_bytes, dtype=np.float64)
+        compute_s = plan.local_steps * p.step_s
+        if self.personal is not None:
+            extra = self.personal.extra_batches(self.held + sent, source.training.batch_size)
+            compute_s = compute_s + extra * self._forward_s
+        up_bytes = np.full(invited.shape, self.upload_bytes)
+        repairs = (asked & ~invited).sum(axis=1) + cut
+        probed = np.zeros_like(invited)
+        if plan.probe_samples is not None:
+            asked = plan.probed & training[:, None]
+            probed = asked & free & (self.held > 0)
+            batches = -(-np.minimum(plan.probe_samples, self.held) // source.training.batch_size)
+            compute_s = np.where(probed, batches * self._forward_s, compute_s)
+            up_bytes = np.where(probed, PROBE_ANSWER_BYTES, up_bytes)
+            repairs = repairs + (asked & ~probed).sum(axis=1)
+        return Work(
+            invited=invited,
+            probed=probed,
+            sent=sent,
+            down_s=down_bytes / p.down_bytes_per_s,
+            compute_s=compute_s,
+            up_s=up_bytes / p.up_bytes_per_s,
+            repairs=repairs,
+        )
+
+    def _follow(self, time_s: Floats, progress: Progress, trained: Bools, running: Bools) -> None:
+        """Note who has the present model now, and whatever personal models need."""
+        if self.source.scenario.topology != "server":
+            self._has_model = np.where(trained[:, None], progress.completed, self._has_model)
+        if self.personal is not None:
+            utc_hour = ((self.population.start_utc_s + time_s) / 3600.0) % 24.0
+            self.personal.look(self.sessions.available, utc_hour, trained, running)
+
+    def _transfers(self, plan: RoundPlan, invited: Bools) -> tuple[Ints, Ints]:
+        """Samples really sent `[E, N]` and orders that had to be cut or made `[E]`.
+
+        A client with nothing to train on is sent one batch, whatever the plan says.
+        """
+        wanted = plan.transfer_samples.astype(np.int64)
+        empty = invited & (self.held == 0) & (wanted == 0)
+        wanted = np.where(empty, self.source.training.batch_size, wanted)
+        left = self.core.capacity - self.held
+        sent = np.where(invited, np.minimum(wanted, left), 0)
+        repaired = empty | (invited & (sent < wanted))
+        return sent, repaired.sum(axis=1)
+
+    def _train(self, progress: Progress, ledger: Ledger) -> tuple[Any, Floats, Floats]:
+        """Train on the updates that enter the model; the core's result, and the scores afterwards, `[E]`."""
+        if progress.held is not None:
+            self.core.hold(progress.held)
+        rates = (ledger.completions + 1.0) / (ledger.rounds[:, None] + 1.0)
+        result = self.core.run_round(**progress.orders, rates=np.minimum(rates, 1.0))
+        if self.personal is not None:
+            self.personal.trained(progress.orders["local_steps"], ledger.rounds)
+        if progress.held is not None:
+            self.core.hold(self.held)
+        trained = progress.completed.any(axis=1) & ~result.diverged
+        accuracy, loss = ledger.accuracy.copy(), ledger.loss.copy()
+        if trained.any():
+            new_accuracy, new_loss = self.core.evaluate(trained)
+            accuracy, loss = np.where(trained, new_accuracy, accuracy), np.where(trained, new_loss, loss)
+        return result, accuracy, loss
+
+    def _bill(self, time_s: Floats, step: Step, progress: Progress) -> Bill:
+        bill = bill_phases(self.population, self.carbon, time_s, progress, self.download_bytes)
+        if step.overlays is None:
+            return bill
+        return step.overlays.bill(bill, self.population, self.carbon, time_s, progress)

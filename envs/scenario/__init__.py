@@ -1,0 +1,9 @@
+"""The document a world is made of."""
+
+from __future__ import annotations
+
+from .document import Preferences, Scenario
+from .loading import load_scenario, scenario_names
+from .options import Evaluation, Late
+
+__all__ = ["Evaluation", "Late", "Preferences", "Scenario", "load_scenario", "scenario_names"]

@@ -1,0 +1,203 @@
+"""The scenario: one validated document that says what a world is made of."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from ...common.settings import Spec
+from .options import Evaluation, Late, Strict
+
+Price = Annotated[float, Field(ge=0)]
+
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Workload(Strict):
+    """What a round is charged for: a nominal job, or the model that is really trained.
+
+    By default a small model is really trained as the proxy of a larger job, whose bytes and seconds are
+    charged. `model_bytes: actual` and `sample_bytes: actual` charge the trained model's own size instead.
+
+    Attributes:
+        model_bytes: bytes of one model transfer; 44.7 MB is a ResNet-18 in float32.
+        sample_bytes: bytes of one training sample; 110 kB is an ImageNet photograph.
+        step_s: seconds of one local step on the reference device.
+        overhead_s: the server's seconds per round.
+        deadline_s: a round is closed at the latest after this.
+    """
+
+    model_bytes: Positive | Literal["actual"] = 44.7e6
+    sample_bytes: Positive | Literal["actual"] = 110e3
+    step_s: Positive = 12.0
+    overhead_s: Annotated[float, Field(ge=0)] = 10.0
+    deadline_s: Positive = 3600.0
+
+
+class Preferences(Strict):
+    """Accuracy points charged per unit of each cost: a number, or a range to draw from per episode."""
+
+    price_per_hour: Price | tuple[Price, Price] = 0.0
+    price_per_gb: Price | tuple[Price, Price] = 0.0
+    price_per_kg: Price | tuple[Price, Price] = 0.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Preferences:
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, tuple) and value[0] > value[1]:
+                raise ValueError(f"{name}: {value}, expected a range from low to high")
+        return self
+
+
+class Budgets(Strict):
+    """What the whole run may spend; exhausting one ends the episode."""
+
+    hours: Positive = 48.0
+    gigabytes: Positive | None = None
+    kilograms: Positive | None = None
+
+
+class Levels(Strict):
+    """The menu of the MultiDiscrete action."""
+
+    wait_s: tuple[float, ...] = (0.0, 1800.0, 7200.0, float("inf"))
+    quorum: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.5, 0.8, 1.0)
+    local_steps: tuple[Annotated[int, Field(ge=0)], ...] = (0, 5, 10, 20, 40)
+    transfer_samples: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
+
+    @model_validator(mode="after")
+    def _start_at_zero(self) -> Levels:
+        for name in ("wait_s", "local_steps", "transfer_samples"):
+            levels = getattr(self, name)
+            if not levels or levels[0] != 0 or list(levels) != sorted(set(levels)):
+                raise ValueError(f"{name}: {levels}, expected increasing levels that begin with 0")
+        if len(self.wait_s) < 2 or len(self.local_steps) < 2 or not self.quorum:
+            raise ValueError("levels: expected at least two waits, two step levels and one quorum")
+        return self
+
+
+class Forecasting(Strict):
+    """How far ahead the coordinator's forecasts reach."""
+
+    availability_leads_s: tuple[Positive, ...] = (1800.0, 7200.0)
+    carbon_leads_s: tuple[Positive, ...] = (3600.0, 10800.0, 21600.0, 43200.0)
+
+
+class HubData(Strict):
+    """Training data that lies at the coordinator and may be moved to clients.
+
+    Attributes:
+        share: share of the training rows at the hub; 0 = classic federated learning.
+        rows_per_client: most rows that may be sent to one client (its storage).
+        residency: "shared": any hub row may go to any client; "zone": rows stay in their zone.
+        ephemeral: whether a client's received rows are wiped when its session ends.
+    """
+
+    share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    rows_per_client: Annotated[int, Field(ge=0)] = 0
+    residency: Literal["shared", "zone"] = "shared"
+    ephemeral: bool = False
+
+
+class Scenario(Strict):
+    """One world: who takes part, on what data, at which costs.
+
+    Attributes:
+        name: what tables call it.
+        clients: N.
+        zones: Z; clients are dealt to the zones evenly.
+        availability: generator, its settings, or a file; see `traces.availability.make`.
+        carbon: zone names, files, or settings; see `traces.carbon.make`.
+        devices: class of devices or its settings; see `traces.devices.classes`.
+        dataset: see `fl_core.data.dataset`.
+        partition: see `fl_core.data.partitions`.
+        model: see `fl_core.models.make`.
+        training: fields of `fl_core.training.settings.TrainingSettings`.
+        aggregator: see `fl_core.aggregation.base`.
+        compression: of the updates on their way back, see `fl_core.aggregation.compression`, e.g. `8-bit` or
+            `{kind: top-k, share: 0.1, error_feedback: true}`; None = none. What enters the model is the
+            decompressed update, and an upload is charged the workload's model bytes times the share of the
+            trained model's bytes that the compressed update really takes.
+        late: what becomes of clients that are late, see `Late`, e.g. `{kind: staleness, beta: 0.35}`.
+        evaluation: what the clients use in the end, see `Evaluation`, e.g. `{personal: knn, share: 0.5}`.
+        topology: "server" (the default): the coordinator exchanges models with every participant. Or an
+            overlay ("star", "ring", "mst", "mbst", "best", see `envs.round.topology`; Marfoq et al. 2020): the
+            participants of a round, if there are two or more, exchange models with each other. The round
+            lasts the overlay's cycle time for all of them; there is no quorum. A participant's work in it is
+            its local steps, the transfer of its samples and, if its last update is not in the present model,
+            fetching that from the coordinator. It is charged a (compressed) model for each neighbour each
+            way, evenly over the cycle. What is learned is still the exact aggregate of those who finished:
+            how slowly an overlay mixes is not modelled. `Situation.round_s` and its sisters go on assuming
+            the server.
+        trainer: which local trainer serves; "auto" takes the fastest one that fits the model.
+        quadratic: fields of `fl_core.quadratics.problem.QuadraticSettings`: clients then minimise heterogeneous
+            quadratics with an exact optimum, and data set, partition and model are not used.
+        hub: data at the coordinator.
+        workload: what a round is charged for.
+        preferences: prices.
+        budgets: what the run may spend.
+        levels: the agent's menu.
+        forecasting: leads of the forecasts in the situation.
+        max_rounds: decisions after which the episode is truncated.
+        target_accuracy: validation accuracy at which it terminates; None = never.
+    """
+
+    name: str
+    clients: Annotated[int, Field(ge=1)]
+    zones: Annotated[int, Field(ge=1)]
+    availability: Spec
+    carbon: str | list[str] | dict[str, Any]
+    devices: Spec
+    dataset: Spec = "digits"
+    partition: Spec = "iid"
+    model: Spec = "softmax"
+    training: dict[str, Any] = Field(default_factory=dict)
+    aggregator: Spec = "by-samples"
+    compression: Spec | None = None
+    late: Late = Late()
+    evaluation: Evaluation = Evaluation()
+    topology: Literal["server", "star", "ring", "mst", "mbst", "best"] = "server"
+    trainer: Spec = "auto"
+    quadratic: dict[str, Any] | None = None
+    hub: HubData = HubData()
+    workload: Workload = Workload()
+    preferences: Preferences = Preferences()
+    budgets: Budgets = Budgets()
+    levels: Levels = Levels()
+    forecasting: Forecasting = Forecasting()
+    max_rounds: Annotated[int, Field(ge=1)] = 60
+    target_accuracy: Annotated[float, Field(gt=0, le=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_aggregator(self) -> Scenario:
+        if self.late.aggregator is not None and self.aggregator != "by-samples":
+            raise ValueError(
+                f"aggregator: {self.aggregator!r}, expected by-samples: late of kind {self.late.kind} brings "
+                "its own; use kind: keep"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _nobody_late_in_overlays(self) -> Scenario:
+        if self.topology != "server" and self.late.kind != "drop":
+            raise ValueError(f"topology: {self.topology}, expected server where late is {self.late.kind}")
+        return self
+
+    @model_validator(mode="after")
+    def _personal_models(self) -> Scenario:
+        personal = self.evaluation.personal
+        if personal != "none" and self.quadratic is not None:
+            raise ValueError(f"evaluation: personal: {personal}, expected none in a world of quadratics")
+        if personal == "mixture" and (self.late.kind != "drop" or self.compression is not None):
+            raise ValueError("evaluation: personal: mixture, expected neither late updates nor compression")
+        return self
+
+    @property
+    def horizon_s(self) -> float:
+        """Seconds of traces an episode may need: the hour budget, the longest wait and one last round."""
+        waits = [wait for wait in self.levels.wait_s if wait != float("inf")]
+        round_s = self.workload.deadline_s + self.workload.overhead_s
+        return self.budgets.hours * 3600.0 + max(waits) + round_s + max(self.forecasting.carbon_leads_s)

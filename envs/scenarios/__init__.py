@@ -1,1 +1,0 @@
-"""Scenario files: one YAML per world, read by `frugalfl.envs.scenario`."""

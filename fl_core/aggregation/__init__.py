@@ -1,0 +1,37 @@
+"""From updates to the server's step: weightings, memory, server optimisers, privacy, compression."""
+
+from __future__ import annotations
+
+from .base import AGGREGATORS, Aggregator, Arrivals, Start, Weighting, make_weighting
+from .compression import make_compression
+from .privacy import GaussianMechanism, epsilon
+from .server_optimisers import FedAvgM, FedOpt
+from .weightings import BySamples, FedAu, FedBuff, FedNova, Given, Refl, Stale, Unbiased, Uniform
+from .with_memory import FedAwe, FedVarp, Mifa, Scaffold
+
+__all__ = [
+    "AGGREGATORS",
+    "Aggregator",
+    "Arrivals",
+    "BySamples",
+    "FedAu",
+    "FedAvgM",
+    "FedAwe",
+    "FedBuff",
+    "FedNova",
+    "FedOpt",
+    "FedVarp",
+    "GaussianMechanism",
+    "Given",
+    "Mifa",
+    "Refl",
+    "Scaffold",
+    "Stale",
+    "Start",
+    "Unbiased",
+    "Uniform",
+    "Weighting",
+    "epsilon",
+    "make_compression",
+    "make_weighting",
+]

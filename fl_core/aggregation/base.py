@@ -1,0 +1,189 @@
+"""From the updates that arrived to the server's step.
+
+The server moves by ``w <- w + lr_s * sum_k omega_k * delta_k`` over the updates that arrived. Which omega is
+right depends on how the clients were selected (see `Unbiased`), so aggregators are plug-ins of their own,
+and a scheduler that prescribes its coefficients hands them over in the plan (`Given`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from ...common.arrays import AnyArray, Floats, Ints
+from ...common.registry import Registry
+from ...common.settings import Spec
+from ..numerics import run_ranges
+from ..training import TrainingSettings
+
+State = dict[str, AnyArray]
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """The J updates that arrived in one round, sorted by environment and then by client.
+
+    Attributes:
+        env: ``int64 [J]``.
+        client: ``int64 [J]``.
+        span: ``int64 [E + 1]``; environment e's arrivals are ``span[e]:span[e + 1]``.
+        steps: ``int64 [J]`` local steps made.
+        held: ``int64 [J]`` rows the client holds.
+        target_weight: ``float64 [J]`` its share alpha_k of the objective.
+        rate: ``float64 [J]`` its participation rate, or None if nobody measured it.
+        given: ``float64 [J]`` coefficients from the plan, or None.
+        staleness: ``int64 [J]`` rounds since the update was started; 0 = fresh.
+        delta: ``[J, P]`` in the parameters' precision.
+        num_clients: N.
+        training: Settings of the local training.
+    """
+
+    env: Ints
+    client: Ints
+    span: Ints
+    steps: Ints
+    held: Ints
+    target_weight: Floats
+    rate: Floats | None
+    given: Floats | None
+    staleness: Ints
+    delta: AnyArray
+    num_clients: int
+    training: TrainingSettings
+
+    def select(self, keep: AnyArray) -> Arrivals:
+        """The arrivals of a boolean mask ``[J]``."""
+        per_job = ("env", "client", "steps", "held", "target_weight", "rate", "given", "staleness", "delta")
+        kept: dict[str, Any] = {
+            name: None if getattr(self, name) is None else getattr(self, name)[keep] for name in per_job
+        }
+        span = np.searchsorted(kept["env"], np.arange(self.span.size))
+        return replace(self, span=span, **kept)
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where the J local trainings of a round start.
+
+    Attributes:
+        pool: ``[M, P]`` starting points.
+        origin: ``int64 [J]``, row of the pool.
+        correction: ``[J, P]`` added to each local gradient, or None.
+    """
+
+    pool: AnyArray
+    origin: Ints
+    correction: AnyArray | None = None
+
+
+class Aggregator(ABC):
+    """Turns arrivals into one step per environment; may remember things between rounds.
+
+    Attributes:
+        name: The name it is known by.
+        accepts_weights: Whether a plan's own coefficients may replace its rule.
+        accepts_late: Whether updates may have been started on older models.
+        accepts_compression: Whether it makes sense of compressed updates.
+        traffic: Model-sized vectors sent each way per client and round (2 where control variates go along).
+    """
+
+    name = ""
+    accepts_weights = True
+    accepts_late = True
+    accepts_compression = True
+    traffic = 1
+
+    def __init__(self) -> None:
+        self.memory: State = {}
+
+    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: np.dtype[Any]) -> None:
+        """Allocates ``memory``, arrays with one row per environment; called once by the core."""
+        self.memory = {}
+
+    def reset(self, env: int, params: AnyArray, seed: int) -> None:
+        """Forgets everything about one environment, which starts from ``params [P]`` with this seed."""
+        for table in self.memory.values():
+            table[env] = 0
+
+    def prepare(self, env: Ints, client: Ints, params: AnyArray) -> Start:
+        """Says where the jobs start; by default from their server's model ``params [E, P]``."""
+        return Start(params, env)
+
+    @abstractmethod
+    def step(self, arrivals: Arrivals, params: AnyArray) -> AnyArray:
+        """``[E, P]``, the step before the server's learning rate; zero where nothing arrived."""
+
+
+@njit(cache=True, nogil=True)
+def _sum_range(begin, end, span, omega, delta, out):  # type: ignore[no-untyped-def]
+    """Environments ``begin:end`` of `weighted_sums`."""
+    for e in range(begin, end):
+        for p in range(out.shape[1]):
+            out[e, p] = 0.0
+        for j in range(span[e], span[e + 1]):
+            for p in range(out.shape[1]):
+                out[e, p] += omega[j] * delta[j, p]
+
+
+def weighted_sums(span: Ints, omega: Floats, delta: AnyArray) -> AnyArray:
+    """``sum_j omega[j] delta[j]`` over each environment's span, always in the order of j.
+
+    Args:
+        span: ``[E + 1]``.
+        omega: ``[J]``.
+        delta: ``[J, P]``.
+
+    Returns:
+        ``[E, P]`` in the precision of ``delta``; zero where a span is empty.
+    """
+    out = np.empty((span.size - 1, delta.shape[1]), dtype=delta.dtype)
+    omega = omega.astype(delta.dtype)
+    work = span * delta.shape[1]
+    run_ranges(lambda begin, end: _sum_range(begin, end, span, omega, delta, out), work, 500_000)
+    return out
+
+
+def span_sums(span: Ints, values: AnyArray) -> Floats:
+    """Sum of ``values`` over each environment's span, as float64 ``[E]``, in a fixed order."""
+    env = np.repeat(np.arange(span.size - 1), np.diff(span))
+    sums: AnyArray = np.bincount(env, weights=values.astype(np.float64), minlength=span.size - 1)
+    return sums
+
+
+class Weighting(Aggregator):
+    """An aggregator that is nothing but a rule for omega."""
+
+    @abstractmethod
+    def coefficients(self, arrivals: Arrivals) -> Floats:
+        """``float64 [J]``, the omega of every arrival."""
+
+    def omega(self, arrivals: Arrivals) -> Floats:
+        """The plan's own coefficients where it has any, else the rule's."""
+        if arrivals.given is None:
+            return self.coefficients(arrivals)
+        own = np.isnan(arrivals.given)  # a plan's row of nan leaves the environment to the aggregator
+        return np.where(own, self.coefficients(arrivals), arrivals.given) if own.any() else arrivals.given
+
+    def step(self, arrivals: Arrivals, params: AnyArray) -> AnyArray:
+        """See `Aggregator.step`."""
+        return weighted_sums(arrivals.span, self.omega(arrivals), arrivals.delta)
+
+
+AGGREGATORS: Registry[Aggregator] = Registry("aggregator", Aggregator)
+"""Aggregators and server optimisers by name."""
+
+
+def make_weighting(spec: Spec) -> Weighting:
+    """An aggregator that must be a plain rule for the coefficients.
+
+    Raises:
+        ValueError: if it is not, or by `Registry.make`.
+    """
+    inner = AGGREGATORS.make(spec)
+    if not isinstance(inner, Weighting):
+        raise ValueError(f"weighting: {spec!r}, expected a plain weighting such as 'by-samples'")
+    return inner

@@ -1,0 +1,113 @@
+"""Differential privacy at the server: clipped updates, Gaussian noise, and what that is worth.
+
+McMahan et al., "Learning Differentially Private Recurrent Language Models" (ICLR 2018), with a fixed
+denominator. The accounting is done by an existing library, `dp_accounting`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from ...common.arrays import AnyArray, Floats
+from ...common.settings import Settings
+from ..numerics import uniform_bits
+from .base import AGGREGATORS, Aggregator, Arrivals, weighted_sums
+
+# Separates the noise from the minibatches drawn with the same seed.
+_NOISE_STREAM = 0x6E6F6973
+
+
+@AGGREGATORS.register("gaussian")
+class GaussianMechanism(Aggregator):
+    """``1/m (sum of clipped updates + N(0, (noise_multiplier clip)^2))``.
+
+    Args:
+        clip: Largest length an update may have; longer ones are scaled down.
+        noise_multiplier: Standard deviation of the noise in units of ``clip``.
+        expected_clients: m, the number of updates a round is planned for. It must not depend on the data.
+    """
+
+    name = "gaussian"
+    accepts_weights = False
+
+    class Options(Settings):
+        """Settings of the aggregator, see the class."""
+
+        clip: float = Field(default=1.0, gt=0)
+        noise_multiplier: float = Field(default=1.0, ge=0)
+        expected_clients: float = Field(default=10.0, gt=0)
+
+    def __init__(
+        self, clip: float = 1.0, noise_multiplier: float = 1.0, expected_clients: float = 10.0
+    ) -> None:
+        super().__init__()
+        self._clip, self._noise, self._expected = clip, noise_multiplier, expected_clients
+
+    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: np.dtype[Any]) -> None:
+        """See `Aggregator.bind`."""
+        self.memory = {"round": np.zeros(num_envs, np.int64), "seed": np.zeros(num_envs, np.uint64)}
+
+    def reset(self, env: int, params: AnyArray, seed: int) -> None:
+        """See `Aggregator.reset`."""
+        self.memory["round"][env] = 0
+        self.memory["seed"][env] = np.uint64(seed & 0xFFFFFFFFFFFFFFFF)
+
+    def step(self, arrivals: Arrivals, params: AnyArray) -> AnyArray:
+        """See `Aggregator.step`."""
+        length = np.sqrt(np.square(arrivals.delta, dtype=np.float64).sum(axis=1))
+        scale = np.minimum(1.0, self._clip / np.maximum(length, 1e-30)) / self._expected
+        step = weighted_sums(arrivals.span, scale, arrivals.delta)
+        spread = self._noise * self._clip / self._expected
+        for e in np.flatnonzero(np.diff(arrivals.span)):
+            if spread > 0:
+                noise = _normal(int(self.memory["seed"][e]), int(self.memory["round"][e]), params.shape[1])
+                step[e] += (spread * noise).astype(params.dtype)
+            self.memory["round"][e] += 1
+        return step
+
+
+def _normal(seed: int, round_index: int, count: int) -> Floats:
+    """Standard normal numbers as a function of seed and round (Box and Muller 1958)."""
+    bits = uniform_bits(seed, _NOISE_STREAM, round_index, np.arange(2)[:, None], np.arange(count))
+    one, two = ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    return np.asarray(np.sqrt(-2 * np.log(one)) * np.cos(2 * np.pi * two))
+
+
+def epsilon(noise_multiplier: float, sampling_rate: float, rounds: int, delta: float) -> float:
+    """Privacy spent by a client after a number of rounds, by Renyi accounting.
+
+    The accountant assumes that every client takes part independently with probability ``sampling_rate``.
+    Availability that others can observe, or a scheduler that looks at the clients' data, is not covered.
+
+    Args:
+        noise_multiplier: As in `GaussianMechanism`.
+        sampling_rate: Probability that a client takes part in a round.
+        rounds: Rounds of training.
+        delta: Failure probability, e.g. below one over the number of clients.
+
+    Returns:
+        Epsilon of (epsilon, delta)-differential privacy.
+
+    Raises:
+        ImportError: If `dp_accounting` is not installed.
+        ValueError: For arguments out of range.
+    """
+    if not 0 < sampling_rate <= 1 or not 0 < delta < 1 or rounds < 1 or noise_multiplier <= 0:
+        raise ValueError(
+            f"noise_multiplier={noise_multiplier}, sampling_rate={sampling_rate}, rounds={rounds}, "
+            f"delta={delta}: expected a positive multiplier, shares in (0, 1) and at least one round"
+        )
+    try:
+        import dp_accounting  # type: ignore[import-not-found,unused-ignore]
+        from dp_accounting.rdp import RdpAccountant  # type: ignore[import-not-found,unused-ignore]
+    except ImportError as error:
+        raise ImportError("epsilon needs the package dp-accounting: pip install dp-accounting") from error
+    event = dp_accounting.PoissonSampledDpEvent(
+        sampling_rate, dp_accounting.GaussianDpEvent(noise_multiplier)
+    )
+    accountant = RdpAccountant()
+    accountant.compose(event, rounds)
+    return float(accountant.get_epsilon(delta))

@@ -1,0 +1,134 @@
+"""Server optimisers over any weighting: FedAvgM, FedAdagrad, FedAdam, FedYogi.
+
+Hsu et al., "Measuring the Effects of Non-Identical Data Distribution" (2019); Reddi et al., "Adaptive
+Federated Optimization" (ICLR 2021). The weighted mean update is treated as a gradient; the learning rate of
+the server is `TrainingSettings.server_learning_rate`. A round in which nothing arrived leaves their memory
+alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from ...common.arrays import AnyArray
+from ...common.settings import Settings
+from .base import AGGREGATORS, Aggregator, Arrivals, make_weighting
+
+Rule = Literal["adagrad", "adam", "yogi"]
+
+
+@AGGREGATORS.register("fedavgm")
+class FedAvgM(Aggregator):
+    """Heavy-ball momentum on the server: ``m <- beta m + update``.
+
+    Args:
+        weighting: The rule that makes the update.
+        momentum: beta.
+    """
+
+    name = "fedavgm"
+
+    class Options(Settings):
+        """Settings of the aggregator, see the class."""
+
+        weighting: str | dict[str, Any] = "by-samples"
+        momentum: float = Field(default=0.9, ge=0, lt=1)
+
+    def __init__(self, weighting: str | Mapping[str, Any] = "by-samples", momentum: float = 0.9) -> None:
+        super().__init__()
+        self._inner, self._momentum = make_weighting(weighting), momentum
+
+    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: np.dtype[Any]) -> None:
+        """See `Aggregator.bind`."""
+        self.memory = {"momentum": np.zeros((num_envs, num_parameters), dtype=dtype)}
+
+    def step(self, arrivals: Arrivals, params: AnyArray) -> AnyArray:
+        """See `Aggregator.step`."""
+        update = self._inner.step(arrivals, params)
+        momentum = self.memory["momentum"]
+        moves = np.diff(arrivals.span) > 0
+        momentum[moves] = params.dtype.type(self._momentum) * momentum[moves] + update[moves]
+        return np.where(moves[:, None], momentum, 0).astype(params.dtype)
+
+
+class FedOpt(Aggregator):
+    """Adaptive server step ``m / (sqrt(v) + tau)``.
+
+    ``m <- beta_1 m + (1 - beta_1) d``; the second moment v by Adagrad (``v + d^2``), Adam
+    (``beta_2 v + (1 - beta_2) d^2``) or Yogi (``v - (1 - beta_2) d^2 sign(v - d^2)``), from ``v = tau^2``.
+
+    Args:
+        rule: Which second moment.
+        weighting: The rule that makes the update d.
+        beta_1: Decay of m.
+        beta_2: Decay of v.
+        tau: Degree of adaptivity.
+    """
+
+    def __init__(
+        self,
+        rule: Rule,
+        weighting: str | Mapping[str, Any] = "by-samples",
+        beta_1: float = 0.9,
+        beta_2: float = 0.99,
+        tau: float = 1e-3,
+    ) -> None:
+        super().__init__()
+        self.name = f"fed{rule}"
+        self._rule, self._inner = rule, make_weighting(weighting)
+        self._beta_1, self._beta_2, self._tau = beta_1, beta_2, tau
+
+    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: np.dtype[Any]) -> None:
+        """See `Aggregator.bind`."""
+        shape = (num_envs, num_parameters)
+        self.memory = {"first": np.zeros(shape, dtype), "second": np.full(shape, self._tau**2, dtype)}
+
+    def reset(self, env: int, params: AnyArray, seed: int) -> None:
+        """See `Aggregator.reset`."""
+        self.memory["first"][env] = 0
+        self.memory["second"][env] = self._tau**2
+
+    def step(self, arrivals: Arrivals, params: AnyArray) -> AnyArray:
+        """See `Aggregator.step`."""
+        moves = np.diff(arrivals.span) > 0
+        update = self._inner.step(arrivals, params)[moves]
+        kind = params.dtype.type
+        square = update**2
+        first = kind(self._beta_1) * self.memory["first"][moves] + kind(1 - self._beta_1) * update
+        second = self.memory["second"][moves]
+        if self._rule == "adagrad":
+            second = second + square
+        elif self._rule == "adam":
+            second = kind(self._beta_2) * second + kind(1 - self._beta_2) * square
+        else:
+            second = second - kind(1 - self._beta_2) * square * np.sign(second - square)
+        self.memory["first"][moves], self.memory["second"][moves] = first, second
+        step = np.zeros_like(params)
+        step[moves] = first / (np.sqrt(second) + kind(self._tau))
+        return step
+
+
+class _Adaptive(Settings):
+    weighting: str | dict[str, Any] = "by-samples"
+    beta_1: float = Field(default=0.9, ge=0, lt=1)
+    beta_2: float = Field(default=0.99, ge=0, lt=1)
+    tau: float = Field(default=1e-3, gt=0)
+
+
+@AGGREGATORS.register("fedadagrad", _Adaptive)
+def _fedadagrad(**settings: Any) -> FedOpt:
+    return FedOpt("adagrad", **settings)
+
+
+@AGGREGATORS.register("fedadam", _Adaptive)
+def _fedadam(**settings: Any) -> FedOpt:
+    return FedOpt("adam", **settings)
+
+
+@AGGREGATORS.register("fedyogi", _Adaptive)
+def _fedyogi(**settings: Any) -> FedOpt:
+    return FedOpt("yogi", **settings)

@@ -1,0 +1,208 @@
+"""Aggregators that remember something per client: MIFA, FedVARP, FedAWE, SCAFFOLD.
+
+Their tables hold one model-sized vector per client and environment; `_table` refuses sizes that would not
+fit in memory. Alpha are the clients' target weights throughout (the papers take 1/N).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from ...common.arrays import AnyArray, Ints
+from ...common.settings import Settings
+from .base import AGGREGATORS, Aggregator, Arrivals, Start, weighted_sums
+
+_MOST_BYTES = 8 * 2**30
+
+
+def _table(name: str, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> AnyArray:
+    """Zeros, or an error that says why not."""
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    if size > _MOST_BYTES:
+        raise ValueError(
+            f"aggregator {name!r}: its table of {shape[0]} x {shape[1]} models takes {size >> 30} GiB; "
+            "use fewer environments or clients, or a method without memory such as 'fedau'"
+        )
+    return np.zeros(shape, dtype=dtype)
+
+
+class _Tabled(Aggregator):
+    """Shared by the methods that keep each client's latest update and their weighted sum."""
+
+    accepts_weights = False
+
+    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: np.dtype[Any]) -> None:
+        """See `Aggregator.bind`."""
+        self.memory = {
+            "table": _table(self.name, (num_envs, num_clients, num_parameters), dtype),
+            "mean": np.zeros((num_envs, num_parameters), dtype=dtype),
+        }
+
+    def _exchange(self, arrivals: Arrivals) -> tuple[AnyArray, AnyArray]:
+        """Stores the new updates; returns the changes ``[J, P]`` and the weighted mean before them."""
+        table, mean = self.memory["table"], self.memory["mean"]
+        change = arrivals.delta - table[arrivals.env, arrivals.client]
+        before = mean.copy()
+        mean += weighted_sums(arrivals.span, arrivals.target_weight, change)
+        table[arrivals.env, arrivals.client] = arrivals.delta
+        return change, before
+
+
+@AGGREGATORS.register("mifa")
+class Mifa(_Tabled):
+    """Memory-augmented impatient averaging (Gu et al., NeurIPS 2021): ``sum_k alpha_k (latest delta_k)``.
+
+    Clients not seen yet count as zero, unless ``wait_for_all``: then the model waits for everybody's first
+    update, as in the paper. A round in which nothing arrived leaves the model alone.
+
+    Args:
+        wait_for_all: Whether to stand still until every client has been seen.
+    """
+
+    name = "mifa"
+
+    class Options(Settings):
+        """Settings of the aggregator, see the class."""
+
+        wait_for_all: bool = False
+
+    def __init__(self, wait_for_all: bool = False) -> None:
+        super().__init__()
+        self._wait = wait_for_all
+
+    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: np.dtype[Any]) -> None:
+        """See `Aggregator.bind`."""
+        super().bind(num_envs, num_clients, num_parameters, dtype)
+        self.memory["seen"] = np.zeros((num_envs, num_clients), dtype=np.bool_)
+
+    def step(self, arrivals: Arrivals, params: AnyArray) -> AnyArray:
+        """See `Aggregator.step`."""
+        self._exchange(arrivals)
+        seen = self.memory["seen"]
+        seen[arrivals.env, arrivals.client] = True
+        moves = np.diff(arrivals.span) > 0
+        if self._wait:
+            moves &= seen.all(axis=1)
+        return np.where(moves[:, None], self.memory["mean"], 0).astype(params.dtype)
+
+
+@AGGREGATORS.register("fedvarp")
+class FedVarp(_Tabled):
+    """Variance reduction for partial participation (Jhunjhunwala et al., UAI 2022).
+
+    ``sum_k alpha_k y_k + mean over arrivals of (delta_k - y_k)`` with y_k the latest update of client k; the
+    mean is weighted by alpha.
+    """
+
+    name = "fedvarp"
+
+    def step(self, arrivals: Arrivals, params: AnyArray) -> AnyArray:
+        """See `Aggregator.step`."""
+        change, before = self._exchange(arrivals)
+        total = np.bincount(arrivals.env, arrivals.target_weight, minlength=len(params))
+        weight = arrivals.target_weight / total[arrivals.env]
+        step = weighted_sums(arrivals.span, weight, change)
+        moves = np.diff(arrivals.span) > 0
+        step[moves] += before[moves]
+        return step
+
+
+@AGGREGATORS.register("fedawe")
+class FedAwe(Aggregator):
+    """FedAWE (Xiang et al., NeurIPS 2024): everyone goes on from its own stale model, absences are echoed.
+
+    A client trains from its own model x_k and contributes ``x_k + rate (t - tau_k) delta_k``, tau_k the round
+    it last took part in; the server averages these, and only those present receive the average.
+
+    Args:
+        rate: eta_g of the paper.
+        longest_gap: Cap on ``t - tau_k``; None as in the paper, which assumes no long absences.
+    """
+
+    name = "fedawe"
+    accepts_weights = False
+    accepts_late = False
+    accepts_compression = False
+
+    class Options(Settings):
+        """Settings of the aggregator, see the class."""
+
+        rate: float = Field(default=1.0, gt=0)
+        longest_gap: int | None = Field(default=None, ge=1)
+
+    def __init__(self, rate: float = 1.0, longest_gap: int | None = None) -> None:
+        super().__init__()
+        self._rate, self._cap = rate, longest_gap
+
+    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: np.dtype[Any]) -> None:
+        """See `Aggregator.bind`."""
+        self.memory = {
+            "models": _table(self.name, (num_envs, num_clients, num_parameters), dtype),
+            "last": np.full((num_envs, num_clients), -1, dtype=np.int64),
+            "round": np.zeros(num_envs, dtype=np.int64),
+        }
+
+    def reset(self, env: int, params: AnyArray, seed: int) -> None:
+        """See `Aggregator.reset`."""
+        self.memory["models"][env] = params
+        self.memory["last"][env] = -1
+        self.memory["round"][env] = 0
+
+    def prepare(self, env: Ints, client: Ints, params: AnyArray) -> Start:
+        """See `Aggregator.prepare`."""
+        models = self.memory["models"]
+        return Start(models.reshape(-1, models.shape[2]), env * models.shape[1] + client)
+
+    def step(self, arrivals: Arrivals, params: AnyArray) -> AnyArray:
+        """See `Aggregator.step`."""
+        models, last, clock = (self.memory[name] for name in ("models", "last", "round"))
+        at = (arrivals.env, arrivals.client)
+        gap = clock[arrivals.env] - last[at]
+        gap = gap if self._cap is None else np.minimum(gap, self._cap)
+        echoed = models[at] + (self._rate * gap)[:, None].astype(params.dtype) * arrivals.delta
+        echoed -= params[arrivals.env]
+        step = weighted_sums(arrivals.span, 1.0 / np.diff(arrivals.span)[arrivals.env], echoed)
+        moved = params + params.dtype.type(arrivals.training.server_learning_rate) * step
+        models[at] = moved[arrivals.env]
+        last[at] = clock[arrivals.env]
+        clock += np.diff(arrivals.span) > 0
+        return step
+
+
+@AGGREGATORS.register("scaffold")
+class Scaffold(Aggregator):
+    """SCAFFOLD (Karimireddy et al., ICML 2020): control variates undo the drift of local steps.
+
+    Local gradients get ``c - c_k`` added; afterwards ``c_k+ = c_k - c - delta_k / (H eta)`` and c moves by
+    the mean change over all clients. Twice the traffic of FedAvg.
+    """
+
+    name = "scaffold"
+    accepts_weights = False
+    accepts_late = False
+    accepts_compression = False
+    traffic = 2
+
+    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: np.dtype[Any]) -> None:
+        """See `Aggregator.bind`."""
+        self.memory = {
+            "client": _table(self.name, (num_envs, num_clients, num_parameters), dtype),
+            "server": np.zeros((num_envs, num_parameters), dtype=dtype),
+        }
+
+    def prepare(self, env: Ints, client: Ints, params: AnyArray) -> Start:
+        """See `Aggregator.prepare`."""
+        return Start(params, env, self.memory["server"][env] - self.memory["client"][env, client])
+
+    def step(self, arrivals: Arrivals, params: AnyArray) -> AnyArray:
+        """See `Aggregator.step`."""
+        local, server = self.memory["client"], self.memory["server"]
+        distance = (arrivals.steps * arrivals.training.learning_rate).astype(params.dtype)
+        change = -server[arrivals.env] - arrivals.delta / distance[:, None]
+        local[arrivals.env, arrivals.client] += change
+        each = np.full(arrivals.env.size, 1.0 / arrivals.num_clients)
+        server += weighted_sums(arrivals.span, each, change)
+        return weighted_sums(arrivals.span, 1.0 / np.diff(arrivals.span)[arrivals.env], arrivals.delta)

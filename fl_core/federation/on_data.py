@@ -1,0 +1,196 @@
+"""The federated core: E server models, N clients each, trained together and exactly reproducible."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ...common.arrays import AnyArray, Bools, Floats, Floats32, Ints, Ints32
+from ..aggregation import Aggregator, Start
+from ..data import ClientRows, Dataset
+from ..models import Model
+from ..numerics import draw_rows, uniform_bits
+from ..training import LocalJobs, LocalTrainer, LocalUpdates, TrainingSettings, make_trainer
+from .base import RoundEngine, TrainResult
+
+__all__ = ["FederatedCore", "TrainResult"]
+
+# Probes and minibatches never share random numbers.
+_PROBE_STREAM = np.uint64(0x9D0BE)
+
+
+class FederatedCore(RoundEngine):
+    """Trains E independent federations of N clients on one data set.
+
+    All state is arrays; see `RoundEngine` for what is exact and for the round itself.
+
+    Args:
+        dataset: The rows.
+        model: The model.
+        num_envs: E.
+        num_clients: N.
+        training: Settings of local training and the server's step, or a mapping of them.
+        aggregator: Name, mapping with settings, or an `Aggregator`.
+        trainer: ``"auto"``, ``"fused"``, ``"numpy"``, ``"torch"`` or a `LocalTrainer`.
+        history: How many earlier server models are kept, for late updates.
+        compression: ``"top-k"``, ``"8-bit"`` or a mapping; None = plain float32 updates.
+    """
+
+    _STATE = (*RoundEngine._STATE, "rows")
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        model: Model,
+        num_envs: int,
+        num_clients: int,
+        training: TrainingSettings | Mapping[str, Any] | None = None,
+        aggregator: str | Mapping[str, Any] | Aggregator = "by-samples",
+        trainer: str | Mapping[str, Any] | LocalTrainer = "auto",
+        history: int = 0,
+        compression: str | Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(
+            num_envs,
+            num_clients,
+            model.num_parameters,
+            np.float32,
+            training,
+            aggregator,
+            history,
+            compression,
+        )
+        self.dataset, self.model = dataset, model
+        by_name = isinstance(trainer, (str, Mapping))
+        self.trainer: LocalTrainer = make_trainer(trainer, dataset, model) if by_name else trainer  # type: ignore
+        self._rows = np.zeros((num_envs, 1), dtype=np.int32)
+
+    def reset(self, env: int, client_rows: ClientRows, seed: int) -> None:
+        """Starts an environment's federation afresh: new rows, new model, nothing remembered.
+
+        Args:
+            env: Index of the environment.
+            client_rows: Its clients' rows; everyone holds its own rows.
+            seed: Non-negative seed of the initial parameters and all minibatches.
+        """
+        params = self.model.init(max(seed, 0))
+        self._begin(env, client_rows.own, client_rows.offset, client_rows.target_weight, seed, params)
+        size = client_rows.rows.size
+        if size > self._rows.shape[1]:
+            grown = np.zeros((self.num_envs, size), dtype=np.int32)
+            grown[:, : self._rows.shape[1]] = self._rows
+            self._rows = grown
+        self._rows[env, :size] = client_rows.rows
+
+    def held_rows(self, env: int, client: int | None = None) -> Ints32:
+        """Training rows held now, by one client or, None, by all clients of an environment in their order."""
+        begin, held = self._offset[env, :-1], self._held[env].astype(np.int64)
+        if client is not None:
+            return self._rows[env, begin[client] : begin[client] + held[client]].copy()
+        first = np.cumsum(held) - held
+        return self._rows[env, np.repeat(begin - first, held) + np.arange(held.sum())]
+
+    def _local(
+        self, env: AnyArray, client: AnyArray, steps: AnyArray, round_index: AnyArray, start: Start
+    ) -> LocalUpdates:
+        """Draws the minibatches and trains."""
+        first = np.concatenate([[0], np.cumsum(steps)])
+        rows = np.empty((int(first[-1]), self.training.batch_size), dtype=np.int32)
+        begin, held = self._offset[env, client], self._held[env, client].astype(np.int64)
+        draw_rows(self._seed[env], round_index, client, first, self._rows, env, begin, held, rows)
+        return self.trainer.run(
+            LocalJobs(start.pool, start.origin, first, rows, start.correction), self.training
+        )
+
+    def evaluate(self, envs: Bools | None = None, part: str = "val") -> tuple[Floats, Floats]:
+        """Measures the servers' models.
+
+        Args:
+            envs: ``bool [E]``, which environments; None = all. The others get nan.
+            part: ``"val"`` (the server's own set) or ``"test"`` (for evaluators only).
+
+        Returns:
+            Accuracy in [0, 1] and mean cross-entropy, each ``float64 [E]``.
+        """
+        if part not in ("val", "test"):
+            raise ValueError(f"part={part!r}: expected 'val' or 'test'")
+        which = np.arange(self.num_envs) if envs is None else np.flatnonzero(envs)
+        accuracy, loss = np.full(self.num_envs, np.nan), np.full(self.num_envs, np.nan)
+        if which.size:
+            accuracy[which], loss[which] = self.trainer.evaluate(self._params[which], part)
+        return accuracy, loss
+
+    def label_mix(self) -> Floats:
+        """Label frequencies ``float64 [E, N, C]`` of the rows each client owns.
+
+        Rows sent by the hub are not the client's; one that owns none stands for those it may be sent.
+        """
+        size = (self.num_envs, self.num_clients, self.dataset.num_classes)
+        env, client = np.divmod(np.arange(size[0] * size[1]), size[1])
+        count = np.where(self._own > 0, self._own, self.capacity).ravel().astype(np.int64)
+        job, position = _within(count)
+        rows = self._rows[env[job], self._offset[env[job], client[job]] + position]
+        labels = self.dataset.y_train[rows]
+        counts = np.bincount(job * size[2] + labels, minlength=int(np.prod(size))).reshape(size)
+        return np.asarray(counts / np.maximum(1, counts.sum(axis=2, keepdims=True)), dtype=np.float64)
+
+    def client_accuracy(self, part: str = "test") -> Floats:
+        """Accuracy of each server's model on its clients' own label mixes.
+
+        Returns:
+            ``float64 [E, N]``: the model's accuracy on the rows of each label, averaged with the client's
+            label frequencies (`label_mix`). Labels that the part lacks are left out; a client with no others
+            gets nan.
+        """
+        return by_label_mix(self.trainer.class_accuracy(self._params, part), self.label_mix())
+
+    def client_losses(
+        self,
+        clients: Bools,
+        samples: AnyArray | None = None,
+        round_index: AnyArray | None = None,
+    ) -> Floats32:
+        """Mean loss of the current models on the rows that clients hold (power-of-choice; charge for it).
+
+        Args:
+            clients: ``bool [E, N]``, whom to ask.
+            samples: ``int [E, N]``, on how many of its rows at most, drawn without replacement as a function
+                of the environment's seed, the round and the client; None = on all.
+            round_index: ``int [E]``, names the draw. None = 0.
+
+        Returns:
+            ``float32 [E, N]``, nan for those not asked or without rows.
+        """
+        env, client = self._workers(np.asarray(clients, dtype=bool))
+        count = self._held[env, client].astype(np.int64)
+        job, position = _within(count)
+        if samples is not None:
+            wanted = np.minimum(np.asarray(samples)[env, client], count)
+            index = np.zeros(self.num_envs) if round_index is None else np.asarray(round_index)
+            bits = uniform_bits(self._seed[env[job]] ^ _PROBE_STREAM, index[env[job]], client[job], position)
+            drawn = np.zeros(job.size, dtype=bool)
+            drawn[np.lexsort((bits, job))] = position < wanted[job]  # the rows with the smallest numbers
+            job, position, count = job[drawn], position[drawn], wanted
+        first = np.concatenate([[0], np.cumsum(count)])
+        rows = self._rows[env[job], self._offset[env[job], client[job]] + position]
+        return self._spread(env, client, self.trainer.losses(self._params, env, first, rows))
+
+
+def by_label_mix(each: Floats, mix: Floats) -> Floats:
+    """Mean over labels of ``each [..., C]`` with the weights ``mix [..., N, C]``: ``[..., N]``.
+
+    Labels with nan are left out and the other weights scaled up; nan where none is left.
+    """
+    known = np.isfinite(each)
+    weight = mix * known[..., None, :]
+    right = (weight * np.where(known, each, 0.0)[..., None, :]).sum(axis=-1)
+    total = weight.sum(axis=-1)
+    return np.divide(right, total, out=np.full_like(right, np.nan), where=total > 0)
+
+
+def _within(count: Ints) -> tuple[Ints, Ints]:
+    """The job of each of ``sum(count)`` items, and its position within the job."""
+    job = np.repeat(np.arange(count.size), count)
+    return job, np.arange(job.size) - (np.cumsum(count) - count)[job]

@@ -1,0 +1,204 @@
+"""Federated learning on quadratics: the same rounds with an exact optimum, for theory and for speed.
+
+Client k minimises ``F_k(w) = 1/2 (w - c_k)^T A_k (w - c_k)``, the federation ``F = sum_k alpha_k F_k``. Local
+training is gradient descent carried out step by step in double precision. A client that was sent rows from
+the hub trains on the mixture ``(1 - theta) F_k + theta F`` with theta the share of those rows in what it
+holds: hub rows are a random sample of everybody's data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from ...common.arrays import AnyArray, Bools, Floats, Floats32
+from ...common.settings import parse_settings
+from ..aggregation import Aggregator, Start
+from ..federation import RoundEngine
+from ..numerics import normal_pair, run_ranges
+from ..training import LocalUpdates, TrainingSettings
+from .kernels import multiply, value
+from .problem import QuadraticProblem, QuadraticSettings
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _descend_range(  # type: ignore[no-untyped-def]
+    begin, end, env, client, steps, seed, round_index, theta, hessian, linear, constant, pool, origin,
+    correction, rate, decay, mu, noise, delta, losses, norms,
+):  # fmt: skip
+    """Local gradient descent of the jobs ``begin:end``."""
+    d, last = pool.shape[1], hessian.shape[1] - 1  # the last "client" is the federation's mean
+    a, b = np.empty((d, d)), np.empty(d)  # a: column by column
+    x, gradient, product = np.empty(d), np.empty(d), np.empty(d)
+    for j in range(begin, end):
+        e, k, t = env[j], client[j], theta[j]
+        for i in range(d):
+            b[i] = (1 - t) * linear[e, k, i] + t * linear[e, last, i]
+            x[i] = pool[origin[j], i]
+            for m in range(d):
+                a[m, i] = (1 - t) * hessian[e, k, i, m] + t * hessian[e, last, i, m]
+        offset = (1 - t) * constant[e, k] + t * constant[e, last]
+        loss = 0.0
+        for s in range(steps[j]):
+            value = 0.0
+            multiply(a, x, product)
+            for i in range(d):
+                value += x[i] * (0.5 * product[i] - b[i])
+                gradient[i] = product[i] - b[i] + decay * x[i] + mu * (x[i] - pool[origin[j], i])
+                if correction.shape[0] > 0:
+                    gradient[i] += correction[j, i]
+            loss += value + offset
+            if noise > 0:
+                for i in range(0, d, 2):
+                    one, two = normal_pair(seed[j], round_index[j], k, s, i)
+                    gradient[i] += noise * one
+                    if i + 1 < d:
+                        gradient[i + 1] += noise * two
+            for i in range(d):
+                x[i] -= rate * gradient[i]
+        square = 0.0
+        for i in range(d):
+            delta[j, i] = x[i] - pool[origin[j], i]
+            square += delta[j, i] * delta[j, i]
+        losses[j] = loss / max(1, steps[j])
+        norms[j] = np.sqrt(square)
+
+
+@njit(cache=True, nogil=True)
+def _values(env, client, params, hessian, linear, constant):  # type: ignore[no-untyped-def]
+    """F_k of the jobs' clients (client N = the federation) at their server's model."""
+    out = np.empty(env.size)
+    for j in range(env.size):
+        e, k = env[j], client[j]
+        out[j] = value(params[e], hessian[e, k], linear[e, k], constant[e, k])
+    return out
+
+
+class QuadraticCore(RoundEngine):
+    """`FederatedCore`'s interface over quadratics.
+
+    Args:
+        settings: Settings of the problems (used for noise, chance level and dimension).
+        num_envs: E.
+        num_clients: N.
+        training: As for `FederatedCore`; ``batch_size`` has no meaning here.
+        aggregator: As for `FederatedCore`.
+        history: As for `FederatedCore`.
+        compression: As for `FederatedCore`.
+    """
+
+    _STATE = (*RoundEngine._STATE, "hessian", "linear", "constant", "best", "start_gap")
+
+    def __init__(
+        self,
+        settings: QuadraticSettings | Mapping[str, Any],
+        num_envs: int,
+        num_clients: int,
+        training: TrainingSettings | Mapping[str, Any] | None = None,
+        aggregator: str | Mapping[str, Any] | Aggregator = "by-samples",
+        history: int = 0,
+        compression: str | Mapping[str, Any] | None = None,
+    ) -> None:
+        if not isinstance(settings, QuadraticSettings):
+            settings = parse_settings(QuadraticSettings, settings, "quadratic")
+        d = settings.dimension
+        super().__init__(num_envs, num_clients, d, np.float64, training, aggregator, history, compression)
+        self.settings = settings
+        self._hessian = np.zeros((num_envs, num_clients + 1, d, d))
+        self._linear = np.zeros((num_envs, num_clients + 1, d))
+        self._constant = np.zeros((num_envs, num_clients + 1))
+        self._best = np.zeros(num_envs)
+        self._start_gap = np.ones(num_envs)
+
+    def reset(self, env: int, problem: QuadraticProblem, seed: int) -> None:
+        """Starts an environment afresh on a problem.
+
+        Args:
+            env: Index of the environment.
+            problem: Its quadratics.
+            seed: Non-negative seed of the gradient noise.
+        """
+        offset = np.concatenate([[0], np.cumsum(problem.capacity, dtype=np.int64)])
+        self._begin(env, problem.own, offset, problem.target_weight, seed, problem.start)
+        hessian, linear, constant, optimum = problem.expanded
+        self._hessian[env], self._linear[env], self._constant[env] = hessian, linear, constant
+        federation = hessian[-1], linear[-1], constant[-1]
+        self._best[env] = value(optimum, *federation)
+        self._start_gap[env] = max(value(problem.start, *federation) - self._best[env], 1e-12)
+
+    def _local(
+        self, env: AnyArray, client: AnyArray, steps: AnyArray, round_index: AnyArray, start: Start
+    ) -> LocalUpdates:
+        """Exact local updates."""
+        count, d = env.size, self.settings.dimension
+        delta, loss, norm = np.empty((count, d)), np.empty(count), np.empty(count)
+        held = self._held[env, client]
+        theta = (held - self._own[env, client]) / np.maximum(1, held)
+        correction = np.empty((0, d)) if start.correction is None else start.correction
+        t = self.training
+        args = (
+            env, client, steps, self._seed[env], round_index, theta, self._hessian, self._linear,
+            self._constant, start.pool, start.origin, correction, t.learning_rate, t.weight_decay, t.prox_mu,
+            self.settings.gradient_noise, delta, loss, norm,
+        )  # fmt: skip
+        if count:
+            work = np.concatenate([[0], np.cumsum((steps + 1) * d * d)])
+            run_ranges(lambda begin, end: _descend_range(begin, end, *args), work, 500_000)
+        return LocalUpdates(delta, loss.astype(np.float32), norm.astype(np.float32))
+
+    def evaluate(self, envs: Bools | None = None, part: str = "val") -> tuple[Floats, Floats]:
+        """Measures the servers' models; validation and test are the same exact objective here.
+
+        Args:
+            envs: ``bool [E]``, which environments; None = all. The others get nan.
+            part: ``"val"`` or ``"test"``.
+
+        Returns:
+            ``accuracy = 1 / (1 + (1 / chance - 1) gap / gap_0)`` with ``gap = F - F*``: the chance level at
+            the start, 1 at the optimum, monotone between; and the loss F. Each ``float64 [E]``.
+        """
+        if part not in ("val", "test"):
+            raise ValueError(f"part={part!r}: expected 'val' or 'test'")
+        which = np.arange(self.num_envs) if envs is None else np.flatnonzero(envs)
+        accuracy, loss = np.full(self.num_envs, np.nan), np.full(self.num_envs, np.nan)
+        federation = np.full(which.size, self.num_clients)
+        loss[which] = self._value(which, federation)
+        gap = np.maximum(loss[which] - self._best[which], 0.0) / self._start_gap[which]
+        accuracy[which] = 1.0 / (1.0 + (1.0 / self.settings.chance - 1.0) * gap)
+        return accuracy, loss
+
+    def gap(self) -> Floats:
+        """``float64 [E]``, F(w) - F*."""
+        return self.evaluate()[1] - self._best
+
+    def _value(self, env: AnyArray, client: AnyArray) -> Floats:
+        return _values(env, client, self._params, self._hessian, self._linear, self._constant)
+
+    def client_accuracy(self, part: str = "test") -> Floats:
+        """How well each server's model serves each client.
+
+        Returns:
+            ``float64 [E, N]``, the formula of `evaluate` with the client's own loss: its gap is F_k(w), since
+            its best loss is 0, measured in the federation's gap at the start, one yardstick for all.
+        """
+        if part not in ("val", "test"):
+            raise ValueError(f"part={part!r}: expected 'val' or 'test'")
+        env, client = np.divmod(np.arange(self.num_envs * self.num_clients), self.num_clients)
+        gap = np.maximum(self._value(env, client), 0.0).reshape(self._held.shape) / self._start_gap[:, None]
+        return np.asarray(1.0 / (1.0 + (1.0 / self.settings.chance - 1.0) * gap))
+
+    def client_losses(
+        self,
+        clients: Bools,
+        samples: AnyArray | None = None,
+        round_index: AnyArray | None = None,
+    ) -> Floats32:
+        """``float32 [E, N]``, F_k of the current models; nan for those not asked.
+
+        ``samples`` and ``round_index`` are those of `FederatedCore`; here every answer is exact.
+        """
+        env, client = self._workers(np.asarray(clients, dtype=bool))
+        return self._spread(env, client, self._value(env, client))

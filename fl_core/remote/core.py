@@ -1,0 +1,132 @@
+"""Rounds whose local training happens elsewhere: orders go out, updates come in, the core only aggregates.
+
+The coordinator's half is `RemoteCore`, the node's half `LocalNode`. Both use the draws and trainers of the
+simulator, so that the same seed, partition and plans give the same model wherever the clients run. Nothing
+here knows how an order travels; `flower` packs orders into Flower's messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...common.arrays import AnyArray, Floats
+from ..aggregation import Start
+from ..data import Dataset
+from ..federation import FederatedCore, TrainResult
+from ..models import Model
+from ..training import LocalUpdates
+from .orders import LocalUpdate, TrainOrder
+
+
+class RemoteCore(FederatedCore):
+    """The coordinator's half of one federation (E = 1) whose clients train elsewhere.
+
+    Everything but the local training is `FederatedCore`'s: who holds what, the aggregator and its memory, the
+    server's step, evaluation, snapshots. Takes the arguments of `FederatedCore`.
+    """
+
+    def __init__(self, dataset: Dataset, model: Model, num_clients: int, **options: Any) -> None:
+        super().__init__(dataset, model, 1, num_clients, **options)
+        self._updates: Mapping[int, LocalUpdate] = {}
+
+    def orders(self, local_steps: AnyArray, sent: AnyArray, round_index: int) -> dict[int, TrainOrder]:
+        """The orders of a round at the present model.
+
+        Args:
+            local_steps: ``int [N]``, 0 = not invited.
+            sent: ``int [N]``, samples of the hub to send along.
+            round_index: index of the round.
+
+        Returns:
+            One order for each client with local steps.
+        """
+        clients = np.flatnonzero(np.asarray(local_steps) > 0)
+        start = self.aggregator.prepare(np.zeros(clients.size, dtype=np.int64), clients, self._params)
+        orders = {}
+        for job, client in enumerate(clients.tolist()):
+            begin = int(self._offset[0, client]) + int(self._held[0, client])
+            rows = self._rows[0, begin : begin + int(sent[client])]
+            blank = self._blank_order(client, round_index)
+            orders[client] = replace(
+                blank,
+                local_steps=int(local_steps[client]),
+                params=np.array(start.pool[start.origin[job]], dtype=np.float32),
+                sent_x=self.dataset.x_train[rows],
+                sent_y=self.dataset.y_train[rows],
+                correction=None if start.correction is None else start.correction[job].copy(),
+            )
+        return orders
+
+    def probes(self, samples: AnyArray, round_index: int) -> dict[int, TrainOrder]:
+        """Questions for the loss at the present model, on ``samples [N]`` each; 0 = not asked."""
+        return {
+            client: replace(self._blank_order(client, round_index), probe_samples=int(samples[client]))
+            for client in np.flatnonzero(np.asarray(samples) > 0).tolist()
+        }
+
+    def _blank_order(self, client: int, round_index: int) -> TrainOrder:
+        return TrainOrder(
+            client=client,
+            round_index=round_index,
+            local_steps=0,
+            seed=int(self._seed[0]),
+            base=int(self._held[0, client]),
+            params=self._params[0].astype(np.float32),
+            sent_x=np.zeros((0, self.dataset.num_features), dtype=np.float32),
+            sent_y=np.zeros(0, dtype=np.int32),
+        )
+
+    def apply(
+        self,
+        updates: Mapping[int, LocalUpdate],
+        local_steps: AnyArray,
+        round_index: int,
+        weights: Floats | None = None,
+        rates: Floats | None = None,
+    ) -> TrainResult:
+        """Aggregates the updates that arrived in time and moves the server's model.
+
+        Args:
+            updates: by client.
+            local_steps: ``int [N]``, as ordered.
+            round_index: index of the round.
+            weights: ``float64 [1, N]``, the plan's own coefficients, or None.
+            rates: ``float64 [1, N]``, participation rates so far.
+
+        Raises:
+            ValueError: an update that does not fit the model or the round.
+        """
+        for client, update in updates.items():
+            if update.delta.shape != self._params[0].shape:
+                raise ValueError(
+                    f"update of client {client}: {update.delta.size} parameters, "
+                    f"expected {self._params.shape[1]}"
+                )
+            if update.round_index != round_index:
+                raise ValueError(
+                    f"update of client {client}: of round {update.round_index}, expected {round_index}"
+                )
+        arrived = np.zeros((1, self.num_clients), dtype=np.int32)
+        for client in updates:
+            arrived[0, client] = local_steps[client]
+        self._updates = updates
+        try:
+            return self.run_round(arrived, weights, np.array([round_index]), rates)
+        finally:
+            self._updates = {}
+
+    def _local(
+        self, env: AnyArray, client: AnyArray, steps: AnyArray, round_index: AnyArray, start: Start
+    ) -> LocalUpdates:
+        """The updates that came in, in the order of the jobs."""
+        updates = [self._updates[index] for index in client.tolist()]
+        delta = np.zeros((len(updates), self._params.shape[1]), dtype=np.float32)
+        for job, update in enumerate(updates):
+            delta[job] = update.delta
+        loss = np.array([update.loss for update in updates], dtype=np.float32)
+        norm = np.sqrt(np.square(delta, dtype=np.float64).sum(axis=1)).astype(np.float32)
+        return LocalUpdates(delta, loss, norm)

@@ -1,0 +1,148 @@
+"""Orders and updates as Flower's records; needs ``flwr`` (``pip install "frugalfl[flower]"``).
+
+A message carries one `ArrayRecord` with the arrays and one `ConfigRecord` with everything else. Flower is
+imported when a record is packed or read, never when this module is.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ...common.arrays import AnyArray, Floats32
+from .orders import LocalUpdate, Storage, TrainOrder
+
+INSTALL = 'pip install "frugalfl[flower]"'
+
+_ORDER_NUMBERS = ("client", "round_index", "local_steps", "seed", "base", "probe_samples")
+_UPDATE_NUMBERS = ("client", "round_index", "loss", "held", "compute_s")
+_ARRAYS, _NUMBERS, _PROFILE = "arrays", "numbers", "profile"
+
+
+def require_flower() -> None:
+    """Raises ImportError with the command that installs Flower, where it is missing."""
+    if importlib.util.find_spec("flwr") is None:
+        raise ImportError(f"Flower is not installed, which this needs; {INSTALL}")
+
+
+def pack_order(order: TrainOrder) -> Any:
+    """The `RecordDict` of an order."""
+    arrays = {"params": order.params, "sent_x": order.sent_x, "sent_y": order.sent_y}
+    if order.correction is not None:
+        arrays["correction"] = order.correction
+    return _record(arrays, {name: getattr(order, name) for name in _ORDER_NUMBERS})
+
+
+def read_order(record: Any) -> TrainOrder:
+    """The order in a `RecordDict`; ValueError naming what is missing or does not fit."""
+    numbers = _numbers(record, _ORDER_NUMBERS, "order")
+    arrays = _arrays(record)
+    try:
+        return TrainOrder(
+            **{name: int(value) for name, value in numbers.items()},
+            params=_vector(arrays["params"]),
+            sent_x=np.asarray(arrays["sent_x"], dtype=np.float32),
+            sent_y=np.asarray(arrays["sent_y"], dtype=np.int32),
+            correction=_vector(arrays["correction"]) if "correction" in arrays else None,
+        )
+    except KeyError as error:
+        raise ValueError(f"order: array {error} is missing") from None
+
+
+def pack_update(update: LocalUpdate, profile: Mapping[str, Any]) -> Any:
+    """The `RecordDict` of an update, with what the node says of itself."""
+    record = _record({"delta": update.delta}, {name: getattr(update, name) for name in _UPDATE_NUMBERS})
+    return _with_profile(record, profile)
+
+
+def read_update(record: Any) -> LocalUpdate:
+    """The update in a `RecordDict`; ValueError naming what is missing or does not fit."""
+    numbers = _numbers(record, _UPDATE_NUMBERS, "update")
+    arrays = _arrays(record)
+    if "delta" not in arrays:
+        raise ValueError("update: array 'delta' is missing")
+    return LocalUpdate(
+        client=int(numbers["client"]),
+        round_index=int(numbers["round_index"]),
+        delta=_vector(arrays["delta"]),
+        loss=float(numbers["loss"]),
+        held=int(numbers["held"]),
+        compute_s=float(numbers["compute_s"]),
+    )
+
+
+def pack_profile(profile: Mapping[str, Any]) -> Any:
+    """The `RecordDict` of what a node says of itself; empty for the question."""
+    from flwr.app import RecordDict
+
+    return _with_profile(RecordDict(), profile)
+
+
+def read_profile(record: Any) -> dict[str, Any]:
+    """What a node says of itself; empty if it said nothing."""
+    return dict(record[_PROFILE]) if _PROFILE in record else {}
+
+
+def keep_storage(state: Any, storage: Storage) -> None:
+    """Puts samples into a node's `Context.state`, which Flower keeps between messages of a run."""
+    from flwr.app import Array, ArrayRecord
+
+    state["storage"] = ArrayRecord({"x": Array(storage.x), "y": Array(storage.y)})
+
+
+def kept_storage(state: Any) -> Storage | None:
+    """Samples kept in a node's `Context.state`, or None."""
+    if "storage" not in state:
+        return None
+    record = state["storage"]
+    return Storage(record["x"].numpy(), record["y"].numpy())
+
+
+def record_bytes(record: Any) -> int:
+    """Bytes of a `RecordDict` on the wire, without the envelope of the transport."""
+    arrays = sum(len(array.data) for group in record.array_records.values() for array in group.values())
+    others = [*record.config_records.values(), *record.metric_records.values()]
+    return arrays + sum(
+        len(str(key)) + _value_bytes(value) for group in others for key, value in group.items()
+    )
+
+
+def _value_bytes(value: Any) -> int:
+    return len(value) if isinstance(value, (str, bytes, list)) else 8
+
+
+def _record(arrays: Mapping[str, AnyArray], numbers: Mapping[str, Any]) -> Any:
+    from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+
+    packed = ArrayRecord({name: Array(np.ascontiguousarray(values)) for name, values in arrays.items()})
+    return RecordDict({_ARRAYS: packed, _NUMBERS: ConfigRecord(dict(numbers))})
+
+
+def _with_profile(record: Any, profile: Mapping[str, Any]) -> Any:
+    from flwr.app import ConfigRecord
+
+    if profile:
+        record[_PROFILE] = ConfigRecord(dict(profile))
+    return record
+
+
+def _numbers(record: Any, names: tuple[str, ...], what: str) -> dict[str, Any]:
+    found = record.get(_NUMBERS, {})
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise ValueError(f"{what}: {missing[0]!r} is missing, expected {', '.join(names)}")
+    return {name: found[name] for name in names}
+
+
+def _arrays(record: Any) -> dict[str, AnyArray]:
+    found = record.get(_ARRAYS, {})
+    return {name: array.numpy() for name, array in found.items()}
+
+
+def _vector(values: AnyArray) -> Floats32:
+    if values.ndim != 1:
+        raise ValueError(f"array of parameters: shape {values.shape}, expected one dimension")
+    return np.asarray(values, dtype=np.float32)

@@ -1,0 +1,122 @@
+"""A node that trains: the same minibatches and steps as the simulated client."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...common.arrays import AnyArray
+from ..data import Dataset
+from ..federation.on_data import _PROBE_STREAM
+from ..models import Model
+from ..numerics import draw_rows, uniform_bits
+from ..training import LocalJobs, LocalTrainer, LocalUpdates, TrainingSettings, make_trainer
+from .orders import LocalUpdate, Storage, TrainOrder
+
+
+class LocalNode:
+    """A client where it really runs: its own samples, those it was sent, and the simulator's trainer.
+
+    Args:
+        dataset: the client's own samples are rows of it.
+        model: the model.
+        training: settings of the local training.
+        trainer: name of the trainer or a mapping with its settings.
+        own_rows: ``int [n]``, the training rows the client has from the start.
+        clock: seconds of a clock that never goes back; measures the training.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        model: Model,
+        training: TrainingSettings,
+        trainer: str | Mapping[str, Any],
+        own_rows: AnyArray,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._dataset, self._model, self._training, self._trainer = dataset, model, training, trainer
+        self._own_x, self._own_y = dataset.x_train[own_rows], dataset.y_train[own_rows]
+        self._clock = clock
+
+    @property
+    def own(self) -> int:
+        """Number of the client's own samples."""
+        return int(self._own_y.size)
+
+    def train(self, order: TrainOrder, storage: Storage | None = None) -> tuple[LocalUpdate, Storage]:
+        """Carries out one order.
+
+        A node and its coordinator may disagree about what the node was sent before: it may have been
+        restarted without its memory, or an answer may have been lost. A node that holds more than
+        ``order.base`` rows forgets the rest; one that holds fewer goes back to its own samples and takes no
+        new ones. Either way the update says how many rows it was trained on.
+
+        Args:
+            order: what to do.
+            storage: samples sent so far; None = none.
+
+        Returns:
+            The update, and the samples to keep for the next order.
+        """
+        kept = self._store(order, storage or Storage.empty(self._own_x.shape[1]))
+        began_s = self._clock()
+        held = self.own + int(kept.y.size)
+        delta, loss = np.zeros_like(order.params), float("nan")
+        if not order.local_steps:
+            delta = delta[:0]
+            loss = self._probe(order, kept, held) if held else loss
+        elif held:
+            result = self._run(order, kept, held)
+            delta, loss = result.delta[0], float(result.loss[0])
+        spent_s = self._clock() - began_s
+        return LocalUpdate(order.client, order.round_index, delta, loss, held, spent_s), kept
+
+    def _store(self, order: TrainOrder, storage: Storage) -> Storage:
+        wanted = order.base - self.own
+        if wanted < 0 or storage.y.size < wanted:
+            return storage.first(0)
+        return storage.first(wanted).plus(order.sent_x, order.sent_y)
+
+    def _make_trainer(self, kept: Storage) -> LocalTrainer:
+        local = replace(
+            self._dataset,
+            x_train=np.concatenate([self._own_x, kept.x]),
+            y_train=np.concatenate([self._own_y, kept.y]),
+            natural_client=None,
+        )
+        return make_trainer(self._trainer, local, self._model)
+
+    def _probe(self, order: TrainOrder, kept: Storage, held: int) -> float:
+        """The loss on the samples that `FederatedCore.client_losses` would draw."""
+        position = np.arange(held)
+        stream = np.uint64(order.seed) ^ _PROBE_STREAM
+        bits = uniform_bits(np.array([stream]), order.round_index, order.client, position)
+        drawn = np.sort(np.argsort(bits, kind="stable")[: order.probe_samples]).astype(np.int32)
+        one, first = np.zeros(1, dtype=np.int64), np.array([0, drawn.size], dtype=np.int64)
+        return float(self._make_trainer(kept).losses(order.params[None], one, first, drawn)[0])
+
+    def _run(self, order: TrainOrder, kept: Storage, held: int) -> LocalUpdates:
+        first = np.array([0, order.local_steps], dtype=np.int64)
+        rows = np.empty((order.local_steps, self._training.batch_size), dtype=np.int32)
+        one = np.ones(1, dtype=np.int64)
+        sequence = np.arange(held, dtype=np.int32)[None]
+        seed = np.array([order.seed], dtype=np.uint64)
+        draw_rows(
+            seed,
+            one * order.round_index,
+            one * order.client,
+            first,
+            sequence,
+            0 * one,
+            0 * one,
+            one * held,
+            rows,
+        )
+        correction = None if order.correction is None else order.correction[None]
+        jobs = LocalJobs(order.params[None], 0 * one, first, rows, correction)
+        return self._make_trainer(kept).run(jobs, self._training)

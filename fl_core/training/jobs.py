@@ -1,0 +1,78 @@
+"""Jobs of local training and what comes of them: the interface of all trainers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from ...common.arrays import AnyArray, Floats, Floats32, Ints, Ints32
+from .settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class LocalJobs:
+    """Local training of J clients, each from a given start.
+
+    Attributes:
+        start: ``float32 [M, P]`` pool of starting points, e.g. one server model per environment.
+        origin: ``int64 [J]``, row of ``start`` each job starts from.
+        first: ``int64 [J + 1]``; job j makes the steps ``first[j]:first[j + 1]`` of ``rows``.
+        rows: ``int32 [total steps, batch_size]``, training rows of each minibatch.
+        correction: ``float32 [J, P]`` added to every gradient (control variates), or None.
+    """
+
+    start: Floats32
+    origin: Ints
+    first: Ints
+    rows: Ints32
+    correction: Floats32 | None = None
+
+
+@dataclass(frozen=True)
+class LocalUpdates:
+    """What came back from J jobs.
+
+    Attributes:
+        delta: ``[J, P]`` in the parameters' precision, parameters after the local steps minus the start.
+        loss: ``float32 [J]``, mean minibatch loss over the local steps, each taken before its step.
+        norm: ``float32 [J]``, length of ``delta``; not finite where the training diverged.
+    """
+
+    delta: AnyArray
+    loss: Floats32
+    norm: Floats32
+
+
+class LocalTrainer(Protocol):
+    """A backend for one data set and one model."""
+
+    name: str
+
+    def run(self, jobs: LocalJobs, settings: TrainingSettings) -> LocalUpdates:
+        """Trains all jobs; job j's result depends on job j alone."""
+
+    def losses(self, params: Floats32, origin: Ints, first: Ints, rows: Ints32) -> Floats32:
+        """Mean loss of ``params[origin[j]]`` over the training rows ``rows[first[j]:first[j + 1]]``."""
+
+    def evaluate(self, params: Floats32, part: str) -> tuple[Floats, Floats]:
+        """Accuracy and mean loss of each row of ``params`` on the part ``"val"`` or ``"test"``."""
+
+    def class_accuracy(self, params: Floats32, part: str) -> Floats:
+        """``[M, C]``, accuracy of each row of ``params`` on the rows of each label; nan without rows."""
+
+
+def softmax_loss(logits: Floats32, labels: Ints32) -> tuple[Floats32, Floats32]:
+    """Per-row cross-entropy and softmax probabilities."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    exponential = np.exp(shifted)
+    total = exponential.sum(axis=1, keepdims=True)
+    loss = np.log(total[:, 0]) - shifted[np.arange(labels.size), labels]
+    return loss, exponential / total
+
+
+def rows_by_label(labels: AnyArray, classes: int) -> tuple[Ints32, Ints]:
+    """Row numbers sorted by label, and the ``int64 [C + 1]`` bounds of every label's."""
+    order = np.argsort(labels, kind="stable").astype(np.int32)
+    return order, np.searchsorted(labels[order], np.arange(classes + 1)).astype(np.int64)

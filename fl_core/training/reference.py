@@ -1,0 +1,111 @@
+"""Local training in plain NumPy: the reference that the fast trainers are tested against."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...common.arrays import Floats, Floats32, Ints, Ints32
+from ..data import Dataset
+from ..models import ModelSpec
+from .jobs import LocalJobs, LocalUpdates, softmax_loss
+from .settings import TrainingSettings
+
+
+class NumpyTrainer:
+    """The reference: one client after another, one step after another, nothing clever."""
+
+    name = "numpy"
+
+    def __init__(self, dataset: Dataset, model: ModelSpec) -> None:
+        self._dataset = dataset
+        self._model = model
+
+    def run(self, jobs: LocalJobs, settings: TrainingSettings) -> LocalUpdates:
+        """See `LocalTrainer.run`."""
+        count = jobs.origin.size
+        delta = np.empty((count, self._model.num_parameters), dtype=np.float32)
+        loss = np.empty(count, dtype=np.float32)
+        for j in range(count):
+            start = jobs.start[jobs.origin[j]]
+            minibatches = jobs.rows[jobs.first[j] : jobs.first[j + 1]]
+            extra = None if jobs.correction is None else jobs.correction[j]
+            end, loss[j] = self._train(start, minibatches, settings, extra)
+            delta[j] = end - start
+        norm = np.sqrt(np.square(delta, dtype=np.float64).sum(axis=1)).astype(np.float32)
+        return LocalUpdates(delta, loss, norm)
+
+    def _train(
+        self,
+        start: Floats32,
+        minibatches: Ints32,
+        settings: TrainingSettings,
+        extra: Floats32 | None,
+    ) -> tuple[Floats32, float]:
+        """Runs one client's local steps."""
+        params = start.copy()
+        total = 0.0
+        for rows in minibatches:
+            loss, gradient = self.gradient(params, self._dataset.x_train[rows], self._dataset.y_train[rows])
+            gradient += settings.weight_decay * params + settings.prox_mu * (params - start)
+            if extra is not None:
+                gradient += extra
+            params -= np.float32(settings.learning_rate) * gradient
+            total += loss
+        return params, total / max(1, len(minibatches))
+
+    def gradient(self, params: Floats32, x: Floats32, y: Ints32) -> tuple[float, Floats32]:
+        """Mean loss and its gradient on explicit rows."""
+        gradient = np.empty_like(params)
+        layers, grads = self._model.layers(params), self._model.layers(gradient)
+        inputs = [x]
+        for weight, bias in layers[:-1]:
+            inputs.append(np.maximum(inputs[-1] @ weight.T + bias, 0))
+        loss, back = softmax_loss(inputs[-1] @ layers[-1][0].T + layers[-1][1], y)
+        back[np.arange(y.size), y] -= 1
+        back /= y.size
+        for (weight, _), (grad_weight, grad_bias), below in zip(
+            layers[::-1], grads[::-1], inputs[::-1], strict=True
+        ):
+            grad_weight[...] = back.T @ below
+            grad_bias[...] = back.sum(axis=0)
+            back = (back @ weight) * (below > 0)
+        return float(loss.mean()), gradient
+
+    def embed(self, params: Floats32, x: Floats32) -> tuple[Floats32, Floats32]:
+        """Last hidden layer (the inputs themselves for softmax regression) and logits of given rows."""
+        layers = self._model.layers(params)
+        for weight, bias in layers[:-1]:
+            x = np.maximum(x @ weight.T + bias, 0)
+        return x, x @ layers[-1][0].T + layers[-1][1]
+
+    def _forward(self, params: Floats32, x: Floats32) -> Floats32:
+        return self.embed(params, x)[1]
+
+    def losses(self, params: Floats32, origin: Ints, first: Ints, rows: Ints32) -> Floats32:
+        """See `LocalTrainer.losses`."""
+        mean = np.empty(origin.size, dtype=np.float32)
+        for j in range(origin.size):
+            own = rows[first[j] : first[j + 1]]
+            logits = self._forward(params[origin[j]], self._dataset.x_train[own])
+            mean[j] = softmax_loss(logits, self._dataset.y_train[own])[0].mean()
+        return mean
+
+    def evaluate(self, params: Floats32, part: str) -> tuple[Floats, Floats]:
+        """See `LocalTrainer.evaluate`."""
+        x, y = getattr(self._dataset, f"x_{part}"), getattr(self._dataset, f"y_{part}")
+        accuracy, loss = np.empty(len(params)), np.empty(len(params))
+        for e, row in enumerate(params):
+            logits = self._forward(row, x)
+            accuracy[e] = np.mean(logits.argmax(axis=1) == y)
+            loss[e] = softmax_loss(logits, y)[0].mean(dtype=np.float64)
+        return accuracy, loss
+
+    def class_accuracy(self, params: Floats32, part: str) -> Floats:
+        """See `LocalTrainer.class_accuracy`."""
+        x, y = getattr(self._dataset, f"x_{part}"), getattr(self._dataset, f"y_{part}")
+        accuracy = np.full((len(params), self._dataset.num_classes), np.nan)
+        for e, row in enumerate(params):
+            hit = self._forward(row, x).argmax(axis=1) == y
+            for label in np.unique(y).tolist():
+                accuracy[e, label] = hit[y == label].mean()
+        return accuracy

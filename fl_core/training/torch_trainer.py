@@ -1,0 +1,273 @@
+"""The torch backend: local SGD for any module without buffers.
+
+Two ways of going through the clients. ``loop`` trains one client after another on as many threads as allowed,
+images in channels-last order: on a processor batching convolutions over clients buys nothing. ``vmap`` trains
+all clients in one batch, for accelerators. With ``loop`` a client's result does not depend on the others, bit
+for bit; with ``vmap`` it does in the last digits, because libraries choose algorithms by batch size.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import threading
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from ...common.arrays import AnyArray, Floats, Floats32, Ints, Ints32
+from ...common.settings import Settings
+from ..data import Dataset
+from ..models import ModelSpec, TorchModel, split_parameters
+from ..numerics import run_ranges
+from .jobs import LocalJobs, LocalUpdates, rows_by_label
+from .settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+_EVALUATION_BATCH = 512
+_MODELS_AT_ONCE = 32
+
+
+class TorchSettings(Settings):
+    """Settings of the torch backend.
+
+    On CUDA PyTorch's own setting (``torch.backends.cudnn.allow_tf32``) decides whether convolutions round
+    their products to TF32; agreement to 1e-5 with the other backends needs it off.
+
+    Attributes:
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...
+        mode: ``"loop"``, ``"vmap"``, or ``"auto"``: a loop on the processor, vmap elsewhere.
+        clients_at_once: Most clients in one vmap batch, to bound memory.
+        compile: Whether ``torch.compile`` fuses the step of the vmap batch. The first rounds then take many
+            seconds, and a C++ compiler is needed on the processor. Not for the loop, whose threads would each
+            compile for themselves.
+        workers: Processes that share the loop's clients, see `torch_workers`; 1 = threads of this process.
+    """
+
+    device: str = "cpu"
+    mode: Literal["auto", "loop", "vmap"] = "auto"
+    clients_at_once: int = Field(default=512, ge=1)
+    compile: bool = False
+    workers: int = Field(default=1, ge=1, le=256)
+
+
+def _dense(input_shape: tuple[int, ...], num_classes: int, widths: tuple[int, ...] = ()) -> Any:
+    """`ModelSpec` as a module."""
+    from torch import nn
+
+    layers: list[nn.Module] = [nn.Flatten()]
+    for a, b in itertools.pairwise(widths):
+        layers += [nn.Linear(a, b), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+class TorchTrainer:
+    """See the module.
+
+    Args:
+        dataset: The rows.
+        model: A `TorchModel`, or a dense `ModelSpec`.
+        settings: Device and mode.
+    """
+
+    name = "torch"
+
+    def __init__(
+        self, dataset: Dataset, model: ModelSpec | TorchModel, settings: TorchSettings | None = None
+    ) -> None:
+        import torch
+
+        settings = settings or TorchSettings()
+        if isinstance(model, ModelSpec):
+            widths = {"widths": model.widths}
+            model = TorchModel(_dense, (dataset.num_features,), dataset.num_classes, model.name, widths)
+        self._device = torch.device(settings.device)
+        vmap = settings.mode == "vmap" or (settings.mode == "auto" and self._device.type != "cpu")
+        if settings.compile and not vmap:
+            raise ValueError("trainer 'torch': compile=True: the loop is not compiled; expected mode='vmap'")
+        if settings.workers > 1 and (vmap or self._device.type != "cpu"):
+            raise ValueError(
+                f"trainer 'torch': workers={settings.workers}: only the loop on the processor is shared out"
+            )
+        self.name = f"torch-{'vmap' if vmap else 'loop'}{'-compiled' if settings.compile else ''}"
+        self._batched = vmap
+        self._at_once = settings.clients_at_once
+        self._step = torch.func.vmap(torch.func.grad_and_value(self._loss), randomness="different")
+        if settings.compile:
+            self._step = torch.compile(self._step)
+        self._blank = model.build(0).to(self._device)
+        self._local = threading.local()
+        self._views = split_parameters(self._blank)
+        self._image = len(model.input_shape) == 3
+        self._shape = model.input_shape
+        self._num_classes = dataset.num_classes
+        self._parts = {}
+        for part in ("train", "val", "test"):
+            x = torch.from_numpy(getattr(dataset, f"x_{part}")).to(self._device)
+            y = torch.from_numpy(getattr(dataset, f"y_{part}")).long().to(self._device)
+            self._parts[part] = (self._layout(x), y)
+
+    def _layout(self, x: Tensor) -> Tensor:
+        """Rows as the module wants them; images in channels-last order."""
+        import torch
+
+        x = x.reshape(-1, *self._shape)
+        return x.contiguous(memory_format=torch.channels_last) if self._image else x
+
+    @property
+    def _module(self) -> nn.Module:
+        """This thread's own module: a functional call swaps parameters in place while it runs."""
+        if not hasattr(self._local, "module"):
+            self._local.module = copy.deepcopy(self._blank)
+        module: nn.Module = self._local.module
+        return module
+
+    def _logits(self, flat: Tensor, x: Tensor) -> Tensor:
+        """The module on some rows."""
+        import torch
+
+        logits: Tensor = torch.func.functional_call(self._module, self._views(flat), (x,))
+        return logits
+
+    def _loss(self, flat: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        """Mean cross-entropy of one client's minibatch."""
+        import torch
+
+        return torch.nn.functional.cross_entropy(self._logits(flat, x), y)
+
+    def run(self, jobs: LocalJobs, settings: TrainingSettings) -> LocalUpdates:
+        """See `LocalTrainer.run`."""
+        count, size = jobs.origin.size, jobs.start.shape[1]
+        delta, loss = np.empty((count, size), dtype=np.float32), np.empty(count, dtype=np.float32)
+        if count:
+            train = self._vmapped if self._batched else self._looped
+            train(jobs, settings, delta, loss)
+        norm = np.sqrt(np.square(delta, dtype=np.float64).sum(axis=1)).astype(np.float32)
+        return LocalUpdates(delta, loss, norm)
+
+    def _rows(self, jobs: LocalJobs) -> Tensor:
+        """All minibatches of a round, moved to the device at once: a step itself copies nothing."""
+        import torch
+
+        return torch.from_numpy(jobs.rows).to(self._device).long()
+
+    def _looped(self, jobs: LocalJobs, settings: TrainingSettings, delta: Floats32, loss: Floats32) -> None:
+        """One client after another, split over threads with one BLAS thread each."""
+        import torch
+
+        rows, (x, y) = self._rows(jobs), self._parts["train"]
+
+        def train(begin: int, end: int) -> None:
+            torch.set_num_threads(1)
+            for j in range(begin, end):
+                start = torch.from_numpy(jobs.start[jobs.origin[j]].copy()).to(self._device)
+                extra = None if jobs.correction is None else torch.from_numpy(jobs.correction[j]).to(start)
+                w, total = start.clone(), 0.0
+                for s in range(jobs.first[j], jobs.first[j + 1]):
+                    w.requires_grad_(True)
+                    value = self._loss(w, x[rows[s]], y[rows[s]])
+                    (gradient,) = torch.autograd.grad(value, w)
+                    w = _descend(w.detach(), gradient, start, extra, settings)
+                    total += float(value.detach())
+                delta[j] = (w - start).detach().cpu().numpy()
+                loss[j] = total / max(1, int(jobs.first[j + 1] - jobs.first[j]))
+
+        threads = torch.get_num_threads()
+        try:
+            run_ranges(train, jobs.first, 1)
+        finally:
+            torch.set_num_threads(threads)
+
+    def _vmapped(self, jobs: LocalJobs, settings: TrainingSettings, delta: Floats32, loss: Floats32) -> None:
+        """All clients together, those with the same number of steps left side by side."""
+        import torch
+
+        steps, rows, (x, y) = np.diff(jobs.first), self._rows(jobs), self._parts["train"]
+        order = np.argsort(-steps, kind="stable")
+        for chunk in np.split(order, range(self._at_once, order.size, self._at_once)):
+            start = torch.from_numpy(jobs.start[jobs.origin[chunk]]).to(self._device)
+            extra = None if jobs.correction is None else torch.from_numpy(jobs.correction[chunk]).to(start)
+            w, total = start.clone(), torch.zeros(chunk.size, device=self._device)
+            first = torch.from_numpy(jobs.first[chunk]).to(self._device)
+            for s in range(int(steps[chunk[0]])):
+                busy = int((steps[chunk] > s).sum())  # sorted by steps: the first ones
+                index = rows[first[:busy] + s]
+                gradient, value = self._step(w[:busy], x[index], y[index])
+                more = None if extra is None else extra[:busy]
+                w[:busy] = _descend(w[:busy], gradient, start[:busy], more, settings)
+                total[:busy] += value
+            delta[chunk] = (w - start).cpu().numpy()
+            loss[chunk] = total.cpu().numpy() / np.maximum(1, steps[chunk])
+
+    def _scores(self, flat: Floats32, part: str, rows: AnyArray | None) -> Tensor:
+        """Summed loss and number of correct rows of each model, ``float64 [M, 2]`` on the device.
+
+        Args:
+            flat: ``float32 [M, P]``; M = 1 when looping, so that nothing can depend on the other models.
+            part: Which rows.
+            rows: Their numbers; None = all.
+        """
+        import torch
+
+        x, y = self._parts[part]
+        index = None if rows is None else torch.from_numpy(rows.astype(np.int64)).to(self._device)
+        params = torch.from_numpy(flat.copy()).to(self._device)
+        total = torch.zeros(len(flat), 2, dtype=torch.float64, device=self._device)
+        many = torch.func.vmap(self._logits, in_dims=(0, None))
+        with torch.no_grad():
+            for at in range(0, len(y) if index is None else len(index), _EVALUATION_BATCH):
+                here = slice(at, at + _EVALUATION_BATCH)
+                pick = here if index is None else index[here]
+                logits = many(params, x[pick]) if self._batched else self._logits(params[0], x[pick])[None]
+                labels = y[pick].expand(len(flat), -1)
+                loss = torch.nn.functional.cross_entropy(logits.transpose(1, 2), labels, reduction="none")
+                total[:, 0] += loss.sum(dim=1)
+                total[:, 1] += (logits.argmax(dim=2) == labels).sum(dim=1)
+        return total
+
+    def losses(self, params: Floats32, origin: Ints, first: Ints, rows: Ints32) -> Floats32:
+        """See `LocalTrainer.losses`."""
+        mean = np.empty(origin.size, dtype=np.float32)
+        for j in range(origin.size):
+            own = rows[first[j] : first[j + 1]]
+            summed = self._scores(params[origin[j]][None], "train", own)[0, 0]
+            mean[j] = float(summed) / max(1, own.size)
+        return mean
+
+    def evaluate(self, params: Floats32, part: str) -> tuple[Floats, Floats]:
+        """See `LocalTrainer.evaluate`."""
+        size = _MODELS_AT_ONCE if self._batched else 1
+        scores = [
+            self._scores(params[at : at + size], part, None).cpu().numpy()
+            for at in range(0, len(params), size)
+        ]
+        each = np.concatenate(scores) / len(self._parts[part][1])
+        return each[:, 1].copy(), each[:, 0].copy()
+
+    def class_accuracy(self, params: Floats32, part: str) -> Floats:
+        """See `LocalTrainer.class_accuracy`."""
+        order, marks = rows_by_label(self._parts[part][1].cpu().numpy(), self._num_classes)
+        size = _MODELS_AT_ONCE if self._batched else 1
+        accuracy = np.full((len(params), self._num_classes), np.nan)
+        for label in np.flatnonzero(np.diff(marks)).tolist():
+            rows = order[marks[label] : marks[label + 1]]
+            for at in range(0, len(params), size):
+                scores = self._scores(params[at : at + size], part, rows).cpu().numpy()
+                accuracy[at : at + size, label] = scores[:, 1] / rows.size
+        return accuracy
+
+
+def _descend(
+    w: Tensor, gradient: Tensor, start: Tensor, extra: Tensor | None, settings: TrainingSettings
+) -> Tensor:
+    """One SGD step with the proximal term, weight decay and control variates."""
+    if settings.weight_decay > 0:
+        gradient = gradient + settings.weight_decay * w
+    if settings.prox_mu > 0:
+        gradient = gradient + settings.prox_mu * (w - start)
+    if extra is not None:
+        gradient = gradient + extra
+    return w - settings.learning_rate * gradient

@@ -1,0 +1,115 @@
+"""`frugalfl deploy`: what is wrong is said in one line, and what Flower needs is written down."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from frugalfl.agents.commands import deploy as command
+from frugalfl.agents.commands.main import main as frugalfl
+from frugalfl.agents.deploy import read_settings
+from frugalfl.agents.deploy.run import QUIET, write_app
+
+if sys.version_info >= (3, 11):
+    import tomllib
+
+with_toml = pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib is of Python 3.11")
+
+
+def options(tmp_path, **changes):
+    return command.Options(**{"superlink": "127.0.0.1:1", "out": tmp_path / "o'ut", "clients": 3, **changes})
+
+
+@with_toml
+def test_the_app_folder_holds_all_that_flower_needs(tmp_path):
+    settings = command.settings_of(options(tmp_path))
+    written = write_app(settings, tmp_path / "x", "host:1234", tmp_path / "ca.crt")
+    app = tomllib.loads((written.app / "pyproject.toml").read_text(encoding="utf-8"))
+    for component in app["tool"]["flwr"]["app"]["components"].values():
+        module = component.partition(":")[0].replace(".", "/")
+        assert (written.app / f"{module}.py").is_file()
+    config = tomllib.loads(written.run_config.read_text(encoding="utf-8"))
+    assert set(config) == set(app["tool"]["flwr"]["app"]["config"])
+    assert read_settings(config["deployment"]).text() == settings.text()
+    connection = tomllib.loads((written.home / "config.toml").read_text(encoding="utf-8"))["superlink"]
+    assert connection["deployment"] == {
+        "address": "host:1234",
+        "root-certificates": str((tmp_path / "ca.crt").resolve()),
+    }
+    plain = write_app(settings, tmp_path / "y", "host:1234")
+    text = (plain.home / "config.toml").read_text(encoding="utf-8")
+    assert tomllib.loads(text)["superlink"]["deployment"]["insecure"] is True
+
+
+def test_options_become_settings(tmp_path):
+    settings = command.settings_of(options(tmp_path, rounds=7, deadline_s=40.0, seed=9, env="phones"))
+    world = settings.world()
+    assert (world.clients, world.max_rounds, world.workload.deadline_s) == (3, 7, 40.0)
+    assert world.name == "phones" and settings.seed == 9 and Path(settings.out).is_absolute()
+    simulated = command.settings_of(options(tmp_path, superlink=None, simulate=5, clients=None))
+    assert simulated.world().clients == 5 and simulated.min_nodes == 5 and simulated.poll_s == 0.02
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--superlink", "a:1", "--simulate", "2"], "expected either --superlink"),
+        ([], "expected either --superlink"),
+        (["--superlink", "a:1", "--scheduler", "random"], "did you mean"),
+        (["--superlink", "a:1", "--scheduler", "clairvoyant"], "future"),
+        (["--superlink", "a:1", "--env", "nowhere"], "nowhere"),
+        (["--superlink", "a:1", "--root-certificates", "/nowhere.crt"], "no such file"),
+        (["--superlink", "a:1", "--time-scale", "0"], "time_scale"),
+        (["--superlink", "a:1", "--env", "quadratic"], "in a live federation"),
+    ],
+)
+def test_bad_options_are_refused_in_one_line(monkeypatch, capsys, tmp_path, arguments, complaint):
+    monkeypatch.setattr(command, "require_flower", lambda: None)
+    monkeypatch.chdir(tmp_path)
+    assert frugalfl(["deploy", *arguments]) == 2
+    said = capsys.readouterr().err
+    assert complaint in said and said.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("flwr") is not None, reason="Flower is installed")
+def test_without_flower_it_says_what_to_install(capsys):
+    assert frugalfl(["deploy", "--superlink", "a:1"]) == 2
+    assert 'pip install "frugalfl[flower]"' in capsys.readouterr().err
+
+
+def test_nothing_needs_flower_until_it_is_used():
+    modules = "client, server, command, coordinator, flower_grid, local_cluster"
+    code = f"import sys; from frugalfl.agents.deploy import {modules}; print('flwr' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
+
+
+def test_flower_is_told_to_keep_quiet():
+    assert QUIET["FLWR_TELEMETRY_ENABLED"] == "0"
+    assert QUIET["FLWR_DISABLE_UPDATE_CHECK"] == "1"
+    assert QUIET["FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION"] == "1"
+
+
+def test_the_answers_of_flowers_commands_are_read(monkeypatch, tmp_path):
+    written = write_app(command.settings_of(options(tmp_path)), tmp_path, "a:1")
+    answers = {
+        "run": json.dumps({"success": True, "run-id": "12"}),
+        "log": "",
+        "list": "note\n" + json.dumps({"runs": [{"status": "finished:failed"}]}),
+    }
+
+    def flower(arguments, _, capture=False):
+        return subprocess.CompletedProcess(arguments, 0, answers[arguments[0]], "")
+
+    monkeypatch.setattr(command, "_flower", flower)
+    assert command._start(written) == "12"
+    with pytest.raises(ValueError, match="run 12: finished:failed"):
+        command._follow("12", written)
+    answers["list"] = json.dumps({"runs": [{"status": "finished:completed"}]})
+    command._follow("12", written)
+    answers["run"] = json.dumps({"success": False, "error-message": "no SuperLink"})
+    with pytest.raises(ValueError, match="did not start: no SuperLink"):
+        command._start(written)

@@ -1,0 +1,113 @@
+"""Over Flower, on its simulation engine in this process, the model is the simulator's."""
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+from frugalfl.agents.deploy.run import load_round, load_state
+from frugalfl.envs.episode import PopulationSource
+from frugalfl.envs.scenario import load_scenario
+
+pytest.importorskip("flwr")
+pytest.importorskip("ray")
+
+ROUNDS, NODES, SEED = 4, 3, 7
+
+CHANGES = {
+    "name": "lab",
+    "clients": NODES,
+    "max_rounds": ROUNDS,
+    "model": "mlp",
+    "workload": {"deadline_s": 120.0, "overhead_s": 1.0},
+}
+
+PROGRAM = """
+import os
+from frugalfl.agents.deploy.run.app_folder import QUIET
+os.environ.update(QUIET)
+from flwr.simulation import run_simulation
+from frugalfl.agents.deploy.nodes.client import make_client_app
+from frugalfl.agents.deploy.run.server import make_server_app
+from frugalfl.agents.deploy.settings import DeploySettings
+from frugalfl.envs.scenario.loading import load_scenario
+
+settings = DeploySettings(
+    scenario=load_scenario("volunteers", **{changes}).model_dump(),
+    scheduler="random-m",
+    scheduler_settings={{"participants": 2, "local_steps": 6, "transfer_samples": 20}},
+    seed={seed},
+    out={out!r},
+    min_nodes={nodes},
+    poll_s=0.02,
+)
+backend = {{"client_resources": {{"num_cpus": 1, "num_gpus": 0.0}}, "init_args": {{"num_cpus": 2}}}}
+apps = make_server_app(settings), make_client_app(settings)
+run_simulation(*apps, num_supernodes={nodes}, backend_config=backend)
+"""
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    """The folder of a federation that ran over Flower's engine, in a process of its own."""
+    folder = tmp_path_factory.mktemp("flower")
+    program = PROGRAM.format(changes=CHANGES, seed=SEED, out=str(folder / "run"), nodes=NODES)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return folder / "run"
+
+
+def test_everybody_it_asked_has_answered(out):
+    for number in range(ROUNDS):
+        _, plan, outcome = load_round(out, number)
+        assert plan.invited.sum() == 2 and np.array_equal(outcome.completed, plan.invited)
+
+
+def test_the_global_model_is_the_simulators_to_1e_5(out):
+    scenario = load_scenario("volunteers", **CHANGES)
+    source = PopulationSource(scenario, "test")
+    draw = source.draw(SEED)
+    core = source.make_core(1)
+    core.reset(0, draw.task, draw.model_seed)
+    held, losses = core.own.astype(np.int64), []
+    for number in range(ROUNDS):
+        _, plan, outcome = load_round(out, number)
+        held = np.minimum(held + np.where(plan.invited, plan.transfer_samples, 0), core.capacity)
+        core.hold(held)
+        result = core.run_round(plan.local_steps, plan.weights, np.array([number]), np.ones((1, NODES)))
+        np.testing.assert_allclose(outcome.reported_loss, result.reported_loss, atol=1e-5)
+        accuracy, loss = core.evaluate()
+        losses.append(float(loss[0]))
+        np.testing.assert_allclose(outcome.loss, loss, atol=1e-5)
+        np.testing.assert_allclose(outcome.accuracy, accuracy)
+    state, decisions, _ = load_state(out)
+    assert decisions == ROUNDS
+    np.testing.assert_allclose(state["core/params"], core.parameters(), rtol=0, atol=1e-5)
+    assert losses[-1] < losses[0]
+
+
+def test_samples_that_were_sent_are_kept_by_the_nodes(out):
+    last, _, _ = load_round(out, ROUNDS - 1)
+    assert last.samples_sent.sum() > 0
+
+
+def test_the_command_of_the_docs_ends_though_its_scheduler_waits(tmp_path):
+    """The settings tuned for Volunteers wait for half an hour at a time."""
+    command = [
+        sys.executable,
+        "-m",
+        "frugalfl.agents.commands.main",
+        "deploy",
+        "--simulate",
+        "2",
+        "--env",
+        "volunteers",
+    ]
+    command += ["--scheduler", "random-m", "--rounds", "3", "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert len((tmp_path / "out" / "rounds.csv").read_text(encoding="utf-8").splitlines()) == 4

@@ -1,0 +1,156 @@
+"""A federation that is stopped goes on where it was; any scheduler drives it; it can be watched."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from frugalfl.agents.deploy import DeploySettings, read_settings
+from frugalfl.agents.deploy.run import Coordinator, load_round, load_state
+from frugalfl.agents.schedulers import SCHEDULERS
+
+
+@pytest.fixture
+def start(scenario, transport_of, tmp_path):
+    """Starts, or goes on with, a federation of four nodes in a folder."""
+
+    def build(name="run", scheduler="random-m", resume=False, settings=None, **changes):
+        said = {"scheduler_settings": settings or {}, "min_nodes": 4, "poll_s": 0.05, "seed": 3, **changes}
+        asked = DeploySettings(
+            scenario=scenario.model_dump(),
+            scheduler=scheduler,
+            out=str(tmp_path / name),
+            resume=resume,
+            **said,
+        )
+        transport = transport_of(scenario, 3)
+        for client in range(4):
+            transport.join(client, 0.1)
+        coordinator = Coordinator(asked, transport, clock=transport.clock())
+        coordinator.world.runner._wall = transport.time
+        return coordinator
+
+    return build
+
+
+def test_a_run_that_was_stopped_ends_with_the_same_model(start):
+    knobs = {"participants": 2, "local_steps": 4}
+    whole = start("whole", settings=knobs)
+    whole.run(8)
+    first = start("parts", settings=knobs)
+    first.run(3)
+    second = start("parts", settings=knobs, resume=True)
+    assert second.decisions == 3
+    summary = second.run(5)
+    assert summary.decisions == 8
+    assert np.array_equal(second.world.parameters(), whole.world.parameters())
+    assert np.array_equal(second.world.ledger.completions, whole.world.ledger.completions)
+    assert second.world.ledger.net_points[0] == pytest.approx(whole.world.ledger.net_points[0], abs=0.1)
+
+
+def test_resuming_with_other_settings_is_refused(start):
+    start("run").run(1)
+    with pytest.raises(ValueError, match="seed: not the stopped run's"):
+        start("run", resume=True, seed=4)
+    with pytest.raises(ValueError, match="already holds a federation"):
+        start("run")
+    with pytest.raises(ValueError, match=r"deployment\.json"):
+        start("another", resume=True)
+
+
+FEW = ("random-m", "all-available", "f3ast", "cpow-d", "tuned-rule", "never")
+SEERS = [name for name, scheduler in SCHEDULERS.items() if getattr(scheduler, "clairvoyant", False)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in FEW else pytest.mark.slow)
+        for name in SCHEDULERS
+        if name not in SEERS
+    ],
+)
+def test_every_scheduler_drives_a_live_federation(start, name):
+    coordinator = start(name, scheduler=name)
+    coordinator.run(3)
+    assert coordinator.decisions >= 1
+    assert np.isfinite(coordinator.world.parameters()).all()
+
+
+@pytest.mark.slow
+def test_a_policy_of_another_number_of_clients_drives_a_live_federation(start, scenario, tmp_path):
+    import torch as th
+
+    from frugalfl.agents.learning import TrainingSettings
+    from frugalfl.agents.learning.algorithms import build_model
+    from frugalfl.agents.learning.run_folder import CONFIG, MODEL, RUN_FORMAT, training_worlds
+    from frugalfl.common.files import write_json
+
+    settings = TrainingSettings(env="frugalfl/Volunteers-v0", num_envs=1)
+    folder = tmp_path / "trained"
+    folder.mkdir()
+    model = build_model(settings, training_worlds(settings))
+    th.save(model.policy.state_dict(), folder / MODEL)
+    document = {"format": RUN_FORMAT, "settings": settings.to_json(), "best": {"decision": "count"}}
+    write_json(folder / CONFIG, document)
+    coordinator = start("live", scheduler=str(folder), time_scale=1.0)
+    coordinator.run(2)
+    assert coordinator.decisions == 2 and scenario.clients == 4
+    coordinator = start("live", scheduler=str(folder), resume=True)
+    coordinator.run(1)
+    assert coordinator.decisions == 3
+
+
+@pytest.mark.parametrize("name", SEERS)
+def test_nobody_can_see_the_future_of_real_nodes(start, name):
+    with pytest.raises(ValueError, match="future"):
+        start("run", scheduler=name)
+
+
+def test_what_was_known_ordered_and_done_is_kept(start, tmp_path):
+    coordinator = start("run", settings={"participants": 2})
+    coordinator.run(2)
+    situation, plan, outcome = load_round(tmp_path / "run", 1)
+    assert situation.round_index[0] == 1 and situation.model_bytes == coordinator.world.source.model.bytes
+    assert (plan.local_steps > 0).sum() == 2 and outcome.completed.sum() == 2
+    state, decisions, settings = load_state(tmp_path / "run")
+    assert decisions == 2 and settings == coordinator.settings.text()
+    assert np.array_equal(state["core/params"], coordinator.world.parameters())
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 nothing of use", b"\x80\x04."])
+def test_a_damaged_checkpoint_is_refused_in_one_line(start, tmp_path, damage):
+    start("run").run(1)
+    (tmp_path / "run" / "state.npz").write_bytes(damage)
+    with pytest.raises(ValueError, match=r"state\.npz: not readable"):
+        start("run", resume=True)
+
+
+def test_the_federation_can_be_watched(start, tmp_path):
+    coordinator = start("run")
+    coordinator.run(3)
+    page = (tmp_path / "run" / "dashboard.txt").read_text(encoding="utf-8")
+    assert "round 3" in page and "node-2" in page and "idle" in page
+    with (tmp_path / "run" / "rounds.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["round"]) for row in rows] == [1, 2, 3]
+    assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
+
+
+def test_settings_travel_as_one_line_of_json(start):
+    settings = start("run").settings
+    text = settings.text()
+    assert "\n" not in text and read_settings(text).text() == text
+    assert read_settings(text).world() == settings.world()
+    for bad in ("", "{", "{}", "[]", '{"scenario": {}, "out": "x", "sed": 1}'):
+        with pytest.raises(ValueError, match="deployment"):
+            read_settings(bad)
+
+
+def test_too_few_nodes_are_waited_for_but_not_for_ever(scenario, transport_of, tmp_path):
+    asked = DeploySettings(scenario=scenario.model_dump(), out=str(tmp_path), min_nodes=2, gather_s=5.0)
+    transport = transport_of(scenario, 0)
+    transport.join(0)
+    coordinator = Coordinator(asked, transport, clock=transport.clock())
+    with pytest.raises(ValueError, match="1 came within 5 s, expected 2"):
+        coordinator.run()

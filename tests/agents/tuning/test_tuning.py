@@ -1,0 +1,330 @@
+"""The search repeats itself exactly, resumes, and its best settings become the defaults of a world."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from frugalfl.agents.evaluation import episode_seeds, play_batch
+from frugalfl.agents.evaluation.measures import interquartile_mean
+from frugalfl.agents.execution import Landed
+from frugalfl.agents.learning import ALGORITHMS, TrainingSettings
+from frugalfl.agents.schedulers import make_scheduler, registry
+from frugalfl.agents.schedulers.base import Knob, knobs_of, settings_of
+from frugalfl.agents.tuning import (
+    RANGES,
+    STOP_KNOBS,
+    LearnerSearch,
+    RunLog,
+    SearchSpace,
+    Trial,
+    Tuned,
+    best_stop,
+    run_logs,
+    trials_in,
+    tune,
+    tune_learner,
+)
+from frugalfl.agents.tuning import handcrafted as tuning
+
+
+class Toy:
+    def __init__(self, toy_world):
+        self.build = lambda num_envs: toy_world(num_envs, rounds=6)
+        self.clients, self.max_rounds = 12, 6
+        self.levels = SimpleNamespace(local_steps=(0, 5, 25))
+
+    def __repr__(self):
+        return "toy"
+
+
+@pytest.fixture
+def search(toy_world):
+    toy = Toy(toy_world)
+
+    def run(name="tuned-rule", trials=8, **changes):
+        return tune(name, toy, trials=trials, episodes=3, make_world=toy.build, **changes)
+
+    return run
+
+
+class TestTune:
+    def test_begins_with_the_defaults_and_never_ends_below_them(self, search):
+        found = search()
+        assert len(found.trials) == 8
+        assert not set(found.trials[0].settings) - {"most_steps", *STOP_KNOBS}
+        assert found.best.score >= found.trials[0].score
+        assert len({str(trial.settings) for trial in found.trials}) > 5
+
+    def test_settings_fit_the_world_and_rebuild_the_scheduler(self, search):
+        for trial in search(trials=12).trials:
+            settings = json.loads(json.dumps(trial.settings, allow_nan=False))
+            assert make_scheduler("tuned-rule", **settings).participants <= 12
+            assert trial.settings["most_steps"] == 25
+            assert trial.settings.get("local_steps", 10) <= 25
+
+    def test_an_interrupted_search_ends_like_an_unbroken_one(self, search, tmp_path):
+        unbroken, log = search(), tmp_path / "log.journal"
+
+        def stop_at_the_fourth(trial):
+            if trial.number == 3:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            search(log=log, done=stop_at_the_fourth)
+        played = []
+        assert search(log=log, done=played.append) == unbroken
+        assert len(played) == 4
+
+    def test_a_line_cut_by_a_kill_is_played_again(self, search, tmp_path):
+        log = tmp_path / "log.journal"
+        whole = search(trials=4, log=log)
+        log.write_text(log.read_text()[:-20])
+        played = []
+        assert search(trials=4, log=log, done=played.append) == whole
+        assert len(played) == 1
+        assert search(trials=4, log=log) == whole
+
+    def test_a_log_of_another_search_is_refused(self, search, tmp_path):
+        log = tmp_path / "log.journal"
+        search(trials=1, log=log)
+        with pytest.raises(ValueError, match=r"log.journal: trials of .* delete the file"):
+            search(trials=1, log=log, seed=1)
+        log.write_text("{broken\n" + log.read_text())
+        with pytest.raises(ValueError, match=r"log.journal: not an Optuna journal"):
+            search(trials=1, log=log)
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"trials": 0}, "trials: 0"),
+            ({"split": "test"}, "split: 'test'"),
+            ({"name": "nobody"}, "'nobody'"),
+        ],
+    )
+    def test_bad_arguments_are_refused(self, search, changes, message):
+        with pytest.raises(ValueError, match=message):
+            search(**changes)
+
+    def test_starts_leave_out_values_that_mean_something_to_others_only(self, search):
+        found = search(trials=2, starts=[{"participants": 3, "local_steps": 0, "quorum": "world"}])
+        assert found.trials[0].settings["participants"] == 3
+        assert not {"local_steps", "quorum"} & set(found.trials[0].settings)
+
+    def test_starts_come_first_without_knobs_it_does_not_have(self, search):
+        starts = [{"participants": 2, "beta": 0.01, "stop_gain": 1.0}, {"participants": 3}]
+        found = search(trials=5, starts=starts)
+        mine = [
+            {k: v for k, v in t.settings.items() if k not in {"most_steps", *STOP_KNOBS}}
+            for t in found.trials
+        ]
+        assert mine[:2] == [{"participants": 2}, {"participants": 3}]
+
+    def test_scores_are_those_of_playing_the_settings(self, search, toy_world):
+        """The stop is found without playing it; playing it comes to the same points."""
+        for name in ("random-m", "drift-plus-penalty"):
+            for trial in search(name, trials=6).trials:
+                scheduler = make_scheduler(name, **trial.settings)
+                frame, _, _ = play_batch(name, scheduler, toy_world(3, rounds=6), episode_seeds(0, 3))
+                assert interquartile_mean(frame["val_net_points"]) == pytest.approx(trial.score, abs=1e-9)
+
+
+class TestStopping:
+    @pytest.mark.parametrize(
+        "knobs",
+        [
+            {"stop_after_rounds": 4},
+            {"stop_gain": 1.0, "stop_window": 3},
+            {"stop_gain": 3.0, "stop_window": 5},
+        ],
+    )
+    def test_a_stop_can_be_read_off_an_unstopped_play(self, toy_world, knobs):
+        def play(**more):
+            rule = make_scheduler("random-m", wait_above=1.0, participants=6, **more)
+            return play_batch("x", rule, toy_world(8), episode_seeds(1, 8))
+
+        _, unstopped, _ = play()
+        read_off = [log.stopped(knobs) for log in run_logs(unstopped)]
+        assert read_off == pytest.approx(play(**knobs)[0]["val_net_points"].tolist(), abs=1e-9)
+
+    def test_the_best_stop_is_found(self):
+        accuracy = np.array([10.0, 30, 50, 60, 60, 60, 60, 60])
+        log = RunLog(accuracy, 2.0 * np.arange(8), end_points=30.0)
+        knobs, score = best_stop([log] * 4, most_rounds=10)
+        assert (knobs, score) == ({"stop_after_rounds": 3}, 44.0)
+
+
+class TestStored:
+    def test_the_best_settings_become_the_defaults_of_the_world(self, tmp_path, monkeypatch):
+        best = Trial(1, {"participants": 7, "max_round_s": "off", "avoid_losses": True}, 3.0)
+        found = Tuned("random-m", [Trial(0, {}, 1.0), best])
+        tuning.store("toy", Tuned("f3ast", [Trial(0, {}, 2.0)]), {}, tmp_path / "tuned")
+        path = tuning.store("toy", found, {"command": "python -m ..."}, tmp_path / "tuned")
+        document = json.loads(path.read_text())
+        assert document["schedulers"]["random-m"]["default_score"] == 1.0
+        assert list(document["schedulers"]) == ["f3ast", "random-m"]
+        monkeypatch.setattr(registry.resources, "files", lambda package: tmp_path)
+        scheduler = make_scheduler("random-m", world="toy", local_steps=33)
+        assert (scheduler.participants, scheduler.avoid_losses, scheduler.local_steps) == (7, True, 33)
+        assert make_scheduler("random-m", world="elsewhere").participants == 10
+
+    def test_every_shipped_file_can_be_loaded(self):
+        for path in tuning.TUNED_FOLDER.glob("*.json"):
+            for name, entry in json.loads(path.read_text())["schedulers"].items():
+                assert "command" in entry
+                make_scheduler(name, world=path.stem)
+
+
+class TestCommand:
+    def test_errors_are_one_line_and_exit_code_2(self, capsys, tmp_path):
+        for arguments, message in (
+            (["--trials", "0"], "trials: 0"),
+            (["--schedulers", "never"], "'never' has no knobs"),
+            (["--world", "volunters"], "volunteers"),
+        ):
+            assert tuning.cli([*arguments, "--out", str(tmp_path)]) == 2
+            assert message in capsys.readouterr().err
+        assert not list(tmp_path.iterdir())
+
+    def test_help_explains_itself(self, capsys):
+        assert tuning.cli(["--help"]) == 0
+        assert "settings tried per scheduler" in capsys.readouterr().out
+
+    @pytest.mark.slow
+    def test_two_stages_end_in_a_file_and_are_not_played_twice(self, capsys, tmp_path):
+        world = tmp_path / "small.yaml"
+        world.write_text("base: volunteers\nname: small\nmax_rounds: 4\n")
+        arguments = ["--world", str(world), "--schedulers", "random-m", "greenest-m", "--trials", "4"]
+        arguments += [
+            "--episodes",
+            "2",
+            "--jobs",
+            "1",
+            "--log",
+            str(tmp_path / "log"),
+            "--out",
+            str(tmp_path),
+        ]
+        assert tuning.cli(arguments) == 0
+        text = (tmp_path / "small.json").read_text()
+        assert set(json.loads(text)["schedulers"]) == {"random-m", "greenest-m"}
+        logs = {path: path.stat().st_mtime_ns for path in (tmp_path / "log").rglob("*.journal")}
+        assert len(logs) == 4
+        assert tuning.cli(arguments) == 0
+        assert (tmp_path / "small.json").read_text() == text
+        assert {path: path.stat().st_mtime_ns for path in logs} == logs
+
+    def test_schedulers_of_ones_own_are_tuned_if_they_have_knobs(self, capsys, monkeypatch, tmp_path):
+        here = str(Path(__file__).parents[1])
+        monkeypatch.syspath_prepend(here)
+        arguments = ["--world", "quadratic", "--trials", "2", "--episodes", "2", "--jobs", "1"]
+        folders = ["--log", str(tmp_path / "log"), "--out", str(tmp_path / "tuned")]
+        assert tuning.cli([*arguments, *folders, "--schedulers", "own_schedulers:EveryOther"]) == 2
+        assert "'own_schedulers:EveryOther' has no knobs" in capsys.readouterr().err
+        assert tuning.cli([*arguments, *folders, "--schedulers", "own_schedulers:Nearest"]) == 0
+        document = json.loads((tmp_path / "tuned" / "quadratic.json").read_text())
+        assert document["schedulers"]["own_schedulers:Nearest"]["trials"] == 2
+
+
+class TestSpace:
+    @pytest.fixture
+    def space(self):
+        scheduler = make_scheduler("tuned-rule")
+        return SearchSpace(knobs_of(scheduler), settings_of(scheduler), {"participants": 24.0})
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_settings_come_back_from_their_parameters(self, space, seed):
+        settings = space.draw(np.random.default_rng(seed))
+        settings = {key: "off" if value == space.knobs[key].off else value for key, value in settings.items()}
+        assert space.settings(space.parameters(settings)) == settings
+
+    def test_every_suggestion_builds_the_scheduler(self, space):
+        past = [space.frozen(space.settings(space.parameters({})), 1.0)]
+        for seed in range(8):
+            parameters = space.suggest(past, seed)
+            assert parameters == space.suggest(past, seed)
+            assert make_scheduler("tuned-rule", **space.settings(parameters)).participants <= 24
+            past.append(space.frozen(space.settings(parameters), float(seed)))
+
+    def test_settings_beyond_the_world_are_cut(self, space):
+        assert space.settings(space.parameters({"participants": 90}))["participants"] == 24
+
+    def test_the_sampler_learns(self):
+        """On one knob whose best value is 0.3, later suggestions gather there."""
+        knobs = {"x": Knob("", 0.0, 1.0)}
+        space, past = SearchSpace(knobs, {"x": 0.9}, {}), []
+        for seed in range(40):
+            value = space.settings(space.suggest(past, seed))["x"]
+            past.append(space.frozen({"x": value}, -((value - 0.3) ** 2)))
+        tried = [trial.params["x"] for trial in past]
+        assert np.median(np.abs(np.array(tried[25:]) - 0.3)) < 0.2
+
+
+class TestJournal:
+    def test_optunas_own_tools_read_it(self, search, tmp_path):
+        log = tmp_path / "log.journal"
+        found = search(trials=3, log=log)
+        storage = JournalStorage(JournalFileBackend(str(log)))
+        study = optuna.load_study(study_name="frugalfl", storage=storage)
+        assert [trial.value for trial in study.trials] == [trial.score for trial in found.trials]
+        assert study.best_trial.user_attrs["settings"] == found.best.settings
+        assert trials_in(log) == 3
+
+    def test_the_first_stages_trials_are_known_to_the_second(self, search):
+        first = search(trials=6)
+        second = search(trials=4, starts=[first.best.settings], known=first.trials)
+        blind = search(trials=4, starts=[first.best.settings])
+        assert second.trials[0] == blind.trials[0]
+        assert second.trials[1:] != blind.trials[1:]
+
+
+class TestLearners:
+    @pytest.mark.parametrize("part", RANGES)
+    def test_ranges_are_of_the_algorithms_own_settings_and_hold_the_defaults(self, part):
+        defaults = getattr(TrainingSettings(), part)
+        for name, declared in RANGES[part].items():
+            assert declared.check(f"{part}.{name}", getattr(defaults, name)) == getattr(defaults, name)
+
+    @pytest.mark.parametrize("algorithm", ALGORITHMS)
+    def test_every_algorithm_has_a_training_to_try(self, algorithm):
+        search = LearnerSearch(algorithm, "volunteers", timesteps=2000)
+        settings = search.settings({"gamma": 0.95})
+        assert settings.algo == algorithm
+        assert settings.learner.gamma == 0.95
+
+    @pytest.mark.slow
+    def test_an_interrupted_search_of_hyper_parameters_ends_like_an_unbroken_one(self, tmp_path):
+        search = LearnerSearch("ppo", "quadratic", trials=5, timesteps=512, episodes=2)
+        unbroken = tune_learner(search, tmp_path / "a", InProcess())
+        assert unbroken.trials[0].settings == {}
+        with pytest.raises(KeyboardInterrupt):
+            tune_learner(search, tmp_path / "b", InProcess(stop_after=4))
+        assert tune_learner(search, tmp_path / "b", InProcess()) == unbroken
+        with pytest.raises(ValueError, match="delete the file"):
+            tune_learner(replace(search, timesteps=600), tmp_path / "b", InProcess())
+
+    def test_unknown_algorithms_are_refused(self, capsys):
+        assert tuning.cli(["--world", "quadratic", "--algorithm", "pp0"]) == 2
+        assert "algorithm: 'pp0', expected one of ppo" in capsys.readouterr().err
+
+
+class InProcess:
+    """An engine for tests that need no other process; may be interrupted."""
+
+    def __init__(self, stop_after=None):
+        self.played, self.stop_after = 0, stop_after
+
+    def run(self, function, work):
+        for key, arguments in work.items():
+            if self.played == self.stop_after:
+                raise KeyboardInterrupt
+            self.played += 1
+            yield Landed(key, function(*arguments))

@@ -1,0 +1,144 @@
+"""Three action spaces, one world: what the choices mean, as keyword and as wrapper."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.wrappers import RecordVideo
+
+from frugalfl.agents.schedulers import make_scheduler
+from frugalfl.envs.adapters import ClientScores, SchedulerMenu
+from frugalfl.envs.agent_view import DEFAULT_MENU, ActionCodec, AgentFace, ScoresFace
+from frugalfl.envs.contract import STOP_S
+
+LEVELS = "frugalfl/Volunteers-v0"
+
+
+def same_episode(a, b, actions):
+    (x, _), (y, _) = a.reset(seed=4), b.reset(seed=4)
+    for action in actions:
+        for name in x:
+            np.testing.assert_array_equal(x[name], y[name])
+        x, reward_x, *ends_x, _ = a.step(action)
+        y, reward_y, *ends_y, _ = b.step(action)
+        assert reward_x == reward_y and ends_x == ends_y
+
+
+def test_the_wrappers_equal_the_ids():
+    same_episode(
+        SchedulerMenu(gym.make(LEVELS)), gym.make("frugalfl/Volunteers-discrete-v0"), [0, 5, 7, 6, 3, 2]
+    )
+    env = gym.make("frugalfl/Volunteers-scores-v0")
+    env.action_space.seed(0)
+    actions = [env.action_space.sample() * [0.2, *[1.0] * (env.action_space.shape[0] - 1)] for _ in range(5)]
+    same_episode(ClientScores(gym.make(LEVELS)), env, np.array(actions, dtype=np.float32))
+
+
+def test_wrappers_refuse_foreign_environments():
+    with pytest.raises(ValueError, match="expected an environment of frugalfl"):
+        SchedulerMenu(gym.make("CartPole-v1"))
+
+
+@pytest.mark.parametrize("choice", range(len(DEFAULT_MENU)))
+def test_a_menu_entry_plays_as_its_scheduler(choice):
+    face = AgentFace("volunteers", 2, action="discrete")
+    seeds, everybody = np.array([1, 2]), np.ones(2, dtype=bool)
+    face.reset(everybody, seeds)
+    situation = face.situation
+    plan = face.face.plan(np.array([choice, choice]), situation)
+    entry = dict(DEFAULT_MENU[choice])
+    if "wait_s" in entry:
+        assert (plan.wait_s == entry["wait_s"]).all()
+        return
+    alone = make_scheduler(entry.pop("scheduler"), **entry)
+    alone.reset(everybody, seeds, situation.num_clients)
+    expected = alone.plan(situation)
+    np.testing.assert_array_equal(plan.local_steps, expected.local_steps)
+    np.testing.assert_array_equal(plan.quorum, expected.quorum)
+    if expected.weights is not None:
+        np.testing.assert_array_equal(plan.weights, expected.weights)
+
+
+def test_scores_invite_the_best_available_clients():
+    face = AgentFace("volunteers", 1)
+    face.reset(np.ones(1, dtype=bool), np.array([3]))
+    layout, situation = face.codec.layout, face.situation
+    action = np.full((1, 4 + layout.num_clients), -1.0)
+    action[0, 4:] = np.linspace(-1, 1, layout.num_clients)
+    for participants in (1, 3, 7):
+        action[0, 1] = 2 * (participants - 1) / (layout.num_clients - 1) - 1
+        plan = ScoresFace(layout).plan(action, situation)
+        best = np.flatnonzero(situation.available[0])[-participants:]
+        assert np.flatnonzero(plan.local_steps[0]).tolist() == best.tolist()
+    assert plan.wait_s[0] == 0
+    action[0, 0] = 1.0
+    assert ScoresFace(layout).plan(action, situation).wait_s[0] == STOP_S
+
+
+def test_decode_and_encode_are_inverse():
+    face = AgentFace("volunteers", 4)
+    layout = face.codec.layout
+    rng = np.random.default_rng(0)
+    actions = rng.integers(0, layout.nvec, size=(50, layout.nvec.size))
+    sent = actions[:, 2 + layout.num_clients :]
+    sent[actions[:, 2 : 2 + layout.num_clients] == 0] = 0  # nothing travels without an invitation
+    np.testing.assert_array_equal(ActionCodec(layout).encode(ActionCodec(layout).decode(actions)), actions)
+
+
+def test_masks_forbid_exactly_what_would_be_repaired():
+    face = AgentFace("volunteers", 3)
+    face.reset(np.ones(3, dtype=bool), np.arange(3))
+    layout, masks, rng = face.codec.layout, face.masks(), np.random.default_rng(1)
+    edges = np.concatenate([[0], np.cumsum(layout.nvec)])
+    actions = np.array([[rng.choice(np.flatnonzero(row[a:b])) for a, b in pairwise(edges)] for row in masks])
+    actions[:, 0] = 0
+    away = ~face.situation.available
+    result = face.act(actions)
+    assert not result.outcome.invited[away].any()
+    transfers = actions[:, 2 + layout.num_clients :]
+    assert ((result.outcome.repairs == 0) | (transfers > 0).any(axis=1)).all()
+
+
+def test_bad_actions_are_refused():
+    env = gym.make(LEVELS, disable_env_checker=True)
+    env.reset(seed=0)
+    for bad in (
+        np.full(env.action_space.shape, 99),
+        np.zeros(3, dtype=int),
+        np.zeros(env.action_space.shape),
+    ):
+        with pytest.raises(ValueError, match="action:"):
+            env.step(bad)
+
+
+@pytest.mark.parametrize("name", ["Phones", "Volunteers", "SpotMarket", "Quadratic"])
+def test_rendering_shows_the_episode(name):
+    env = gym.make(f"frugalfl/{name}-v0", render_mode="rgb_array")
+    env.reset(seed=0)
+    first = env.render()
+    env.step(np.zeros(env.action_space.shape, dtype=np.int64) + 1)
+    second = env.render()
+    assert first.shape == second.shape == (600, 960, 3) and second.dtype == np.uint8
+    assert (first != second).any()
+    text = gym.make(f"frugalfl/{name}-v0", render_mode="ansi")
+    text.reset(seed=0)
+    assert "g/kWh" in text.render() and "round 0" in text.render()
+
+
+def test_record_video_works(tmp_path):
+    pytest.importorskip("moviepy")
+    env = RecordVideo(
+        gym.make(LEVELS, render_mode="rgb_array", max_rounds=3), str(tmp_path / "video"), disable_logger=True
+    )
+    env.reset(seed=0)
+    ended = False
+    while not ended:
+        action = env.action_space.sample()
+        action[0] = 0
+        *_, terminated, truncated, _ = env.step(action)
+        ended = terminated or truncated
+    env.close()
+    assert next((tmp_path / "video").glob("*.mp4")).stat().st_size > 1000

@@ -1,0 +1,164 @@
+"""The observation's columns against their formulas written out, and independence of the batch."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from frugalfl.envs.agent_view import CLIENT_FEATURES, SERVER_FEATURES, AgentFace
+
+
+def squash(values):
+    return values / (1.0 + values)
+
+
+def relative(values, reference):
+    total = values + reference
+    return np.divide(values - reference, total, out=np.zeros(np.shape(total)), where=total > 0)
+
+
+def bounded(columns, names):
+    table = np.stack([columns[name] for name in names], axis=-1).astype(np.float32)
+    return np.clip(table, -1.0, 1.0)
+
+
+def plain_clients(s, steps):
+    carbon = np.take_along_axis(s.carbon_g_per_kwh, s.zone, axis=1)
+    ahead = relative(s.carbon_forecast.min(axis=2), s.carbon_g_per_kwh)
+    middle = steps[len(steps) // 2]
+    rounds = s.round_index[:, None] + 1.0
+    known = ~np.isnan(s.last_loss)
+    loss = np.where(known, s.last_loss, 0.0)
+    mean_loss = loss.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    announced = np.isfinite(s.announced_left_s)
+    left_s = np.where(announced, s.announced_left_s, 0.0)
+    lasting_s = np.maximum(s.announced_left_s, 1.0)
+    return bounded(
+        {
+            "available": s.available,
+            "session_age": np.log1p(s.session_age_s / 3600.0) / np.log1p(168.0),
+            "end_announced": announced,
+            "announced_left": np.where(announced, left_s / (left_s + 3600.0), 1.0),
+            "will_finish_short": np.tanh(np.log(lasting_s / s.round_s(steps[1]))),
+            "will_finish_long": np.tanh(np.log(lasting_s / s.round_s(steps[-1]))),
+            "forecast_near": s.available_forecast[:, :, 0],
+            "forecast_far": s.available_forecast[:, :, -1],
+            "step_time": np.tanh(0.5 * np.log(s.step_s * middle / 600.0)),
+            "transfer_time": np.tanh(0.5 * np.log(s.round_s(0) / 60.0)),
+            "round_time": np.tanh(np.log(s.round_s(middle) / s.deadline_s[:, None])),
+            "round_points": squash(s.round_points(middle)),
+            "carbon_now": squash(carbon / 300.0),
+            "carbon_rank": relative(carbon, s.carbon_g_per_kwh.mean(axis=1)[:, None]),
+            "carbon_ahead": np.take_along_axis(ahead, s.zone, axis=1),
+            "samples": np.log1p(s.samples) / np.log1p(1000.0),
+            "samples_sent": s.samples_sent / np.maximum(s.samples, 1),
+            "storage_left": s.storage_left / np.maximum(s.samples + s.storage_left, 1),
+            "target_weight": squash(s.target_weight * s.num_clients),
+            "loss_known": known,
+            "last_loss": squash(loss),
+            "loss_relative": np.where(known, np.tanh(loss - mean_loss[:, None]), 0.0),
+            "last_norm": squash(np.nan_to_num(s.last_norm)),
+            "staleness": s.rounds_since / (s.rounds_since + 8.0),
+            "invited_share": np.minimum(s.invitations / rounds, 1.0),
+            "completed_share": np.where(s.invitations > 0, s.completions / np.maximum(s.invitations, 1), 1.0),
+            "seen_share": s.sightings / rounds,
+        },
+        CLIENT_FEATURES,
+    )
+
+
+def plain_server(s, scenario):
+    budgets = [scenario.budgets.hours, scenario.budgets.gigabytes, scenario.budgets.kilograms]
+    left = [
+        np.ones(s.num_envs) if limit is None else s.budget_left[:, i] / limit
+        for i, limit in enumerate(budgets)
+    ]
+    spent = s.hours * s.price_per_hour + s.gigabytes * s.price_per_gb + s.kilograms * s.price_per_kg
+    ahead = relative(s.carbon_forecast.min(axis=2), s.carbon_g_per_kwh).min(axis=1)
+    angle = 2.0 * np.pi * s.utc_hour / 24.0
+    return bounded(
+        {
+            "rounds_done": s.round_index / scenario.max_rounds,
+            "hours_done": squash(s.hours / 24.0),
+            "accuracy": s.accuracy,
+            "loss": squash(s.loss),
+            "recent_gain": np.tanh(s.recent_gain * 20.0),
+            "recent_price": squash(spent / np.maximum(s.round_index, 1)),
+            "available_share": s.available.mean(axis=1),
+            "reported_share": (~np.isnan(s.last_loss)).mean(axis=1),
+            "cleanest_now": squash(s.carbon_g_per_kwh.min(axis=1) / 300.0),
+            "carbon_ahead": ahead,
+            "price_per_hour": squash(s.price_per_hour),
+            "price_per_gb": squash(s.price_per_gb),
+            "price_per_kg": squash(s.price_per_kg),
+            "hours_left": left[0],
+            "gigabytes_left": left[1],
+            "kilograms_left": left[2],
+            "utc_sin": np.sin(angle),
+            "utc_cos": np.cos(angle),
+        },
+        SERVER_FEATURES,
+    )
+
+
+def plain_zones(s):
+    angle = 2.0 * np.pi * s.local_hour / 24.0
+    now = s.carbon_g_per_kwh
+    columns = [squash(now / 300.0), np.sin(angle), np.cos(angle)]
+    ratios = relative(s.carbon_forecast, now[:, :, None])
+    columns += [ratios[:, :, lead] for lead in range(ratios.shape[2])]
+    return np.clip(np.stack(columns, axis=-1).astype(np.float32), -1.0, 1.0)
+
+
+def played(name, num_envs, rounds=12, **changes):
+    """The faces' situations and observations of an episode with random actions."""
+    face = AgentFace(name, num_envs, **changes)
+    face.reset(np.ones(num_envs, dtype=bool), np.arange(num_envs) + 5)
+    generators = [np.random.default_rng(env) for env in range(num_envs)]
+    for _ in range(rounds):
+        yield face, face.situation, face.observe()
+        actions = np.stack([rng.integers(0, face.codec.layout.nvec) for rng in generators])
+        actions[:, 0] %= 2
+        face.act(actions)
+
+
+@pytest.mark.parametrize("name", ["quadratic", "volunteers", "phones", "spotmarket"])
+def test_every_column_is_its_formula(name):
+    for face, situation, observation in played(name, 3):
+        plain = {
+            "clients": plain_clients(situation, face.scenario.levels.local_steps),
+            "server": plain_server(situation, face.scenario),
+            "zones": plain_zones(situation),
+        }
+        for part, expected in plain.items():
+            assert np.array_equal(observation[part], expected), part
+            assert face.encoder.space[part].contains(observation[part][0])
+
+
+def test_columns_with_budgets_are_their_formulas_too():
+    budgets = {"hours": 30.0, "gigabytes": 9.0, "kilograms": 2.0}
+    for face, situation, observation in played("quadratic", 2, budgets=budgets):
+        assert np.array_equal(observation["server"], plain_server(situation, face.scenario))
+
+
+def test_a_row_does_not_depend_on_the_batch():
+    alone = [observation for _, _, observation in played("quadratic", 1)]
+    batch = [observation for _, _, observation in played("quadratic", 7)]
+    for one, many in zip(alone, batch, strict=True):
+        for part, rows in one.items():
+            assert np.array_equal(rows[0], many[part][0])
+
+
+def test_observations_are_fresh_arrays():
+    observations = [observation for _, _, observation in played("quadratic", 2, rounds=3)]
+    for first, second in pairwise(observations):
+        assert not any(np.shares_memory(first[part], second[part]) for part in first)
+
+
+def test_a_world_without_forecasts_is_refused():
+    face = AgentFace("quadratic", 1, forecasting={"carbon_leads_s": [3600.0], "availability_leads_s": []})
+    face.reset(np.ones(1, dtype=bool), np.zeros(1, dtype=np.int64))
+    with pytest.raises(ValueError, match="no leads, expected at least one"):
+        face.observe()

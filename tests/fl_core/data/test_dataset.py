@@ -1,0 +1,84 @@
+"""Data sets and models by name."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from frugalfl.fl_core.data import load_dataset
+from frugalfl.fl_core.models import make_model
+
+
+def test_digits_split_is_fixed_stratified_and_complete():
+    one, two = load_dataset("digits", 0), load_dataset("digits", 99)
+    assert np.array_equal(one.x_train, two.x_train)
+    sizes = [one.y_train.size, one.y_val.size, one.y_test.size]
+    assert sum(sizes) == 1797
+    assert np.allclose(np.array(sizes) / 1797, [0.6, 0.2, 0.2], atol=0.005)
+    everything = np.concatenate([one.x_train, one.x_val, one.x_test])
+    assert everything.min() == 0
+    assert everything.max() == 1
+    for part in (one.y_train, one.y_val, one.y_test):
+        assert np.ptp(np.bincount(part) / part.size) < 0.02
+
+
+def test_synthetic_has_a_natural_partition_and_follows_its_seed():
+    spec = {"kind": "synthetic", "alpha": 0.5, "beta": 0.5, "num_clients": 7}
+    one, two, other = load_dataset(spec, 1), load_dataset(spec, 1), load_dataset(spec, 2)
+    assert np.array_equal(one.x_train, two.x_train)
+    assert not np.array_equal(one.x_train[:5], other.x_train[:5])
+    assert set(one.natural_client) == set(range(7))
+    assert one.num_features == 60
+
+
+def test_synthetic_alpha_sets_how_much_the_teachers_differ():
+    """With alpha = beta = 0 the clients still differ, but labels are spread more alike than with 5."""
+
+    def disagreement(spread):
+        data = load_dataset({"kind": "synthetic", "alpha": spread, "beta": spread, "num_clients": 40}, 3)
+        mix = np.array([np.bincount(data.y_train[data.natural_client == k], minlength=10) for k in range(40)])
+        mix = mix / mix.sum(axis=1, keepdims=True)
+        return mix.max(axis=1).mean()
+
+    assert disagreement(5.0) > disagreement(0.0)
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("digist", ["dataset='digist'", "did you mean 'digits'"]),
+        ({"kind": "synthetic", "alpha": -1}, ["alpha=-1", "greater than or equal to 0"]),
+        ({"kind": "synthetic", "alhpa": 1}, ["alhpa", "did you mean 'alpha'"]),
+        ({"nam": "digits"}, ["dataset=", "'kind'"]),
+    ],
+)
+def test_bad_specs_say_what_was_expected_in_one_line(spec, words):
+    with pytest.raises(ValueError) as caught:
+        load_dataset(spec)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert all(word in message for word in words)
+
+
+def test_models_by_name_and_their_sizes():
+    digits = load_dataset("digits")
+    assert make_model("softmax", digits).num_parameters == 650
+    mlp = make_model({"kind": "mlp", "hidden": [32, 16]}, digits)
+    assert mlp.widths == (64, 32, 16, 10)
+    assert mlp.bytes == 4 * (65 * 32 + 33 * 16 + 17 * 10)
+    assert np.array_equal(mlp.init(3), mlp.init(3))
+    assert not np.array_equal(mlp.init(3), mlp.init(4))
+    with pytest.raises(ValueError, match="did you mean 'softmax'"):
+        make_model("sofmax", digits)
+
+
+def test_flat_layout_is_that_of_torch():
+    torch = pytest.importorskip("torch")
+    model = make_model("mlp", load_dataset("digits"))
+    flat = model.init(0)
+    net = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 10))
+    torch.nn.utils.vector_to_parameters(torch.from_numpy(flat), net.parameters())
+    (w1, b1), (w2, b2) = model.layers(flat)
+    x = load_dataset("digits").x_val
+    expected = net(torch.from_numpy(x)).detach().numpy()
+    assert np.allclose(np.maximum(x @ w1.T + b1, 0) @ w2.T + b2, expected, atol=1e-5)

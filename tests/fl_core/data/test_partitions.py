@@ -1,0 +1,131 @@
+"""Properties of every partition, by hypothesis."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from frugalfl.fl_core.data import load_dataset, partition
+
+DIGITS = load_dataset("digits")
+SYNTHETIC = load_dataset({"kind": "synthetic", "num_clients": 12}, 0)
+SPECS = [
+    "iid",
+    {"kind": "iid", "size_sigma": 1.0},
+    {"kind": "dirichlet", "alpha": 0.1},
+    {"kind": "dirichlet", "alpha": 0.1, "size_sigma": 2.0},
+    {"kind": "shards", "per_client": 2},
+    {"kind": "zone", "zone_alpha": 0.2, "client_alpha": 0.5, "size_sigma": 0.5},
+    "natural",
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    spec=st.sampled_from(SPECS),
+    num_clients=st.integers(1, 60),
+    num_zones=st.integers(1, 5),
+    hub_share=st.sampled_from([0.0, 0.05, 0.5, 0.93, 1.0]),
+    hub_rows=st.sampled_from([0, 1, 20, 5000]),
+    residency=st.sampled_from(["shared", "zone"]),
+    seed=st.integers(0, 1000),
+)
+def test_rows_are_dealt_out_as_promised(spec, num_clients, num_zones, hub_share, hub_rows, residency, seed):
+    data = SYNTHETIC if spec == "natural" else DIGITS
+    rng = np.random.default_rng(seed)
+    zone = rng.integers(0, num_zones, num_clients)
+    dealt = partition(data, num_clients, zone, num_zones, spec, rng, hub_share, hub_rows, residency)
+    sequences = [dealt.rows[a:b] for a, b in zip(dealt.offset[:-1], dealt.offset[1:], strict=True)]
+    own = [row for rows, count in zip(sequences, dealt.own, strict=True) for row in rows[:count]]
+    sent = [rows[count:] for rows, count in zip(sequences, dealt.own, strict=True)]
+    at_hub = round(hub_share * data.num_rows)
+
+    assert len(own) == len(set(own)) == data.num_rows - at_hub  # every row that is not at the hub: one client
+    assert all(len(set(rows)) == len(rows) for rows in sequences)  # nobody meets a row twice
+    assert not set(own) & {row for rows in sent for row in rows}
+    assert all(len(rows) <= hub_rows for rows in sent)
+    if hub_share < 1:
+        assert dealt.own.min() >= 1
+    assert dealt.target_weight.sum() == pytest.approx(1)
+    assert (dealt.target_weight >= 0).all()
+    if residency == "zone":
+        flat = [row for rows in sent for row in rows]
+        assert len(flat) == len(set(flat))  # exclusive
+        if hub_rows >= data.num_rows:
+            assert len(flat) == at_hub
+            assert np.allclose(dealt.target_weight, dealt.capacity / data.num_rows)
+    else:
+        assert all(len(rows) == min(hub_rows, at_hub) for rows in sent)
+
+
+def label_mix(dealt, groups):
+    """Label frequencies of the rows of each group of clients."""
+    client = np.repeat(np.arange(dealt.own.size), np.diff(dealt.offset))
+    labels = DIGITS.y_train[dealt.rows]
+    mix = np.array([np.bincount(labels[np.isin(client, g)], minlength=10) for g in groups], dtype=float)
+    return mix / mix.sum(axis=1, keepdims=True)
+
+
+def test_zones_differ_in_label_mix_and_iid_zones_do_not():
+    zone = np.repeat(np.arange(4), 10)
+    groups = [np.flatnonzero(zone == z) for z in range(4)]
+    spread = {
+        name: label_mix(partition(DIGITS, 40, zone, 4, name, np.random.default_rng(0)), groups)
+        .std(axis=0)
+        .mean()
+        for name in ("zone", "iid")
+    }
+    assert spread["zone"] > 0.05
+    assert spread["zone"] > 4 * spread["iid"]
+
+
+def test_hub_rows_follow_their_zone_only_under_zone_residency():
+    zone = np.repeat(np.arange(3), 5)
+    groups = [np.flatnonzero(zone == z) for z in range(3)]
+    mixes = {}
+    for residency in ("zone", "shared"):
+        rng = np.random.default_rng(1)
+        dealt = partition(DIGITS, 15, zone, 3, "zone", rng, 1.0, 5000, residency)
+        assert dealt.own.sum() == 0
+        mixes[residency] = label_mix(dealt, groups).std(axis=0).mean()
+    assert mixes["zone"] > 0.05
+    assert mixes["shared"] < 1e-9
+
+
+def test_equal_sizes_unless_skew_is_asked_for():
+    zone = np.zeros(20, dtype=int)
+    for name in ("iid", "dirichlet", "zone"):
+        equal = partition(DIGITS, 20, zone, 1, name, np.random.default_rng(2)).own
+        spec = {"kind": name, "size_sigma": 1.5}
+        skewed = partition(DIGITS, 20, zone, 1, spec, np.random.default_rng(2)).own
+        assert skewed.std() > 3 * equal.std()
+
+
+def test_shards_give_few_labels():
+    dealt = partition(DIGITS, 50, np.zeros(50, dtype=int), 1, "shards", np.random.default_rng(0))
+    mix = label_mix(dealt, [[k] for k in range(50)])
+    assert ((mix > 0).sum(axis=1) <= 4).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"num_clients": 2000}, "num_clients=2000: only 1078 rows"),
+        ({"num_clients": 0}, "num_clients=0"),
+        ({"hub_share": 1.5}, "hub_share=1.5"),
+        ({"hub_rows_per_client": -1}, "hub_rows_per_client=-1"),
+        ({"residency": "moon"}, "residency='moon'"),
+        ({"spec": "dirichelt"}, "did you mean 'dirichlet'"),
+        ({"spec": {"kind": "dirichlet", "alpha": 0}}, "alpha=0"),
+        ({"spec": "natural"}, "no natural clients"),
+        ({"num_zones": 0}, "zone:"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, words):
+    full = {"num_clients": 5, "num_zones": 1, "spec": "iid", "rng": np.random.default_rng(0)} | arguments
+    zone = np.zeros(full["num_clients"], dtype=int)
+    with pytest.raises(ValueError, match=words) as caught:
+        partition(DIGITS, zone=zone, **full)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,121 @@
+"""The two halves of a remote round: orders and updates, and what a node may be wrong about."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from frugalfl.agents.deploy.nodes import local_node
+from frugalfl.envs.episode import PopulationSource
+from frugalfl.envs.scenario import load_scenario
+from frugalfl.fl_core.remote import RemoteCore, Storage
+
+SEED = 5
+
+
+@pytest.fixture
+def core():
+    scenario = load_scenario("volunteers", clients=3)
+    source = PopulationSource(scenario, "test")
+    draw = source.draw(SEED)
+    core = RemoteCore(source.dataset, source.model, 3, training=source.training)
+    core.reset(0, draw.task, draw.model_seed)
+    return core
+
+
+@pytest.fixture
+def node():
+    return local_node(load_scenario("volunteers", clients=3), "test", SEED, 1)
+
+
+def order_for(core, steps=2, sent=0, index=0):
+    return core.orders(np.array([0, steps, 0]), np.array([0, sent, 0]), index)[1]
+
+
+def test_orders_go_to_those_with_steps_only(core):
+    orders = core.orders(np.array([3, 0, 1]), np.array([4, 9, 0]), 7)
+    assert sorted(orders) == [0, 2]
+    assert orders[0].local_steps == 3 and orders[0].sent_y.size == 4 and orders[2].sent_y.size == 0
+    assert orders[0].round_index == 7 and orders[0].base == core.own[0, 0]
+
+
+def test_a_node_keeps_what_it_is_sent(core, node):
+    update, kept = node.train(order_for(core, sent=5))
+    assert update.held == node.own + 5 and kept.y.size == 5
+    again = replace(order_for(core, sent=3, index=1), base=update.held)
+    update, kept = node.train(again, kept)
+    assert update.held == node.own + 8 and kept.y.size == 8
+
+
+def test_a_node_that_has_lost_its_memory_says_so(core, node):
+    forgotten = replace(order_for(core, sent=3), base=node.own + 10)
+    update, kept = node.train(forgotten, None)
+    assert update.held == node.own and kept.y.size == 0
+    assert np.isfinite(update.delta).all() and update.loss > 0
+
+
+def test_a_node_forgets_what_the_coordinator_does_not_know_of(core, node):
+    _, kept = node.train(order_for(core, sent=9))
+    update, kept = node.train(replace(order_for(core, sent=2), base=node.own + 4), kept)
+    assert update.held == node.own + 6 and kept.y.size == 6
+
+
+def test_a_node_without_samples_sends_nothing_to_learn(core, node):
+    empty = type(node)(node._dataset, node._model, node._training, "auto", np.zeros(0, dtype=np.int64))
+    update, _ = empty.train(replace(order_for(core), base=0))
+    assert update.held == 0 and np.isnan(update.loss) and not update.delta.any()
+
+
+@pytest.mark.parametrize("wrong", [{"round_index": 3}, {"delta": np.zeros(7, np.float32)}])
+def test_an_update_that_does_not_fit_is_refused(core, node, wrong):
+    update, _ = node.train(order_for(core))
+    with pytest.raises(ValueError, match="update of client 1"):
+        core.apply({1: replace(update, **wrong)}, np.array([0, 2, 0]), 0)
+
+
+def test_the_clock_of_a_node_measures_its_training(core, node):
+    ticks = iter([1.0, 3.5])
+    node._clock = lambda: next(ticks)
+    assert node.train(order_for(core))[0].compute_s == 2.5
+
+
+def test_orders_and_updates_survive_flowers_records(core, node):
+    pytest.importorskip("flwr")
+    from frugalfl.fl_core.remote import flower_messages as flower
+
+    for order in (
+        order_for(core, sent=4),
+        core.probes(np.array([0, 6, 0]), 2)[1],
+        replace(order_for(core), seed=2**62 - 1, correction=np.ones(core.parameters().size, np.float32)),
+    ):
+        record = flower.pack_order(order)
+        again = flower.read_order(record)
+        for name, value in vars(order).items():
+            assert np.array_equal(getattr(again, name), value), name
+        assert flower.record_bytes(record) > order.params.nbytes
+        update, kept = node.train(again)
+        answer = flower.pack_update(update, {"name": "desk", "watts": 3.0})
+        back = flower.read_update(answer)
+        assert np.array_equal(back.delta, update.delta) and back.held == update.held
+        assert flower.read_profile(answer) == {"name": "desk", "watts": 3.0}
+        state = flower.pack_profile({})
+        assert flower.kept_storage(state) is None
+        flower.keep_storage(state, kept)
+        assert np.array_equal(flower.kept_storage(state).x, kept.x)
+
+
+def test_records_that_lack_something_are_refused_in_one_line(core):
+    pytest.importorskip("flwr")
+    from frugalfl.fl_core.remote import flower_messages as flower
+
+    record = flower.pack_order(order_for(core))
+    del record["numbers"]["seed"]
+    with pytest.raises(ValueError, match="order: 'seed' is missing"):
+        flower.read_order(record)
+    with pytest.raises(ValueError, match="update: 'client' is missing"):
+        flower.read_update(flower.pack_profile({"name": "x"}))
+
+
+def test_samples_stay_in_the_order_in_which_they_came():
+    storage = Storage.empty(2).plus(np.ones((2, 2), np.float32), np.array([1, 2], np.int32))
+    assert storage.plus(np.zeros((1, 2), np.float32), np.array([3], np.int32)).y.tolist() == [1, 2, 3]

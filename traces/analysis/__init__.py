@@ -1,0 +1,45 @@
+"""Describe, compare, fit and plot traces: for people with trace files, never needed by a world."""
+
+from __future__ import annotations
+
+from .carbon_fit import carbon_summary, fit_carbon
+from .comparison import compare, generate, ks_distance, pairwise_correlation, summarise, trace_of
+from .describe import (
+    Content,
+    availability_table,
+    carbon_table,
+    correlations_of,
+    device_table,
+    expand,
+    notes_of,
+    read_any,
+)
+from .plots import plot_availability, plot_carbon
+from .renewal_fit import AvailabilityFit, fit_availability
+from .spot_fit import SpotFit, can_fit_spot, fit_spot
+
+__all__ = [
+    "AvailabilityFit",
+    "Content",
+    "SpotFit",
+    "availability_table",
+    "can_fit_spot",
+    "carbon_summary",
+    "carbon_table",
+    "compare",
+    "correlations_of",
+    "device_table",
+    "expand",
+    "fit_availability",
+    "fit_carbon",
+    "fit_spot",
+    "generate",
+    "ks_distance",
+    "notes_of",
+    "pairwise_correlation",
+    "plot_availability",
+    "plot_carbon",
+    "read_any",
+    "summarise",
+    "trace_of",
+]

@@ -1,0 +1,248 @@
+"""Tables of what is in trace files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.table import Table
+
+from ...common.settings import suggest
+from ..calibration import calibration
+from ..devices import DeviceTable, read_devices
+from ..formats.availability import AVAILABILITY_FORMATS, read_availability, sniff_availability
+from ..formats.carbon import CARBON_FORMATS, read_carbon, sniff_carbon
+from ..numerics import utc_offset_h
+from ..records import DEBOUNCE_S, AvailabilityTrace, CarbonSeries, hour_profile
+from .carbon_fit import carbon_correlations, carbon_summary, hourly_means
+from .comparison import summarise
+from .spot_fit import can_fit_spot, regions_of, spot_summary, zone_trace
+
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a file turned out to hold; all but one are empty.
+
+    Attributes:
+        path: the file.
+        trace: availability.
+        series: carbon intensity by zone.
+        devices: capacities.
+    """
+
+    path: str
+    trace: AvailabilityTrace | None = None
+    series: tuple[CarbonSeries, ...] = ()
+    devices: DeviceTable | None = None
+
+
+def read_any(path: str | Path, format: str | None = None, kind: str | None = None) -> Content:
+    """Read a file of any kind, by its content or a named format.
+
+    Raises:
+        ValueError: one line, if it is of no known kind or breaks the rules of its own.
+    """
+    name = str(path)
+    if format in ("csv", None):
+        for sniff in (sniff_availability, sniff_carbon):
+            try:
+                found: str | None = sniff(path)
+            except ValueError:
+                continue
+            if sniff is sniff_carbon:
+                return Content(name, series=tuple(read_carbon(path, found, kind)))
+            if found == "fedscale":
+                return _pickled(path)
+            return Content(name, trace=read_availability(path, found))
+        return Content(name, devices=_devices_or_refusal(path))
+    if format in CARBON_FORMATS:
+        return Content(name, series=tuple(read_carbon(path, format, kind)))
+    if format in AVAILABILITY_FORMATS:
+        return Content(name, trace=read_availability(path, format))
+    known = [*AVAILABILITY_FORMATS, *CARBON_FORMATS]
+    raise ValueError(f"format: {format!r} is unknown; {suggest(format, known)}")
+
+
+def expand(paths: Sequence[str | Path]) -> list[Path]:
+    """Files as they are, folders as the files in them (notes left out)."""
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            files += sorted(
+                p for p in path.rglob("*") if p.is_file() and p.suffix.lower() not in (".md", ".py")
+            )
+        else:
+            files.append(path)
+    return files
+
+
+def availability_table(contents: Sequence[Content], debounce_s: float = DEBOUNCE_S) -> Table:
+    """One row per availability file."""
+    table = Table(title=f"availability (flapping under {debounce_s:g} s removed)")
+    for name in ("file", "format", "clients", "days each", "available", "sd", "sessions/day (raw)"):
+        table.add_column(name, justify="left" if name in ("file", "format") else "right")
+    for name in ("on h median/mean", "off h median/mean", "hours 0-23", "peak/trough", "pair corr", "clock"):
+        table.add_column(name, justify="right")
+    for content in contents:
+        if content.trace is None:
+            continue
+        raw, trace = content.trace, content.trace.debounced(debounce_s)
+        facts = summarise(trace)
+        profile, _ = hour_profile(trace)
+        timed = trace.clock != "none"
+        peak = f"{facts.peak_hour}/{facts.trough_hour} h x{facts.peak_to_trough:.1f}" if timed else "-"
+        days = (raw.end_s - raw.begin_s) / 86400.0
+        table.add_row(
+            Path(content.path).name,
+            _format(raw.source),
+            f"{facts.clients:,}",
+            f"{days.sum() / facts.clients:.3g}",
+            f"{facts.mean:.3f}",
+            f"{facts.sd:.3f}",
+            f"{facts.sessions_per_day:.2f} ({raw.session_recording.size / days.sum():.2f})",
+            f"{facts.on_median_h:.2f}/{facts.on_mean_h:.2f}",
+            f"{facts.off_median_h:.2f}/{facts.off_mean_h:.2f}",
+            _bars(profile) if timed else "-",
+            peak,
+            "-" if np.isnan(facts.correlation) else f"{facts.correlation:.3f}",
+            trace.clock,
+        )
+    return table
+
+
+def carbon_table(contents: Sequence[Content]) -> Table:
+    """One row per zone and file."""
+    table = Table(title="carbon intensity, g/kWh")
+    for name in ("file", "format", "zone", "kind", "from", "days", "step s"):
+        table.add_column(name, justify="right" if name in ("days", "step s") else "left")
+    for name in ("mean", "sd", "p5-p95", "daily range", "hours 0-23", "clean/dirty h", "24 h MAPE"):
+        table.add_column(name, justify="right")
+    for name in ("zeros", "held"):
+        table.add_column(name, justify="right")
+    for content in contents:
+        for series in content.series:
+            table.add_row(*_carbon_row(content.path, series))
+    return table
+
+
+def correlations_of(contents: Sequence[Content]) -> list[str]:
+    """One sentence for the carbon zones that were given together, and one for such spot zones."""
+    lines = []
+    series: dict[tuple[str, str], CarbonSeries] = {}
+    for one in (one for content in contents for one in content.series):
+        series.setdefault((one.zone, one.kind), one)
+    found = carbon_correlations(list(series.values()))
+    if found:
+        text = ", ".join(f"{a} and {b} {value:.2f}" for (a, b), value in found.items())
+        lines.append(f"correlation of hourly intensity: {text}")
+    folders: dict[Path, list[str]] = {}
+    for content in contents:
+        if content.trace is not None and content.trace.source.endswith("(skypilot)"):
+            folders.setdefault(Path(content.path).parent, []).append(content.path)
+    for folder, paths in folders.items():
+        together = read_availability(paths) if len(paths) >= 3 else None
+        if together is not None and can_fit_spot(together):
+            zones, names = zone_trace(together)
+            facts = spot_summary(zones, regions_of(names))
+            lines.append(
+                f"{folder.name}: {facts.zones} zones together: correlation {facts.correlation:.2f}, "
+                f"in a region {facts.correlation_in_region:.2f}, across {facts.correlation_across:.2f}"
+            )
+    return lines
+
+
+def device_table(contents: Sequence[Content]) -> Table:
+    """One row per device file."""
+    table = Table(title="devices (p10 / median / p90)")
+    for name in ("file", "format", "devices", "step ms", "down Mbit/s", "up Mbit/s"):
+        table.add_column(name, justify="left" if name in ("file", "format") else "right")
+    for content in contents:
+        if content.devices is None:
+            continue
+        own = content.devices
+        columns = (own.step_ms, own.down_bytes_per_s, own.up_bytes_per_s)
+        count = next(c.size for c in columns if c is not None)
+        cells = []
+        for column, scale in zip(columns, (1.0, 8e-6, 8e-6), strict=True):
+            quantiles = None if column is None else np.quantile(column, [0.1, 0.5, 0.9]) * scale
+            cells.append("-" if quantiles is None else " / ".join(f"{q:.3g}" for q in quantiles))
+        table.add_row(Path(content.path).name, _format(own.source), f"{count:,}", *cells)
+    return table
+
+
+def notes_of(content: Content) -> list[str]:
+    """What was repaired or assumed while reading, one sentence each, repeated ones once."""
+    notes = [
+        *(content.trace.notes if content.trace else ()),
+        *(content.devices.notes if content.devices else ()),
+    ]
+    notes += [note for series in content.series for note in series.notes]
+    return list(dict.fromkeys(notes))
+
+
+def _carbon_row(path: str, series: CarbonSeries) -> list[str]:
+    hourly, first_s = hourly_means(series)
+    known = calibration()["carbon_zones"].get(series.zone)
+    offset_h = utc_offset_h(known["tz"], first_s, known["standard_utc_offset_h"]) if known else 0.0
+    facts = (
+        carbon_summary(hourly, first_s + 3600.0 * (np.arange(hourly.size, dtype=np.float64) + offset_h))
+        if hourly.size
+        else None
+    )
+    clock = "" if known else " UTC"
+    long = facts is not None and hourly.size >= 48
+    return [
+        Path(path).name,
+        _format(series.source),
+        series.zone,
+        series.kind,
+        str(np.datetime64(int(series.first_utc_s), "s").astype("datetime64[m]")),
+        f"{series.g_per_kwh.size * series.step_s / 86400.0:.3g}",
+        f"{series.step_s:g}",
+        f"{series.g_per_kwh.mean():.1f}",
+        f"{series.g_per_kwh.std():.1f}",
+        "{:.0f}-{:.0f}".format(*np.quantile(series.g_per_kwh, [0.05, 0.95])),
+        f"{facts.daily_range:.2f}" if facts and long else "-",
+        _bars(facts.hours) if facts and long else "-",
+        f"{facts.clean_hour}/{facts.dirty_hour}{clock}" if facts and long else "-",
+        f"{facts.naive_mape:.3f}" if facts and long else "-",
+        str(int((series.g_per_kwh == 0).sum())),
+        str(series.held),
+    ]
+
+
+def _pickled(path: str | Path) -> Content:
+    """FedScale has two pickles: behaviour and capacity."""
+    try:
+        return Content(str(path), trace=read_availability(path, "fedscale"))
+    except ValueError as error:
+        if "expected active, inactive" not in str(error):
+            raise
+        return Content(str(path), devices=read_devices(path))
+
+
+def _devices_or_refusal(path: str | Path) -> DeviceTable:
+    try:
+        return read_devices(path)
+    except ValueError as error:
+        if "not a device file" not in str(error):
+            raise
+        raise ValueError(
+            f"{path}: no availability, carbon intensity or devices that are known; "
+            "name the format with --format"
+        ) from None
+
+
+def _format(source: str) -> str:
+    return source.rsplit("(", 1)[-1].rstrip(")") if source.endswith(")") else "-"
+
+
+def _bars(profile: Sequence[float] | np.ndarray) -> str:
+    low, high = float(min(profile)), float(max(profile))
+    if high <= low:
+        return "-"
+    return "".join(_BARS[min(int((p - low) / (high - low) * 8), 7)] for p in profile)

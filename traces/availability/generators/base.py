@@ -1,0 +1,55 @@
+"""What all availability generators share: announcements and forecasts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from ....common.arrays import Floats
+from ....common.settings import Settings
+from ..episode import AvailabilityEpisode, Sessions, check_size, told_ends
+from ..forecasts import AvailabilityForecastField, MarkovForecast
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Pattern(Settings):
+    """What all patterns share.
+
+    Attributes:
+        announced_share: share of session ends announced ahead.
+        notice_s: how long ahead; from the session's start if missing.
+        honesty: share of announcements that are true; the others name a later end.
+        overstated_h: how much later on average.
+        forecast: what the coordinator's forecast is made of (see `forecasts`).
+    """
+
+    announced_share: Share = 0.0
+    notice_s: Annotated[float, Field(ge=0)] | None = None
+    honesty: Share = 1.0
+    overstated_h: Annotated[float, Field(ge=0)] = 2.0
+    forecast: AvailabilityForecastField = MarkovForecast()
+
+    def validate_for(self, num_clients: int, horizon_s: float) -> None:
+        """Any number of clients and any horizon will do."""
+        check_size(num_clients, horizon_s)
+
+    def _episode(
+        self, sessions: Sessions, climatology: Floats, relaxation_h: float | Floats, rng: np.random.Generator
+    ) -> AvailabilityEpisode:
+        n = sessions.num_clients
+        told = np.isfinite(sessions.start_s) & (rng.random(sessions.start_s.shape) < self.announced_share)
+        return AvailabilityEpisode(
+            sessions=Sessions(sessions.start_s, sessions.end_s, told),
+            climatology=np.asarray(climatology, dtype=np.float32),
+            relaxation_s=np.broadcast_to(np.maximum(relaxation_h, 1e-3) * 3600.0, n).astype(np.float64),
+            announce_notice_s=np.inf if self.notice_s is None else self.notice_s,
+            forecast=self.forecast,
+            seed=int(rng.integers(2**62)),
+            told_end_s=told_ends(sessions, self.honesty, self.overstated_h, rng),
+        )

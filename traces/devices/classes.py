@@ -1,0 +1,173 @@
+"""What devices are like: speed, bandwidth, power; drawn from measured distributions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Literal, Protocol
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from ...common.arrays import Floats, Ints
+from ...common.settings import Settings
+
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0)]
+
+_BYTES_PER_MBIT = 1e6 / 8.0
+
+
+@dataclass(frozen=True)
+class Devices:
+    """The machines of N clients.
+
+    Attributes:
+        step_factor: `[N]`, time of one local step relative to the reference device of the class.
+        down_bytes_per_s: `[N]`.
+        up_bytes_per_s: `[N]`.
+        compute_watts: `[N]`, power drawn in addition by training.
+        network_kwh_per_gb: `[N]`, energy of the network per 1e9 bytes moved.
+    """
+
+    step_factor: Floats
+    down_bytes_per_s: Floats
+    up_bytes_per_s: Floats
+    compute_watts: Floats
+    network_kwh_per_gb: Floats
+
+
+class PhoneSettings(Settings):
+    """Phones; the reference is the median phone.
+
+    Attributes:
+        step_sigma: spread of the logarithm of the step time; ResNet latency of 978 phones, FLHetBench (2024):
+            sigma .78, p5 60 ms, median 172 ms, p95 559 ms.
+        down_mbit_per_s: median download; FedScale capacity sample: 5.4 Mbit/s.
+        bandwidth_sigma: spread of its logarithm; the same: 1.16. Not correlated with speed (log r = -.08).
+        up_over_down: upload over download; FLASH Wi-Fi, 19 users: .71.
+        compute_watts: while training; 2-5 W is common, 3 W an assumption that was not measured.
+        network: "wifi" (.03 kWh/GB, fixed access) or "mobile" (.14), EU ICT impact study 2020; average
+            attributions, not marginal.
+    """
+
+    step_sigma: Share = 0.78
+    down_mbit_per_s: Positive = 5.4
+    bandwidth_sigma: Share = 1.16
+    up_over_down: Positive = 0.71
+    compute_watts: Positive = 3.0
+    network: Literal["wifi", "mobile"] = "wifi"
+
+    def draw(self, num_clients: int, rng: np.random.Generator) -> Devices:
+        """The phones of `num_clients` clients."""
+        step = np.exp(self.step_sigma * _cut_normal(rng, num_clients))
+        down = self.down_mbit_per_s * np.exp(self.bandwidth_sigma * _cut_normal(rng, num_clients))
+        kwh = 0.03 if self.network == "wifi" else 0.14
+        return _devices(step, down, self.up_over_down, np.full(num_clients, self.compute_watts), kwh)
+
+
+class VolunteerSettings(Settings):
+    """Laptops, desktops and gaming GPUs lent by volunteers; the reference is the desktop.
+
+    Attributes:
+        laptop: share of laptops: 15 W (median TDP of U-class processors, codecarbon 3.3.2) and half a
+            desktop's speed (assumed).
+        desktop: share of desktops: 65 W (median TDP of Core and Ryzen, codecarbon 3.3.2).
+        gpu: share of desktops with a GPU: 170 W (RTX 3060, maker's figure as recalled), eight times a
+            desktop's speed (assumed).
+        step_sigma: spread of the logarithm of the step time within a kind of machine (assumed).
+        down_mbit_per_s: median download; FLASH Wi-Fi, 19 users: 4.3 MB/s.
+        bandwidth_sigma: spread of its logarithm (assumed).
+        up_over_down: upload over download; FLASH: .71.
+        network_kwh_per_gb: fixed access, EU ICT impact study 2020.
+    """
+
+    laptop: Share = 0.35
+    desktop: Share = 0.45
+    gpu: Share = 0.2
+    step_sigma: Share = 0.3
+    down_mbit_per_s: Positive = 34.4
+    bandwidth_sigma: Share = 0.7
+    up_over_down: Positive = 0.71
+    network_kwh_per_gb: Share = 0.03
+
+    @model_validator(mode="after")
+    def _some_device(self) -> VolunteerSettings:
+        if not self.laptop + self.desktop + self.gpu > 0:
+            raise ValueError("expected at least one share of laptop, desktop and gpu above 0")
+        return self
+
+    def draw(self, num_clients: int, rng: np.random.Generator) -> Devices:
+        """The machines of `num_clients` volunteers."""
+        kind = _choose(rng, num_clients, (self.laptop, self.desktop, self.gpu))
+        step = np.array([2.0, 1.0, 0.125])[kind] * np.exp(self.step_sigma * _cut_normal(rng, num_clients))
+        down = self.down_mbit_per_s * np.exp(self.bandwidth_sigma * _cut_normal(rng, num_clients))
+        watts = np.array([15.0, 65.0, 170.0])[kind]
+        return _devices(step, down, self.up_over_down, watts, self.network_kwh_per_gb)
+
+
+class SpotSettings(Settings):
+    """Preemptible GPU instances; the reference is the V100.
+
+    Speeds and powers are those of FedZero's code (Wiesner et al., e-Energy 2024): T4 183 images/s at 70 W,
+    V100 639 at 300 W, A100 1,237 at 400 W.
+
+    Attributes:
+        t4: share of T4.
+        v100: share of V100.
+        a100: share of A100.
+        step_sigma: spread of the logarithm of the step time within a kind (assumed).
+        down_mbit_per_s: median bandwidth in both directions (assumed: 1 Gbit/s to the coordinator).
+        bandwidth_sigma: spread of its logarithm (assumed).
+        network_kwh_per_gb: fixed network, EU ICT impact study 2020.
+    """
+
+    t4: Share = 0.4
+    v100: Share = 0.4
+    a100: Share = 0.2
+    step_sigma: Share = 0.05
+    down_mbit_per_s: Positive = 1000.0
+    bandwidth_sigma: Share = 0.3
+    network_kwh_per_gb: Share = 0.03
+
+    @model_validator(mode="after")
+    def _some_device(self) -> SpotSettings:
+        if not self.t4 + self.v100 + self.a100 > 0:
+            raise ValueError("expected at least one share of t4, v100 and a100 above 0")
+        return self
+
+    def draw(self, num_clients: int, rng: np.random.Generator) -> Devices:
+        """The instances of `num_clients` nodes."""
+        kind = _choose(rng, num_clients, (self.t4, self.v100, self.a100))
+        step = np.array([639.0 / 183.0, 1.0, 639.0 / 1237.0])[kind]
+        step = step * np.exp(self.step_sigma * _cut_normal(rng, num_clients))
+        down = self.down_mbit_per_s * np.exp(self.bandwidth_sigma * _cut_normal(rng, num_clients))
+        return _devices(step, down, 1.0, np.array([70.0, 300.0, 400.0])[kind], self.network_kwh_per_gb)
+
+
+class DeviceSource(Protocol):
+    """Anything that draws devices."""
+
+    def draw(self, num_clients: int, rng: np.random.Generator) -> Devices:
+        """The devices of `num_clients` clients."""
+        ...
+
+
+def _devices(step: Floats, down_mbit: Floats, up_over_down: float, watts: Floats, kwh: float) -> Devices:
+    down = down_mbit * _BYTES_PER_MBIT
+    return Devices(step, down, down * up_over_down, watts, np.full(step.size, kwh))
+
+
+def _choose(rng: np.random.Generator, size: int, shares: tuple[float, ...]) -> Ints:
+    return np.minimum(np.searchsorted(_limits(shares), rng.random(size), side="right"), len(shares) - 1)
+
+
+@lru_cache(maxsize=64)
+def _limits(shares: tuple[float, ...]) -> Floats:
+    limits: Floats = np.cumsum(shares) / np.sum(shares)
+    return limits
+
+
+def _cut_normal(rng: np.random.Generator, size: int) -> Floats:
+    """Standard normal without its tails: no device of a population is absurd."""
+    return np.minimum(np.maximum(rng.standard_normal(size), -2.5), 2.5)

@@ -1,0 +1,180 @@
+"""Device capacities from files: FedScale, FLASH, FLHetBench, MobiPerf, 4G/5G throughput."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...common.arrays import Floats
+from ..formats.parsing import (
+    is_pickle,
+    load_plain,
+    numbers,
+    one_line,
+    read_bytes,
+    read_head,
+    read_json,
+    read_table,
+)
+from .classes import Devices
+
+# FedScale counts a training step as three times an inference.
+_TRAINING_OVER_INFERENCE = 3.0
+
+
+@dataclass(frozen=True)
+class DeviceTable:
+    """Measured capacities of K devices; what a file does not hold is None.
+
+    Attributes:
+        step_ms: `[K]`, time of a training step per sample, or of what stands for it.
+        down_bytes_per_s: `[K]`.
+        up_bytes_per_s: `[K]`.
+        source: file and format.
+        notes: what was left out while reading.
+    """
+
+    step_ms: Floats | None = None
+    down_bytes_per_s: Floats | None = None
+    up_bytes_per_s: Floats | None = None
+    source: str = ""
+    notes: tuple[str, ...] = ()
+
+    def applied(self, drawn: Devices, rng: np.random.Generator) -> Devices:
+        """Drawn devices with what the file knows in place of what was drawn.
+
+        Devices of the file are drawn at random with repetition, each with all of its own columns. Step times
+        count relative to the file's median. A missing upload keeps the drawn ratio to the download.
+        """
+        n = drawn.step_factor.size
+        columns = [c for c in (self.step_ms, self.down_bytes_per_s, self.up_bytes_per_s) if c is not None]
+        pick = rng.integers(columns[0].size, size=n)
+        result = drawn
+        if self.step_ms is not None:
+            result = replace(result, step_factor=self.step_ms[pick] / np.median(self.step_ms))
+        if self.down_bytes_per_s is not None:
+            down = self.down_bytes_per_s[pick]
+            ratio = drawn.up_bytes_per_s / drawn.down_bytes_per_s
+            result = replace(result, down_bytes_per_s=down, up_bytes_per_s=down * ratio)
+        if self.up_bytes_per_s is not None:
+            result = replace(result, up_bytes_per_s=self.up_bytes_per_s[pick])
+        return result
+
+
+def read_devices(path: str | Path) -> DeviceTable:
+    """The capacities in a file, recognised by its content.
+
+    Raises:
+        ValueError: if the file is not one of the known ones, or holds no usable device.
+    """
+    if is_pickle(read_bytes(path, limit=16)):
+        return _fedscale(path)
+    head = read_head(path)
+    if "throughput_mbps" in head.split("\n", 1)[0]:
+        return _throughput(path)
+    if '"down_u"' in head:
+        return _flash(path)
+    if '"ResNet Latency"' in head:
+        return _flhetbench(path)
+    if '"tcp_speed_results"' in head:
+        return _mobiperf(path)
+    raise ValueError(
+        f"{path}: not a device file that is known, expected FedScale's capacity pickle, "
+        "FLASH's speed_distri, "
+        "FLHetBench's training_latency, MobiPerf or 4G/5G throughput"
+    )
+
+
+def _fedscale(path: str | Path) -> DeviceTable:
+    """`{id: {computation: ms per sample of inference, communication: kbit/s}}`."""
+    document = load_plain(path)
+    rows = list(document.values()) if isinstance(document, dict) else []
+    if not rows or not all(
+        isinstance(row, dict) and {"computation", "communication"} <= row.keys() for row in rows
+    ):
+        raise ValueError(f"{path}: expected computation and communication of each client")
+    step = _positive(path, "computation", [row["computation"] for row in rows])
+    speed = _positive(path, "communication", [row["communication"] for row in rows])
+    return DeviceTable(step * _TRAINING_OVER_INFERENCE, speed * 125.0, None, f"{path} (fedscale)")
+
+
+def _flash(path: str | Path) -> DeviceTable:
+    """`{guid: {down_u, up_u, ...}}`, taken as KB/s (the unit is not documented)."""
+    document = read_json(path)
+    rows = list(document.values()) if isinstance(document, dict) else []
+    if not rows or not all(isinstance(row, dict) and {"down_u", "up_u"} <= row.keys() for row in rows):
+        raise ValueError(f"{path}: expected down_u and up_u of each device")
+    down = _positive(path, "down_u", [row["down_u"] for row in rows]) * 1000.0
+    up = _positive(path, "up_u", [row["up_u"] for row in rows]) * 1000.0
+    return DeviceTable(None, down, up, f"{path} (flash)", ("speeds are taken as KB/s",))
+
+
+def _flhetbench(path: str | Path) -> DeviceTable:
+    """A list of phones with `ResNet Latency` in ms; zeros are invalid."""
+    rows = read_json(path)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError(f"{path}: expected a list of phones")
+    values = [row.get("ResNet Latency") for row in rows]
+    real = [value for value in values if isinstance(value, (int, float)) and value > 0]
+    notes = (
+        (f"{len(values) - len(real)} phones without a latency left out",) if len(real) < len(values) else ()
+    )
+    return DeviceTable(_positive(path, "ResNet Latency", real), None, None, f"{path} (flhetbench)", notes)
+
+
+def _mobiperf(path: str | Path) -> DeviceTable:
+    """A list of measurements whose `tcp_speed_results` are kbit/s; each counts with its median."""
+    rows = read_json(path)
+    found = [_find(row, "tcp_speed_results") for row in rows] if isinstance(rows, list) else []
+    medians = []
+    for row in found:
+        values = row.strip("[]").split(",") if isinstance(row, str) else row
+        if isinstance(values, list) and values:
+            medians.append(float(np.median(_positive(path, "tcp_speed_results", values))))
+    if not medians:
+        raise ValueError(f"{path}: no tcp_speed_results")
+    note = ("a sample chosen by FLHetBench, not a population",)
+    return DeviceTable(None, np.array(medians) * 125.0, None, f"{path} (mobiperf)", note)
+
+
+def _throughput(path: str | Path) -> DeviceTable:
+    """`throughput_mbps` of 4G and 5G download tests; zeros are failed tests."""
+    values = numbers(path, read_table(path)["throughput_mbps"], "throughput_mbps")
+    real = values[np.isfinite(values) & (values > 0)]
+    if not real.size:
+        raise ValueError(f"{path}: no throughput above zero")
+    notes = (f"{values.size - real.size} failed tests left out", "peak rates over 8 connections: optimistic")
+    return DeviceTable(None, real * 125e3, None, f"{path} (throughput)", notes)
+
+
+def _find(row: Any, key: str, depth: int = 3) -> Any:
+    """The value of a key in nested dictionaries, or None."""
+    if not isinstance(row, dict) or depth < 0:
+        return None
+    if key in row:
+        return row[key]
+    return next(
+        (found for value in row.values() if (found := _find(value, key, depth - 1)) is not None), None
+    )
+
+
+def _positive(path: str | Path, what: str, values: list[Any]) -> Floats:
+    """Numbers above zero.
+
+    Raises:
+        ValueError: at the first that is none.
+    """
+    result = np.empty(len(values))
+    for index, value in enumerate(values):
+        try:
+            result[index] = float(value)
+        except (TypeError, ValueError):
+            result[index] = np.nan
+        if not 0 < result[index] < 1e15:
+            raise ValueError(f"{path}: {what}[{index}] is {one_line(value)}, expected a number above 0")
+    if not result.size:
+        raise ValueError(f"{path}: no {what}, expected at least one device")
+    return result

@@ -1,0 +1,155 @@
+"""Carbon intensity tables: MOER with forecasts, CityLearn, Let's wait awhile, API dumps, our own."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ....common.arrays import AnyArray
+from ...records import KINDS, CarbonSeries, regular_series
+from ..parsing import numbers, one_line, read_table, utc_times
+
+# CityLearn gives no times: its year is taken to begin here, 2022-01-01 00:00 UTC.
+_CITYLEARN_START_S = 1640995200.0
+_OWN = ["time", "zone", "kind", "g_per_kwh"]
+
+
+def header(head: str) -> list[str]:
+    """The cells of the first line, in lower case."""
+    return [cell.strip().strip('"').lower() for cell in head.split("\n", 1)[0].split(",")]
+
+
+def recognises_moer(head: str) -> bool:
+    """Whether the header is `time,moer[,f1,...]`."""
+    return header(head)[:2] == ["time", "moer"]
+
+
+def recognises_citylearn(head: str) -> bool:
+    """Whether the header is `carbon_intensity`, alone."""
+    return header(head) == ["carbon_intensity"]
+
+
+def recognises_lwa(head: str) -> bool:
+    """Whether the header is `Time,Carbon Intensity`."""
+    return header(head) == ["time", "carbon intensity"]
+
+
+def recognises_dump(head: str) -> bool:
+    """Whether the header is that of an Electricity Maps API dump."""
+    names = header(head)
+    return "carbon_intensity_avg" in names and "zone_name" in names and "datetime" in names
+
+
+def recognises_own(head: str) -> bool:
+    """Whether the header is `time,zone,kind,g_per_kwh`."""
+    return header(head) == _OWN
+
+
+def read_moer(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
+    """Read CAISO's MOER: `time,moer,f1..f36`, kg CO2/kWh, forecasts for 1 to 36 steps ahead.
+
+    Monthly files overlap by a day; within a file a repeated time keeps its first row.
+    """
+    _only(path, kind, "marginal")
+    frame = read_table(path)
+    times = utc_times(path, frame.iloc[:, 0], "time")
+    values = numbers(path, frame.iloc[:, 1], "moer") * 1000.0
+    leads = [name for name in frame.columns[2:] if name[:1] == "f" and name[1:].isdigit()]
+    table = [numbers(path, frame[name], name) * 1000.0 for name in leads]
+    provider = np.stack(table, axis=1) if table else None
+    zone = _stem(path).rsplit("_", 1)[0].removeprefix("SGIP_") or _stem(path)
+    lines = np.arange(len(frame)) + 2
+    note = ("converted from kg/kWh",)
+    return [
+        regular_series(
+            path, zone, "marginal", times, values, lines, repeats_differ=True, provider=provider, notes=note
+        )
+    ]
+
+
+def read_citylearn(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
+    """Read CityLearn's single column of kg CO2/kWh by the hour; its times and kind are assumptions."""
+    frame = read_table(path)
+    values = numbers(path, frame.iloc[:, 0], "carbon_intensity") * 1000.0
+    times = _CITYLEARN_START_S + 3600.0 * np.arange(values.size, dtype=np.float64)
+    notes = ("no times in the file: hourly from 2022-01-01 UTC is assumed", _assumed(kind))
+    lines = np.arange(values.size) + 2
+    return [regular_series(path, _stem(path), kind or "direct", times, values, lines, notes=notes)]
+
+
+def read_lwa(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
+    """Read Let's wait awhile's `Time,Carbon Intensity`: life-cycle g/kWh, times without a zone are UTC."""
+    _only(path, kind, "life-cycle")
+    frame = read_table(path)
+    times = utc_times(path, frame.iloc[:, 0], "Time")
+    values = numbers(path, frame.iloc[:, 1], "Carbon Intensity")
+    zone = {"ger": "DE", "cal": "US-CAL-CISO"}.get(
+        _stem(path).split("_")[0], _stem(path).split("_")[0].upper()
+    )
+    return [regular_series(path, zone, "life-cycle", times, values, np.arange(len(frame)) + 2)]
+
+
+def read_dump(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
+    """Read an Electricity Maps API dump: `datetime`, `zone_name`, `carbon_intensity_avg` (life cycle)."""
+    _only(path, kind, "life-cycle")
+    frame = read_table(path)
+    times = utc_times(path, frame["datetime"], "datetime")
+    values = numbers(path, frame["carbon_intensity_avg"], "carbon_intensity_avg")
+    return _by_zone(path, frame["zone_name"].to_numpy(), ["life-cycle"] * len(frame), times, values)
+
+
+def read_own(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
+    """Read the project's own `time,zone,kind,g_per_kwh`; times in UTC."""
+    frame = read_table(path)
+    times = utc_times(path, frame["time"], "time")
+    values = numbers(path, frame["g_per_kwh"], "g_per_kwh")
+    kinds = frame["kind"].tolist()
+    for row, own in enumerate(kinds):
+        if own not in KINDS or kind not in (None, own):
+            expected = kind or ", ".join(KINDS)
+            raise ValueError(f"{path}:{row + 2}: kind is {one_line(own)}, expected {expected}")
+    return _by_zone(path, frame["zone"].to_numpy(), kinds, times, values)
+
+
+def write_own(series: Sequence[CarbonSeries], path: str | Path) -> None:
+    """Write series as `time,zone,kind,g_per_kwh`; reading them back gives the same values."""
+    out = io.StringIO()
+    rows = csv.writer(out, lineterminator="\n")
+    rows.writerow(_OWN)
+    for one in series:
+        seconds = one.first_utc_s + one.step_s * np.arange(one.g_per_kwh.size)
+        stamps = np.datetime_as_string((seconds * 1000).astype("datetime64[ms]"), unit="ms")
+        for stamp, value in zip(stamps, one.g_per_kwh, strict=True):
+            rows.writerow([f"{stamp}Z", one.zone, one.kind, repr(float(value))])
+    Path(path).write_text(out.getvalue(), encoding="utf-8")
+
+
+def _by_zone(
+    path: str | Path, zones: AnyArray, kinds: Sequence[str], times: AnyArray, values: AnyArray
+) -> list[CarbonSeries]:
+    lines = np.arange(zones.size) + 2
+    series = []
+    for zone in dict.fromkeys(zones):
+        rows = zones == zone
+        own = {kind for kind, here in zip(kinds, rows, strict=True) if here}
+        if len(own) > 1:
+            raise ValueError(f"{path}: zone {one_line(zone)}: kinds {' and '.join(sorted(own))} are mixed")
+        series.append(regular_series(path, str(zone), own.pop(), times[rows], values[rows], lines[rows]))
+    return series
+
+
+def _only(path: str | Path, kind: str | None, found: str) -> None:
+    if kind not in (None, found):
+        raise ValueError(f"{path}: kind {kind!r} is not in the file, expected {found}")
+
+
+def _assumed(kind: str | None) -> str:
+    return f"the kind is not in the file: {kind or 'direct'} is {'as asked' if kind else 'assumed'}"
+
+
+def _stem(path: str | Path) -> str:
+    return Path(path).name.split(".")[0]

@@ -1,0 +1,94 @@
+"""WattTime: JSON of API v2 (a list, newest first) and v3 (data and meta), in lbs CO2 per MWh."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ....common.arrays import AnyArray
+from ...records import CarbonSeries, regular_series
+from ..parsing import lines_of, numbers, one_line, read_json, read_table, utc_times
+from .json_rows import number, rows_of, unix_time
+
+# Pounds per MWh to grams per kWh: 453.59237 g / 1000 kWh.
+G_PER_KWH_PER_LB_PER_MWH = 0.45359237
+_SIGNALS = {"co2_moer": "marginal", "co2_aoer": "direct"}
+
+
+def recognises(head: str) -> bool:
+    """Whether the beginning shows the format's own keys."""
+    return '"point_time"' in head and '"value"' in head
+
+
+def recognises_csv(head: str) -> bool:
+    """Whether the first line is the header of Vessim's WattTime example (its typing error included)."""
+    return head.startswith("oootime,")
+
+
+def read(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
+    """Read `point_time` and `value`; v2 names the zone as `ba`, v3 in `meta.region` with signal and unit.
+
+    Raises:
+        ValueError: naming the line and the entry.
+    """
+    document = read_json(path)
+    meta = document.get("meta") if isinstance(document, dict) else None
+    rows = rows_of(path, document, "data")
+    factor, found = _meaning(path, meta if isinstance(meta, dict) else {})
+    if kind not in (None, found):
+        raise ValueError(f"{path}: kind {kind!r} is not in the file, expected {found}")
+    region = meta.get("region") if isinstance(meta, dict) else None
+    zones: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        zones.setdefault(str(region or row.get("ba") or "unknown"), []).append(index)
+    lines = lines_of(path, len(rows), "data")
+    times, values = np.empty(len(rows)), np.empty(len(rows))
+    for index, (row, line) in enumerate(zip(rows, lines.tolist(), strict=True)):
+        times[index] = unix_time(path, line, f"data[{index}].point_time", row.get("point_time"))
+        values[index] = number(path, line, f"data[{index}].value", row.get("value")) * factor
+    return [_series(path, zone, found, times, values, lines, index) for zone, index in zones.items()]
+
+
+def read_vessim(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
+    """Read Vessim's CSV `oootime,<zone>`: WattTime values already in g/kWh, five minutes apart, UTC."""
+    if kind not in (None, "marginal"):
+        raise ValueError(f"{path}: kind {kind!r} is not in the file, expected marginal")
+    frame = read_table(path)
+    if frame.shape[1] < 2:
+        raise ValueError(f"{path}:1: expected a column of times and one per zone")
+    times = utc_times(path, frame.iloc[:, 0], "time")
+    lines = np.arange(len(frame)) + 2
+    return [
+        regular_series(path, str(name), "marginal", times, numbers(path, frame[name], str(name)), lines)
+        for name in frame.columns[1:]
+    ]
+
+
+def _series(
+    path: str | Path,
+    zone: str,
+    kind: str,
+    times: AnyArray,
+    values: AnyArray,
+    lines: AnyArray,
+    index: Sequence[int],
+) -> CarbonSeries:
+    rows = np.array(index)
+    note = ("converted from lbs/MWh",)
+    return regular_series(
+        path, zone, kind, times[rows], values[rows], lines[rows], any_order=True, notes=note
+    )
+
+
+def _meaning(path: str | Path, meta: dict[str, Any]) -> tuple[float, str]:
+    """Factor to g/kWh and kind of intensity."""
+    signal, units = meta.get("signal_type", "co2_moer"), meta.get("units", "lbs_co2_per_mwh")
+    if units != "lbs_co2_per_mwh" or signal not in _SIGNALS:
+        raise ValueError(
+            f"{path}: signal {one_line(signal)} in {one_line(units)}, "
+            "expected co2_moer or co2_aoer in lbs_co2_per_mwh"
+        )
+    return G_PER_KWH_PER_LB_PER_MWH, _SIGNALS[signal]

@@ -1,0 +1,26 @@
+"""Text, columns, JSON lines and safe pickles, as trace files have them."""
+
+from __future__ import annotations
+
+from .columns import MISSING, check_time, find_column, numbers, utc_times
+from .json_lines import line_of, lines_of
+from .pickles import is_pickle, load_plain
+from .text import one_line, read_bytes, read_head, read_json, read_table, read_text
+
+__all__ = [
+    "MISSING",
+    "check_time",
+    "find_column",
+    "is_pickle",
+    "line_of",
+    "lines_of",
+    "load_plain",
+    "numbers",
+    "one_line",
+    "read_bytes",
+    "read_head",
+    "read_json",
+    "read_table",
+    "read_text",
+    "utc_times",
+]
