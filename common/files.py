@@ -34,7 +34,11 @@ def write_file(path: Path, write: Callable[[Path], None]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8 with plain line ends."""
-    write_file(path, lambda draft: draft.write_bytes(text.encode()) and None)
+
+    def write(draft: Path) -> None:
+        draft.write_bytes(text.encode())
+
+    write_file(path, write)
 
 
 def write_json(path: Path, document: Any) -> None:

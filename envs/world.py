@@ -105,7 +105,7 @@ class FederatedWorld:
         utc_hour = ((p.start_utc_s + time_s) / 3600.0) % 24.0
         available = self._execution.available
         index, held = ledger.rounds, self._execution.held
-        return Situation(
+        return Situation.of(
             time_s=time_s.copy(),
             utc_hour=utc_hour,
             local_hour=(utc_hour[:, None] + p.utc_offset_h) % 24.0,
@@ -122,7 +122,7 @@ class FederatedWorld:
             up_bytes_per_s=p.up_bytes_per_s.copy(),
             compute_watts=p.compute_watts.copy(),
             network_j_per_byte=p.network_j_per_byte.copy(),
-            samples=held.copy(),
+            samples_held=held.copy(),
             samples_sent=held - self._core.own,
             storage_left=self._core.capacity - held,
             target_weight=self._core.target_weight,

@@ -53,8 +53,8 @@ def test_it_prefers_cheap_data(situation):
     scheduler = make_scheduler(NAME, participants=3)
     scheduler.reset(np.ones(1, dtype=bool), np.array([1]), situation.num_clients)
     invited = scheduler.plan(situation).invited[0]
-    worth = (situation.samples / situation.round_points(10))[0]
-    there = situation.available[0] & (situation.samples[0] > 0)
+    worth = (situation.clients.samples_held / situation.round_points(10))[0]
+    there = situation.clients.available[0] & (situation.clients.samples_held[0] > 0)
     assert worth[invited].min() >= worth[there & ~invited].max(initial=0.0)
 
 

@@ -160,7 +160,7 @@ def play_batch(
     player.reset(everyone, seeds, situation.num_clients)
     recorder, running, decided_s = Recorder(situation, story_row), everyone.copy(), 0.0
     start_accuracy = np.array(world.initial_test_accuracy, dtype=np.float64)
-    target_weight = situation.target_weight.copy()
+    target_weight = situation.clients.target_weight.copy()
     while running.any():
         began = time.perf_counter()
         plan = player.plan(situation)

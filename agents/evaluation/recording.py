@@ -63,7 +63,7 @@ class Recorder:
         self.training_rounds = np.zeros(first.num_envs, dtype=np.int64)
         self.decisions = np.zeros(first.num_envs, dtype=np.int64)
         self._story_row = story_row
-        self._zone = first.zone[story_row].copy() if story_row is not None else None
+        self._zone = first.clients.zone[story_row].copy() if story_row is not None else None
         self._story: list[dict[str, Any]] = []
         self._points: list[tuple[AnyArray, ...]] = []
         self._mark(np.arange(first.num_envs), first)
@@ -92,7 +92,14 @@ class Recorder:
         return Timeline(scheduler, episode, self._zone, **pages)
 
     def _mark(self, rows: Ints, s: Situation) -> None:
-        values = (s.hours, s.gigabytes, s.kilograms, s.accuracy, spent_points(s), self.training_rounds)
+        values = (
+            s.run.hours,
+            s.run.gigabytes,
+            s.run.kilograms,
+            s.run.accuracy,
+            spent_points(s),
+            self.training_rounds,
+        )
         self._points.append((rows, *(value[rows] for value in values)))
 
 
@@ -105,11 +112,11 @@ def _page(before: Situation, outcome: Any, row: int) -> dict[str, Any]:
     ):
         status[happened[row]] = code
     return {
-        "start_h": before.time_s[row] / 3600.0,
+        "start_h": before.run.time_s[row] / 3600.0,
         "duration_h": outcome.duration_s[row] / 3600.0,
-        "available": before.available[row].copy(),
+        "available": before.clients.available[row].copy(),
         "status": status,
         "busy_h": outcome.stop_s[row] / 3600.0,
-        "carbon": before.carbon_g_per_kwh[row].copy(),
+        "carbon": before.zones.carbon_g_per_kwh[row].copy(),
         "accuracy": outcome.accuracy[row],
     }

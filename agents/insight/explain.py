@@ -7,7 +7,7 @@ situation that really came up, everything else stays, and the policy is asked ag
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -106,9 +106,9 @@ def counterfactual(
     steps: list[list[Floats]] = [[] for _ in question.values]
     sizes = np.array(met.local_steps[1:], dtype=np.float64)
     for situation, running in zip(met.situations, met.running, strict=True):
-        asked = running & situation.available.any(axis=1) & (rng.random(running.size) < share)
-        noise = rng.random(situation.available.shape)
-        clients = np.where(situation.available, noise, -1.0).argmax(axis=1)
+        asked = running & situation.clients.available.any(axis=1) & (rng.random(running.size) < share)
+        noise = rng.random(situation.clients.available.shape)
+        clients = np.where(situation.clients.available, noise, -1.0).argmax(axis=1)
         rows = np.flatnonzero(asked)
         if rows.size == 0:
             continue
@@ -133,8 +133,8 @@ def wait_by_carbon(player: LearnedScheduler, met: Encounters, factors: Sequence[
     for factor in factors:
         waits, stops = [], []
         for situation, running in zip(met.situations, met.running, strict=True):
-            now = situation.carbon_g_per_kwh * factor
-            chances = player.probabilities(replace(situation, carbon_g_per_kwh=now))[0][running]
+            now = situation.zones.carbon_g_per_kwh * factor
+            chances = player.probabilities(situation.changed(carbon_g_per_kwh=now))[0][running]
             waits.append(chances[:, 1:-1].sum(axis=1))
             stops.append(chances[:, -1])
         rows.append((factor, np.concatenate(waits).mean(), np.concatenate(stops).mean()))
@@ -143,9 +143,9 @@ def wait_by_carbon(player: LearnedScheduler, met: Encounters, factors: Sequence[
 
 def questions(met: Encounters) -> list[Question]:
     """Carbon, remaining session, loss, speed and staleness, over the ranges that were met."""
-    carbon = np.concatenate([s.carbon_g_per_kwh[r].ravel() for s, r in _pairs(met)])
-    step = np.concatenate([s.step_s[r].ravel() for s, r in _pairs(met)])
-    losses = np.concatenate([s.last_loss[r].ravel() for s, r in _pairs(met)])
+    carbon = np.concatenate([s.zones.carbon_g_per_kwh[r].ravel() for s, r in _pairs(met)])
+    step = np.concatenate([s.clients.step_s[r].ravel() for s, r in _pairs(met)])
+    losses = np.concatenate([s.clients.last_loss[r].ravel() for s, r in _pairs(met)])
     losses = losses[np.isfinite(losses)]
     top_loss = float(np.quantile(losses, 0.98)) if losses.size else 2.5
     return [
@@ -185,23 +185,25 @@ def _set(values: AnyArray, rows: Ints, columns: Ints, value: float) -> AnyArray:
 
 
 def _set_carbon(s: Situation, rows: Ints, clients: Ints, value: float) -> Situation:
-    return replace(s, carbon_g_per_kwh=_set(s.carbon_g_per_kwh, rows, s.zone[rows, clients], value))
+    return s.changed(
+        carbon_g_per_kwh=_set(s.zones.carbon_g_per_kwh, rows, s.clients.zone[rows, clients], value)
+    )
 
 
 def _set_session(s: Situation, rows: Ints, clients: Ints, hours: float) -> Situation:
-    return replace(s, announced_left_s=_set(s.announced_left_s, rows, clients, 3600.0 * hours))
+    return s.changed(announced_left_s=_set(s.clients.announced_left_s, rows, clients, 3600.0 * hours))
 
 
 def _set_loss(s: Situation, rows: Ints, clients: Ints, value: float) -> Situation:
-    return replace(s, last_loss=_set(s.last_loss, rows, clients, value))
+    return s.changed(last_loss=_set(s.clients.last_loss, rows, clients, value))
 
 
 def _set_speed(s: Situation, rows: Ints, clients: Ints, value: float) -> Situation:
-    return replace(s, step_s=_set(s.step_s, rows, clients, value))
+    return s.changed(step_s=_set(s.clients.step_s, rows, clients, value))
 
 
 def _set_staleness(s: Situation, rows: Ints, clients: Ints, value: float) -> Situation:
-    return replace(s, rounds_since=_set(s.rounds_since, rows, clients, value))
+    return s.changed(rounds_since=_set(s.clients.rounds_since, rows, clients, value))
 
 
 def _row(value: float, invited: list[AnyArray], steps: list[AnyArray]) -> dict[str, float]:
@@ -222,15 +224,17 @@ def _habits(s: Situation, plan: Any, decision: int) -> pd.DataFrame:
     invited = (plan.local_steps > 0) & (plan.wait_s <= 0)[:, None]
     count = invited.sum(axis=1)
     steps = np.where(invited, plan.local_steps, 0).sum(axis=1) / np.maximum(count, 1)
-    ahead = s.carbon_forecast.min(axis=2)
-    relative = ((ahead - s.carbon_g_per_kwh) / np.maximum(ahead + s.carbon_g_per_kwh, 1e-9)).min(axis=1)
+    ahead = s.zones.carbon_forecast.min(axis=2)
+    relative = ((ahead - s.zones.carbon_g_per_kwh) / np.maximum(ahead + s.zones.carbon_g_per_kwh, 1e-9)).min(
+        axis=1
+    )
     return pd.DataFrame(
         {
             "episode": np.arange(s.num_envs),
             "decision": decision,
-            "hours": s.hours,
-            "accuracy": s.accuracy,
-            "available": s.available.sum(axis=1),
+            "hours": s.run.hours,
+            "accuracy": s.run.accuracy,
+            "available": s.clients.available.sum(axis=1),
             "invited": count,
             "local_steps": np.where(count > 0, steps, np.nan),
             "waits": (plan.wait_s > 0) & np.isfinite(plan.wait_s),

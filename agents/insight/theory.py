@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ...common.arrays import AnyArray, Floats, Ints
+from ...envs.contract import RoundOutcome, RoundPlan, Situation
 from ...envs.registration import find_entry
 from ...envs.scenario import Scenario, load_scenario
 from ...envs.world import FederatedWorld
@@ -143,7 +144,7 @@ def play(world: FederatedWorld, scheduler: Any, seeds: Ints) -> list[Episode]:
     weighting = make_weighting(world.scenario.aggregator)
     weighting.bind(world.num_envs, situation.num_clients, 0, np.dtype(np.float64))
     exact = world.source.quadratic is not None
-    alpha, pages = situation.target_weight, []
+    alpha, pages = situation.clients.target_weight, []
     running = everyone.copy()
     while running.any():
         plan = scheduler.plan(situation)
@@ -158,22 +159,22 @@ def play(world: FederatedWorld, scheduler: Any, seeds: Ints) -> list[Episode]:
 
 
 def _page(
-    world: FederatedWorld, weighting: Weighting, before: Any, plan: Any, outcome: Any
+    world: FederatedWorld, weighting: Weighting, before: Situation, plan: RoundPlan, outcome: RoundOutcome
 ) -> dict[str, AnyArray]:
     """Coefficients, steps and shares of hub rows of one step, each `[E, N]`."""
     arrived = outcome.completed & ~outcome.diverged[:, None]
     sent = np.round(outcome.sample_bytes / world.source.sample_bytes).astype(np.int64)
-    held, steps = before.samples + sent, np.where(arrived, plan.local_steps, 0).astype(np.int64)
+    held, steps = before.clients.samples_held + sent, np.where(arrived, plan.local_steps, 0).astype(np.int64)
     arrived &= (held > 0) & (steps > 0)
     env, client = np.nonzero(arrived)
-    rates = np.minimum((before.completions + 1.0) / (before.round_index[:, None] + 1.0), 1.0)
+    rates = np.minimum((before.clients.completions + 1.0) / (before.run.round_index[:, None] + 1.0), 1.0)
     arrivals = Arrivals(
         env=env,
         client=client,
         span=np.searchsorted(env, np.arange(world.num_envs + 1)),
         steps=steps[env, client],
         held=held[env, client].astype(np.int64),
-        target_weight=before.target_weight[env, client],
+        target_weight=before.clients.target_weight[env, client],
         rate=rates[env, client],
         given=None if plan.weights is None else plan.weights[env, client],
         staleness=np.zeros(env.size, dtype=np.int64),
@@ -183,7 +184,7 @@ def _page(
     )
     omega = np.zeros(arrived.shape)
     omega[env, client] = weighting.omega(arrivals)
-    shared = (before.samples_sent + sent) / np.maximum(1, held)
+    shared = (before.clients.samples_sent + sent) / np.maximum(1, held)
     return {"omega": omega, "steps": steps * arrived, "shared": np.where(arrived, shared, 0.0)}
 
 

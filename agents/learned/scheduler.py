@@ -97,7 +97,7 @@ class LearnedScheduler:
             observation = self._encoder.encode(situation)
             tensors = {key: th.as_tensor(rows, device=policy.device) for key, rows in observation.items()}  # type: ignore[attr-defined]
             chances = policy.get_distribution(tensors).log_probs().exp().cpu().numpy().astype(np.float64)
-        num_envs, n = situation.available.shape
+        num_envs, n = situation.clients.available.shape
         first = policy.waits + policy.quorums
         levels = chances[:, first : first + n * policy.levels].reshape(num_envs, n, policy.levels)
         return chances[:, : policy.waits], levels

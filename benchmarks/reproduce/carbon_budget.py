@@ -62,7 +62,7 @@ class Problem:
         slots = ROUNDS + max(SLACKS)
         self.worlds = [make_world(rate, slots + 10) for rate in RATES]
         self.world = self.worlds[0]
-        zone = self.world.situation().zone
+        zone = self.world.situation().clients.zone
         leads_s = 3600.0 * np.arange(slots)
         carbon = self.world.carbon.true_ahead(np.zeros(EPISODES), leads_s)
         self.grams = KILOWATTS * np.take_along_axis(carbon, zone[:, :, None], axis=1)

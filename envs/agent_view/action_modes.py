@@ -125,9 +125,9 @@ class ScoresFace:
         wait_s = np.where(share[:, 0] <= 0.75, 0.0, waits)
         participants = np.rint(1 + share[:, 1] * (layout.num_clients - 1))
         steps = _level(layout.local_steps[1:], share[:, 2]).astype(np.int32)
-        scores = np.where(situation.available, actions[:, 4:], -np.inf)
+        scores = np.where(situation.clients.available, actions[:, 4:], -np.inf)
         rank = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1, kind="stable")
-        chosen = situation.available & (rank < participants[:, None])
+        chosen = situation.clients.available & (rank < participants[:, None])
         moved = np.where(chosen & (scores > 0.5), layout.transfer_samples[-1], 0)
         return RoundPlan(
             local_steps=np.where(chosen, steps[:, None], 0).astype(np.int32),
@@ -173,7 +173,7 @@ class _Wait:
 
     def plan(self, situation: Situation) -> RoundPlan:
         """Wait everywhere."""
-        nobody = np.zeros(situation.available.shape, dtype=np.int32)
+        nobody = np.zeros(situation.clients.available.shape, dtype=np.int32)
         everywhere = np.ones(situation.num_envs)
         return RoundPlan(nobody, nobody.copy(), everywhere, everywhere * self._wait_s)
 

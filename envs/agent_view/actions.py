@@ -100,13 +100,13 @@ class ActionCodec:
         training now is not offered when nobody is there.
         """
         layout = self.layout
-        num_envs, n = situation.available.shape
+        num_envs, n = situation.clients.available.shape
         wait = np.ones((num_envs, len(layout.wait_s)), dtype=bool)
-        wait[:, self._wait_s == 0] = np.any(situation.available, axis=1, keepdims=True)
+        wait[:, self._wait_s == 0] = np.any(situation.clients.available, axis=1, keepdims=True)
         quorum = np.ones((num_envs, len(layout.quorum)), dtype=bool)
-        parts = [wait, quorum, _level_mask(situation.available, n, len(layout.local_steps))]
+        parts = [wait, quorum, _level_mask(situation.clients.available, n, len(layout.local_steps))]
         if layout.moves_data:
-            sendable = situation.available & (situation.storage_left > 0)
+            sendable = situation.clients.available & (situation.clients.storage_left > 0)
             parts.append(_level_mask(sendable, n, len(layout.transfer_samples)))
         return np.concatenate(parts, axis=1)
 

@@ -97,72 +97,79 @@ class ObservationEncoder:
     def encode(self, situation: Situation) -> dict[str, Floats32]:
         """Fresh arrays, one row per environment."""
         s = situation
-        if not (s.carbon_leads_s.size and s.forecast_leads_s.size):
+        if not (s.zones.carbon_leads_s.size and s.clients.forecast_leads_s.size):
             raise ValueError("forecasting: no leads, expected at least one of availability and one of carbon")
-        ahead = best_ahead(s.carbon_forecast, s.carbon_g_per_kwh)
-        hours = np.concatenate([s.utc_hour[:, None], s.local_hour], axis=1)
+        ahead = best_ahead(s.zones.carbon_forecast, s.zones.carbon_g_per_kwh)
+        hours = np.concatenate([s.run.utc_hour[:, None], s.zones.local_hour], axis=1)
         angle = 2.0 * np.pi * hours / 24.0
         sine, cosine = np.sin(angle), np.cos(angle)
         return {
             "clients": self._clients(s, ahead),
             "server": self._server(s, ahead, sine, cosine),
-            "zones": zone_table(s.carbon_g_per_kwh, s.carbon_forecast, sine, cosine),
+            "zones": zone_table(s.zones.carbon_g_per_kwh, s.zones.carbon_forecast, sine, cosine),
         }
 
     def _clients(self, s: Situation, ahead: AnyArray) -> Floats32:
         middle = self._steps[len(self._steps) // 2]
-        known = ~np.isnan(s.last_loss)
-        loss = np.where(known, s.last_loss, 0.0)
+        known = ~np.isnan(s.clients.last_loss)
+        loss = np.where(known, s.clients.last_loss, 0.0)
         mean_loss = loss.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
         empty_s, short_s, middle_s, long_s = s.round_s(self._levels)
         bends = client_ratios(
-            s.step_s, empty_s, short_s, middle_s, long_s, s.announced_left_s, s.deadline_s, middle
+            s.clients.step_s,
+            empty_s,
+            short_s,
+            middle_s,
+            long_s,
+            s.clients.announced_left_s,
+            s.terms.deadline_s,
+            middle,
         )
         np.log(bends[:5], out=bends[:5])
         bends[:2] *= 0.5
         np.subtract(loss, mean_loss[:, None], out=bends[5])
         np.tanh(bends, out=bends)
         return client_table(
-            s.available,
-            np.log1p(s.session_age_s / 3600.0),
-            np.log1p(s.samples),
-            s.announced_left_s,
+            s.clients.available,
+            np.log1p(s.clients.session_age_s / 3600.0),
+            np.log1p(s.clients.samples_held),
+            s.clients.announced_left_s,
             bends,
-            s.available_forecast,
+            s.clients.available_forecast,
             s.round_points(middle),
             s.client_carbon,
-            s.carbon_g_per_kwh.mean(axis=1),
+            s.zones.carbon_g_per_kwh.mean(axis=1),
             ahead,
-            s.zone,
-            s.samples,
-            s.samples_sent,
-            s.storage_left,
-            s.target_weight,
-            s.last_loss,
-            s.last_norm,
-            s.rounds_since,
-            s.round_index,
-            s.invitations,
-            s.completions,
-            s.sightings,
+            s.clients.zone,
+            s.clients.samples_held,
+            s.clients.samples_sent,
+            s.clients.storage_left,
+            s.clients.target_weight,
+            s.clients.last_loss,
+            s.clients.last_norm,
+            s.clients.rounds_since,
+            s.run.round_index,
+            s.clients.invitations,
+            s.clients.completions,
+            s.clients.sightings,
         )
 
     def _server(self, s: Situation, ahead: AnyArray, sine: AnyArray, cosine: AnyArray) -> Floats32:
         return server_table(
-            s.round_index,
+            s.run.round_index,
             self._max_rounds,
-            s.hours,
-            s.gigabytes,
-            s.kilograms,
-            np.stack([s.price_per_hour, s.price_per_gb, s.price_per_kg]),
-            s.accuracy,
-            s.loss,
-            np.tanh(s.recent_gain * 20.0),
-            s.available,
-            s.last_loss,
-            s.carbon_g_per_kwh,
+            s.run.hours,
+            s.run.gigabytes,
+            s.run.kilograms,
+            np.stack([s.terms.price_per_hour, s.terms.price_per_gb, s.terms.price_per_kg]),
+            s.run.accuracy,
+            s.run.loss,
+            np.tanh(s.run.recent_gain * 20.0),
+            s.clients.available,
+            s.clients.last_loss,
+            s.zones.carbon_g_per_kwh,
             ahead,
-            s.budget_left,
+            s.terms.budget_left,
             self._budgets,
             sine,
             cosine,

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from .playing import Turn, rollout
 from .rounds import STOP_S, RoundOutcome, RoundPlan, choose_plans
-from .scheduler import Scheduler
-from .situation import Future, Situation
-from .world import REWARD_TERMS, StepResult
+from .scheduler import Preparing, Scheduler, SchedulerKind
+from .situation import ClientFacts, Future, RunFacts, Situation, Terms, ZoneFacts
+from .world import REWARD_TERMS, SimulatedWorld, StepResult, World
 
 __all__ = [
     "REWARD_TERMS",
     "STOP_S",
+    "ClientFacts",
     "Future",
+    "Preparing",
     "RoundOutcome",
     "RoundPlan",
+    "RunFacts",
     "Scheduler",
+    "SchedulerKind",
+    "SimulatedWorld",
     "Situation",
     "StepResult",
+    "Terms",
+    "Turn",
+    "World",
+    "ZoneFacts",
     "choose_plans",
+    "rollout",
 ]

@@ -1,25 +1,40 @@
-"""What decides: schedulers, handcrafted or learned."""
+"""Schedulers: what turns situations into plans, handcrafted or learned."""
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from ...common.arrays import Bools, Ints
 from .rounds import RoundPlan
 from .situation import Situation
+from .world import SimulatedWorld
+
+SchedulerKind: TypeAlias = Literal["handcrafted", "learned", "ceiling"]
+"""How tables group schedulers."""
 
 
 @runtime_checkable
 class Scheduler(Protocol):
     """Anything that turns situations of E worlds into plans.
 
-    Two more attributes are looked for, and may be missing: `kind`, one of "handcrafted" (the default),
-    "learned" and "ceiling", and `clairvoyant`, True for a scheduler that wants `Situation.future`.
+    A class of one's own needs `reset` and `plan`; where the other attributes are missing, evaluations take
+    the name of the class, "handcrafted" and not clairvoyant.
     """
 
     @property
     def name(self) -> str:
         """What tables call it."""
+        ...
+
+    @property
+    def kind(self) -> SchedulerKind:
+        """How tables group it."""
+        ...
+
+    @property
+    def clairvoyant(self) -> bool:
+        """Whether it wants to see `Situation.future`."""
         ...
 
     def reset(self, envs: Bools, seeds: Ints, num_clients: int) -> None:
@@ -34,4 +49,19 @@ class Scheduler(Protocol):
 
     def plan(self, situation: Situation) -> RoundPlan:
         """Orders for all E rows. Row i depends on nothing but row i."""
+        ...
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A scheduler that is shown the episodes before it plays them: only ceilings may be."""
+
+    def prepare(self, take: Callable[[int], SimulatedWorld], seeds: Sequence[int], batch: int) -> None:
+        """Get ready for some episodes.
+
+        Args:
+            take: gives worlds of so many environments.
+            seeds: of the episodes.
+            batch: how many will be played at once.
+        """
         ...

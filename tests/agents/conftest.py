@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from types import SimpleNamespace
 
 import numpy as np
@@ -35,7 +35,7 @@ def one_situation(seed: int, n: int = 12, z: int = 3, **changes) -> Situation:
         up_bytes_per_s=rng.uniform(5e5, 5e6, n),
         compute_watts=rng.uniform(20, 300, n),
         network_j_per_byte=np.full(n, 1e-7),
-        samples=rng.integers(10, 60, n),
+        samples_held=rng.integers(10, 60, n),
         samples_sent=np.zeros(n, dtype=np.int64),
         storage_left=rng.integers(0, 50, n),
         target_weight=rng.dirichlet(np.full(n, 4.0)),
@@ -62,15 +62,20 @@ def one_situation(seed: int, n: int = 12, z: int = 3, **changes) -> Situation:
     batched = {key: np.asarray(value)[None] for key, value in (values | changes).items() if key != "future"}
     shared = dict(forecast_leads_s=LEADS_S, carbon_leads_s=CARBON_LEADS_S)
     constants = dict(model_bytes=4.5e7, sample_bytes=1e4, overhead_s=5.0)
-    return Situation(**batched, **shared, **constants)
+    return Situation.of(**batched, **shared, **constants)
 
 
 def stack(*situations: Situation) -> Situation:
     """Situations of several environments as one batch."""
-    unbatched = ("forecast_leads_s", "carbon_leads_s", "model_bytes", "sample_bytes", "overhead_s", "future")
-    names = [item.name for item in fields(Situation) if item.name not in unbatched]
-    joined = {name: np.concatenate([getattr(each, name) for each in situations]) for name in names}
-    return replace(situations[0], **joined)
+    shared = ("forecast_leads_s", "carbon_leads_s")
+    joined = {
+        item.name: np.concatenate([getattr(getattr(each, part), item.name) for each in situations])
+        for part in ("clients", "zones", "run", "terms")
+        for item in fields(getattr(situations[0], part))
+        if item.name not in shared
+        and isinstance(getattr(getattr(situations[0], part), item.name), np.ndarray)
+    }
+    return situations[0].changed(**joined)
 
 
 class ToyWorld:
@@ -125,18 +130,18 @@ class ToyWorld:
         batch = stack(*rows)
         if not clairvoyant:
             return batch
-        left = np.where(batch.available, self._left_s(batch), 0.0)
-        return replace(batch, future=Future(left, np.zeros_like(left), batch.carbon_forecast.copy()))
+        left = np.where(batch.clients.available, self._left_s(batch), 0.0)
+        return batch.changed(future=Future(left, np.zeros_like(left), batch.zones.carbon_forecast.copy()))
 
     def _left_s(self, situation):
         draws = [np.random.default_rng([seed, 7]).uniform(10, 600, self.n) for seed in self.seeds.tolist()]
-        return np.minimum(np.stack(draws), situation.announced_left_s)
+        return np.minimum(np.stack(draws), situation.clients.announced_left_s)
 
     def step(self, plan):
         plan.validate(self.num_envs, self.n)
         s, active = self.situation(), self.running.copy()
-        invited = plan.invited & s.available & active[:, None]
-        asked = plan.probed & s.available & active[:, None]
+        invited = plan.invited & s.clients.available & active[:, None]
+        asked = plan.probed & s.clients.available & active[:, None]
         probing = asked.any(axis=1)
         needed_s = np.where(asked, 60.0, s.round_s(plan.local_steps, plan.transfer_samples))
         completed = invited & (needed_s <= self._left_s(s))
@@ -149,14 +154,14 @@ class ToyWorld:
         self.log["work"] += np.where(completed, plan.local_steps, 0).sum(axis=1)
         terms = {
             "accuracy": 100 * (self.accuracy - before),
-            "time": -s.price_per_hour * hours,
-            "communication": -s.price_per_gb * gigabytes,
-            "emissions": -s.price_per_kg * grams.sum(axis=1) / 1e3,
+            "time": -s.terms.price_per_hour * hours,
+            "communication": -s.terms.price_per_gb * gigabytes,
+            "emissions": -s.terms.price_per_kg * grams.sum(axis=1) / 1e3,
         }
         reward = sum(terms.values())
         self.completions += completed
         self.told = np.where(completed.any(axis=1)[:, None], np.nan, self.told)
-        self.told = np.where(asked, needed_s / (1 + s.samples), self.told)
+        self.told = np.where(asked, needed_s / (1 + s.clients.samples_held), self.told)
         changes = dict(hours=hours, gigabytes=gigabytes, kilograms=grams.sum(axis=1) / 1e3, points=reward)
         changes |= dict(
             index=(active & ~probing) * 1, invitations=invited.sum(axis=1), completed=completed.sum(axis=1)

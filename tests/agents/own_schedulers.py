@@ -21,8 +21,8 @@ class EveryOther:
         """Nothing to remember."""
 
     def plan(self, situation):
-        chosen = situation.available & (np.arange(situation.num_clients) % 2 == 0)
-        return plan_for(situation, chosen, 10, wait_s=np.where(situation.round_index >= 4, np.inf, 0.0))
+        chosen = situation.clients.available & (np.arange(situation.num_clients) % 2 == 0)
+        return plan_for(situation, chosen, 10, wait_s=np.where(situation.run.round_index >= 4, np.inf, 0.0))
 
 
 @dataclass(kw_only=True)
@@ -33,7 +33,7 @@ class Nearest(Rule):
     closeness: float = knob(0.5, "how much speed counts", low=0.1, high=1.0)
 
     def scores(self, situation, steps):
-        return -self.closeness * situation.step_s
+        return -self.closeness * situation.clients.step_s
 
 
 class Crashes(EveryOther):

@@ -22,7 +22,7 @@ def world_of(name, num_envs=2, split="train", **changes):
 
 def plan_of(world, steps=10, transfer=0, quorum=1.0, wait_s=0.0, only=None, weights=None):
     e = world.num_envs
-    chosen = world.situation().available if only is None else only
+    chosen = world.situation().clients.available if only is None else only
     return RoundPlan(
         local_steps=np.where(chosen, steps, 0).astype(np.int32),
         transfer_samples=np.where(chosen, transfer, 0).astype(np.int32),
@@ -59,7 +59,7 @@ def test_a_completed_client_pays_for_the_whole_model_and_its_samples(world):
     before = world.situation()
     outcome = world.step(plan_of(world, 5, 20)).outcome
     done = outcome.completed
-    sent = world.situation().samples_sent - before.samples_sent
+    sent = world.situation().clients.samples_sent - before.clients.samples_sent
     assert done.any()
     np.testing.assert_allclose(outcome.up_bytes[done], world.source.model_bytes)
     still = done if not world.scenario.hub.ephemeral else done & (sent > 0)
@@ -74,14 +74,14 @@ def test_emissions_equal_a_one_second_integration():
         outcome = world.step(plan_of(world, 10, 20, 0.8)).outcome
         p = world._population
         for k in np.flatnonzero(outcome.invited[0]):
-            down_s = outcome.down_bytes[0, k] / situation.down_bytes_per_s[0, k]
-            up_s = outcome.up_bytes[0, k] / situation.up_bytes_per_s[0, k]
+            down_s = outcome.down_bytes[0, k] / situation.clients.down_bytes_per_s[0, k]
+            up_s = outcome.up_bytes[0, k] / situation.clients.up_bytes_per_s[0, k]
             compute_s = outcome.compute_s[0, k]
-            per_byte = situation.network_j_per_byte[0, k]
+            per_byte = situation.clients.network_j_per_byte[0, k]
             phases = [
-                (down_s, situation.down_bytes_per_s[0, k] * per_byte),
-                (compute_s, situation.compute_watts[0, k]),
-                (up_s, situation.up_bytes_per_s[0, k] * per_byte),
+                (down_s, situation.clients.down_bytes_per_s[0, k] * per_byte),
+                (compute_s, situation.clients.compute_watts[0, k]),
+                (up_s, situation.clients.up_bytes_per_s[0, k] * per_byte),
             ]
             grams, now_s = 0.0, start_s
             for length_s, watts in phases:
@@ -110,13 +110,13 @@ def test_an_update_of_a_lost_client_never_reaches_the_model():
     probe, without = world_of("volunteers", 1), world_of("volunteers", 1)
     for _ in range(12):
         situation = probe.situation(clairvoyant=True)
-        doomed = situation.available & (situation.future.session_left_s < situation.round_s(40))
+        doomed = situation.clients.available & (situation.future.session_left_s < situation.round_s(40))
         if doomed.any():
             break
         for world in (probe, without):
             world.step(plan_of(world, 0, wait_s=1800))
     assert doomed.any(), "no session was about to end; the test needs other seeds"
-    steps = np.where(doomed, 40, np.where(situation.available, 5, 0)).astype(np.int32)
+    steps = np.where(doomed, 40, np.where(situation.clients.available, 5, 0)).astype(np.int32)
     zeros, one = np.zeros_like(steps), np.ones(1)
     lost = probe.step(RoundPlan(steps, zeros, one, zeros[:, 0].astype(float))).outcome
     kept = without.step(RoundPlan(np.where(lost.completed, steps, 0), zeros, one, zeros[:, 0].astype(float)))
@@ -137,7 +137,7 @@ def test_a_round_without_arrivals_costs_and_changes_nothing_else(world):
 
 
 def test_inviting_who_is_away_is_repaired_and_counted(world):
-    away = ~world.situation().available
+    away = ~world.situation().clients.available
     outcome = world.step(plan_of(world, 5, only=np.ones_like(away))).outcome
     assert not outcome.invited[away].any()
     assert (outcome.repairs >= away.sum(axis=1)).all()
@@ -191,10 +191,10 @@ def test_reaching_the_target_terminates():
 def test_full_quorum_without_losses_is_plain_fedavg():
     world = world_of("volunteers", 1)
     situation = world.situation(clairvoyant=True)
-    safe = situation.available & (situation.future.session_left_s > situation.round_s(5) + 1)
-    safe &= situation.round_s(5) < situation.deadline_s[:, None]
+    safe = situation.clients.available & (situation.future.session_left_s > situation.round_s(5) + 1)
+    safe &= situation.round_s(5) < situation.terms.deadline_s[:, None]
     start = world.parameters()
-    sizes = situation.samples[0].astype(float)
+    sizes = situation.clients.samples_held[0].astype(float)
     outcome = world.step(plan_of(world, 5, only=safe)).outcome
     np.testing.assert_array_equal(outcome.completed, safe)
     together = world.parameters()[0]
@@ -232,7 +232,7 @@ def test_test_data_never_reaches_training_observation_or_reward():
             np.testing.assert_array_equal(a.reward, b.reward)
         np.testing.assert_array_equal(clean.parameters(), poisoned.parameters())
         for name in ("last_loss", "accuracy", "loss"):
-            x, y = getattr(clean.situation(), name), getattr(poisoned.situation(), name)
+            x, y = clean.situation().flat()[name], poisoned.situation().flat()[name]
             np.testing.assert_array_equal(x, y)
     finally:
         data.x_test[...] = kept
@@ -242,7 +242,7 @@ def test_test_data_never_reaches_training_observation_or_reward():
 def test_splits_share_no_episode():
     """The same seeds in another split give other traces, data and devices."""
     a, b = world_of("volunteers", split="train"), world_of("volunteers", split="test")
-    assert (a.situation().step_s != b.situation().step_s).any()
+    assert (a.situation().clients.step_s != b.situation().clients.step_s).any()
     assert (a._population.start_utc_s != b._population.start_utc_s).all()
 
 
@@ -260,12 +260,12 @@ def test_a_bad_plan_is_refused_and_leaves_the_world_as_it_was(world):
 
 def test_ephemeral_storage_is_wiped_when_the_session_ends():
     world = world_of("spotmarket", 1)
-    assert (world.situation().samples == 0).all()
+    assert (world.situation().clients.samples_held == 0).all()
     held_once = np.zeros((1, world.scenario.clients), dtype=bool)
     wiped = False
     for _ in range(20):
         result = world.step(plan_of(world, 10, 20))
-        samples = world.situation().samples
+        samples = world.situation().clients.samples_held
         held_once |= samples > 0
         wiped |= bool((held_once & (samples == 0) & result.outcome.lost).any())
     assert held_once.any() and wiped

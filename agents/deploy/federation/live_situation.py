@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,9 +18,7 @@ def live_situation(world: LiveWorld) -> Situation:
     Availability is who is connected and not busy; session ends, zone, speed and watts are what nodes say or
     what was measured, else the scenario's draw; carbon is the scenario's trace; accuracy is the server's.
     """
-    known: dict[str, Any] = {**_clients(world), **_zones(world), **_run(world), **_costs(world)}
-    # Fields that a live federation cannot fill keep their defaults.
-    return Situation(**{field.name: known[field.name] for field in fields(Situation) if field.name in known})
+    return Situation.of(**_clients(world), **_zones(world), **_run(world), **_costs(world))
 
 
 def _clients(world: LiveWorld) -> dict[str, Any]:
@@ -41,7 +38,7 @@ def _clients(world: LiveWorld) -> dict[str, Any]:
         "up_bytes_per_s": roster.up_bytes_per_s[None].copy(),
         "compute_watts": roster.watts[None].copy(),
         "network_j_per_byte": roster.network_j_per_byte[None].copy(),
-        "samples": world.held.copy(),
+        "samples_held": world.held.copy(),
         "samples_sent": world.held - own,
         "storage_left": capacity - world.held,
         "target_weight": world.core.target_weight,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import zipfile
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +26,12 @@ Arrays = dict[str, AnyArray]
 
 def save_round(out: Path, number: int, situation: Situation, plan: RoundPlan, outcome: RoundOutcome) -> None:
     """Keep one decision: what was known, ordered and done."""
-    parts = {"situation": situation, "plan": plan, "outcome": outcome}
+    parts = {"situation": situation.flat(), "plan": vars(plan), "outcome": vars(outcome)}
     arrays = {
-        f"{part}/{field.name}": np.asarray(getattr(value, field.name))
-        for part, value in parts.items()
-        for field in fields(value)  # type: ignore[arg-type]
-        if getattr(value, field.name) is not None
+        f"{part}/{name}": np.asarray(value)
+        for part, values in parts.items()
+        for name, value in values.items()
+        if value is not None
     }
     (out / _ROUNDS).mkdir(parents=True, exist_ok=True)
     _write(out / _ROUNDS / f"{number:06d}.npz", arrays)
@@ -41,12 +40,12 @@ def save_round(out: Path, number: int, situation: Situation, plan: RoundPlan, ou
 def load_round(out: Path, number: int) -> tuple[Situation, RoundPlan, RoundOutcome]:
     """A decision that `save_round` kept; ValueError if it is missing or damaged."""
     arrays = _read(out / _ROUNDS / f"{number:06d}.npz")
-    built = []
-    for part, kind in (("situation", Situation), ("plan", RoundPlan), ("outcome", RoundOutcome)):
-        found = {key.partition("/")[2]: value for key, value in arrays.items() if key.startswith(f"{part}/")}
-        built.append(kind(**{name: _plain(value) for name, value in found.items()}))
-    situation, plan, outcome = built
-    return situation, plan, outcome  # type: ignore[return-value]
+
+    def part(name: str) -> dict[str, Any]:
+        found = {key.partition("/")[2]: value for key, value in arrays.items() if key.startswith(f"{name}/")}
+        return {field: _plain(value) for field, value in found.items()}
+
+    return Situation.of(**part("situation")), RoundPlan(**part("plan")), RoundOutcome(**part("outcome"))
 
 
 def save_state(out: Path, state: Arrays, decisions: int, settings: str) -> None:

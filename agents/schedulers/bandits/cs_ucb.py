@@ -66,11 +66,11 @@ class CsUcb(Rule):
     def learn(self, situation: Situation, trained: Bools) -> None:
         """Remember whose answers are awaited."""
         self.state["invited"] = trained.copy()
-        self.state["completions"] = situation.completions.astype(np.int64)
+        self.state["completions"] = situation.clients.completions.astype(np.int64)
 
     def _credit(self, situation: Situation) -> None:
         state = self.state
-        done = state["invited"] & (situation.completions > state["completions"])
+        done = state["invited"] & (situation.clients.completions > state["completions"])
         state["reward_sum"] = state["reward_sum"] + np.where(done, state["promised"], 0.0)
         state["trials"] = state["trials"] + state["invited"]
         state["invited"] = np.zeros_like(state["invited"])

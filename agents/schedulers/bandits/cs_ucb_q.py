@@ -45,6 +45,6 @@ class CsUcbQ(CsUcb):
     def learn(self, situation: Situation, trained: Bools) -> None:
         """Owe everyone a share, and strike off the turns given."""
         super().learn(situation, trained)
-        owed = np.minimum(self.guarantee * self.participants * situation.target_weight, 0.95)
+        owed = np.minimum(self.guarantee * self.participants * situation.clients.target_weight, 0.95)
         queue = np.maximum(self.state["queue"] + owed - trained, 0.0)
         self.state["queue"] = np.where(trained.any(axis=1, keepdims=True), queue, self.state["queue"])

@@ -60,7 +60,7 @@ class E3cs(MarginalRule):
         m = np.minimum(wanted, count)
         share = np.full(situation.num_envs, self.quota)
         if self.quota_growth:
-            share = np.where(situation.round_index < 0.25 * self.state["horizon"], 0.0, 1.0)
+            share = np.where(situation.run.round_index < 0.25 * self.state["horizon"], 0.0, 1.0)
         sigma = share * m / count
         room = m - count * sigma
         log_weight = np.where(allowed, self.state["log_weight"], -np.inf)

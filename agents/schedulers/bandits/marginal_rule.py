@@ -85,7 +85,7 @@ class MarginalRule(Rule):
     def choose(self, situation: Situation, allowed: Bools, wanted: int, steps: Ints32) -> Bools:
         """Learn from the last round's answers, then a systematic draw from the new probabilities."""
         first = self.state["horizon"] == 0
-        decisions = np.maximum(situation.round_index + situation.rounds_left, 1)
+        decisions = np.maximum(situation.run.round_index + situation.run.rounds_left, 1)
         self.state["horizon"] = np.where(first, decisions, self.state["horizon"])
         self._digest(situation)
         self.state["played"] = self.marginals(situation, allowed, wanted)
@@ -98,12 +98,12 @@ class MarginalRule(Rule):
         chance = np.where(chosen, self.state["played"], 1.0)
         if self.mean == "unbiased":
             chance = chance * seen_share(situation)
-        return np.where(chosen, situation.target_weight / np.maximum(chance, 1e-12), 0.0)
+        return np.where(chosen, situation.clients.target_weight / np.maximum(chance, 1e-12), 0.0)
 
     def learn(self, situation: Situation, trained: Bools) -> None:
         """Remember what the answers will be compared with; a round in which nobody trains teaches nothing."""
         self.state["pending"], self.state["invited"] = np.asarray(trained.any(axis=1)), trained.copy()
-        self.state["completions"] = situation.completions.astype(np.int64)
+        self.state["completions"] = situation.clients.completions.astype(np.int64)
 
     def regret(self) -> Floats:
         """Regret `[E]` so far of what was played against the best fixed point in hindsight.
@@ -121,7 +121,7 @@ class MarginalRule(Rule):
         state = self.state
         moved = state["pending"]
         # Late updates of earlier rounds may arrive too; they say nothing of this draw.
-        done = state["invited"] & moved[:, None] & (situation.completions > state["completions"])
+        done = state["invited"] & moved[:, None] & (situation.clients.completions > state["completions"])
         gains = np.where(moved[:, None], self.gains(situation, done, state["played"]), 0.0)
         state["gained"] = state["gained"] + gains
         state["earned"] = state["earned"] + (gains * state["played"]).sum(axis=1)
@@ -131,9 +131,9 @@ class MarginalRule(Rule):
 
 def seen_share(situation: Situation) -> Floats:
     """Availability `[E, N]` as seen so far, with a prior of two decisions at the mean of all clients."""
-    decisions = situation.round_index[:, None] + 1.0
-    mean = situation.sightings.mean(axis=1, keepdims=True) / decisions
-    seen = (situation.sightings + _PRIOR_DECISIONS * mean) / (decisions + _PRIOR_DECISIONS)
+    decisions = situation.run.round_index[:, None] + 1.0
+    mean = situation.clients.sightings.mean(axis=1, keepdims=True) / decisions
+    seen = (situation.clients.sightings + _PRIOR_DECISIONS * mean) / (decisions + _PRIOR_DECISIONS)
     return np.asarray(np.clip(seen, 1e-3, 1.0))
 
 

@@ -121,10 +121,10 @@ def variance_gains(situation: Situation, done: Bools, played: Floats, feedback: 
     """
     chance = np.where(played > 0, played, 1.0)
     seen = np.where(done, 1.0 / chance, 0.0) if feedback == "importance" else (played > 0) * 1.0
-    known = np.isfinite(situation.last_norm)
-    norm = np.where(known, situation.last_norm, 0.0)
+    known = np.isfinite(situation.clients.last_norm)
+    norm = np.where(known, situation.clients.last_norm, 0.0)
     mean = norm.sum(axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
-    return np.asarray((situation.target_weight * np.where(known, norm, mean) / chance) ** 2 * seen)
+    return np.asarray((situation.clients.target_weight * np.where(known, norm, mean) / chance) ** 2 * seen)
 
 
 FEEDBACK = ("last-known", "importance")

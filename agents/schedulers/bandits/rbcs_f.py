@@ -57,7 +57,7 @@ class RbcsF(Rule):
         fresh = state["unit_s"] == 0
         state["unit_s"] = np.where(fresh, np.median(seconds, axis=1), state["unit_s"])
         unit_s = state["unit_s"][:, None]
-        local = steps * situation.step_s
+        local = steps * situation.clients.step_s
         parts = (local / unit_s, state["before"] * 1.0, (seconds - local) / unit_s)
         state["context"], state["time"] = np.stack(parts, axis=2), seconds / unit_s
         places = np.minimum(wanted, allowed.sum(axis=1))
@@ -80,11 +80,11 @@ class RbcsF(Rule):
         state["queue"] = np.where(moved, np.maximum(state["queue"] + owed - trained, 0.0), state["queue"])
         state["before"] = np.where(moved, trained, state["before"])
         state["invited"] = trained.copy()
-        state["completions"] = situation.completions.astype(np.int64)
+        state["completions"] = situation.clients.completions.astype(np.int64)
 
     def _regress(self, situation: Situation) -> None:
         state = self.state
-        done = state["invited"] & (situation.completions > state["completions"])
+        done = state["invited"] & (situation.clients.completions > state["completions"])
         seen = np.where(done[..., None], state["context"], 0.0)
         state["gram"] = state["gram"] + seen[..., :, None] * seen[..., None, :]
         state["moment"] = state["moment"] + seen * state["time"][..., None]

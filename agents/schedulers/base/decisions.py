@@ -57,12 +57,12 @@ def plan_for(
         wait_s: seconds to wait instead, one number or `[E]`; `IDLE_WAIT_S` where 0 and nobody is chosen.
         weights: `[E, N]`, the scheduler's own aggregation coefficients, or None.
     """
-    num_envs, shape = situation.num_envs, situation.available.shape
+    num_envs, shape = situation.num_envs, situation.clients.available.shape
     asked_s = np.broadcast_to(np.asarray(wait_s, dtype=np.float64), (num_envs,))
     wait = np.where((asked_s <= 0) & ~chosen.any(axis=1), IDLE_WAIT_S, asked_s)
     invited = chosen & (wait <= 0)[:, None]
     steps = np.maximum(_per_client(local_steps, shape), 1)
-    moved = np.clip(_per_client(transfer, shape), 0, situation.storage_left)
+    moved = np.clip(_per_client(transfer, shape), 0, situation.clients.storage_left)
     return RoundPlan(
         local_steps=np.where(invited, steps, 0).astype(np.int32),
         transfer_samples=np.where(invited, moved, 0).astype(np.int32),
@@ -78,9 +78,9 @@ def survival(situation: Situation, needed_s: Floats) -> Floats:
     An announced end decides where there is one; elsewhere the availability forecast, linear between its
     leads and constant behind the last. 0 for clients that are away.
     """
-    leads = np.concatenate([[0.0], situation.forecast_leads_s])
-    here = situation.available.astype(np.float64)
-    chances = np.concatenate([here[:, :, None], situation.available_forecast], axis=2)
+    leads = np.concatenate([[0.0], situation.clients.forecast_leads_s])
+    here = situation.clients.available.astype(np.float64)
+    chances = np.concatenate([here[:, :, None], situation.clients.available_forecast], axis=2)
     left = np.clip(np.searchsorted(leads, needed_s, side="right") - 1, 0, max(leads.size - 2, 0))
     right = np.minimum(left + 1, leads.size - 1)
     span = np.maximum(leads[right] - leads[left], 1e-9)
@@ -88,8 +88,8 @@ def survival(situation: Situation, needed_s: Floats) -> Floats:
     before = np.take_along_axis(chances, left[:, :, None], axis=2)[:, :, 0]
     after = np.take_along_axis(chances, right[:, :, None], axis=2)[:, :, 0]
     chance = before + share * (after - before)
-    announced = np.where(situation.announced_left_s >= needed_s, 1.0, 0.0)
-    return np.where(np.isfinite(situation.announced_left_s), announced, chance) * here
+    announced = np.where(situation.clients.announced_left_s >= needed_s, 1.0, 0.0)
+    return np.where(np.isfinite(situation.clients.announced_left_s), announced, chance) * here
 
 
 def standardised(values: Floats, among: Bools) -> Floats:
@@ -110,9 +110,9 @@ def standardised(values: Floats, among: Bools) -> Floats:
 def spent_points(situation: Situation) -> Floats:
     """Accuracy points `[E]` charged so far for hours, gigabytes and kilograms."""
     return (
-        situation.price_per_hour * situation.hours
-        + situation.price_per_gb * situation.gigabytes
-        + situation.price_per_kg * situation.kilograms
+        situation.terms.price_per_hour * situation.run.hours
+        + situation.terms.price_per_gb * situation.run.gigabytes
+        + situation.terms.price_per_kg * situation.run.kilograms
     )
 
 

@@ -18,7 +18,7 @@ class Probing(Rule):
 
     A question is a plan with `probe_samples`: those asked download the model, evaluate it on samples they
     hold and send one number back, which costs time, bytes, energy and emissions like everything else. The
-    answers are in `Situation.probed_loss` of the next decision. Clients without samples have no loss to tell
+    answers are in `ClientFacts.probed_loss` of the next decision. Clients without samples have no loss to tell
     and are only noted; a question to nobody else is not put. Whoever was asked stays asked until the next
     round of training, across waits; if all of them are gone by then, others are asked.
     """
@@ -38,13 +38,15 @@ class Probing(Rule):
 
     def probe_size(self, situation: Situation) -> Ints32:
         """Samples `[E, N]` each asked client evaluates; here: all it holds."""
-        return situation.samples.astype(np.int32)
+        return situation.clients.samples_held.astype(np.int32)
 
     def choose(self, situation: Situation, allowed: Bools, wanted: int, steps: Ints32) -> Bools:
         """Those to ask where a question is due, else those who train."""
         question = self.question(situation, allowed, wanted) & allowed
         answered = self._state["asked"] & allowed
-        due = np.asarray(~answered.any(axis=1) & (question & (situation.samples > 0)).any(axis=1))
+        due = np.asarray(
+            ~answered.any(axis=1) & (question & (situation.clients.samples_held > 0)).any(axis=1)
+        )
         self._state["asking"] = question & due[:, None]
         return np.where(due[:, None], question, self.pick(situation, allowed, answered, wanted))
 

@@ -127,7 +127,7 @@ class Rule:
 
     def scores(self, situation: Situation, steps: Ints32) -> Floats:
         """Preference `[E, N]`, larger is better, given the local steps `[E, N]`; here: equal."""
-        return np.zeros(situation.available.shape)
+        return np.zeros(situation.clients.available.shape)
 
     def choose(self, situation: Situation, allowed: Bools, wanted: int, steps: Ints32) -> Bools:
         """Bool `[E, N]`: the `wanted` allowed clients with the best scores, equal ones at random."""
@@ -164,25 +164,25 @@ class Rule:
 
     def steps_now(self, situation: Situation) -> Ints32:
         """Local steps `[E, N]` of this round, at least 1 and at most `most_steps`."""
-        total = np.maximum(situation.round_index + situation.rounds_left, 1)
-        now = self.local_steps * self.decay ** (situation.round_index / total)
-        typical = np.median(situation.step_s, axis=1, keepdims=True)
-        steps = now[:, None] * (typical / situation.step_s) ** self.balance
+        total = np.maximum(situation.run.round_index + situation.run.rounds_left, 1)
+        now = self.local_steps * self.decay ** (situation.run.round_index / total)
+        typical = np.median(situation.clients.step_s, axis=1, keepdims=True)
+        steps = now[:, None] * (typical / situation.clients.step_s) ** self.balance
         return np.clip(np.rint(steps), 1, self.most_steps).astype(np.int32)
 
     def transfers(self, situation: Situation) -> Ints32:
         """Samples `[E, N]` to send: up to `transfer_samples` in all, and some to a client that has none."""
-        goal = self.transfer_samples - situation.samples_sent
-        bare = np.where(situation.samples == 0, max(_BARE_TRANSFER, self.transfer_samples), 0)
-        return np.clip(np.maximum(goal, bare), 0, situation.storage_left).astype(np.int32)
+        goal = self.transfer_samples - situation.clients.samples_sent
+        bare = np.where(situation.clients.samples_held == 0, max(_BARE_TRANSFER, self.transfer_samples), 0)
+        return np.clip(np.maximum(goal, bare), 0, situation.clients.storage_left).astype(np.int32)
 
     def candidates(self, situation: Situation, steps: Ints32, transfer: Ints32) -> Bools:
         """Bool `[E, N]`: available, with something to train on, fast enough and likely to finish."""
         needed_s = situation.round_s(steps, transfer)
-        allowed = situation.available & (needed_s <= self.max_round_s)
-        allowed &= situation.samples + transfer > 0
+        allowed = situation.clients.available & (needed_s <= self.max_round_s)
+        allowed &= situation.clients.samples_held + transfer > 0
         if self.avoid_losses:
-            allowed &= situation.announced_left_s >= needed_s * self.loss_margin
+            allowed &= situation.clients.announced_left_s >= needed_s * self.loss_margin
         if self.min_survival > 0:
             allowed &= survival(situation, needed_s) >= self.min_survival
         return allowed
@@ -200,7 +200,7 @@ class Rule:
         """Refuse situations of another size than the last reset; ValueError."""
         if len(self._rngs) != situation.num_envs or self._num_clients != situation.num_clients:
             raise ValueError(
-                f"{self.name}: situation of {situation.available.shape} clients, expected "
+                f"{self.name}: situation of {situation.clients.available.shape} clients, expected "
                 f"{(len(self._rngs), self._num_clients)}: call reset() first"
             )
 
@@ -208,7 +208,7 @@ class Rule:
         """Append accuracy and spending to the logs of those that have trained since the last decision."""
         moved = self._state["trained_last"]
         for key, value in (
-            ("accuracy_log", 100 * situation.accuracy),
+            ("accuracy_log", 100 * situation.run.accuracy),
             ("spent_log", spent_points(situation)),
         ):
             shifted = np.concatenate([self._state[key][:, 1:], value[:, None]], axis=1)
@@ -237,8 +237,10 @@ class Rule:
 
     def dirty_hour(self, situation: Situation, chosen: Bools) -> Bools:
         """Bool `[E]`: the chosen clients' carbon now exceeds `wait_above` times its forecast mean."""
-        if situation.carbon_leads_s.size == 0:
+        if situation.zones.carbon_leads_s.size == 0:
             return np.zeros(situation.num_envs, dtype=bool)
-        mean = np.take_along_axis(situation.carbon_forecast.mean(axis=2), situation.zone, axis=1)
+        mean = np.take_along_axis(
+            situation.zones.carbon_forecast.mean(axis=2), situation.clients.zone, axis=1
+        )
         now = np.where(chosen, situation.client_carbon, 0.0).sum(axis=1)
         return now > self.wait_above * np.where(chosen, mean, 0.0).sum(axis=1)

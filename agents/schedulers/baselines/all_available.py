@@ -38,7 +38,7 @@ class AllAvailable(Everyone):
         if self.mean == "active":
             return None
         if self.mean == "all":
-            return np.where(chosen, situation.target_weight, 0.0)
-        decisions = situation.round_index[:, None] + 1
-        seen = (situation.sightings + _PRIOR_ROUNDS) / (decisions + _PRIOR_ROUNDS)
-        return np.where(chosen, situation.target_weight / np.minimum(seen, 1.0), 0.0)
+            return np.where(chosen, situation.clients.target_weight, 0.0)
+        decisions = situation.run.round_index[:, None] + 1
+        seen = (situation.clients.sightings + _PRIOR_ROUNDS) / (decisions + _PRIOR_ROUNDS)
+        return np.where(chosen, situation.clients.target_weight / np.minimum(seen, 1.0), 0.0)

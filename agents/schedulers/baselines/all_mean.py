@@ -29,4 +29,4 @@ class AllMean(Everyone):
 
     def weights(self, situation: Situation, chosen: Bools) -> Floats | None:
         """Alpha of those invited."""
-        return np.where(chosen, situation.target_weight, 0.0)
+        return np.where(chosen, situation.clients.target_weight, 0.0)

@@ -25,4 +25,4 @@ class Never:
 
     def plan(self, situation: Situation) -> RoundPlan:
         """Stop."""
-        return plan_for(situation, np.zeros(situation.available.shape, dtype=bool), 1, wait_s=STOP_S)
+        return plan_for(situation, np.zeros(situation.clients.available.shape, dtype=bool), 1, wait_s=STOP_S)

@@ -42,15 +42,15 @@ class TunedRule(Rule):
         transfer = self.transfers(situation)
         needed_s = situation.round_s(steps, transfer)
         features = (
-            (self.loss_weight, situation.last_loss),
+            (self.loss_weight, situation.clients.last_loss),
             (self.carbon_weight, -situation.round_g(steps, transfer)),
-            (self.staleness_weight, situation.rounds_since.astype(np.float64)),
+            (self.staleness_weight, situation.clients.rounds_since.astype(np.float64)),
             (self.speed_weight, -needed_s),
             (self.session_weight, survival(situation, needed_s)),
-            (self.share_weight, situation.target_weight),
+            (self.share_weight, situation.clients.target_weight),
         )
         score = self.noise * 3.46 * (self.uniforms() - 0.5)  # uniform of deviation 1
         for weight, values in features:
             if weight != 0:
-                score = score + weight * standardised(values, situation.available)
+                score = score + weight * standardised(values, situation.clients.available)
         return score

@@ -44,18 +44,20 @@ class DriftPlusPenalty(Rule):
         """Top-m of drift plus penalty among those with a positive balance."""
         self._update_queue(situation, steps)
         grams = situation.round_g(steps, self.transfers(situation)) / self.state["unit_g"][:, None]
-        loss = np.where(np.isnan(situation.last_loss), situation.loss[:, None], situation.last_loss)
-        worth = loss / np.maximum(situation.loss, 1e-9)[:, None]
-        utility = situation.num_clients * situation.target_weight * worth
+        loss = np.where(
+            np.isnan(situation.clients.last_loss), situation.run.loss[:, None], situation.clients.last_loss
+        )
+        worth = loss / np.maximum(situation.run.loss, 1e-9)[:, None]
+        utility = situation.num_clients * situation.clients.target_weight * worth
         balance = self.tradeoff * utility - self.state["queue"][:, None] * grams
         return top_m(balance, wanted, allowed & (balance > 0), self.uniforms())
 
     def _update_queue(self, situation: Situation, steps: Ints32) -> None:
-        state, emitted_g = self.state, 1e3 * situation.kilograms
+        state, emitted_g = self.state, 1e3 * situation.run.kilograms
         first = state["unit_g"] == 0
         state["unit_g"] = np.where(first, _typical_g(situation, steps), state["unit_g"])
         new_g = np.where(first, 0.0, emitted_g - state["emitted_g"])
-        budget_g = 1e3 * situation.budget_left[:, 2] / np.maximum(situation.rounds_left, 1)
+        budget_g = 1e3 * situation.terms.budget_left[:, 2] / np.maximum(situation.run.rounds_left, 1)
         own = self.allowance * self.participants
         allowed = np.where(np.isfinite(budget_g), np.maximum(budget_g, 0.0) / state["unit_g"], own)
         queue = np.maximum(state["queue"] + new_g / state["unit_g"] - allowed, 0.0)
@@ -65,7 +67,9 @@ class DriftPlusPenalty(Rule):
 
 def _typical_g(situation: Situation, steps: Ints32) -> Floats:
     """Grams `[E]` of an invitation, mean over all clients, at the mean of the present and forecast carbon."""
-    curves = np.concatenate([situation.carbon_g_per_kwh[:, :, None], situation.carbon_forecast], axis=2)
-    mean = np.take_along_axis(curves.mean(axis=2), situation.zone, axis=1)
+    curves = np.concatenate(
+        [situation.zones.carbon_g_per_kwh[:, :, None], situation.zones.carbon_forecast], axis=2
+    )
+    mean = np.take_along_axis(curves.mean(axis=2), situation.clients.zone, axis=1)
     grams = situation.round_j(steps) / 3.6e6 * mean
     return np.maximum(grams.mean(axis=1), 1e-12)

@@ -78,7 +78,7 @@ class Fedzero(Rule):
         """The selection of each environment; nobody where it has none."""
         self._update_blocks(situation)
         utility = self._utility(situation)
-        durations_s = situation.deadline_s[:, None] * np.arange(1, _DURATIONS + 1)[None, :] / _DURATIONS
+        durations_s = situation.terms.deadline_s[:, None] * np.arange(1, _DURATIONS + 1)[None, :] / _DURATIONS
         reach, spare_j = self._reach(situation, durations_s), self._spare_j(situation, durations_s)
         free = allowed & ~self.state["blocked"]
         patient = self.state["waited_s"] + self.wait_s <= self.wait_slack_s
@@ -107,8 +107,8 @@ class Fedzero(Rule):
     ) -> Floats | None:
         """Batches `[N]` for the shortest feasible duration; None if there is none."""
         clients = np.flatnonzero(among)
-        zone, count = situation.zone[row], min(self.participants, clients.size)
-        batch_j = (situation.step_s * situation.compute_watts)[row]
+        zone, count = situation.clients.zone[row], min(self.participants, clients.size)
+        batch_j = (situation.clients.step_s * situation.clients.compute_watts)[row]
         least = steps.astype(np.float64)
         solve = select_by_milp if self.exact else select_greedily
         for index in range(reach.shape[1]):
@@ -128,9 +128,9 @@ class Fedzero(Rule):
 
     def _utility(self, situation: Situation) -> Floats:
         """Utility sigma `[E, N]`, min-max normalised to 0.05 ... 1, so that everyone is worth a little."""
-        known = np.isfinite(situation.last_loss)
-        first = np.where(known, np.nan_to_num(situation.last_loss), situation.loss[:, None])
-        raw = situation.samples * first
+        known = np.isfinite(situation.clients.last_loss)
+        first = np.where(known, np.nan_to_num(situation.clients.last_loss), situation.run.loss[:, None])
+        raw = situation.clients.samples_held * first
         low, high = raw.min(axis=1, keepdims=True), raw.max(axis=1, keepdims=True)
         return 0.05 + 0.95 * (raw - low) / np.maximum(high - low, 1e-12)
 
@@ -139,15 +139,17 @@ class Fedzero(Rule):
         presence = presence_ahead(situation, durations_s)
         moving_s = situation.round_s(0, self.transfers(situation))
         computing_s = np.maximum(durations_s[:, None, :] - moving_s[:, :, None], 0.0)
-        return computing_s / situation.step_s[:, :, None] * (0.5 + 0.5 * presence)
+        return computing_s / situation.clients.step_s[:, :, None] * (0.5 + 0.5 * presence)
 
     def _spare_j(self, situation: Situation, durations_s: Floats) -> Floats:
         """Joules `[E, Z, D]` of excess within each duration, by the mapping of the class."""
-        curves = np.concatenate([situation.carbon_g_per_kwh[:, :, None], situation.carbon_forecast], axis=2)
+        curves = np.concatenate(
+            [situation.zones.carbon_g_per_kwh[:, :, None], situation.zones.carbon_forecast], axis=2
+        )
         threshold = self.excess_below * curves.mean(axis=(1, 2))
         middle = zone_carbon_ahead(situation, durations_s / 2)
         excess = np.clip(2.0 * (1.0 - middle / np.maximum(threshold, 1e-9)[:, None, None]), 0.0, 1.0)
-        watts = self.domain_clients * np.median(situation.compute_watts, axis=1)
+        watts = self.domain_clients * np.median(situation.clients.compute_watts, axis=1)
         return watts[:, None, None] * excess * durations_s[:, None, :]
 
     def _update_blocks(self, situation: Situation) -> None:
@@ -158,7 +160,7 @@ class Fedzero(Rule):
             for row in np.flatnonzero(last.any(axis=1)):
                 limit = np.nanquantile(utility[row], self.exclusion)
                 state["blocked"][row] |= last[row] & (utility[row] <= limit)
-        excess = situation.completions - situation.completions.mean(axis=1, keepdims=True)
+        excess = situation.clients.completions - situation.clients.completions.mean(axis=1, keepdims=True)
         chance = np.where(excess <= 0, 1.0, np.minimum(self.release / np.maximum(excess, 1e-9), 1.0))
         freed = self.uniforms() < chance
         state["blocked"] = state["blocked"] & ~(freed & ~last)
@@ -173,7 +175,7 @@ class Fedzero(Rule):
 
     def _wait(self, situation: Situation, chosen: Bools) -> Floats:
         """A wait for energy counts against the slack."""
-        waiting = ~chosen.any(axis=1) & situation.available.any(axis=1)
+        waiting = ~chosen.any(axis=1) & situation.clients.available.any(axis=1)
         patient = self.state["waited_s"] + self.wait_s <= self.wait_slack_s
         self.state["waited_s"] = self.state["waited_s"] + np.where(waiting & patient, self.wait_s, 0.0)
         usual = super()._wait(situation, chosen)

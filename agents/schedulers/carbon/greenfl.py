@@ -73,13 +73,13 @@ class GreenflOnline(Rule):
 
     def choose(self, situation: Situation, allowed: Bools, wanted: int, steps: Ints32) -> Bools:
         """The first column of each environment's schedule; `participants` plays no part."""
-        most = int(situation.rounds_left.max(initial=1))
+        most = int(situation.run.rounds_left.max(initial=1))
         grams = self._grams_ahead(situation, steps, max(most, 1))
         presence = presence_ahead(situation, self._ahead_s(situation, max(most, 1)))
         self._open(situation, grams, presence)
         chosen = np.zeros(allowed.shape, dtype=bool)
         for row in range(situation.num_envs):
-            left = int(min(self.state["end"][row] - self.state["slot"][row], situation.rounds_left[row]))
+            left = int(min(self.state["end"][row] - self.state["slot"][row], situation.run.rounds_left[row]))
             if left > 0:
                 usable = presence[row, :, :left] >= max(self.min_presence, 1e-9)
                 usable[:, 0] = allowed[row]
@@ -92,7 +92,7 @@ class GreenflOnline(Rule):
         if tuning[0]:
             state["share"][row] = np.nan
             return usable[:, 0].copy()
-        left_g = state["budget_g"][row] - (1e3 * situation.kilograms[row] - state["start_g"][row])
+        left_g = state["budget_g"][row] - (1e3 * situation.run.kilograms[row] - state["start_g"][row])
         args = (usable, state["spared_g"][row], float(state["worst_g"][row]))
         # Forecasts move: a budget that no longer pays for the fine-tuning pays for what it can before it.
         plan = fill_slots(grams, left_g, self.fairness, tuning, *args)
@@ -118,7 +118,7 @@ class GreenflOnline(Rule):
         """alpha_k / pi_k, cut; plain among those invited while fine-tuning."""
         if self.coefficients == "world":
             return None
-        share, alpha = self.state["share"], situation.target_weight
+        share, alpha = self.state["share"], situation.clients.target_weight
         tuning = np.isnan(share).any(axis=1, keepdims=True)
         pi = np.where(chosen & ~tuning, np.maximum(share, 1e-3), np.nan)
         count = np.maximum((np.isfinite(share) & (share > 0)).sum(axis=1, keepdims=True), 1)
@@ -134,19 +134,19 @@ class GreenflOnline(Rule):
         """Fix budget and end at the first decision of an episode."""
         state = self.state
         for row in np.flatnonzero(state["slot"] == 0):
-            most = int(situation.rounds_left[row])
+            most = int(situation.run.rounds_left[row])
             full_g = (grams[row, :, :most] * presence[row, :, :most]).sum(axis=0)
-            allowance_g = 1e3 * float(situation.budget_left[row, 2])
+            allowance_g = 1e3 * float(situation.terms.budget_left[row, 2])
             budget_g = allowance_g if np.isfinite(allowance_g) else self.budget_share * float(full_g.sum())
             rounds = max(full_rounds(full_g[None], budget_g), _LEAST_ROUNDS)
-            state["budget_g"][row], state["start_g"][row] = budget_g, 1e3 * situation.kilograms[row]
+            state["budget_g"][row], state["start_g"][row] = budget_g, 1e3 * situation.run.kilograms[row]
             state["worst_g"][row] = grams[row, :, :most].max(initial=_GRAMS_FLOOR)
             state["end"][row] = min(rounds + self.slack_slots, most)
 
     def _ahead_s(self, situation: Situation, slots: int) -> Floats:
         """Seconds `[E, S]` from now to the slots ahead, by the pace of the decisions so far."""
         slot = self.state["slot"]
-        pace_s = np.where(slot > 0, situation.time_s / np.maximum(slot, 1), self.slot_s)
+        pace_s = np.where(slot > 0, situation.run.time_s / np.maximum(slot, 1), self.slot_s)
         return np.maximum(pace_s, 1.0)[:, None] * np.arange(slots)[None, :]
 
     def _grams_ahead(self, situation: Situation, steps: Ints32, slots: int) -> Floats:

@@ -137,22 +137,22 @@ class JsacTau(Rule):
         tau = self.tau_now(situation)
         state["rho"], state["delta"] = self._estimates(situation)
         state["tau"] = np.where(some, tau, state["tau"])
-        state["old_loss"] = np.where(some, situation.loss, state["old_loss"])
+        state["old_loss"] = np.where(some, situation.run.loss, state["old_loss"])
 
     def _estimates(self, situation: Situation) -> tuple[Floats, Floats]:
         """Estimates rho and delta `[E]` after the reports of the last round; nan while nothing is known."""
         state = self.state
-        reported = np.isfinite(situation.last_norm) & (situation.rounds_since <= 1)
+        reported = np.isfinite(situation.clients.last_norm) & (situation.clients.rounds_since <= 1)
         count = reported.sum(axis=1)
-        norm = np.where(reported, situation.last_norm, 0.0)
+        norm = np.where(reported, situation.clients.last_norm, 0.0)
         mean = norm.sum(axis=1) / np.maximum(count, 1)
         spread = np.sqrt(
-            (np.where(reported, situation.last_norm - mean[:, None], 0.0) ** 2).sum(axis=1)
+            (np.where(reported, situation.clients.last_norm - mean[:, None], 0.0) ** 2).sum(axis=1)
             / np.maximum(count, 1)
         )
         length = np.maximum(self.learning_rate * np.maximum(state["tau"], 1), 1e-12)
         fresh = (count > 0) & np.isfinite(state["old_loss"]) & (mean > 0)
-        rho = np.abs(situation.loss - state["old_loss"]) / np.maximum(mean, 1e-12)
+        rho = np.abs(situation.run.loss - state["old_loss"]) / np.maximum(mean, 1e-12)
         # A single participant has no spread; half its own length stands in for it.
         delta = self.divergence * np.where(count > 1, spread, 0.5 * mean) / length
         return self._average("rho", rho, fresh), self._average("delta", delta, fresh)
@@ -164,12 +164,12 @@ class JsacTau(Rule):
 
     def _prices(self, situation: Situation) -> tuple[Floats, Floats]:
         """Points `[E]` of one local step and of one aggregation, m average clients in parallel."""
-        per_hour = situation.price_per_hour / 3600.0
+        per_hour = situation.terms.price_per_hour / 3600.0
         one_g = situation.round_points(2) - situation.round_points(1)
         bytes_points = situation.round_points(1) - one_g
-        moving_s = situation.round_s(1) - situation.step_s
-        step = self.participants * one_g.mean(axis=1) + per_hour * situation.step_s.mean(axis=1)
-        overhead = per_hour * (moving_s.mean(axis=1) + situation.overhead_s)
+        moving_s = situation.round_s(1) - situation.clients.step_s
+        step = self.participants * one_g.mean(axis=1) + per_hour * situation.clients.step_s.mean(axis=1)
+        overhead = per_hour * (moving_s.mean(axis=1) + situation.terms.overhead_s)
         return step, overhead + self.participants * bytes_points.mean(axis=1)
 
 
@@ -204,13 +204,13 @@ class Adacomm(Rule):
 
     def _adapt(self, situation: Situation) -> None:
         state = self.state
-        state["first_loss"] = np.where(np.isnan(state["first_loss"]), situation.loss, state["first_loss"])
-        due = situation.time_s - state["changed_s"] >= self.interval_s
-        share = situation.loss / np.maximum(state["first_loss"], 1e-12)
+        state["first_loss"] = np.where(np.isnan(state["first_loss"]), situation.run.loss, state["first_loss"])
+        due = situation.run.time_s - state["changed_s"] >= self.interval_s
+        share = situation.run.loss / np.maximum(state["first_loss"], 1e-12)
         by_loss = np.ceil(self.local_steps * np.sqrt(share) - 1e-9)
         shrunk = np.where(by_loss < state["tau"], by_loss, np.ceil(self.gamma * state["tau"] - 1e-9))
         tau = np.maximum(np.where(due, shrunk, state["tau"]), 1)
         state["tau"] = np.where(np.isfinite(tau), tau, state["tau"]).astype(np.int64)
-        passed = np.floor((situation.time_s - state["changed_s"]) / self.interval_s)
+        passed = np.floor((situation.run.time_s - state["changed_s"]) / self.interval_s)
         moved_s = state["changed_s"] + passed * self.interval_s
         state["changed_s"] = np.where(due & math.isfinite(self.interval_s), moved_s, state["changed_s"])

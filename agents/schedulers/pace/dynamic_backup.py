@@ -77,7 +77,7 @@ class DynamicBackup(Rule):
         gain = expected_gain(signal, noise, arrival_s.shape[1])
         invited = chosen.sum(axis=1)
         there = np.arange(1, arrival_s.shape[1] + 1)[None, :] <= invited[:, None]
-        answers = best_answers(np.where(there, gain, -np.inf), arrival_s + situation.overhead_s)
+        answers = best_answers(np.where(there, gain, -np.inf), arrival_s + situation.terms.overhead_s)
         raised = np.maximum(answers, self.state["answers"] + 1)
         answers = np.where(self.state["rose"], raised, answers)
         self.state["answers"] = np.clip(answers, 1, np.maximum(invited, 1)).astype(np.float64)
@@ -86,17 +86,17 @@ class DynamicBackup(Rule):
     def learn(self, situation: Situation, trained: Bools) -> None:
         """Remember the loss and the updates that had arrived before this round."""
         some = trained.any(axis=1)
-        arrived = situation.completions.sum(axis=1).astype(np.float64)
-        self.state["last_loss"] = np.where(some, situation.loss, np.nan)
+        arrived = situation.clients.completions.sum(axis=1).astype(np.float64)
+        self.state["last_loss"] = np.where(some, situation.run.loss, np.nan)
         self.state["arrived"] = np.where(some, arrived, self.state["arrived"])
 
     def _learn_from_last(self, situation: Situation) -> None:
         """One more observation of the relative loss decrease, where the last decision was a round."""
         state = self.state
-        arrived = situation.completions.sum(axis=1) - state["arrived"]
+        arrived = situation.clients.completions.sum(axis=1) - state["arrived"]
         seen = np.isfinite(state["last_loss"]) & (arrived > 0)
         before = np.where(seen, state["last_loss"], 1.0)
-        decrease = np.where(seen, (before - situation.loss) / np.maximum(before, 1e-12), 0.0)
+        decrease = np.where(seen, (before - situation.run.loss) / np.maximum(before, 1e-12), 0.0)
         each = -1.0 / np.maximum(arrived, 1)
         keep = np.where(seen, 1.0 - 1.0 / self.memory, 1.0)
         terms = {"n_1": np.ones_like(each), "n_k": each, "n_kk": each**2}

@@ -15,14 +15,14 @@ from ..base import Rule, knob
 
 def sample_points(situation: Situation) -> Floats:
     """Accuracy points `[E, N]` that moving one sample to a client costs: bytes, joules and seconds."""
-    size = situation.sample_bytes
-    joules = size * situation.network_j_per_byte
+    size = situation.terms.sample_bytes
+    joules = size * situation.clients.network_j_per_byte
     kilograms = joules / JOULES_PER_KWH * situation.client_carbon / 1e3
-    hours = size / situation.down_bytes_per_s / 3600.0
+    hours = size / situation.clients.down_bytes_per_s / 3600.0
     return (
-        situation.price_per_gb[:, None] * size / BYTES_PER_GB
-        + situation.price_per_kg[:, None] * kilograms
-        + situation.price_per_hour[:, None] * hours
+        situation.terms.price_per_gb[:, None] * size / BYTES_PER_GB
+        + situation.terms.price_per_kg[:, None] * kilograms
+        + situation.terms.price_per_hour[:, None] * hours
     )
 
 
@@ -97,7 +97,7 @@ class TransferThreshold(Rule):
 
     def transfers(self, situation: Situation) -> Ints32:
         """What the threshold allows, at least something to those who hold nothing."""
-        held = situation.samples.astype(np.float64)
+        held = situation.clients.samples_held.astype(np.float64)
         wanted = threshold_samples(sample_points(situation), held, self.worth, self.error == "convex")
         return _ordered(super().transfers(situation), wanted, situation)
 
@@ -125,8 +125,8 @@ class TransferMarginal(Rule):
 
     def transfers(self, situation: Situation) -> Ints32:
         """Up to where the next sample no longer pays."""
-        own = (situation.samples - situation.samples_sent).astype(np.float64)
-        mixed = situation.samples_sent.astype(np.float64)
+        own = (situation.clients.samples_held - situation.clients.samples_sent).astype(np.float64)
+        mixed = situation.clients.samples_sent.astype(np.float64)
         price = self.worth * skew_price(situation)
         wanted = marginal_samples(sample_points(situation), own, mixed, price)
         return _ordered(super().transfers(situation), wanted, situation)
@@ -134,25 +134,25 @@ class TransferMarginal(Rule):
 
 def skew_price(situation: Situation) -> Floats:
     """Price `[E, N]` of each client's skew, over the mean of its environment."""
-    decisions = situation.round_index[:, None] + 1.0
-    pi = (situation.sightings + 1.0) / (decisions + 2.0)
-    if situation.forecast_leads_s.size:
-        stays = np.where(situation.available, situation.available_forecast[:, :, 0], pi)
+    decisions = situation.run.round_index[:, None] + 1.0
+    pi = (situation.clients.sightings + 1.0) / (decisions + 2.0)
+    if situation.clients.forecast_leads_s.size:
+        stays = np.where(situation.clients.available, situation.clients.available_forecast[:, :, 0], pi)
         correlation = np.clip((stays - pi) / np.maximum(1.0 - pi, 1e-9), 0.0, 0.95)
     else:
         correlation = np.zeros(pi.shape)
-    known = np.isfinite(situation.last_norm)
+    known = np.isfinite(situation.clients.last_norm)
     count = np.maximum(known.sum(axis=1, keepdims=True), 1)
-    norm = np.where(known, situation.last_norm, 0.0)
+    norm = np.where(known, situation.clients.last_norm, 0.0)
     mean = norm.sum(axis=1, keepdims=True) / count
     length = np.where(known, norm, np.where(mean > 0, mean, 1.0))
     rare = (1.0 - pi) / pi * (1.0 + correlation) / (1.0 - correlation)
-    price = rare * length**2 * situation.target_weight**2
+    price = rare * length**2 * situation.clients.target_weight**2
     return price / np.maximum(price.mean(axis=1, keepdims=True), 1e-300)
 
 
 def _ordered(least: Ints32, wanted: Floats, situation: Situation) -> Ints32:
     """Whole samples within storage, never fewer than `least` where the client holds nothing."""
-    bare = np.where(situation.samples == 0, least, 0)
-    room = situation.storage_left
+    bare = np.where(situation.clients.samples_held == 0, least, 0)
+    room = situation.clients.storage_left
     return np.clip(np.maximum(np.minimum(np.floor(wanted), room), bare), 0, room).astype(np.int32)

@@ -21,22 +21,24 @@ def zone_carbon_ahead(situation: Situation, ahead_s: ArrayLike, truth: bool = Fa
         `[E, Z, S]`, g CO2e per kWh.
     """
     known = truth and situation.future is not None
-    coming = situation.future.carbon_g_per_kwh if known and situation.future else situation.carbon_forecast
-    curves = np.concatenate([situation.carbon_g_per_kwh[:, :, None], coming], axis=2)
-    return _between(curves, np.concatenate([[0.0], situation.carbon_leads_s]), ahead_s)
+    coming = (
+        situation.future.carbon_g_per_kwh if known and situation.future else situation.zones.carbon_forecast
+    )
+    curves = np.concatenate([situation.zones.carbon_g_per_kwh[:, :, None], coming], axis=2)
+    return _between(curves, np.concatenate([[0.0], situation.zones.carbon_leads_s]), ahead_s)
 
 
 def client_carbon_ahead(situation: Situation, ahead_s: ArrayLike, truth: bool = False) -> Floats:
     """The same at every client, `[E, N, S]`; see `zone_carbon_ahead`."""
     curves = zone_carbon_ahead(situation, ahead_s, truth)
-    return np.take_along_axis(curves, situation.zone[:, :, None], axis=1)
+    return np.take_along_axis(curves, situation.clients.zone[:, :, None], axis=1)
 
 
 def presence_ahead(situation: Situation, ahead_s: ArrayLike) -> Floats:
     """Forecast chance `[E, N, S]` that a client is available `ahead_s` from now; now it is 0 or 1."""
-    now = situation.available[:, :, None].astype(np.float64)
-    curves = np.concatenate([now, situation.available_forecast], axis=2)
-    return _between(curves, np.concatenate([[0.0], situation.forecast_leads_s]), ahead_s)
+    now = situation.clients.available[:, :, None].astype(np.float64)
+    curves = np.concatenate([now, situation.clients.available_forecast], axis=2)
+    return _between(curves, np.concatenate([[0.0], situation.clients.forecast_leads_s]), ahead_s)
 
 
 def _between(curves: Floats, leads_s: Floats, ahead_s: ArrayLike) -> Floats:

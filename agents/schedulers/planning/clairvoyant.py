@@ -48,10 +48,10 @@ class Sight(Rule):
 
     def _wait(self, situation: Situation, chosen: Bools) -> Floats:
         wait_s = super()._wait(situation, chosen)
-        if situation.future is None or situation.carbon_leads_s.size == 0:
+        if situation.future is None or situation.zones.carbon_leads_s.size == 0:
             return wait_s
         mean = situation.future.carbon_g_per_kwh.mean(axis=1)  # over zones, [E, H]
-        minimum_s = situation.carbon_leads_s[mean.argmin(axis=1)]
+        minimum_s = situation.zones.carbon_leads_s[mean.argmin(axis=1)]
         return np.where(wait_s == self.wait_s, minimum_s, wait_s)
 
 

@@ -90,7 +90,7 @@ class Mpc(Rule):
         self._check(situation)
         self._observe(situation)
         curve = GainCurve(self._state, self.plateau, self.rate, self.trust, self.filter_gain)
-        curve.observe(100 * situation.accuracy)
+        curve.observe(100 * situation.run.accuracy)
         transfer = self.transfers(situation)
         actions = self._actions(situation, curve, transfer)
         value, rows = self._values(situation, curve, actions), np.arange(situation.num_envs)
@@ -111,10 +111,10 @@ class Mpc(Rule):
 
     def utility(self, situation: Situation, allowed: Bools) -> Floats:
         """Useful work `[E, N]` of each client over a plain one's, mean 1 among the allowed."""
-        stale = situation.rounds_since.astype(np.float64)
-        worth = 1.0 + self.loss_weight * standardised(situation.last_loss, allowed)
+        stale = situation.clients.rounds_since.astype(np.float64)
+        worth = 1.0 + self.loss_weight * standardised(situation.clients.last_loss, allowed)
         worth = worth + self.staleness_weight * standardised(stale, allowed)
-        worth = worth + self.share_weight * standardised(situation.target_weight, allowed)
+        worth = worth + self.share_weight * standardised(situation.clients.target_weight, allowed)
         worth = np.where(allowed, np.maximum(worth, _LEAST_UTILITY), 0.0)
         mean = worth.sum(axis=1, keepdims=True) / np.maximum(allowed.sum(axis=1, keepdims=True), 1)
         return worth / np.maximum(mean, 1e-12)
@@ -138,7 +138,7 @@ class Mpc(Rule):
         size = (steps / _UNIT_STEPS) ** self.steps_exponent
         work = self.utility(situation, allowed) * finishes * size
         points = situation.round_points(steps, transfer)
-        per_hour = situation.price_per_hour[:, None] / 3600.0
+        per_hour = situation.terms.price_per_hour[:, None] / 3600.0
         own = curve.gained(curve.level[:, None], work) - points - per_hour * needed_s
         order = np.argsort(np.where(allowed, -own, np.inf), axis=1, kind="stable")
         most = min(self.participants, situation.num_clients)
@@ -147,7 +147,7 @@ class Mpc(Rule):
         def best(values: Floats) -> Floats:
             return np.take_along_axis(np.where(allowed, values, 0.0), top, axis=1)
 
-        hours_now = per_hour * (np.maximum.accumulate(best(needed_s), axis=1) + situation.overhead_s)
+        hours_now = per_hour * (np.maximum.accumulate(best(needed_s), axis=1) + situation.terms.overhead_s)
         later = points + (self._mean_carbon(situation) - 1.0) * self._carbon_points(
             situation, steps, transfer
         )
@@ -162,8 +162,8 @@ class Mpc(Rule):
     def _values(self, situation: Situation, curve: GainCurve, actions: _Actions) -> Floats:
         """Predicted net points `[E, C, M]` of each action over the best number of rounds, above stopping."""
         best = np.full(actions.work.shape, -np.inf)
-        left = np.minimum(self.horizon, situation.rounds_left)[:, None, None]
-        level, here = curve.level[:, None, None], 100 * situation.accuracy[:, None, None]
+        left = np.minimum(self.horizon, situation.run.rounds_left)[:, None, None]
+        level, here = curve.level[:, None, None], 100 * situation.run.accuracy[:, None, None]
         noise = self.luck * curve.noise[:, None, None]
         for rounds in range(1, self.horizon + 1):
             gained = curve.gained(level, rounds * actions.work)
@@ -185,25 +185,25 @@ class Mpc(Rule):
         """Seconds `[E]` to wait: 0 to train, `STOP_S` to end the run."""
         rows = np.arange(situation.num_envs)
         wait_s = self._wait(situation, chosen)
-        leads_s = situation.carbon_leads_s
+        leads_s = situation.zones.carbon_leads_s
         if leads_s.size:
             # Waiting saves grams in the first round, and costs the hours; the round itself is the same.
             zones = client_carbon_ahead(situation, leads_s) / situation.client_carbon[:, :, None]
             grams = self._carbon_points(situation, actions.steps[rows, which], self.transfers(situation))
             saved = np.where(chosen[:, :, None], grams[:, :, None] * (1.0 - zones), 0.0).sum(axis=1)
-            gain = saved - situation.price_per_hour[:, None] * leads_s[None, :] / 3600.0
-            waiting = (gain.max(axis=1) > 0) & possible & (situation.rounds_left > 1) & (wait_s == 0)
+            gain = saved - situation.terms.price_per_hour[:, None] * leads_s[None, :] / 3600.0
+            waiting = (gain.max(axis=1) > 0) & possible & (situation.run.rounds_left > 1) & (wait_s == 0)
             wait_s = np.where(waiting, leads_s[gain.argmax(axis=1)], wait_s)
         stop = possible & (value < self.stop_margin) & (self._state["rounds"] > 0)
         return np.where(stop, STOP_S, wait_s)
 
     def _carbon_points(self, situation: Situation, steps: Ints32, transfer: Ints32) -> Floats:
         """The emissions' part `[E, N]` of an invitation's points."""
-        return situation.round_g(steps, transfer) / 1e3 * situation.price_per_kg[:, None]
+        return situation.round_g(steps, transfer) / 1e3 * situation.terms.price_per_kg[:, None]
 
     def _mean_carbon(self, situation: Situation) -> Floats:
         """Forecast mean over present intensity `[E, N]`; 1 without a forecast."""
-        if situation.carbon_leads_s.size == 0:
-            return np.ones(situation.available.shape)
-        ahead = client_carbon_ahead(situation, situation.carbon_leads_s).mean(axis=2)
+        if situation.zones.carbon_leads_s.size == 0:
+            return np.ones(situation.clients.available.shape)
+        ahead = client_carbon_ahead(situation, situation.zones.carbon_leads_s).mean(axis=2)
         return ahead / np.maximum(situation.client_carbon, 1e-9)

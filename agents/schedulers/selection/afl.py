@@ -45,8 +45,8 @@ class Afl(Rule):
 
     def values(self, situation: Situation) -> Floats:
         """`[E, N]`, finite; the largest known value, or 0, for clients that never reported."""
-        size = np.sqrt(np.maximum(situation.samples, 1)) if self.root_size else 1.0
-        values = situation.last_loss * size
+        size = np.sqrt(np.maximum(situation.clients.samples_held, 1)) if self.root_size else 1.0
+        values = situation.clients.last_loss * size
         most = np.where(np.isnan(values), -np.inf, values).max(axis=1, keepdims=True)
         return np.where(np.isnan(values), np.where(np.isfinite(most), most, 0.0), values)
 

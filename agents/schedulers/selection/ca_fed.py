@@ -26,7 +26,7 @@ class CaFed(Probing):
     out one by one, first by decreasing |lambda_k|, then by increasing pi_k, as long as the surrogate
     `sum_k p_k Gap_k + c_bias max_k Gap_k TV(alpha, p)^2` with `p_k ~ pi_k q_k` does not grow. Gap_k is the
     latest loss of client k (F_k* is taken as 0); clients not seen yet start at the mean of those seen.
-    Needs: losses of the available clients before every round (`Situation.probed_loss`, paid for; with
+    Needs: losses of the available clients before every round (`ClientFacts.probed_loss`, paid for; with
     `losses="reported"` those they last reported in training, for free), alpha. pi and lambda are estimated
     from sightings, see `chains`; the reference code knows them.
     Aggregation: q_k, not normalised, hence smaller steps the more is excluded; `normalise`: divided by
@@ -60,7 +60,7 @@ class CaFed(Probing):
     def choose(self, situation: Situation, allowed: Bools, wanted: int, steps: Ints32) -> Bools:
         """As the base class; takes note of who is there, once per round."""
         anew = np.asarray(~self._state["asked"].any(axis=1))
-        observe_chains(self._state, situation.available, anew)
+        observe_chains(self._state, situation.clients.available, anew)
         self._note_losses(situation)
         self._state["q"] = self.coefficients(situation, steps)
         return super().choose(situation, allowed, wanted, steps)
@@ -75,7 +75,7 @@ class CaFed(Probing):
 
     def coefficients(self, situation: Situation, steps: Ints32) -> Floats:
         """Coefficients q `[E, N]`, 0 for those excluded; nobody is where no loss is known yet."""
-        alpha = situation.target_weight
+        alpha = situation.clients.target_weight
         pi = estimated_availability(self._state, self.prior_rounds)
         memory = estimated_memory(self._state, self.prior_rounds)
         q = alpha / pi
@@ -87,7 +87,7 @@ class CaFed(Probing):
     def exclude(self, situation: Situation, steps: Ints32, q: Floats, pi: Floats, memory: Floats) -> Floats:
         """Coefficients `[E, N]` with those of the excluded at 0."""
         gap = np.nan_to_num(self._state["loss"])
-        value = surrogate(situation.target_weight, pi, gap, self.c_bias)
+        value = surrogate(situation.clients.target_weight, pi, gap, self.c_bias)
         for key in (-np.abs(memory), pi):
             q = truncate(q, np.argsort(key, axis=1, kind="stable"), value, self.threshold)
         return q
@@ -97,7 +97,7 @@ class CaFed(Probing):
 
     def _note_losses(self, situation: Situation) -> None:
         """Exponential average of the losses heard; at first everybody gets the mean of those heard."""
-        heard = situation.probed_loss if self.losses == "probed" else situation.last_loss
+        heard = situation.clients.probed_loss if self.losses == "probed" else situation.clients.last_loss
         known, new = self._state["loss"], np.isfinite(heard)
         first = np.asarray(np.isnan(known).all(axis=1) & new.any(axis=1))
         mean = np.where(new, heard, 0.0).sum(axis=1) / np.maximum(new.sum(axis=1), 1)

@@ -39,7 +39,7 @@ class CaFedQuantitative(CaFed):
 
     def exclude(self, situation: Situation, steps: Ints32, q: Floats, pi: Floats, memory: Floats) -> Floats:
         """Coefficients `[E, N]`, those of the excluded at 0, the others scaled to `sum_k pi_k q_k = 1`."""
-        norm = situation.last_norm
+        norm = situation.clients.last_norm
         known = np.isfinite(norm)
         mean = np.where(known, norm, 0.0).sum(axis=1, keepdims=True) / np.maximum(
             known.sum(axis=1, keepdims=True), 1
@@ -48,8 +48,8 @@ class CaFedQuantitative(CaFed):
         scatter = length**2 / (4 * self.learning_rate * steps)
         gap = np.nan_to_num(self._state["loss"])
         unit = scatter * (1 - pi) / pi * correlation_factor(memory)
-        value = predicted_excess(situation.target_weight, pi, gap, unit, self.c_bias)
-        first = np.argsort(-(situation.target_weight**2) * unit, axis=1, kind="stable")
+        value = predicted_excess(situation.clients.target_weight, pi, gap, unit, self.c_bias)
+        first = np.argsort(-(situation.clients.target_weight**2) * unit, axis=1, kind="stable")
         kept = truncate(q, first, value, self.threshold)
         return kept / (pi * kept).sum(axis=1, keepdims=True)
 

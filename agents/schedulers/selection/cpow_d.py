@@ -19,7 +19,7 @@ class CpowD(PowD):
 
     Paper: Cho, Wang & Joshi, "Towards Understanding Biased Client Selection in Federated Learning",
     AISTATS 2022, the variant cpow-d.
-    Needs: losses before the choice (`Situation.probed_loss`, paid for), alpha.
+    Needs: losses before the choice (`ClientFacts.probed_loss`, paid for), alpha.
     Aggregation: plain mean, 1/m each (`plain_mean`); off: the world's aggregator.
     Defaults: batches of 64 as in the paper's code, d = 2 m, m = 10, 10 local steps.
     """
@@ -30,4 +30,4 @@ class CpowD(PowD):
 
     def probe_size(self, situation: Situation) -> Ints32:
         """b, or all it holds if that is less."""
-        return np.minimum(situation.samples, self.probe_samples).astype(np.int32)
+        return np.minimum(situation.clients.samples_held, self.probe_samples).astype(np.int32)

@@ -40,8 +40,8 @@ class Cyclic(Rule):
     def group(self, situation: Situation) -> Ints:
         """Int `[E, N]`, 0 to K - 1."""
         if self.by == "zone":
-            return situation.zone % self.groups
-        return np.broadcast_to(np.arange(situation.num_clients), situation.zone.shape) % self.groups
+            return situation.clients.zone % self.groups
+        return np.broadcast_to(np.arange(situation.num_clients), situation.clients.zone.shape) % self.groups
 
     def choose(self, situation: Situation, allowed: Bools, wanted: int, steps: Ints32) -> Bools:
         """Draw m of the next group that has somebody."""

@@ -39,13 +39,13 @@ class F3ast(Rule):
 
     def scores(self, situation: Situation, steps: Ints32) -> Floats:
         """-dH / dr_k."""
-        return (situation.target_weight / self.state["rate"]) ** 2
+        return (situation.clients.target_weight / self.state["rate"]) ** 2
 
     def weights(self, situation: Situation, chosen: Bools) -> Floats | None:
         """alpha_k / r_k of those invited."""
         if not self.unbiased_mean:
             return None
-        return np.where(chosen, situation.target_weight / self.state["rate"], 0.0)
+        return np.where(chosen, situation.clients.target_weight / self.state["rate"], 0.0)
 
     def learn(self, situation: Situation, trained: Bools) -> None:
         """Exponential average of who is selected; rounds in which nobody trains do not count."""

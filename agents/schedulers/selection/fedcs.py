@@ -41,10 +41,13 @@ class FedCs(Rule):
         count = np.ceil(self.polled * allowed.sum(axis=1) - 1e-9)
         asked = top_m(self.uniforms(), count, allowed) if self.polled < 1 else allowed
         transfer = self.transfers(situation)
-        upload_s = situation.model_bytes / situation.up_bytes_per_s
-        update_s = steps * situation.step_s + transfer * situation.sample_bytes / situation.down_bytes_per_s
-        broadcast_s = situation.model_bytes / situation.down_bytes_per_s
-        limit_s = self.round_deadline_s - situation.overhead_s
+        upload_s = situation.terms.model_bytes / situation.clients.up_bytes_per_s
+        update_s = (
+            steps * situation.clients.step_s
+            + transfer * situation.terms.sample_bytes / situation.clients.down_bytes_per_s
+        )
+        broadcast_s = situation.terms.model_bytes / situation.clients.down_bytes_per_s
+        limit_s = self.round_deadline_s - situation.terms.overhead_s
         return greedy_set(broadcast_s, update_s, upload_s, asked, limit_s, wanted)
 
 

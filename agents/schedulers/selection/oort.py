@@ -85,7 +85,7 @@ class Oort(Rule):
         exploit = wanted - explore
         pool = self._pool(score, allowed & tried, exploit)
         taken = self._drawn(score, pool, exploit)
-        first = situation.samples * penalty if self.variant == "code" else 1.0 / seconds
+        first = situation.clients.samples_held * penalty if self.variant == "code" else 1.0 / seconds
         among = allowed & ~tried
         if self.variant == "code":
             among = top_m(first, _EXPLORE_POOL * explore, among)
@@ -98,7 +98,7 @@ class Oort(Rule):
         state["tried"] = state["tried"] | trained
         state["last_round"] = np.where(trained, now, state["last_round"])
         state["invited"] = trained.copy()
-        state["completions"] = situation.completions.astype(np.int64)
+        state["completions"] = situation.clients.completions.astype(np.int64)
 
     def explored_share(self) -> Floats:
         """The share `[E]`, epsilon, of the places for clients never tried."""
@@ -107,7 +107,7 @@ class Oort(Rule):
 
     def utility(self, situation: Situation) -> Floats:
         """Statistical utility U `[E, N]`; the mean of the known ones where an update failed or none came."""
-        raw = situation.samples * situation.last_loss
+        raw = situation.clients.samples_held * situation.clients.last_loss
         known = np.isfinite(raw) & self.state["tried"] & ~self.state["failed"]
         total = np.where(known, raw, 0.0).sum(axis=1, keepdims=True)
         return np.where(known, raw, total / np.maximum(known.sum(axis=1, keepdims=True), 1))
@@ -147,7 +147,7 @@ class Oort(Rule):
         """What the last round gathered, whose update failed, and the pacer's move when its time has come."""
         state = self.state
         invited = state["invited"]
-        done = invited & (situation.completions > state["completions"])
+        done = invited & (situation.clients.completions > state["completions"])
         state["failed"] = np.where(invited, ~done, state["failed"])
         state["gathered"] = state["gathered"] + np.where(done, self.utility(situation), 0.0).sum(axis=1)
         due = invited.any(axis=1) & (state["rounds"] % self.pacer_rounds == 0)

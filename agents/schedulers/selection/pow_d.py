@@ -22,7 +22,7 @@ class PowD(Probing):
     first round takes m uniformly, without asking. `shrinking` is adapow-d: d = all available in the first
     half of the run, d = m, hence without asking, in the second. Where data lie at the hub, a client without
     any counts as one with an unbounded loss, as one that never took part does in rpow-d (`power-of-choice`).
-    Needs: losses before the choice (`Situation.probed_loss`, paid for), alpha.
+    Needs: losses before the choice (`ClientFacts.probed_loss`, paid for), alpha.
     Aggregation: plain mean, 1/m each (`plain_mean`); off: the world's aggregator.
     Defaults: d = 2 m, m = 10, 10 local steps.
     """
@@ -36,7 +36,7 @@ class PowD(Probing):
     def question(self, situation: Situation, allowed: Bools, wanted: int) -> Bools:
         """Those d drawn without replacement; nobody before the first round, nor where d would be m."""
         count = max(wanted, round(self.choice_ratio * wanted))
-        drawn = draw_by_weight(situation.target_weight, count, allowed, self.uniforms())
+        drawn = draw_by_weight(situation.clients.target_weight, count, allowed, self.uniforms())
         asks = (self._state["rounds"] > 0) & (count > wanted)
         if self.shrinking:
             drawn, asks = allowed, (self._state["rounds"] > 0) & ~self._second_half(situation)
@@ -45,11 +45,11 @@ class PowD(Probing):
     def pick(self, situation: Situation, allowed: Bools, answered: Bools, wanted: int) -> Bools:
         """The m largest losses told; before the first round m at random, without a question by alpha."""
         told = np.asarray(answered.any(axis=1))[:, None]
-        losses = np.where(situation.samples == 0, np.inf, situation.probed_loss)
+        losses = np.where(situation.clients.samples_held == 0, np.inf, situation.clients.probed_loss)
         greedy = top_m(losses, wanted, answered & told, self.uniforms())
         uniform = self.uniforms()
         first = top_m(uniform, wanted, allowed)
-        by_weight = draw_by_weight(situation.target_weight, wanted, allowed, uniform)
+        by_weight = draw_by_weight(situation.clients.target_weight, wanted, allowed, uniform)
         return np.where(told, greedy, np.where((self._state["rounds"] == 0)[:, None], first, by_weight))
 
     def weights(self, situation: Situation, chosen: Bools) -> Floats | None:
@@ -60,4 +60,4 @@ class PowD(Probing):
 
     @staticmethod
     def _second_half(situation: Situation) -> Bools:
-        return np.asarray(situation.round_index >= situation.rounds_left)
+        return np.asarray(situation.run.round_index >= situation.run.rounds_left)

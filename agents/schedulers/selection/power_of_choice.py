@@ -33,8 +33,8 @@ class PowerOfChoice(Rule):
     def choose(self, situation: Situation, allowed: Bools, wanted: int, steps: Ints32) -> Bools:
         """Draw d in proportion to alpha, then the m largest losses."""
         count = max(wanted, round(self.choice_ratio * wanted))
-        drawn = draw_by_weight(situation.target_weight, count, allowed, self.uniforms())
-        losses = np.where(np.isnan(situation.last_loss), np.inf, situation.last_loss)
+        drawn = draw_by_weight(situation.clients.target_weight, count, allowed, self.uniforms())
+        losses = np.where(np.isnan(situation.clients.last_loss), np.inf, situation.clients.last_loss)
         return top_m(losses, wanted, drawn, self.uniforms())
 
     def weights(self, situation: Situation, chosen: Bools) -> Floats | None:

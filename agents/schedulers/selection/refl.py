@@ -68,7 +68,8 @@ class Refl(Rule):
         """Chance `[E, N]` of being there from one to two expected rounds ahead, mean of three leads."""
         expected_s = self.state["expected_s"][:, None]
         leads = [
-            np.broadcast_to(factor * expected_s, situation.available.shape) for factor in (1.0, 1.5, 2.0)
+            np.broadcast_to(factor * expected_s, situation.clients.available.shape)
+            for factor in (1.0, 1.5, 2.0)
         ]
         return np.asarray(sum(survival(situation, lead) for lead in leads) / len(leads))
 
@@ -77,21 +78,21 @@ class Refl(Rule):
         state = self.state
         state["selected_at"] = np.where(trained, state["rounds"][:, None], state["selected_at"])
         state["invited"] = trained.copy()
-        state["completions"] = situation.completions.astype(np.int64)
-        state["began_s"] = np.where(trained.any(axis=1), situation.time_s, np.nan)
+        state["completions"] = situation.clients.completions.astype(np.int64)
+        state["began_s"] = np.where(trained.any(axis=1), situation.run.time_s, np.nan)
 
     def _look_back(self, situation: Situation, needed_s: Floats) -> Floats:
         """Update the expected round; how many `[E]` of the last one were cut off and nearly done."""
         state = self.state
-        lasted_s = situation.time_s - state["began_s"] - situation.overhead_s
+        lasted_s = situation.run.time_s - state["began_s"] - situation.terms.overhead_s
         typical_s = np.median(needed_s, axis=1)
         known = np.isfinite(state["expected_s"])
         mixed_s = (1 - _SMOOTHING) * lasted_s + _SMOOTHING * state["expected_s"]
         expected_s = np.where(np.isfinite(lasted_s) & (lasted_s > 0), mixed_s, state["expected_s"])
         state["expected_s"] = np.where(known, expected_s, typical_s)
-        missing = state["invited"] & ~(situation.completions > state["completions"])
+        missing = state["invited"] & ~(situation.clients.completions > state["completions"])
         left_s = state["needed_s"] - np.nan_to_num(lasted_s)[:, None]
-        late = missing & situation.available & (left_s <= state["expected_s"][:, None])
+        late = missing & situation.clients.available & (left_s <= state["expected_s"][:, None])
         state["needed_s"] = needed_s
         state["invited"] = np.zeros_like(state["invited"])
         return np.asarray(late.sum(axis=1))

@@ -38,10 +38,10 @@ class SemiCyclic(Rule):
         """Hours `[E, N]` until a client's block opens; 0 or less, back to the opening, while it is open."""
         length_h = 24.0 / self.blocks
         if self.by == "zone":
-            opening_h = situation.zone % self.blocks * length_h
-            since_h = (situation.utc_hour[:, None] - opening_h) % 24.0
+            opening_h = situation.clients.zone % self.blocks * length_h
+            since_h = (situation.run.utc_hour[:, None] - opening_h) % 24.0
         else:
-            local_h = np.take_along_axis(situation.local_hour, situation.zone, axis=1)
+            local_h = np.take_along_axis(situation.zones.local_hour, situation.clients.zone, axis=1)
             since_h = (local_h - self.opens_h) % 24.0
         return np.where(since_h < length_h, -since_h, 24.0 - since_h)
 

@@ -91,9 +91,9 @@ class Tifl(Rule):
 
     def tier_losses(self, situation: Situation) -> Floats:
         """Mean reported loss per tier `[E, tiers]`, weighted by alpha; inf where nobody has reported."""
-        known = np.isfinite(situation.last_loss)
-        weight = np.where(known, situation.target_weight, 0.0)
-        loss = np.where(known, situation.last_loss, 0.0)
+        known = np.isfinite(situation.clients.last_loss)
+        weight = np.where(known, situation.clients.target_weight, 0.0)
+        loss = np.where(known, situation.clients.last_loss, 0.0)
         totals = np.zeros((situation.num_envs, self.tiers, 2))
         for number in range(self.tiers):
             inside = np.where(self.state["tier"] == number, weight, 0.0)
@@ -103,7 +103,7 @@ class Tifl(Rule):
 
     def _refilled(self, situation: Situation, present: Bools) -> Floats:
         credits = self.state["credits"]
-        decisions = situation.round_index + situation.rounds_left
+        decisions = situation.run.round_index + situation.run.rounds_left
         share = np.maximum(np.ceil(self.credits * decisions / self.tiers), 1.0)
         left = (present & (credits >= 1.0)).any(axis=1, keepdims=True)
         return np.where(left, credits, share[:, None])

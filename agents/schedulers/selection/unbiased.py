@@ -56,14 +56,14 @@ class Unbiased(Everyone):
 
     def choose(self, situation: Situation, allowed: Bools, wanted: int, steps: Ints32) -> Bools:
         """All allowed clients; takes note of who is there."""
-        observe_chains(self._state, situation.available, np.ones(situation.num_envs, dtype=bool))
+        observe_chains(self._state, situation.clients.available, np.ones(situation.num_envs, dtype=bool))
         return super().choose(situation, allowed, wanted, steps)
 
     def weights(self, situation: Situation, chosen: Bools) -> Floats | None:
         """alpha_k / pi_k of those invited."""
         known = self.availability
         pi = estimated_availability(self._state, self.prior_rounds) if known is None else np.array(known)
-        weights = np.where(chosen, situation.target_weight / pi, 0.0)
+        weights = np.where(chosen, situation.clients.target_weight / pi, 0.0)
         if self.normalise:
             total = weights.sum(axis=1, keepdims=True)
             weights = weights / np.where(total > 0, total, 1.0)

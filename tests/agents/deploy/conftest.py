@@ -149,7 +149,9 @@ def order_all():
     from frugalfl.envs.contract import RoundPlan
 
     def plan(situation, steps=5, transfer=0, quorum=1.0, wait_s=0.0, only=None, probe=None):
-        chosen = situation.available if only is None else situation.available & np.array([only])
+        chosen = (
+            situation.clients.available if only is None else situation.clients.available & np.array([only])
+        )
         ordered = np.where(chosen, steps, 0).astype(np.int32)
         return RoundPlan(
             ordered * (probe is None),

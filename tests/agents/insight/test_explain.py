@@ -60,11 +60,11 @@ def test_what_the_policy_reads_moves_it_and_the_rest_does_not(player, met):
 
 
 def test_situations_are_left_as_they_were(player, met):
-    before = [s.last_loss.copy() for s in met.situations]
+    before = [s.clients.last_loss.copy() for s in met.situations]
     loss = next(each for each in questions(met) if each.name == "loss")
     counterfactual(player, met, loss)
     for old, s in zip(before, met.situations, strict=True):
-        np.testing.assert_array_equal(old, s.last_loss)
+        np.testing.assert_array_equal(old, s.clients.last_loss)
 
 
 def test_waiting_under_dirtier_grids_is_a_chance(player, met):

@@ -24,8 +24,8 @@ class TwoFastest:
     def reset(self, envs, seeds, num_clients): ...
 
     def plan(self, situation):
-        chosen = top_m(-situation.step_s, 2, situation.available)
-        stop = np.where(situation.round_index >= 4, STOP_S, 0.0)
+        chosen = top_m(-situation.clients.step_s, 2, situation.clients.available)
+        stop = np.where(situation.run.round_index >= 4, STOP_S, 0.0)
         return plan_for(situation, chosen, 10, wait_s=stop)
 
 
@@ -107,7 +107,7 @@ class TestLearnedScheduler:
         worlds.reset()
         situation = worlds.agent_face.situation
         plan = player.plan(situation).validate(8, CLIENTS)
-        assert not (plan.invited & ~situation.available).any()
+        assert not (plan.invited & ~situation.clients.available).any()
 
     def test_draws_depend_on_the_episodes_seed_alone(self, worlds):
         worlds.seed(5)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -36,7 +35,7 @@ def start(name: str, num_envs: int = 1, n: int = 12, seed: int = 5, **knobs):
 
 
 def everyone_here(situation, **changes):
-    return replace(situation, available=np.ones_like(situation.available), **changes)
+    return situation.changed(available=np.ones_like(situation.clients.available), **changes)
 
 
 def play(scheduler, world, seeds, clairvoyant=False):
@@ -86,14 +85,14 @@ class TestHelpers:
         assert plan.wait_s.tolist() == [IDLE_WAIT_S, 0.0]
         assert plan.local_steps[1, 3] == 7
         assert plan.local_steps.sum() == 7
-        assert plan.transfer_samples[1, 3] == situation.storage_left[1, 3]
+        assert plan.transfer_samples[1, 3] == situation.clients.storage_left[1, 3]
 
     def test_survival_is_announced_or_interpolated(self, situation_of):
         forecast = np.tile([0.8, 0.2], (12, 1))
         announced = np.full(12, np.inf)
         announced[0] = 100.0
         situation = situation_of(0, available=np.ones(12, dtype=bool), available_forecast=forecast)
-        situation = replace(situation, announced_left_s=announced[None])
+        situation = situation.changed(announced_left_s=announced[None])
         for lead_s, expected in ((0.0, 1.0), (900.0, 0.9), (1800.0, 0.8), (4500.0, 0.5), (9e9, 0.2)):
             chance = survival(situation, np.full((1, 12), lead_s))
             assert chance[0, 1] == pytest.approx(expected)
@@ -132,9 +131,9 @@ class TestEveryScheduler:
         for _ in range(4):
             situation = world.situation()
             plan = scheduler.plan(situation).validate(2, world.n)
-            assert not ((plan.invited | plan.probed) & ~situation.available).any()
+            assert not ((plan.invited | plan.probed) & ~situation.clients.available).any()
             assert ((plan.invited | plan.probed).any(axis=1) | (plan.wait_s > 0)).all()
-            assert (plan.transfer_samples <= situation.storage_left).all()
+            assert (plan.transfer_samples <= situation.clients.storage_left).all()
             assert plan.local_steps.dtype == np.int32
             world.step(plan)
 
@@ -199,11 +198,11 @@ class TestWhatEachPrefers:
         situation = situation_of(0)
         for mean in ("active", "all", "known-probability"):
             plan = start("all-available", mean=mean).plan(situation)
-            assert np.array_equal(plan.invited, situation.available)
+            assert np.array_equal(plan.invited, situation.clients.available)
 
     def test_means_of_all_available(self, situation_of):
         situation = situation_of(0)
-        alpha = np.where(situation.available, situation.target_weight, 0)
+        alpha = np.where(situation.clients.available, situation.clients.target_weight, 0)
         assert start("all-available", mean="active").plan(situation).weights is None
         assert np.array_equal(start("all-available", mean="all").plan(situation).weights, alpha)
         known = start("all-available", mean="known-probability").plan(situation).weights
@@ -259,7 +258,7 @@ class TestWhatEachPrefers:
         total = np.zeros(12)
         for index in range(6000):
             total += scheduler.plan(situation).weights[0] * (index >= 2000)
-        assert total / 4000 == pytest.approx(situation.target_weight[0], rel=0.05)
+        assert total / 4000 == pytest.approx(situation.clients.target_weight[0], rel=0.05)
 
     def test_drift_plus_penalty_turns_green_as_the_debt_grows(self, situation_of):
         situation = everyone_here(situation_of(0, kilograms=0.0))
@@ -267,7 +266,7 @@ class TestWhatEachPrefers:
         first = scheduler.plan(situation)
         grams = situation.round_g(10)[0]
         debt = grams.mean() * 40 / 1e3
-        later = scheduler.plan(replace(situation, kilograms=np.array([debt])))
+        later = scheduler.plan(situation.changed(kilograms=np.array([debt])))
         assert first.invited.sum() == 6
         assert later.invited.sum() < 6
         if later.invited.any():
@@ -277,9 +276,9 @@ class TestWhatEachPrefers:
         situation = everyone_here(situation_of(0, kilograms=0.0))
         scheduler = start("drift-plus-penalty", participants=6, allowance=1.0)
         for kilograms in (0.0, 3 * situation.round_g(10).sum() / 1e3):
-            scheduler.plan(replace(situation, kilograms=np.array([kilograms])))
+            scheduler.plan(situation.changed(kilograms=np.array([kilograms])))
         owed = scheduler.state["queue"][0]
-        scheduler.plan(replace(situation, kilograms=np.array([kilograms])))
+        scheduler.plan(situation.changed(kilograms=np.array([kilograms])))
         assert 0 < scheduler.state["queue"][0] < owed
 
     def test_tuned_rule_contains_the_single_criteria(self, situation_of):
@@ -299,7 +298,7 @@ class TestWhatAllShare:
         situation = everyone_here(situation_of(3))
         needed_s = situation.round_s(10)
         plan = start("random-m", participants=100, avoid_losses=True, loss_margin=1.5).plan(situation)
-        assert np.array_equal(plan.invited, situation.announced_left_s >= 1.5 * needed_s)
+        assert np.array_equal(plan.invited, situation.clients.announced_left_s >= 1.5 * needed_s)
         plan = start("random-m", participants=100, min_survival=0.9).plan(situation)
         assert np.array_equal(plan.invited, survival(situation, needed_s) >= 0.9)
 
@@ -312,7 +311,7 @@ class TestWhatAllShare:
     def test_balance_equalises_time(self, situation_of):
         situation = everyone_here(situation_of(3))
         plan = start("all-available", local_steps=100, balance=1.0, most_steps=1000).plan(situation)
-        seconds = plan.local_steps * situation.step_s
+        seconds = plan.local_steps * situation.clients.step_s
         assert seconds.max() / seconds.min() < 1.1
 
     def test_no_client_makes_more_than_the_most_steps(self, situation_of):
@@ -334,7 +333,7 @@ class TestWhatAllShare:
 
     def test_clients_without_data_are_sent_some_or_left_alone(self, situation_of):
         nothing, room = np.zeros(12, dtype=np.int64), np.repeat([0, 30], 6)
-        situation = everyone_here(situation_of(0, samples=nothing, storage_left=room))
+        situation = everyone_here(situation_of(0, samples_held=nothing, storage_left=room))
         plan = start("all-available").plan(situation)
         assert plan.invited[0].tolist() == [False] * 6 + [True] * 6
         assert (plan.transfer_samples[0, 6:] == 30).all()

@@ -71,7 +71,7 @@ def test_scores_invite_the_best_available_clients():
     for participants in (1, 3, 7):
         action[0, 1] = 2 * (participants - 1) / (layout.num_clients - 1) - 1
         plan = ScoresFace(layout).plan(action, situation)
-        best = np.flatnonzero(situation.available[0])[-participants:]
+        best = np.flatnonzero(situation.clients.available[0])[-participants:]
         assert np.flatnonzero(plan.local_steps[0]).tolist() == best.tolist()
     assert plan.wait_s[0] == 0
     action[0, 0] = 1.0
@@ -95,7 +95,7 @@ def test_masks_forbid_exactly_what_would_be_repaired():
     edges = np.concatenate([[0], np.cumsum(layout.nvec)])
     actions = np.array([[rng.choice(np.flatnonzero(row[a:b])) for a, b in pairwise(edges)] for row in masks])
     actions[:, 0] = 0
-    away = ~face.situation.available
+    away = ~face.situation.clients.available
     result = face.act(actions)
     assert not result.outcome.invited[away].any()
     transfers = actions[:, 2 + layout.num_clients :]

@@ -25,45 +25,48 @@ def bounded(columns, names):
 
 
 def plain_clients(s, steps):
-    carbon = np.take_along_axis(s.carbon_g_per_kwh, s.zone, axis=1)
-    ahead = relative(s.carbon_forecast.min(axis=2), s.carbon_g_per_kwh)
+    carbon = np.take_along_axis(s.zones.carbon_g_per_kwh, s.clients.zone, axis=1)
+    ahead = relative(s.zones.carbon_forecast.min(axis=2), s.zones.carbon_g_per_kwh)
     middle = steps[len(steps) // 2]
-    rounds = s.round_index[:, None] + 1.0
-    known = ~np.isnan(s.last_loss)
-    loss = np.where(known, s.last_loss, 0.0)
+    rounds = s.run.round_index[:, None] + 1.0
+    known = ~np.isnan(s.clients.last_loss)
+    loss = np.where(known, s.clients.last_loss, 0.0)
     mean_loss = loss.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    announced = np.isfinite(s.announced_left_s)
-    left_s = np.where(announced, s.announced_left_s, 0.0)
-    lasting_s = np.maximum(s.announced_left_s, 1.0)
+    announced = np.isfinite(s.clients.announced_left_s)
+    left_s = np.where(announced, s.clients.announced_left_s, 0.0)
+    lasting_s = np.maximum(s.clients.announced_left_s, 1.0)
     return bounded(
         {
-            "available": s.available,
-            "session_age": np.log1p(s.session_age_s / 3600.0) / np.log1p(168.0),
+            "available": s.clients.available,
+            "session_age": np.log1p(s.clients.session_age_s / 3600.0) / np.log1p(168.0),
             "end_announced": announced,
             "announced_left": np.where(announced, left_s / (left_s + 3600.0), 1.0),
             "will_finish_short": np.tanh(np.log(lasting_s / s.round_s(steps[1]))),
             "will_finish_long": np.tanh(np.log(lasting_s / s.round_s(steps[-1]))),
-            "forecast_near": s.available_forecast[:, :, 0],
-            "forecast_far": s.available_forecast[:, :, -1],
-            "step_time": np.tanh(0.5 * np.log(s.step_s * middle / 600.0)),
+            "forecast_near": s.clients.available_forecast[:, :, 0],
+            "forecast_far": s.clients.available_forecast[:, :, -1],
+            "step_time": np.tanh(0.5 * np.log(s.clients.step_s * middle / 600.0)),
             "transfer_time": np.tanh(0.5 * np.log(s.round_s(0) / 60.0)),
-            "round_time": np.tanh(np.log(s.round_s(middle) / s.deadline_s[:, None])),
+            "round_time": np.tanh(np.log(s.round_s(middle) / s.terms.deadline_s[:, None])),
             "round_points": squash(s.round_points(middle)),
             "carbon_now": squash(carbon / 300.0),
-            "carbon_rank": relative(carbon, s.carbon_g_per_kwh.mean(axis=1)[:, None]),
-            "carbon_ahead": np.take_along_axis(ahead, s.zone, axis=1),
-            "samples": np.log1p(s.samples) / np.log1p(1000.0),
-            "samples_sent": s.samples_sent / np.maximum(s.samples, 1),
-            "storage_left": s.storage_left / np.maximum(s.samples + s.storage_left, 1),
-            "target_weight": squash(s.target_weight * s.num_clients),
+            "carbon_rank": relative(carbon, s.zones.carbon_g_per_kwh.mean(axis=1)[:, None]),
+            "carbon_ahead": np.take_along_axis(ahead, s.clients.zone, axis=1),
+            "samples": np.log1p(s.clients.samples_held) / np.log1p(1000.0),
+            "samples_sent": s.clients.samples_sent / np.maximum(s.clients.samples_held, 1),
+            "storage_left": s.clients.storage_left
+            / np.maximum(s.clients.samples_held + s.clients.storage_left, 1),
+            "target_weight": squash(s.clients.target_weight * s.num_clients),
             "loss_known": known,
             "last_loss": squash(loss),
             "loss_relative": np.where(known, np.tanh(loss - mean_loss[:, None]), 0.0),
-            "last_norm": squash(np.nan_to_num(s.last_norm)),
-            "staleness": s.rounds_since / (s.rounds_since + 8.0),
-            "invited_share": np.minimum(s.invitations / rounds, 1.0),
-            "completed_share": np.where(s.invitations > 0, s.completions / np.maximum(s.invitations, 1), 1.0),
-            "seen_share": s.sightings / rounds,
+            "last_norm": squash(np.nan_to_num(s.clients.last_norm)),
+            "staleness": s.clients.rounds_since / (s.clients.rounds_since + 8.0),
+            "invited_share": np.minimum(s.clients.invitations / rounds, 1.0),
+            "completed_share": np.where(
+                s.clients.invitations > 0, s.clients.completions / np.maximum(s.clients.invitations, 1), 1.0
+            ),
+            "seen_share": s.clients.sightings / rounds,
         },
         CLIENT_FEATURES,
     )
@@ -72,27 +75,31 @@ def plain_clients(s, steps):
 def plain_server(s, scenario):
     budgets = [scenario.budgets.hours, scenario.budgets.gigabytes, scenario.budgets.kilograms]
     left = [
-        np.ones(s.num_envs) if limit is None else s.budget_left[:, i] / limit
+        np.ones(s.num_envs) if limit is None else s.terms.budget_left[:, i] / limit
         for i, limit in enumerate(budgets)
     ]
-    spent = s.hours * s.price_per_hour + s.gigabytes * s.price_per_gb + s.kilograms * s.price_per_kg
-    ahead = relative(s.carbon_forecast.min(axis=2), s.carbon_g_per_kwh).min(axis=1)
-    angle = 2.0 * np.pi * s.utc_hour / 24.0
+    spent = (
+        s.run.hours * s.terms.price_per_hour
+        + s.run.gigabytes * s.terms.price_per_gb
+        + s.run.kilograms * s.terms.price_per_kg
+    )
+    ahead = relative(s.zones.carbon_forecast.min(axis=2), s.zones.carbon_g_per_kwh).min(axis=1)
+    angle = 2.0 * np.pi * s.run.utc_hour / 24.0
     return bounded(
         {
-            "rounds_done": s.round_index / scenario.max_rounds,
-            "hours_done": squash(s.hours / 24.0),
-            "accuracy": s.accuracy,
-            "loss": squash(s.loss),
-            "recent_gain": np.tanh(s.recent_gain * 20.0),
-            "recent_price": squash(spent / np.maximum(s.round_index, 1)),
-            "available_share": s.available.mean(axis=1),
-            "reported_share": (~np.isnan(s.last_loss)).mean(axis=1),
-            "cleanest_now": squash(s.carbon_g_per_kwh.min(axis=1) / 300.0),
+            "rounds_done": s.run.round_index / scenario.max_rounds,
+            "hours_done": squash(s.run.hours / 24.0),
+            "accuracy": s.run.accuracy,
+            "loss": squash(s.run.loss),
+            "recent_gain": np.tanh(s.run.recent_gain * 20.0),
+            "recent_price": squash(spent / np.maximum(s.run.round_index, 1)),
+            "available_share": s.clients.available.mean(axis=1),
+            "reported_share": (~np.isnan(s.clients.last_loss)).mean(axis=1),
+            "cleanest_now": squash(s.zones.carbon_g_per_kwh.min(axis=1) / 300.0),
             "carbon_ahead": ahead,
-            "price_per_hour": squash(s.price_per_hour),
-            "price_per_gb": squash(s.price_per_gb),
-            "price_per_kg": squash(s.price_per_kg),
+            "price_per_hour": squash(s.terms.price_per_hour),
+            "price_per_gb": squash(s.terms.price_per_gb),
+            "price_per_kg": squash(s.terms.price_per_kg),
             "hours_left": left[0],
             "gigabytes_left": left[1],
             "kilograms_left": left[2],
@@ -104,10 +111,10 @@ def plain_server(s, scenario):
 
 
 def plain_zones(s):
-    angle = 2.0 * np.pi * s.local_hour / 24.0
-    now = s.carbon_g_per_kwh
+    angle = 2.0 * np.pi * s.zones.local_hour / 24.0
+    now = s.zones.carbon_g_per_kwh
     columns = [squash(now / 300.0), np.sin(angle), np.cos(angle)]
-    ratios = relative(s.carbon_forecast, now[:, :, None])
+    ratios = relative(s.zones.carbon_forecast, now[:, :, None])
     columns += [ratios[:, :, lead] for lead in range(ratios.shape[2])]
     return np.clip(np.stack(columns, axis=-1).astype(np.float32), -1.0, 1.0)
 

@@ -21,7 +21,7 @@ def world_of(name="volunteers", seeds=SEEDS, rounds=4, transfer=0, **changes):
     world = FederatedWorld(load_scenario(name, **changes), len(seeds))
     world.reset(np.ones(len(seeds), dtype=bool), np.asarray(seeds))
     for _ in range(rounds):
-        chosen, ones = world.situation().available, np.ones(len(seeds))
+        chosen, ones = world.situation().clients.available, np.ones(len(seeds))
         steps, sent = (np.where(chosen, value, 0).astype(np.int32) for value in (20, transfer))
         world.step(RoundPlan(steps, sent, ones, 0 * ones))
     return world
@@ -56,7 +56,7 @@ def test_a_label_without_rows_has_no_accuracy():
 def test_it_is_the_accuracy_on_test_rows_drawn_by_the_clients_label_mix():
     world = world_of()
     scores = world.client_test_accuracy()
-    assert scores.shape == world.situation().available.shape
+    assert scores.shape == world.situation().clients.available.shape
     assert scores.min() >= 0 and scores.max() <= 1
     data, task = world.source.dataset, world.source.draw(4).task
     weight, bias = world.source.model.layers(world.parameters()[1])[0]

@@ -22,7 +22,7 @@ def world_of(seeds=SEEDS, name="volunteers", **changes):
 
 
 def plan_of(world, steps=5, only=None):
-    chosen = world.situation().available if only is None else only
+    chosen = world.situation().clients.available if only is None else only
     nothing, ones = np.zeros(chosen.shape, dtype=np.int32), np.ones(world.num_envs)
     return RoundPlan(np.where(chosen, steps, 0).astype(np.int32), nothing, ones, 0 * ones)
 
@@ -52,7 +52,7 @@ def test_an_upload_costs_what_the_compressed_update_takes(compression, sent, mod
 def test_the_update_that_enters_the_model_is_the_decompressed_one():
     plain, sparse, coarse = world_of(), world_of(compression=TOP), world_of(compression="8-bit")
     situation = plain.situation(clairvoyant=True)
-    one = situation.available & (situation.future.session_left_s > situation.round_s(5))
+    one = situation.clients.available & (situation.future.session_left_s > situation.round_s(5))
     one &= np.cumsum(one, axis=1) == 1
     start = plain.parameters()
     moves = []

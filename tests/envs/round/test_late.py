@@ -35,7 +35,7 @@ def plan_of(chosen, steps=10, transfer=0, quorum=1.0, wait_s=0.0):
 
 def random_plan(world, rng):
     """Every row draws for itself, so that a batch and its rows alone get the same orders."""
-    available = world.situation().available
+    available = world.situation().clients.available
     parts = []
     for row in range(world.num_envs):
         pick = rng[row].random(available.shape[1]) < 0.5
@@ -60,17 +60,17 @@ def test_every_invitation_ends_once_and_everything_spent_is_charged_once(rule, n
         if not world.running[0]:
             break
         before = world.situation()
-        assert not (before.busy & before.available).any()
+        assert not (before.clients.busy & before.clients.available).any()
         plan = random_plan(world, rng)
         outcome = world.step(plan).outcome
-        np.testing.assert_array_equal(outcome.invited & before.busy, False)
-        ordered = np.where(outcome.invited[0], plan.local_steps[0] * before.step_s[0], ordered)
+        np.testing.assert_array_equal(outcome.invited & before.clients.busy, False)
+        ordered = np.where(outcome.invited[0], plan.local_steps[0] * before.clients.step_s[0], ordered)
         spent += outcome.energy_j[0]
         moved_up += outcome.up_bytes[0]
         computed += outcome.compute_s[0]
         done, over = outcome.completed[0], outcome.lost[0] | outcome.cancelled[0]
         assert not (done & over).any()
-        np.testing.assert_allclose(moved_up[done], before.upload_bytes[0])
+        np.testing.assert_allclose(moved_up[done], before.terms.upload_bytes[0])
         np.testing.assert_allclose(computed[done], ordered[done])
         assert (computed <= ordered + 1e-6).all()
         np.testing.assert_allclose(outcome.wasted_j[0, over], spent[over])
@@ -79,7 +79,7 @@ def test_every_invitation_ends_once_and_everything_spent_is_charged_once(rule, n
         wasted += spent[over].sum()
         for table in (spent, moved_up, computed, ordered):
             table[done | over] = 0
-        ledger, busy = world.ledger, world.situation().busy
+        ledger, busy = world.ledger, world.situation().clients.busy
         if world.running[0]:
             ends = ledger.completions + ledger.lost + ledger.cancelled
             np.testing.assert_array_equal(ledger.invitations, ends + busy)
@@ -89,7 +89,7 @@ def test_every_invitation_ends_once_and_everything_spent_is_charged_once(rule, n
         world.step(plan_of(np.zeros((1, n), dtype=bool), wait_s=STOP_S))
     ends = ledger.completions + ledger.lost + ledger.cancelled
     np.testing.assert_array_equal(ledger.invitations, ends)
-    assert not world.situation().busy.any()
+    assert not world.situation().clients.busy.any()
     np.testing.assert_allclose(world.totals()["wasted_kilowatt_hours"] * 3.6e6, wasted + spent.sum())
 
 
@@ -119,7 +119,7 @@ def test_every_environment_of_a_batch_is_the_single_one(rule, name):
 def slow_and_fast(world):
     """The first row's slowest and fastest client whose sessions last."""
     s = world.situation(clairvoyant=True)
-    safe = s.available[0] & (s.future.session_left_s[0] > 3 * s.round_s(40)[0])
+    safe = s.clients.available[0] & (s.future.session_left_s[0] > 3 * s.round_s(40)[0])
     order = np.argsort(np.where(safe, s.round_s(40)[0], np.inf))[: safe.sum()]
     assert safe.sum() >= 2, "the test needs other seeds"
     masks = np.zeros((2, 1, safe.size), dtype=bool)
@@ -137,17 +137,17 @@ def test_a_late_update_is_the_one_the_client_would_have_sent_in_time():
     first = world.step(plan_of(slow | fast, 40, quorum=0.5)).outcome
     np.testing.assert_array_equal(first.completed, fast)
     assert not first.cancelled.any() and not first.lost.any()
-    np.testing.assert_array_equal(world.situation().busy, slow)
+    np.testing.assert_array_equal(world.situation().clients.busy, slow)
     between = world.parameters()
     nobody = np.zeros_like(slow)
     late = world.step(plan_of(nobody, wait_s=2 * world.situation().round_s(40)[slow][0])).outcome
     assert not late.completed.any(), "while the coordinator waits, the model stands still"
     np.testing.assert_array_equal(world.parameters(), between)
-    np.testing.assert_array_equal(world.situation().busy, slow)
+    np.testing.assert_array_equal(world.situation().clients.busy, slow)
     taken = world.step(plan_of(nobody)).outcome
     np.testing.assert_array_equal(taken.completed, slow)
     np.testing.assert_allclose(world.parameters() - between, expected, atol=1e-6)
-    assert not world.situation().busy.any()
+    assert not world.situation().clients.busy.any()
     assert np.isfinite(taken.reported_loss[slow]).all()
 
 
@@ -156,7 +156,7 @@ def test_an_invitation_to_a_busy_client_is_a_repair():
     slow, fast = slow_and_fast(world)
     world.step(plan_of(slow | fast, 40, quorum=0.5))
     situation = world.situation()
-    assert not situation.available[slow].any()
+    assert not situation.clients.available[slow].any()
     outcome = world.step(plan_of(slow, 5)).outcome
     assert outcome.repairs[0] == 1 and not outcome.invited.any()
     observation = ObservationEncoder(world.scenario).encode(situation)
@@ -167,9 +167,9 @@ def test_a_session_that_ends_later_loses_the_update_then():
     world = world_of({"kind": "keep"}, seeds=range(12), max_rounds=1000)
     s = world.situation(clairvoyant=True)
     left_s = s.future.session_left_s
-    steps = np.where(s.available, np.ceil(1.5 * left_s / s.step_s), 0).astype(np.int32)
-    doomed = s.available & (left_s > 600) & (left_s < 40_000)
-    quick = s.available & (np.cumsum(s.available, axis=1) == 1) & ~doomed
+    steps = np.where(s.clients.available, np.ceil(1.5 * left_s / s.clients.step_s), 0).astype(np.int32)
+    doomed = s.clients.available & (left_s > 600) & (left_s < 40_000)
+    quick = s.clients.available & (np.cumsum(s.clients.available, axis=1) == 1) & ~doomed
     plan = plan_of(doomed | quick, np.where(quick, 1, steps), quorum=1e-6)
     first = world.step(plan).outcome
     assert not first.completed[doomed].any()
@@ -179,7 +179,7 @@ def test_a_session_that_ends_later_loses_the_update_then():
         outcome = world.step(plan_of(np.zeros_like(doomed), wait_s=600.0)).outcome
         worked_s += outcome.stop_s
         lost |= outcome.lost
-        if not world.situation().busy.any():
+        if not world.situation().clients.busy.any():
             break
     assert lost[doomed].all()
     np.testing.assert_allclose(worked_s[doomed], left_s[doomed])
@@ -189,38 +189,38 @@ def test_an_update_from_a_model_too_old_is_cancelled():
     world = world_of({"kind": "keep", "max_rounds": 1}, seeds=[3])
     slow, fast = slow_and_fast(world)
     world.step(plan_of(slow | fast, np.where(slow, 4000, 1), quorum=0.5))
-    assert world.situation().busy[slow].all()
+    assert world.situation().clients.busy[slow].all()
     outcome = world.step(plan_of(fast, 1)).outcome
     np.testing.assert_array_equal(outcome.cancelled, slow)
     assert outcome.wasted_j[slow][0] > outcome.energy_j[slow][0] > 0
-    assert not world.situation().busy.any()
+    assert not world.situation().clients.busy.any()
 
 
 def test_data_wiped_after_the_work_was_done_have_been_learned_from():
     """Spot nodes forget with their session; what they delivered before stays what it was."""
     world, alone = (world_of({"kind": kind}, "spotmarket", [3]) for kind in ("keep", "drop"))
     s = world.situation(clairvoyant=True)
-    chosen = s.available & (np.cumsum(s.available, axis=1) <= 1)
+    chosen = s.clients.available & (np.cumsum(s.clients.available, axis=1) <= 1)
     start = world.parameters()
     assert alone.step(plan_of(chosen, 5, 20)).outcome.completed.any()
-    other = s.available & (np.cumsum(s.available, axis=1) == 2)
+    other = s.clients.available & (np.cumsum(s.clients.available, axis=1) == 2)
     world.step(plan_of(chosen | other, np.where(chosen, 5, 1), np.where(chosen, 20, 1), quorum=0.5))
-    if not world.situation().busy[chosen].any():
+    if not world.situation().clients.busy[chosen].any():
         pytest.skip("the other one was slower")
     between = world.parameters()
-    while world.situation().samples[chosen][0] > 0:
+    while world.situation().clients.samples_held[chosen][0] > 0:
         world.step(plan_of(np.zeros_like(chosen), wait_s=7200.0))
     outcome = world.step(plan_of(np.zeros_like(chosen))).outcome
     np.testing.assert_array_equal(outcome.completed, chosen)
     np.testing.assert_allclose(world.parameters() - between, alone.parameters() - start, atol=1e-6)
-    assert (world.situation().samples[chosen] == 0).all()
+    assert (world.situation().clients.samples_held[chosen] == 0).all()
 
 
 def test_the_buffer_moves_the_model_once_per_so_many_updates():
     world = world_of({"kind": "buffer", "size": 5}, seeds=[3])
     arrived, model = 0, world.parameters()
     for _ in range(12):
-        available = world.situation().available
+        available = world.situation().clients.available
         one = available & (np.cumsum(available, axis=1) == 1)
         outcome = world.step(plan_of(one, 5)).outcome
         before, arrived = arrived, arrived + int(outcome.completed.sum())

@@ -21,7 +21,7 @@ def world_of(topology, seeds=SEEDS, name="volunteers", **changes):
 
 
 def plan_of(world, steps=5, most=6, transfer=0, quorum=1.0):
-    available, ones = world.situation().available, np.ones(world.num_envs)
+    available, ones = world.situation().clients.available, np.ones(world.num_envs)
     chosen = available & (np.cumsum(available, axis=1) <= most)
     orders, sent = (np.where(chosen, value, 0).astype(np.int32) for value in (steps, transfer))
     return RoundPlan(orders, sent, quorum * ones, 0 * ones)
@@ -31,10 +31,10 @@ def overlay_of(world, plan, env, fetch, kind):
     """The overlay and its cycle time from the situation alone."""
     s = world.situation()
     who = np.flatnonzero(plan.invited[env])
-    prepare_s = np.where(fetch[who], s.model_bytes, 0.0) / s.down_bytes_per_s[env, who]
-    work_s = prepare_s + plan.local_steps[env, who] * s.step_s[env, who]
-    rates = s.up_bytes_per_s[env, who], s.down_bytes_per_s[env, who]
-    network = Network(work_s, *rates, float(s.upload_bytes[env]))
+    prepare_s = np.where(fetch[who], s.terms.model_bytes, 0.0) / s.clients.down_bytes_per_s[env, who]
+    work_s = prepare_s + plan.local_steps[env, who] * s.clients.step_s[env, who]
+    rates = s.clients.up_bytes_per_s[env, who], s.clients.down_bytes_per_s[env, who]
+    network = Network(work_s, *rates, float(s.terms.upload_bytes[env]))
     arcs = BUILDERS[kind](network)
     return who, arcs, network.cycle_time_s(arcs)
 
@@ -52,11 +52,11 @@ def test_a_round_lasts_the_cycle_time_and_moves_a_model_per_neighbour(kind):
         checked += done.sum()
         np.testing.assert_allclose(outcome.stop_s[env, who[done]], cycle_s)
         if done.any():
-            assert outcome.duration_s[env] == pytest.approx(cycle_s + s.overhead_s)
+            assert outcome.duration_s[env] == pytest.approx(cycle_s + s.terms.overhead_s)
         into, out = arcs.sum(axis=0)[done], arcs.sum(axis=1)[done]
-        np.testing.assert_allclose(outcome.down_bytes[env, who[done]], (1 + into) * s.model_bytes)
-        np.testing.assert_allclose(outcome.up_bytes[env, who[done]], out * s.model_bytes)
-        np.testing.assert_allclose(outcome.compute_s[env, who[done]], 5 * s.step_s[env, who[done]])
+        np.testing.assert_allclose(outcome.down_bytes[env, who[done]], (1 + into) * s.terms.model_bytes)
+        np.testing.assert_allclose(outcome.up_bytes[env, who[done]], out * s.terms.model_bytes)
+        np.testing.assert_allclose(outcome.compute_s[env, who[done]], 5 * s.clients.step_s[env, who[done]])
     assert checked > 5
 
 
@@ -68,8 +68,8 @@ def test_those_who_have_the_model_need_not_fetch_it():
     again = first.completed & second.completed
     fresh = ~first.completed & second.completed
     assert again.any()
-    np.testing.assert_allclose(second.down_bytes[again], s.model_bytes)
-    np.testing.assert_allclose(second.down_bytes[fresh], 2 * s.model_bytes)
+    np.testing.assert_allclose(second.down_bytes[again], s.terms.model_bytes)
+    np.testing.assert_allclose(second.down_bytes[fresh], 2 * s.terms.model_bytes)
     for env in range(3):
         who, _, cycle_s = overlay_of_second(s, plan, env, ~first.completed[env])
         done = second.completed[env, who]
@@ -91,12 +91,12 @@ def test_energy_and_emissions_are_those_of_the_bytes_and_the_work(topology):
         s, t = world.situation(), world.time_s
         outcome = world.step(plan_of(world)).outcome
         moved = outcome.down_bytes + outcome.up_bytes
-        energy_j = moved * s.network_j_per_byte + outcome.compute_s * s.compute_watts
+        energy_j = moved * s.clients.network_j_per_byte + outcome.compute_s * s.clients.compute_watts
         np.testing.assert_allclose(outcome.energy_j, energy_j)
         np.testing.assert_array_equal(outcome.wasted_j, np.where(outcome.completed, 0, outcome.energy_j))
         moments = [world.carbon.now(t + share * outcome.duration_s) for share in np.linspace(0, 1, 50)]
         low, high = np.min(moments, axis=0), np.max(moments, axis=0)
-        low, high = (np.take_along_axis(x, s.zone, axis=1) for x in (low, high))
+        low, high = (np.take_along_axis(x, s.clients.zone, axis=1) for x in (low, high))
         assert (outcome.emissions_g >= energy_j / 3.6e6 * low * 0.99 - 1e-12).all()
         assert (outcome.emissions_g <= energy_j / 3.6e6 * high * 1.01 + 1e-12).all()
     totals = world.totals()
@@ -110,7 +110,7 @@ def test_who_leaves_in_mid_cycle_is_lost_and_pays_its_share():
     outcome = world.step(plan).outcome
     assert outcome.lost.any()
     np.testing.assert_allclose(outcome.stop_s[outcome.lost], s.future.session_left_s[outcome.lost])
-    ordered_s = plan.local_steps * s.step_s
+    ordered_s = plan.local_steps * s.clients.step_s
     assert (outcome.compute_s[outcome.lost] < ordered_s[outcome.lost]).all()
     groups = outcome.completed.astype(int) + outcome.lost + outcome.cancelled
     np.testing.assert_array_equal(groups, outcome.invited)
@@ -153,9 +153,9 @@ def test_neighbours_exchange_compressed_models():
     world = world_of("ring", compression="8-bit")
     s, outcome = world.situation(), world.step(plan_of(world)).outcome
     done = outcome.completed
-    assert s.upload_bytes[0] < 0.3 * s.model_bytes
-    np.testing.assert_allclose(outcome.up_bytes[done], s.upload_bytes[0])
-    np.testing.assert_allclose(outcome.down_bytes[done], s.model_bytes + s.upload_bytes[0])
+    assert s.terms.upload_bytes[0] < 0.3 * s.terms.model_bytes
+    np.testing.assert_allclose(outcome.up_bytes[done], s.terms.upload_bytes[0])
+    np.testing.assert_allclose(outcome.down_bytes[done], s.terms.model_bytes + s.terms.upload_bytes[0])
 
 
 def test_samples_come_from_the_hub():

@@ -26,7 +26,7 @@ def world_of(evaluation=None, seeds=SEEDS, name="volunteers", **changes):
 
 def play(world, rounds=6, steps=20):
     for _ in range(rounds):
-        chosen, ones = world.situation().available, np.ones(world.num_envs)
+        chosen, ones = world.situation().clients.available, np.ones(world.num_envs)
         nothing = np.zeros(chosen.shape, dtype=np.int32)
         world.step(RoundPlan(np.where(chosen, steps, 0).astype(np.int32), nothing, ones, 0 * ones))
     return world
@@ -86,32 +86,34 @@ def test_what_it_costs_is_charged_once(way):
 def test_neighbours_cost_one_forward_pass_over_the_own_rows():
     world = play(world_of(WAYS[0]), 2)
     s, scores = world.situation(), world.client_scores()
-    batches = np.ceil(s.samples / world.source.training.batch_size)
-    np.testing.assert_allclose(scores.compute_s, batches * s.step_s / 3)
-    np.testing.assert_allclose(scores.energy_j, scores.compute_s * s.compute_watts)
+    batches = np.ceil(s.clients.samples_held / world.source.training.batch_size)
+    np.testing.assert_allclose(scores.compute_s, batches * s.clients.step_s / 3)
+    np.testing.assert_allclose(scores.energy_j, scores.compute_s * s.clients.compute_watts)
     assert not scores.moved_bytes.any()
 
 
 def test_a_snapshot_costs_one_download():
     world = play(world_of(WAYS[1]), 2)
     s, scores = world.situation(), world.client_scores()
-    np.testing.assert_allclose(scores.moved_bytes, s.model_bytes)
-    np.testing.assert_allclose(scores.energy_j, s.model_bytes * s.network_j_per_byte)
+    np.testing.assert_allclose(scores.moved_bytes, s.terms.model_bytes)
+    np.testing.assert_allclose(scores.energy_j, s.terms.model_bytes * s.clients.network_j_per_byte)
 
 
 def test_components_are_charged_like_further_models_in_every_round():
     plain, mixed = world_of(seeds=[3]), world_of(WAYS[2], [3])
     one, three = plain.situation(), mixed.situation(clairvoyant=True)
-    assert three.model_bytes == 3 * one.model_bytes
-    np.testing.assert_array_equal(three.step_s, 3 * one.step_s)
-    safe = three.available & (three.future.session_left_s > 2 * three.round_s(5))
+    assert three.terms.model_bytes == 3 * one.terms.model_bytes
+    np.testing.assert_array_equal(three.clients.step_s, 3 * one.clients.step_s)
+    safe = three.clients.available & (three.future.session_left_s > 2 * three.round_s(5))
     nothing, ones = np.zeros(safe.shape, dtype=np.int32), np.ones(1)
     plan = RoundPlan(np.where(safe, 5, 0).astype(np.int32), nothing, ones, 0 * ones)
     first, second = plain.step(plan).outcome, mixed.step(plan).outcome
     done = first.completed & second.completed
     assert done.any()
     np.testing.assert_allclose(second.up_bytes[done], 3 * first.up_bytes[done])
-    forward_s = 2 * np.ceil(one.samples / plain.source.training.batch_size) * one.step_s / 3
+    forward_s = (
+        2 * np.ceil(one.clients.samples_held / plain.source.training.batch_size) * one.clients.step_s / 3
+    )
     np.testing.assert_allclose(second.compute_s[done], (3 * first.compute_s + forward_s)[done])
 
 

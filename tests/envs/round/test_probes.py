@@ -22,13 +22,13 @@ def world_of(name="volunteers", seeds=SEEDS, **changes):
 
 
 def train(world, steps=5):
-    chosen = world.situation().available
+    chosen = world.situation().clients.available
     nothing, ones = np.zeros(chosen.shape, dtype=np.int32), np.ones(world.num_envs)
     return RoundPlan(np.where(chosen, steps, 0).astype(np.int32), nothing, ones, 0 * ones)
 
 
 def probe(world, samples=32, asked=None, quorum=1.0):
-    shape = world.situation().available.shape
+    shape = world.situation().clients.available.shape
     asked = np.ones(shape, dtype=bool) if asked is None else asked
     nothing, ones = np.zeros(shape, dtype=np.int32), np.ones(world.num_envs)
     wanted = np.where(asked, samples, 0).astype(np.int32)
@@ -41,10 +41,10 @@ def test_the_answer_is_the_loss_of_the_present_model_on_all_held_samples():
     before = world.situation()
     outcome = world.step(probe(world, 100_000)).outcome
     after = world.situation()
-    assert outcome.answered.any() and not (outcome.answered & ~before.available).any()
+    assert outcome.answered.any() and not (outcome.answered & ~before.clients.available).any()
     expected = world._core.client_losses(outcome.answered)
-    np.testing.assert_array_equal(after.probed_loss, expected)
-    np.testing.assert_array_equal(np.isfinite(after.probed_loss), outcome.answered)
+    np.testing.assert_array_equal(after.clients.probed_loss, expected)
+    np.testing.assert_array_equal(np.isfinite(after.clients.probed_loss), outcome.answered)
 
 
 def test_a_probe_is_no_round():
@@ -55,8 +55,8 @@ def test_a_probe_is_no_round():
     after = world.situation()
     np.testing.assert_array_equal(world.parameters(), model)
     for name in ("round_index", "rounds_left", "invitations", "completions", "sightings", "last_loss",
-                 "accuracy", "loss", "recent_gain", "rounds_since", "samples"):  # fmt: skip
-        np.testing.assert_array_equal(getattr(after, name), getattr(before, name), err_msg=name)
+                 "accuracy", "loss", "recent_gain", "rounds_since", "samples_held"):  # fmt: skip
+        np.testing.assert_array_equal(after.flat()[name], before.flat()[name], err_msg=name)
     assert not result.outcome.invited.any() and not result.outcome.completed.any()
     assert (result.terms[:, 0] == 0).all() and (result.terms[:, 1:] < 0).all()
 
@@ -67,25 +67,28 @@ def test_time_bytes_and_energy_of_a_probe(samples, quorum, seed):
     world = world_of(seeds=[seed])
     s = world.situation(clairvoyant=True)
     outcome = world.step(probe(world, samples, quorum=quorum)).outcome
-    batches = np.ceil(np.minimum(samples, s.samples) / world.source.training.batch_size)
-    down_s, up_s = s.model_bytes / s.down_bytes_per_s, PROBE_ANSWER_BYTES / s.up_bytes_per_s
-    needed_s = down_s + batches * s.step_s / 3 + up_s
+    batches = np.ceil(np.minimum(samples, s.clients.samples_held) / world.source.training.batch_size)
+    down_s, up_s = (
+        s.terms.model_bytes / s.clients.down_bytes_per_s,
+        PROBE_ANSWER_BYTES / s.clients.up_bytes_per_s,
+    )
+    needed_s = down_s + batches * s.clients.step_s / 3 + up_s
     done = outcome.answered
-    np.testing.assert_array_equal(outcome.probed, s.available)
+    np.testing.assert_array_equal(outcome.probed, s.clients.available)
     np.testing.assert_allclose(outcome.stop_s[done], needed_s[done])
-    np.testing.assert_allclose(outcome.down_bytes[done], s.model_bytes)
+    np.testing.assert_allclose(outcome.down_bytes[done], s.terms.model_bytes)
     np.testing.assert_allclose(outcome.up_bytes[done], PROBE_ANSWER_BYTES, rtol=1e-6)
-    network_j = (outcome.down_bytes + outcome.up_bytes) * s.network_j_per_byte
-    np.testing.assert_allclose(outcome.energy_j, outcome.compute_s * s.compute_watts + network_j)
-    assert not outcome.energy_j[~s.available].any()
+    network_j = (outcome.down_bytes + outcome.up_bytes) * s.clients.network_j_per_byte
+    np.testing.assert_allclose(outcome.energy_j, outcome.compute_s * s.clients.compute_watts + network_j)
+    assert not outcome.energy_j[~s.clients.available].any()
     np.testing.assert_array_equal(outcome.wasted_j, np.where(done, 0.0, outcome.energy_j))
-    lost = s.available & (s.future.session_left_s < np.minimum(needed_s, outcome.duration_s[0]))
+    lost = s.clients.available & (s.future.session_left_s < np.minimum(needed_s, outcome.duration_s[0]))
     assert not (done & lost).any()
     totals = world.totals()
     np.testing.assert_allclose(totals["gigabytes"], (outcome.down_bytes + outcome.up_bytes).sum() / 1e9)
     np.testing.assert_allclose(totals["kilograms"], outcome.emissions_g.sum() / 1e3)
     np.testing.assert_allclose(totals["hours"], outcome.duration_s / 3600)
-    assert totals["probes"] == s.available.sum()
+    assert totals["probes"] == s.clients.available.sum()
 
 
 def test_a_session_that_ends_meanwhile_loses_the_answer():
@@ -96,33 +99,33 @@ def test_a_session_that_ends_meanwhile_loses_the_answer():
     assert lost.any() and outcome.answered.any()
     np.testing.assert_allclose(outcome.stop_s[lost], left_s[lost])
     assert (outcome.energy_j[lost] > 0).all() and not outcome.lost.any()
-    assert np.isnan(world.situation().probed_loss[lost]).all()
+    assert np.isnan(world.situation().clients.probed_loss[lost]).all()
 
 
 def test_answers_stay_until_the_model_changes_and_add_up():
     world = world_of()
     s = world.situation()
-    first = s.available & (np.cumsum(s.available, axis=1) <= 2)
+    first = s.clients.available & (np.cumsum(s.clients.available, axis=1) <= 2)
     world.step(probe(world, 32, first))
-    one = world.situation().probed_loss
-    world.step(probe(world, 32, world.situation().available & ~first))
-    two = world.situation().probed_loss
+    one = world.situation().clients.probed_loss
+    world.step(probe(world, 32, world.situation().clients.available & ~first))
+    two = world.situation().clients.probed_loss
     known = np.isfinite(one)
     np.testing.assert_array_equal(two[known], one[known])
     assert np.isfinite(two).sum() > known.sum()
     outcome = world.step(train(world)).outcome
     trained = outcome.completed.any(axis=1)
-    assert trained.any() and np.isnan(world.situation().probed_loss[trained]).all()
+    assert trained.any() and np.isnan(world.situation().clients.probed_loss[trained]).all()
 
 
 def test_asking_who_is_away_or_has_no_samples_is_a_repair_and_overhead_passes():
     world = world_of()
-    away = ~world.situation().available
+    away = ~world.situation().clients.available
     outcome = world.step(probe(world, 32, away)).outcome
     np.testing.assert_array_equal(outcome.repairs, away.sum(axis=1))
     np.testing.assert_array_equal(outcome.duration_s, np.full(3, world.source.overhead_s))
     world = world_of("spotmarket")
-    assert (world.situation().samples == 0).all()
+    assert (world.situation().clients.samples_held == 0).all()
     outcome = world.step(probe(world, 32)).outcome
     assert not outcome.probed.any() and (outcome.repairs == world.scenario.clients).all()
 
@@ -143,9 +146,9 @@ def test_every_environment_of_a_batch_is_the_single_one():
             for name, value in vars(together.outcome).items():
                 np.testing.assert_array_equal(value[e], getattr(alone.outcome, name)[0], err_msg=name)
             np.testing.assert_array_equal(together.reward[e], alone.reward[0])
-            for name, value in vars(batch.situation()).items():
+            for name, value in batch.situation().flat().items():
                 if isinstance(value, np.ndarray) and value.shape[:1] == (3,) and "leads" not in name:
-                    mine = getattr(world.situation(), name)[0]
+                    mine = world.situation().flat()[name][0]
                     np.testing.assert_array_equal(value[e], mine, err_msg=name)
 
 
@@ -173,7 +176,7 @@ def test_quadratic_clients_answer_exactly():
     exact = problem.client_losses(world.parameters()[0])
     answered = outcome.answered[0]
     assert answered.any()
-    np.testing.assert_allclose(world.situation().probed_loss[0, answered], exact[answered], rtol=1e-6)
+    np.testing.assert_allclose(world.situation().clients.probed_loss[0, answered], exact[answered], rtol=1e-6)
 
 
 def test_waiting_stopping_and_training_come_before_probing():
@@ -194,7 +197,7 @@ def test_a_scheduler_that_only_probes_ends_with_the_episode():
     nobody = np.ones((3, world.scenario.clients), dtype=bool)
     for _ in range(20):
         assert world.running.all()
-        result = world.step(probe(world, 1, nobody & ~world.situation().available))
+        result = world.step(probe(world, 1, nobody & ~world.situation().clients.available))
     assert result.truncated.all() and (world.totals()["rounds"] == 0).all()
 
 

@@ -102,7 +102,7 @@ def test_batch_equals_single_bit_for_bit(aggregator):
 
 SCRIPT = """
 import hashlib, numpy as np
-from test_core import make_core, orders
+from test_on_data import make_core, orders
 core = make_core(3, [1, 2, 3], "mlp")
 plans = np.stack([orders(e) for e in range(3)], axis=1)
 for r in range(4):
@@ -124,7 +124,7 @@ def test_threads_and_processes_change_nothing():
 
 FORK = """
 import multiprocessing
-from test_core import SCRIPT
+from test_on_data import SCRIPT
 def child():
     exec(SCRIPT, {})
 child()  # threads of the parent are at work

@@ -58,10 +58,10 @@ def test_the_round_closes_at_the_quorum_and_the_slow_node_stays_busy_until_it_an
     assert outcome.cancelled.tolist() == [[False, False, False, True]]
     assert outcome.duration_s[0] < 1.0
     situation = world.situation()
-    assert situation.available.tolist() == [[True, True, True, False]]
+    assert situation.clients.available.tolist() == [[True, True, True, False]]
     before = world.parameters()
     world.transport.time.sleep(10.0)
-    assert world.situation().available.all(), "its late answer has made it idle again"
+    assert world.situation().clients.available.all(), "its late answer has made it idle again"
     assert np.array_equal(world.parameters(), before), "a late update is dropped"
     outcome = world.step(order_all(world.situation(), only=[True, False, False, False])).outcome
     assert outcome.wasted_j[0, 3] > 0, "what it computed after the close is charged as waste"
@@ -133,7 +133,7 @@ def test_a_restart_under_the_same_id_is_noticed(federation, order_all):
     outcome = world.step(order_all(world.situation())).outcome
     assert outcome.lost[0, 2]
     world.transport.time.sleep(3.0)
-    assert world.situation().available.all()
+    assert world.situation().clients.available.all()
 
 
 def test_an_update_that_makes_no_sense_is_its_nodes_failure(federation, order_all):
@@ -158,7 +158,7 @@ def test_nobody_answers_and_the_model_stands_still(federation, order_all):
     outcome = world.step(order_all(world.situation())).outcome
     assert outcome.cancelled.all() and np.array_equal(world.parameters(), before)
     assert world.running
-    assert not world.situation().available.any()
+    assert not world.situation().clients.available.any()
 
 
 def test_waiting_passes_time_and_ends_early_only_when_nobody_was_there(federation, order_all):
@@ -169,7 +169,7 @@ def test_waiting_passes_time_and_ends_early_only_when_nobody_was_there(federatio
     empty.transport.time.at(5.0, lambda: empty.transport.join(0))
     result = empty.step(order_all(empty.situation(), wait_s=100.0))
     assert result.outcome.duration_s[0] < 10.0
-    assert empty.situation().available.tolist() == [[True, False, False, False]]
+    assert empty.situation().clients.available.tolist() == [[True, False, False, False]]
 
 
 def test_a_simulations_clock_skips_waits(federation, order_all):
@@ -199,7 +199,7 @@ def test_a_probe_asks_for_the_loss_that_the_simulator_would_tell(federation, twi
     expected = core.client_losses(asked, np.full((1, 4), 12), np.array([1]))
     np.testing.assert_allclose(result.outcome.probed_loss, expected, rtol=1e-5)
     assert world.ledger.rounds[0] == 1 and not result.outcome.invited.any()
-    np.testing.assert_allclose(world.situation().probed_loss, expected, rtol=1e-5)
+    np.testing.assert_allclose(world.situation().clients.probed_loss, expected, rtol=1e-5)
 
 
 def test_invitations_that_cannot_be_carried_out_are_repairs(federation, order_all):
@@ -229,18 +229,18 @@ def test_who_was_seen_is_counted_once_per_decision(federation, order_all):
     world = federation(nodes=3)
     for _ in range(3):
         world.situation()
-    assert world.situation().sightings.tolist() == [[1, 1, 1, 0]]
+    assert world.situation().clients.sightings.tolist() == [[1, 1, 1, 0]]
     world.step(order_all(world.situation(), probe=5))
-    assert world.situation().sightings.tolist() == [[1, 1, 1, 0]]
+    assert world.situation().clients.sightings.tolist() == [[1, 1, 1, 0]]
     world.step(order_all(world.situation()))
-    assert world.situation().sightings.tolist() == [[2, 2, 2, 0]]
+    assert world.situation().clients.sightings.tolist() == [[2, 2, 2, 0]]
 
 
 def test_the_overhead_of_a_round_is_measured(federation, order_all):
     world = federation(workload={"overhead_s": 7.0})
-    assert world.situation().overhead_s == 7.0
+    assert world.situation().terms.overhead_s == 7.0
     world.step(order_all(world.situation(), steps=5))
-    assert 0.0 <= world.situation().overhead_s < 0.2
+    assert 0.0 <= world.situation().terms.overhead_s < 0.2
 
 
 @pytest.mark.parametrize(

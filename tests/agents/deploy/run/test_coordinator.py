@@ -111,7 +111,10 @@ def test_what_was_known_ordered_and_done_is_kept(start, tmp_path):
     coordinator = start("run", settings={"participants": 2})
     coordinator.run(2)
     situation, plan, outcome = load_round(tmp_path / "run", 1)
-    assert situation.round_index[0] == 1 and situation.model_bytes == coordinator.world.source.model.bytes
+    assert (
+        situation.run.round_index[0] == 1
+        and situation.terms.model_bytes == coordinator.world.source.model.bytes
+    )
     assert (plan.local_steps > 0).sum() == 2 and outcome.completed.sum() == 2
     state, decisions, settings = load_state(tmp_path / "run")
     assert decisions == 2 and settings == coordinator.settings.text()

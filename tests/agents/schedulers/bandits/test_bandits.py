@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from itertools import product
 
 import numpy as np
@@ -22,11 +22,13 @@ class Bench:
     def __init__(self, situation_of, n=8, horizon=200, rows=1, **changes):
         # Everybody holds data and has fast enough a link; what differs is set by the test.
         base = dict(available=np.ones(n, dtype=bool), target_weight=np.full(n, 1 / n))
-        base |= dict(samples=np.full(n, 50), samples_sent=np.zeros(n, dtype=np.int64))
+        base |= dict(samples_held=np.full(n, 50), samples_sent=np.zeros(n, dtype=np.int64))
         one = situation_of(0, n=n, round_index=0, rounds_left=horizon, **(base | changes))
-        batched = [item.name for item in fields(one) if np.shape(getattr(one, item.name))[:1] == (1,)]
-        self.situation = replace(
-            one, **{name: np.repeat(getattr(one, name), rows, axis=0) for name in batched}
+        parts = [getattr(one, part) for part in ("clients", "zones", "run", "terms")]
+        values = {item.name: getattr(part, item.name) for part in parts for item in fields(part)}
+        batched = {name: value for name, value in values.items() if np.shape(value)[:1] == (1,)}
+        self.situation = one.changed(
+            **{name: np.repeat(value, rows, axis=0) for name, value in batched.items()}
         )
         self.n, self.horizon, self.rows, self.round = n, horizon, rows, 0
         self.completions = np.zeros((rows, n), dtype=np.int64)
@@ -36,8 +38,7 @@ class Bench:
     def now(self, available=None):
         here = np.array(np.broadcast_to(True if available is None else available, (self.rows, self.n)))
         self.sightings = np.minimum(self.sightings + here, self.round + 1)
-        return replace(
-            self.situation,
+        return self.situation.changed(
             available=here,
             sightings=self.sightings,
             round_index=np.full(self.rows, self.round),

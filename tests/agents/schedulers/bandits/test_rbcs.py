@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -39,7 +38,7 @@ def test_the_set_is_the_best_of_all(seed, ties):
 def play(situation_of, rounds, success=1.0, **knobs):
     """Rounds with everybody there; the scheduler, who was invited when, the last situation."""
     step_s = np.array([1.0, 1.2, 1.5, 3.0, 5.0, 8.0, 9.0, 10.0])
-    base = dict(available=np.ones(N, dtype=bool), samples=np.full(N, 50), step_s=step_s)
+    base = dict(available=np.ones(N, dtype=bool), samples_held=np.full(N, 50), step_s=step_s)
     situation = situation_of(0, n=N, completions=np.zeros(N, dtype=np.int64), **base)
     scheduler, rng, log = make_scheduler("rbcs-f", **knobs), np.random.default_rng(0), []
     scheduler.reset(np.ones(1, dtype=bool), np.array([5]), N)
@@ -47,7 +46,7 @@ def play(situation_of, rounds, success=1.0, **knobs):
         invited = scheduler.plan(situation).invited
         log.append(invited[0])
         came = invited & (rng.random(N) < success)
-        situation = replace(situation, completions=situation.completions + came)
+        situation = situation.changed(completions=situation.clients.completions + came)
     return scheduler, np.array(log), situation
 
 

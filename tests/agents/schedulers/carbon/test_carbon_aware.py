@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,15 +33,15 @@ def start(name: str, num_envs: int = 1, n: int = 12, **knobs):
 
 
 def everyone_here(situation, **changes):
-    forecast = np.ones_like(situation.available_forecast)
-    everyone = np.ones_like(situation.available)
-    return replace(situation, available=everyone, available_forecast=forecast, **changes)
+    forecast = np.ones_like(situation.clients.available_forecast)
+    everyone = np.ones_like(situation.clients.available)
+    return situation.changed(available=everyone, available_forecast=forecast, **changes)
 
 
 def after(situation, slot: int, kilograms: float):
     """The same situation `slot` hours and decisions later, with so much emitted."""
     now, rounds = np.array([3600.0 * slot]), np.array([20 - slot])
-    return replace(situation, time_s=now, rounds_left=rounds, kilograms=np.array([kilograms]))
+    return situation.changed(time_s=now, rounds_left=rounds, kilograms=np.array([kilograms]))
 
 
 def problem(seed: int, clients: int = 3, slots: int = 4):
@@ -141,13 +140,13 @@ class TestLookahead:
         ahead = zone_carbon_ahead(situation, [0.0, 1800.0, 3600.0, 7200.0, 10800.0, 14400.0, 9e9])
         assert ahead[0, 0] == pytest.approx([100, 150, 200, 400, 250, 100, 100])
         assert np.array_equal(client_carbon_ahead(situation, [0.0])[:, :, 0], situation.client_carbon)
-        assert np.array_equal(presence_ahead(situation, [0.0])[0, :, 0], situation.available[0] * 1.0)
+        assert np.array_equal(presence_ahead(situation, [0.0])[0, :, 0], situation.clients.available[0] * 1.0)
 
     def test_the_truth_is_for_those_who_ask_and_may(self, situation_of):
         situation = situation_of(0)
-        truth = np.full(situation.carbon_forecast.shape, 7.0)
-        zero = np.zeros(situation.available.shape)
-        sighted = replace(situation, future=Future(zero, zero, truth))
+        truth = np.full(situation.zones.carbon_forecast.shape, 7.0)
+        zero = np.zeros(situation.clients.available.shape)
+        sighted = situation.changed(future=Future(zero, zero, truth))
         assert zone_carbon_ahead(sighted, [3600.0], truth=True).max() == 7.0
         assert zone_carbon_ahead(sighted, [3600.0]).min() > 7.0
         unseen = zone_carbon_ahead(situation, [3600.0], truth=True)
@@ -157,7 +156,7 @@ class TestLookahead:
 class TestGreenFL:
     def played(self, situation, scheduler, slots):
         """Invitations per slot, with what they emit booked at once."""
-        kilograms, rows = float(situation.kilograms[0]), []
+        kilograms, rows = float(situation.run.kilograms[0]), []
         for slot in range(slots):
             now = after(situation, slot, kilograms)
             plan = scheduler.plan(now)
@@ -169,8 +168,8 @@ class TestGreenFL:
 
     def test_spends_its_budget_fine_tunes_with_everybody_and_stops(self, situation_of):
         situation = everyone_here(situation_of(1, rounds_left=20, budget_left=np.full(3, np.inf)))
-        flat = np.repeat(situation.carbon_g_per_kwh[:, :, None], 3, axis=2)
-        situation = replace(situation, carbon_forecast=flat)
+        flat = np.repeat(situation.zones.carbon_g_per_kwh[:, :, None], 3, axis=2)
+        situation = situation.changed(carbon_forecast=flat)
         scheduler = start("greenfl-online", budget_share=0.3, slack_slots=4, fine_tuning=2)
         rows, last = self.played(situation, scheduler, 20)
         end = int(scheduler.state["end"][0])
@@ -197,7 +196,7 @@ class TestGreenFL:
         plan = start("greenfl-online", slot_s=1800.0).plan(situation)
         assert not plan.invited.any()
         assert plan.wait_s[0] == 1800.0
-        clean = replace(situation, carbon_g_per_kwh=situation.carbon_g_per_kwh / 20)
+        clean = situation.changed(carbon_g_per_kwh=situation.zones.carbon_g_per_kwh / 20)
         assert start("greenfl-online").plan(clean).invited.any()
 
     def test_offline_believes_the_truth_and_counts_as_a_ceiling(self, situation_of):
@@ -206,8 +205,8 @@ class TestGreenFL:
         situation = everyone_here(
             situation_of(1, rounds_left=20, carbon_g_per_kwh=now, carbon_forecast=wrong)
         )
-        zero = np.zeros(situation.available.shape)
-        sighted = replace(situation, future=Future(zero, zero, truth))
+        zero = np.zeros(situation.clients.available.shape)
+        sighted = situation.changed(future=Future(zero, zero, truth))
         offline = start("greenfl-offline")
         assert offline.kind == "ceiling"
         assert offline.clairvoyant
@@ -216,8 +215,8 @@ class TestGreenFL:
 
     def test_coefficients_are_unbiased_over_the_schedule_and_cut(self, situation_of):
         situation = everyone_here(situation_of(1, rounds_left=20, kilograms=0.0))
-        flat = np.repeat(situation.carbon_g_per_kwh[:, :, None], 3, axis=2)
-        situation = replace(situation, carbon_forecast=flat)
+        flat = np.repeat(situation.zones.carbon_g_per_kwh[:, :, None], 3, axis=2)
+        situation = situation.changed(carbon_forecast=flat)
         scheduler = start(
             "greenfl-online", budget_share=0.4, slack_slots=3, max_weight=30.0, coefficients="unbiased"
         )
@@ -230,7 +229,7 @@ class TestGreenFL:
                 total += plan.weights[0]
         slots = int(scheduler.state["end"][0]) - 1
         served = scheduler.state["picks"][0] > 1
-        assert total[served] / slots == pytest.approx(situation.target_weight[0][served], rel=0.15)
+        assert total[served] / slots == pytest.approx(situation.clients.target_weight[0][served], rel=0.15)
         bare = start("greenfl-online", coefficients="world").plan(situation)
         assert bare.weights is None
         normalised = start("greenfl-online").plan(situation).weights
@@ -286,7 +285,7 @@ class TestFedzero:
     def carbon(self, situation, levels):
         now = np.array(levels)
         flat = np.repeat(now[:, None], 3, axis=1)
-        return replace(situation, carbon_g_per_kwh=now[None], carbon_forecast=flat[None])
+        return situation.changed(carbon_g_per_kwh=now[None], carbon_forecast=flat[None])
 
     @pytest.mark.parametrize("exact", [True, False])
     def test_trains_where_there_is_excess_only(self, situation_of, exact):
@@ -295,7 +294,7 @@ class TestFedzero:
             situation
         )
         assert plan.invited.sum() == 2
-        assert (situation.zone[plan.invited] == 0).all()
+        assert (situation.clients.zone[plan.invited] == 0).all()
         assert plan.local_steps.max() <= 50
 
     def test_waits_without_excess_until_its_patience_ends(self, situation_of):
@@ -309,7 +308,7 @@ class TestFedzero:
         situation = self.carbon(everyone_here(situation_of(2, completions=np.zeros(12))), [50.0, 50.0, 50.0])
         scheduler = start("fedzero", participants=4, excess_below=1.5, domain_clients=30.0)
         first = scheduler.plan(situation).invited[0]
-        busy = replace(situation, completions=(first * 1000)[None].astype(np.int64))
+        busy = situation.changed(completions=(first * 1000)[None].astype(np.int64))
         second = scheduler.plan(busy).invited[0]
         assert not (first & second).any()
 
@@ -361,5 +360,5 @@ class TestWaiting:
         scheduler = start(name, job_rounds=3, slack_h=2.0, slot_s=3600.0, **size)
         waits = [scheduler.plan(situation).wait_s[0] for _ in range(6)]
         assert waits == [3600, 3600, 0, 0, 0, STOP_S]
-        clean = replace(situation, carbon_g_per_kwh=situation.carbon_g_per_kwh / 20)
+        clean = situation.changed(carbon_g_per_kwh=situation.zones.carbon_g_per_kwh / 20)
         assert start(name, job_rounds=3).plan(clean).invited.any()

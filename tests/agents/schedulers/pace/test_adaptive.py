@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,7 +31,7 @@ def start(name: str, num_envs: int = 1, n: int = 12, **knobs):
 
 
 def everyone_here(situation, **changes):
-    return replace(situation, available=np.ones_like(situation.available), **changes)
+    return situation.changed(available=np.ones_like(situation.clients.available), **changes)
 
 
 class TestDynamicBackup:
@@ -79,7 +78,7 @@ class TestDynamicBackup:
             for _ in range(40):
                 completions = np.zeros((1, 12), dtype=np.int64)
                 completions[0, 0] = arrived
-                now = replace(situation, loss=np.array([loss]), completions=completions)
+                now = situation.changed(loss=np.array([loss]), completions=completions)
                 plan = scheduler.plan(now)
                 k = min(self.answers(plan), int(plan.invited.sum()))
                 k = int(rng.integers(1, 9)) if _ < 20 else k
@@ -92,8 +91,8 @@ class TestDynamicBackup:
         situation = everyone_here(situation_of(4))
         scheduler = start("dynamic-backup", participants=8, noise_ratio=0.05)
         before = self.answers(scheduler.plan(situation))
-        completions = situation.completions + 1
-        worse = replace(situation, loss=situation.loss * 2, completions=completions)
+        completions = situation.clients.completions + 1
+        worse = situation.changed(loss=situation.run.loss * 2, completions=completions)
         assert self.answers(scheduler.plan(worse)) > before
 
 
@@ -132,11 +131,10 @@ class TestJsacTau:
         scheduler = start("jsac-tau", most_steps=1000, divergence=0.001)
         assert scheduler.plan(situation).local_steps.max() == 1
         norm = np.linspace(0.9, 1.1, 12)[None]
-        reported = replace(
-            situation,
+        reported = situation.changed(
             last_norm=norm,
             rounds_since=np.ones((1, 12), dtype=np.int64),
-            loss=situation.loss * 0.9,
+            loss=situation.run.loss * 0.9,
         )
         second = scheduler.plan(reported).local_steps.max()
         assert 1 < second <= 10
@@ -148,11 +146,10 @@ class TestJsacTau:
             scheduler = start("jsac-tau", most_steps=1000)
             norm = np.where(np.arange(12) % 2, 1 + spread, 1 - spread)[None]
             for index in range(4):
-                now = replace(
-                    situation,
+                now = situation.changed(
                     last_norm=norm if index else np.full((1, 12), np.nan),
                     rounds_since=np.ones((1, 12), dtype=np.int64),
-                    loss=situation.loss * 0.9**index,
+                    loss=situation.run.loss * 0.9**index,
                 )
                 plan = scheduler.plan(now)
             steps.append(plan.local_steps.max())
@@ -166,7 +163,7 @@ class TestAdacomm:
         story = ((0.0, 1.0), (3599.0, 0.5), (3600.0, 0.25), (5000.0, 0.01), (7200.0, 0.25), (10800.0, 0.16))
         seen = []
         for time_s, share in story:
-            now = replace(situation, time_s=np.array([time_s]), loss=share * situation.loss)
+            now = situation.changed(time_s=np.array([time_s]), loss=share * situation.run.loss)
             seen.append(int(scheduler.plan(now).local_steps.max()))
         assert seen == [20, 20, 10, 10, 5, 3]
 
@@ -174,7 +171,7 @@ class TestAdacomm:
         situation = everyone_here(situation_of(3))
         scheduler = start("adacomm", local_steps=3, interval_s=600.0)
         for hour in range(12):
-            plan = scheduler.plan(replace(situation, time_s=np.array([3600.0 * hour])))
+            plan = scheduler.plan(situation.changed(time_s=np.array([3600.0 * hour])))
         assert plan.local_steps.max() == 1
 
 
@@ -183,7 +180,7 @@ class TestTransfers:
         situation = situation_of(5)
         points = situation.round_points(3, 1000) - situation.round_points(3, 0)
         hours = (situation.round_s(3, 1000) - situation.round_s(3, 0)) / 3600
-        expected = (points + situation.price_per_hour[:, None] * hours) / 1000
+        expected = (points + situation.terms.price_per_hour[:, None] * hours) / 1000
         assert sample_points(situation) == pytest.approx(expected)
 
     def test_linear_error_is_a_threshold(self):
@@ -231,12 +228,12 @@ class TestTransfers:
         )
         assert skew_price(base) == pytest.approx(np.ones((1, 12)))
         for name, value in (("sightings", 1), ("last_norm", 2.0), ("target_weight", 0.2)):
-            changed = getattr(base, name).copy()
+            changed = base.flat()[name].copy()
             changed[0, 3] = value
-            assert skew_price(replace(base, **{name: changed}))[0, 3] > 1
-        forecast = base.available_forecast.copy()
+            assert skew_price(base.changed(**{name: changed}))[0, 3] > 1
+        forecast = base.clients.available_forecast.copy()
         forecast[0, 3] = 0.99
-        assert skew_price(replace(base, available_forecast=forecast))[0, 3] > 1
+        assert skew_price(base.changed(available_forecast=forecast))[0, 3] > 1
 
     @pytest.mark.parametrize("name", ["transfer-threshold", "transfer-marginal"])
     def test_cheap_links_are_used_up_to_the_storage_and_dear_ones_not_at_all(self, situation_of, name):
@@ -244,6 +241,6 @@ class TestTransfers:
         cheap = everyone_here(
             situation_of(5, storage_left=room, price_per_gb=1e-9, price_per_hour=0.0, price_per_kg=0.0)
         )
-        dear = replace(cheap, price_per_gb=np.array([1e9]))
+        dear = cheap.changed(price_per_gb=np.array([1e9]))
         assert start(name).plan(cheap).transfer_samples[0].max() == 33
         assert start(name).plan(dear).transfer_samples.max() == 0

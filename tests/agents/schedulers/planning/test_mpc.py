@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,11 +19,11 @@ def start(num_envs: int = 1, n: int = 12, **knobs):
 
 
 def everyone_here(situation, **changes):
-    forecast = np.ones_like(situation.available_forecast)
-    never = np.full_like(situation.announced_left_s, np.inf)
-    everyone = np.ones_like(situation.available)
+    forecast = np.ones_like(situation.clients.available_forecast)
+    never = np.full_like(situation.clients.announced_left_s, np.inf)
+    everyone = np.ones_like(situation.clients.available)
     changes = {"available_forecast": forecast, "announced_left_s": never} | changes
-    return replace(situation, available=everyone, **changes)
+    return situation.changed(available=everyone, **changes)
 
 
 def curve_of(plateau=80.0, rate=0.1, trust=1.0, gain=0.5):
@@ -113,7 +111,7 @@ class TestMpc:
             )
         )
         invited = start(participants=3).plan(situation).invited[0]
-        assert (situation.zone[0][invited] == 0).all()
+        assert (situation.clients.zone[0][invited] == 0).all()
 
     def test_waits_where_the_forecast_pays_for_the_hours(self, situation_of):
         now, coming = np.full(3, 800.0), np.tile([20.0, 20.0, 20.0], (3, 1))
@@ -123,14 +121,14 @@ class TestMpc:
             )
         )
         assert start().plan(dear).wait_s[0] == 3600.0
-        rushed = replace(dear, price_per_hour=np.array([1e4]))
+        rushed = dear.changed(price_per_hour=np.array([1e4]))
         assert start().plan(rushed).wait_s[0] == 0.0
 
     def test_stops_where_nothing_is_left_to_gain(self, situation_of):
         situation = everyone_here(situation_of(0, accuracy=0.2, price_per_hour=10.0))
         scheduler = start(plateau=82.0, trust=200.0, stop_margin=0.0)
         assert scheduler.plan(situation).wait_s[0] == 0.0
-        done = replace(situation, accuracy=np.array([0.99]), price_per_hour=np.array([100.0]))
+        done = situation.changed(accuracy=np.array([0.99]), price_per_hour=np.array([100.0]))
         assert scheduler.plan(done).wait_s[0] == STOP_S
 
     def test_a_lucky_measurement_is_a_moment_to_stop(self, situation_of):
@@ -140,7 +138,7 @@ class TestMpc:
             scheduler = start(**knobs)
             situation = everyone_here(situation_of(0, accuracy=0.74, price_per_hour=0.5))
             scheduler.plan(situation)
-            waits.append(scheduler.plan(replace(situation, accuracy=np.array([accuracy]))).wait_s[0])
+            waits.append(scheduler.plan(situation.changed(accuracy=np.array([accuracy]))).wait_s[0])
         assert waits == [0.0, STOP_S]
 
     def test_leaves_out_those_who_will_not_finish(self, situation_of):
@@ -155,7 +153,7 @@ class TestMpc:
         equal |= {"target_weight": np.full(12, 1 / 12), "zone": np.zeros(12, dtype=np.int64)}
         equal |= {"rounds_since": np.ones(12, dtype=np.int64), "network_j_per_byte": np.zeros(12)}
         equal |= {"down_bytes_per_s": np.full(12, 1e7), "up_bytes_per_s": np.full(12, 1e7)}
-        equal |= {"samples": np.full(12, 20)}
+        equal |= {"samples_held": np.full(12, 20)}
         for name in ("last_loss", "rounds_since"):
             changed = equal | {name: np.where(np.arange(12) == 7, 5, equal[name])}
             situation = everyone_here(situation_of(0, **changed))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,7 +37,7 @@ def start(name: str, num_envs: int = 1, n: int = 12, **knobs):
 
 
 def everyone_here(situation, **changes):
-    return replace(situation, available=np.ones_like(situation.available), **changes)
+    return situation.changed(available=np.ones_like(situation.clients.available), **changes)
 
 
 def random_problem(n, d, mu, smoothness, seed, het=1.0):
@@ -96,7 +95,7 @@ class TestUnbiased:
         alpha = np.full(4, 0.25)
         batch = stacked(*(situation_of(0, n=4, target_weight=alpha) for _ in chain.states))
         scheduler.reset(np.ones(16, dtype=bool), np.arange(16), 4)
-        return scheduler.plan(replace(batch, available=chain.states)).weights
+        return scheduler.plan(batch.changed(available=chain.states)).weights
 
     def test_known_availability_gives_the_target_in_expectation(self, situation_of, stacked):
         """POLICIES 1.1: sum over states of rho_s omega_sk is alpha_k; for all-mean it is alpha_k pi_k."""
@@ -129,7 +128,7 @@ class TestUnbiased:
         rng = np.random.default_rng(1)
         scheduler, situation = start("unbiased", n=4), situation_of(0, n=4, target_weight=np.full(4, 0.25))
         for _ in range(1500):
-            plan = scheduler.plan(replace(situation, available=rng.random((1, 4)) < PI))
+            plan = scheduler.plan(situation.changed(available=rng.random((1, 4)) < PI))
         here = plan.invited[0]
         assert plan.weights[0, here] == pytest.approx(0.25 / PI[here], rel=0.1)
         assert (plan.weights[0, ~here] == 0).all()
@@ -240,15 +239,15 @@ class TestCaFed:
         losses = np.array([[3.0, 1, 1, 1, 1, 1]]) if losses is None else losses
         scheduler = start(name, n=6, **knobs)
         situation = situation_of(0, n=6, target_weight=np.full(6, 1 / 6), last_loss=losses[0])
-        situation = replace(situation, last_norm=np.array([[2.0, 1, 1, 1, 1, 1]]))
+        situation = situation.changed(last_norm=np.array([[2.0, 1, 1, 1, 1, 1]]))
         on, plans = np.ones(6, dtype=bool), []
         for _ in range(rounds):
             on = rng.random(6) < np.where(on, memory + (1 - memory) * pi, (1 - memory) * pi)
-            here = replace(situation, available=on[None])
+            here = situation.changed(available=on[None])
             plan = scheduler.plan(here)
             if plan.probed.any():
                 plans.append(plan)
-                plan = scheduler.plan(replace(here, probed_loss=np.where(plan.probed, losses, np.nan)))
+                plan = scheduler.plan(here.changed(probed_loss=np.where(plan.probed, losses, np.nan)))
             plans.append(plan)
         return scheduler, plans
 

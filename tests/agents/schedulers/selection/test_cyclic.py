@@ -26,7 +26,7 @@ def start(name: str, num_envs: int = 1, n: int = 12, **knobs):
 
 
 def everyone_here(situation, **changes):
-    return replace(situation, available=np.ones_like(situation.available), **changes)
+    return situation.changed(available=np.ones_like(situation.clients.available), **changes)
 
 
 def twelve():
@@ -64,7 +64,9 @@ class TestCyclic:
         situation = everyone_here(situation_of(0))
         scheduler = start("cyclic", groups=3, by="zone", participants=100)
         for index in range(6):
-            assert np.array_equal(scheduler.plan(situation).invited[0], situation.zone[0] == index % 3)
+            assert np.array_equal(
+                scheduler.plan(situation).invited[0], situation.clients.zone[0] == index % 3
+            )
 
     def test_a_group_of_which_nobody_is_there_is_passed_over(self, situation_of):
         here = np.arange(12) % 4 != 1
@@ -78,7 +80,7 @@ class TestCyclic:
         scheduler = start("cyclic", groups=4)
         scheduler.plan(situation)
         for _ in range(3):
-            scheduler.plan(replace(situation, available=np.zeros((1, 12), dtype=bool)))
+            scheduler.plan(situation.changed(available=np.zeros((1, 12), dtype=bool)))
         assert np.flatnonzero(scheduler.plan(situation).invited[0])[0] == 1
 
     def test_random_order_draws_every_group_equally_often(self, situation_of):
@@ -131,7 +133,7 @@ class TestSemiCyclic:
         local_h = np.array([1.0, 3.9, 4.1])
         situation = everyone_here(situation_of(0, local_hour=local_h))
         plan = start("semi-cyclic", participants=100).plan(situation)
-        assert np.array_equal(plan.invited[0], situation.zone[0] < 2)
+        assert np.array_equal(plan.invited[0], situation.clients.zone[0] < 2)
         plan = start("semi-cyclic", participants=100, opens_h=22.0, blocks=12).plan(situation)
         assert not plan.invited.any()
         plan = start("semi-cyclic", participants=2).plan(situation)
@@ -141,12 +143,12 @@ class TestSemiCyclic:
         for hour, zone in ((0.0, 0), (7.9, 0), (8.0, 1), (23.9, 2)):
             situation = everyone_here(situation_of(0, utc_hour=hour))
             plan = start("semi-cyclic", participants=100, blocks=3, by="zone").plan(situation)
-            assert np.array_equal(plan.invited[0], situation.zone[0] == zone)
+            assert np.array_equal(plan.invited[0], situation.clients.zone[0] == zone)
 
     def test_waits_until_the_next_block_opens(self, situation_of):
         situation = everyone_here(situation_of(0, local_hour=np.array([21.5, 20.0, 12.0])))
         assert start("semi-cyclic").plan(situation).wait_s[0] == pytest.approx(2.5 * 3600)
-        nearly = replace(situation, local_hour=np.array([[23.99, 20.0, 12.0]]))
+        nearly = situation.changed(local_hour=np.array([[23.99, 20.0, 12.0]]))
         assert start("semi-cyclic").plan(nearly).wait_s[0] == IDLE_WAIT_S
         nobody = situation_of(0, local_hour=np.array([1.0, 9.0, 9.0]), available=np.zeros(12, dtype=bool))
         assert start("semi-cyclic").plan(nobody).wait_s[0] == IDLE_WAIT_S
@@ -164,7 +166,7 @@ class TestSemiCyclic:
         snapshots = np.zeros((3, 4))
         for index in range(24):
             block = index // 4 % 3
-            plan = scheduler.plan(replace(base, utc_hour=np.array([8.0 * block])))
+            plan = scheduler.plan(base.changed(utc_hour=np.array([8.0 * block])))
             assert np.array_equal(plan.invited[0], zone == block)
             core.run_round(plan.local_steps, None, np.array([index]))
             snapshots[block] = core.parameters()[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,12 +21,12 @@ def start(name: str, num_envs: int = 1, n: int = 12, **knobs):
 
 
 def everyone_here(situation, **changes):
-    return replace(situation, available=np.ones_like(situation.available), **changes)
+    return situation.changed(available=np.ones_like(situation.clients.available), **changes)
 
 
 def told(situation, plan, losses):
     """The next situation: those asked have told their losses."""
-    return replace(situation, probed_loss=np.where(plan.probed, losses, np.nan))
+    return situation.changed(probed_loss=np.where(plan.probed, losses, np.nan))
 
 
 class TestPowD:
@@ -53,7 +52,7 @@ class TestPowD:
             asked = question.probed[0]
             assert asked.sum() == 6
             assert not question.invited.any()
-            assert np.array_equal(question.probe_samples[0, asked], situation.samples[0, asked])
+            assert np.array_equal(question.probe_samples[0, asked], situation.clients.samples_held[0, asked])
             assert question.wait_s[0] == 0
             answer = scheduler.plan(told(situation, question, losses))
             assert np.flatnonzero(answer.invited[0]).tolist() == np.flatnonzero(asked)[-3:].tolist()
@@ -101,7 +100,7 @@ class TestPowD:
         asked = np.flatnonzero(question.probed[0])
         losses = np.full((1, 12), 1.0)
         losses[0, asked[0]] = np.nan
-        gone = replace(told(situation, question, losses), available=np.zeros((1, 12), dtype=bool))
+        gone = told(situation, question, losses).changed(available=np.zeros((1, 12), dtype=bool))
         assert scheduler.plan(gone).wait_s[0] > 0
         chosen = scheduler.plan(told(situation, question, losses)).invited[0]
         assert chosen.sum() == 3
@@ -112,20 +111,20 @@ class TestPowD:
         scheduler = start("pow-d", participants=3)
         scheduler.plan(situation)
         question = scheduler.plan(situation)
-        again = scheduler.plan(replace(situation, available=~question.probed))
+        again = scheduler.plan(situation.changed(available=~question.probed))
         assert again.probed.sum() == 6
         assert not (again.probed & question.probed).any()
 
     def test_clients_without_data_go_first_and_are_not_asked(self, situation_of):
         samples, room = np.array([0] * 4 + [20] * 8), np.full(12, 30)
-        situation = everyone_here(situation_of(1, samples=samples, storage_left=room))
+        situation = everyone_here(situation_of(1, samples_held=samples, storage_left=room))
         scheduler = start("pow-d", participants=5, choice_ratio=10.0)
         scheduler.plan(situation)
         question = scheduler.plan(situation)
         assert question.probed[0].tolist() == [False] * 4 + [True] * 8
         answer = scheduler.plan(told(situation, question, np.arange(12.0)[None]))
         assert np.flatnonzero(answer.invited[0]).tolist() == [0, 1, 2, 3, 11]
-        bare = replace(situation, samples=np.zeros((1, 12), dtype=np.int64))
+        bare = situation.changed(samples_held=np.zeros((1, 12), dtype=np.int64))
         assert scheduler.plan(bare).invited.sum() == 5
 
     def test_questions_are_no_rounds(self, situation_of):
@@ -140,7 +139,7 @@ class TestPowD:
 
     def test_cpow_d_asks_for_one_batch(self, situation_of):
         samples = np.arange(10, 130, 10)
-        situation = everyone_here(situation_of(1, samples=samples))
+        situation = everyone_here(situation_of(1, samples_held=samples))
         scheduler = start("cpow-d", participants=6, probe_samples=32)
         scheduler.plan(situation)
         question = scheduler.plan(situation)
@@ -184,7 +183,7 @@ class TestSpeedAndFloor:
         for index in range(self.ROUNDS):
             plan = scheduler.plan(blank)
             if plan.probed.any():
-                plan = scheduler.plan(replace(blank, probed_loss=core.client_losses(plan.probed)))
+                plan = scheduler.plan(blank.changed(probed_loss=core.client_losses(plan.probed)))
             core.run_round(plan.local_steps, plan.weights, np.full(self.ENVS, index))
             gaps.append(core.gap().mean())
         return np.array(gaps)
@@ -205,7 +204,7 @@ class TestAfl:
     def test_values_are_losses_times_the_root_of_the_size(self, situation_of):
         losses, samples = np.arange(1.0, 13.0), np.full(12, 16)
         losses[3] = np.nan
-        situation = situation_of(0, last_loss=losses, samples=samples)
+        situation = situation_of(0, last_loss=losses, samples_held=samples)
         values = start("afl").values(situation)[0]
         assert values[3] == 48
         assert np.delete(values, 3).tolist() == (4 * np.delete(losses, 3)).tolist()

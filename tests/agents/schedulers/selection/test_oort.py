@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -17,7 +15,7 @@ class Bench:
 
     def __init__(self, situation_of, rows=1, **changes):
         base = dict(
-            available=np.ones(N, dtype=bool), samples=np.full(N, 40), samples_sent=np.zeros(N, dtype=int)
+            available=np.ones(N, dtype=bool), samples_held=np.full(N, 40), samples_sent=np.zeros(N, dtype=int)
         )
         base |= dict(last_loss=np.full(N, np.nan), down_bytes_per_s=np.full(N, 1e8))
         base |= dict(up_bytes_per_s=np.full(N, 1e8), step_s=np.full(N, 1.0))
@@ -26,7 +24,7 @@ class Bench:
         self.completions = np.zeros((1, N), dtype=np.int64)
 
     def now(self):
-        return replace(self.situation, last_loss=self.losses.copy(), completions=self.completions.copy())
+        return self.situation.changed(last_loss=self.losses.copy(), completions=self.completions.copy())
 
     def answer(self, invited, losses, success=True):
         done = invited & success
@@ -97,7 +95,7 @@ def test_all_places_are_filled_whoever_is_known(variant, known, situation_of):
 
 def test_exploits_large_losses_and_many_samples(situation_of):
     samples = np.where(np.arange(N) < 10, 10, 60)
-    bench = Bench(situation_of, samples=samples)
+    bench = Bench(situation_of, samples_held=samples)
     scheduler = started(participants=5, over_selection=1.0, explore_start=0.0, explore_least=0.0)
     losses = np.where(np.arange(N) % 2 == 0, 0.5, 2.0)
     everyone_tried(scheduler, bench, losses)

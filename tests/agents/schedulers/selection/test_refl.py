@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -20,7 +18,9 @@ def started(**knobs):
 
 
 def bench(situation_of, **changes):
-    base = dict(available=np.ones(N, dtype=bool), samples=np.full(N, 40), samples_sent=np.zeros(N, dtype=int))
+    base = dict(
+        available=np.ones(N, dtype=bool), samples_held=np.full(N, 40), samples_sent=np.zeros(N, dtype=int)
+    )
     base |= dict(announced_left_s=np.full(N, np.inf), completions=np.zeros(N, dtype=np.int64))
     return situation_of(0, n=N, **(base | changes))
 
@@ -31,10 +31,9 @@ def played(scheduler, situation, rounds, seconds=100.0, done=True):
     for _ in range(rounds):
         invited = scheduler.plan(situation).invited
         log.append(invited[0])
-        situation = replace(
-            situation,
-            time_s=situation.time_s + seconds + situation.overhead_s,
-            completions=situation.completions + (invited & done),
+        situation = situation.changed(
+            time_s=situation.run.time_s + seconds + situation.terms.overhead_s,
+            completions=situation.clients.completions + (invited & done),
         )
     return np.array(log), situation
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -21,8 +20,11 @@ def started(name, n=12, rows=1, seed=5, **knobs):
 
 
 def everyone(situation, **changes):
-    full = dict(available=np.ones_like(situation.available), samples=np.full_like(situation.samples, 50))
-    return replace(situation, **(full | changes))
+    full = dict(
+        available=np.ones_like(situation.clients.available),
+        samples_held=np.full_like(situation.clients.samples_held, 50),
+    )
+    return situation.changed(**(full | changes))
 
 
 def round_length(order, broadcast_s, update_s, upload_s):
@@ -132,24 +134,24 @@ class TestTifl:
     def test_tiers_with_nobody_there_are_not_drawn(self, situation_of):
         situation, scheduler = everyone(situation_of(0)), started("tifl", tiers=3, participants=2)
         scheduler.plan(situation)
-        away = replace(situation, available=scheduler.state["tier"] == 1)
+        away = situation.changed(available=scheduler.state["tier"] == 1)
         for _ in range(10):
             plan = scheduler.plan(away)
             assert plan.invited.sum() == 2
-            assert not plan.invited[0, ~away.available[0]].any()
+            assert not plan.invited[0, ~away.clients.available[0]].any()
 
     def test_worse_tiers_are_drawn_in_proportion_to_their_rank(self, situation_of):
         situation, scheduler = everyone(situation_of(0)), started("tifl", tiers=3, interval=4)
         scheduler.plan(situation)
         losses = np.array([2.0, 0.5, 1.0])[scheduler.state["tier"]]
         for _ in range(9):
-            scheduler.plan(replace(situation, last_loss=losses))
+            scheduler.plan(situation.changed(last_loss=losses))
         assert scheduler.state["chance"][0] == pytest.approx([3 / 6, 1 / 6, 2 / 6])
 
     def test_chances_stay_while_the_tier_improves(self, situation_of):
         situation, scheduler = everyone(situation_of(0)), started("tifl", tiers=3, interval=4)
         for index in range(40):
-            scheduler.plan(replace(situation, last_loss=np.full((1, 12), 3.0 - 0.05 * index)))
+            scheduler.plan(situation.changed(last_loss=np.full((1, 12), 3.0 - 0.05 * index)))
         assert scheduler.state["chance"][0] == pytest.approx(1 / 3)
 
     def test_credits_limit_a_tier_until_all_are_spent(self, situation_of):

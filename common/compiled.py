@@ -1,0 +1,125 @@
+"""Compiled kernels: numba where it works, plain Python with a warning where it does not.
+
+A kernel is a function over arrays, written in the part of Python that numba compiles. `@kernel` marks those
+that Python calls, `@inner` those that only other kernels call. If numba cannot be imported, or its present
+release cannot compile a kernel, that kernel runs as Python: slow, but right. FRUGALFL_COMPILED=0 asks for that.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import types
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+VARIABLE = "FRUGALFL_COMPILED"
+_OFF = ("0", "no", "off", "false")
+
+try:
+    import numba
+    from numba.core.errors import NumbaError
+
+    _TROUBLE: tuple[type[BaseException], ...] = (NumbaError, NotImplementedError, AssertionError, KeyError)
+    _WHY_NOT = ""
+except Exception as error:  # whatever a broken installation raises
+    numba = None  # type: ignore[assignment]
+    _TROUBLE = ()
+    _WHY_NOT = f"numba cannot be imported ({type(error).__name__}: {error})"
+
+
+class SlowKernel(UserWarning):
+    """A kernel runs as plain Python, many times slower."""
+
+
+def uses_numba() -> bool:
+    """Whether kernels are compiled in this process."""
+    return numba is not None and os.environ.get(VARIABLE, "1").lower() not in _OFF
+
+
+def inner(function: F | None = None, **options: Any) -> Any:
+    """A kernel that only other kernels call; options as for `numba.njit`."""
+    if function is None:
+        return lambda late: inner(late, **options)
+    if not uses_numba():
+        return function
+    return numba.njit(**options)(function)
+
+
+def kernel(function: F | None = None, **options: Any) -> Any:
+    """A kernel that Python calls; options as for `numba.njit`, compiled code is kept on disk."""
+    if function is None:
+        return lambda late: kernel(late, **options)
+    if not uses_numba():
+        if _WHY_NOT:
+            _warn(function, _WHY_NOT)
+        return _quiet(function)
+    return Kernel(function, **options)
+
+
+class Kernel:
+    """A compiled function that goes on as Python if its first call shows that it cannot be compiled.
+
+    Args:
+        function: the kernel.
+        **options: as for `numba.njit`.
+    """
+
+    def __init__(self, function: Callable[..., Any], **options: Any) -> None:
+        self.python = _quiet(as_python(function))
+        self.compiled: Callable[..., Any] = numba.njit(**{"cache": True, **options})(function)
+        self._call, self._proven = self.compiled, False
+        functools.update_wrapper(cast(Any, self), function)
+
+    def __call__(self, *args: Any) -> Any:
+        """Call it; the first time, see whether it can be compiled at all."""
+        if self._proven:
+            return self._call(*args)
+        try:
+            result = self._call(*args)
+        except _TROUBLE as error:
+            _warn(self.python, f"numba {numba.__version__}: {str(error).strip().splitlines()[0]}")
+            self._call = self.python
+            result = self._call(*args)
+        self._proven = True
+        return result
+
+
+def as_python(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A kernel's function, and all inner kernels that it calls, as plain Python."""
+    known: dict[int, Callable[..., Any]] = {}
+
+    def plain(found: Callable[..., Any]) -> Callable[..., Any]:
+        found = getattr(found, "py_func", found)
+        if id(found) not in known:
+            scope = dict(found.__globals__)
+            copy = types.FunctionType(found.__code__, scope, found.__name__, found.__defaults__)
+            known[id(found)] = copy
+            for name in found.__code__.co_names:
+                value = scope.get(name)
+                if hasattr(value, "py_func"):
+                    scope[name] = plain(value)
+        return known[id(found)]
+
+    return functools.update_wrapper(plain(function), function)
+
+
+def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Numbers overflow and divide as in compiled code: without a word."""
+
+    @functools.wraps(function)
+    def call(*args: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return function(*args)
+
+    return call
+
+
+def _warn(function: Callable[..., Any], why: str) -> None:
+    name = getattr(function, "__name__", "a kernel")
+    warnings.warn(f"{name} runs as plain Python, many times slower: {why}", SlowKernel, stacklevel=4)
