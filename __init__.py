@@ -12,15 +12,45 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .common.doors import lazy_door
 from .envs.registration import make_vec_env, register_all
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .agents.evaluation import evaluate
     from .agents.learned.scheduler import LearnedScheduler
+    from .agents.reports import print_report
+    from .agents.schedulers import make_scheduler
+    from .agents.schedulers.base import plan_for, top_m
+    from .envs.scenario import load_scenario
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load_scheduler", "make_vec_env", "register_all"]
+__all__ = [
+    "__version__",
+    "evaluate",
+    "load_scenario",
+    "load_scheduler",
+    "make_scheduler",
+    "make_vec_env",
+    "plan_for",
+    "print_report",
+    "register_all",
+    "top_m",
+]
+
+# Loaded when asked for: registration needs neither torch nor numba.
+__getattr__, __dir__ = lazy_door(
+    __name__,
+    {
+        "evaluate": ".agents.evaluation",
+        "load_scenario": ".envs.scenario",
+        "make_scheduler": ".agents.schedulers",
+        "plan_for": ".agents.schedulers.base",
+        "print_report": ".agents.reports",
+        "top_m": ".agents.schedulers.base",
+    },
+)
 
 
 def load_scheduler(

@@ -2,7 +2,7 @@
 
 A kernel is a function over arrays, written in the part of Python that numba compiles. `@kernel` marks those
 that Python calls, `@inner` those that only other kernels call. If numba cannot be imported, or its present
-release cannot compile a kernel, that kernel runs as Python: slow, but right. FRUGALFL_COMPILED=0 asks for that.
+release cannot compile a kernel, that kernel runs as Python: slow, but right. FRUGALFL_COMPILED=0 asks for it.
 """
 
 from __future__ import annotations

@@ -41,17 +41,19 @@ def parse_settings(kind: type[SettingsT], values: Mapping[str, Any], where: str)
 
 def one_line(error: ValidationError, kind: type[BaseModel]) -> str:
     """The first complaint of pydantic about a model as `field: value, expected ...`, in one line."""
-    first = error.errors()[0]
-    path = [str(part) for part in first["loc"] if not _is_branch(part, kind)]
+    errors = error.errors()
+    first, path = errors[0], _path_of(errors[0], kind)
     field = ".".join(path) or "settings"
     if first["type"] == "extra_forbidden":
         return f"{field}: unknown field; {suggest(path[-1], _fields_at(kind, first['loc'][:-1]))}"
-    message = _message(first)
     if first["type"] == "value_error":  # our own validators say themselves what they saw
+        message = _message(first)
         return f"{field}: {message}" if path and not message.startswith(f"{path[-1]}: ") else message
+    # A field that takes one of several types complains once for each.
+    said = dict.fromkeys(_expected(_message(each)) for each in errors if _path_of(each, kind) == path)
     shown = repr(first["input"]).replace("\n", " ")
     shown = shown if len(shown) <= 200 else f"{shown[:197]}..."
-    return f"{field}: {shown}, {_expected(message)}"
+    return f"{field}: {shown}, expected {' or '.join(said)}"
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -82,14 +84,24 @@ def _message(first: ErrorDetails) -> str:
 
 
 def _expected(message: str) -> str:
-    """Pydantic's "input should be X" in our words."""
-    said = message.removeprefix("input should be ")
-    return f"expected {said}" if said != message else message
+    """Pydantic's "input should be X, for such a reason" in our words."""
+    return message.removeprefix("input should be ").partition(", unable to parse")[0]
 
 
-def _is_branch(part: int | str, kind: type[BaseModel]) -> bool:
-    """Whether a part of a location names the branch of a union, not something that the user wrote."""
-    return isinstance(part, str) and any(mark in part for mark in "[(") and part not in kind.model_fields
+def _path_of(error: ErrorDetails, kind: type[BaseModel]) -> list[str]:
+    """Where an error stands, as the user wrote it: branches of unions that pydantic names are left out."""
+    models, path = [kind], list[str]()
+    for part in error["loc"]:
+        known = [model for model in models if part in model.model_fields]
+        if known:
+            models = [inner for model in known for inner in _models_of(model, str(part))]
+        if (
+            known
+            or isinstance(part, int)
+            or (part == error["loc"][-1] and error["type"] == "extra_forbidden")
+        ):
+            path.append(str(part))
+    return path
 
 
 def _fields_at(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
