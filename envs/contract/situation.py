@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -122,11 +123,13 @@ class Situation:
         Raises:
             TypeError: a field is missing or unknown.
         """
-        if "available" in values:
-            available = np.asarray(values["available"])
-            values.setdefault("busy", np.zeros_like(available))
-            values.setdefault("probed_loss", np.full(available.shape, np.nan))
-            values.setdefault("upload_bytes", np.full(available.shape[0], values.get("model_bytes", np.nan)))
+        shape = np.shape(values.get("available", ()))
+        missing: dict[str, Callable[[], Any]] = {
+            "busy": lambda: np.zeros(shape, dtype=bool),
+            "probed_loss": lambda: np.full(shape, np.nan),
+            "upload_bytes": lambda: np.full(shape[:1], values["model_bytes"]),
+        }
+        values |= {name: default() for name, default in missing.items() if name not in values}
         parts = {part: {f.name: values.pop(f.name) for f in fields(kind) if f.name in values}
                  for part, kind in _PARTS.items()}  # fmt: skip
         if values:
