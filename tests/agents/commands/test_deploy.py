@@ -82,8 +82,9 @@ def test_without_flower_it_says_what_to_install(capsys):
 
 
 def test_nothing_needs_flower_until_it_is_used():
-    modules = "client, server, command, coordinator, flower_grid, local_cluster"
-    code = f"import sys; from frugalfl.agents.deploy import {modules}; print('flwr' in sys.modules)"
+    folders = ("nodes", "run", "transport", "federation", "rehearsal")
+    modules = ", ".join(f"frugalfl.agents.deploy.{folder}" for folder in folders)
+    code = f"import sys, frugalfl.agents.commands.deploy, {modules}; print('flwr' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
 
 

@@ -246,7 +246,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_end_is_the_same(tmp_path):
         assert victim.poll() is None
     victim.send_signal(signal.SIGINT)
     _, said = victim.communicate(timeout=60)
-    assert victim.returncode == 130
+    assert victim.returncode == 130, said
     assert f"Go on with: python train_agent.py --resume --out {out}" in said
     assert run("-m", "frugalfl.train_agent", "--resume", f"--out={out}", "--eval-episodes=2").returncode == 0
     whole = tmp_path / "whole"
