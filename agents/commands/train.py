@@ -22,12 +22,12 @@ from ..learning import (
     DQNSettings,
     PolicySettings,
     PPOSettings,
+    RunSettings,
     SACSettings,
-    TrainingSettings,
 )
 from .running import one_line
 
-_DEFAULT = TrainingSettings()
+_DEFAULT = RunSettings()
 
 _EXAMPLES = """
 
@@ -104,9 +104,9 @@ class Arguments:
     dqn: DQNSettings = field(default_factory=DQNSettings)
     sac: SACSettings = field(default_factory=SACSettings)
 
-    def settings(self) -> TrainingSettings:
+    def settings(self) -> RunSettings:
         """The training run these arguments ask for; ValueError naming the one that is wrong."""
-        return TrainingSettings(
+        return RunSettings(
             env=self.env,
             algo=self.algo,
             timesteps=self.timesteps,
@@ -124,7 +124,7 @@ class Arguments:
             sac=self.sac,
         ).check()
 
-    def settings_to_resume(self, stored: TrainingSettings) -> TrainingSettings:
+    def settings_to_resume(self, stored: RunSettings) -> RunSettings:
         """The stored settings, if no argument contradicts them."""
         given, default, kept = (_flat(settings.to_json()) for settings in (self.settings(), _DEFAULT, stored))
         for name in sorted(given):

@@ -17,7 +17,7 @@ from ...common.provenance import git_version
 from ...envs.contract import Scheduler
 from ..evaluation import EvaluationResult, evaluate
 from ..learned.scheduler import LearnedScheduler
-from ..learning import BEST_WARM_START, EVAL_EPISODES, NO_WARM_START, TrainingSettings
+from ..learning import BEST_WARM_START, EVAL_EPISODES, NO_WARM_START, RunSettings
 from ..learning.checkpoint import has_checkpoint, latest_checkpoint, load_tensors
 from ..learning.imitation import clone
 from ..learning.run_folder import (
@@ -95,7 +95,7 @@ class Experiment:
 
     def __init__(
         self,
-        settings: TrainingSettings,
+        settings: RunSettings,
         out: Path,
         eval_episodes: int = EVAL_EPISODES,
         observer: Observer | None = None,
