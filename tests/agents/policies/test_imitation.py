@@ -19,7 +19,7 @@ CLIENTS, ROUNDS = 8, 6
 class TwoFastest:
     """Invites the two fastest clients for ten steps, and stops after four decisions."""
 
-    name = "two-fastest"
+    name, kind, clairvoyant = "two-fastest", "handcrafted", False
 
     def reset(self, envs, seeds, num_clients): ...
 
