@@ -26,8 +26,6 @@ from ..learning.run_folder import (
     MODEL,
     RUN_FORMAT,
     TEST,
-    load_scheduler,
-    load_world,
     read_config,
     training_worlds,
     write_curve,
@@ -40,22 +38,6 @@ from ..zoo import CARD, is_shipped
 from ..zoo import load_scheduler as load_trained
 from .figures import figures_on_test
 from .validation import Validation
-
-__all__ = [
-    "CONFIG",
-    "CURVE",
-    "MODEL",
-    "TEST",
-    "Experiment",
-    "Outcome",
-    "Validation",
-    "figures_on_test",
-    "load_scheduler",
-    "load_world",
-    "read_config",
-    "resume_command",
-    "training_worlds",
-]
 
 ALL, BEST, NOBODY = "all", "best", "none"
 """`rivals` for every scheduler of the package, for the `strongest` beside yardstick and ceiling, for none."""

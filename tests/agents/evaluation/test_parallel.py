@@ -14,7 +14,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from frugalfl.agents.commands.evaluate import benchmark_main, evaluate_main
+from frugalfl.agents.commands.benchmark import main as benchmark_main
+from frugalfl.agents.commands.evaluate import main as evaluate_main
 from frugalfl.agents.evaluation import CELLS, Study, evaluate, load_result, sweep
 from frugalfl.agents.execution import Landed, make_engine
 from frugalfl.agents.experiment.main_job import Experiment
