@@ -118,9 +118,9 @@ def _draw_episode(
 
 def _frames(world: FederatedWorld, scheduler: Scheduler, seeds: Ints) -> list[AnyArray]:
     """One image per decision."""
-    viewer, frames = None, []
+    world.reset(np.ones(1, dtype=bool), seeds)  # the viewer looks at it before the first decision
+    viewer, frames = Viewer(world), []
     for turn in rollout(world, scheduler, seeds):
-        viewer = viewer or Viewer(world)
         viewer.record(turn.result)
         frames.append(viewer.image()[::2, ::2])
     return frames

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch as th
@@ -125,7 +124,7 @@ def clone(
     reward_scale: float = 1.0,
     smoothing: float = 0.02,
     seed: int = 0,
-    progress: Callable[[float], Any] | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> CloneResult:
     """Teach a model's actor a scheduler's decisions and its critic the returns that followed.
 
@@ -153,7 +152,7 @@ def clone(
     wide, narrow = (space["clients"].shape[1] for space in (model.observation_space, env.observation_space))  # type: ignore[index]
     shown = demonstrate(env, scheduler, rounds, float(getattr(model, "gamma", 1.0)), seed, wide // narrow)
     rng = np.random.default_rng([seed, 2])
-    optimiser = th.optim.Adam(policy.parameters(), lr=learning_rate, eps=1e-5)  # type: ignore[attr-defined]
+    optimiser = th.optim.Adam(policy.parameters(), lr=learning_rate, eps=1e-5)
     count, loss = len(shown.actions), float("nan")
     for index in range(passes):
         losses = []
@@ -175,7 +174,7 @@ def encode_plan(codec: ActionCodec, plan: RoundPlan) -> Ints:
 
 
 def _fit(
-    policy: Any,
+    policy: SetPolicyMixin,
     optimiser: th.optim.Optimizer,
     shown: Demonstrations,
     rows: Ints,
@@ -186,6 +185,7 @@ def _fit(
     actions = th.as_tensor(shown.actions[rows], device=policy.device)
     returns = th.as_tensor(shown.returns[rows] / reward_scale, device=policy.device)
     values, chosen, entropy = policy.evaluate_actions(observation, actions)
+    assert entropy is not None
     cross_entropy = -(1.0 - smoothing) * chosen.mean() - smoothing * entropy.mean()
     critic = functional.mse_loss(values.flatten(), returns)
     optimiser.zero_grad()
@@ -195,7 +195,7 @@ def _fit(
     return float(-chosen.sum().item() / policy.effective(actions).sum().item())
 
 
-def _agreement(policy: Any, shown: Demonstrations) -> float:
+def _agreement(policy: SetPolicyMixin, shown: Demonstrations) -> float:
     right = total = 0
     n = policy.num_clients
     for first in range(0, len(shown.actions), 4096):

@@ -220,7 +220,7 @@ def _schedulers(
     result: EvaluationResult, styles: dict[str, Style], metrics: list[Metric]
 ) -> list[SchedulerRow]:
     comparison = {row["scheduler"]: row for row in result.comparison().to_dict("records")}
-    earned = net_points_data(result).set_index("scheduler")
+    earned = {row["scheduler"]: row for row in net_points_data(result).to_dict("records")}
     rival = result.best("handcrafted")
     rows = []
     for name, style in styles.items():
@@ -231,7 +231,7 @@ def _schedulers(
             "colour": style.shade,
             "prominent": style.prominent,
             "cells": {metric.key: _cell(result, name, metric) for metric in metrics},
-            "terms": {term: round(float(earned.loc[name, term]), 4) for term in TERMS},
+            "terms": {term: round(float(earned[name][term]), 4) for term in TERMS},
         }
         if rival is not None and name != rival:
             row["differences"] = _rounded(result.values(name) - result.values(rival), 3)
