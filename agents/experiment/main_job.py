@@ -12,13 +12,13 @@ from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from ... import __version__
-from ...common.files import write_json
+from ...common.files import write_file, write_json
 from ...common.provenance import git_version
 from ...envs.contract import Scheduler
 from ..evaluation import EvaluationResult, evaluate
 from ..learned.scheduler import LearnedScheduler
 from ..learning import BEST_WARM_START, EVAL_EPISODES, NO_WARM_START, RunSettings
-from ..learning.checkpoint import has_checkpoint, latest_checkpoint, load_tensors
+from ..learning.checkpoint import StateDict, has_checkpoint, latest_checkpoint, load_tensors
 from ..learning.imitation import clone
 from ..learning.run_folder import (
     CONFIG,
@@ -124,7 +124,7 @@ class Experiment:
         """Train to the end and write the model."""
         self.run.train()
         state = self.run.best_model().policy.state_dict()
-        th.save(state, self.out / MODEL)
+        write_file(self.out / MODEL, lambda draft: th.save(state, draft))
         self._write_config()
         write_curve(self.out / CURVE, self.run.history)
 
@@ -152,7 +152,7 @@ class Experiment:
         levels = isinstance(self.env.action_space, spaces.MultiDiscrete)
         return levels and self.settings.algo not in ("dqn", "sac")
 
-    def _start_weights(self) -> dict[str, th.Tensor] | None:
+    def _start_weights(self) -> StateDict | None:
         """Weights of the trained scheduler that `warm_start` names; None if it names none."""
         name = self.settings.warm_start
         if not (is_shipped(name) or Path(name).is_dir()):
@@ -216,7 +216,7 @@ class Experiment:
         write_json(self.out / CONFIG, document)
 
 
-def _load_weights(model: BaseAlgorithm, weights: dict[str, th.Tensor], source: str) -> None:
+def _load_weights(model: BaseAlgorithm, weights: StateDict, source: str) -> None:
     """Put another run's weights, of any number of clients, into a fresh model."""
     try:
         model.policy.load_state_dict(weights)

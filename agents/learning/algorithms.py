@@ -181,7 +181,7 @@ def _ppo(settings: RunSettings, common: Common) -> BaseAlgorithm:
     policy = _actor_critic(settings, env, MaskableSetActorCriticPolicy if masked else SetActorCriticPolicy)
     return (MaskablePPO if masked else PPO)(
         **common,
-        **policy,
+        **policy,  # type: ignore[arg-type]
         **_on_policy(learner),
         batch_size=_even_batch(rollout, learner.batch_size),
         n_epochs=learner.epochs,

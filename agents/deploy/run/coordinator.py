@@ -1,10 +1,9 @@
-"""The loop around a live federation: look, plan, carry out, write down; stopped and started again at will."""
+"""Coordinator of a live federation: look, plan, carry out, write down; stopped and started again at will."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from ...schedulers import make_scheduler
 from ..federation import LiveWorld, federation_state, restore_federation
 from ..settings import DeploySettings, read_settings
 from ..transport import Clock, Transport
-from .checkpoints import has_state, load_round, load_state, save_round, save_state
+from .checkpoints import Arrays, has_state, load_round, load_state, save_round, save_state
 from .dashboard import Dashboard
 
 _LOG = logging.getLogger(__name__)
@@ -61,7 +60,7 @@ class Coordinator:
         self.settings, self.out = settings, settings.folder
         scenario = settings.world()
         self.scheduler = scheduler or named_scheduler(settings)
-        state: dict[str, Any] | None = None
+        state: Arrays | None = None
         self.decisions = 0
         if settings.resume:
             state, self.decisions, stored = load_state(self.out)
@@ -126,7 +125,7 @@ def named_scheduler(settings: DeploySettings) -> Scheduler:
         built = make_scheduler(settings.scheduler, scenario.name, **settings.scheduler_settings)
     else:
         built = make_player(settings.scheduler, scenario)
-    if getattr(built, "clairvoyant", False):
+    if built.clairvoyant:
         raise ValueError(f"scheduler: {built.name!r} looks into the future, which no federation can show it")
     return built
 
