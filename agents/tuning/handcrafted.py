@@ -74,7 +74,7 @@ class Options:
     timesteps: int = 30_000
 
 
-def main(options: Options, command: str, console: Console) -> int:
+def search_and_store(options: Options, command: str, console: Console) -> int:
     """Tune everything the options name and store the best settings.
 
     Args:
