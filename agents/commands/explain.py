@@ -6,16 +6,19 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from .running import run_command
 
 if TYPE_CHECKING:
+    from ...common.arrays import AnyArray, Ints
     from ...envs.contract import Scheduler
     from ...envs.scenario import Scenario
+    from ...envs.world import FederatedWorld
     from ..insight.explain import Encounters
+    from ..learned.scheduler import LearnedScheduler
 
 
 @dataclass(frozen=True)
@@ -95,10 +98,10 @@ def _world(options: ExplainOptions) -> Scenario:
     return load_scenario(find_card(options.scheduler)[1].scenario)
 
 
-def _players(options: ExplainOptions, scenario: Scenario) -> tuple[Any, Any]:
+def _players(options: ExplainOptions, scenario: Scenario) -> tuple[LearnedScheduler, Scheduler]:
     from ..learned.scheduler import LearnedScheduler
     from ..players import make_player
-    from ..schedulers import best_tuned, make_scheduler
+    from ..schedulers import best_tuned
 
     player = make_player(options.scheduler, scenario)
     if not isinstance(player, LearnedScheduler):
@@ -106,7 +109,7 @@ def _players(options: ExplainOptions, scenario: Scenario) -> tuple[Any, Any]:
             f"scheduler: {options.scheduler!r} is not a trained one, there is nothing to explain"
         )
     rival = options.rival or best_tuned(scenario.name) or "random-m"
-    return player, make_scheduler(rival, scenario.name)
+    return player, make_player(rival, scenario)
 
 
 def _draw_episode(options: ExplainOptions, scenario: Scenario, player: Scheduler, rival: Scheduler) -> None:
@@ -125,7 +128,7 @@ def _draw_episode(options: ExplainOptions, scenario: Scenario, player: Scheduler
         _, _, story = play_batch(each.name, each, world, seeds, options.episode, 0)
         assert story is not None
         pictures.append(options.out / f"episode_{len(pictures)}.png")
-        plot_timeline(story, scenario.name, pictures[-1], tuple(world.source.zone_names))
+        plot_timeline(story, scenario.name, pictures[-1], world.zone_names)
     side_by_side(pictures[0], pictures[1], options.out / "episode.png")
     for picture in pictures:
         picture.unlink()
@@ -137,20 +140,18 @@ def _draw_episode(options: ExplainOptions, scenario: Scenario, player: Scheduler
         film(both, options.out / "film.png")
 
 
-def _frames(world: Any, player: Scheduler, seeds: Any) -> list[Any]:
+def _frames(world: FederatedWorld, scheduler: Scheduler, seeds: Ints) -> list[AnyArray]:
     import numpy as np
 
     from ...envs.adapters import Viewer
+    from ...envs.contract import rollout
 
-    everyone = np.ones(1, dtype=bool)
-    world.reset(everyone, seeds)
-    player.reset(everyone, seeds, world.scenario.clients)
-    viewer, frames, over = Viewer(world), [], False
-    while not over:
-        result = world.step(player.plan(world.situation()))
-        viewer.record(result)
+    world.reset(np.ones(1, dtype=bool), seeds)
+    viewer = Viewer(world)  # looks at the start of the episode, which the rollout begins once more
+    frames: list[AnyArray] = []
+    for turn in rollout(world, scheduler, seeds):
+        viewer.record(turn.result)
         frames.append(viewer.image()[::2, ::2])
-        over = bool(result.terminated[0] or result.truncated[0])
     return frames
 
 

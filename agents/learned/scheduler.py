@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch as th
@@ -11,7 +11,7 @@ from stable_baselines3.common.policies import BasePolicy
 
 from ...common.arrays import Bools, Floats, Floats32, Ints
 from ...envs.agent_view import ActionFace, ObservationEncoder
-from ...envs.contract import RoundPlan, Situation
+from ...envs.contract import RoundPlan, SchedulerKind, Situation
 from ..policies.distribution import BatchedMultiCategorical
 from ..policies.set_policy import SetPolicyMixin
 from .frame_stacking import Frames
@@ -37,8 +37,8 @@ class LearnedScheduler:
         frames: observations that the policy sees at once, see `Frames`.
     """
 
-    kind = "learned"
-    clairvoyant = False
+    kind: ClassVar[SchedulerKind] = "learned"
+    clairvoyant: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -78,7 +78,7 @@ def demonstrate(
         frames: observations that the learner sees at once.
     """
     face = env.agent_face
-    codec, looks_ahead = face.codec, bool(getattr(scheduler, "clairvoyant", False))
+    codec, looks_ahead = face.codec, scheduler.clairvoyant
     rng = np.random.default_rng([seed, 1])
     env.seed(int(rng.integers(2**31)))
     everywhere, memory = np.ones(env.num_envs, dtype=bool), Frames(frames)

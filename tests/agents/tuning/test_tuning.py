@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import optuna
@@ -35,24 +34,18 @@ from frugalfl.agents.tuning import (
     tune_learner,
 )
 from frugalfl.agents.tuning import handcrafted as tuning
+from frugalfl.envs.scenario import load_scenario
 
-
-class Toy:
-    def __init__(self, toy_world):
-        self.build = lambda num_envs: toy_world(num_envs, rounds=6)
-        self.clients, self.max_rounds = 12, 6
-        self.levels = SimpleNamespace(local_steps=(0, 5, 25))
-
-    def __repr__(self):
-        return "toy"
+TOY = load_scenario("quadratic", name="toy", clients=12, max_rounds=6, levels={"local_steps": (0, 5, 25)})
 
 
 @pytest.fixture
 def search(toy_world):
-    toy = Toy(toy_world)
+    def build(num_envs):
+        return toy_world(num_envs, rounds=6)
 
     def run(name="tuned-rule", trials=8, **changes):
-        return tune(name, toy, trials=trials, episodes=3, make_world=toy.build, **changes)
+        return tune(name, TOY, trials=trials, episodes=3, make_world=build, **changes)
 
     return run
 
@@ -188,7 +181,7 @@ class TestCommand:
     def test_errors_are_one_line_and_exit_code_2(self, capsys, tmp_path):
         for arguments, message in (
             (["--trials", "0"], "trials: 0"),
-            (["--schedulers", "never"], "'never' has no knobs"),
+            (["--schedulers", "never"], "'never' has no hyperparameters"),
             (["--world", "volunters"], "volunteers"),
         ):
             assert tune_command.main([*arguments, "--out", str(tmp_path)]) == 2
@@ -229,7 +222,7 @@ class TestCommand:
         arguments = ["--world", "quadratic", "--trials", "2", "--episodes", "2", "--jobs", "1"]
         folders = ["--log", str(tmp_path / "log"), "--out", str(tmp_path / "tuned")]
         assert tune_command.main([*arguments, *folders, "--schedulers", "own_schedulers:EveryOther"]) == 2
-        assert "'own_schedulers:EveryOther' has no knobs" in capsys.readouterr().err
+        assert "'own_schedulers:EveryOther' has no hyperparameters" in capsys.readouterr().err
         assert tune_command.main([*arguments, *folders, "--schedulers", "own_schedulers:Nearest"]) == 0
         document = json.loads((tmp_path / "tuned" / "quadratic.json").read_text())
         assert document["schedulers"]["own_schedulers:Nearest"]["trials"] == 2
