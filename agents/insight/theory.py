@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from ...common.arrays import AnyArray, Floats, Ints
-from ...envs.contract import RoundOutcome, RoundPlan, Situation
+from ...envs.contract import RoundOutcome, RoundPlan, Scheduler, Situation, rollout
 from ...envs.registration import find_entry
 from ...envs.scenario import Scenario, load_scenario
 from ...envs.world import FederatedWorld
@@ -95,26 +95,18 @@ def scenario_of(options: Options) -> Scenario:
     return scenario
 
 
-def play(world: FederatedWorld, scheduler: Any, seeds: Ints) -> list[Episode]:
+def play(world: FederatedWorld, scheduler: Scheduler, seeds: Ints) -> list[Episode]:
     """Play one episode per seed and record who took part, with which weights."""
-    everyone = np.ones(world.num_envs, dtype=bool)
-    world.reset(everyone, seeds)
-    sees = bool(getattr(scheduler, "clairvoyant", False))
-    situation = world.situation(clairvoyant=sees)
-    scheduler.reset(everyone, seeds, situation.num_clients)
     weighting = make_weighting(world.scenario.aggregator)
-    weighting.bind(world.num_envs, situation.num_clients, 0, np.dtype(np.float64))
+    weighting.bind(world.num_envs, world.scenario.clients, 0, np.dtype(np.float64))
     exact = world.source.quadratic is not None
-    alpha, pages = situation.clients.target_weight, []
-    running = everyone.copy()
-    while running.any():
-        plan = scheduler.plan(situation)
-        result = world.step(plan)
-        pages.append(_page(world, weighting, situation, plan, result.outcome))
+    alpha: Floats = np.zeros((world.num_envs, world.scenario.clients))
+    pages: list[dict[str, AnyArray]] = []
+    for turn in rollout(world, scheduler, seeds):
+        alpha = alpha if pages else turn.situation.clients.target_weight
+        pages.append(_page(world, weighting, turn.situation, turn.plan, turn.result.outcome))
         if exact:
             pages[-1]["models"] = world.parameters()
-        running &= ~(result.terminated | result.truncated)
-        situation = world.situation(clairvoyant=sees)
     book = {name: np.stack([page[name] for page in pages]) for name in pages[0]}
     return [_episode(world, book, env, int(seeds[env]), alpha[env]) for env in range(world.num_envs)]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -35,8 +37,8 @@ class LearnedScheduler:
         frames: observations that the policy sees at once, see `FrameStack`.
     """
 
-    kind: SchedulerKind = "learned"
-    clairvoyant = False
+    kind: ClassVar[SchedulerKind] = "learned"
+    clairvoyant: ClassVar[bool] = False
 
     def __init__(
         self,

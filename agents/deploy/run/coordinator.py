@@ -9,7 +9,6 @@ import numpy as np
 
 from ....envs.contract import Scheduler
 from ...players import make_player
-from ...schedulers import make_scheduler
 from ..federation import LiveWorld, federation_state, restore_federation
 from ..settings import DeploySettings, read_settings
 from ..transport import Clock, Transport
@@ -121,10 +120,7 @@ class Coordinator:
 def named_scheduler(settings: DeploySettings) -> Scheduler:
     """The scheduler that the settings name; ValueError if there is none that could be used here."""
     scenario = settings.world()
-    if settings.scheduler_settings:
-        built = make_scheduler(settings.scheduler, scenario.name, **settings.scheduler_settings)
-    else:
-        built = make_player(settings.scheduler, scenario)
+    built = make_player(settings.scheduler, scenario, **settings.scheduler_settings)
     if built.clairvoyant:
         raise ValueError(f"scheduler: {built.name!r} looks into the future, which no federation can show it")
     return built
