@@ -49,6 +49,11 @@ class FederatedWorld:
         self.initial_test_accuracy = np.zeros(e)
 
     @property
+    def zone_names(self) -> tuple[str, ...]:
+        """Names of the grid zones, in the order of `ClientFacts.zone`."""
+        return tuple(self.source.zone_names)
+
+    @property
     def participation(self) -> Ints:
         """Int64 `[E, N]`, updates that arrived so far."""
         return self.ledger.completions.copy()

@@ -12,13 +12,13 @@ from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from ... import __version__
-from ...common.files import write_json
+from ...common.files import write_file, write_json
 from ...common.provenance import git_version
 from ...envs.contract import Scheduler
 from ..evaluation import EvaluationResult, evaluate
 from ..learned.scheduler import LearnedScheduler
-from ..learning import BEST_WARM_START, EVAL_EPISODES, NO_WARM_START, TrainingSettings
-from ..learning.checkpoint import has_checkpoint, latest_checkpoint, load_tensors
+from ..learning import BEST_WARM_START, EVAL_EPISODES, NO_WARM_START, RunSettings
+from ..learning.checkpoint import StateDict, has_checkpoint, latest_checkpoint, load_tensors
 from ..learning.imitation import clone
 from ..learning.run_folder import (
     CONFIG,
@@ -26,8 +26,6 @@ from ..learning.run_folder import (
     MODEL,
     RUN_FORMAT,
     TEST,
-    load_scheduler,
-    load_world,
     read_config,
     training_worlds,
     write_curve,
@@ -40,22 +38,6 @@ from ..zoo import CARD, is_shipped
 from ..zoo import load_scheduler as load_trained
 from .figures import figures_on_test
 from .validation import Validation
-
-__all__ = [
-    "CONFIG",
-    "CURVE",
-    "MODEL",
-    "TEST",
-    "Experiment",
-    "Outcome",
-    "Validation",
-    "figures_on_test",
-    "load_scheduler",
-    "load_world",
-    "read_config",
-    "resume_command",
-    "training_worlds",
-]
 
 ALL, BEST, NOBODY = "all", "best", "none"
 """`rivals` for every scheduler of the package, for the `strongest` beside yardstick and ceiling, for none."""
@@ -95,7 +77,7 @@ class Experiment:
 
     def __init__(
         self,
-        settings: TrainingSettings,
+        settings: RunSettings,
         out: Path,
         eval_episodes: int = EVAL_EPISODES,
         observer: Observer | None = None,
@@ -142,7 +124,7 @@ class Experiment:
         """Train to the end and write the model."""
         self.run.train()
         state = self.run.best_model().policy.state_dict()
-        th.save(state, self.out / MODEL)
+        write_file(self.out / MODEL, lambda draft: th.save(state, draft))
         self._write_config()
         write_curve(self.out / CURVE, self.run.history)
 
@@ -170,7 +152,7 @@ class Experiment:
         levels = isinstance(self.env.action_space, spaces.MultiDiscrete)
         return levels and self.settings.algo not in ("dqn", "sac")
 
-    def _start_weights(self) -> dict[str, th.Tensor] | None:
+    def _start_weights(self) -> StateDict | None:
         """Weights of the trained scheduler that `warm_start` names; None if it names none."""
         name = self.settings.warm_start
         if not (is_shipped(name) or Path(name).is_dir()):
@@ -234,7 +216,7 @@ class Experiment:
         write_json(self.out / CONFIG, document)
 
 
-def _load_weights(model: BaseAlgorithm, weights: dict[str, th.Tensor], source: str) -> None:
+def _load_weights(model: BaseAlgorithm, weights: StateDict, source: str) -> None:
     """Put another run's weights, of any number of clients, into a fresh model."""
     try:
         model.policy.load_state_dict(weights)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from .theory import Options, play, predictions, scenario_of, show
+from .theory import Options, play, predictions, scenario_of
+from .theory_tables import show
 
 __all__ = ["Options", "play", "predictions", "scenario_of", "show"]

@@ -6,15 +6,15 @@ situation that really came up, everything else stays, and the policy is asked ag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ...common.arrays import AnyArray, Bools, Floats, Ints
-from ...envs.contract import Situation
+from ...common.splits import Split
+from ...envs.contract import RoundPlan, Scheduler, Situation, rollout
 from ...envs.scenario import Scenario
 from ...envs.world import FederatedWorld
 from ..evaluation import episode_seeds
@@ -63,22 +63,15 @@ class Encounters:
 
 
 def encounter(
-    player: LearnedScheduler, scenario: Scenario, episodes: int = 16, split: str = "test", seed: int = 0
+    scheduler: Scheduler, scenario: Scenario, episodes: int = 16, split: Split = "test", seed: int = 0
 ) -> Encounters:
     """Let a scheduler play and remember what it met and did."""
-    world = FederatedWorld(scenario, episodes, split)  # type: ignore[arg-type]
-    seeds, running = episode_seeds(seed, episodes), np.ones(episodes, dtype=bool)
-    world.reset(running, seeds)
-    player.reset(running, seeds, scenario.clients)
+    world = FederatedWorld(scenario, episodes, split)
     situations, were_running, habits = [], [], []
-    while running.any():
-        situation = world.situation()
-        plan = player.plan(situation)
-        situations.append(situation)
-        were_running.append(running)
-        habits.append(_habits(situation, plan, len(situations) - 1)[running])
-        result = world.step(plan)
-        running = running & ~(result.terminated | result.truncated)
+    for turn in rollout(world, scheduler, episode_seeds(seed, episodes)):
+        situations.append(turn.situation)
+        were_running.append(turn.running)
+        habits.append(_habits(turn.situation, turn.plan, len(situations) - 1)[turn.running])
     table = pd.concat(habits, ignore_index=True)
     return Encounters(situations, were_running, table, scenario.levels.local_steps)
 
@@ -174,7 +167,7 @@ def questions(met: Encounters) -> list[Question]:
     ]
 
 
-def _pairs(met: Encounters) -> Any:
+def _pairs(met: Encounters) -> Iterator[tuple[Situation, Bools]]:
     return zip(met.situations, met.running, strict=True)
 
 
@@ -220,7 +213,7 @@ def _row(value: float, invited: list[AnyArray], steps: list[AnyArray]) -> dict[s
     }
 
 
-def _habits(s: Situation, plan: Any, decision: int) -> pd.DataFrame:
+def _habits(s: Situation, plan: RoundPlan, decision: int) -> pd.DataFrame:
     invited = (plan.local_steps > 0) & (plan.wait_s <= 0)[:, None]
     count = invited.sum(axis=1)
     steps = np.where(invited, plan.local_steps, 0).sum(axis=1) / np.maximum(count, 1)

@@ -1,8 +1,8 @@
-"""A trained model as a scheduler: the same encoder and the same actions as in training."""
+"""Trained policies as schedulers: the same encoder and the same actions as in training."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import torch as th
@@ -11,10 +11,10 @@ from stable_baselines3.common.policies import BasePolicy
 
 from ...common.arrays import Bools, Floats, Floats32, Ints
 from ...envs.agent_view import ActionFace, ObservationEncoder
-from ...envs.contract import RoundPlan, Situation
+from ...envs.contract import RoundPlan, SchedulerKind, Situation
 from ..policies.distribution import BatchedMultiCategorical
 from ..policies.set_policy import SetPolicyMixin
-from .frame_stacking import Frames
+from .frame_stacking import FrameStack
 from .grouped import decide_in_groups, group_count
 
 DECISIONS = ("count", "mode", "sample")
@@ -27,24 +27,24 @@ class LearnedScheduler:
     Args:
         model: a model or its policy, of any algorithm.
         encoder: turns situations into the model's observations.
-        face: turns its actions into plans.
+        action_mode: turns its actions into plans.
         name: what tables call it.
         trained_clients: how many clients there were in training; where there are at least half as many again,
-            a set policy decides in groups of that size, see `crowd`. None: never.
+            a set policy decides in groups of that size, see `grouped`. None: never.
         decision: with a set policy, `mode` takes every head's likeliest choice; `count` invites as many
             clients as the policy invites on average, those it is surest of; `sample` draws from the policy,
             each episode from its own seed. Other policies always take their deterministic action.
-        frames: observations that the policy sees at once, see `Frames`.
+        frames: observations that the policy sees at once, see `FrameStack`.
     """
 
-    kind = "learned"
-    clairvoyant = False
+    kind: ClassVar[SchedulerKind] = "learned"
+    clairvoyant: ClassVar[bool] = False
 
     def __init__(
         self,
         model: BaseAlgorithm | BasePolicy,
         encoder: ObservationEncoder,
-        face: ActionFace,
+        action_mode: ActionFace,
         name: str = "learned",
         decision: str = "count",
         trained_clients: int | None = None,
@@ -54,8 +54,8 @@ class LearnedScheduler:
             raise ValueError(f"decision: {decision!r}, expected one of {', '.join(DECISIONS)}")
         self.name = name
         self.decision, self.trained_clients = decision, trained_clients
-        self.policy: Any = model.policy if isinstance(model, BaseAlgorithm) else model
-        self._encoder, self._face, self._frames = encoder, face, Frames(frames)
+        self.policy: BasePolicy = model.policy if isinstance(model, BaseAlgorithm) else model
+        self._encoder, self._action_mode, self._frames = encoder, action_mode, FrameStack(frames)
         self._generators: list[np.random.Generator] = []
 
     def reset(self, envs: Bools, seeds: Ints, num_clients: int) -> None:
@@ -64,17 +64,17 @@ class LearnedScheduler:
             self._generators = [np.random.default_rng(0) for _ in range(envs.size)]
         for env in np.flatnonzero(envs):
             self._generators[env] = np.random.default_rng([int(seeds[env]), 0x5C4ED])
-        self._face.reset(envs, seeds)
+        self._action_mode.reset(envs, seeds)
         self._frames.forget(envs)
 
     def plan(self, situation: Situation) -> RoundPlan:
         """The policy's plan for every row."""
         observation = self._frames.add(self._encoder.encode(situation))
         if isinstance(self.policy, SetPolicyMixin):
-            actions = self._decide(observation)
+            actions = self._decide(self.policy, observation)
         else:
             actions, _ = self.policy.predict(observation, deterministic=True)
-        return self._face.plan(actions, situation)
+        return self._action_mode.plan(actions, situation)
 
     def probabilities(self, situation: Situation) -> tuple[Floats, Floats]:
         """What a set policy makes of a situation: chances of the wait levels and of every client's steps.
@@ -92,18 +92,17 @@ class LearnedScheduler:
             raise ValueError(
                 f"policy: looks at {self._frames.count} rounds, expected one of the present only"
             )
-        policy.set_training_mode(False)  # type: ignore[attr-defined]
+        policy.set_training_mode(False)
         with th.no_grad():
             observation = self._encoder.encode(situation)
-            tensors = {key: th.as_tensor(rows, device=policy.device) for key, rows in observation.items()}  # type: ignore[attr-defined]
+            tensors = {key: th.as_tensor(rows, device=policy.device) for key, rows in observation.items()}
             chances = policy.get_distribution(tensors).log_probs().exp().cpu().numpy().astype(np.float64)
         num_envs, n = situation.clients.available.shape
         first = policy.waits + policy.quorums
         levels = chances[:, first : first + n * policy.levels].reshape(num_envs, n, policy.levels)
         return chances[:, : policy.waits], levels
 
-    def _decide(self, observation: dict[str, Floats32]) -> Ints:
-        policy = self.policy
+    def _decide(self, policy: SetPolicyMixin, observation: dict[str, Floats32]) -> Ints:
         policy.set_training_mode(False)
         with th.no_grad():
             tensors = {key: th.as_tensor(rows, device=policy.device) for key, rows in observation.items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch as th
@@ -15,7 +14,7 @@ from ...common.arrays import AnyArray, Bools, Floats32, Ints
 from ...envs.adapters.sb3_vec_env import FederatedVecEnv
 from ...envs.agent_view import ActionCodec
 from ...envs.contract import RoundPlan, Scheduler
-from ..learned import Frames
+from ..learned import FrameStack
 from ..policies.client_set import AVAILABLE
 from ..policies.set_policy import SetPolicyMixin
 
@@ -77,19 +76,19 @@ def demonstrate(
         seed: of worlds and scheduler.
         frames: observations that the learner sees at once.
     """
-    face = env.agent_face
-    codec, looks_ahead = face.codec, bool(getattr(scheduler, "clairvoyant", False))
+    view = env.agent_face
+    codec, looks_ahead = view.codec, scheduler.clairvoyant
     rng = np.random.default_rng([seed, 1])
     env.seed(int(rng.integers(2**31)))
-    everywhere, memory = np.ones(env.num_envs, dtype=bool), Frames(frames)
+    everywhere, memory = np.ones(env.num_envs, dtype=bool), FrameStack(frames)
     memory.forget(everywhere)
     observation = memory.add(env.reset())  # type: ignore[arg-type]
-    scheduler.reset(everywhere, rng.integers(2**31, size=env.num_envs), face.scenario.clients)
+    scheduler.reset(everywhere, rng.integers(2**31, size=env.num_envs), view.scenario.clients)
     open_: list[list[tuple[Arrays, Ints, float]]] = [[] for _ in range(env.num_envs)]
     closed: list[tuple[Arrays, Ints, float]] = []
     totals: list[float] = []
     while len(closed) < rounds:
-        situation = face.world.situation(clairvoyant=True) if looks_ahead else face.situation
+        situation = view.world.situation(clairvoyant=True) if looks_ahead else view.situation
         actions = _legal(encode_plan(codec, scheduler.plan(situation)), env.action_masks(), codec.layout.nvec)
         following, rewards, ended, _ = env.step(actions)
         for index in range(env.num_envs):
@@ -102,7 +101,7 @@ def demonstrate(
         memory.forget(ended)
         observation = memory.add(following)  # type: ignore[arg-type]
         if ended.any():
-            scheduler.reset(ended, rng.integers(2**31, size=env.num_envs), face.scenario.clients)
+            scheduler.reset(ended, rng.integers(2**31, size=env.num_envs), view.scenario.clients)
     stacked = {key: np.stack([row[key] for row, *_ in closed]) for key in closed[0][0]}
     return Demonstrations(
         observations=stacked,
@@ -125,7 +124,7 @@ def clone(
     reward_scale: float = 1.0,
     smoothing: float = 0.02,
     seed: int = 0,
-    progress: Callable[[float], Any] | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> CloneResult:
     """Teach a model's actor a scheduler's decisions and its critic the returns that followed.
 
@@ -153,7 +152,7 @@ def clone(
     wide, narrow = (space["clients"].shape[1] for space in (model.observation_space, env.observation_space))  # type: ignore[index]
     shown = demonstrate(env, scheduler, rounds, float(getattr(model, "gamma", 1.0)), seed, wide // narrow)
     rng = np.random.default_rng([seed, 2])
-    optimiser = th.optim.Adam(policy.parameters(), lr=learning_rate, eps=1e-5)  # type: ignore[attr-defined]
+    optimiser = th.optim.Adam(policy.parameters(), lr=learning_rate, eps=1e-5)
     count, loss = len(shown.actions), float("nan")
     for index in range(passes):
         losses = []
@@ -175,7 +174,7 @@ def encode_plan(codec: ActionCodec, plan: RoundPlan) -> Ints:
 
 
 def _fit(
-    policy: Any,
+    policy: SetPolicyMixin,
     optimiser: th.optim.Optimizer,
     shown: Demonstrations,
     rows: Ints,
@@ -186,6 +185,7 @@ def _fit(
     actions = th.as_tensor(shown.actions[rows], device=policy.device)
     returns = th.as_tensor(shown.returns[rows] / reward_scale, device=policy.device)
     values, chosen, entropy = policy.evaluate_actions(observation, actions)
+    assert entropy is not None
     cross_entropy = -(1.0 - smoothing) * chosen.mean() - smoothing * entropy.mean()
     critic = functional.mse_loss(values.flatten(), returns)
     optimiser.zero_grad()
@@ -195,7 +195,7 @@ def _fit(
     return float(-chosen.sum().item() / policy.effective(actions).sum().item())
 
 
-def _agreement(policy: Any, shown: Demonstrations) -> float:
+def _agreement(policy: SetPolicyMixin, shown: Demonstrations) -> float:
     right = total = 0
     n = policy.num_clients
     for first in range(0, len(shown.actions), 4096):

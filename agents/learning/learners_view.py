@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from gymnasium import spaces
@@ -11,7 +10,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from ..learned import Frames, side_by_side
+from ..learned import FrameStack, stacked_space
 
 EPISODE_FIGURES = ("net_points", "accuracy", "hours", "gigabytes", "kilograms", "wasted_share", "rounds")
 """Episode totals that are logged during training."""
@@ -26,16 +25,16 @@ class LearnersView(VecEnvWrapper):
     Args:
         venv: the environments.
         reward_scale: accuracy points per unit of reward.
-        frames: observations that are seen at once, see `Frames`.
+        frames: observations that are seen at once, see `FrameStack`.
     """
 
     def __init__(self, venv: VecEnv, reward_scale: float, frames: int = 1):
         space = venv.observation_space
         if frames > 1:
             assert isinstance(space, spaces.Dict)
-            space = side_by_side(space, frames)
+            space = stacked_space(space, frames)
         super().__init__(venv, observation_space=space)
-        self.reward_scale, self._frames = reward_scale, Frames(frames)
+        self.reward_scale, self._frames = reward_scale, FrameStack(frames)
 
     def reset(self) -> VecEnvObs:
         """New episodes everywhere."""
@@ -62,11 +61,11 @@ class EpisodeFigures(BaseCallback):
         on_step: called with the number of rounds trained so far, after every step of all environments.
     """
 
-    def __init__(self, on_step: Callable[[int], Any] | None = None):
+    def __init__(self, on_step: Callable[[int], None] | None = None):
         super().__init__()
         self._report = on_step
-        self._since_log: list[dict[str, Any]] = []
-        self._since_take: list[dict[str, Any]] = []
+        self._since_log: list[Mapping[str, float]] = []
+        self._since_take: list[Mapping[str, float]] = []
 
     def take(self) -> dict[str, float]:
         """Means over the episodes finished since the last call; empty if there were none."""
@@ -89,7 +88,7 @@ class EpisodeFigures(BaseCallback):
         self._since_log = self._since_log[-100:]
 
 
-def _means(episodes: list[dict[str, Any]]) -> dict[str, float]:
+def _means(episodes: Sequence[Mapping[str, float]]) -> dict[str, float]:
     if not episodes:
         return {}
     names = [name for name in EPISODE_FIGURES if name in episodes[0]]

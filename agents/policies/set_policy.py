@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch as th
@@ -21,8 +21,13 @@ from .set_network import SetShape, flat_logits, fresh_networks
 
 NO_MORE_STORAGE = 1e-6
 
+if TYPE_CHECKING:
+    _Base = ActorCriticPolicy
+else:
+    _Base = object  # the mixin stands before the plain or the maskable policy
 
-class SetPolicyMixin:
+
+class SetPolicyMixin(_Base):
     """What the plain and the maskable set policy share; not a policy by itself.
 
     The policy reads `clients`, `server` and `zones` of the observation and gives one categorical per
@@ -64,7 +69,7 @@ class SetPolicyMixin:
         effective_only: bool = True,
         initial_wait_logits: Sequence[float] | None = None,
         initial_level_logits: Sequence[float] | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ):
         _check_spaces(observation_space, action_space)
         self.hidden, self.pooling, self.storage_feature = hidden, pooling, storage_feature
@@ -79,7 +84,7 @@ class SetPolicyMixin:
         self.initial_level_logits = _logits(
             "initial_level_logits", initial_level_logits, share_logits(self.levels)
         )
-        super().__init__(observation_space, action_space, lr_schedule, **kwargs)  # type: ignore[call-arg]
+        super().__init__(observation_space, action_space, lr_schedule, **kwargs)  # type: ignore[arg-type]
 
     def _build(self, lr_schedule: Schedule) -> None:
         sizes = {key: space.shape or () for key, space in self.observation_space.spaces.items()}
@@ -94,10 +99,10 @@ class SetPolicyMixin:
             self.initial_level_logits,
         )
         self.action_dist = BatchedMultiCategorical(self.action_space.nvec.tolist())
-        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[attr-defined]
+        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
 
-    def _get_constructor_parameters(self) -> dict[str, Any]:
-        data = super()._get_constructor_parameters()  # type: ignore[misc]
+    def _get_constructor_parameters(self) -> dict[str, object]:
+        data = super()._get_constructor_parameters()
         data.update(
             hidden=self.hidden,
             pooling=self.pooling,
@@ -173,15 +178,17 @@ class SetPolicyMixin:
     def _actions(self, distribution: BatchedMultiCategorical, deterministic: bool) -> th.Tensor:
         return self.decide(distribution) if deterministic else distribution.sample()
 
-    def predict_values(self, obs: Observation) -> th.Tensor:
+    def predict_values(self, obs: Observation) -> th.Tensor:  # type: ignore[override]
         """The critic's values `[B, 1]`."""
         return self.critic(obs)
 
-    def get_distribution(self, obs: Observation, action_masks: MaybeMasks = None) -> BatchedMultiCategorical:
+    def get_distribution(  # type: ignore[override]
+        self, obs: Observation, action_masks: MaybeMasks = None
+    ) -> BatchedMultiCategorical:
         """The actor's distribution; the name by which Stable-Baselines3 asks for it."""
         return self.distribution(obs, action_masks)
 
-    def _predict(
+    def _predict(  # type: ignore[override]
         self, observation: Observation, deterministic: bool = False, action_masks: MaybeMasks = None
     ) -> th.Tensor:
         return self._actions(self.distribution(observation, action_masks), deterministic)

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from .registry import SCHEDULERS, TUNABLE, best_tuned, make_scheduler, strongest, tuned_file, tuned_settings
+from .registry import (
+    SCHEDULERS,
+    TUNABLE,
+    TunedEntry,
+    TunedFile,
+    best_tuned,
+    make_scheduler,
+    refuse_unknown,
+    strongest,
+    tuned_file,
+    tuned_settings,
+)
 
 __all__ = [
     "SCHEDULERS",
     "TUNABLE",
+    "TunedEntry",
+    "TunedFile",
     "best_tuned",
     "make_scheduler",
+    "refuse_unknown",
     "strongest",
     "tuned_file",
     "tuned_settings",
