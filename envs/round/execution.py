@@ -14,7 +14,7 @@ from ..contract import STOP_S, RoundOutcome, RoundPlan
 from ..episode import Ledger, Population, PopulationSource
 from .billing import Bill, bill_phases
 from .late import make_late_rule
-from .overlay import join
+from .overlay import Overlays, join
 from .personal import FORWARD_SHARE, ClientScores, PersonalModels
 from .timeline import play_round
 from .work import Progress, Step, Work
@@ -108,7 +108,7 @@ class RoundExecution:
         """
         training = running & (plan.wait_s <= 0)
         waited_s = np.where(running & (plan.wait_s > 0) & (plan.wait_s != STOP_S), plan.wait_s, 0.0)
-        step = self._step(plan, training, waited_s, time_s, ledger)
+        step, overlays = self._step(plan, training, waited_s, time_s, ledger)
         work, progress = step.work, self._late.play(step)
         self._hold(self.held + progress.received)
         answered = step.timeline.completed & work.probed
@@ -116,7 +116,7 @@ class RoundExecution:
         if answered.any():
             answers = self.core.client_losses(answered, plan.probe_samples, ledger.rounds)
         result, accuracy, loss = self._train(progress, ledger)
-        bill = self._bill(time_s, step, progress)
+        bill = self._bill(time_s, overlays, progress)
         own_j = np.where(work.probed, 0.0, bill.energy_j)
         cancelled, wasted_j = self._late.settle(progress, own_j, self.core.version)
         trained = progress.completed.any(axis=1) & ~result.diverged
@@ -164,8 +164,8 @@ class RoundExecution:
 
     def _step(
         self, plan: RoundPlan, training: Bools, waited_s: Floats, time_s: Floats, ledger: Ledger
-    ) -> Step:
-        """Repair the plan and play the round of those it invites or probes."""
+    ) -> tuple[Step, Overlays | None]:
+        """Repair the plan and play the round of those it invites or probes, in overlays where there are any."""
         source, work, overlays = self.source, self._work(plan, training), None
         quorum = plan.quorum
         if source.scenario.topology != "server":
@@ -184,7 +184,7 @@ class RoundExecution:
             quorum,
             np.full(training.size, source.deadline_s),
         )
-        return Step(
+        step = Step(
             plan=plan,
             work=work,
             session_left_s=session_left_s,
@@ -194,8 +194,8 @@ class RoundExecution:
             round_index=ledger.rounds,
             versions=self.core.version,
             held=self.held,
-            overlays=overlays,
         )
+        return step, overlays
 
     def _work(self, plan: RoundPlan, training: Bools) -> Work:
         """Repair the plan and say what everyone has to do."""
@@ -267,8 +267,8 @@ class RoundExecution:
             accuracy, loss = np.where(trained, new_accuracy, accuracy), np.where(trained, new_loss, loss)
         return result, accuracy, loss
 
-    def _bill(self, time_s: Floats, step: Step, progress: Progress) -> Bill:
+    def _bill(self, time_s: Floats, overlays: Overlays | None, progress: Progress) -> Bill:
         bill = bill_phases(self.population, self.carbon, time_s, progress, self.download_bytes)
-        if step.overlays is None:
+        if overlays is None:
             return bill
-        return step.overlays.bill(bill, self.population, self.carbon, time_s, progress)
+        return overlays.bill(bill, self.population, self.carbon, time_s, progress)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from ...common.arrays import Bools, Floats, Ints
 from .work import Progress, Step
-
-if TYPE_CHECKING:
-    pass
 
 
 class LateRule(Protocol):

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...common.arrays import Bools, Floats, Ints
 from ..contract import RoundPlan
 from .timeline import RoundTimeline
-
-if TYPE_CHECKING:
-    from .overlay import Overlays
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,6 @@ class Step:
         round_index: int `[E]`.
         versions: int `[E]`, how often the model has changed.
         held: int `[E, N]`, samples held when it begins.
-        overlays: of those invited, where they exchange models with each other; else None.
     """
 
     plan: RoundPlan
@@ -62,7 +58,6 @@ class Step:
     round_index: Ints
     versions: Ints
     held: Ints
-    overlays: Overlays | None = None
 
 
 @dataclass(frozen=True)
