@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -140,15 +139,37 @@ class PopulationSource:
         scenario = self.scenario
         size = (num_envs, scenario.clients)
         late = scenario.late
-        rules: dict[str, Any] = {
-            "aggregator": late.aggregator or scenario.aggregator,
-            "compression": scenario.compression,
-            "history": 0 if late.kind == "drop" else late.max_rounds,
-        }
+        aggregator = late.aggregator or scenario.aggregator
+        history = 0 if late.kind == "drop" else late.max_rounds
         if self.quadratic is not None:
-            return QuadraticCore(self.quadratic, *size, self.training, **rules)
+            return QuadraticCore(
+                self.quadratic,
+                *size,
+                self.training,
+                aggregator=aggregator,
+                history=history,
+                compression=scenario.compression,
+            )
         return FederatedCore(
-            self.dataset, self.model, *size, self.training, trainer=scenario.trainer, **rules
+            self.dataset,
+            self.model,
+            *size,
+            self.training,
+            aggregator=aggregator,
+            trainer=scenario.trainer,
+            history=history,
+            compression=scenario.compression,
+        )
+
+    def begin(self, core: RoundEngine, env: int, draw: EpisodeDraw) -> None:
+        """Start a drawn episode in one environment of a core that `make_core` made."""
+        if isinstance(draw.task, ClientRows):
+            if isinstance(core, FederatedCore):
+                return core.reset(env, draw.task, draw.model_seed)
+        elif isinstance(core, QuadraticCore):
+            return core.reset(env, draw.task, draw.model_seed)
+        raise ValueError(
+            f"core: {type(core).__name__}, expected one made by `make_core` of the same scenario"
         )
 
     def draw(self, seed: int) -> EpisodeDraw:

@@ -43,8 +43,7 @@ class Dashboard:
 
         out.mkdir(parents=True, exist_ok=True)
         self._world, self._out = world, out
-        faced: Any = world
-        self._viewer = Viewer(faced)
+        self._viewer = Viewer(world)
         self._board: Any = SummaryWriter(str(out / BOARD))  # type: ignore[no-untyped-call]
 
     def record(self, result: StepResult) -> dict[str, float]:
@@ -90,7 +89,7 @@ class Dashboard:
         outcome, ledger = result.outcome, self._world.ledger
         sums = {name: float(np.sum(getattr(outcome, name))) for name in COUNTED}
         return {
-            "round": float(ledger.rounds[0]),
+            "round": float(ledger.decisions[0]),
             "hours": float(ledger.hours[0]),
             "duration_s": float(outcome.duration_s[0]),
             "connected": float(self._world.roster.connected.sum()),
