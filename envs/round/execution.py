@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -255,9 +256,9 @@ class RoundExecution:
         if progress.held is not None:
             self.core.hold(progress.held)
         rates = (ledger.completions + 1.0) / (ledger.rounds[:, None] + 1.0)
-        result = self.core.run_round(**progress.orders, rates=np.minimum(rates, 1.0))
+        result = self.core.run_round(replace(progress.orders, rates=np.minimum(rates, 1.0)))
         if self.personal is not None:
-            self.personal.trained(progress.orders["local_steps"], ledger.rounds)
+            self.personal.trained(progress.orders.local_steps, ledger.rounds)
         if progress.held is not None:
             self.core.hold(self.held)
         trained = progress.completed.any(axis=1) & ~result.diverged
