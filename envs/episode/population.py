@@ -14,7 +14,7 @@ from ...fl_core.data import ClientRows, load_dataset, parse_partition, partition
 from ...fl_core.federation import FederatedCore, RoundEngine
 from ...fl_core.models import make_model
 from ...fl_core.quadratics import QuadraticCore, QuadraticProblem, QuadraticSettings, quadratic_problem
-from ...fl_core.training import TrainingSettings
+from ...fl_core.training import LocalTraining
 from ...traces.availability import AvailabilityEpisode, AvailabilityRequest, make_availability
 from ...traces.carbon import CarbonEpisode, make_carbon
 from ...traces.devices import device_settings
@@ -105,7 +105,7 @@ class PopulationSource:
             raise ValueError(f"split: {split!r}, expected one of {', '.join(_SPLIT_KEY)}")
         self.scenario = scenario
         self.split = split
-        self.training = parse_settings(TrainingSettings, scenario.training, "training")
+        self.training = parse_settings(LocalTraining, scenario.training, "training")
         self.quadratic: QuadraticSettings | None = None
         if scenario.quadratic is not None:
             self.quadratic = parse_settings(QuadraticSettings, scenario.quadratic, "quadratic")

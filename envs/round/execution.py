@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ...common.arrays import Bools, Floats, Ints
@@ -241,9 +243,9 @@ class RoundExecution:
         """Train on the updates that enter the model; the core's result, and the scores afterwards, `[E]`."""
         if progress.held is not None:
             self.core.hold(progress.held)
-        result = self.core.run_round(**progress.orders, rates=participation_rates(ledger))
+        result = self.core.run_round(replace(progress.orders, rates=participation_rates(ledger)))
         if self.personal is not None:
-            self.personal.train(progress.orders["local_steps"], ledger.decisions)
+            self.personal.train(progress.orders.local_steps, ledger.decisions)
         if progress.held is not None:
             self.core.hold(self.held)
         trained = progress.completed.any(axis=1) & ~result.diverged

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from ...common.arrays import Bools, Floats, Ints
+from ...fl_core.federation import TrainingOrders
 from ..contract import RoundPlan
 from .timeline import RoundTimeline
 
@@ -73,7 +73,7 @@ class Progress:
         up_s: of these, uploading.
         down_before_s: seconds downloaded in earlier steps.
         received: samples whose download finished.
-        orders: arguments of the core's `run_round`.
+        orders: what the core is to train, the rates not yet known.
         held: samples that each client held when it trained; None = those it holds.
     """
 
@@ -85,5 +85,5 @@ class Progress:
     up_s: Floats
     down_before_s: Floats
     received: Ints
-    orders: dict[str, Any] = field(default_factory=dict)
+    orders: TrainingOrders
     held: Ints | None = None

@@ -115,7 +115,7 @@ class Scenario(Strict):
         dataset: see `fl_core.data.dataset`.
         partition: see `fl_core.data.partitions`.
         model: see `fl_core.models.make`.
-        training: fields of `fl_core.training.settings.TrainingSettings`.
+        training: fields of `fl_core.training.settings.LocalTraining`.
         aggregator: see `fl_core.aggregation.base`.
         compression: of the updates on their way back, see `fl_core.aggregation.compression`, e.g. `8-bit` or
             `{kind: top-k, share: 0.1, error_feedback: true}`; None = none. What enters the model is the

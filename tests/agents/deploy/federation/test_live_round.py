@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from frugalfl.envs.contract import STOP_S
+from frugalfl.fl_core.federation import TrainingOrders
 
 
 def play(core, plan, index, held):
@@ -11,7 +12,7 @@ def play(core, plan, index, held):
     held = np.minimum(held + np.where(plan.local_steps > 0, plan.transfer_samples, 0), core.capacity)
     core.hold(held)
     rates = np.full(plan.local_steps.shape, 1.0)
-    core.run_round(plan.local_steps, plan.weights, np.array([index]), rates)
+    core.run_round(TrainingOrders(plan.local_steps, plan.weights, np.array([index]), rates))
     return held
 
 
