@@ -115,7 +115,7 @@ class NoisyCarbon(Settings):
     The error of a time is one draw, scaled by the lead, so that a forecast improves as the time comes nearer.
     CarbonCast's published mean absolute errors one day ahead: 9.7 % (CISO), 11.5 % (ERCOT), 2.7 % (PJM).
 
-    Settings:
+    Attributes:
         mape_day_ahead: mean absolute relative error 24 h ahead.
         growth_h: e-folding time of the squared error's growth.
     """
@@ -141,6 +141,9 @@ class ProviderForecast(Settings):
         given = view.provider()
         return np.where(np.isfinite(given), given, ProfileForecast().intensity(view))
 
+
+DEFAULT_FORECAST: CarbonForecaster = ProfileForecast()
+"""Of models that name no other."""
 
 if TYPE_CHECKING:
     CarbonForecastField: TypeAlias = CarbonForecaster

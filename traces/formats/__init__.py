@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .base import Format, Formats
 from .generator_file import is_generator_file, load_generator, save_generator
 
-__all__ = ["is_generator_file", "load_generator", "save_generator"]
+__all__ = ["Format", "Formats", "is_generator_file", "load_generator", "save_generator"]

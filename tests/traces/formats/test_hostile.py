@@ -14,6 +14,8 @@ from frugalfl.traces.availability import make_availability
 from frugalfl.traces.formats.availability import AVAILABILITY_FORMATS, read_availability
 from frugalfl.traces.formats.carbon import CARBON_FORMATS, read_carbon
 
+FORMATS = [*AVAILABILITY_FORMATS, *CARBON_FORMATS]
+
 SEEDS = [
     b"u 1 1402358400000 2 3600000 1000 86400000\n" * 3,
     json.dumps(
@@ -80,7 +82,7 @@ def test_mutated_files(tmp_path, seed, changes):
 
 @given(
     st.binary(max_size=200) | st.text(max_size=200).map(str.encode),
-    st.sampled_from(AVAILABILITY_FORMATS + CARBON_FORMATS),
+    st.sampled_from(FORMATS),
 )
 @settings(max_examples=400, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_forced_into_any_format(tmp_path, data, name):
@@ -92,7 +94,7 @@ def test_any_bytes_forced_into_any_format(tmp_path, data, name):
         only_value_errors(read_carbon, path, name)
 
 
-@given(st.sampled_from(SEEDS), st.sampled_from(AVAILABILITY_FORMATS + CARBON_FORMATS))
+@given(st.sampled_from(SEEDS), st.sampled_from(FORMATS))
 @settings(max_examples=200, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_files_forced_into_the_wrong_format(tmp_path, seed, name):
     path = tmp_path / "f"

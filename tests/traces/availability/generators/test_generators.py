@@ -12,7 +12,7 @@ from frugalfl.traces.calibration import calibration
 from frugalfl.traces.records import hour_profile, hourly_shares
 
 HOUR = 3600.0
-SPECS = [name for name in GENERATORS if name != "renewal"] + [
+SPECS = [name for name in GENERATORS if name not in ("renewal", "file")] + [
     {"kind": "renewal", "up_per_h": [0.2], "down_per_h": [0.4]},
     {"kind": "phones", "rule": "strict", "never_share": 0.2},
     {"kind": "volunteers", "system": "mixed", "honesty": 0.5},
@@ -226,9 +226,9 @@ def test_clock_inverts_its_own_hazard():
     ("spec", "why"),
     [
         ("phonse", "did you mean 'phones'"),
-        ({"kind": "phones", "coverage": 1}, "coverage=1: unknown field"),
-        ({"kind": "spot", "batch_share": 2}, "batch_share=2"),
-        ({"kind": "nothing"}, "kind='nothing' is unknown"),
+        ({"kind": "phones", "coverage": 1}, "coverage: unknown field"),
+        ({"kind": "spot", "batch_share": 2}, "batch_share: 2, expected less than"),
+        ({"kind": "nothing"}, "availability: 'nothing' is unknown"),
         ({"kind": "file"}, "path"),
         ("/nowhere/x.txt", "No such file"),
         ({"kind": "renewal", "up_per_h": [1.0], "down_per_h": [1.0, 2.0]}, "expected 1, 24 or 168"),
