@@ -7,14 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...common.arrays import Floats, Ints
-from ...common.settings import parse_settings
 from ...common.splits import Split
 from ...common.units import BYTES_PER_GB, JOULES_PER_KWH
 from ...fl_core.data import ClientRows, load_dataset, parse_partition, partition
 from ...fl_core.federation import FederatedCore, RoundEngine
 from ...fl_core.models import make_model
-from ...fl_core.quadratics import QuadraticCore, QuadraticProblem, QuadraticSettings, quadratic_problem
-from ...fl_core.training import LocalTraining
+from ...fl_core.quadratics import QuadraticCore, QuadraticProblem, quadratic_problem
 from ...traces.availability import AvailabilityEpisode, AvailabilityRequest, make_availability
 from ...traces.carbon import CarbonEpisode, make_carbon
 from ...traces.devices import device_settings
@@ -105,10 +103,8 @@ class PopulationSource:
             raise ValueError(f"split: {split!r}, expected one of {', '.join(_SPLIT_KEY)}")
         self.scenario = scenario
         self.split = split
-        self.training = parse_settings(LocalTraining, scenario.training, "training")
-        self.quadratic: QuadraticSettings | None = None
-        if scenario.quadratic is not None:
-            self.quadratic = parse_settings(QuadraticSettings, scenario.quadratic, "quadratic")
+        self.training = scenario.training
+        self.quadratic = scenario.quadratic
         self.dataset = load_dataset(scenario.dataset)
         self.model = make_model(scenario.model, self.dataset)
         parse_partition(scenario.partition)
@@ -159,17 +155,6 @@ class PopulationSource:
             trainer=scenario.trainer,
             history=history,
             compression=scenario.compression,
-        )
-
-    def begin(self, core: RoundEngine, env: int, draw: EpisodeDraw) -> None:
-        """Start a drawn episode in one environment of a core that `make_core` made."""
-        if isinstance(draw.task, ClientRows):
-            if isinstance(core, FederatedCore):
-                return core.reset(env, draw.task, draw.model_seed)
-        elif isinstance(core, QuadraticCore):
-            return core.reset(env, draw.task, draw.model_seed)
-        raise ValueError(
-            f"core: {type(core).__name__}, expected one made by `make_core` of the same scenario"
         )
 
     def draw(self, seed: int) -> EpisodeDraw:

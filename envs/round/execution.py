@@ -86,7 +86,7 @@ class RoundExecution:
             self.population.set_row(env, draw)
             self.sessions.set(env, draw.availability, draw.start_utc_s)
             self.carbon.set(env, draw.carbon)
-            self.source.begin(self.core, env, draw)
+            self.core.reset(env, draw.task, draw.model_seed)
             if self.personal is not None:
                 self.personal.reset(env, draw.model_seed)
         self._late.reset(envs)
