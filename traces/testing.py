@@ -19,7 +19,6 @@ Our own tests run them on all that is built in. Each raises AssertionError that 
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -40,7 +39,7 @@ from .availability import (
     make_availability,
 )
 from .carbon import CARBON_FORECASTS, CarbonBatch, CarbonEpisode, CarbonForecaster
-from .formats import Format, Formats
+from .formats import AVAILABILITY_EXAMPLES, CARBON_EXAMPLES, HOSTILE, Format, Formats
 from .formats.availability import AVAILABILITY_FORMATS, read_availability, write
 from .formats.carbon import CARBON_FORMATS, read_carbon, write_own
 from .records import AvailabilityTrace, CarbonSeries
@@ -49,47 +48,6 @@ T = TypeVar("T")
 
 _HOUR_S = 3600.0
 _LEADS_S = np.array([0.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0])
-
-EXAMPLES: dict[str, bytes] = {
-    "stunner": b"u 1 1402358400000 2 3600000 1000 86400000\nv 0 1402358400000 2 3600000 1000 86400000\n",
-    "flash": json.dumps(
-        {"g": {"isSuccess": True, "trace_start": 0.0, "trace_end": 9e4, "ready_time": [[1, 2]]}}
-    ).encode(),
-    "skypilot": b'{"metadata": {"gap_seconds": 30}, "data": [0, 1, 1, 0]}',
-    "bamboo-events": b"0,add,node1\n1000,remove,node1\n2000,add,node1\n",
-    "bamboo-counts": b"0.000,0\n0.030,4\n0.050,2\n",
-    "fta": (
-        b"event_id node_id event_type event_start_time event_stop_time r\n0 5 1 1 9 NULL\n1 5 0 9 12 NULL\n"
-    ),
-    "csv (availability)": b"client,start,end\na,0,100\nb,50,9000\n",
-    "electricitymaps": (
-        b"Datetime (UTC),Zone Id,Carbon Intensity (direct)\n"
-        b"2023-01-01 00:00:00,DE,5\n2023-01-01 01:00:00,DE,6\n"
-    ),
-    "uk-api": b'{"data":[{"from":"2023-03-15T12:00Z","to":"","intensity":{"forecast":1,"actual":2}}]}',
-    "watttime": b'[{"point_time":"2019-02-21T00:15:00.000Z","value":1062.0,"ba":"X"}]',
-    "moer": b"time,moer,f1\n2019-04-30 00:00:00+00:00,0.1,0.2\n2019-04-30 00:05:00+00:00,0.1,0.2\n",
-    "smard": b"Datum;Uhrzeit;Braunkohle[MWh]\n22.03.2020;00:00;1.2\n22.03.2020;00:15;1.3\n",
-    "csv (carbon)": (
-        b"time,zone,kind,g_per_kwh\n2023-01-01T00:00Z,A,direct,5\n2023-01-01T01:00Z,A,direct,6\n"
-    ),
-    "citylearn": b"carbon_intensity\n0.1\n0.2\n",
-    "lwa": b"Time,Carbon Intensity\n2023-01-01 00:00:00,50\n2023-01-01 01:00:00,51\n",
-}
-"""A small file of most formats, to see that no other format takes it for its own."""
-
-HOSTILE: dict[str, bytes] = {
-    "one null byte": b"\x00",
-    "nulls": b"\x00" * 100,
-    "not UTF-8": b"\xff\xfe" + "client,start,end\n".encode("utf-16-le"),
-    "not really gzip": b"\x1f\x8bnot really gzip",
-    "nested too deeply": b"[" * 100_000,
-    "a number without end": b'{"data": ' + b"9" * 6000 + b"}",
-    "an infinite number": b'{"metadata": {"gap_seconds": 1e999}, "data": [1]}',
-    "a quote without end": b'client,start,end\n"a,0,1\n',
-    "a pickle that calls": b"\x80\x03cos\nsystem\nX\x04\x00\x00\x00true\x85R.",
-}
-"""Files that no format may accept, nor refuse with more than one line."""
 
 
 def check_trace_format(fmt: Format[T], example_path: str | Path) -> None:
@@ -115,7 +73,7 @@ def check_trace_format(fmt: Format[T], example_path: str | Path) -> None:
         found = (CARBON_FORMATS if carbon else AVAILABILITY_FORMATS).of_file(path)
         assert found is not None, f"{name}: nobody recognises {path}"
         assert found.name == name, f"{name}: {path} is taken for {found.name!r}"
-        _check_recognises_nothing_else(fmt, path, carbon)
+        _check_recognises_nothing_else(fmt, carbon)
     if carbon:
         _check_carbon_record(read_carbon(path, name), name)
     else:
@@ -217,25 +175,22 @@ def _check_carbon_forecast(forecaster: CarbonForecaster, name: str, oracle: bool
     assert oracle or np.array_equal(found[0], found[1]), f"{name}: reads the future"
 
 
-def _check_recognises_nothing_else(fmt: Format[T], path: Path, carbon: bool) -> None:
-    """Files of other formats, of both kinds, are still read as what they are."""
-    mine = path.read_bytes()
-    for other, content in EXAMPLES.items():
-        if content == mine or other.split(" ")[0] == fmt.name:
-            continue
+def _check_recognises_nothing_else(fmt: Format[T], carbon: bool) -> None:
+    """Files of other formats, of both kinds, are none of its own."""
+    same_kind, other_kind = AVAILABILITY_EXAMPLES, CARBON_EXAMPLES
+    if carbon:
+        same_kind, other_kind = other_kind, same_kind
+    others = [(name, content) for name, content in same_kind.items() if name != fmt.name]
+    table = Formats(fmt.name, fmt)
+    for other, content in [*others, *other_kind.items()]:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "other"
             file.write_bytes(content)
-            found = _recognised(CARBON_FORMATS if carbon else AVAILABILITY_FORMATS, file)
-            assert found != fmt.name, f"{fmt.name}: takes a file of format {other} for its own"
-
-
-def _recognised(formats: Formats[T], path: Path) -> str | None:
-    try:
-        found = formats.of_file(path)
-    except ValueError:
-        return None
-    return None if found is None else found.name
+            try:
+                taken = table.of_file(file) is not None
+            except ValueError:
+                taken = False
+            assert not taken, f"{fmt.name}: takes a file of format {other!r} for its own"
 
 
 def _check_availability_record(trace: AvailabilityTrace, name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -10,35 +9,12 @@ import pytest
 
 from frugalfl.common.settings import Settings
 from frugalfl.traces.availability import GENERATORS, AvailabilityEpisode, Sessions
-from frugalfl.traces.formats import Format
+from frugalfl.traces.formats import AVAILABILITY_EXAMPLES, CARBON_EXAMPLES, Format
 from frugalfl.traces.formats.availability import AVAILABILITY_FORMATS
 from frugalfl.traces.formats.carbon import CARBON_FORMATS
 from frugalfl.traces.records import CarbonSeries, flat_trace
-from frugalfl.traces.testing import EXAMPLES, check_availability_model, check_forecast, check_trace_format
+from frugalfl.traces.testing import check_availability_model, check_forecast, check_trace_format
 
-FEDSCALE = {1: {"duration": 1, "active": [1, 5], "inactive": [3, 9], "finish_time": 86400, "model": "m"}}
-MORE = {
-    "fedscale": pickle.dumps(FEDSCALE, 3),
-    "skypilot-inverted": EXAMPLES["skypilot"],
-    "electricitymaps-json": (
-        b'{"zone": "DE", "history": [{"carbonIntensity": 5, "datetime": "2023-01-01T00:00:00Z"}, '
-        b'{"carbonIntensity": 6, "datetime": "2023-01-01T01:00:00Z"}]}'
-    ),
-    "electricitymaps-dump": (
-        b"datetime,zone_name,carbon_intensity_avg\n2023-01-01 00:00,DE,5\n2023-01-01 01:00,DE,6\n"
-    ),
-    "watttime-vessim": b"oootime,DE\n2023-01-01 00:00,5\n2023-01-01 00:05,6\n",
-    "entsoe": (
-        b'"Area","MTU","Solar  - Actual Aggregated [MW]"\n'
-        b'"BE","01.04.2019 01:00 - 01.04.2019 02:00 (UTC)","5"\n'
-        b'"BE","01.04.2019 02:00 - 01.04.2019 03:00 (UTC)","6"\n'
-    ),
-    "lwa-production": b",Fossil Gas,Solar\n2020-01-01 00:00:00+00:00,5,6\n2020-01-01 01:00:00+00:00,5,6\n",
-    "carbon-aware-sdk": (
-        b'[{"Location": "eu", "Time": "2021-10-25T14:50:00+00:00", "Rating": "9.5"}, '
-        b'{"Location": "eu", "Time": "2021-10-25T15:50:00+00:00", "Rating": "9.6"}]'
-    ),
-}
 FORMATS = [("availability", name) for name in AVAILABILITY_FORMATS]
 FORMATS += [("carbon", name) for name in CARBON_FORMATS]
 
@@ -46,7 +22,8 @@ FORMATS += [("carbon", name) for name in CARBON_FORMATS]
 @pytest.mark.parametrize(("kind", "name"), FORMATS, ids=str)
 def test_every_format_passes(tmp_path, kind, name):
     table = {"availability": AVAILABILITY_FORMATS, "carbon": CARBON_FORMATS}[kind]
-    content = {**EXAMPLES, **MORE}.get(name) or EXAMPLES[f"{name} ({kind})"]
+    examples = {"availability": AVAILABILITY_EXAMPLES, "carbon": CARBON_EXAMPLES}[kind]
+    content = examples[name.removesuffix("-inverted")]
     path = tmp_path / "example"
     path.write_bytes(content)
     check_trace_format(table.find(name), path)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import pickle
-
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from frugalfl.traces.analysis import read_any
 from frugalfl.traces.availability import make_availability
+from frugalfl.traces.formats import AVAILABILITY_EXAMPLES, CARBON_EXAMPLES, HOSTILE
 from frugalfl.traces.formats.availability import AVAILABILITY_FORMATS, read_availability
 from frugalfl.traces.formats.carbon import CARBON_FORMATS, read_carbon
-from frugalfl.traces.testing import EXAMPLES, HOSTILE, refusal
+from frugalfl.traces.testing import refusal
 
 FORMATS = [*AVAILABILITY_FORMATS, *CARBON_FORMATS]
 
-FEDSCALE = {1: {"duration": 1, "active": [1, 5], "inactive": [3, 9], "finish_time": 86400, "model": "m"}}
-SEEDS = [*EXAMPLES.values(), pickle.dumps(FEDSCALE, 3)]
+SEEDS = [*AVAILABILITY_EXAMPLES.values(), *CARBON_EXAMPLES.values()]
 mutations = st.lists(
     st.tuples(st.integers(0, 300), st.integers(0, 4), st.binary(min_size=1, max_size=6)), max_size=6
 )
