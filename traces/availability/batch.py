@@ -142,8 +142,8 @@ class SessionBatch:
     def sessions_after(self, env: int, client: int) -> Floats:
         """`[K, 2]`, start and end of one client's sessions that end after the present; for oracles."""
         begin = int(self._pointer[env, client])
-        pairs = np.stack([self._starts[env, client, begin:], self._ends[env, client, begin:]], axis=1)
-        return pairs[np.isfinite(pairs[:, 0])]
+        pairs: Floats = np.stack([self._starts[env, client, begin:], self._ends[env, client, begin:]], axis=1)
+        return np.compress(np.isfinite(pairs[:, 0]), pairs, axis=0)
 
     def _update_visible_sessions(self) -> None:
         self.available: Bools

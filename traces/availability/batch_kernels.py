@@ -56,21 +56,23 @@ def _hour_of_day(utc_s: float) -> float:
     # Whole days are exact multiples of the spacing of numbers of this size, hence so is what is left.
     rest = hour - 24.0 * np.floor(hour / 24.0)
     if rest < 0.0:
-        return rest + 24.0
-    return rest - 24.0 if rest >= 24.0 else rest
+        rest += 24.0
+    elif rest >= 24.0:
+        rest -= 24.0
+    return float(rest)
 
 
 @kernel(nogil=True, error_model="numpy")
 def hour_of_day(utc_s: float) -> float:
     """Hours since the centre of the first hour of the UTC day: `(utc_s / 3600 - 0.5) % 24`, exactly."""
-    return _hour_of_day(utc_s)
+    return float(_hour_of_day(utc_s))
 
 
 @inner(nogil=True, error_model="numpy")
 def _between_hours(profile: Floats, hour: float) -> float:
     before = min(int(hour), 23)
     low = profile[before]
-    return low + (profile[(before + 1) % 24] - low) * (hour - before)
+    return float(low + (profile[(before + 1) % 24] - low) * (hour - before))
 
 
 @kernel(nogil=True, error_model="numpy")

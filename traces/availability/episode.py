@@ -37,7 +37,7 @@ class Sessions:
     @property
     def counts(self) -> Ints:
         """Int64 `[N]`, sessions of each client."""
-        return np.isfinite(self.start_s).sum(axis=1)
+        return np.asarray(np.isfinite(self.start_s).sum(axis=1))
 
     def validate(self) -> Sessions:
         """Check the promises of the class and return itself.

@@ -212,7 +212,8 @@ class RecordedAvailability:
         # The same day of the week, in any week that the recording still has room for.
         weeks = (np.where(room > 0, room, np.where(days % 7 == 0, days, 0)) - 1 - same_day) // 7 + 1
         week_day = same_day + 7 * np.floor(uniform * np.maximum(weeks, 1)).astype(np.int64)
-        return begin_s + hour_s + np.where(weeks > 0, week_day, any_day) * _DAY_S
+        moment_s: Floats = begin_s + hour_s + np.where(weeks > 0, week_day, any_day) * _DAY_S
+        return moment_s
 
     def _cut(self, chosen: Ints, begin_s: Floats, days: Ints, moment_s: Floats, horizon_s: float) -> Sessions:
         """Sessions from each moment on, recordings repeated with their period of whole days."""

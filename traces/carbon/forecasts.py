@@ -129,7 +129,8 @@ class NoisyCarbon(Settings):
         day_sd = self.mape_day_ahead * np.sqrt(np.pi / 2.0)
         grown = (1.0 - np.exp(-view.lead_h / self.growth_h)) / (1.0 - np.exp(-24.0 / self.growth_h))
         sd = day_sd * np.sqrt(np.maximum(grown, 0.0))
-        return view.truth() * np.exp(sd * view.error() - sd**2 / 2.0)
+        noisy: Floats = view.truth() * np.exp(sd * view.error() - sd**2 / 2.0)
+        return noisy
 
 
 @CARBON_FORECASTS.register("provider")

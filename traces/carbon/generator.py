@@ -212,7 +212,8 @@ class GeneratedCarbon:
         if not self._lasting:
             return fast
         slow = autoregression(self._slow_phi, rng.standard_normal(shape))
-        return np.sqrt(1.0 - self._slow)[:, None] * fast + np.sqrt(self._slow)[:, None] * slow
+        mixed: Floats = np.sqrt(1.0 - self._slow)[:, None] * fast + np.sqrt(self._slow)[:, None] * slow
+        return mixed
 
     def _memory_per_h(self) -> Floats:
         """`[Z]`, the coefficient of the one AR(1) that remembers as much half a day later."""

@@ -91,7 +91,7 @@ class RecordedCarbon:
     @property
     def span_s(self) -> float:
         """Seconds that all zones cover."""
-        return self.step_s * self._g.shape[1]
+        return self.step_s * int(self._g.shape[1])
 
     def utc_offset_h(self, start_utc_s: float) -> Floats:
         """`[Z]`, hours ahead of UTC; zero for zones whose local time is not known."""

@@ -16,6 +16,7 @@ from frugalfl.traces.availability import (
     make_availability,
 )
 from frugalfl.traces.carbon import CARBON_FORECASTS, CarbonBatch, CarbonEpisode, make_carbon
+from frugalfl.traces.testing import check_forecast
 
 HOUR = 3600.0
 LEADS = np.array([0.0, 600.0, 3600.0, 6 * HOUR, 24 * HOUR])
@@ -53,18 +54,9 @@ def test_an_announced_end_is_certain_before_and_relaxes_from_zero_after():
     assert found[3] == pytest.approx(0.25, abs=1e-5)
 
 
-@pytest.mark.parametrize("kind", sorted(set(AVAILABILITY_FORECASTS) - ORACLES))
-def test_no_availability_forecast_reads_the_future(kind):
-    def at_noon(ends):
-        sessions = Sessions.from_lists([([-HOUR], [ends]), ([14 * HOUR, 20 * HOUR], [15 * HOUR, ends * 2])])
-        batch = SessionBatch(1, 2)
-        usual = np.linspace(0.1, 0.9, 48, dtype=np.float32).reshape(2, 24)
-        made = AVAILABILITY_FORECASTS.make(kind)
-        batch.set(0, AvailabilityEpisode(sessions, usual, np.full(2, HOUR), forecast=made), 0.0)
-        batch.advance(np.array([12 * HOUR]))
-        return batch.forecast(np.array([12 * HOUR]), LEADS)
-
-    assert np.array_equal(at_noon(13 * HOUR), at_noon(40 * HOUR))
+@pytest.mark.parametrize("kind", AVAILABILITY_FORECASTS.names())
+def test_availability_forecasts_are_chances_and_do_not_read_the_future(kind):
+    check_forecast(kind, oracle=kind in ORACLES)
 
 
 def test_perfect_forecast_is_the_truth():
@@ -107,12 +99,9 @@ def carbon_batch(g, forecast="profile", **more):
     return batch
 
 
-@pytest.mark.parametrize("kind", sorted(set(CARBON_FORECASTS) - ORACLES))
-def test_no_carbon_forecast_reads_the_future(kind):
-    past, rng = [[80.0, 120.0]], np.random.default_rng(0)
-    futures = [np.concatenate([past, rng.uniform(10, 900, (1, 60))], axis=1) for _ in range(2)]
-    found = [carbon_batch(g, kind).forecast(np.array([1.5 * HOUR]), LEADS) for g in futures]
-    assert np.array_equal(*found)
+@pytest.mark.parametrize("kind", CARBON_FORECASTS.names())
+def test_carbon_forecasts_are_finite_and_do_not_read_the_future(kind):
+    check_forecast(kind, of="carbon", oracle=kind in ORACLES)
 
 
 def test_default_carbon_forecast_is_the_median_of_the_autoregression():

@@ -58,9 +58,9 @@ def _interpolated(x: float, xp: Floats, fp: Floats) -> float:
     if np.isnan(x):
         return x
     if x >= xp[last]:
-        return fp[last]
+        return float(fp[last])
     if x < xp[0]:
-        return fp[0]
+        return float(fp[0])
     # Hours are evenly spaced and their hazards alike: the place in proportion is near.
     low = min(int(x / xp[last] * last), last - 1)
     while low > 0 and xp[low] > x:
@@ -68,14 +68,14 @@ def _interpolated(x: float, xp: Floats, fp: Floats) -> float:
     while xp[low + 1] <= x:
         low += 1
     if xp[low] == x:
-        return fp[low]
-    return (fp[low + 1] - fp[low]) / (xp[low + 1] - xp[low]) * (x - xp[low]) + fp[low]
+        return float(fp[low])
+    return float((fp[low + 1] - fp[low]) / (xp[low + 1] - xp[low]) * (x - xp[low]) + fp[low])
 
 
 @kernel(nogil=True, error_model="numpy")
 def interpolated(x: float, xp: Floats, fp: Floats) -> float:
     """`numpy.interp(x, xp, fp)` of one number; `xp` ascends from 0."""
-    return _interpolated(x, xp, fp)
+    return float(_interpolated(x, xp, fp))
 
 
 @inner(nogil=True, error_model="numpy")
@@ -86,7 +86,7 @@ def _hour_after(hour: float, work: float, clock: ClockTable) -> float:
     done = _interpolated(hour - turns * clock.period_h, clock.hours, clock.done_by) + work
     more = np.floor(done / total)
     rest = _interpolated(done - more * total, clock.done_by, clock.hours)
-    return (turns + more) * clock.period_h + rest
+    return float((turns + more) * clock.period_h + rest)
 
 
 @kernel(nogil=True, error_model="numpy")
