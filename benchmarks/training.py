@@ -18,7 +18,7 @@ from typing import Any
 import torch as th
 from stable_baselines3.common.logger import configure
 
-from frugalfl.agents.learning import PPOSettings, TrainingSettings
+from frugalfl.agents.learning import PPOSettings, RunSettings
 from frugalfl.agents.learning.algorithms import build_model
 from frugalfl.agents.learning.learners_view import LearnersView
 from frugalfl.agents.learning.run_folder import training_worlds
@@ -49,7 +49,7 @@ class Stopwatch:
 def measure(world: str, num_envs: int, updates: int, threads: int, profile: bool) -> dict[str, float]:
     """Train for some updates after one that warms up."""
     learner = PPOSettings(rollout_steps=32, batch_size=1024, target_kl=1e9)
-    settings = TrainingSettings(env=f"frugalfl/{world}-v0", num_envs=num_envs, ppo=learner)
+    settings = RunSettings(env=f"frugalfl/{world}-v0", num_envs=num_envs, ppo=learner)
     env = training_worlds(settings)
     model = build_model(settings, LearnersView(env, settings.reward_scale, settings.policy.frames))
     th.set_num_threads(threads)

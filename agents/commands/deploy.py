@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from ...common.settings import parse_settings
+from ...common.splits import Split
 from ...envs.scenario import Scenario, load_scenario
 from ...fl_core.remote import require_flower
 from ..deploy import DeploySettings
 from ..deploy.federation import check_deployable
-from ..deploy.run import CONNECTION, QUIET, AppFolder, named_scheduler, write_app
+from ..deploy.rehearsal import simulate
+from ..deploy.run import follow_run, named_scheduler, start_run, write_app
 from ..players import run_folder, scenario_of
 from .running import run_command
-
-_FLOWER = "import sys; sys.argv[0] = 'flwr'; from flwr.cli.app import app; app()"
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,7 @@ class Options:
     """nodes to wait for before the first round; by default 1, or all of a simulation"""
     seed: int = 0
     """of partition, model, minibatches, carbon window and scheduler"""
-    split: Literal["train", "val", "test"] = "test"
+    split: Split = "test"
     """which part of populations and traces to draw from"""
     out: Path = Path("runs/deployment")
     """folder of the federation"""
@@ -81,15 +76,14 @@ def _deploy(options: Options) -> None:
     check_deployable(settings.world())
     named_scheduler(settings)
     if options.simulate is not None:
-        os.environ.update(QUIET)
-        _simulate(settings, options.simulate)
+        simulate(settings, options.simulate)
         return
     assert options.superlink is not None
     if options.root_certificates is not None and not options.root_certificates.is_file():
         raise ValueError(f"root_certificates: {options.root_certificates}: no such file")
     settings.folder.mkdir(parents=True, exist_ok=True)
     written = write_app(settings, settings.folder, options.superlink, options.root_certificates)
-    _follow(_start(written), written)
+    follow_run(start_run(written), written)
 
 
 def settings_of(options: Options) -> DeploySettings:
@@ -113,7 +107,7 @@ def settings_of(options: Options) -> DeploySettings:
 
 
 def _scenario(options: Options) -> Scenario:
-    changes: dict[str, Any] = {}
+    changes: dict[str, object] = {}
     if options.clients is not None or options.simulate is not None:
         changes["clients"] = options.clients or options.simulate
     if options.rounds is not None:
@@ -121,70 +115,3 @@ def _scenario(options: Options) -> Scenario:
     if options.deadline_s is not None:
         changes["workload"] = {"deadline_s": options.deadline_s}
     return load_scenario(scenario_of(options.env), **changes)
-
-
-def _simulate(settings: DeploySettings, nodes: int) -> None:
-    """Run on Flower's simulation engine, in this process."""
-    try:
-        import ray  # noqa: F401
-        from flwr.simulation import run_simulation
-    except ImportError:
-        raise ValueError('simulate: needs Flower\'s engine; pip install "flwr[simulation]"') from None
-    from ..deploy.nodes import make_client_app
-    from ..deploy.run import make_server_app
-
-    run_simulation(make_server_app(settings), make_client_app(settings), num_supernodes=nodes)
-
-
-def _start(written: AppFolder) -> str:
-    """Hand the app to the SuperLink; returns the run's id."""
-    arguments = [
-        "run",
-        str(written.app),
-        CONNECTION,
-        "--run-config",
-        str(written.run_config),
-        "--format",
-        "json",
-    ]
-    done = _flower(arguments, written, capture=True)
-    answer = _json(done.stdout)
-    if not answer.get("success") or not answer.get("run-id"):
-        reason = answer.get("error-message") or (done.stderr or done.stdout).strip() or "no answer"
-        raise ValueError(f"superlink: the run did not start: {reason}")
-    return str(answer["run-id"])
-
-
-def _follow(run_id: str, written: AppFolder) -> None:
-    """Show the run's log until it ends; Ctrl-C ends it. ValueError if it failed."""
-    try:
-        _flower(["log", run_id, CONNECTION, "--stream"], written)
-    except KeyboardInterrupt:
-        _flower(["stop", run_id, CONNECTION], written, capture=True)
-        raise
-    # `flwr log` and `flwr run --stream` end well however the run does; only the list knows.
-    done = _flower(["list", CONNECTION, "--run-id", run_id, "--format", "json"], written, capture=True)
-    runs = _json(done.stdout).get("runs") or [{}]
-    status = str(runs[0].get("status", "unknown"))
-    if "completed" not in status:
-        raise ValueError(
-            f"run {run_id}: {status}; its log says why, and --resume goes on from the last round"
-        )
-
-
-def _flower(
-    arguments: list[str], written: AppFolder, capture: bool = False
-) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, **QUIET, "FLWR_HOME": str(written.home)}
-    command = [sys.executable, "-c", _FLOWER, *arguments]
-    return subprocess.run(command, env=environment, text=True, capture_output=capture, check=False)
-
-
-def _json(text: str) -> dict[str, Any]:
-    """The JSON object in what a command printed; empty if there is none."""
-    begin = text.find("{")
-    try:
-        found = json.loads(text[begin:]) if begin >= 0 else {}
-    except json.JSONDecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}

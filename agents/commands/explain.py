@@ -6,16 +6,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import tyro
 
 from .running import run_command
-
-if TYPE_CHECKING:
-    from ...envs.contract import Scheduler
-    from ...envs.scenario import Scenario
-    from ..insight.explain import Encounters
 
 
 @dataclass(frozen=True)
@@ -52,106 +47,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _explain(options: ExplainOptions) -> None:
     # Imported late: --help should not wait for torch.
-    import pandas as pd
+    from ..insight.explanation import explain
 
-    from ..insight.explain import counterfactual, encounter, questions, wait_by_carbon
-    from ..insight.explain_plots import plot_counterfactuals, plot_habits, plot_waiting
-
-    if options.episodes < 1 or not 0 <= options.episode < options.episodes:
-        raise ValueError(
-            f"episode: {options.episode} of {options.episodes}, expected 0 <= episode < episodes"
-        )
-    scenario = _world(options)
-    player, rival = _players(options, scenario)
-    options.out.mkdir(parents=True, exist_ok=True)
-    met = encounter(player, scenario, options.episodes, "test", options.seed)
-    asked = questions(met)
-    tables = {each.name: counterfactual(player, met, each) for each in asked}
-    frames = [table.assign(question=name) for name, table in tables.items()]
-    pd.concat(frames).to_csv(options.out / "counterfactuals.csv", index=False)
-    plot_counterfactuals(tables, asked, player.name, options.out / "invitations.png")
-    by_carbon = wait_by_carbon(player, met, (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0))
-    plot_waiting(met.habits, by_carbon, player.name, options.out / "waiting.png")
-    theirs: Encounters = encounter(rival, scenario, options.episodes, "test", options.seed)
-    habits = {player.name: met.habits, rival.name: theirs.habits}
-    plot_habits(habits, options.out / "along_the_run.png")
-    every = [table.assign(scheduler=name) for name, table in habits.items()]
-    pd.concat(every).to_csv(options.out / "habits.csv", index=False)
-    _draw_episode(options, scenario, player, rival)
+    explain(
+        options.scheduler,
+        options.out,
+        options.env,
+        options.rival,
+        options.episodes,
+        options.seed,
+        options.episode,
+        options.film,
+    )
     sys.stdout.write(f"Written: {options.out}\n")
-
-
-def _world(options: ExplainOptions) -> Scenario:
-    from ...envs.scenario import load_scenario
-    from ..learning.run_folder import load_world, read_config
-    from ..players import run_folder, scenario_of
-    from ..zoo import CARD, find_card
-
-    if options.env is not None:
-        return scenario_of(options.env)
-    folder = run_folder(options.scheduler)
-    if folder is not None and not (folder / CARD).is_file():
-        return load_world(read_config(folder)[0])
-    return load_scenario(find_card(options.scheduler)[1].scenario)
-
-
-def _players(options: ExplainOptions, scenario: Scenario) -> tuple[Any, Any]:
-    from ..learned.scheduler import LearnedScheduler
-    from ..players import make_player
-    from ..schedulers import best_tuned, make_scheduler
-
-    player = make_player(options.scheduler, scenario)
-    if not isinstance(player, LearnedScheduler):
-        raise ValueError(
-            f"scheduler: {options.scheduler!r} is not a trained one, there is nothing to explain"
-        )
-    rival = options.rival or best_tuned(scenario.name) or "random-m"
-    return player, make_scheduler(rival, scenario.name)
-
-
-def _draw_episode(options: ExplainOptions, scenario: Scenario, player: Scheduler, rival: Scheduler) -> None:
-    """The same episode, decided by each."""
-    import numpy as np
-
-    from ...envs.world import FederatedWorld
-    from ..evaluation import episode_seeds, play_batch
-    from ..insight.explain_plots import film, side_by_side
-    from ..reports import plot_timeline
-
-    seeds = episode_seeds(options.seed, options.episodes)[[options.episode]]
-    world = FederatedWorld(scenario, 1, "test")
-    pictures: list[Path] = []
-    for each in (player, rival):
-        _, _, story = play_batch(each.name, each, world, seeds, options.episode, 0)
-        assert story is not None
-        pictures.append(options.out / f"episode_{len(pictures)}.png")
-        plot_timeline(story, scenario.name, pictures[-1], tuple(world.source.zone_names))
-    side_by_side(pictures[0], pictures[1], options.out / "episode.png")
-    for picture in pictures:
-        picture.unlink()
-    if options.film:
-        films = [_frames(world, each, seeds) for each in (player, rival)]
-        length = max(map(len, films))
-        padded = [frames + [frames[-1]] * (length - len(frames)) for frames in films]
-        both = [np.concatenate(pair, axis=1) for pair in zip(*padded, strict=True)]
-        film(both, options.out / "film.png")
-
-
-def _frames(world: Any, player: Scheduler, seeds: Any) -> list[Any]:
-    import numpy as np
-
-    from ...envs.adapters import Viewer
-
-    everyone = np.ones(1, dtype=bool)
-    world.reset(everyone, seeds)
-    player.reset(everyone, seeds, world.scenario.clients)
-    viewer, frames, over = Viewer(world), [], False
-    while not over:
-        result = world.step(player.plan(world.situation()))
-        viewer.record(result)
-        frames.append(viewer.image()[::2, ::2])
-        over = bool(result.terminated[0] or result.truncated[0])
-    return frames
 
 
 if __name__ == "__main__":

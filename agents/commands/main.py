@@ -7,9 +7,12 @@ import sys
 from collections.abc import Sequence
 
 COMMANDS = {
-    "train": ("frugalfl.train_agent:main", "train a scheduler and compare it with the handcrafted ones"),
-    "evaluate": ("frugalfl.agents.commands.evaluate:evaluate_main", "play schedulers on held-out episodes"),
-    "benchmark": ("frugalfl.agents.commands.evaluate:benchmark_main", "evaluate on several worlds"),
+    "train": (
+        "frugalfl.agents.commands.train:main",
+        "train a scheduler and compare it with the handcrafted ones",
+    ),
+    "evaluate": ("frugalfl.agents.commands.evaluate:main", "play schedulers on held-out episodes"),
+    "benchmark": ("frugalfl.agents.commands.benchmark:main", "evaluate on several worlds"),
     "tune": (
         "frugalfl.agents.commands.tune:cli",
         "tune the handcrafted schedulers on a world's validation split",

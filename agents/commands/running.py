@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import sys
 from collections.abc import Callable, Sequence
@@ -12,41 +13,69 @@ import tyro
 
 Options = TypeVar("Options")
 
+DONE = 0
 BAD_INPUT = 2
 INTERRUPTED = 130
 
 
+class BadOptionsError(ValueError):
+    """Arguments that cannot be understood; the message is one line."""
+
+
 def run_command(
-    options_type: type[Options], body: Callable[[Options], None], prog: str, argv: Sequence[str] | None = None
+    options_type: type[Options],
+    body: Callable[[Options], int | None],
+    prog: str,
+    argv: Sequence[str] | None = None,
+    examples: str = "",
 ) -> int:
     """Parse the arguments and run a subcommand.
 
     Args:
         options_type: dataclass of its options; the docstring is the help.
-        body: what it does.
+        body: what it does; returns its exit code, None for 0.
         prog: how it is called, such as "frugalfl report".
         argv: the arguments; None: those of the program.
+        examples: what the help ends with.
 
     Returns:
-        0, `BAD_INPUT` after one line on stderr for arguments that cannot be understood and for a ValueError,
-        `INTERRUPTED` after Ctrl-C.
+        The body's exit code; `BAD_INPUT` after one line on stderr for arguments that cannot be understood and
+        for a ValueError, `INTERRUPTED` after Ctrl-C.
     """
-    said = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said):
-            options = tyro.cli(options_type, prog=prog, args=None if argv is None else list(argv))
-    except SystemExit as end:
-        if end.code:
-            sys.stderr.write(f"{prog}: {one_line(said.getvalue())}\n")
-        return BAD_INPUT if end.code else 0
-    try:
-        body(options)
+        options = parse_options(options_type, prog, argv, examples)
+        return DONE if options is None else body(options) or DONE
     except ValueError as error:
         sys.stderr.write(f"{prog}: {' '.join(str(error).split())}\n")
         return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
-    return 0
+
+
+def parse_options(
+    options_type: type[Options], prog: str, argv: Sequence[str] | None = None, examples: str = ""
+) -> Options | None:
+    """The options that arguments ask for; None if they asked for help, which is printed.
+
+    Args:
+        options_type: see `run_command`.
+        prog: likewise.
+        argv: likewise.
+        examples: likewise.
+
+    Raises:
+        BadOptionsError: they cannot be understood.
+    """
+    about = inspect.cleandoc(options_type.__doc__ or "") + examples
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            given = None if argv is None else list(argv)
+            return tyro.cli(options_type, prog=prog, description=about, args=given)
+    except SystemExit as end:
+        if end.code:
+            raise BadOptionsError(one_line(said.getvalue())) from None
+        return None
 
 
 def one_line(page: str) -> str:

@@ -1,15 +1,13 @@
-"""The command line of `train_agent.py`: its options, and bad ones as one line."""
+"""`frugalfl train` and `train_agent.py`: train a scheduler and compare it with the handcrafted ones."""
 
 from __future__ import annotations
 
-import contextlib
-import inspect
-import io
 import math
 import re
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,12 +20,14 @@ from ..learning import (
     DQNSettings,
     PolicySettings,
     PPOSettings,
+    RunSettings,
     SACSettings,
-    TrainingSettings,
 )
-from .running import one_line
+from .running import run_command
 
-_DEFAULT = TrainingSettings()
+PROGRAM = "train_agent.py"
+
+_DEFAULT = RunSettings()
 
 _EXAMPLES = """
 
@@ -104,9 +104,9 @@ class Arguments:
     dqn: DQNSettings = field(default_factory=DQNSettings)
     sac: SACSettings = field(default_factory=SACSettings)
 
-    def settings(self) -> TrainingSettings:
+    def settings(self) -> RunSettings:
         """The training run these arguments ask for; ValueError naming the one that is wrong."""
-        return TrainingSettings(
+        return RunSettings(
             env=self.env,
             algo=self.algo,
             timesteps=self.timesteps,
@@ -124,7 +124,7 @@ class Arguments:
             sac=self.sac,
         ).check()
 
-    def settings_to_resume(self, stored: TrainingSettings) -> TrainingSettings:
+    def settings_to_resume(self, stored: RunSettings) -> RunSettings:
         """The stored settings, if no argument contradicts them."""
         given, default, kept = (_flat(settings.to_json()) for settings in (self.settings(), _DEFAULT, stored))
         for name in sorted(given):
@@ -184,25 +184,47 @@ class Arguments:
         return {name: [value / spread, value * spread] for name, value in middle.items()}
 
 
-def parse(argv: Sequence[str] | None = None) -> Arguments:
-    """Arguments of a command line; a bad one ends the program with one line on stderr and code 2."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
     given = list(sys.argv[1:] if argv is None else argv)
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said):
-            about = inspect.cleandoc(Arguments.__doc__ or "") + _EXAMPLES
-            arguments = tyro.cli(Arguments, prog="train_agent.py", description=about, args=given)
-    except SystemExit as end:
-        if end.code:
-            fail(one_line(said.getvalue()))
-        raise
-    return replace(arguments)
+    command = shlex.join(["python", PROGRAM, *given])
+    return run_command(Arguments, lambda arguments: _train(arguments, command), PROGRAM, given, _EXAMPLES)
 
 
-def fail(reason: str) -> None:
-    """Say in one line what is wrong and end the program with code 2."""
-    sys.stderr.write(f"train_agent.py: {' '.join(reason.split())}\n")
-    raise SystemExit(2)
+def _train(arguments: Arguments, command: str) -> int:
+    # Imported after parsing: --help and bad options should not wait for torch.
+    from ..experiment.main_job import Experiment, resume_command
+    from ..learning.run_folder import read_config
+    from ..learning.training import rounds_on_disk
+    from ..reports import print_report
+    from .progress import ProgressDisplay
+
+    if arguments.resume and arguments.out is None:
+        raise ValueError("out: missing, expected the folder of the run that --resume goes on with")
+    out = arguments.folder()
+    settings = arguments.settings()
+    if arguments.resume:
+        settings = arguments.settings_to_resume(read_config(out)[0])
+    with ProgressDisplay(settings.timesteps, out) as display:
+        experiment = Experiment(settings, out, arguments.eval_episodes, display, arguments.rivals, command)
+        if arguments.resume:
+            display.begin(experiment.resume())
+        else:
+            experiment.begin()
+            display.begin(0)
+        try:
+            experiment.train()
+            display.close()
+            outcome = experiment.compare(command)
+        except KeyboardInterrupt:
+            display.close()
+            saved = f"{rounds_on_disk(out):,} of {settings.timesteps:,} rounds"
+            display.say(f"Stopped: {saved} are saved in {out}.")
+            display.say(f"Go on with: {resume_command(out, arguments.eval_episodes)}")
+            raise
+    print_report(outcome.result)
+    display.say(f"Written: {outcome.report}")
+    return 0
 
 
 def _absolute(name: str) -> str:

@@ -16,7 +16,7 @@ from ... import __version__
 from ...common.files import read_json, write_json
 from ...envs.agent_view import ObservationEncoder, layout_of
 from ..evaluation import load_result
-from ..learning import TrainingSettings
+from ..learning import RunSettings
 from ..learning.checkpoint import load_tensors
 from ..learning.run_folder import CURVE, MODEL, TEST, load_world, read_config
 from ..zoo import CARD, README, WEIGHTS, Card, card_page, choices_of, features_of, sha256
@@ -78,7 +78,7 @@ def export_run(
 def make_card(
     run: Path,
     name: str,
-    settings: TrainingSettings,
+    settings: RunSettings,
     config: dict[str, Any],
     weights_sha256: str,
     test: dict[str, Any],

@@ -17,7 +17,7 @@ from ...common.provenance import git_version
 from ...envs.contract import Scheduler
 from ..evaluation import EvaluationResult, evaluate
 from ..learned.scheduler import LearnedScheduler
-from ..learning import BEST_WARM_START, EVAL_EPISODES, NO_WARM_START, TrainingSettings
+from ..learning import BEST_WARM_START, EVAL_EPISODES, NO_WARM_START, RunSettings
 from ..learning.checkpoint import has_checkpoint, latest_checkpoint, load_tensors
 from ..learning.imitation import clone
 from ..learning.run_folder import (
@@ -26,8 +26,6 @@ from ..learning.run_folder import (
     MODEL,
     RUN_FORMAT,
     TEST,
-    load_scheduler,
-    load_world,
     read_config,
     training_worlds,
     write_curve,
@@ -40,22 +38,6 @@ from ..zoo import CARD, is_shipped
 from ..zoo import load_scheduler as load_trained
 from .figures import figures_on_test
 from .validation import Validation
-
-__all__ = [
-    "CONFIG",
-    "CURVE",
-    "MODEL",
-    "TEST",
-    "Experiment",
-    "Outcome",
-    "Validation",
-    "figures_on_test",
-    "load_scheduler",
-    "load_world",
-    "read_config",
-    "resume_command",
-    "training_worlds",
-]
 
 ALL, BEST, NOBODY = "all", "best", "none"
 """`rivals` for every scheduler of the package, for the `strongest` beside yardstick and ceiling, for none."""
@@ -95,7 +77,7 @@ class Experiment:
 
     def __init__(
         self,
-        settings: TrainingSettings,
+        settings: RunSettings,
         out: Path,
         eval_episodes: int = EVAL_EPISODES,
         observer: Observer | None = None,

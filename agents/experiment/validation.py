@@ -9,7 +9,7 @@ from ...envs.adapters.sb3_vec_env import FederatedVecEnv
 from ...envs.world import FederatedWorld
 from ..evaluation import episode_seeds, play_batch
 from ..learned.scheduler import LearnedScheduler
-from ..learning import TrainingSettings
+from ..learning import RunSettings
 from ..policies.set_policy import SetPolicyMixin
 
 _VALIDATION_SEED = 71
@@ -24,11 +24,11 @@ class Validation:
         settings: number of episodes and seed.
     """
 
-    def __init__(self, env: FederatedVecEnv, settings: TrainingSettings):
-        self._face = env.agent_face
+    def __init__(self, env: FederatedVecEnv, settings: RunSettings):
+        self._view = env.agent_face
         self._frames = settings.policy.frames
         self._seeds = episode_seeds(settings.seed + _VALIDATION_SEED, settings.val_episodes)
-        self._world = FederatedWorld(self._face.scenario, settings.val_episodes, "val")
+        self._world = FederatedWorld(self._view.scenario, settings.val_episodes, "val")
 
     def __call__(self, model: BaseAlgorithm) -> tuple[float, str]:
         """Mean net points of the best way to take decisions, and that way."""
@@ -39,7 +39,7 @@ class Validation:
 
     def score(self, model: BaseAlgorithm, decision: str) -> float:
         """Mean net points of one way to take decisions."""
-        face = self._face
-        player = LearnedScheduler(model, face.encoder, face.face, decision=decision, frames=self._frames)
+        view = self._view
+        player = LearnedScheduler(model, view.encoder, view.face, decision=decision, frames=self._frames)
         frame, _, _ = play_batch("candidate", player, self._world, self._seeds)
         return float(np.mean(frame["val_net_points"]))

@@ -6,15 +6,15 @@ situation that really came up, everything else stays, and the policy is asked ag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ...common.arrays import AnyArray, Bools, Floats, Ints
-from ...envs.contract import Situation
+from ...common.splits import Split
+from ...envs.contract import RoundPlan, Scheduler, Situation
 from ...envs.scenario import Scenario
 from ...envs.world import FederatedWorld
 from ..evaluation import episode_seeds
@@ -63,10 +63,10 @@ class Encounters:
 
 
 def encounter(
-    player: LearnedScheduler, scenario: Scenario, episodes: int = 16, split: str = "test", seed: int = 0
+    player: Scheduler, scenario: Scenario, episodes: int = 16, split: Split = "test", seed: int = 0
 ) -> Encounters:
     """Let a scheduler play and remember what it met and did."""
-    world = FederatedWorld(scenario, episodes, split)  # type: ignore[arg-type]
+    world = FederatedWorld(scenario, episodes, split)
     seeds, running = episode_seeds(seed, episodes), np.ones(episodes, dtype=bool)
     world.reset(running, seeds)
     player.reset(running, seeds, scenario.clients)
@@ -174,7 +174,7 @@ def questions(met: Encounters) -> list[Question]:
     ]
 
 
-def _pairs(met: Encounters) -> Any:
+def _pairs(met: Encounters) -> Iterator[tuple[Situation, Bools]]:
     return zip(met.situations, met.running, strict=True)
 
 
@@ -220,7 +220,7 @@ def _row(value: float, invited: list[AnyArray], steps: list[AnyArray]) -> dict[s
     }
 
 
-def _habits(s: Situation, plan: Any, decision: int) -> pd.DataFrame:
+def _habits(s: Situation, plan: RoundPlan, decision: int) -> pd.DataFrame:
     invited = (plan.local_steps > 0) & (plan.wait_s <= 0)[:, None]
     count = invited.sum(axis=1)
     steps = np.where(invited, plan.local_steps, 0).sum(axis=1) / np.maximum(count, 1)

@@ -1,4 +1,4 @@
-"""Pictures of what a trained scheduler does and why."""
+"""Figures of a trained scheduler's decisions: partial dependence, waiting, habits, episodes side by side."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from ...common.arrays import AnyArray
-from ..reports import new_figure
+from ..reports import new_figure, save_figure
+from ..reports.palette import BLUE, GREY, RED
 from .explain import Question
-
-_BLUE, _RED, _GREY = "#1b6ca8", "#c2571a", "#8a949c"
 
 
 def plot_counterfactuals(
@@ -28,19 +27,19 @@ def plot_counterfactuals(
             table["value"],
             100 * table["invited_low"],
             100 * table["invited_high"],
-            color=_BLUE,
+            color=BLUE,
             alpha=0.15,
             lw=0,
         )
-        axes.plot(table["value"], 100 * table["invited"], "o-", color=_BLUE, ms=3.5)
+        axes.plot(table["value"], 100 * table["invited"], "o-", color=BLUE, ms=3.5)
         axes.set(xlabel=question.label, ylim=(0, None))
-        axes.set_ylabel("invited [%]", color=_BLUE)
+        axes.set_ylabel("invited [%]", color=BLUE)
         if question.logarithmic:
             axes.set_xscale("log")
         steps = axes.twinx()
-        steps.plot(table["value"], table["local_steps"], "s--", color=_RED, ms=3, lw=1)
+        steps.plot(table["value"], table["local_steps"], "s--", color=RED, ms=3, lw=1)
         steps.set_ylim(0, 42)
-        steps.set_ylabel("local steps if invited", color=_RED)
+        steps.set_ylabel("local steps if invited", color=RED)
         axes.grid(alpha=0.25)
     for axes in panels[len(questions) :]:
         axes.set_axis_off()
@@ -53,14 +52,14 @@ def plot_counterfactuals(
             fontsize=9,
         )
     figure.suptitle(f"{name}: whom it invites", x=0.01, ha="left")
-    figure.savefig(path)
+    save_figure(figure, path)
 
 
 def plot_waiting(habits: pd.DataFrame, by_carbon: pd.DataFrame, name: str, path: Path) -> None:
-    """When it waits and stops: by carbon (counterfactual), by how many are there, by decision."""
+    """When it waits and stops: by carbon (counterfactual), by how many are available, by decision."""
     figure = new_figure(12.0, 3.6)
     first, second, third = figure.subplots(1, 3)
-    for column, colour in (("waits", _BLUE), ("stops", _RED)):
+    for column, colour in (("waits", BLUE), ("stops", RED)):
         first.plot(by_carbon["factor"], 100 * by_carbon[column], "o-", color=colour, ms=3.5, label=column)
         _draw_share(second, habits["available"], habits[column], colour, column)
         _draw_share(third, habits["decision"], habits[column], colour, column)
@@ -72,7 +71,7 @@ def plot_waiting(habits: pd.DataFrame, by_carbon: pd.DataFrame, name: str, path:
         axes.grid(alpha=0.25)
     first.legend(frameon=False, fontsize=8)
     figure.suptitle(f"{name}: when it waits", x=0.01, ha="left")
-    figure.savefig(path)
+    save_figure(figure, path)
 
 
 def plot_habits(habits: Mapping[str, pd.DataFrame], path: Path) -> None:
@@ -88,7 +87,7 @@ def plot_habits(habits: Mapping[str, pd.DataFrame], path: Path) -> None:
         ),
         strict=True,
     ):
-        for (name, table), colour in zip(habits.items(), (_BLUE, _RED, _GREY), strict=False):
+        for (name, table), colour in zip(habits.items(), (BLUE, RED, GREY), strict=False):
             trained = table[table["invited"] > 0]
             groups = trained.groupby("decision")[column]
             mean = groups.mean()[groups.count() >= 3]
@@ -97,7 +96,7 @@ def plot_habits(habits: Mapping[str, pd.DataFrame], path: Path) -> None:
         axes.grid(alpha=0.25)
     panels[0].legend(frameon=False, fontsize=8)
     figure.suptitle("Along the run (mean over the episodes that still train)", x=0.01, ha="left")
-    figure.savefig(path)
+    save_figure(figure, path)
 
 
 def side_by_side(left: Path, right: Path, path: Path) -> None:

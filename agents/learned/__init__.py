@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .frame_stacking import Frames, side_by_side
+from .frame_stacking import FrameStack, stacked_space
 
-__all__ = ["Frames", "side_by_side"]
+__all__ = ["FrameStack", "stacked_space"]

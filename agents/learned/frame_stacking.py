@@ -1,7 +1,4 @@
-"""Memory for a policy that has none: the observations of the last rounds, side by side.
-
-What frame stacking is for images (Mnih et al. 2015), for who was there, how losses fell and how green it was.
-"""
+"""Frame stacking: memory for policies without one, the last observations side by side (Mnih et al. 2015)."""
 
 from __future__ import annotations
 
@@ -15,8 +12,8 @@ from ...common.arrays import Bools, Floats32
 Observation = dict[str, Floats32]
 
 
-class Frames:
-    """The last observations of E environments, the newest first.
+class FrameStack:
+    """A stack of the last observations of E environments, the newest first.
 
     Before an episode has lasted so long, its first observation stands for the ones before it.
 
@@ -65,7 +62,7 @@ class Frames:
         return repeated
 
 
-def side_by_side(space: spaces.Dict, count: int) -> spaces.Dict:
+def stacked_space(space: spaces.Dict, count: int) -> spaces.Dict:
     """The space of `count` observations of a space of boxes, side by side along the last axis."""
     parts: dict[str, spaces.Space[Any]] = {}
     for name, part in space.spaces.items():

@@ -1,4 +1,4 @@
-"""A set policy among many more clients than it was trained with.
+"""A set policy on many more clients than in its training: it decides group by group.
 
 A policy that has learned to invite a share of 24 clients would invite ten times as many of 240, and pay ten
 times the price. So the clients are dealt into groups as large as the training world, the policy looks at

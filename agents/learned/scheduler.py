@@ -14,7 +14,7 @@ from ...envs.agent_view import ActionFace, ObservationEncoder
 from ...envs.contract import RoundPlan, Situation
 from ..policies.distribution import BatchedMultiCategorical
 from ..policies.set_policy import SetPolicyMixin
-from .frame_stacking import Frames
+from .frame_stacking import FrameStack
 from .grouped import decide_in_groups, group_count
 
 DECISIONS = ("count", "mode", "sample")
@@ -27,14 +27,14 @@ class LearnedScheduler:
     Args:
         model: a model or its policy, of any algorithm.
         encoder: turns situations into the model's observations.
-        face: turns its actions into plans.
+        action_mode: turns its actions into plans.
         name: what tables call it.
         trained_clients: how many clients there were in training; where there are at least half as many again,
-            a set policy decides in groups of that size, see `crowd`. None: never.
+            a set policy decides in groups of that size, see `grouped`. None: never.
         decision: with a set policy, `mode` takes every head's likeliest choice; `count` invites as many
             clients as the policy invites on average, those it is surest of; `sample` draws from the policy,
             each episode from its own seed. Other policies always take their deterministic action.
-        frames: observations that the policy sees at once, see `Frames`.
+        frames: observations that the policy sees at once, see `FrameStack`.
     """
 
     kind = "learned"
@@ -44,7 +44,7 @@ class LearnedScheduler:
         self,
         model: BaseAlgorithm | BasePolicy,
         encoder: ObservationEncoder,
-        face: ActionFace,
+        action_mode: ActionFace,
         name: str = "learned",
         decision: str = "count",
         trained_clients: int | None = None,
@@ -55,7 +55,7 @@ class LearnedScheduler:
         self.name = name
         self.decision, self.trained_clients = decision, trained_clients
         self.policy: Any = model.policy if isinstance(model, BaseAlgorithm) else model
-        self._encoder, self._face, self._frames = encoder, face, Frames(frames)
+        self._encoder, self._action_mode, self._frames = encoder, action_mode, FrameStack(frames)
         self._generators: list[np.random.Generator] = []
 
     def reset(self, envs: Bools, seeds: Ints, num_clients: int) -> None:
@@ -64,7 +64,7 @@ class LearnedScheduler:
             self._generators = [np.random.default_rng(0) for _ in range(envs.size)]
         for env in np.flatnonzero(envs):
             self._generators[env] = np.random.default_rng([int(seeds[env]), 0x5C4ED])
-        self._face.reset(envs, seeds)
+        self._action_mode.reset(envs, seeds)
         self._frames.forget(envs)
 
     def plan(self, situation: Situation) -> RoundPlan:
@@ -74,7 +74,7 @@ class LearnedScheduler:
             actions = self._decide(observation)
         else:
             actions, _ = self.policy.predict(observation, deterministic=True)
-        return self._face.plan(actions, situation)
+        return self._action_mode.plan(actions, situation)
 
     def probabilities(self, situation: Situation) -> tuple[Floats, Floats]:
         """What a set policy makes of a situation: chances of the wait levels and of every client's steps.

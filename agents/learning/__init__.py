@@ -11,8 +11,8 @@ from .settings import (
     DQNSettings,
     PolicySettings,
     PPOSettings,
+    RunSettings,
     SACSettings,
-    TrainingSettings,
 )
 
 __all__ = [
@@ -24,6 +24,6 @@ __all__ = [
     "DQNSettings",
     "PPOSettings",
     "PolicySettings",
+    "RunSettings",
     "SACSettings",
-    "TrainingSettings",
 ]

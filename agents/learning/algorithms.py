@@ -22,7 +22,7 @@ from ..policies.set_policy import (
     default_wait_logits,
     share_logits,
 )
-from .settings import TrainingSettings
+from .settings import RunSettings
 
 STORAGE_FEATURE = CLIENT_FEATURES.index("storage_left")
 
@@ -62,9 +62,9 @@ def check_algorithm(algo: str, env_id: str, action_space: spaces.Space[Any]) -> 
     world = env_id.replace("-discrete", "").replace("-scores", "")
     given = type(action_space).__name__
     if algo in _WANTS:
-        wanted, face = _WANTS[algo]
+        wanted, mode = _WANTS[algo]
         if not isinstance(action_space, wanted):
-            better = world.replace("-v", f"-{face}-v")
+            better = world.replace("-v", f"-{mode}-v")
             raise ValueError(
                 f"algo: {algo!r} cannot act in {given} of {env_id!r}, "
                 f"expected {wanted.__name__}; use --env {better}"
@@ -75,7 +75,7 @@ def check_algorithm(algo: str, env_id: str, action_space: spaces.Space[Any]) -> 
         )
 
 
-def build_model(settings: TrainingSettings, env: VecEnv) -> BaseAlgorithm:
+def build_model(settings: RunSettings, env: VecEnv) -> BaseAlgorithm:
     """A fresh model with the seed and settings of a run.
 
     Raises:
@@ -87,13 +87,13 @@ def build_model(settings: TrainingSettings, env: VecEnv) -> BaseAlgorithm:
     return _BUILDERS[settings.algo](settings, common)
 
 
-def learning_rate_at(settings: TrainingSettings, done: int) -> float:
+def learning_rate_at(settings: RunSettings, done: int) -> float:
     """The learning rate after `done` rounds, constant within a segment."""
     learner, share = settings.learner, min(done / settings.timesteps, 1.0)
     return float(learner.learning_rate + share * (learner.final_learning_rate - learner.learning_rate))
 
 
-def set_policy_arguments(settings: TrainingSettings, action_space: spaces.MultiDiscrete) -> dict[str, Any]:
+def set_policy_arguments(settings: RunSettings, action_space: spaces.MultiDiscrete) -> dict[str, Any]:
     """Keyword arguments of the set policy for a run, JSON-able."""
     waits, levels = int(action_space.nvec[0]), int(action_space.nvec[2])
     return {
@@ -105,14 +105,14 @@ def set_policy_arguments(settings: TrainingSettings, action_space: spaces.MultiD
     }
 
 
-def _actor_critic(settings: TrainingSettings, env: VecEnv, set_policy: type) -> dict[str, Any]:
+def _actor_critic(settings: RunSettings, env: VecEnv, set_policy: type) -> dict[str, Any]:
     """The policy of PPO and its kin: a set policy, or a context where heads are not per client."""
     if isinstance(env.action_space, spaces.MultiDiscrete):
         return {"policy": set_policy, "policy_kwargs": set_policy_arguments(settings, env.action_space)}
     return {"policy": "MultiInputPolicy", "policy_kwargs": _context(settings, env)}
 
 
-def _context(settings: TrainingSettings, env: VecEnv) -> dict[str, Any]:
+def _context(settings: RunSettings, env: VecEnv) -> dict[str, Any]:
     flat = isinstance(env.action_space, spaces.Box)
     return {
         "features_extractor_class": SetContext,
@@ -132,7 +132,7 @@ def _on_policy(learner: Any) -> dict[str, Any]:
     }
 
 
-def _ppo(settings: TrainingSettings, common: dict[str, Any]) -> BaseAlgorithm:
+def _ppo(settings: RunSettings, common: dict[str, Any]) -> BaseAlgorithm:
     learner, env = settings.ppo, common["env"]
     rollout = learner.rollout_steps * env.num_envs
     if rollout < 2:
@@ -150,7 +150,7 @@ def _ppo(settings: TrainingSettings, common: dict[str, Any]) -> BaseAlgorithm:
     )
 
 
-def _a2c(settings: TrainingSettings, common: dict[str, Any]) -> BaseAlgorithm:
+def _a2c(settings: RunSettings, common: dict[str, Any]) -> BaseAlgorithm:
     policy = _actor_critic(settings, common["env"], SetActorCriticPolicy)
     return A2C(**common, **policy, **_on_policy(settings.a2c), normalize_advantage=True)
 
@@ -168,7 +168,7 @@ def _off_policy(learner: Any, env: VecEnv) -> dict[str, Any]:
     }
 
 
-def _dqn(settings: TrainingSettings, common: dict[str, Any]) -> BaseAlgorithm:
+def _dqn(settings: RunSettings, common: dict[str, Any]) -> BaseAlgorithm:
     learner, env = settings.dqn, common["env"]
     return DQN(
         **common,
@@ -178,12 +178,12 @@ def _dqn(settings: TrainingSettings, common: dict[str, Any]) -> BaseAlgorithm:
     )
 
 
-def _sac(settings: TrainingSettings, common: dict[str, Any]) -> BaseAlgorithm:
+def _sac(settings: RunSettings, common: dict[str, Any]) -> BaseAlgorithm:
     learner, env = settings.sac, common["env"]
     return SAC(**common, **_off_policy(learner, env), policy_kwargs=_context(settings, env), tau=learner.tau)
 
 
-_BUILDERS: dict[str, Callable[[TrainingSettings, dict[str, Any]], BaseAlgorithm]] = {
+_BUILDERS: dict[str, Callable[[RunSettings, dict[str, Any]], BaseAlgorithm]] = {
     "ppo": _ppo,
     "maskable-ppo": _ppo,
     "a2c": _a2c,

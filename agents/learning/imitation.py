@@ -15,7 +15,7 @@ from ...common.arrays import AnyArray, Bools, Floats32, Ints
 from ...envs.adapters.sb3_vec_env import FederatedVecEnv
 from ...envs.agent_view import ActionCodec
 from ...envs.contract import RoundPlan, Scheduler
-from ..learned import Frames
+from ..learned import FrameStack
 from ..policies.client_set import AVAILABLE
 from ..policies.set_policy import SetPolicyMixin
 
@@ -77,19 +77,19 @@ def demonstrate(
         seed: of worlds and scheduler.
         frames: observations that the learner sees at once.
     """
-    face = env.agent_face
-    codec, looks_ahead = face.codec, bool(getattr(scheduler, "clairvoyant", False))
+    view = env.agent_face
+    codec, looks_ahead = view.codec, scheduler.clairvoyant
     rng = np.random.default_rng([seed, 1])
     env.seed(int(rng.integers(2**31)))
-    everywhere, memory = np.ones(env.num_envs, dtype=bool), Frames(frames)
+    everywhere, memory = np.ones(env.num_envs, dtype=bool), FrameStack(frames)
     memory.forget(everywhere)
     observation = memory.add(env.reset())  # type: ignore[arg-type]
-    scheduler.reset(everywhere, rng.integers(2**31, size=env.num_envs), face.scenario.clients)
+    scheduler.reset(everywhere, rng.integers(2**31, size=env.num_envs), view.scenario.clients)
     open_: list[list[tuple[Arrays, Ints, float]]] = [[] for _ in range(env.num_envs)]
     closed: list[tuple[Arrays, Ints, float]] = []
     totals: list[float] = []
     while len(closed) < rounds:
-        situation = face.world.situation(clairvoyant=True) if looks_ahead else face.situation
+        situation = view.world.situation(clairvoyant=True) if looks_ahead else view.situation
         actions = _legal(encode_plan(codec, scheduler.plan(situation)), env.action_masks(), codec.layout.nvec)
         following, rewards, ended, _ = env.step(actions)
         for index in range(env.num_envs):
@@ -102,7 +102,7 @@ def demonstrate(
         memory.forget(ended)
         observation = memory.add(following)  # type: ignore[arg-type]
         if ended.any():
-            scheduler.reset(ended, rng.integers(2**31, size=env.num_envs), face.scenario.clients)
+            scheduler.reset(ended, rng.integers(2**31, size=env.num_envs), view.scenario.clients)
     stacked = {key: np.stack([row[key] for row, *_ in closed]) for key in closed[0][0]}
     return Demonstrations(
         observations=stacked,

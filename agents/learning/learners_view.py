@@ -11,7 +11,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from ..learned import Frames, side_by_side
+from ..learned import FrameStack, stacked_space
 
 EPISODE_FIGURES = ("net_points", "accuracy", "hours", "gigabytes", "kilograms", "wasted_share", "rounds")
 """Episode totals that are logged during training."""
@@ -26,16 +26,16 @@ class LearnersView(VecEnvWrapper):
     Args:
         venv: the environments.
         reward_scale: accuracy points per unit of reward.
-        frames: observations that are seen at once, see `Frames`.
+        frames: observations that are seen at once, see `FrameStack`.
     """
 
     def __init__(self, venv: VecEnv, reward_scale: float, frames: int = 1):
         space = venv.observation_space
         if frames > 1:
             assert isinstance(space, spaces.Dict)
-            space = side_by_side(space, frames)
+            space = stacked_space(space, frames)
         super().__init__(venv, observation_space=space)
-        self.reward_scale, self._frames = reward_scale, Frames(frames)
+        self.reward_scale, self._frames = reward_scale, FrameStack(frames)
 
     def reset(self) -> VecEnvObs:
         """New episodes everywhere."""

@@ -14,13 +14,13 @@ from ..learned.scheduler import LearnedScheduler
 from .algorithms import build_model
 from .checkpoint import load_tensors
 from .learners_view import EPISODE_FIGURES, LearnersView
-from .settings import TrainingSettings
+from .settings import RunSettings
 
 RUN_FORMAT = "frugalfl-run-1"
 CONFIG, MODEL, CURVE, TEST = "config.json", "model.pt", "training.csv", "test.json"
 
 
-def training_worlds(settings: TrainingSettings, num_envs: int | None = None) -> FederatedVecEnv:
+def training_worlds(settings: RunSettings, num_envs: int | None = None) -> FederatedVecEnv:
     """The training environments of a run; ValueError naming what is wrong with id, scenario or traces."""
     find_entry(settings.env)
     return make_vec_env(settings.env, num_envs or settings.num_envs, "train", **dict(settings.world))
@@ -43,7 +43,7 @@ def load_scheduler(out: Path | str, scenario: Any = None, decision: str | None =
     clients = load_world(settings).clients
     if scenario is not None:
         world = {"scenario": scenario}
-        settings = TrainingSettings.from_json({**settings.to_json(), "world": world})
+        settings = RunSettings.from_json({**settings.to_json(), "world": world})
     env = training_worlds(settings, num_envs=2)
     frames = settings.policy.frames
     model = build_model(settings, LearnersView(env, settings.reward_scale, frames))
@@ -52,25 +52,25 @@ def load_scheduler(out: Path | str, scenario: Any = None, decision: str | None =
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise ValueError(f"{folder / MODEL}: does not fit {settings.env} ({reason})") from None
-    face = env.agent_face
+    view = env.agent_face
     way = decision or str(document["best"]["decision"])
-    return LearnedScheduler(model, face.encoder, face.face, settings.algo, way, clients, frames)
+    return LearnedScheduler(model, view.encoder, view.face, settings.algo, way, clients, frames)
 
 
-def load_world(settings: TrainingSettings) -> Scenario:
+def load_world(settings: RunSettings) -> Scenario:
     """The world of a training run."""
     changes = {"scenario": find_entry(settings.env).kwargs["scenario"], **settings.world}
     return load_scenario(changes.pop("scenario"), **changes)
 
 
-def read_config(folder: Path) -> tuple[TrainingSettings, dict[str, Any]]:
+def read_config(folder: Path) -> tuple[RunSettings, dict[str, Any]]:
     """Settings and the whole document of a run's `config.json`; ValueError if it is not one."""
     document = read_json(folder / CONFIG, "out")
     if document.get("format") != RUN_FORMAT:
         raise ValueError(
             f"out: {folder / CONFIG}: format {document.get('format')!r}, expected {RUN_FORMAT!r}"
         )
-    return TrainingSettings.from_json(document.get("settings", {})), document
+    return RunSettings.from_json(document.get("settings", {})), document
 
 
 def write_curve(path: Path, history: list[dict[str, Any]]) -> None:

@@ -135,7 +135,7 @@ class SACSettings:
 
 
 @dataclass(frozen=True)
-class TrainingSettings:
+class RunSettings:
     """One training run; everything in it is JSON-able and stands in `config.json`."""
 
     env: str = "frugalfl/Volunteers-v0"
@@ -158,7 +158,7 @@ class TrainingSettings:
     dqn: DQNSettings = field(default_factory=DQNSettings)
     sac: SACSettings = field(default_factory=SACSettings)
 
-    def check(self) -> TrainingSettings:
+    def check(self) -> RunSettings:
         """Return the settings if they are in range, else raise ValueError naming the field."""
         if self.algo not in ALGORITHMS:
             raise ValueError(f"algo: {self.algo!r}, expected one of {', '.join(ALGORITHMS)}")
@@ -190,7 +190,7 @@ class TrainingSettings:
         return {**asdict(self), "world": dict(self.world)}
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> TrainingSettings:
+    def from_json(cls, document: Mapping[str, Any]) -> RunSettings:
         """The inverse of `to_json`; ValueError naming a field that is unknown or of another type."""
         return _read(cls(), document, "settings").check()
 

@@ -22,7 +22,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from .algorithms import build_model, learning_rate_at
 from .checkpoint import Checkpoint, has_checkpoint, latest_checkpoint, save_checkpoint
 from .learners_view import EpisodeFigures, LearnersView
-from .settings import NO_WARM_START, TrainingSettings
+from .settings import NO_WARM_START, RunSettings
 
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
@@ -65,7 +65,7 @@ class TrainingRun:
 
     def __init__(
         self,
-        settings: TrainingSettings,
+        settings: RunSettings,
         env: VecEnv,
         out: Path,
         *,

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
-from .plots import held_curves, new_figure
+from .data import curve_data, held_curves, net_points_data
+from .palette import styles_of
+from .plots import new_figure, save_figure
 from .report import COLUMNS, print_report, verdict, write_report
 from .timeline_plot import plot_timeline
 
-__all__ = ["COLUMNS", "held_curves", "new_figure", "plot_timeline", "print_report", "verdict", "write_report"]
+__all__ = [
+    "COLUMNS",
+    "curve_data",
+    "held_curves",
+    "net_points_data",
+    "new_figure",
+    "plot_timeline",
+    "print_report",
+    "save_figure",
+    "styles_of",
+    "verdict",
+    "write_report",
+]

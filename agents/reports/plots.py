@@ -1,8 +1,8 @@
-"""Pictures of an evaluation, each an Agg canvas of its own: nothing here touches pyplot's global state."""
+"""Figures of an evaluation as PNG, each an Agg canvas of its own: pyplot's global state is not touched."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,23 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from ...common.arrays import AnyArray
-from ..evaluation import EvaluationResult
-from ..evaluation.measures import bootstrap, interquartile_mean
+from ...common.files import write_file
+from .palette import OTHERS, TERMS, Style
 
-Colours = dict[str, str]
-
-_CEILING, _OTHERS = "#333333", "#b5b5b5"
-_LEARNED = ("#d62728", "#e377c2", "#ff9896")
-_HANDCRAFTED = ("#1f77b4", "#2ca02c", "#9467bd")
-_TERM_COLOURS = {
-    "accuracy gained": "#4c9f70",
-    "time": "#e3a857",
-    "communication": "#6c8ebf",
-    "emissions": "#8d6e63",
-}
-_AXES = {"hours": "time [h]", "kilograms": "emissions [kg CO2e]", "gigabytes": "traffic [GB]"}
-_GRID = 200
+COST_LABELS = {"hours": "time [h]", "kilograms": "emissions [kg CO2e]", "gigabytes": "traffic [GB]"}
+_TERM_LABELS = {"accuracy": "accuracy gained"}
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -39,120 +27,98 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def colours_of(result: EvaluationResult) -> Colours:
-    """Learned ones red, the ceiling dark, the three best handcrafted blue, green, violet, the rest grey."""
-    shades = {"learned": (iter(_LEARNED), _LEARNED[-1]), "ceiling": (iter(()), _CEILING)}
-    handcrafted = (iter(_HANDCRAFTED), _OTHERS)
-    colours = {}
-    for name in result.ranking():
-        rest, last = shades.get(result.kinds[name], handcrafted)
-        colours[name] = next(rest, last)
-    return colours
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure, whole or not at all; its folder is made if it is not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_file(path, lambda draft: figure.savefig(draft))
 
 
-def label_of(result: EvaluationResult, name: str) -> str:
-    """The name, with a mark for what is not handcrafted."""
-    mark = {"learned": " (learned)", "ceiling": " (ceiling)"}.get(result.kinds[name], "")
-    return name if mark.strip(" ()") in name else name + mark
+def plain_text(text: str) -> str:
+    """A text that matplotlib writes as it is: a dollar begins no formula."""
+    return text.replace("$", r"\$")
 
 
-def held_curves(curves: pd.DataFrame, along: str, grid: AnyArray) -> AnyArray:
-    """Accuracy `[episodes, grid]` of one scheduler: each value holds until the next, the last for ever."""
-    rows = []
-    for _, episode in curves.groupby("episode", sort=True):
-        place = np.searchsorted(episode[along].to_numpy(), grid, side="right") - 1
-        rows.append(episode["accuracy"].to_numpy()[np.maximum(place, 0)])
-    return np.stack(rows)
+def plot_curves(data: pd.DataFrame, styles: Mapping[str, Style], title: str, path: Path) -> None:
+    """Mean validation accuracy against a cost with 95% bands; a dot marks the mean end of the run.
 
-
-def plot_curves(result: EvaluationResult, along: str, path: Path) -> None:
-    """Mean validation accuracy of the episodes against `along` (hours, kilograms, gigabytes), 95% bands.
-
-    A dot marks where the scheduler's episodes end on average; behind it the model only rests.
+    Args:
+        data: see `curve_data`.
+        styles: see `styles_of`.
+        title: begins the title.
+        path: of the picture.
     """
     figure = new_figure(8.2, 4.8)
     axes = figure.add_subplot()
-    colours = colours_of(result)
-    ends = result.curves.groupby(["scheduler", "episode"])[along].max().groupby("scheduler").mean()
-    grid = np.linspace(0.0, max(1.05 * float(ends.max()), 1e-9), _GRID)
-    for name in reversed(result.ranking()):
-        held = 100 * held_curves(result.curves[result.curves["scheduler"] == name], along, grid)
-        middle, colour = held.mean(axis=0), colours[name]
-        plain = colour == _OTHERS
-        style = "--" if result.kinds[name] == "ceiling" else "-"
-        axes.plot(grid, middle, style, color=colour, lw=1.0 if plain else 2.0, zorder=1 if plain else 3)
-        if not plain and len(held) > 1:
-            reach = 1.96 * held.std(axis=0, ddof=1) / np.sqrt(len(held))
-            axes.fill_between(grid, middle - reach, middle + reach, color=colour, alpha=0.15, lw=0, zorder=2)
-        axes.plot(
-            ends[name], np.interp(ends[name], grid, middle), "o", color=colour, ms=4 if plain else 6, zorder=4
-        )
-    axes.set(xlabel=_AXES[along], ylabel="validation accuracy [%]", xlim=(0, grid[-1]))
-    axes.set_title(
-        f"{result.world}, {result.split}: accuracy against {_AXES[along].split(' [')[0]}", loc="left"
-    )
-    axes.legend(handles=_curve_legend(result, colours), loc="lower right", fontsize=8, framealpha=0.9)
+    along = str(data.columns[1])
+    for name in reversed(list(styles)):
+        rows, style = data[data["scheduler"] == name], styles[name]
+        grid, middle = rows[along].to_numpy(), 100 * rows["accuracy"].to_numpy()
+        width, depth = (2.0, 3) if style.prominent else (1.0, 1)
+        axes.plot(grid, middle, style.dash, color=style.colour, lw=width, zorder=depth)
+        if style.prominent:
+            band = (100 * rows["accuracy_low"], 100 * rows["accuracy_high"])
+            axes.fill_between(grid, *band, color=style.colour, alpha=0.15, lw=0, zorder=2)
+        end = float(rows["end"].iloc[0])
+        size = 6 if style.prominent else 4
+        axes.plot(end, np.interp(end, grid, middle), "o", color=style.colour, ms=size, zorder=4)
+    axes.set(xlabel=COST_LABELS[along], ylabel="validation accuracy [%]", xlim=(0, data[along].max()))
+    axes.set_title(plain_text(f"{title}: accuracy against {COST_LABELS[along].split(' [')[0]}"), loc="left")
+    axes.legend(handles=_curve_legend(styles), loc="lower right", fontsize=8, framealpha=0.9)
     axes.grid(alpha=0.25)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def plot_net_points(result: EvaluationResult, path: Path) -> None:
-    """Net points with intervals beside the four terms they are made of, best on top."""
-    names = result.ranking()
-    figure = new_figure(10.5, 1.6 + 0.36 * len(names))
+def plot_net_points(data: pd.DataFrame, styles: Mapping[str, Style], title: str, path: Path) -> None:
+    """Net points with intervals beside the four terms they are made of, best on top.
+
+    Args:
+        data: see `net_points_data`.
+        styles: see `styles_of`.
+        title: begins the title.
+        path: of the picture.
+    """
+    figure = new_figure(10.5, 1.6 + 0.36 * len(data))
     left, right = figure.subplots(1, 2, sharey=True)
-    colours, rows = colours_of(result), np.arange(len(names))
-    for row, name in enumerate(names):
-        net = bootstrap(result.values(name), interquartile_mean)
-        left.barh(row, net.value, color=colours[name], height=0.62, alpha=0.85)
-        reach = [[max(net.value - net.low, 0.0)], [max(net.high - net.value, 0.0)]]
-        left.errorbar(net.value, row, xerr=reach, color="black", capsize=3, lw=1.1)
-        _terms_bar(right, row, result, name)
-    left.set_yticks(rows, [label_of(result, name) for name in names])
+    net, places = data["net_points"], np.arange(len(data))
+    colours = [styles[name].colour for name in data["scheduler"]]
+    left.barh(places, net, color=colours, height=0.62, alpha=0.85)
+    reach = [(net - data["net_points_low"]).clip(lower=0.0), (data["net_points_high"] - net).clip(lower=0.0)]
+    left.errorbar(net, places, xerr=reach, fmt="none", ecolor="black", capsize=3, lw=1.1)
+    _draw_terms(right, data)
+    left.set_yticks(places, [plain_text(styles[name].label) for name in data["scheduler"]])
     left.invert_yaxis()
     left.set(xlabel="net points (interquartile mean, 95% interval)")
     right.set(xlabel="accuracy points, mean of the episodes (line: net)")
-    handles = [Patch(color=colour, label=name) for name, colour in _TERM_COLOURS.items()]
+    handles = [Patch(color=colour, label=_TERM_LABELS.get(name, name)) for name, colour in TERMS.items()]
     figure.legend(handles=handles, fontsize=8, loc="outside lower right", ncols=4, frameon=False)
-    title = f"{result.world}, {result.split}: what each scheduler earns and what it pays for"
-    figure.suptitle(title, x=0.01, ha="left")
+    text = plain_text(f"{title}: what each scheduler earns and what it pays for")
+    figure.suptitle(text, x=0.01, ha="left")
     for axes in (left, right):
         axes.axvline(0, color="black", lw=0.8)
         axes.grid(axis="x", alpha=0.25)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def _terms_bar(axes: Axes, row: int, result: EvaluationResult, name: str) -> None:
-    gain = 100 * (result.values(name, "accuracy") - result.values(name, "accuracy_start")).mean()
-    axes.barh(row, gain, color=_TERM_COLOURS["accuracy gained"], height=0.62)
-    paid = 0.0
-    for term in ("time", "communication", "emissions"):
-        cost = result.values(name, f"points_{term}").mean()
-        axes.barh(row, cost, left=paid, color=_TERM_COLOURS[term], height=0.62)
-        paid += cost
-    axes.plot([gain + paid] * 2, [row - 0.31, row + 0.31], color="black", lw=1.6)
+def _draw_terms(axes: Axes, data: pd.DataFrame) -> None:
+    places, paid = np.arange(len(data)), np.zeros(len(data))
+    for term, colour in TERMS.items():
+        if term == "accuracy":
+            axes.barh(places, data[term], color=colour, height=0.62)
+            continue
+        axes.barh(places, data[term], left=paid, color=colour, height=0.62)
+        paid = paid + data[term].to_numpy()
+    net = data["accuracy"] + paid
+    axes.vlines(net, places - 0.31, places + 0.31, color="black", lw=1.6)
 
 
-def _curve_legend(result: EvaluationResult, colours: Colours) -> list[Line2D]:
-    shown = [name for name in result.ranking() if colours[name] != _OTHERS]
+def _curve_legend(styles: Mapping[str, Style]) -> list[Line2D]:
+    shown = [style for style in styles.values() if style.prominent]
     handles = [
-        Line2D(
-            [],
-            [],
-            color=colours[name],
-            lw=2,
-            ls="--" if result.kinds[name] == "ceiling" else "-",
-            label=label_of(result, name),
-        )
-        for name in shown
+        Line2D([], [], color=style.colour, lw=2, ls=style.dash, label=plain_text(style.label))
+        for style in shown
     ]
-    others: Sequence[str] = [name for name in result.ranking() if colours[name] == _OTHERS]
+    others = len(styles) - len(shown)
     if others:
-        handles.append(Line2D([], [], color=_OTHERS, lw=1, label=f"{len(others)} other handcrafted"))
+        handles.append(Line2D([], [], color=OTHERS, lw=1, label=f"{others} other handcrafted"))
     handles.append(Line2D([], [], color="black", marker="o", ls="", ms=5, label="mean end of the run"))
     return handles
-
-
-def _save(figure: Figure, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from ...common.files import slug, write_file, write_text
 from ..evaluation import EvaluationResult
 from ..evaluation.measures import bootstrap
-from .plots import label_of, plot_curves, plot_net_points
+from .data import curve_data, first_timelines, net_points_data, zone_names
+from .palette import label_of, styles_of
+from .plots import plot_curves, plot_net_points
 from .timeline_plot import plot_timeline
 
 COLUMNS = {
@@ -23,6 +29,9 @@ COLUMNS = {
     "wasted_share": ("wasted [%]", 100.0, 0),
 }
 """Heading, factor and decimals of the table's columns."""
+
+CURVES = {"hours": "accuracy_time", "kilograms": "accuracy_co2e"}
+"""Curves of the report: the cost that they run along, and the name of their files."""
 
 
 def verdict(result: EvaluationResult) -> str:
@@ -69,7 +78,7 @@ def rich_table(result: EvaluationResult) -> Table:
     for name in result.ranking():
         style = {"learned": "bold green", "ceiling": "dim"}.get(result.kinds[name])
         cells = [cell(result, name, metric).replace("[", "\n\\[") for metric in COLUMNS]
-        table.add_row(label_of(result, name), *cells, style=style)
+        table.add_row(escape(label_of(name, result.kinds[name])), *cells, style=style)
     return table
 
 
@@ -78,13 +87,15 @@ def print_report(result: EvaluationResult, console: Console | None = None) -> No
     # Piped into a file there is no width to fit: leave the intervals whole.
     console = console or Console(width=None if sys.stdout.isatty() else 132)
     console.print(rich_table(result))
-    console.print(verdict(result), highlight=False)
+    console.print(verdict(result), highlight=False, markup=False)
 
 
 def write_report(
     result: EvaluationResult, out: Path | str, zones: tuple[str, ...] = (), command: str = ""
 ) -> Path:
     """Write `evaluation.csv`, `curves.csv`, `report.md` and its PNG plots into a folder.
+
+    Beside every plot of schedulers lies a CSV file of the same name with the numbers that it shows.
 
     Args:
         result: the evaluation.
@@ -97,34 +108,30 @@ def write_report(
     """
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    result.episodes.to_csv(folder / "evaluation.csv", index=False)
-    result.curves.to_csv(folder / "curves.csv", index=False)
-    plot_net_points(result, folder / "net_points.png")
-    plot_curves(result, "hours", folder / "accuracy_time.png")
-    plot_curves(result, "kilograms", folder / "accuracy_co2e.png")
-    told = _told(result)
-    for name in told:
-        plot_timeline(
-            result.timelines[name],
-            result.world,
-            folder / f"timeline_{_slug(name)}.png",
-            zones or result.zones,
-        )
+    _write_table(result.episodes, folder / "evaluation.csv")
+    _write_table(result.curves, folder / "curves.csv")
+    styles, title = styles_of(result), f"{result.world}, {result.split}"
+    earned = net_points_data(result)
+    _write_table(earned, folder / "net_points.csv")
+    plot_net_points(earned, styles, title, folder / "net_points.png")
+    for along, name in CURVES.items():
+        curve = curve_data(result, along)
+        _write_table(curve, folder / f"{name}.csv")
+        plot_curves(curve, styles, title, folder / f"{name}.png")
+    drawn = first_timelines(result)
+    for name in drawn:
+        path = folder / f"timeline_{slug(name)}.png"
+        plot_timeline(result.timelines[name], result.world, path, zones or tuple(zone_names(result)))
     page = folder / "report.md"
-    page.write_text(_markdown(result, told, command), encoding="utf-8")
+    write_text(page, _markdown(result, drawn, command))
     return page
 
 
-def _told(result: EvaluationResult) -> list[str]:
-    """Whose episode is drawn: the best learned and the best handcrafted scheduler's that trained at all."""
-    kinds = [[n for n in result.ranking() if result.kinds[n] == kind] for kind in ("learned", "handcrafted")]
-    stories = result.timelines
-    trained = [[n for n in names if n in stories and stories[n].status.any()] for names in kinds]
-    chosen = [names[0] for names in trained if names]
-    return chosen or [name for name in result.ranking() if name in stories][:1]
+def _write_table(table: pd.DataFrame, path: Path) -> None:
+    write_file(path, lambda draft: table.to_csv(draft, index=False))
 
 
-def _markdown(result: EvaluationResult, told: list[str], command: str) -> str:
+def _markdown(result: EvaluationResult, drawn: list[str], command: str) -> str:
     lines = [
         verdict(result),
         "",
@@ -149,8 +156,8 @@ def _markdown(result: EvaluationResult, told: list[str], command: str) -> str:
         "",
         *_comparison(result),
     ]
-    for name in told:
-        lines += ["", f"## One episode of {name}", "", f"![timeline](timeline_{_slug(name)}.png)"]
+    for name in drawn:
+        lines += ["", f"## One episode of {_escaped(name)}", "", f"![timeline](timeline_{slug(name)}.png)"]
     if command:
         lines += ["", f"Made by `{command}`."]
     return "\n".join(lines) + "\n"
@@ -160,7 +167,7 @@ def _table(result: EvaluationResult) -> list[str]:
     rows = ["| scheduler | " + " | ".join(heading for heading, _, _ in COLUMNS.values()) + " |"]
     rows.append("|---|" + "---:|" * len(COLUMNS))
     for name in result.ranking():
-        label = label_of(result, name)
+        label = _escaped(label_of(name, result.kinds[name]))
         label = f"**{label}**" if result.kinds[name] == "learned" else label
         rows.append(f"| {label} | " + " | ".join(cell(result, name, metric) for metric in COLUMNS) + " |")
     return rows
@@ -172,14 +179,16 @@ def _comparison(result: EvaluationResult) -> list[str]:
         return ["No handcrafted scheduler was evaluated."]
     rows = ["| scheduler | mean difference in net points | probability of improvement |", "|---|---:|---:|"]
     for row in comparison.to_dict("records"):
+        label = _escaped(label_of(row["scheduler"], row["kind"]))
         if row["scheduler"] == row["rival"]:
-            rows.append(f"| {label_of(result, row['scheduler'])} | the yardstick | |")
+            rows.append(f"| {label} | the yardstick | |")
             continue
         difference = f"{row['difference']:+.2f} [{row['difference_low']:+.2f}, {row['difference_high']:+.2f}]"
         chance = f"{row['probability']:.2f} [{row['probability_low']:.2f}, {row['probability_high']:.2f}]"
-        rows.append(f"| {label_of(result, row['scheduler'])} | {difference} | {chance} |")
+        rows.append(f"| {label} | {difference} | {chance} |")
     return rows
 
 
-def _slug(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)
+def _escaped(name: str) -> str:
+    """A name as Markdown shows it, whatever is in it."""
+    return re.sub(r"([\\`*\[\]<>|&])", r"\\\1", name)

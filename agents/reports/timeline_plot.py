@@ -1,4 +1,4 @@
-"""The story of one episode: who was there, who trained, who was lost, and how green the grid was."""
+"""The timeline of one episode: who was available, who trained, who was lost, and the grids' carbon."""
 
 from __future__ import annotations
 
@@ -11,73 +11,69 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from ...common.arrays import AnyArray
-from ..evaluation import CANCELLED, COMPLETED, IDLE, LOST, Timeline
-from .plots import new_figure
+from ..evaluation import IDLE, Timeline
+from .palette import AVAILABLE, STATUSES, WAITING, zone_colour
+from .plots import new_figure, plain_text, save_figure
 
-_AVAILABLE = "#dfe8ef"
-_STATUS = {
-    COMPLETED: ("#2a7f62", "trained, update arrived"),
-    LOST: ("#c8322b", "trained, then lost"),
-    CANCELLED: ("#e59a2f", "trained, too late"),
-}
-_ZONE_COLOURS = ("#1f77b4", "#ff7f0e", "#9467bd", "#8c564b", "#17becf", "#bcbd22", "#e377c2", "#7f7f7f")
 _LEAST_WIDTH = 1 / 220
 """Share of the time axis that a round takes at least, or short rounds of a long episode could not be seen."""
 
 
-def plot_timeline(story: Timeline, world: str, path: Path, zones: tuple[str, ...] = ()) -> None:
+def plot_timeline(timeline: Timeline, world: str, path: Path, zones: tuple[str, ...] = ()) -> None:
     """Draw one episode into a PNG.
 
     Args:
-        story: what happened.
+        timeline: what happened.
         world: for the title.
         path: of the picture.
         zones: names of the grid zones; empty: numbers.
     """
-    clients = story.zone.size
+    clients = timeline.zone.size
     rows_height = min(0.11 * clients, 6.0)
     figure: Figure = new_figure(11.0, 4.2 + rows_height)
     heights = (2.2 + rows_height, 1.5, 1.0)
     top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=heights)
-    names = [zones[z] if z < len(zones) else f"zone {z}" for z in range(story.carbon.shape[1])]
-    _draw_clients(top, story, names)
-    _draw_carbon(middle, story, names)
-    starts = np.append(story.start_h, story.start_h[-1] + story.duration_h[-1])
-    bottom.step(starts[1:], 100 * story.accuracy, where="post", color="black", lw=1.4)
+    names = [zones[z] if z < len(zones) else f"zone {z}" for z in range(timeline.carbon.shape[1])]
+    _draw_clients(top, timeline, names)
+    _draw_carbon(middle, timeline, names)
+    starts = np.append(timeline.start_h, timeline.start_h[-1] + timeline.duration_h[-1])
+    bottom.step(starts[1:], 100 * timeline.accuracy, where="post", color="black", lw=1.4)
     bottom.set(ylabel="validation\naccuracy [%]", xlabel="time since the episode began [h]")
     bottom.grid(alpha=0.25)
     bottom.set_xlim(0, max(float(starts[-1]), 1e-3))
-    figure.suptitle(f"{world}, episode {story.episode}, decided by {story.scheduler}", x=0.01, ha="left")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    title = f"{world}, episode {timeline.episode}, decided by {timeline.scheduler}"
+    figure.suptitle(plain_text(title), x=0.01, ha="left")
+    save_figure(figure, path)
 
 
-def _draw_clients(axes: Axes, story: Timeline, names: list[str]) -> None:
-    order = np.argsort(story.zone, kind="stable")
+def _draw_clients(axes: Axes, timeline: Timeline, names: list[str]) -> None:
+    order = np.argsort(timeline.zone, kind="stable")
     place = np.empty_like(order)
     place[order] = np.arange(order.size)
-    total_h = float(story.start_h[-1] + story.duration_h[-1])
-    here = [
-        _box(place[k], story.start_h[r], story.duration_h[r], 0.46)
-        for r, k in zip(*np.nonzero(story.available), strict=True)
+    total_h = float(timeline.start_h[-1] + timeline.duration_h[-1])
+    available = [
+        _box(place[k], timeline.start_h[r], timeline.duration_h[r], 0.46)
+        for r, k in zip(*np.nonzero(timeline.available), strict=True)
     ]
-    axes.add_collection(PolyCollection(here, facecolors=_AVAILABLE, edgecolors="none"))
-    handles = [Patch(color=_AVAILABLE, label="available")]
-    for code, (colour, text) in _STATUS.items():
+    axes.add_collection(PolyCollection(available, facecolors=AVAILABLE.light, edgecolors="none"))
+    handles = [Patch(color=AVAILABLE.light, label="available")]
+    for code, status in STATUSES.items():
         boxes = []
-        for r, k in zip(*np.nonzero(story.status == code), strict=True):
-            width = min(max(story.busy_h[r, k], _LEAST_WIDTH * total_h), max(story.duration_h[r], 1e-9))
-            boxes.append(_box(place[k], story.start_h[r], width, 0.36))
-        axes.add_collection(PolyCollection(boxes, facecolors=colour, edgecolors="white", linewidths=0.3))
-        handles.append(Patch(color=colour, label=f"{text} ({len(boxes)})"))
-    idle = (story.status == IDLE).all(axis=1) & (story.duration_h > 0)
-    for start, duration in zip(story.start_h[idle], story.duration_h[idle], strict=True):
-        axes.axvspan(start, start + duration, facecolor="none", edgecolor="#9aa5ad", hatch="////", lw=0)
+        for r, k in zip(*np.nonzero(timeline.status == code), strict=True):
+            width = min(max(timeline.busy_h[r, k], _LEAST_WIDTH * total_h), max(timeline.duration_h[r], 1e-9))
+            boxes.append(_box(place[k], timeline.start_h[r], width, 0.36))
+        axes.add_collection(
+            PolyCollection(boxes, facecolors=status.tone.light, edgecolors="white", linewidths=0.3)
+        )
+        handles.append(Patch(color=status.tone.light, label=f"{status.text} ({len(boxes)})"))
+    idle = (timeline.status == IDLE).all(axis=1) & (timeline.duration_h > 0)
+    for start, duration in zip(timeline.start_h[idle], timeline.duration_h[idle], strict=True):
+        axes.axvspan(start, start + duration, facecolor="none", edgecolor=WAITING.light, hatch="////", lw=0)
     handles.append(
-        Patch(facecolor="none", edgecolor="#9aa5ad", hatch="////", label=f"waiting ({idle.sum()})")
+        Patch(facecolor="none", edgecolor=WAITING.light, hatch="////", label=f"waiting ({idle.sum()})")
     )
     axes.set_ylim(order.size - 0.4, -0.6)
-    _mark_zones(axes, story.zone[order], names)
+    _mark_zones(axes, timeline.zone[order], names)
     axes.set_ylabel("clients by zone", labelpad=14)
     axes.legend(
         handles=handles, ncols=5, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1.0), frameon=False
@@ -93,21 +89,17 @@ def _mark_zones(axes: Axes, zones: AnyArray, names: list[str]) -> None:
             axes.axhline(rows[-1] + 0.5, color="black", lw=0.5, alpha=0.6)
     axes.set_yticks([row for row, _ in ticks], [name for _, name in ticks])
     for tick, (_, name) in zip(axes.get_yticklabels(), ticks, strict=True):
-        tick.set_color(_zone_colour(names.index(name)))
+        tick.set_color(zone_colour(names.index(name)))
 
 
-def _draw_carbon(axes: Axes, story: Timeline, names: list[str]) -> None:
-    starts = np.append(story.start_h, story.start_h[-1] + story.duration_h[-1])
+def _draw_carbon(axes: Axes, timeline: Timeline, names: list[str]) -> None:
+    starts = np.append(timeline.start_h, timeline.start_h[-1] + timeline.duration_h[-1])
     for zone, name in enumerate(names):
-        values = np.append(story.carbon[:, zone], story.carbon[-1, zone])
-        axes.step(starts, values, where="post", color=_zone_colour(zone), lw=1.5, label=name)
-    axes.set(ylabel="grid intensity\n[g CO2e/kWh]", ylim=(0, 1.1 * float(story.carbon.max()) + 1e-9))
+        values = np.append(timeline.carbon[:, zone], timeline.carbon[-1, zone])
+        axes.step(starts, values, where="post", color=zone_colour(zone), lw=1.5, label=name)
+    axes.set(ylabel="grid intensity\n[g CO2e/kWh]", ylim=(0, 1.1 * float(timeline.carbon.max()) + 1e-9))
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     axes.grid(alpha=0.25)
-
-
-def _zone_colour(zone: int) -> str:
-    return _ZONE_COLOURS[zone % len(_ZONE_COLOURS)]
 
 
 def _box(row: float, start: float, width: float, half: float) -> list[tuple[float, float]]:

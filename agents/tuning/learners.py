@@ -19,7 +19,7 @@ from ...common.files import read_json
 from ...envs.registration import WORLDS, find_entry
 from ...envs.scenario import Scenario, load_scenario
 from ..execution import Engine
-from ..learning import ALGORITHMS, TrainingSettings
+from ..learning import ALGORITHMS, RunSettings
 from ..schedulers.base import Knob
 from .search import Tuned, fingerprint
 from .search_space import SearchSpace
@@ -92,23 +92,23 @@ class LearnerSearch:
 
     @property
     def part(self) -> str:
-        """The field of `TrainingSettings` that is searched."""
+        """The field of `RunSettings` that is searched."""
         return "ppo" if self.algorithm == "maskable-ppo" else self.algorithm
 
-    def settings(self, changes: Mapping[str, Any]) -> TrainingSettings:
+    def settings(self, changes: Mapping[str, Any]) -> RunSettings:
         """The training of one trial."""
         pattern = _FACES.get(self.algorithm, "frugalfl/{}-v0")
         scenario = load_scenario(self.world)
         name = next((name for name, each in WORLDS.items() if each == scenario.name), "Volunteers")
         env = find_entry(pattern.format(name)).id
-        learner = replace(getattr(TrainingSettings(), self.part), **changes)
-        return TrainingSettings(
+        learner = replace(getattr(RunSettings(), self.part), **changes)
+        return RunSettings(
             env=env,
             algo=self.algorithm,
             timesteps=self.timesteps,
             seed=self.seed,
             val_episodes=self.episodes,
-            segment_steps=min(TrainingSettings.segment_steps, max(self.timesteps // 4, 256)),
+            segment_steps=min(RunSettings.segment_steps, max(self.timesteps // 4, 256)),
             world={"scenario": self.world},
             **{self.part: learner},
         ).check()
@@ -126,7 +126,7 @@ def tune_learner(search: LearnerSearch, log: Path, engine: Engine) -> Tuned:
         ValueError: bad settings, a journal of another search, or a training that crashed twice.
     """
     search.check()
-    defaults = vars(getattr(TrainingSettings(), search.part))
+    defaults = vars(getattr(RunSettings(), search.part))
     space = SearchSpace(RANGES[search.part], defaults, {})
     scenario = load_scenario(search.world)
     folder = log / scenario.name

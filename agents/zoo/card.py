@@ -30,7 +30,7 @@ class Card:
         choices: number of levels by name: `wait_s`, `quorum`, `local_steps`, `transfer_samples` (1: none).
         policy: arguments of the set policy.
         weights_sha256: checksum of the weights' file.
-        settings: the training run's settings (`TrainingSettings.to_json`); `seed` is among them.
+        settings: the training run's settings (`RunSettings.to_json`); `seed` is among them.
         command: what trained it; empty if unknown.
         version: of the package that trained it.
         git: commit that trained it, or None.

@@ -63,7 +63,7 @@ def load_scheduler(
     # Imported late: names are resolved without torch.
     from ...envs.agent_view import ObservationEncoder, layout_of, make_face
     from ...envs.scenario import load_scenario
-    from ..learned import side_by_side
+    from ..learned import stacked_space
     from ..learned.scheduler import LearnedScheduler
 
     folder, card = find_card(source)
@@ -72,7 +72,7 @@ def load_scheduler(
     _check_fit(card, world, encoder)
     layout = layout_of(world)
     frames = int(card.settings["policy"].get("frames", 1))
-    policy = _policy(folder, card, side_by_side(encoder.space, frames), layout.space)
+    policy = _policy(folder, card, stacked_space(encoder.space, frames), layout.space)
     way = decision or card.decision
     trained = int(card.trained_clients)
     return LearnedScheduler(

@@ -55,7 +55,7 @@ function drawNetPoints() {
 }
 
 function drawTerms(rows, step, height, margin) {
-  const colours = { accuracy: "#4c9f70", time: "#e3a857", communication: "#6c8ebf", emissions: "#8d6e63" };
+  const colours = report.palette.terms;
   const paid = rows.map((s) => s.terms.time + s.terms.communication + s.terms.emissions);
   const span = extent([0, ...paid, ...rows.map((s) => s.terms.accuracy)]);
   const area = plot(560, height, { x: span, y: [0, 1], xLabel: "accuracy points, mean of the episodes", margin });

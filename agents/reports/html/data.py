@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal, TypedDict
 
 import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from typing_extensions import NotRequired
 
-from ....common.arrays import AnyArray
-from ...evaluation import EvaluationResult, Timeline
-from ...evaluation.measures import Interval, bootstrap, interquartile_mean
-from ..plots import colours_of, held_curves, label_of
-
-_GRID = 240
-_SHADES = (
-    "#1f77b4", "#2ca02c", "#9467bd", "#8c564b", "#17becf", "#bcbd22", "#7f7f7f", "#e377c2",
-    "#4e79a7", "#59a14f", "#b07aa1", "#9c755f", "#76b7b2", "#edc948", "#79706e", "#d4a6c8",
-)  # fmt: skip
-_OTHERS = "#b5b5b5"
-"""The grey of the plots; on the page every scheduler can be picked out, so each gets a shade of its own."""
+from ....common.arrays import Floats
+from ...evaluation import EvaluationResult, Timeline, profiles
+from ...evaluation.measures import bootstrap
+from ..data import curve_data, net_points_data, ordered_timelines, zone_names
+from ..palette import STATUS_NAMES, TERMS, ZONES, Style, styles_of
 
 
 @dataclass(frozen=True)
@@ -31,7 +27,7 @@ class Metric:
         help: definition, shown on the heading and below the page.
         factor: from the stored unit to the shown one.
         decimals: shown.
-        better: "high" or "low": what sorts first.
+        better: what sorts first.
     """
 
     key: str
@@ -39,7 +35,7 @@ class Metric:
     help: str
     factor: float = 1.0
     decimals: int = 2
-    better: str = "low"
+    better: Literal["high", "low"] = "low"
 
 
 METRICS = (
@@ -95,148 +91,213 @@ METRICS = (
 """Columns of the table; those that the evaluation does not have are left out."""
 
 
-def page_data(result: EvaluationResult) -> dict[str, Any]:
+class MetricHead(TypedDict):
+    """Heading of a column of the table."""
+
+    key: str
+    label: str
+    help: str
+    decimals: int
+    better: str
+
+
+class Cell(TypedDict):
+    """Interquartile mean and 95% interval; nothing where no episode has a number."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class Comparison(TypedDict):
+    """Mean paired difference to the best handcrafted scheduler, and how often it is ahead."""
+
+    difference: float
+    low: float
+    high: float
+    probability: float
+
+
+class SchedulerRow(TypedDict):
+    """One scheduler: how it is drawn, its row of the table, what it earns and pays."""
+
+    name: str
+    label: str
+    kind: str
+    colour: str
+    prominent: bool
+    cells: dict[str, Cell]
+    terms: dict[str, float]
+    differences: NotRequired[list[float]]
+    comparison: NotRequired[Comparison]
+
+
+class Series(TypedDict):
+    """A line with its band."""
+
+    mean: list[float]
+    low: list[float]
+    high: list[float]
+    end: NotRequired[float]
+
+
+class Lines(TypedDict):
+    """Lines over one grid."""
+
+    grid: list[float]
+    series: dict[str, Series]
+
+
+class TimelineData(TypedDict):
+    """One episode; per decision the clients as a string of digits, hours of work as sparse pairs."""
+
+    episode: int
+    zone: list[int]
+    start_h: list[float]
+    duration_h: list[float]
+    available: list[str]
+    status: list[str]
+    busy_h: list[list[tuple[int, float]]]
+    carbon: list[list[float]]
+    accuracy: list[float]
+
+
+class Palette(TypedDict):
+    """Colours of terms and zones, and the names of a client's statuses by their code."""
+
+    terms: dict[str, str]
+    zones: list[str]
+    statuses: list[str]
+
+
+class PageData(TypedDict):
+    """Everything the page draws."""
+
+    zones: list[str]
+    palette: Palette
+    metrics: list[MetricHead]
+    rival: str | None
+    schedulers: list[SchedulerRow]
+    curves: dict[str, Lines]
+    profiles: Lines
+    timelines: dict[str, TimelineData]
+    first_timelines: list[str]
+
+
+def page_data(result: EvaluationResult) -> PageData:
     """Everything the page draws, JSON-able.
 
     Args:
         result: the evaluation.
     """
-    names = result.ranking()
-    metrics = [metric for metric in METRICS if metric.key in result.episodes]
-    told = _told(result)
+    styles, metrics = styles_of(result), shown_metrics(result)
     return {
-        "zones": list(result.zones) or _zone_names(result),
+        "zones": zone_names(result),
+        "palette": {
+            "terms": TERMS,
+            "zones": list(ZONES),
+            "statuses": [STATUS_NAMES[code] for code in sorted(STATUS_NAMES)],
+        },
         "metrics": [
             {"key": m.key, "label": m.label, "help": m.help, "decimals": m.decimals, "better": m.better}
             for m in metrics
         ],
         "rival": result.best("handcrafted"),
-        "schedulers": _schedulers(result, names, metrics),
-        "curves": {along: _curves(result, names, along) for along in ("hours", "gigabytes", "kilograms")},
-        "profiles": _profiles(result, names),
-        "timelines": {name: _story(story) for name, story in result.timelines.items()},
-        "told": told,
+        "schedulers": _schedulers(result, styles, metrics),
+        "curves": {along: _curves(result, along) for along in ("hours", "gigabytes", "kilograms")},
+        "profiles": _profiles(result),
+        "timelines": {name: _timeline(timeline) for name, timeline in result.timelines.items()},
+        "first_timelines": ordered_timelines(result)[:2],
     }
 
 
-def _schedulers(result: EvaluationResult, names: list[str], metrics: list[Metric]) -> list[dict[str, Any]]:
-    colours, spare = colours_of(result), iter(_SHADES[3:] * (1 + len(names) // len(_SHADES)))
+def shown_metrics(result: EvaluationResult) -> list[Metric]:
+    """The columns of the table that an evaluation has."""
+    return [metric for metric in METRICS if metric.key in result.episodes]
+
+
+def _schedulers(
+    result: EvaluationResult, styles: dict[str, Style], metrics: list[Metric]
+) -> list[SchedulerRow]:
     comparison = {row["scheduler"]: row for row in result.comparison().to_dict("records")}
+    earned = net_points_data(result).set_index("scheduler")
     rival = result.best("handcrafted")
     rows = []
-    for name in names:
-        prominent = colours[name] != _OTHERS
-        row: dict[str, Any] = {
+    for name, style in styles.items():
+        row: SchedulerRow = {
             "name": name,
-            "label": label_of(result, name),
-            "kind": result.kinds[name],
-            "colour": "#777777" if result.kinds[name] == "ceiling" else colours[name],
-            "prominent": prominent,
+            "label": style.label,
+            "kind": style.kind,
+            "colour": style.shade,
+            "prominent": style.prominent,
             "cells": {metric.key: _cell(result, name, metric) for metric in metrics},
-            "terms": _terms(result, name),
+            "terms": {term: round(float(earned.loc[name, term]), 4) for term in TERMS},
         }
-        if not prominent:
-            row["colour"] = next(spare)
         if rival is not None and name != rival:
             row["differences"] = _rounded(result.values(name) - result.values(rival), 3)
-            keys = {"difference": "difference", "low": "difference_low", "high": "difference_high"}
             pair = comparison[name]
-            row["comparison"] = {key: round(float(pair[column]), 4) for key, column in keys.items()}
-            row["comparison"]["probability"] = round(float(pair["probability"]), 4)
+            row["comparison"] = {
+                "difference": round(float(pair["difference"]), 4),
+                "low": round(float(pair["difference_low"]), 4),
+                "high": round(float(pair["difference_high"]), 4),
+                "probability": round(float(pair["probability"]), 4),
+            }
         rows.append(row)
     return rows
 
 
-def _cell(result: EvaluationResult, name: str, metric: Metric) -> dict[str, float | None]:
+def _cell(result: EvaluationResult, name: str, metric: Metric) -> Cell:
     values = result.values(name, metric.key) * metric.factor
     known = values[np.isfinite(values)]
     if not known.size:
         return {"value": None, "low": None, "high": None}
-    interval: Interval = bootstrap(known, interquartile_mean)
-    return {key: round(float(getattr(interval, key)), 5) for key in ("value", "low", "high")}
+    interval = bootstrap(known)
+    return {"value": round(interval.value, 5), "low": round(interval.low, 5), "high": round(interval.high, 5)}
 
 
-def _terms(result: EvaluationResult, name: str) -> dict[str, float]:
-    gain = 100.0 * (result.values(name, "accuracy") - result.values(name, "accuracy_start")).mean()
-    paid = {
-        term: float(result.values(name, f"points_{term}").mean())
-        for term in ("time", "communication", "emissions")
-    }
-    return {key: round(value, 4) for key, value in {"accuracy": float(gain), **paid}.items()}
-
-
-def _curves(result: EvaluationResult, names: list[str], along: str) -> dict[str, Any]:
-    ends = result.curves.groupby(["scheduler", "episode"])[along].max().groupby("scheduler").mean()
-    grid = np.linspace(0.0, max(1.05 * float(ends.max()), 1e-9), _GRID)
+def _curves(result: EvaluationResult, along: str) -> Lines:
+    """The curves of `curve_data`, in percent."""
+    data = curve_data(result, along)
     series = {}
-    for name in names:
-        held = 100.0 * held_curves(result.curves[result.curves["scheduler"] == name], along, grid)
-        reach = 1.96 * held.std(axis=0, ddof=1) / np.sqrt(len(held)) if len(held) > 1 else 0.0 * grid
-        series[name] = _band(held.mean(axis=0), reach) | {"end": round(float(ends[name]), 5)}
-    return {"grid": _rounded(grid, 5), "series": series}
+    for name, rows in data.groupby("scheduler", sort=False):
+        series[str(name)] = _series(rows, "accuracy", 100.0, 2)
+        series[str(name)]["end"] = round(float(rows["end"].iloc[0]), 5)
+    return {"grid": _rounded(data[along].unique(), 5), "series": series}
 
 
-def _profiles(result: EvaluationResult, names: list[str]) -> dict[str, Any]:
-    """Share of the episodes above each threshold (Agarwal et al. 2021, section 4), with binomial bands."""
-    every = np.concatenate([result.values(name) for name in names])
-    grid = np.linspace(float(every.min()), float(every.max()) + 1e-9, _GRID)
-    series = {}
-    for name in names:
-        values = result.values(name)
-        share = (values[:, None] > grid[None, :]).mean(axis=0)
-        reach = 1.96 * np.sqrt(share * (1 - share) / values.size)
-        band = {
-            "low": _rounded(np.maximum(share - reach, 0), 4),
-            "high": _rounded(np.minimum(share + reach, 1), 4),
-        }
-        series[name] = {"mean": _rounded(share, 4)} | band
-    return {"grid": _rounded(grid, 4), "series": series}
+def _profiles(result: EvaluationResult) -> Lines:
+    """The performance profiles of `profiles.csv`."""
+    data = profiles(result)
+    series = {str(n): _series(rows, "share", 1.0, 4) for n, rows in data.groupby("scheduler", sort=False)}
+    first = data[data["scheduler"] == data["scheduler"].iloc[0]]
+    return {"grid": _rounded(first["threshold"], 4), "series": series}
 
 
-def _band(middle: AnyArray, reach: AnyArray) -> dict[str, Any]:
+def _series(rows: pd.DataFrame, column: str, factor: float, decimals: int) -> Series:
     return {
-        "mean": _rounded(middle, 2),
-        "low": _rounded(middle - reach, 2),
-        "high": _rounded(middle + reach, 2),
+        "mean": _rounded(factor * rows[column], decimals),
+        "low": _rounded(factor * rows[f"{column}_low"], decimals),
+        "high": _rounded(factor * rows[f"{column}_high"], decimals),
     }
 
 
-def _story(story: Timeline) -> dict[str, Any]:
-    """One episode; per decision the clients as a string of digits, hours of work as sparse pairs."""
+def _timeline(timeline: Timeline) -> TimelineData:
     return {
-        "episode": int(story.episode),
-        "zone": story.zone.tolist(),
-        "start_h": _rounded(story.start_h, 5),
-        "duration_h": _rounded(story.duration_h, 5),
-        "available": ["".join(row) for row in story.available.astype(int).astype(str)],
-        "status": ["".join(row) for row in story.status.astype(int).astype(str)],
-        "busy_h": _sparse(story.busy_h, 5),
-        "carbon": [_rounded(row, 1) for row in story.carbon],
-        "accuracy": _rounded(story.accuracy, 5),
+        "episode": int(timeline.episode),
+        "zone": timeline.zone.tolist(),
+        "start_h": _rounded(timeline.start_h, 5),
+        "duration_h": _rounded(timeline.duration_h, 5),
+        "available": ["".join(row) for row in timeline.available.astype(int).astype(str)],
+        "status": ["".join(row) for row in timeline.status.astype(int).astype(str)],
+        "busy_h": _sparse(timeline.busy_h, 5),
+        "carbon": [_rounded(row, 1) for row in timeline.carbon],
+        "accuracy": _rounded(timeline.accuracy, 5),
     }
 
 
-def _sparse(table: AnyArray, decimals: int) -> list[list[list[float]]]:
-    kept = [[(int(k), row[k]) for k in np.flatnonzero(row)] for row in table]
-    return [[[k, round(float(value), decimals)] for k, value in row] for row in kept]
+def _sparse(table: Floats, decimals: int) -> list[list[tuple[int, float]]]:
+    return [[(int(k), round(float(row[k]), decimals)) for k in np.flatnonzero(row)] for row in table]
 
 
-def _told(result: EvaluationResult) -> list[str]:
-    """The two episodes shown at first: the best learned and the best handcrafted that trained at all.
-
-    Where there is no learned one: the two best.
-    """
-    stories = [name for name in result.ranking() if name in result.timelines]
-    trained = [name for name in stories if result.timelines[name].status.any()]
-    kinds = [[name for name in trained if result.kinds[name] == kind] for kind in ("learned", "handcrafted")]
-    first = [names[0] for names in kinds if names]
-    return [*first, *(name for name in trained or stories if name not in first)][:2]
-
-
-def _zone_names(result: EvaluationResult) -> list[str]:
-    count = max((int(story.zone.max()) + 1 for story in result.timelines.values()), default=0)
-    return [f"zone {zone}" for zone in range(count)]
-
-
-def _rounded(values: AnyArray, decimals: int) -> list[float]:
-    return np.round(np.asarray(values, dtype=np.float64), decimals).tolist()
+def _rounded(values: ArrayLike, decimals: int) -> list[float]:
+    return [float(value) for value in np.round(np.asarray(values, dtype=np.float64), decimals)]

@@ -1,16 +1,18 @@
-"""Puts the page together: template, style, script and data in one file that needs no network."""
+"""The HTML page of an evaluation: template, style, scripts and data in one file that needs no network."""
 
 from __future__ import annotations
 
-import html
-import json
 from importlib import resources
 from pathlib import Path
-from string import Template
 
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from ....common.files import write_text
 from ...evaluation import EvaluationResult
+from ..palette import AVAILABLE, STATUSES, WAITING
 from ..report import verdict
-from .data import METRICS, page_data
+from .data import page_data, shown_metrics
 
 _SCRIPTS = ("drawing.js", "charts.js", "timeline.js", "main.js")
 
@@ -31,30 +33,32 @@ def write_html(result: EvaluationResult, path: Path | str, command: str = "") ->
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     episodes = len(result.values(result.ranking()[0]))
-    page = Template(_asset("page.html")).substitute(
-        title=html.escape(f"{result.world}: who schedules best?"),
-        subtitle=html.escape(f"{len(result.kinds)} schedulers, {episodes} paired {result.split} episodes"),
-        verdict=html.escape(verdict(result)),
-        style=_asset("page.css"),
-        script="\n".join(_asset(name) for name in _SCRIPTS),
-        data=_embedded(page_data(result)),
-        definitions=_definitions(result),
-        command=f"Made by <code>{html.escape(command)}</code>." if command else "",
+    tones = {"available": AVAILABLE, "waiting": WAITING}
+    page = (
+        _environment()
+        .get_template("page.html")
+        .render(
+            title=f"{result.world}: who schedules best?",
+            subtitle=f"{len(result.kinds)} schedulers, {episodes} paired {result.split} episodes",
+            verdict=verdict(result),
+            tones=tones | {status.name: status.tone for status in STATUSES.values()},
+            style=Markup(_asset("page.css")),
+            script=Markup("\n".join(_asset(name) for name in _SCRIPTS)),
+            data=page_data(result),
+            metrics=shown_metrics(result),
+            command=command,
+        )
     )
-    target.write_text(page, encoding="utf-8")
+    write_text(target, page)
     return target
 
 
-def _embedded(data: dict) -> str:
-    """JSON that cannot end the script element it stands in, whatever a scheduler is called."""
-    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-def _definitions(result: EvaluationResult) -> str:
-    rows = [metric for metric in METRICS if metric.key in result.episodes]
-    items = "".join(f"<li><b>{html.escape(m.label)}</b>: {html.escape(m.help)}</li>" for m in rows)
-    return f"<ul>{items}</ul>"
+def _environment() -> Environment:
+    """Jinja with everything escaped: a scheduler may bear any name."""
+    made = Environment(loader=FunctionLoader(_asset), autoescape=True, undefined=StrictUndefined)
+    # `tojson` also escapes what could end the script element that the data stand in.
+    made.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    return made
 
 
 def _asset(name: str) -> str:

@@ -1,11 +1,10 @@
 "use strict";
 // The explorable episode: clients by zone against time, the grids' carbon and the accuracy below, a cursor through the decisions.
 
-const STATUS = ["not invited", "completed", "lost", "cancelled"];
-const zoneColours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a7f00", "#56b4e9", "#7b5ea7", "#555555"];
+const { statuses, zones: zoneColours } = report.palette;
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-class Story {
+class EpisodeTimeline {
   // One scheduler's episode on one canvas; `moved` is called with the hour under the pointer.
   constructor(host, name, moved) {
     this.moved = moved;
@@ -16,7 +15,7 @@ class Story {
     this.choice.value = name;
     this.canvas = element("canvas");
     this.detail = element("div", { class: "detail" });
-    host.append(element("div", { class: "story" },
+    host.append(element("div", { class: "timeline" },
       element("div", { class: "controls" }, this.choice, this.summary = element("span", { class: "soft" })), this.canvas, this.detail));
     this.canvas.addEventListener("mousemove", (event) => this.point(event));
     this.canvas.addEventListener("mouseleave", () => { this.client = null; hideTip(); this.draw(); });
@@ -88,7 +87,7 @@ class Story {
           pen.fillRect(from, y, Math.max(to - from, 0.7), half);
         }
         if (code) {
-          pen.fillStyle = css(["", "--completed", "--lost", "--cancelled"][code]);
+          pen.fillStyle = css(`--${statuses[code]}`);
           pen.fillRect(from, y, Math.max(this.x(start + (busy.get(client) || 0)) - from, 1.5), half);
         }
       });
@@ -169,11 +168,11 @@ class Story {
     const many = (code) => codes.filter((c) => c === code).length, invited = codes.length - many("0");
     const what = invited ? `${invited} invited, ${many("1")} completed, ${many("2")} lost, ${many("3")} cancelled`
       : `nobody trained: waited`;
-    const there = [...data.available[r]].filter((c) => c === "1").length;
+    const available = [...data.available[r]].filter((c) => c === "1").length;
     const grids = data.carbon[r].map((g, zone) => `${report.zones[zone] ?? zone} ${Math.round(g)}`).join(", ");
     this.detail.replaceChildren(
       element("b", {}, `Decision ${r + 1} of ${data.start_h.length}, ${number(data.start_h[r], 2)} h `),
-      `(${number(60 * data.duration_h[r], 0)} min): ${there} available, ${what}; accuracy ${number(100 * data.accuracy[r], 1)} % afterwards.`,
+      `(${number(60 * data.duration_h[r], 0)} min): ${available} available, ${what}; accuracy ${number(100 * data.accuracy[r], 1)} % afterwards.`,
       element("br"), `Grid intensity [g CO2e/kWh]: ${grids}.`);
   }
 
@@ -183,26 +182,26 @@ class Story {
     this.moved(Math.max(this.span[0], Math.min(this.hourAt(x), this.span[1])));
     if (!row || y < this.box.top || x < this.box.left) { hideTip(); return; }
     const r = this.decision(), code = Number(this.data.status[r][row.client]);
-    const there = this.data.available[r][row.client] === "1" ? "available" : "away";
+    const state = this.data.available[r][row.client] === "1" ? "available" : "away";
     const busy = new Map(this.data.busy_h[r]).get(row.client);
-    const work = code ? `\n${STATUS[code]} after ${number(60 * (busy || 0), 0)} min` : "";
-    showTip(event, `client ${row.client} (${report.zones[row.zone] ?? row.zone}), ${there}${work}`);
+    const work = code ? `\n${statuses[code]} after ${number(60 * (busy || 0), 0)} min` : "";
+    showTip(event, `client ${row.client} (${report.zones[row.zone] ?? row.zone}), ${state}${work}`);
   }
 }
 
 function drawTimelines() {
-  const host = document.getElementById("stories"), slider = document.getElementById("hour");
-  const names = report.told.filter((name) => report.timelines[name]);
+  const host = document.getElementById("timelines"), slider = document.getElementById("hour");
+  const names = report.first_timelines.filter((name) => report.timelines[name]);
   if (!names.length) { host.append("No episode was kept in full."); return; }
-  const stories = [];
+  const timelines = [];
   let zoom = 1, hour = null;
-  const end = () => Math.max(...stories.map((s) => s.end), 1e-6);
+  const end = () => Math.max(...timelines.map((s) => s.end), 1e-6);
   const redraw = (at = hour) => {
     hour = at;
-    if (stories.length < names.length) return;
+    if (timelines.length < names.length) return;
     const width = end() / zoom, middle = hour ?? end() / 2;
     const from = Math.max(0, Math.min(middle - width / 2, end() - width));
-    stories.forEach((s) => s.draw([from, from + width], hour));
+    timelines.forEach((s) => s.draw([from, from + width], hour));
     if (hour !== null) slider.value = (1000 * hour) / end();
   };
   // While the pointer moves, the window stays where it is.
@@ -210,18 +209,18 @@ function drawTimelines() {
     if (at === undefined) { redraw(); return; }
     hour = at;
     slider.value = (1000 * hour) / end();
-    stories.forEach((s) => s.draw(s.span, hour));
+    timelines.forEach((s) => s.draw(s.span, hour));
   };
-  for (const name of names) stories.push(new Story(host, name, moved));
+  for (const name of names) timelines.push(new EpisodeTimeline(host, name, moved));
   slider.oninput = () => redraw((slider.value / 1000) * end());
   document.getElementById("zoom-in").onclick = () => { zoom = Math.min(zoom * 2, 32); redraw(); };
   document.getElementById("zoom-out").onclick = () => { zoom = Math.max(zoom / 2, 1); redraw(); };
   document.addEventListener("keydown", (event) => {
     if (!["ArrowLeft", "ArrowRight"].includes(event.key) || event.target.matches?.("input, select")) return;
-    const first = stories[0], r = hour === null ? -1 : first.decision();
+    const first = timelines[0], r = hour === null ? -1 : first.decision();
     const next = Math.max(0, Math.min(r + (event.key === "ArrowRight" ? 1 : -1), first.data.start_h.length - 1));
     redraw(first.data.start_h[next] + 1e-6);
   });
-  addEventListener("resize", () => stories.forEach((s) => s.draw()));
+  addEventListener("resize", () => timelines.forEach((s) => s.draw()));
   redraw();
 }

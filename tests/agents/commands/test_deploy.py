@@ -11,7 +11,7 @@ import pytest
 from frugalfl.agents.commands import deploy as command
 from frugalfl.agents.commands.main import main as frugalfl
 from frugalfl.agents.deploy import read_settings
-from frugalfl.agents.deploy.run import QUIET, write_app
+from frugalfl.agents.deploy.run import QUIET, follow_run, start_run, write_app
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -82,8 +82,9 @@ def test_without_flower_it_says_what_to_install(capsys):
 
 
 def test_nothing_needs_flower_until_it_is_used():
-    modules = "client, server, command, coordinator, flower_grid, local_cluster"
-    code = f"import sys; from frugalfl.agents.deploy import {modules}; print('flwr' in sys.modules)"
+    folders = ("nodes", "run", "transport", "federation", "rehearsal")
+    modules = ", ".join(f"frugalfl.agents.deploy.{folder}" for folder in folders)
+    code = f"import sys, frugalfl.agents.commands.deploy, {modules}; print('flwr' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
 
 
@@ -93,7 +94,7 @@ def test_flower_is_told_to_keep_quiet():
     assert QUIET["FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION"] == "1"
 
 
-def test_the_answers_of_flowers_commands_are_read(monkeypatch, tmp_path):
+def test_the_answers_of_flowers_commands_are_read(tmp_path):
     written = write_app(command.settings_of(options(tmp_path)), tmp_path, "a:1")
     answers = {
         "run": json.dumps({"success": True, "run-id": "12"}),
@@ -101,15 +102,14 @@ def test_the_answers_of_flowers_commands_are_read(monkeypatch, tmp_path):
         "list": "note\n" + json.dumps({"runs": [{"status": "finished:failed"}]}),
     }
 
-    def flower(arguments, _, capture=False):
+    def flower(arguments, _, capture):
         return subprocess.CompletedProcess(arguments, 0, answers[arguments[0]], "")
 
-    monkeypatch.setattr(command, "_flower", flower)
-    assert command._start(written) == "12"
+    assert start_run(written, flower) == "12"
     with pytest.raises(ValueError, match="run 12: finished:failed"):
-        command._follow("12", written)
+        follow_run("12", written, flower)
     answers["list"] = json.dumps({"runs": [{"status": "finished:completed"}]})
-    command._follow("12", written)
+    follow_run("12", written, flower)
     answers["run"] = json.dumps({"success": False, "error-message": "no SuperLink"})
     with pytest.raises(ValueError, match="did not start: no SuperLink"):
-        command._start(written)
+        start_run(written, flower)

@@ -14,11 +14,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from frugalfl.agents.commands.evaluate import benchmark_main, evaluate_main
+from frugalfl.agents.commands.benchmark import main as benchmark_main
+from frugalfl.agents.commands.evaluate import main as evaluate_main
 from frugalfl.agents.evaluation import CELLS, Study, evaluate, load_result, sweep
 from frugalfl.agents.execution import Landed, make_engine
 from frugalfl.agents.experiment.main_job import Experiment
-from frugalfl.agents.learning import TrainingSettings
+from frugalfl.agents.learning import RunSettings
 from frugalfl.agents.learning.run_folder import load_scheduler
 from frugalfl.agents.players import name_players, scenario_of
 from frugalfl.agents.schedulers import make_scheduler
@@ -249,7 +250,7 @@ class TestCommand:
     @pytest.mark.slow
     def test_the_folder_of_a_training_run_is_a_player(self, study, tmp_path):
         run = tmp_path / "my-run"
-        settings = TrainingSettings(timesteps=256, num_envs=2, val_episodes=2, segment_steps=256)
+        settings = RunSettings(timesteps=256, num_envs=2, val_episodes=2, segment_steps=256)
         experiment = Experiment(settings, run, rivals=("none",))
         experiment.begin()
         experiment.train()

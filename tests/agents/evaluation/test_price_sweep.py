@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from frugalfl.agents.commands.train import parse
+from frugalfl.agents.commands.running import parse_options
+from frugalfl.agents.commands.train import Arguments
 from frugalfl.agents.evaluation import (
     OBJECTIVES,
     at_prices,
@@ -70,7 +71,11 @@ def test_co2e_is_compared_at_the_accuracy_that_both_reach():
 
 
 def test_a_spread_trains_on_ranges_around_the_prices():
-    world = parse(["--reward.spread", "4", "--reward.price-per-kg", "10"]).settings().world
+    world = (
+        parse_options(Arguments, "train", ["--reward.spread", "4", "--reward.price-per-kg", "10"])
+        .settings()
+        .world
+    )
     assert world["preferences"] == {
         "price_per_hour": [0.125, 2.0],
         "price_per_gb": [0.075, 1.2],
@@ -79,4 +84,4 @@ def test_a_spread_trains_on_ranges_around_the_prices():
     scenario = load_scenario("volunteers", **world)
     assert scenario.preferences.price_per_kg == (2.5, 40.0)
     with pytest.raises(ValueError, match=r"reward\.spread: 1\.0, expected a factor above 1"):
-        parse(["--reward.spread", "1"]).settings()
+        parse_options(Arguments, "train", ["--reward.spread", "1"]).settings()

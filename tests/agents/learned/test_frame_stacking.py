@@ -9,9 +9,9 @@ import frugalfl
 from frugalfl.agents.evaluation import evaluate
 from frugalfl.agents.experiment.export import export_run
 from frugalfl.agents.experiment.main_job import Experiment
-from frugalfl.agents.learned import Frames, side_by_side
+from frugalfl.agents.learned import FrameStack, stacked_space
 from frugalfl.agents.learned.scheduler import LearnedScheduler
-from frugalfl.agents.learning import PolicySettings, PPOSettings, TrainingSettings
+from frugalfl.agents.learning import PolicySettings, PPOSettings, RunSettings
 from frugalfl.agents.learning.imitation import demonstrate
 from frugalfl.agents.learning.learners_view import LearnersView
 from frugalfl.agents.learning.run_folder import load_scheduler
@@ -25,7 +25,7 @@ def rows(*values):
 
 
 def test_the_newest_comes_first_and_the_first_stands_for_what_was_before():
-    frames = Frames(3)
+    frames = FrameStack(3)
     frames.forget(np.ones(2, dtype=bool))
     assert frames.add(rows(1, 10))["server"].tolist() == [[1, 1, 1], [10, 10, 10]]
     assert frames.add(rows(2, 20))["server"].tolist() == [[2, 1, 1], [20, 10, 10]]
@@ -36,7 +36,7 @@ def test_the_newest_comes_first_and_the_first_stands_for_what_was_before():
 
 
 def test_what_is_given_out_is_not_the_memory():
-    frames = Frames(2)
+    frames = FrameStack(2)
     frames.forget(np.ones(1, dtype=bool))
     frames.add(rows(1))["server"][:] = 99
     assert frames.add(rows(2))["server"].tolist() == [[2, 1]]
@@ -44,11 +44,11 @@ def test_what_is_given_out_is_not_the_memory():
 
 def test_odd_uses_are_refused():
     with pytest.raises(ValueError, match="frames: 0, expected at least 1"):
-        Frames(0)
+        FrameStack(0)
     with pytest.raises(ValueError, match=r"2 environments, expected forget\(\)"):
-        Frames(2).add(rows(1, 2))
+        FrameStack(2).add(rows(1, 2))
     with pytest.raises(ValueError, match=r"policy\.frames: 0, expected at least 1"):
-        TrainingSettings(policy=PolicySettings(frames=0)).check()
+        RunSettings(policy=PolicySettings(frames=0)).check()
 
 
 class Recorder(BasePolicy):
@@ -103,11 +103,11 @@ def test_imitation_shows_what_the_learner_sees():
 
 def test_the_space_holds_what_it_is_made_of():
     plain = spaces.Dict({"server": spaces.Box(-1.0, 2.0, (2,), dtype=np.float32)})
-    assert side_by_side(plain, 3)["server"] == spaces.Box(-1.0, 2.0, (6,), dtype=np.float32)
+    assert stacked_space(plain, 3)["server"] == spaces.Box(-1.0, 2.0, (6,), dtype=np.float32)
 
 
 def test_a_run_with_memory_trains_ends_and_plays(tmp_path):
-    settings = TrainingSettings(
+    settings = RunSettings(
         env="frugalfl/Quadratic-v0",
         timesteps=128,
         num_envs=4,

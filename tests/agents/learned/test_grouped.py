@@ -56,9 +56,9 @@ def test_ten_times_the_same_clients_get_as_many_invitations():
     many = {**obs, "clients": obs["clients"].repeat_interleave(10, dim=1)}
     with th.no_grad():
         few = small.decide(small.get_distribution(obs))
-        crowd = decide_in_groups(make_policy(80), many, 10)
-    np.testing.assert_array_equal((few[:, 2:10] > 0).sum(dim=1), (crowd[:, 2:82] > 0).sum(dim=1))
-    np.testing.assert_array_equal(few[:, :2], crowd[:, :2])
+        grouped = decide_in_groups(make_policy(80), many, 10)
+    np.testing.assert_array_equal((few[:, 2:10] > 0).sum(dim=1), (grouped[:, 2:82] > 0).sum(dim=1))
+    np.testing.assert_array_equal(few[:, :2], grouped[:, :2])
 
 
 @pytest.mark.parametrize(("n", "groups"), [(17, 3), (20, 4), (7, 7)])

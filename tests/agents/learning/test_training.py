@@ -21,8 +21,8 @@ from frugalfl.agents.learning import (
     DQNSettings,
     PolicySettings,
     PPOSettings,
+    RunSettings,
     SACSettings,
-    TrainingSettings,
 )
 from frugalfl.agents.learning.algorithms import (
     STORAGE_FEATURE,
@@ -143,7 +143,7 @@ def make_settings(algo="ppo", **changes):
         dqn=DQNSettings(**off, target_update_steps=32),
         sac=SACSettings(**off),
     )
-    return TrainingSettings(**{**defaults, **changes})
+    return RunSettings(**{**defaults, **changes})
 
 
 def make_run(out, algo="ppo", env=None, **kwargs):
@@ -376,13 +376,13 @@ def test_bad_settings_name_the_field(changes, message):
 def test_settings_survive_json():
     settings = make_settings(world={"clients": 5, "carbon": ["a", "b"]})
     document = json.loads(json.dumps(settings.to_json()))
-    assert TrainingSettings.from_json(document) == settings
+    assert RunSettings.from_json(document) == settings
     with pytest.raises(ValueError, match="unknown field 'speed'"):
-        TrainingSettings.from_json({**document, "speed": 1})
+        RunSettings.from_json({**document, "speed": 1})
     older = {**document, "policy": {name: v for name, v in document["policy"].items() if name != "frames"}}
-    assert TrainingSettings.from_json(older) == settings
+    assert RunSettings.from_json(older) == settings
     with pytest.raises(ValueError, match=r"settings.ppo.epochs: 'x', expected int"):
-        TrainingSettings.from_json({**document, "ppo": {**document["ppo"], "epochs": "x"}})
+        RunSettings.from_json({**document, "ppo": {**document["ppo"], "epochs": "x"}})
 
 
 SCRIPT = """

@@ -5,7 +5,7 @@ import pytest
 import torch as th
 
 from frugalfl.agents.learned.scheduler import DECISIONS, LearnedScheduler
-from frugalfl.agents.learning import PolicySettings, TrainingSettings
+from frugalfl.agents.learning import PolicySettings, RunSettings
 from frugalfl.agents.learning.algorithms import build_model
 from frugalfl.agents.learning.imitation import clone, demonstrate, encode_plan
 from frugalfl.agents.schedulers.base import plan_for, top_m
@@ -19,7 +19,7 @@ CLIENTS, ROUNDS = 8, 6
 class TwoFastest:
     """Invites the two fastest clients for ten steps, and stops after four decisions."""
 
-    name = "two-fastest"
+    name, kind, clairvoyant = "two-fastest", "handcrafted", False
 
     def reset(self, envs, seeds, num_clients): ...
 
@@ -35,7 +35,7 @@ def worlds():
 
 
 def make_model(worlds, algo="ppo"):
-    settings = TrainingSettings(algo=algo, num_envs=8, policy=PolicySettings(hidden=32))
+    settings = RunSettings(algo=algo, num_envs=8, policy=PolicySettings(hidden=32))
     return build_model(settings, worlds)
 
 
@@ -87,7 +87,7 @@ def test_the_clone_does_what_the_scheduler_does(worlds, algo):
 
 def test_cloning_needs_a_set_policy():
     env = make_vec_env("frugalfl/Volunteers-discrete-v0", 2, clients=CLIENTS)
-    model = build_model(TrainingSettings(algo="ppo", env="frugalfl/Volunteers-discrete-v0"), env)
+    model = build_model(RunSettings(algo="ppo", env="frugalfl/Volunteers-discrete-v0"), env)
     with pytest.raises(ValueError, match="expected a set policy"):
         clone(model, env, TwoFastest(), 10)
 
@@ -137,7 +137,7 @@ class TestLearnedScheduler:
         env.seed(0)
         env.reset()
         algo = "dqn" if face == "discrete" else "sac"
-        model = build_model(TrainingSettings(algo=algo, env=env_id), env)
+        model = build_model(RunSettings(algo=algo, env=env_id), env)
         player = LearnedScheduler(model, env.agent_face.encoder, env.agent_face.face)
         player.reset(np.ones(3, dtype=bool), np.arange(3), CLIENTS)
         player.plan(env.agent_face.situation).validate(3, CLIENTS)

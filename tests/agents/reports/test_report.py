@@ -66,6 +66,18 @@ class TestFiles:
             assert (page.parent / name).read_bytes().startswith(b"\x89PNG")
         assert text.rstrip().endswith("Made by `demo`.")
 
+    def test_odd_names_are_shown_as_they_are(self, played, tmp_path):
+        odd = "a|b <i>$x$</i> [bold]"
+        table = played.episodes.replace({"scheduler": {"random-m": odd}})
+        curves = played.curves.replace({"scheduler": {"random-m": odd}})
+        result = EvaluationResult(played.world, played.split, table, curves)
+        text = write_report(result, tmp_path).read_text(encoding="utf-8")
+        assert "| a\\|b \\<i\\>$x$\\</i\\> \\[bold\\] |" in text
+        console = Console(width=250, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+        with console.file:
+            print_report(result, console)
+            assert odd in console.export_text()
+
     def test_csv_holds_every_episode(self, played, tmp_path):
         write_report(played, tmp_path)
         table = pd.read_csv(tmp_path / "evaluation.csv")

@@ -16,7 +16,7 @@ from optuna.storages.journal import JournalFileBackend
 from frugalfl.agents.evaluation import episode_seeds, play_batch
 from frugalfl.agents.evaluation.measures import interquartile_mean
 from frugalfl.agents.execution import Landed
-from frugalfl.agents.learning import ALGORITHMS, TrainingSettings
+from frugalfl.agents.learning import ALGORITHMS, RunSettings
 from frugalfl.agents.schedulers import make_scheduler, registry
 from frugalfl.agents.schedulers.base import Knob, knobs_of, settings_of
 from frugalfl.agents.tuning import (
@@ -289,7 +289,7 @@ class TestJournal:
 class TestLearners:
     @pytest.mark.parametrize("part", RANGES)
     def test_ranges_are_of_the_algorithms_own_settings_and_hold_the_defaults(self, part):
-        defaults = getattr(TrainingSettings(), part)
+        defaults = getattr(RunSettings(), part)
         for name, declared in RANGES[part].items():
             assert declared.check(f"{part}.{name}", getattr(defaults, name)) == getattr(defaults, name)
 

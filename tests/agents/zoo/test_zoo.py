@@ -10,7 +10,7 @@ import torch as th
 from safetensors.torch import load_file, save_file
 
 import frugalfl
-from frugalfl.agents.commands.evaluate import evaluate_main
+from frugalfl.agents.commands.evaluate import main as evaluate_main
 from frugalfl.agents.commands.export import main as export_main
 from frugalfl.agents.evaluation import evaluate
 from frugalfl.agents.evaluation.measures import interquartile_mean

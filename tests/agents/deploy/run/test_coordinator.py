@@ -81,12 +81,12 @@ def test_every_scheduler_drives_a_live_federation(start, name):
 def test_a_policy_of_another_number_of_clients_drives_a_live_federation(start, scenario, tmp_path):
     import torch as th
 
-    from frugalfl.agents.learning import TrainingSettings
+    from frugalfl.agents.learning import RunSettings
     from frugalfl.agents.learning.algorithms import build_model
     from frugalfl.agents.learning.run_folder import CONFIG, MODEL, RUN_FORMAT, training_worlds
     from frugalfl.common.files import write_json
 
-    settings = TrainingSettings(env="frugalfl/Volunteers-v0", num_envs=1)
+    settings = RunSettings(env="frugalfl/Volunteers-v0", num_envs=1)
     folder = tmp_path / "trained"
     folder.mkdir()
     model = build_model(settings, training_worlds(settings))

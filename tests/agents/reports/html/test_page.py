@@ -9,11 +9,13 @@ import shutil
 import subprocess
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from frugalfl.agents.evaluation import EvaluationResult, evaluate
-from frugalfl.agents.reports import verdict
+from frugalfl.agents.evaluation import EvaluationResult, evaluate, write_metrics
+from frugalfl.agents.reports import styles_of, verdict, write_report
 from frugalfl.agents.reports.html import page_data, write_html
+from frugalfl.agents.reports.palette import STATUSES
 from frugalfl.agents.schedulers import make_scheduler
 
 HOSTILE = 'a</script><img src=x onerror="document.title=1">&'
@@ -50,7 +52,7 @@ def test_names_cannot_break_out_of_the_data(page, played):
 
 
 def test_verdict_and_command_are_said(page, played):
-    assert html.escape(verdict(played)) in page
+    assert verdict(played) in html.unescape(page)
     assert "Made by <code>frugalfl &lt;demo&gt;</code>" in page
 
 
@@ -68,17 +70,52 @@ def test_data_equals_the_evaluation(played):
 
 def test_timeline_of_the_page_is_the_recorded_one(played):
     data = page_data(played)
-    for name, story in played.timelines.items():
-        told = data["timelines"][name]
-        assert np.array([list(map(int, row)) for row in told["status"]]).tolist() == story.status.tolist()
+    for name, timeline in played.timelines.items():
+        shown = data["timelines"][name]
+        assert np.array([list(map(int, row)) for row in shown["status"]]).tolist() == timeline.status.tolist()
         assert (
-            np.array([list(map(int, row)) for row in told["available"]]).tolist() == story.available.tolist()
+            np.array([list(map(int, row)) for row in shown["available"]]).tolist()
+            == timeline.available.tolist()
         )
-        busy = np.zeros_like(story.busy_h)
-        for decision, pairs in enumerate(told["busy_h"]):
+        busy = np.zeros_like(timeline.busy_h)
+        for decision, pairs in enumerate(shown["busy_h"]):
             for client, hours in pairs:
                 busy[decision, client] = hours
-        np.testing.assert_allclose(busy, story.busy_h, atol=1e-5)
+        np.testing.assert_allclose(busy, timeline.busy_h, atol=1e-5)
+
+
+def test_the_page_draws_the_numbers_of_the_tables(played, tmp_path):
+    write_report(played, tmp_path)
+    write_metrics(played, tmp_path)
+    data = page_data(played)
+    for along, file in (("hours", "accuracy_time"), ("kilograms", "accuracy_co2e")):
+        table = pd.read_csv(tmp_path / f"{file}.csv")
+        for name, rows in table.groupby("scheduler"):
+            series = data["curves"][along]["series"][name]
+            np.testing.assert_allclose(data["curves"][along]["grid"], rows[along], atol=1e-5)
+            np.testing.assert_allclose(series["mean"], 100 * rows["accuracy"], atol=0.006)
+            np.testing.assert_allclose(series["low"], 100 * rows["accuracy_low"], atol=0.006)
+    for name, rows in pd.read_csv(tmp_path / "profiles.csv").groupby("scheduler"):
+        series = data["profiles"]["series"][name]
+        np.testing.assert_allclose(data["profiles"]["grid"], rows["threshold"], atol=1e-4)
+        np.testing.assert_allclose(series["mean"], rows["share"], atol=1e-4)
+        np.testing.assert_allclose(series["high"], rows["share_high"], atol=1e-4)
+    earned = pd.read_csv(tmp_path / "net_points.csv").set_index("scheduler")
+    for row in data["schedulers"]:
+        mine = earned.loc[row["name"]]
+        assert row["cells"]["net_points"]["low"] == pytest.approx(mine["net_points_low"], abs=1e-4)
+        assert row["terms"]["time"] == pytest.approx(mine["time"], abs=1e-4)
+
+
+def test_page_and_plots_have_one_palette(page, played):
+    data, styles = embedded(page), styles_of(played)
+    for row in data["schedulers"]:
+        style = styles[row["name"]]
+        assert row["colour"] == (style.colour if row["prominent"] else style.shade)
+        assert row["label"] == style.label
+    for status in STATUSES.values():
+        assert f"--{status.name}: {status.tone.light};" in page
+    assert data["palette"]["statuses"] == ["not invited", "completed", "lost", "cancelled"]
 
 
 def test_profile_counts_episodes_above_the_threshold(played):
@@ -91,10 +128,10 @@ def test_profile_counts_episodes_above_the_threshold(played):
         assert max(series["high"]) <= 1
 
 
-def test_two_stories_are_told_first(played):
-    told = page_data(played)["told"]
-    assert len(told) == 2
-    assert told[0] == played.best("handcrafted")
+def test_two_timelines_are_shown_first(played):
+    first = page_data(played)["first_timelines"]
+    assert len(first) == 2
+    assert first[0] == played.best("handcrafted")
 
 
 def test_a_single_run_that_never_trained(toy_world, tmp_path):

@@ -1,0 +1,126 @@
+"""Explanation of a trained scheduler: counterfactuals, habits and one episode beside a handcrafted one's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ...common.arrays import AnyArray, Ints
+from ...common.files import write_file
+from ...envs.adapters import Viewer
+from ...envs.contract import Scheduler, rollout
+from ...envs.scenario import Scenario, load_scenario
+from ...envs.world import FederatedWorld
+from ..evaluation import episode_seeds, play_batch
+from ..learned.scheduler import LearnedScheduler
+from ..learning.run_folder import load_world, read_config
+from ..players import make_player, run_folder, scenario_of
+from ..reports import plot_timeline
+from ..schedulers import best_tuned, make_scheduler
+from ..zoo import CARD, find_card
+from .explain import counterfactual, encounter, questions, wait_by_carbon
+from .explain_plots import film, plot_counterfactuals, plot_habits, plot_waiting, side_by_side
+
+_CARBON_FACTORS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
+
+
+def explain(
+    scheduler: str,
+    out: Path,
+    env: str | None = None,
+    rival: str | None = None,
+    episodes: int = 16,
+    seed: int = 0,
+    episode: int = 0,
+    animate: bool = False,
+) -> None:
+    """Play a trained scheduler on test episodes and write tables and pictures of how it decides.
+
+    Args:
+        scheduler: folder of a run, or name of a trained scheduler that comes with the package.
+        out: folder of what is written.
+        env: the world; None: the one it was trained in.
+        rival: handcrafted scheduler beside it; None: the one that did best when tuned in this world.
+        episodes: to play.
+        seed: of the episodes.
+        episode: which episode is drawn.
+        animate: draw the episode as an animated PNG too.
+
+    Raises:
+        ValueError: one line naming what is wrong.
+    """
+    if episodes < 1 or not 0 <= episode < episodes:
+        raise ValueError(f"episode: {episode} of {episodes}, expected 0 <= episode < episodes")
+    scenario = _world_of(scheduler) if env is None else scenario_of(env)
+    learned = make_player(scheduler, scenario)
+    if not isinstance(learned, LearnedScheduler):
+        raise ValueError(f"scheduler: {scheduler!r} is not a trained one, there is nothing to explain")
+    beside = make_scheduler(rival or best_tuned(scenario.name) or "random-m", scenario.name)
+    out.mkdir(parents=True, exist_ok=True)
+    _write_figures(learned, beside, scenario, episodes, seed, out)
+    seeds = episode_seeds(seed, episodes)[[episode]]
+    _draw_episode((learned, beside), scenario, seeds, episode, animate, out)
+
+
+def _world_of(scheduler: str) -> Scenario:
+    """The world a scheduler was trained in."""
+    folder = run_folder(scheduler)
+    if folder is not None and not (folder / CARD).is_file():
+        return load_world(read_config(folder)[0])
+    return load_scenario(find_card(scheduler)[1].scenario)
+
+
+def _write_figures(
+    learned: LearnedScheduler, rival: Scheduler, scenario: Scenario, episodes: int, seed: int, out: Path
+) -> None:
+    met = encounter(learned, scenario, episodes, "test", seed)
+    asked = questions(met)
+    tables = {each.name: counterfactual(learned, met, each) for each in asked}
+    _write_table(tables, "question", out / "counterfactuals.csv")
+    plot_counterfactuals(tables, asked, learned.name, out / "invitations.png")
+    by_carbon = wait_by_carbon(learned, met, _CARBON_FACTORS)
+    plot_waiting(met.habits, by_carbon, learned.name, out / "waiting.png")
+    theirs = encounter(rival, scenario, episodes, "test", seed)
+    habits = {learned.name: met.habits, rival.name: theirs.habits}
+    plot_habits(habits, out / "along_the_run.png")
+    _write_table(habits, "scheduler", out / "habits.csv")
+
+
+def _write_table(tables: dict[str, pd.DataFrame], column: str, path: Path) -> None:
+    """Tables one below the other, each with its name in a column."""
+    whole = pd.concat([table.assign(**{column: name}) for name, table in tables.items()])
+    write_file(path, lambda draft: whole.to_csv(draft, index=False))
+
+
+def _draw_episode(
+    pair: tuple[Scheduler, Scheduler], scenario: Scenario, seeds: Ints, episode: int, animate: bool, out: Path
+) -> None:
+    """The same episode, decided by each."""
+    world = FederatedWorld(scenario, 1, "test")
+    pictures: list[Path] = []
+    for each in pair:
+        _, _, timeline = play_batch(each.name, each, world, seeds, episode, 0)
+        assert timeline is not None
+        pictures.append(out / f"episode_{len(pictures)}.png")
+        plot_timeline(timeline, scenario.name, pictures[-1], tuple(world.source.zone_names))
+    side_by_side(pictures[0], pictures[1], out / "episode.png")
+    for picture in pictures:
+        picture.unlink()
+    if animate:
+        films = [_frames(world, each, seeds) for each in pair]
+        length = max(map(len, films))
+        padded = [frames + [frames[-1]] * (length - len(frames)) for frames in films]
+        both = [np.concatenate(frames, axis=1) for frames in zip(*padded, strict=True)]
+        film(both, out / "film.png")
+
+
+def _frames(world: FederatedWorld, scheduler: Scheduler, seeds: Ints) -> list[AnyArray]:
+    """One image per decision."""
+    viewer, frames = None, []
+    for turn in rollout(world, scheduler, seeds):
+        viewer = viewer or Viewer(world)
+        viewer.record(turn.result)
+        frames.append(viewer.image()[::2, ::2])
+    return frames
