@@ -123,8 +123,8 @@ def test_prices_may_be_drawn_per_episode_and_are_observed():
     prices = set()
     for seed in range(5):
         env.reset(seed=seed)
-        price = float(env.agent_face.situation.terms.price_per_kg[0])
+        price = float(env.agent_view.situation.terms.price_per_kg[0])
         assert 0.1 <= price <= 10
         prices.add(round(price, 9))
     assert len(prices) == 5
-    assert np.isfinite(env.agent_face.observe()["server"]).all()
+    assert np.isfinite(env.agent_view.observe()["server"]).all()
