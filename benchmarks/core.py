@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from frugalfl.fl_core.data import Dataset, load_dataset, partition
-from frugalfl.fl_core.federation import FederatedCore
+from frugalfl.fl_core.federation import FederatedCore, TrainingOrders
 from frugalfl.fl_core.models import make_model
 from frugalfl.fl_core.numerics import num_threads, set_num_threads
 
@@ -82,7 +82,7 @@ class CoreRun:
             order = self.rng.random(shape).argpartition(INVITED, axis=1)[:, :INVITED]
             steps = np.zeros(shape, dtype=np.int32)
             np.put_along_axis(steps, order, STEPS, axis=1)
-            self.core.run_round(steps, None, np.full(shape[0], self.round))
+            self.core.run_round(TrainingOrders(steps, None, np.full(shape[0], self.round)))
             self.core.evaluate()
             self.round, rounds = self.round + 1, rounds + shape[0]
         return rounds / elapsed

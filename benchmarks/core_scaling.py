@@ -13,7 +13,7 @@ import matplotlib as mpl
 import numpy as np
 
 from frugalfl.fl_core.data import Dataset, partition
-from frugalfl.fl_core.federation import FederatedCore
+from frugalfl.fl_core.federation import FederatedCore, TrainingOrders
 from frugalfl.fl_core.models import make_model
 
 mpl.use("Agg")
@@ -45,7 +45,7 @@ def milliseconds(
         for env in range(envs):
             steps[env, rng.choice(clients, invited, replace=False)] = 10
         start = time.perf_counter()
-        core.run_round(steps, None, np.full(envs, r))
+        core.run_round(TrainingOrders(steps, None, np.full(envs, r)))
         core.evaluate()
         times.append(1e3 * (time.perf_counter() - start) / envs)
     return float(np.median(times))

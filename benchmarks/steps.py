@@ -24,7 +24,7 @@ def steps_per_second(
     env = frugalfl.make_vec_env(env_id, num_envs)
     env.seed(0)
     env.reset()
-    layout = env.agent_face.codec.layout
+    layout = env.agent_view.codec.layout
     rng = np.random.default_rng(0)
     action = np.zeros((num_envs, layout.nvec.size), dtype=np.int64)
     rates = []

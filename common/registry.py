@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar, cast
@@ -167,6 +168,11 @@ def _options_of(factory: Any) -> type[BaseModel]:
         return factory
     options: type[BaseModel] = getattr(factory, "Options", NoOptions)
     return options
+
+
+def is_dotted(text: str) -> bool:
+    """Whether a text has the form `package.module:attribute`, and so names code and not a file."""
+    return re.fullmatch(r"[^\W\d][\w.]+:[^\W\d]\w*", text) is not None
 
 
 def load_dotted(name: str, what: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -42,17 +42,20 @@ def parse_settings(kind: type[SettingsT], values: Mapping[str, Any], where: str)
 def one_line(error: ValidationError, kind: type[BaseModel]) -> str:
     """The first complaint of pydantic about a model as `field: value, expected ...`, in one line."""
     errors = error.errors()
-    first, path = errors[0], _path_of(errors[0], kind)
+    first = errors[0]
+    path, fields = _path(first, kind)
     field = ".".join(path) or "settings"
     if first["type"] == "extra_forbidden":
-        return f"{field}: unknown field; {suggest(path[-1], _fields_at(kind, first['loc'][:-1]))}"
+        return f"{field}: unknown field; {suggest(path[-1], fields)}"
+    message = _message(first)
     if first["type"] == "value_error":  # our own validators say themselves what they saw
-        message = _message(first)
-        return f"{field}: {message}" if path and not message.startswith(f"{path[-1]}: ") else message
-    # A field that takes one of several types complains once for each.
-    said = dict.fromkeys(_expected(_message(each)) for each in errors if _path_of(each, kind) == path)
+        named = bool(path) and message.startswith((f"{path[-1]}: ", f"{path[-1]}.", f"{path[-1]} "))
+        outer = path[:-1] if named else path
+        return f"{'.'.join(outer)}{'.' if named else ': '}{message}" if outer else message
     shown = repr(first["input"]).replace("\n", " ")
     shown = shown if len(shown) <= 200 else f"{shown[:197]}..."
+    # A field that takes one of several types complains once for each.
+    said = dict.fromkeys(_expected(_message(each)) for each in errors if _path(each, kind)[0] == path)
     return f"{field}: {shown}, expected {' or '.join(said)}"
 
 
@@ -88,37 +91,36 @@ def _expected(message: str) -> str:
     return message.removeprefix("input should be ").partition(", unable to parse")[0]
 
 
-def _path_of(error: ErrorDetails, kind: type[BaseModel]) -> list[str]:
-    """Where an error stands, as the user wrote it: branches of unions that pydantic names are left out."""
-    models, path = [kind], list[str]()
-    for part in error["loc"]:
-        known = [model for model in models if part in model.model_fields]
-        if known:
-            models = [inner for model in known for inner in _models_of(model, str(part))]
-        if (
-            known
-            or isinstance(part, int)
-            or (part == error["loc"][-1] and error["type"] == "extra_forbidden")
-        ):
+def _path(first: ErrorDetails, kind: type[BaseModel]) -> tuple[list[str], list[str]]:
+    """What the user wrote of a complaint's location, and the fields that are known where it ends.
+
+    Pydantic's locations also name the branches of unions, which nobody has written.
+    """
+    path: list[str] = []
+    models, keys = [kind], False
+    *outer, last = first["loc"] or ("",)
+    for part in outer:
+        inside = [model for model in models if part in model.model_fields]
+        if inside:
             path.append(str(part))
-    return path
+            annotations = [model.model_fields[str(part)].annotation for model in inside]
+            models = [found for annotation in annotations for found in _models_in(annotation)]
+            keys = any(_holds_mapping(annotation) for annotation in annotations)
+        elif isinstance(part, int) or keys:
+            path.append(str(part))
+    known = [name for model in models for name in model.model_fields]
+    if last != "" and (isinstance(last, int) or keys or last in known or first["type"] == "extra_forbidden"):
+        path.append(str(last))
+    return path, known
 
 
-def _fields_at(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """Names of the fields of the model that a location leads to."""
-    models: list[type[BaseModel]] = [kind]
-    for part in location:
-        inner = [m for model in models if part in model.model_fields for m in _models_of(model, str(part))]
-        models = inner or models
-    return [name for model in models for name in model.model_fields]
+def _models_in(annotation: object) -> list[type[BaseModel]]:
+    """The settings models that an annotation admits."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in get_args(annotation) for found in _models_in(part)]
 
 
-def _models_of(model: type[BaseModel], field: str) -> list[type[BaseModel]]:
-    """The settings models that a field's annotation admits."""
-
-    def walk(annotation: object) -> list[type[BaseModel]]:
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            return [annotation]
-        return [found for part in get_args(annotation) for found in walk(part)]
-
-    return walk(model.model_fields[field].annotation)
+def _holds_mapping(annotation: object) -> bool:
+    """Whether an annotation admits a mapping with keys of the user's own."""
+    return get_origin(annotation) is dict or any(_holds_mapping(part) for part in get_args(annotation))

@@ -1,4 +1,4 @@
-"""The reinforcement-learning face: worlds, scenarios, spaces, rewards, rendering, registration."""
+"""The reinforcement-learning problem: scenarios, worlds, spaces, rewards, rendering, registration."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ WORLDS = {
 }
 """Name in the id, and the packaged scenario behind it."""
 
-_FACES: dict[str, dict[str, Any]] = {
+_VARIANTS: dict[str, dict[str, Any]] = {
     "{}": {},
     "{}-discrete": {"action": "discrete"},
     "{}-scores": {"action": "scores"},
@@ -40,9 +40,9 @@ class Entry:
 
 
 def entries() -> Iterator[Entry]:
-    """Every id of the suite, `frugalfl/<Name>-v0` and its faces."""
+    """Every id of the suite, `frugalfl/<Name>-v0` and its variants."""
     for world, scenario in WORLDS.items():
-        for pattern, kwargs in _FACES.items():
+        for pattern, kwargs in _VARIANTS.items():
             yield Entry(f"frugalfl/{pattern.format(world)}-v0", {"scenario": scenario, **kwargs})
 
 

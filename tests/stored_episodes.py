@@ -108,8 +108,7 @@ def play(name: str, seed: int) -> list[Row]:
 
 def world_of(env: Any) -> Any:
     """The world behind an environment, single or batched, for what no agent sees: parameters and scores."""
-    face = env.unwrapped
-    return face.world if hasattr(face, "world") else face.agent_face.world
+    return env.unwrapped.world
 
 
 def digest(arrays: Mapping[str, ArrayLike]) -> str:

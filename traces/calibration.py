@@ -1,73 +1,86 @@
-"""Settings of trace models: validated mappings, one-line errors, and the embedded calibration."""
+"""Calibration: numbers measured from public traces, with their sources, shipped as `calibration.json`."""
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib import resources
-from typing import Any, TypeVar
+from typing import Literal, TypedDict
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from ..common.arrays import Seeds
+LawKind = Literal["exponential", "weibull", "lognormal"]
 
 
-class Settings(BaseModel):
-    """Base of all settings: unknown names are refused, values cannot change."""
+class PhoneProcess(TypedDict):
+    """Rates per hour `[24]` of the semi-Markov process that reproduces the phones' statistics."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-SettingsT = TypeVar("SettingsT", bound=Settings)
-
-
-def parse_settings(kind: type[SettingsT], values: Mapping[str, Any], where: str) -> SettingsT:
-    """Validate a mapping.
-
-    Args:
-        kind: the settings model.
-        values: names and values.
-        where: what is being set up; opens the message.
-
-    Raises:
-        ValueError: one line naming the field, the value and what was expected.
-    """
-    try:
-        return kind(**{str(name): value for name, value in values.items()})
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "settings"
-        if first["type"] == "extra_forbidden":
-            expected = f"unknown field; {suggest(field, kind.model_fields)}"
-        else:
-            expected = first["msg"].removeprefix("Value error, ").replace("\n", " ")
-        shown = repr(first["input"]).replace("\n", " ")[:200]
-        raise ValueError(f"{where}: {field}={shown}: {expected}") from None
+    on_law: tuple[LawKind, float]
+    off_law: tuple[LawKind, float]
+    up_per_h: list[float]
+    down_per_h: list[float]
+    share_on_by_clock_hour: list[float]
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
-    """A hint for a name that is not known: the closest known one, and all of them."""
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{hint}known: {', '.join(names)}"
+class PhoneRow(TypedDict):
+    """What was measured of phones under one rule of availability."""
+
+    mean: float
+    beta: tuple[float, float]
+    available_by_local_hour: list[float]
+    sessions_per_day: float
+    on_median_h: float
+    on_mean_h: float
+    off_mean_h: float
+    process: PhoneProcess
 
 
-def scrambled(bits: Seeds) -> Seeds:
-    """Bits mixed so that any change of the input changes half of them (SplitMix64, Steele et al. 2014)."""
-    with np.errstate(over="ignore"):
-        x = bits + np.uint64(0x9E3779B97F4A7C15)
-        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return x ^ (x >> np.uint64(31))
+class DesktopRow(TypedDict):
+    """Weibull laws (shape, scale in hours) and means in hours of one system of the Failure Trace Archive."""
+
+    on_weibull: tuple[float, float]
+    off_weibull: tuple[float, float]
+    on_mean: float
+    off_mean: float
+
+
+class SpotFacts(TypedDict):
+    """What was measured of spot zones."""
+
+    zone_beta: tuple[float, float]
+    correlation_in_region: float
+    correlation_across: float
+    autocorrelation_hourly: dict[str, float]
+    sessions_per_day: float
+
+
+class ZoneRow(TypedDict):
+    """What was measured of a grid zone's carbon intensity, g/kWh; hour factors by season."""
+
+    tz: str
+    standard_utc_offset_h: float
+    kind: str
+    mean_direct: float | None
+    mean_life_cycle: float
+    min: float
+    max: float
+    month_factor: list[float]
+    hour_factor: dict[str, list[float]]
+    weekend_over_weekday: float
+    log_residual_sd: float
+    phi_per_h: float
+
+
+class Calibration(TypedDict):
+    """The document."""
+
+    phones: dict[str, PhoneRow]
+    desktops_h: dict[str, DesktopRow]
+    spot: SpotFacts
+    carbon_zones: dict[str, ZoneRow]
 
 
 @lru_cache(maxsize=1)
-def calibration() -> dict[str, Any]:
-    """Numbers measured from public traces, with their sources; read only."""
+def calibration() -> Calibration:
+    """The calibration document; read only."""
     text = resources.files(__package__).joinpath("calibration.json").read_text(encoding="utf-8")
-    document: dict[str, Any] = json.loads(text)
+    document: Calibration = json.loads(text)
     return document

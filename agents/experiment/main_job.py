@@ -89,7 +89,7 @@ class Experiment:
         self.settings, self.out, self.eval_episodes = settings.check(), out, eval_episodes
         self._observer, self.command = observer, command
         self.env = training_worlds(settings)
-        self.scenario = self.env.agent_face.scenario
+        self.scenario = self.env.agent_view.scenario
         self.start = self._start_weights()
         self.teacher = self._make_teacher() if self.start is None else None
         self.rivals = {
@@ -132,8 +132,8 @@ class Experiment:
         """Play the learned scheduler and all handcrafted ones on the same held-out episodes, and report."""
         learned = LearnedScheduler(
             self.run.best_model(),
-            self.env.agent_face.encoder,
-            self.env.agent_face.face,
+            self.env.agent_view.encoder,
+            self.env.agent_view.action_mode,
             name=self.settings.algo,
             decision=self.run.best["decision"],
             frames=self.settings.policy.frames,

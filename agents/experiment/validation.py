@@ -25,7 +25,7 @@ class Validation:
     """
 
     def __init__(self, env: FederatedVecEnv, settings: RunSettings):
-        self._view = env.agent_face
+        self._view = env.agent_view
         self._frames = settings.policy.frames
         self._seeds = episode_seeds(settings.seed + _VALIDATION_SEED, settings.val_episodes)
         self._world = FederatedWorld(self._view.scenario, settings.val_episodes, "val")
@@ -40,6 +40,6 @@ class Validation:
     def score(self, model: BaseAlgorithm, decision: str) -> float:
         """Mean net points of one way to take decisions."""
         view = self._view
-        player = LearnedScheduler(model, view.encoder, view.face, decision=decision, frames=self._frames)
+        player = LearnedScheduler(model, view.encoder, view.action_mode, decision=decision, frames=self._frames)
         frame, _, _ = play_batch("candidate", player, self._world, self._seeds)
         return float(np.mean(frame["val_net_points"]))

@@ -10,7 +10,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
 from ...common.arrays import Bools, Floats, Floats32, Ints
-from ...envs.agent_view import ActionFace, ObservationEncoder
+from ...envs.agent_view import ActionMode, ObservationEncoder
 from ...envs.contract import RoundPlan, SchedulerKind, Situation
 from ..policies.distribution import BatchedMultiCategorical
 from ..policies.set_policy import SetPolicyMixin
@@ -44,7 +44,7 @@ class LearnedScheduler:
         self,
         model: BaseAlgorithm | BasePolicy,
         encoder: ObservationEncoder,
-        action_mode: ActionFace,
+        action_mode: ActionMode,
         name: str = "learned",
         decision: str = "count",
         trained_clients: int | None = None,

@@ -76,7 +76,7 @@ def demonstrate(
         seed: of worlds and scheduler.
         frames: observations that the learner sees at once.
     """
-    view = env.agent_face
+    view = env.agent_view
     codec, looks_ahead = view.codec, scheduler.clairvoyant
     rng = np.random.default_rng([seed, 1])
     env.seed(int(rng.integers(2**31)))

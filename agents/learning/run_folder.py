@@ -72,9 +72,9 @@ def load_scheduler(
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise ValueError(f"{folder / MODEL}: does not fit {settings.env} ({reason})") from None
-    view = env.agent_face
+    view = env.agent_view
     way = decision or str(document["best"]["decision"])
-    return LearnedScheduler(model, view.encoder, view.face, settings.algo, way, clients, frames)
+    return LearnedScheduler(model, view.encoder, view.action_mode, settings.algo, way, clients, frames)
 
 
 def load_world(settings: RunSettings) -> Scenario:

@@ -61,7 +61,7 @@ def load_scheduler(
             levels the weights do not fit.
     """
     # Imported late: names are resolved without torch.
-    from ...envs.agent_view import ObservationEncoder, layout_of, make_face
+    from ...envs.agent_view import ObservationEncoder, layout_of, make_action_mode
     from ...envs.scenario import load_scenario
     from ..learned import stacked_space
     from ..learned.scheduler import LearnedScheduler
@@ -76,7 +76,7 @@ def load_scheduler(
     way = decision or card.decision
     trained = int(card.trained_clients)
     return LearnedScheduler(
-        policy, encoder, make_face("levels", layout, None), card.name, way, trained, frames
+        policy, encoder, make_action_mode("levels", layout, None), card.name, way, trained, frames
     )
 
 

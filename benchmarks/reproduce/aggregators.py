@@ -26,7 +26,7 @@ import numpy as np
 from verdicts import Verdicts
 
 from frugalfl.fl_core.data import load_dataset, partition
-from frugalfl.fl_core.federation import FederatedCore
+from frugalfl.fl_core.federation import FederatedCore, TrainingOrders
 from frugalfl.fl_core.models import make_model
 
 CLIENTS, STEPS, ROUNDS, RUNS, TUNING_RUNS = 100, 10, 300, 8, 4
@@ -97,7 +97,7 @@ class Federation:
                 selected = 0.99 * selected + 0.01 * here
             falling = {"learning_rate": rate / np.sqrt(index / 10 + 1)}
             core.training = core.training.model_copy(update=falling)
-            core.run_round((STEPS * here).astype(np.int32), weights, np.full(envs, index))
+            core.run_round(TrainingOrders((STEPS * here).astype(np.int32), weights, np.full(envs, index)))
             if index >= ROUNDS - 50 and index % 5 == 4:
                 scores.append(core.evaluate(part="test")[0])
         return 100 * np.mean(scores, axis=0)

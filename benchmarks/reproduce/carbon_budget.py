@@ -28,6 +28,7 @@ from verdicts import Verdicts
 from frugalfl.agents.schedulers.parts import full_rounds, green_schedule
 from frugalfl.envs.scenario import load_scenario
 from frugalfl.envs.world import FederatedWorld
+from frugalfl.fl_core.federation import TrainingOrders
 
 ZONES = ["ES", "GB", "US-CAL-CISO", "CA-ON", "US-MIDA-PJM", "DE", "BR-CS"]
 EPISODES, ROUNDS, STEPS, KILOWATTS = 8, 50, 5, 0.3
@@ -95,7 +96,7 @@ class Problem:
                 ]
             )
             steps = np.where(chosen, STEPS, 0).astype(np.int32)
-            core.run_round(steps, weight * chosen, np.full(EPISODES, slot))
+            core.run_round(TrainingOrders(steps, weight * chosen, np.full(EPISODES, slot)))
             last = slot + 1 == ends
             if last.any():
                 measured = np.stack([core.evaluate(part=part)[0] for part in ("val", "test")])

@@ -21,6 +21,7 @@ from frugalfl.agents.schedulers import make_scheduler
 from frugalfl.envs.contract import rollout
 from frugalfl.envs.scenario import load_scenario
 from frugalfl.envs.world import FederatedWorld
+from frugalfl.fl_core.federation import TrainingOrders
 from frugalfl.fl_core.quadratics import QuadraticCore, QuadraticProblem
 from frugalfl.fl_core.theory import (
     ParticipationChain,
@@ -67,7 +68,7 @@ def trained_gap(problem: QuadraticProblem, eta: float, order: str, envs: int) ->
     for index in range(2 * settle if order == "random" else settle):
         group = rng.integers(GROUPS, size=envs) if order == "random" else np.full(envs, index % GROUPS)
         chosen = np.arange(12) % GROUPS == group[:, None]
-        core.run_round(chosen.astype(np.int32), chosen * GROUPS / 12, np.full(envs, index))
+        core.run_round(TrainingOrders(chosen.astype(np.int32), chosen * GROUPS / 12, np.full(envs, index)))
         if index >= settle and index % 20 == 0:
             gaps.append(core.gap().mean())
     return float(np.mean(gaps)) if gaps else float(core.gap().mean())

@@ -23,6 +23,7 @@ from frugalfl.agents.schedulers import make_scheduler
 from frugalfl.envs.contract import rollout
 from frugalfl.envs.scenario import load_scenario
 from frugalfl.envs.world import FederatedWorld
+from frugalfl.fl_core.federation import TrainingOrders
 from frugalfl.fl_core.quadratics import QuadraticCore, QuadraticProblem
 
 M = 3
@@ -57,7 +58,9 @@ def quadratic_gaps(candidates: int, envs: int = 64, rounds: int = 400) -> np.nda
             drawn = rng.choice(30, candidates or M, replace=candidates == 0, p=alpha)
             chosen = drawn[np.argsort(-losses[env, drawn])[:M]] if candidates else drawn
             np.add.at(weight[env], chosen, 1 / M)
-        core.run_round(np.where(weight > 0, 5, 0).astype(np.int32), weight, np.full(envs, index))
+        core.run_round(
+            TrainingOrders(np.where(weight > 0, 5, 0).astype(np.int32), weight, np.full(envs, index))
+        )
         gaps.append(core.gap().mean())
     return np.array(gaps)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -11,8 +10,10 @@ from gymnasium import spaces
 
 from ...common.arrays import AnyArray, Bools
 from ...common.splits import Split
-from ..agent_view import AgentFace, Observation
+from ..agent_view import AgentView, Menu, Observation, ScenarioSource
 from ..contract import REWARD_TERMS
+from ..scenario import Scenario
+from ..world import FederatedWorld
 from .viewer import Viewer
 
 
@@ -61,22 +62,22 @@ class FederatedEnv(gym.Env[Observation, Any]):
 
     def __init__(
         self,
-        scenario: Any = "volunteers",
+        scenario: ScenarioSource = "volunteers",
         split: Split = "train",
         action: str = "levels",
-        menu: Sequence[Mapping[str, Any]] | None = None,
+        menu: Menu | None = None,
         vector_reward: bool = False,
         render_mode: str | None = None,
         **changes: Any,
     ):
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(f"render_mode: {render_mode!r}, expected one of {self.metadata['render_modes']}")
-        self.agent_face = AgentFace(scenario, 1, split, action, menu, **changes)
-        self.observation_space = self.agent_face.encoder.space  # type: ignore[assignment]
-        self.action_space = self.agent_face.face.space
+        self.agent_view = AgentView(scenario, 1, split, action, menu, **changes)
+        self.observation_space = self.agent_view.encoder.space  # type: ignore[assignment]
+        self.action_space = self.agent_view.action_mode.space
         self.render_mode = render_mode
         self._vector_reward = vector_reward
-        self._viewer = Viewer(self.agent_face.world) if render_mode else None
+        self._viewer = Viewer(self.agent_view.world) if render_mode else None
         self._ready = False
         if vector_reward:
             high = np.array([100.0, 0.0, 0.0, 0.0], dtype=np.float32)
@@ -85,14 +86,19 @@ class FederatedEnv(gym.Env[Observation, Any]):
             self.reward_dim = len(REWARD_TERMS)
 
     @property
-    def scenario(self) -> Any:
+    def scenario(self) -> Scenario:
         """The validated `Scenario` of this world."""
-        return self.agent_face.scenario
+        return self.agent_view.scenario
 
-    def use_action(self, action: str, menu: Sequence[Mapping[str, Any]] | None = None) -> None:
-        """Exchange the action space, see `faces`; the running episode ends without a step."""
-        self.agent_face.use_action(action, menu)
-        self.action_space = self.agent_face.face.space
+    @property
+    def world(self) -> FederatedWorld:
+        """The world of one environment behind it; for evaluators and viewers, never for agents."""
+        return self.agent_view.world
+
+    def use_action(self, action: str, menu: Menu | None = None) -> None:
+        """Exchange the action space, see `action_modes`; the running episode ends without a step."""
+        self.agent_view.use_action(action, menu)
+        self.action_space = self.agent_view.action_mode.space
         self._ready = False
 
     def reset(
@@ -101,32 +107,32 @@ class FederatedEnv(gym.Env[Observation, Any]):
         """Begin an episode; `seed` also fixes all episodes after it."""
         super().reset(seed=seed)
         episode_seed = self.np_random.integers(2**31, size=1)
-        self.agent_face.reset(np.ones(1, dtype=bool), episode_seed)
+        self.agent_view.reset(np.ones(1, dtype=bool), episode_seed)
         self._ready = True
         if self._viewer:
             self._viewer.begin()
-        return _only(self.agent_face.observe()), {"episode_seed": int(episode_seed[0])}
+        return _only(self.agent_view.observe()), {"episode_seed": int(episode_seed[0])}
 
     def step(self, action: Any) -> tuple[Observation, Any, bool, bool, dict[str, Any]]:
         """Carry out one round; see the class."""
         if not self._ready:
             raise gym.error.ResetNeeded("step: called before reset() or after the end of an episode")
-        result = self.agent_face.act(np.asarray(action)[None])
-        info = _only(self.agent_face.info(result))
+        result = self.agent_view.act(np.asarray(action)[None])
+        info = _only(self.agent_view.info(result))
         terminated, truncated = bool(result.terminated[0]), bool(result.truncated[0])
         if terminated or truncated:
             self._ready = False
-            info["episode_totals"] = _only(self.agent_face.world.totals())
+            info["episode_totals"] = _only(self.agent_view.world.totals())
         if self._viewer:
             self._viewer.record(result)
         reward: Any = float(result.reward[0])
         if self._vector_reward:
             reward = result.terms[0].astype(np.float32)
-        return _only(self.agent_face.observe()), reward, terminated, truncated, info
+        return _only(self.agent_view.observe()), reward, terminated, truncated, info
 
     def action_masks(self) -> Bools:
         """Legal choices of every dimension, flat, as sb3-contrib's MaskablePPO wants them."""
-        return self.agent_face.masks()[0]
+        return self.agent_view.masks()[0]
 
     def render(self) -> Any:
         """A page of text ("ansi") or an RGB image `[H, W, 3]` uint8 ("rgb_array") of the episode so far."""

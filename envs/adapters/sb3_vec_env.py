@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 
 from ...common.arrays import AnyArray, Bools
 from ...common.splits import Split
-from ..agent_view import AgentFace
+from ..agent_view import AgentView, Menu, Observation, ScenarioSource
+from ..world import FederatedWorld
 
 
 class FederatedVecEnv(VecEnv):
@@ -33,19 +34,24 @@ class FederatedVecEnv(VecEnv):
 
     def __init__(
         self,
-        scenario: Any = "volunteers",
+        scenario: ScenarioSource = "volunteers",
         num_envs: int = 1,
         split: Split = "train",
         action: str = "levels",
-        menu: Sequence[Mapping[str, Any]] | None = None,
+        menu: Menu | None = None,
         **changes: Any,
     ):
-        self.agent_face = AgentFace(scenario, num_envs, split, action, menu, **changes)
+        self.agent_view = AgentView(scenario, num_envs, split, action, menu, **changes)
         self.render_mode = None
         self._generators: list[np.random.Generator] = []
-        super().__init__(num_envs, self.agent_face.encoder.space, self.agent_face.face.space)
+        super().__init__(num_envs, self.agent_view.encoder.space, self.agent_view.action_mode.space)
         self.seed()
         self._actions: AnyArray = np.zeros(0)
+
+    @property
+    def world(self) -> FederatedWorld:
+        """The batch of worlds behind it; for evaluators, never for agents."""
+        return self.agent_view.world
 
     def reset(self) -> VecEnvObs:
         """Begin new episodes everywhere."""
@@ -55,7 +61,7 @@ class FederatedVecEnv(VecEnv):
         self._reset_seeds()
         self._reset_options()
         self._begin(np.ones(self.num_envs, dtype=bool))
-        return self.agent_face.observe()
+        return self.agent_view.observe()
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Seeds `seed + i`, taking effect at the next reset."""
@@ -69,19 +75,19 @@ class FederatedVecEnv(VecEnv):
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step all environments."""
-        result = self.agent_face.act(self._actions)
+        result = self.agent_view.act(self._actions)
         ended = result.terminated | result.truncated
         infos: list[dict[str, Any]] = [{"reward_terms": row} for row in result.terms.copy()]
-        observation = self.agent_face.observe()
+        observation = self.agent_view.observe()
         if ended.any():
             self._close(infos, observation, ended, result.truncated)
             self._begin(ended)
-            observation = self.agent_face.observe()
+            observation = self.agent_view.observe()
         return observation, result.reward.astype(np.float32), ended, infos
 
     def action_masks(self) -> Bools:
         """Legal choices `[E, choices]`."""
-        return self.agent_face.masks()
+        return self.agent_view.masks()
 
     def close(self) -> None:
         """Nothing to release."""
@@ -92,7 +98,7 @@ class FederatedVecEnv(VecEnv):
         """`action_masks` of the chosen environments; there are no single environments behind the batch."""
         if method_name != "action_masks":
             raise AttributeError(f"env_method: {method_name!r}, expected 'action_masks'")
-        masks = self.agent_face.masks()
+        masks = self.agent_view.masks()
         return [masks[env] for env in self._get_indices(indices)]
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
@@ -111,12 +117,12 @@ class FederatedVecEnv(VecEnv):
         seeds = np.zeros(self.num_envs, dtype=np.int64)
         for env in np.flatnonzero(envs):
             seeds[env] = self._generators[env].integers(2**31, size=1)[0]
-        self.agent_face.reset(envs, seeds)
+        self.agent_view.reset(envs, seeds)
 
     def _close(
-        self, infos: list[dict[str, Any]], observation: Any, ended: AnyArray, truncated: AnyArray
+        self, infos: list[dict[str, Any]], observation: Observation, ended: AnyArray, truncated: AnyArray
     ) -> None:
-        info_totals = self.agent_face.world.totals()
+        info_totals = self.agent_view.world.totals()
         for env in np.flatnonzero(ended):
             totals = {name: values[env] for name, values in info_totals.items()}
             infos[env]["terminal_observation"] = {

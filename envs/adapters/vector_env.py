@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ from gymnasium.vector.utils import batch_space
 
 from ...common.arrays import AnyArray, Bools
 from ...common.splits import Split
-from ..agent_view import AgentFace, Observation
+from ..agent_view import AgentView, Menu, Observation, ScenarioSource
+from ..contract import StepResult
+from ..world import FederatedWorld
 
 
 class FederatedVectorEnv(VectorEnv[Observation, Any, AnyArray]):
@@ -38,10 +40,10 @@ class FederatedVectorEnv(VectorEnv[Observation, Any, AnyArray]):
     def __init__(
         self,
         num_envs: int = 1,
-        scenario: Any = "volunteers",
+        scenario: ScenarioSource = "volunteers",
         split: Split = "train",
         action: str = "levels",
-        menu: Sequence[Mapping[str, Any]] | None = None,
+        menu: Menu | None = None,
         vector_reward: bool = False,
         render_mode: str | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
@@ -53,14 +55,19 @@ class FederatedVectorEnv(VectorEnv[Observation, Any, AnyArray]):
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}  # type: ignore[misc]
         self.render_mode = None
         self.num_envs = num_envs
-        self.agent_face = AgentFace(scenario, num_envs, split, action, menu, **changes)
-        self.single_observation_space = self.agent_face.encoder.space
-        self.single_action_space = self.agent_face.face.space
+        self.agent_view = AgentView(scenario, num_envs, split, action, menu, **changes)
+        self.single_observation_space = self.agent_view.encoder.space
+        self.single_action_space = self.agent_view.action_mode.space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._vector_reward = vector_reward
         self._generators = [seeding.np_random(None)[0] for _ in range(num_envs)]
         self._ended = np.ones(num_envs, dtype=bool)
+
+    @property
+    def world(self) -> FederatedWorld:
+        """The batch of worlds behind it; for evaluators, never for agents."""
+        return self.agent_view.world
 
     def reset(
         self,
@@ -82,45 +89,45 @@ class FederatedVectorEnv(VectorEnv[Observation, Any, AnyArray]):
         if options and "reset_mask" in options:
             mask = np.asarray(options["reset_mask"], dtype=bool)
         self._begin(mask)
-        return self.agent_face.observe(), {}
+        return self.agent_view.observe(), {}
 
     def step(self, actions: Any) -> tuple[Observation, AnyArray, AnyArray, AnyArray, dict[str, Any]]:
         """Step all environments; ended ones follow the autoreset mode."""
         starting = self._ended.copy()
         if self.autoreset_mode == AutoresetMode.DISABLED and starting.any():
             raise ValueError("step: some episodes have ended; reset them with options={'reset_mask': ...}")
-        result = self.agent_face.act(np.asarray(actions))
+        result = self.agent_view.act(np.asarray(actions))
         infos = self._infos(result)
         ended = result.terminated | result.truncated
         if self.autoreset_mode == AutoresetMode.NEXT_STEP and starting.any():
             self._begin(starting)
         self._ended = ended
-        observation = self.agent_face.observe()
+        observation = self.agent_view.observe()
         if self.autoreset_mode == AutoresetMode.SAME_STEP and ended.any():
             infos.update(self._final(observation, infos, ended))
             self._begin(ended)
-            observation = self.agent_face.observe()
+            observation = self.agent_view.observe()
         reward = result.terms.astype(np.float32) if self._vector_reward else result.reward
         return observation, reward, result.terminated.copy(), result.truncated.copy(), infos
 
     def action_masks(self) -> Bools:
         """Legal choices `[E, choices]`."""
-        return self.agent_face.masks()
+        return self.agent_view.masks()
 
     def _begin(self, envs: Bools) -> None:
         seeds = np.zeros(self.num_envs, dtype=np.int64)
         for env in np.flatnonzero(envs):
             seeds[env] = self._generators[env].integers(2**31, size=1)[0]
-        self.agent_face.reset(envs, seeds)
+        self.agent_view.reset(envs, seeds)
         self._ended = self._ended & ~envs
 
-    def _infos(self, result: Any) -> dict[str, Any]:
+    def _infos(self, result: StepResult) -> dict[str, Any]:
         infos: dict[str, Any] = {}
-        for name, values in self.agent_face.info(result).items():
+        for name, values in self.agent_view.info(result).items():
             infos[name], infos[f"_{name}"] = values, result.active.copy()
         ended = result.terminated | result.truncated
         if ended.any():
-            infos["episode_totals"] = self.agent_face.world.totals()
+            infos["episode_totals"] = self.agent_view.world.totals()
             infos["_episode_totals"] = ended.copy()
         return infos
 

@@ -1,26 +1,49 @@
-"""Drawing one episode: who was there, who trained and how green the grid was."""
+"""Pictures of one episode: who was available, who trained and how clean the grid was."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...common.arrays import Floats, Ints
-from ..contract import REWARD_TERMS
+from ...common.arrays import Bools, Floats, Ints
+from ...traces.carbon import CarbonBatch
+from ..contract import REWARD_TERMS, StepResult, World
+from ..episode import Ledger
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from ..contract import StepResult
-    from ..world import FederatedWorld
 
 AWAY, AVAILABLE, COMPLETED, LOST, CANCELLED = range(5)
 STATE_NAMES = ("away", "available", "trained", "lost", "cancelled")
 STATE_COLOURS = ("#f2f2f2", "#c9d8e8", "#2a9d5c", "#d1495b", "#edae49")
 _GLYPHS = ".o#x~"
 _ZONE_COLOURS = ("#1b6ca8", "#c2571a", "#5b8c3e", "#8e5ea2", "#b8860b", "#3aa6a6", "#a83253", "#666666")
+
+
+class Viewed(World, Protocol):
+    """What a viewer looks at: the books, the clock, the grids and who is available."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """The books."""
+        ...
+
+    @property
+    def carbon(self) -> CarbonBatch:
+        """The grids."""
+        ...
+
+    @property
+    def time_s(self) -> Floats:
+        """`[E]`, seconds since each episode began."""
+        ...
+
+    @property
+    def available(self) -> Bools:
+        """Bool `[E, N]`, whose session runs."""
+        ...
 
 
 class Viewer:
@@ -30,7 +53,7 @@ class Viewer:
         world: a world with one environment.
     """
 
-    def __init__(self, world: FederatedWorld):
+    def __init__(self, world: Viewed):
         self._world = world
         self.begin()
 
@@ -41,12 +64,12 @@ class Viewer:
         self._accuracy: list[float] = [float(self._world.ledger.accuracy[0])]
         self._carbon: list[Floats] = []
         self._terms = np.zeros(len(REWARD_TERMS))
-        self._look()
+        self._note_situation()
 
     def record(self, result: StepResult) -> None:
         """Enter the step that was just made."""
         outcome = result.outcome
-        states = self._here.copy()
+        states = self._before.copy()
         for state, who in (
             (COMPLETED, outcome.completed),
             (LOST, outcome.lost),
@@ -58,13 +81,13 @@ class Viewer:
         self._hours.append(float(self._world.ledger.hours[0]))
         self._accuracy.append(float(outcome.accuracy[0]))
         self._terms = self._terms + result.terms[0]
-        self._look()
+        self._note_situation()
 
     def text(self) -> str:
         """The present round as a page of text."""
         totals = {name: values[0] for name, values in self._world.totals().items()}
-        states = self._states[-1] if self._states else self._here
-        zones = zip(self._world.source.zone_names, self._carbon_now, strict=True)
+        states = self._states[-1] if self._states else self._before
+        zones = zip(self._world.zone_names, self._carbon_now, strict=True)
         terms = "  ".join(
             f"{name} {value:+.2f}" for name, value in zip(REWARD_TERMS, self._terms, strict=True)
         )
@@ -96,9 +119,9 @@ class Viewer:
         canvas.draw()
         return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
 
-    def _look(self) -> None:
-        """Who is here and how clean the grid is, before the next decision."""
-        self._here = np.where(self._world.sessions.available[0], AVAILABLE, AWAY)
+    def _note_situation(self) -> None:
+        """Note who is available and how clean the grid is, before the next decision."""
+        self._before = np.where(self._world.available[0], AVAILABLE, AWAY)
         self._carbon_now = self._world.carbon.now(self._world.time_s)[0]
 
     def _draw_clients(self, axes: Axes) -> None:
@@ -116,7 +139,7 @@ class Viewer:
         axes.legend(handles=handles, ncols=5, fontsize=7, loc="upper right", framealpha=0.9)
 
     def _draw_carbon(self, axes: Axes) -> None:
-        for index, zone in enumerate(self._world.source.zone_names):
+        for index, zone in enumerate(self._world.zone_names):
             values = [row[index] for row in self._carbon]
             colour = _ZONE_COLOURS[index % len(_ZONE_COLOURS)]
             axes.plot(self._hours[: len(values)], values, lw=1.3, label=zone, color=colour)
@@ -133,7 +156,7 @@ class Viewer:
     def _title(self) -> str:
         ledger = self._world.ledger
         return (
-            f"{self._world.scenario.name}: round {ledger.rounds[0]}, "
+            f"{self._world.scenario.name}: round {ledger.decisions[0]}, "
             f"accuracy {100 * ledger.accuracy[0]:.1f} %, "
             f"{ledger.kilograms[0]:.2f} kg CO2e, {ledger.gigabytes[0]:.1f} GB, "
             f"net {ledger.net_points[0]:+.1f} points"

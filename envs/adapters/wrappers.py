@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
 
-from ..agent_view import DEFAULT_MENU
+from ..agent_view import DEFAULT_MENU, Menu
 from .federated_env import FederatedEnv
 
 
@@ -16,10 +15,10 @@ class SchedulerMenu(gym.Wrapper[Any, Any, Any, Any]):
 
     Args:
         env: a `FederatedEnv`, wrapped or not.
-        menu: see `faces.MenuFace`.
+        menu: see `MenuMode`.
     """
 
-    def __init__(self, env: gym.Env[Any, Any], menu: Sequence[Mapping[str, Any]] = DEFAULT_MENU):
+    def __init__(self, env: gym.Env[Any, Any], menu: Menu = DEFAULT_MENU):
         _federated(env).use_action("discrete", menu)
         super().__init__(env)
 

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from .action_modes import DEFAULT_MENU, ActionFace, ScoresFace, make_face
+from .action_modes import (
+    ACTION_MODES,
+    DEFAULT_MENU,
+    ActionMode,
+    MakeScheduler,
+    Menu,
+    ScoresMode,
+    make_action_mode,
+)
 from .actions import ActionCodec, ActionLayout
 from .encoder import CLIENT_FEATURES, CLIENT_TABLE, SERVER_FEATURES, SERVER_TABLE, ObservationEncoder
-from .view import AgentFace, Observation, layout_of
+from .view import AgentView, Observation, ScenarioSource, layout_of
 
 __all__ = [
+    "ACTION_MODES",
     "CLIENT_FEATURES",
     "CLIENT_TABLE",
     "DEFAULT_MENU",
     "SERVER_FEATURES",
     "SERVER_TABLE",
     "ActionCodec",
-    "ActionFace",
     "ActionLayout",
-    "AgentFace",
+    "ActionMode",
+    "AgentView",
+    "MakeScheduler",
+    "Menu",
     "Observation",
     "ObservationEncoder",
-    "ScoresFace",
+    "ScenarioSource",
+    "ScoresMode",
     "layout_of",
-    "make_face",
+    "make_action_mode",
 ]

@@ -1,21 +1,24 @@
-"""The shapes an agent's action may have: levels (MultiDiscrete), a menu of schedulers, or scores (Box)."""
+"""Action modes: levels (MultiDiscrete), a menu of schedulers (Discrete), or scores (Box)."""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from gymnasium import spaces
 
 from ...common.arrays import AnyArray, Bools, Floats, Ints
-from ..contract import STOP_S, RoundPlan, Situation, choose_plans
+from ..contract import STOP_S, RoundPlan, Scheduler, Situation, choose_plans
 from .actions import ActionCodec, ActionLayout
 
-_SCHEDULERS = "frugalfl.agents.schedulers"
+Menu: TypeAlias = Sequence[Mapping[str, object]]
+"""Entries `{"scheduler": NAME, **settings}` or `{"wait_s": SECONDS}`."""
 
-DEFAULT_MENU: tuple[Mapping[str, Any], ...] = (
+MakeScheduler: TypeAlias = Callable[..., Scheduler]
+"""Makes a scheduler from its name and its settings as keywords."""
+
+DEFAULT_MENU: Menu = (
     {"scheduler": "random-m"},
     {"scheduler": "random-m", "participants": 5, "local_steps": 40},
     {"scheduler": "all-available"},
@@ -29,10 +32,13 @@ DEFAULT_MENU: tuple[Mapping[str, Any], ...] = (
 """Menu of the `-discrete-` ids: handcrafted schedulers with settings, waits, and the end of the run."""
 
 
-class ActionFace(Protocol):
+class ActionMode(Protocol):
     """How batched actions become plans."""
 
-    space: spaces.Space[Any]
+    @property
+    def space(self) -> spaces.Space[object]:
+        """The Gymnasium space of one environment's action."""
+        ...
 
     def reset(self, envs: Bools, seeds: Ints) -> None:
         """New episodes begin in the rows of `envs`."""
@@ -44,12 +50,12 @@ class ActionFace(Protocol):
         """Legal choices `[E, choices]`."""
 
 
-class LevelsFace:
+class LevelsMode:
     """`MultiDiscrete [wait, quorum] + [steps] * N (+ [transfer] * N)`."""
 
     def __init__(self, layout: ActionLayout):
         self.codec = ActionCodec(layout)
-        self.space: spaces.Space[Any] = layout.space
+        self.space = layout.space
 
     def reset(self, envs: Bools, seeds: Ints) -> None:
         """Nothing to remember."""
@@ -63,23 +69,23 @@ class LevelsFace:
         return self.codec.masks(situation)
 
 
-class MenuFace:
+class MenuMode:
     """`Discrete(K)`: which scheduler of a menu plans this round.
 
     Args:
         layout: the world's levels; only its number of clients is used.
-        menu: entries `{"scheduler": NAME, **settings}` or `{"wait_s": SECONDS}`; NAME is a name of the
-            registry of handcrafted schedulers or a dotted name `package.module:Class`.
+        make: makes the schedulers that the menu names.
+        menu: the entries.
     """
 
-    def __init__(self, layout: ActionLayout, menu: Sequence[Mapping[str, Any]] = DEFAULT_MENU):
+    def __init__(self, layout: ActionLayout, make: MakeScheduler, menu: Menu = DEFAULT_MENU):
         if not menu:
             raise ValueError("menu: empty, expected at least one entry")
         self._num_clients = layout.num_clients
-        # By name: schedulers live above this package, and users bring their own.
-        make = importlib.import_module(_SCHEDULERS).make_scheduler
-        self._entries = [_Wait(entry) if "wait_s" in entry else _made(make, entry) for entry in menu]
-        self.space: spaces.Space[Any] = spaces.Discrete(len(self._entries))
+        self._entries: list[Scheduler] = [
+            _Wait(entry) if "wait_s" in entry else _made(make, entry) for entry in menu
+        ]
+        self.space = spaces.Discrete(len(self._entries))
 
     def reset(self, envs: Bools, seeds: Ints) -> None:
         """Every scheduler of the menu begins the new episodes."""
@@ -98,7 +104,7 @@ class MenuFace:
         return np.ones((situation.num_envs, len(self._entries)), dtype=bool)
 
 
-class ScoresFace:
+class ScoresMode:
     """`Box(-1, 1, [4 + N])`: wait, participants, local steps, quorum, then one score per client.
 
     Participants (1 to N), steps and quorum are laid linearly over their range or levels. A first number up to
@@ -109,7 +115,7 @@ class ScoresFace:
 
     def __init__(self, layout: ActionLayout):
         self._layout = layout
-        self.space: spaces.Space[Any] = spaces.Box(-1.0, 1.0, (4 + layout.num_clients,), np.float32)
+        self.space = spaces.Box(-1.0, 1.0, (4 + layout.num_clients,), np.float32)
 
     def reset(self, envs: Bools, seeds: Ints) -> None:
         """Nothing to remember."""
@@ -138,35 +144,50 @@ class ScoresFace:
 
     def masks(self, situation: Situation) -> Bools:
         """Continuous actions have no masks."""
-        raise ValueError("action_masks: expected a face with discrete choices, this one has scores")
+        raise ValueError("action_masks: expected discrete choices, this action mode has scores")
 
 
-FACES: Mapping[str, type[LevelsFace] | type[MenuFace] | type[ScoresFace]] = {
-    "levels": LevelsFace,
-    "discrete": MenuFace,
-    "scores": ScoresFace,
-}
+ACTION_MODES = ("levels", "discrete", "scores")
 """Values of the keyword `action=`."""
 
 
-def make_face(action: str, layout: ActionLayout, menu: Sequence[Mapping[str, Any]] | None) -> ActionFace:
-    """The face of a name in `FACES`; `menu` is for "discrete" only."""
-    if action not in FACES:
-        raise ValueError(f"action: {action!r}, expected one of {', '.join(FACES)}")
+def make_action_mode(
+    action: str, layout: ActionLayout, menu: Menu | None = None, make: MakeScheduler | None = None
+) -> ActionMode:
+    """The action mode of a name.
+
+    Args:
+        action: one of `ACTION_MODES`.
+        layout: the world's levels.
+        menu: for "discrete" only; None = `DEFAULT_MENU`.
+        make: makes the schedulers of the menu; for "discrete" only.
+
+    Raises:
+        ValueError: one line naming the field, the value and what was expected.
+    """
+    if action not in ACTION_MODES:
+        raise ValueError(f"action: {action!r}, expected one of {', '.join(ACTION_MODES)}")
     if action == "discrete":
-        return MenuFace(layout, DEFAULT_MENU if menu is None else menu)
+        if make is None:
+            raise ValueError("make: None, expected a maker of schedulers with action: 'discrete'")
+        return MenuMode(layout, make, DEFAULT_MENU if menu is None else menu)
     if menu is not None:
-        raise ValueError(f"menu: given with action={action!r}, expected action='discrete'")
-    return FACES[action](layout)  # type: ignore[return-value]
+        raise ValueError(f"menu: given with action: {action!r}, expected action: 'discrete'")
+    return LevelsMode(layout) if action == "levels" else ScoresMode(layout)
 
 
 class _Wait:
     """A menu entry that lets time pass."""
 
-    def __init__(self, entry: Mapping[str, Any]):
-        self._wait_s = float(entry["wait_s"])
-        if not self._wait_s > 0 or len(entry) != 1:
+    name = "wait"
+    kind: Literal["handcrafted"] = "handcrafted"
+    clairvoyant = False
+
+    def __init__(self, entry: Mapping[str, object]):
+        wait_s = entry["wait_s"]
+        if not isinstance(wait_s, int | float) or not wait_s > 0 or len(entry) != 1:
             raise ValueError(f"menu: {dict(entry)!r}, expected a positive wait_s and nothing else")
+        self._wait_s = float(wait_s)
 
     def reset(self, envs: Bools, seeds: Ints, num_clients: int) -> None:
         """Nothing to remember."""
@@ -178,7 +199,7 @@ class _Wait:
         return RoundPlan(nobody, nobody.copy(), everywhere, everywhere * self._wait_s)
 
 
-def _made(make: Any, entry: Mapping[str, Any]) -> Any:
+def _made(make: MakeScheduler, entry: Mapping[str, object]) -> Scheduler:
     settings = dict(entry)
     name = settings.pop("scheduler", None)
     if name is None:

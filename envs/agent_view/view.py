@@ -1,41 +1,49 @@
-"""What all environments share: the agent's face of a batch of worlds."""
+"""A batch of worlds as an agent sees it: what all environments share."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
 
 from ...common.arrays import AnyArray, Bools, Floats32, Ints
+from ...common.registry import load_dotted
 from ...common.splits import Split
 from ..contract import RoundPlan, Situation, StepResult
 from ..scenario import Scenario, load_scenario
 from ..world import FederatedWorld
-from .action_modes import make_face
+from .action_modes import MakeScheduler, Menu, make_action_mode
 from .actions import ActionCodec, ActionLayout
 from .encoder import ObservationEncoder
 
-Observation = dict[str, Floats32]
+Observation: TypeAlias = dict[str, Floats32]
+
+ScenarioSource: TypeAlias = str | Path | Mapping[str, Any] | Scenario
+"""A packaged scenario's name, the path of a YAML file, a mapping of the same form, or a `Scenario`."""
+
+# By name: schedulers live above this package, and users bring their own.
+_MAKE_SCHEDULER = "frugalfl.agents.schedulers:make_scheduler"
 
 
-class AgentFace:
+class AgentView:
     """A batch of worlds with observations, integer actions and masks around it.
 
     Args:
         scenario: packaged name, YAML path, mapping or Scenario.
         num_envs: E.
         split: train, val or test.
-        action: "levels", "discrete" or "scores", see `faces`.
-        menu: the menu of "discrete"; None = `faces.DEFAULT_MENU`.
+        action: "levels", "discrete" or "scores", see `action_modes`.
+        menu: the menu of "discrete"; None = `action_modes.DEFAULT_MENU`.
         **changes: fields of `Scenario` to replace, see `load_scenario`.
     """
 
     def __init__(
         self,
-        scenario: Any,
+        scenario: ScenarioSource,
         num_envs: int = 1,
         split: Split = "train",
         action: str = "levels",
-        menu: Sequence[Mapping[str, Any]] | None = None,
+        menu: Menu | None = None,
         **changes: Any,
     ):
         self.scenario: Scenario = load_scenario(scenario, **changes)
@@ -52,14 +60,17 @@ class AgentFace:
             self._situation = self.world.situation()
         return self._situation
 
-    def use_action(self, action: str, menu: Sequence[Mapping[str, Any]] | None = None) -> None:
-        """Exchange the face; takes effect with the next episode."""
-        self.face = make_face(action, self.codec.layout, menu)
+    def use_action(self, action: str, menu: Menu | None = None) -> None:
+        """Exchange the action mode; takes effect with the next episode."""
+        make: MakeScheduler | None = None
+        if action == "discrete":
+            make = load_dotted(_MAKE_SCHEDULER, "menu")
+        self.action_mode = make_action_mode(action, self.codec.layout, menu, make)
 
     def reset(self, envs: Bools, seeds: Ints) -> None:
         """Begin new episodes in the rows of `envs`."""
         self.world.reset(envs, seeds)
-        self.face.reset(envs, seeds)
+        self.action_mode.reset(envs, seeds)
         self._situation = None
 
     def observe(self) -> Observation:
@@ -68,11 +79,11 @@ class AgentFace:
 
     def masks(self) -> Bools:
         """Legal choices, `[E, choices]`."""
-        return self.face.masks(self.situation)
+        return self.action_mode.masks(self.situation)
 
     def act(self, actions: AnyArray) -> StepResult:
         """Carry out a batch of actions, one per environment."""
-        return self.step(self.face.plan(actions, self.situation))
+        return self.step(self.action_mode.plan(actions, self.situation))
 
     def step(self, plan: RoundPlan) -> StepResult:
         """Carry out a plan in all environments."""

@@ -5,14 +5,26 @@ from __future__ import annotations
 from .ledger import Ledger
 from .population import EpisodeDraw, Population, PopulationSource
 from .reward import PRICES, reward_terms
+from .rules import MOST_PROBES_PER_ROUND, ended, overrun, participation_rates, spent, transfers
+from .situation_builder import run_facts, terms_of, utc_hour, zone_facts
 from .streams import spawned_generators
 
 __all__ = [
+    "MOST_PROBES_PER_ROUND",
     "PRICES",
     "EpisodeDraw",
     "Ledger",
     "Population",
     "PopulationSource",
+    "ended",
+    "overrun",
+    "participation_rates",
     "reward_terms",
+    "run_facts",
     "spawned_generators",
+    "spent",
+    "terms_of",
+    "transfers",
+    "utc_hour",
+    "zone_facts",
 ]

@@ -23,7 +23,7 @@ class Ledger:
         last_loss, last_norm: float64 `[E, N]`, as last reported; nan if never.
         probed_loss: float64 `[E, N]`, loss at the present model of clients asked since it changed; else nan.
         last_round: int64 `[E, N]`, index of the last round it completed; -1 if never.
-        rounds: int64 `[E]`, decisions so far, probes aside.
+        decisions: int64 `[E]`, so far, probes aside.
         probe_steps: int64 `[E]`, steps that asked for losses.
         repairs: int64 `[E]`, orders that could not be carried out.
         hours, gigabytes, kilowatt_hours, kilograms, wasted_kilowatt_hours: float64 `[E]`, sums so far.
@@ -41,7 +41,7 @@ class Ledger:
         self.last_norm = np.full((num_envs, num_clients), np.nan)
         self.probed_loss = np.full((num_envs, num_clients), np.nan)
         self.last_round = np.full((num_envs, num_clients), -1, dtype=np.int64)
-        self.rounds = np.zeros(num_envs, dtype=np.int64)
+        self.decisions = np.zeros(num_envs, dtype=np.int64)
         self.probe_steps = np.zeros(num_envs, dtype=np.int64)
         self.repairs = np.zeros(num_envs, dtype=np.int64)
         self.accuracy = np.zeros(num_envs)
@@ -65,7 +65,14 @@ class Ledger:
 
     def open(self, envs: Bools, accuracy: Floats, loss: Floats) -> None:
         """Begin new episodes in the rows of `envs` with the scores of their untrained models."""
-        for name in (*_PER_CLIENT_COUNTS, *_PER_ENV_SUMS, "rounds", "probe_steps", "repairs", "net_points"):
+        for name in (
+            *_PER_CLIENT_COUNTS,
+            *_PER_ENV_SUMS,
+            "decisions",
+            "probe_steps",
+            "repairs",
+            "net_points",
+        ):
             getattr(self, name)[envs] = 0
         self.last_loss[envs] = np.nan
         self.last_norm[envs] = np.nan
@@ -92,8 +99,8 @@ class Ledger:
         self.cancelled += outcome.cancelled
         self.last_loss = np.where(outcome.completed, outcome.reported_loss, self.last_loss)
         self.last_norm = np.where(outcome.completed, outcome.update_norm, self.last_norm)
-        self.last_round = np.where(outcome.completed, self.rounds[:, None], self.last_round)
-        self.rounds += active & ~probing
+        self.last_round = np.where(outcome.completed, self.decisions[:, None], self.last_round)
+        self.decisions += active & ~probing
         self.probe_steps += active & probing
         self.probes += outcome.probed
         if self.probe_steps.any():
@@ -144,7 +151,7 @@ class Ledger:
         totals = {name: getattr(self, name).copy() for name in _PER_ENV_SUMS}
         counts = {name: getattr(self, name).sum(axis=1) for name in _PER_CLIENT_COUNTS if name != "sightings"}
         return {
-            "rounds": self.rounds.copy(),
+            "rounds": self.decisions.copy(),
             **totals,
             "wasted_share": wasted_share,
             **counts,

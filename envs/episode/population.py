@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ...common.arrays import Floats, Ints
-from ...common.settings import parse_settings
 from ...common.splits import Split
 from ...common.units import BYTES_PER_GB, JOULES_PER_KWH
 from ...fl_core.data import ClientRows, load_dataset, parse_partition, partition
 from ...fl_core.federation import FederatedCore, RoundEngine
 from ...fl_core.models import make_model
-from ...fl_core.quadratics import QuadraticCore, QuadraticProblem, QuadraticSettings, quadratic_problem
-from ...fl_core.training import TrainingSettings
+from ...fl_core.quadratics import QuadraticCore, QuadraticProblem, quadratic_problem
 from ...traces.availability import AvailabilityEpisode, AvailabilityRequest, make_availability
 from ...traces.carbon import CarbonEpisode, make_carbon
 from ...traces.devices import device_settings
@@ -106,10 +103,8 @@ class PopulationSource:
             raise ValueError(f"split: {split!r}, expected one of {', '.join(_SPLIT_KEY)}")
         self.scenario = scenario
         self.split = split
-        self.training = parse_settings(TrainingSettings, scenario.training, "training")
-        self.quadratic: QuadraticSettings | None = None
-        if scenario.quadratic is not None:
-            self.quadratic = parse_settings(QuadraticSettings, scenario.quadratic, "quadratic")
+        self.training = scenario.training
+        self.quadratic = scenario.quadratic
         self.dataset = load_dataset(scenario.dataset)
         self.model = make_model(scenario.model, self.dataset)
         parse_partition(scenario.partition)
@@ -140,15 +135,26 @@ class PopulationSource:
         scenario = self.scenario
         size = (num_envs, scenario.clients)
         late = scenario.late
-        rules: dict[str, Any] = {
-            "aggregator": late.aggregator or scenario.aggregator,
-            "compression": scenario.compression,
-            "history": 0 if late.kind == "drop" else late.max_rounds,
-        }
+        aggregator = late.aggregator or scenario.aggregator
+        history = 0 if late.kind == "drop" else late.max_rounds
         if self.quadratic is not None:
-            return QuadraticCore(self.quadratic, *size, self.training, **rules)
+            return QuadraticCore(
+                self.quadratic,
+                *size,
+                self.training,
+                aggregator=aggregator,
+                history=history,
+                compression=scenario.compression,
+            )
         return FederatedCore(
-            self.dataset, self.model, *size, self.training, trainer=scenario.trainer, **rules
+            self.dataset,
+            self.model,
+            *size,
+            self.training,
+            aggregator=aggregator,
+            trainer=scenario.trainer,
+            history=history,
+            compression=scenario.compression,
         )
 
     def draw(self, seed: int) -> EpisodeDraw:

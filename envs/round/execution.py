@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from ...common.arrays import Bools, Floats, Ints
 from ...common.units import JOULES_PER_KWH
+from ...fl_core.federation import FederatedCore, RoundEngine, TrainResult
 from ...traces.availability import SessionBatch
 from ...traces.carbon import CarbonBatch
 from ..contract import STOP_S, RoundOutcome, RoundPlan
-from ..episode import Ledger, Population, PopulationSource
+from ..episode import Ledger, Population, PopulationSource, participation_rates, transfers, utc_hour
 from .billing import Bill, bill_phases
 from .late import make_late_rule
-from .overlay import join
+from .overlay import Overlays, join
 from .personal import FORWARD_SHARE, ClientScores, PersonalModels
 from .timeline import play_round
 from .work import Progress, Step, Work
@@ -28,7 +29,7 @@ class RoundExecution:
 
     Args:
         source: draws the populations and makes the core.
-        sessions: who is there, and until when.
+        sessions: who is available, and until when.
         carbon: the grids.
     """
 
@@ -37,7 +38,7 @@ class RoundExecution:
         self.sessions = sessions
         self.carbon = carbon
         e, n = sessions.num_envs, sessions.num_clients
-        self.core: Any = source.make_core(e)
+        self.core: RoundEngine = source.make_core(e)
         self.population: Population = source.empty(e)
         self.held = np.zeros((e, n), dtype=np.int64)
         self._has_model = np.zeros((e, n), dtype=bool)
@@ -49,8 +50,8 @@ class RoundExecution:
                 "expected late: {kind: drop} or an aggregator such as 'stale'"
             )
         self.personal: PersonalModels | None = None
-        if source.scenario.evaluation.personal != "none":
-            self.personal = PersonalModels(source.scenario.evaluation, self.core, e, n)
+        if source.scenario.evaluation.personal != "none" and isinstance(self.core, FederatedCore):
+            self.personal = PersonalModels(source.scenario.evaluation, self.core)
         self._late = make_late_rule(late.max_rounds if keeps else None, e, n)
 
     @property
@@ -90,7 +91,7 @@ class RoundExecution:
                 self.personal.reset(env, draw.model_seed)
         self._late.reset(envs)
         self._has_model[envs] = False
-        self._hold(np.where(envs[:, None], self.core.own, self.held))
+        self._set_held(np.where(envs[:, None], self.core.own, self.held))
 
     def run(
         self, plan: RoundPlan, time_s: Floats, running: Bools, ledger: Ledger
@@ -108,19 +109,19 @@ class RoundExecution:
         """
         training = running & (plan.wait_s <= 0)
         waited_s = np.where(running & (plan.wait_s > 0) & (plan.wait_s != STOP_S), plan.wait_s, 0.0)
-        step = self._step(plan, training, waited_s, time_s, ledger)
+        step, overlays = self._step(plan, training, waited_s, time_s, ledger)
         work, progress = step.work, self._late.play(step)
-        self._hold(self.held + progress.received)
+        self._set_held(self.held + progress.received)
         answered = step.timeline.completed & work.probed
         answers = np.full(answered.shape, np.nan, dtype=np.float32)
-        if answered.any():
-            answers = self.core.client_losses(answered, plan.probe_samples, ledger.rounds)
+        if answered.any() and plan.probe_samples is not None:
+            answers = self.core.client_losses(answered, plan.probe_samples, ledger.decisions)
         result, accuracy, loss = self._train(progress, ledger)
-        bill = self._bill(time_s, step, progress)
+        bill = self._bill(time_s, overlays, progress)
         own_j = np.where(work.probed, 0.0, bill.energy_j)
         cancelled, wasted_j = self._late.settle(progress, own_j, self.core.version)
         trained = progress.completed.any(axis=1) & ~result.diverged
-        self._follow(time_s, progress, trained, running)
+        self._note_models(time_s, progress, trained, running)
         outcome = RoundOutcome(
             invited=work.invited,
             completed=progress.completed,
@@ -156,16 +157,16 @@ class RoundExecution:
 
     def wipe(self, ended: Bools) -> None:
         """Data sent to these clients `[E, N]` is gone."""
-        self._hold(np.where(ended, self.core.own, self.held))
+        self._set_held(np.where(ended, self.core.own, self.held))
 
-    def _hold(self, held: Ints) -> None:
+    def _set_held(self, held: Ints) -> None:
         self.held = held
         self.core.hold(held)
 
     def _step(
         self, plan: RoundPlan, training: Bools, waited_s: Floats, time_s: Floats, ledger: Ledger
-    ) -> Step:
-        """Repair the plan and play the round of those it invites or probes."""
+    ) -> tuple[Step, Overlays | None]:
+        """Repair the plan and play the round of those it invites or probes; with their overlays, if any."""
         source, work, overlays = self.source, self._work(plan, training), None
         quorum = plan.quorum
         if source.scenario.topology != "server":
@@ -184,18 +185,18 @@ class RoundExecution:
             quorum,
             np.full(training.size, source.deadline_s),
         )
-        return Step(
+        step = Step(
             plan=plan,
             work=work,
             session_left_s=session_left_s,
             timeline=timeline,
             duration_s=np.where(training, timeline.duration_s + source.overhead_s, waited_s),
             closes=training & ~np.any(plan.probed, axis=1),
-            round_index=ledger.rounds,
+            round_index=ledger.decisions,
             versions=self.core.version,
             held=self.held,
-            overlays=overlays,
         )
+        return step, overlays
 
     def _work(self, plan: RoundPlan, training: Bools) -> Work:
         """Repair the plan and say what everyone has to do."""
@@ -203,11 +204,12 @@ class RoundExecution:
         free = self.available
         asked = plan.invited & training[:, None]
         invited = asked & free
-        sent, cut = self._transfers(plan, invited)
+        batch_size = source.training.batch_size
+        sent, cut = transfers(plan, invited, self.held, self.core.capacity, batch_size)
         down_bytes = np.asarray(self.download_bytes + sent * source.sample_bytes, dtype=np.float64)
         compute_s = plan.local_steps * p.step_s
         if self.personal is not None:
-            extra = self.personal.extra_batches(self.held + sent, source.training.batch_size)
+            extra = self.personal.extra_batches(self.held + sent, batch_size)
             compute_s = compute_s + extra * self._forward_s
         up_bytes = np.full(invited.shape, self.upload_bytes)
         repairs = (asked & ~invited).sum(axis=1) + cut
@@ -215,7 +217,7 @@ class RoundExecution:
         if plan.probe_samples is not None:
             asked = plan.probed & training[:, None]
             probed = asked & free & (self.held > 0)
-            batches = -(-np.minimum(plan.probe_samples, self.held) // source.training.batch_size)
+            batches = -(-np.minimum(plan.probe_samples, self.held) // batch_size)
             compute_s = np.where(probed, batches * self._forward_s, compute_s)
             up_bytes = np.where(probed, PROBE_ANSWER_BYTES, up_bytes)
             repairs = repairs + (asked & ~probed).sum(axis=1)
@@ -229,35 +231,21 @@ class RoundExecution:
             repairs=repairs,
         )
 
-    def _follow(self, time_s: Floats, progress: Progress, trained: Bools, running: Bools) -> None:
+    def _note_models(self, time_s: Floats, progress: Progress, trained: Bools, running: Bools) -> None:
         """Note who has the present model now, and whatever personal models need."""
         if self.source.scenario.topology != "server":
             self._has_model = np.where(trained[:, None], progress.completed, self._has_model)
         if self.personal is not None:
-            utc_hour = ((self.population.start_utc_s + time_s) / 3600.0) % 24.0
-            self.personal.look(self.sessions.available, utc_hour, trained, running)
+            hour = utc_hour(self.population.start_utc_s, time_s)
+            self.personal.note_decision(self.sessions.available, hour, trained, running)
 
-    def _transfers(self, plan: RoundPlan, invited: Bools) -> tuple[Ints, Ints]:
-        """Samples really sent `[E, N]` and orders that had to be cut or made `[E]`.
-
-        A client with nothing to train on is sent one batch, whatever the plan says.
-        """
-        wanted = plan.transfer_samples.astype(np.int64)
-        empty = invited & (self.held == 0) & (wanted == 0)
-        wanted = np.where(empty, self.source.training.batch_size, wanted)
-        left = self.core.capacity - self.held
-        sent = np.where(invited, np.minimum(wanted, left), 0)
-        repaired = empty | (invited & (sent < wanted))
-        return sent, repaired.sum(axis=1)
-
-    def _train(self, progress: Progress, ledger: Ledger) -> tuple[Any, Floats, Floats]:
+    def _train(self, progress: Progress, ledger: Ledger) -> tuple[TrainResult, Floats, Floats]:
         """Train on the updates that enter the model; the core's result, and the scores afterwards, `[E]`."""
         if progress.held is not None:
             self.core.hold(progress.held)
-        rates = (ledger.completions + 1.0) / (ledger.rounds[:, None] + 1.0)
-        result = self.core.run_round(**progress.orders, rates=np.minimum(rates, 1.0))
+        result = self.core.run_round(replace(progress.orders, rates=participation_rates(ledger)))
         if self.personal is not None:
-            self.personal.trained(progress.orders["local_steps"], ledger.rounds)
+            self.personal.train(progress.orders.local_steps, ledger.decisions)
         if progress.held is not None:
             self.core.hold(self.held)
         trained = progress.completed.any(axis=1) & ~result.diverged
@@ -267,8 +255,8 @@ class RoundExecution:
             accuracy, loss = np.where(trained, new_accuracy, accuracy), np.where(trained, new_loss, loss)
         return result, accuracy, loss
 
-    def _bill(self, time_s: Floats, step: Step, progress: Progress) -> Bill:
+    def _bill(self, time_s: Floats, overlays: Overlays | None, progress: Progress) -> Bill:
         bill = bill_phases(self.population, self.carbon, time_s, progress, self.download_bytes)
-        if step.overlays is None:
+        if overlays is None:
             return bill
-        return step.overlays.bill(bill, self.population, self.carbon, time_s, progress)
+        return overlays.bill(bill, self.population, self.carbon, time_s, progress)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from ...common.arrays import Bools, Floats, Ints
+from ...fl_core.federation import TrainingOrders
 from .work import Progress, Step
-
-if TYPE_CHECKING:
-    pass
 
 
 class LateRule(Protocol):
@@ -69,11 +67,11 @@ class DropLate:
             up_s=timeline.up_s,
             down_before_s=np.zeros_like(timeline.down_s),
             received=np.where(downloaded, work.sent, 0),
-            orders={
-                "local_steps": np.where(completed, step.plan.local_steps, 0).astype(np.int32),
-                "weights": step.plan.weights,
-                "round_index": step.round_index.copy(),
-            },
+            orders=TrainingOrders(
+                local_steps=np.where(completed, step.plan.local_steps, 0).astype(np.int32),
+                weights=step.plan.weights,
+                round_index=step.round_index.copy(),
+            ),
         )
 
     def settle(self, progress: Progress, energy_j: Floats, versions: Ints) -> tuple[Bools, Floats]:
@@ -202,16 +200,16 @@ class KeepLate:
         compute_s = np.minimum(worked_s - down_s, self._table["compute_s"])
         return down_s, compute_s, np.minimum(worked_s - down_s - compute_s, self._table["up_s"])
 
-    def _orders(self, step: Step, entering: Bools) -> dict[str, Any]:
+    def _orders(self, step: Step, entering: Bools) -> TrainingOrders:
         """What the core is to do: every update starts from the model it was sent, with its own draws."""
         t = self._table
         weights = np.where(entering, t["weight"], np.nan)
-        return {
-            "local_steps": np.where(entering, t["steps"], 0).astype(np.int32),
-            "weights": None if np.isnan(weights).all() else weights,
-            "round_index": np.where(entering, t["round_index"], step.round_index[:, None]),
-            "staleness": np.where(entering, step.versions[:, None] - t["version"], 0),
-        }
+        return TrainingOrders(
+            local_steps=np.where(entering, t["steps"], 0).astype(np.int32),
+            weights=None if np.isnan(weights).all() else weights,
+            round_index=np.where(entering, t["round_index"], step.round_index[:, None]),
+            staleness=np.where(entering, step.versions[:, None] - t["version"], 0),
+        )
 
 
 def make_late_rule(max_rounds: int | None, num_envs: int, num_clients: int) -> LateRule:

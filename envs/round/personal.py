@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ...common.arrays import Bools, Floats, Ints, Ints32
 from ...fl_core.federation import (
+    FederatedCore,
     FederatedMixture,
     PersonalScores,
     knn_scores,
@@ -47,19 +47,18 @@ class PersonalModels:
     Args:
         settings: which way.
         core: trains and holds the data.
-        num_envs: E.
-        num_clients: N.
 
     Raises:
         ValueError: if the model is not dense and has to be.
     """
 
-    def __init__(self, settings: Evaluation, core: Any, num_envs: int, num_clients: int):
+    def __init__(self, settings: Evaluation, core: FederatedCore):
         self.settings = settings
         self._core = core
         self._blocks = int(settings.setting("blocks"))
         if settings.personal in ("knn", "mixture"):
             reference_trainer(core)
+        num_envs, num_clients = core.num_envs, core.num_clients
         followed = self._blocks if settings.personal == "blocks" else 0
         self._seen = np.zeros((num_envs, num_clients, followed), dtype=np.int64)
         self._snapshots = np.zeros((num_envs, followed, core.parameters().shape[1]), dtype=np.float32)
@@ -80,16 +79,16 @@ class PersonalModels:
             return np.zeros_like(held)
         return (self.settings.models - 1) * -(-held // batch_size)
 
-    def trained(self, steps: Ints32, round_index: Ints) -> None:
-        """The updates of a step, `[E, N]` local steps each, are in; the mixtures train on the same orders."""
+    def train(self, steps: Ints32, round_index: Ints) -> None:
+        """Train the mixtures on the orders of a step, `[E, N]` local steps each, like the global models."""
         if self.settings.personal == "mixture":
             for env in np.flatnonzero(steps.any(axis=1)).tolist():
                 mixture = self._mixtures[env]
                 if mixture is not None:
                     mixture.run_round(steps[env], int(round_index[env]))
 
-    def look(self, available: Bools, utc_hour: Floats, trained: Bools, going_on: Bools) -> None:
-        """Who is there at a decision, and which models have changed since the last.
+    def note_decision(self, available: Bools, utc_hour: Floats, trained: Bools, going_on: Bools) -> None:
+        """Note who is available at a decision, and which models have changed since the last.
 
         Args:
             available: bool `[E, N]`.

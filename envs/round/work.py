@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
 
 from ...common.arrays import Bools, Floats, Ints
+from ...fl_core.federation import TrainingOrders
 from ..contract import RoundPlan
 from .timeline import RoundTimeline
-
-if TYPE_CHECKING:
-    from .overlay import Overlays
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,6 @@ class Step:
         round_index: int `[E]`.
         versions: int `[E]`, how often the model has changed.
         held: int `[E, N]`, samples held when it begins.
-        overlays: of those invited, where they exchange models with each other; else None.
     """
 
     plan: RoundPlan
@@ -62,7 +58,6 @@ class Step:
     round_index: Ints
     versions: Ints
     held: Ints
-    overlays: Overlays | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +73,7 @@ class Progress:
         up_s: of these, uploading.
         down_before_s: seconds downloaded in earlier steps.
         received: samples whose download finished.
-        orders: arguments of the core's `run_round`.
+        orders: what the core is to train, the rates not yet known.
         held: samples that each client held when it trained; None = those it holds.
     """
 
@@ -90,5 +85,5 @@ class Progress:
     up_s: Floats
     down_before_s: Floats
     received: Ints
-    orders: dict[str, Any] = field(default_factory=dict)
+    orders: TrainingOrders
     held: Ints | None = None

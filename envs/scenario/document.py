@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializationInfo, field_serializer, model_validator
 
-from ...common.settings import Spec
-from .options import Evaluation, Late, Strict
+from ...common.settings import Settings, Spec
+from ...common.units import SECONDS_PER_HOUR
+from ...fl_core.quadratics import QuadraticSettings
+from ...fl_core.training import LocalTraining
+from .checked import AggregatorField, AvailabilityField, CarbonField, CompressionField, DevicesField
+from .options import Evaluation, Late
 
 Price = Annotated[float, Field(ge=0)]
-
-
 Positive = Annotated[float, Field(gt=0)]
 
 
-class Workload(Strict):
+class Workload(Settings):
     """What a round is charged for: a nominal job, or the model that is really trained.
 
     By default a small model is really trained as the proxy of a larger job, whose bytes and seconds are
@@ -36,7 +38,7 @@ class Workload(Strict):
     deadline_s: Positive = 3600.0
 
 
-class Preferences(Strict):
+class Preferences(Settings):
     """Accuracy points charged per unit of each cost: a number, or a range to draw from per episode."""
 
     price_per_hour: Price | tuple[Price, Price] = 0.0
@@ -52,7 +54,7 @@ class Preferences(Strict):
         return self
 
 
-class Budgets(Strict):
+class Budgets(Settings):
     """What the whole run may spend; exhausting one ends the episode."""
 
     hours: Positive = 48.0
@@ -60,10 +62,15 @@ class Budgets(Strict):
     kilograms: Positive | None = None
 
 
-class Levels(Strict):
+class Levels(Settings):
     """The menu of the MultiDiscrete action."""
 
-    wait_s: tuple[float, ...] = (0.0, 1800.0, 7200.0, float("inf"))
+    wait_s: tuple[Annotated[float, Field(ge=0, allow_inf_nan=True)], ...] = (
+        0.0,
+        1800.0,
+        7200.0,
+        float("inf"),
+    )
     quorum: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.5, 0.8, 1.0)
     local_steps: tuple[Annotated[int, Field(ge=0)], ...] = (0, 5, 10, 20, 40)
     transfer_samples: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
@@ -79,14 +86,14 @@ class Levels(Strict):
         return self
 
 
-class Forecasting(Strict):
+class Forecasting(Settings):
     """How far ahead the coordinator's forecasts reach."""
 
     availability_leads_s: tuple[Positive, ...] = (1800.0, 7200.0)
     carbon_leads_s: tuple[Positive, ...] = (3600.0, 10800.0, 21600.0, 43200.0)
 
 
-class HubData(Strict):
+class HubData(Settings):
     """Training data that lies at the coordinator and may be moved to clients.
 
     Attributes:
@@ -102,8 +109,11 @@ class HubData(Strict):
     ephemeral: bool = False
 
 
-class Scenario(Strict):
+class Scenario(Settings):
     """One world: who takes part, on what data, at which costs.
+
+    The whole document, hence more fields than most records. What is written in it is validated when it is
+    read, as far as that needs no file.
 
     Attributes:
         name: what tables call it.
@@ -115,7 +125,7 @@ class Scenario(Strict):
         dataset: see `fl_core.data.dataset`.
         partition: see `fl_core.data.partitions`.
         model: see `fl_core.models.make`.
-        training: fields of `fl_core.training.settings.TrainingSettings`.
+        training: a client's local SGD; a document holds the fields that were given.
         aggregator: see `fl_core.aggregation.base`.
         compression: of the updates on their way back, see `fl_core.aggregation.compression`, e.g. `8-bit` or
             `{kind: top-k, share: 0.1, error_feedback: true}`; None = none. What enters the model is the
@@ -124,8 +134,8 @@ class Scenario(Strict):
         late: what becomes of clients that are late, see `Late`, e.g. `{kind: staleness, beta: 0.35}`.
         evaluation: what the clients use in the end, see `Evaluation`, e.g. `{personal: knn, share: 0.5}`.
         topology: "server" (the default): the coordinator exchanges models with every participant. Or an
-            overlay ("star", "ring", "mst", "mbst", "best", see `envs.round.topology`; Marfoq et al. 2020): the
-            participants of a round, if there are two or more, exchange models with each other. The round
+            overlay ("star", "ring", "mst", "mbst", "best", see `envs.round.topology`; Marfoq et al. 2020):
+            the participants of a round, if there are two or more, exchange models with each other. The round
             lasts the overlay's cycle time for all of them; there is no quorum. A participant's work in it is
             its local steps, the transfer of its samples and, if its last update is not in the present model,
             fetching that from the coordinator. It is charged a (compressed) model for each neighbour each
@@ -133,8 +143,8 @@ class Scenario(Strict):
             how slowly an overlay mixes is not modelled. `Situation.round_s` and its sisters go on assuming
             the server.
         trainer: which local trainer serves; "auto" takes the fastest one that fits the model.
-        quadratic: fields of `fl_core.quadratics.problem.QuadraticSettings`: clients then minimise heterogeneous
-            quadratics with an exact optimum, and data set, partition and model are not used.
+        quadratic: clients minimise heterogeneous quadratics with an exact optimum; data set, partition and
+            model are not used.
         hub: data at the coordinator.
         workload: what a round is charged for.
         preferences: prices.
@@ -148,20 +158,20 @@ class Scenario(Strict):
     name: str
     clients: Annotated[int, Field(ge=1)]
     zones: Annotated[int, Field(ge=1)]
-    availability: Spec
-    carbon: str | list[str] | dict[str, Any]
-    devices: Spec
+    availability: AvailabilityField
+    carbon: CarbonField
+    devices: DevicesField
     dataset: Spec = "digits"
     partition: Spec = "iid"
     model: Spec = "softmax"
-    training: dict[str, Any] = Field(default_factory=dict)
-    aggregator: Spec = "by-samples"
-    compression: Spec | None = None
+    training: LocalTraining = LocalTraining()
+    aggregator: AggregatorField = "by-samples"
+    compression: CompressionField | None = None
     late: Late = Late()
     evaluation: Evaluation = Evaluation()
     topology: Literal["server", "star", "ring", "mst", "mbst", "best"] = "server"
     trainer: Spec = "auto"
-    quadratic: dict[str, Any] | None = None
+    quadratic: QuadraticSettings | None = None
     hub: HubData = HubData()
     workload: Workload = Workload()
     preferences: Preferences = Preferences()
@@ -170,6 +180,10 @@ class Scenario(Strict):
     forecasting: Forecasting = Forecasting()
     max_rounds: Annotated[int, Field(ge=1)] = 60
     target_accuracy: Annotated[float, Field(gt=0, le=1)] | None = None
+
+    @field_serializer("training", "quadratic")
+    def _as_given(self, value: Settings | None, info: SerializationInfo) -> dict[str, Any] | None:
+        return None if value is None else value.model_dump(mode=info.mode, exclude_unset=True)
 
     @model_validator(mode="after")
     def _one_aggregator(self) -> Scenario:
@@ -200,4 +214,9 @@ class Scenario(Strict):
         """Seconds of traces an episode may need: the hour budget, the longest wait and one last round."""
         waits = [wait for wait in self.levels.wait_s if wait != float("inf")]
         round_s = self.workload.deadline_s + self.workload.overhead_s
-        return self.budgets.hours * 3600.0 + max(waits) + round_s + max(self.forecasting.carbon_leads_s)
+        return (
+            self.budgets.hours * SECONDS_PER_HOUR
+            + max(waits)
+            + round_s
+            + max(self.forecasting.carbon_leads_s)
+        )

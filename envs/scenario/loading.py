@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from ...common.settings import one_line, suggest
 from .document import Scenario
 
 
@@ -38,21 +38,7 @@ def load_scenario(source: str | Path | Mapping[str, Any] | Scenario, **changes: 
     try:
         return Scenario.model_validate(document)
     except ValidationError as error:
-        raise ValueError(one_line(error)) from None
-
-
-def one_line(error: ValidationError) -> str:
-    """The first complaint of pydantic as one line: field, value, what was expected."""
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"]) or "scenario"
-    if first["type"] == "extra_forbidden":
-        known = list(Scenario.model_fields)
-        close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else f"; known fields: {', '.join(known)}"
-        return f"{field}: unknown field{hint if len(first['loc']) == 1 else ''}"
-    message = first["msg"].removeprefix("Value error, ")
-    value = "" if first["type"] == "value_error" else f"{first['input']!r}: "
-    return f"{field}: {value}{message[0].lower() + message[1:]}"
+        raise ValueError(one_line(error, Scenario)) from None
 
 
 def _document(source: str | Path | Mapping[str, Any] | Scenario) -> dict[str, Any]:
@@ -74,9 +60,9 @@ def _document(source: str | Path | Mapping[str, Any] | Scenario) -> dict[str, An
 def _packaged(name: str) -> dict[str, Any]:
     names = scenario_names()
     if name not in names:
-        close = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known scenarios: {', '.join(names)}"
-        raise ValueError(f"scenario: {name!r} is neither a known scenario nor a .yaml file; {hint}")
+        raise ValueError(
+            f"scenario: {name!r} is neither a known scenario nor a .yaml file; {suggest(name, names)}"
+        )
     text = (
         resources.files("frugalfl.envs.scenario.packaged")
         .joinpath(f"{name}.yaml")

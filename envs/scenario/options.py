@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-
-class Strict(BaseModel):
-    """Base of every part of a scenario: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from ...common.settings import Settings, Spec
 
 
-class Late(Strict):
+class Late(Settings):
     """What becomes of a client that still works when its round closes, at the quorum or at the deadline.
 
     `drop` (the default) cancels it. The others let it go on: it is busy, and an invitation to it is a repair,
@@ -43,7 +39,7 @@ class Late(Strict):
         return self
 
     @property
-    def aggregator(self) -> dict[str, Any] | None:
+    def aggregator(self) -> Spec | None:
         """The aggregator it brings along, if any."""
         if self.kind == "staleness":
             return {"kind": "refl"} if self.beta is None else {"kind": "refl", "beta": self.beta}
@@ -60,7 +56,7 @@ _PERSONAL: dict[str, tuple[str, float]] = {
 }
 
 
-class Evaluation(Strict):
+class Evaluation(Settings):
     """What the clients use in the end, as `FederatedWorld.client_scores` measures it and charges for it.
 
     `none` (the default): the global model. `knn`: each client mixes it with the labels of its nearest own

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import AGGREGATORS, Aggregator, Arrivals, Start, Weighting, make_weighting
-from .compression import make_compression
+from .compression import COMPRESSIONS, Compression, EightBit, TopK, make_compression
 from .privacy import GaussianMechanism, epsilon
 from .server_optimisers import FedAvgM, FedOpt
 from .weightings import BySamples, FedAu, FedBuff, FedNova, Given, Refl, Stale, Unbiased, Uniform
@@ -11,9 +11,12 @@ from .with_memory import FedAwe, FedVarp, Mifa, Scaffold
 
 __all__ = [
     "AGGREGATORS",
+    "COMPRESSIONS",
     "Aggregator",
     "Arrivals",
     "BySamples",
+    "Compression",
+    "EightBit",
     "FedAu",
     "FedAvgM",
     "FedAwe",
@@ -28,6 +31,7 @@ __all__ = [
     "Scaffold",
     "Stale",
     "Start",
+    "TopK",
     "Unbiased",
     "Uniform",
     "Weighting",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 from numba import njit
@@ -18,9 +18,10 @@ from ...common.arrays import AnyArray, Floats, Ints
 from ...common.registry import Registry
 from ...common.settings import Spec
 from ..numerics import run_ranges
-from ..training import TrainingSettings
+from ..training import LocalTraining
 
-State = dict[str, AnyArray]
+State: TypeAlias = dict[str, AnyArray]
+DType: TypeAlias = np.dtype[np.generic]
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,23 @@ class Arrivals:
     staleness: Ints
     delta: AnyArray
     num_clients: int
-    training: TrainingSettings
+    training: LocalTraining
 
     def select(self, keep: AnyArray) -> Arrivals:
         """The arrivals of a boolean mask ``[J]``."""
-        per_job = ("env", "client", "steps", "held", "target_weight", "rate", "given", "staleness", "delta")
-        kept: dict[str, Any] = {
-            name: None if getattr(self, name) is None else getattr(self, name)[keep] for name in per_job
-        }
-        span = np.searchsorted(kept["env"], np.arange(self.span.size))
-        return replace(self, span=span, **kept)
+        return replace(
+            self,
+            env=self.env[keep],
+            client=self.client[keep],
+            span=np.searchsorted(self.env[keep], np.arange(self.span.size)),
+            steps=self.steps[keep],
+            held=self.held[keep],
+            target_weight=self.target_weight[keep],
+            rate=None if self.rate is None else self.rate[keep],
+            given=None if self.given is None else self.given[keep],
+            staleness=self.staleness[keep],
+            delta=self.delta[keep],
+        )
 
 
 @dataclass(frozen=True)
@@ -100,7 +108,7 @@ class Aggregator(ABC):
     def __init__(self) -> None:
         self.memory: State = {}
 
-    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: np.dtype[Any]) -> None:
+    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: DType) -> None:
         """Allocates ``memory``, arrays with one row per environment; called once by the core."""
         self.memory = {}
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from pydantic import Field
 
 from ...common.arrays import AnyArray
-from ...common.settings import Settings, parse_settings, split_spec, suggest
-from .base import State
+from ...common.registry import Registry
+from ...common.settings import Settings, Spec
+from .base import DType, State
 
 _VALUE_BYTES, _INDEX_BYTES = 4, 4
 
@@ -29,7 +28,7 @@ class Compression(ABC):
     def __init__(self) -> None:
         self.memory: State = {}
 
-    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: np.dtype[Any]) -> None:
+    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: DType) -> None:
         """Allocates memory, if any; called once by the core."""
         self.memory = {}
 
@@ -47,6 +46,11 @@ class Compression(ABC):
         """What the server decodes from the updates ``delta [J, P]``."""
 
 
+COMPRESSIONS: Registry[Compression] = Registry("compression", Compression)
+"""Compressions of updates by name."""
+
+
+@COMPRESSIONS.register("top-k")
 class TopK(Compression):
     """Sends the ``share`` of coordinates with the largest absolute values, each with its index.
 
@@ -60,11 +64,17 @@ class TopK(Compression):
 
     name = "top-k"
 
+    class Options(Settings):
+        """Settings of the compression, see the class."""
+
+        share: float = Field(default=0.1, gt=0, le=1)
+        error_feedback: bool = False
+
     def __init__(self, share: float = 0.1, error_feedback: bool = False) -> None:
         super().__init__()
         self._share, self._feedback = share, error_feedback
 
-    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: np.dtype[Any]) -> None:
+    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: DType) -> None:
         """See `Compression.bind`."""
         shape = (num_envs, num_clients, num_parameters)
         self.memory = {"unsent": np.zeros(shape, dtype)} if self._feedback else {}
@@ -92,6 +102,7 @@ class TopK(Compression):
         return sent
 
 
+@COMPRESSIONS.register("8-bit")
 class EightBit(Compression):
     """Rounds coordinates to 255 levels between plus and minus the largest; one float gives the scale."""
 
@@ -108,27 +119,10 @@ class EightBit(Compression):
         return levels * scale
 
 
-class _TopK(Settings):
-    share: float = Field(default=0.1, gt=0, le=1)
-    error_feedback: bool = False
-
-
-class _EightBit(Settings):
-    pass
-
-
-_KINDS: dict[str, tuple[type[Any], type[Settings]]] = {"top-k": (TopK, _TopK), "8-bit": (EightBit, _EightBit)}
-
-
-def make_compression(spec: str | Mapping[str, Any]) -> Compression:
-    """Builds a compression by name or from a mapping with settings.
+def make_compression(spec: Spec | Compression) -> Compression:
+    """Make a compression by name or from a mapping with settings.
 
     Raises:
-        ValueError: Unknown name (with a suggestion) or bad settings.
+        ValueError: an unknown name (with a suggestion) or bad settings.
     """
-    name, rest = split_spec(spec, "compression")
-    if name not in _KINDS:
-        raise ValueError(f"compression={name!r}: {suggest(name, _KINDS)}")
-    factory, kind = _KINDS[name]
-    built: Compression = factory(**parse_settings(kind, rest, f"compression {name!r}").model_dump())
-    return built
+    return COMPRESSIONS.make(spec)

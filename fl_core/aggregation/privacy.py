@@ -6,15 +6,13 @@ denominator. The accounting is done by an existing library, `dp_accounting`.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from pydantic import Field
 
 from ...common.arrays import AnyArray, Floats
 from ...common.settings import Settings
 from ..numerics import uniform_bits
-from .base import AGGREGATORS, Aggregator, Arrivals, weighted_sums
+from .base import AGGREGATORS, Aggregator, Arrivals, DType, weighted_sums
 
 # Separates the noise from the minibatches drawn with the same seed.
 _NOISE_STREAM = 0x6E6F6973
@@ -46,7 +44,7 @@ class GaussianMechanism(Aggregator):
         super().__init__()
         self._clip, self._noise, self._expected = clip, noise_multiplier, expected_clients
 
-    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: np.dtype[Any]) -> None:
+    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: DType) -> None:
         """See `Aggregator.bind`."""
         self.memory = {"round": np.zeros(num_envs, np.int64), "seed": np.zeros(num_envs, np.uint64)}
 

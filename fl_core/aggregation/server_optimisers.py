@@ -2,21 +2,20 @@
 
 Hsu et al., "Measuring the Effects of Non-Identical Data Distribution" (2019); Reddi et al., "Adaptive
 Federated Optimization" (ICLR 2021). The weighted mean update is treated as a gradient; the learning rate of
-the server is `TrainingSettings.server_learning_rate`. A round in which nothing arrived leaves their memory
+the server is `LocalTraining.server_learning_rate`. A round in which nothing arrived leaves their memory
 alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from ...common.arrays import AnyArray
-from ...common.settings import Settings
-from .base import AGGREGATORS, Aggregator, Arrivals, make_weighting
+from ...common.settings import Settings, Spec
+from .base import AGGREGATORS, Aggregator, Arrivals, DType, make_weighting
 
 Rule = Literal["adagrad", "adam", "yogi"]
 
@@ -35,14 +34,14 @@ class FedAvgM(Aggregator):
     class Options(Settings):
         """Settings of the aggregator, see the class."""
 
-        weighting: str | dict[str, Any] = "by-samples"
+        weighting: Spec = "by-samples"
         momentum: float = Field(default=0.9, ge=0, lt=1)
 
-    def __init__(self, weighting: str | Mapping[str, Any] = "by-samples", momentum: float = 0.9) -> None:
+    def __init__(self, weighting: Spec = "by-samples", momentum: float = 0.9) -> None:
         super().__init__()
         self._inner, self._momentum = make_weighting(weighting), momentum
 
-    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: np.dtype[Any]) -> None:
+    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: DType) -> None:
         """See `Aggregator.bind`."""
         self.memory = {"momentum": np.zeros((num_envs, num_parameters), dtype=dtype)}
 
@@ -72,7 +71,7 @@ class FedOpt(Aggregator):
     def __init__(
         self,
         rule: Rule,
-        weighting: str | Mapping[str, Any] = "by-samples",
+        weighting: Spec = "by-samples",
         beta_1: float = 0.9,
         beta_2: float = 0.99,
         tau: float = 1e-3,
@@ -82,7 +81,7 @@ class FedOpt(Aggregator):
         self._rule, self._inner = rule, make_weighting(weighting)
         self._beta_1, self._beta_2, self._tau = beta_1, beta_2, tau
 
-    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: np.dtype[Any]) -> None:
+    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: DType) -> None:
         """See `Aggregator.bind`."""
         shape = (num_envs, num_parameters)
         self.memory = {"first": np.zeros(shape, dtype), "second": np.full(shape, self._tau**2, dtype)}
@@ -113,7 +112,7 @@ class FedOpt(Aggregator):
 
 
 class _Adaptive(Settings):
-    weighting: str | dict[str, Any] = "by-samples"
+    weighting: Spec = "by-samples"
     beta_1: float = Field(default=0.9, ge=0, lt=1)
     beta_2: float = Field(default=0.99, ge=0, lt=1)
     tau: float = Field(default=1e-3, gt=0)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from pydantic import Field
 
 from ...common.arrays import AnyArray, Bools, Floats
 from ...common.settings import Settings
-from .base import AGGREGATORS, Aggregator, Arrivals, Weighting, make_weighting, span_sums
+from .base import AGGREGATORS, Aggregator, Arrivals, DType, Weighting, make_weighting, span_sums
 
 
 @AGGREGATORS.register("fednova")
@@ -73,7 +71,7 @@ class FedAu(Weighting):
         super().__init__()
         self._cutoff = cutoff
 
-    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: np.dtype[Any]) -> None:
+    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: DType) -> None:
         """See `Aggregator.bind`."""
         self.memory = {
             name: np.zeros((num_envs, num_clients), dtype=np.int64) for name in ("total", "count", "absent")
@@ -186,7 +184,7 @@ class FedBuff(Aggregator):
         super().__init__()
         self._size = size
 
-    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: np.dtype[Any]) -> None:
+    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: DType) -> None:
         """See `Aggregator.bind`."""
         self.memory = {
             "buffer": np.zeros((num_envs, num_parameters), dtype=dtype),

@@ -6,19 +6,17 @@ fit in memory. Alpha are the clients' target weights throughout (the papers take
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from pydantic import Field
 
 from ...common.arrays import AnyArray, Ints
 from ...common.settings import Settings
-from .base import AGGREGATORS, Aggregator, Arrivals, Start, weighted_sums
+from .base import AGGREGATORS, Aggregator, Arrivals, DType, Start, weighted_sums
 
 _MOST_BYTES = 8 * 2**30
 
 
-def _table(name: str, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> AnyArray:
+def _table(name: str, shape: tuple[int, int, int], dtype: DType) -> AnyArray:
     """Zeros, or an error that says why not."""
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     if size > _MOST_BYTES:
@@ -34,7 +32,7 @@ class _Tabled(Aggregator):
 
     accepts_weights = False
 
-    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: np.dtype[Any]) -> None:
+    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: DType) -> None:
         """See `Aggregator.bind`."""
         self.memory = {
             "table": _table(self.name, (num_envs, num_clients, num_parameters), dtype),
@@ -73,7 +71,7 @@ class Mifa(_Tabled):
         super().__init__()
         self._wait = wait_for_all
 
-    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: np.dtype[Any]) -> None:
+    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: DType) -> None:
         """See `Aggregator.bind`."""
         super().bind(num_envs, num_clients, num_parameters, dtype)
         self.memory["seen"] = np.zeros((num_envs, num_clients), dtype=np.bool_)
@@ -137,7 +135,7 @@ class FedAwe(Aggregator):
         super().__init__()
         self._rate, self._cap = rate, longest_gap
 
-    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: np.dtype[Any]) -> None:
+    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: DType) -> None:
         """See `Aggregator.bind`."""
         self.memory = {
             "models": _table(self.name, (num_envs, num_clients, num_parameters), dtype),
@@ -186,7 +184,7 @@ class Scaffold(Aggregator):
     accepts_compression = False
     traffic = 2
 
-    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: np.dtype[Any]) -> None:
+    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: DType) -> None:
         """See `Aggregator.bind`."""
         self.memory = {
             "client": _table(self.name, (num_envs, num_clients, num_parameters), dtype),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from .base import RoundEngine, TrainResult
+from .base import RoundEngine
+from .holdings import Task
 from .mixture import FederatedMixture
-from .on_data import FederatedCore
+from .on_data import FederatedCore, probe_stream
+from .orders import TrainingOrders, TrainResult
 from .personal import (
     PersonalScores,
     client_scores,
@@ -19,10 +21,13 @@ __all__ = [
     "FederatedMixture",
     "PersonalScores",
     "RoundEngine",
+    "Task",
     "TrainResult",
+    "TrainingOrders",
     "client_scores",
     "knn_scores",
     "label_mix",
     "pluralistic_scores",
+    "probe_stream",
     "reference_trainer",
 ]

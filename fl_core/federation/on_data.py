@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
-from ...common.arrays import AnyArray, Bools, Floats, Floats32, Ints, Ints32
-from ..aggregation import Aggregator, Start
+from ...common.arrays import AnyArray, Bools, Floats, Floats32, Ints, Ints32, Seeds
+from ...common.settings import Spec
+from ..aggregation import Aggregator, Compression, Start
 from ..data import ClientRows, Dataset
 from ..models import Model
 from ..numerics import draw_rows, uniform_bits
-from ..training import LocalJobs, LocalTrainer, LocalUpdates, TrainingSettings, make_trainer
-from .base import RoundEngine, TrainResult
-
-__all__ = ["FederatedCore", "TrainResult"]
+from ..training import LocalJobs, LocalTrainer, LocalTraining, LocalUpdates, make_trainer
+from .base import RoundEngine
+from .holdings import Task
 
 # Probes and minibatches never share random numbers.
 _PROBE_STREAM = np.uint64(0x9D0BE)
+
+
+def probe_stream(seed: Seeds) -> Seeds:
+    """The seeds by which probes draw their rows, from those of the minibatches."""
+    return seed ^ _PROBE_STREAM
 
 
 class FederatedCore(RoundEngine):
@@ -39,6 +43,7 @@ class FederatedCore(RoundEngine):
     """
 
     _STATE = (*RoundEngine._STATE, "rows")
+    _GROWS = ("rows",)
 
     def __init__(
         self,
@@ -46,11 +51,11 @@ class FederatedCore(RoundEngine):
         model: Model,
         num_envs: int,
         num_clients: int,
-        training: TrainingSettings | Mapping[str, Any] | None = None,
-        aggregator: str | Mapping[str, Any] | Aggregator = "by-samples",
-        trainer: str | Mapping[str, Any] | LocalTrainer = "auto",
+        training: LocalTraining | Mapping[str, object] | None = None,
+        aggregator: Spec | Aggregator = "by-samples",
+        trainer: Spec | LocalTrainer = "auto",
         history: int = 0,
-        compression: str | Mapping[str, Any] | None = None,
+        compression: Spec | Compression | None = None,
     ) -> None:
         super().__init__(
             num_envs,
@@ -63,26 +68,21 @@ class FederatedCore(RoundEngine):
             compression,
         )
         self.dataset, self.model = dataset, model
-        by_name = isinstance(trainer, (str, Mapping))
-        self.trainer: LocalTrainer = make_trainer(trainer, dataset, model) if by_name else trainer  # type: ignore
+        by_name = isinstance(trainer, (str, dict))
+        self.trainer: LocalTrainer = make_trainer(trainer, dataset, model) if by_name else trainer
         self._rows = np.zeros((num_envs, 1), dtype=np.int32)
 
-    def reset(self, env: int, client_rows: ClientRows, seed: int) -> None:
-        """Starts an environment's federation afresh: new rows, new model, nothing remembered.
-
-        Args:
-            env: Index of the environment.
-            client_rows: Its clients' rows; everyone holds its own rows.
-            seed: Non-negative seed of the initial parameters and all minibatches.
-        """
-        params = self.model.init(max(seed, 0))
-        self._begin(env, client_rows.own, client_rows.offset, client_rows.target_weight, seed, params)
-        size = client_rows.rows.size
+    def reset(self, env: int, task: Task, seed: int) -> None:
+        """See `RoundEngine.reset`; the task is a partition, `ClientRows`."""
+        if not isinstance(task, ClientRows):
+            raise ValueError(f"task: {type(task).__name__}, expected ClientRows")
+        self._begin(env, task, seed, self.model.init(max(seed, 0)))
+        size = task.rows.size
         if size > self._rows.shape[1]:
             grown = np.zeros((self.num_envs, size), dtype=np.int32)
             grown[:, : self._rows.shape[1]] = self._rows
             self._rows = grown
-        self._rows[env, :size] = client_rows.rows
+        self._rows[env, :size] = task.rows
 
     def held_rows(self, env: int, client: int | None = None) -> Ints32:
         """Training rows held now, by one client or, None, by all clients of an environment in their order."""
@@ -105,17 +105,9 @@ class FederatedCore(RoundEngine):
         )
 
     def evaluate(self, envs: Bools | None = None, part: str = "val") -> tuple[Floats, Floats]:
-        """Measures the servers' models.
-
-        Args:
-            envs: ``bool [E]``, which environments; None = all. The others get nan.
-            part: ``"val"`` (the server's own set) or ``"test"`` (for evaluators only).
-
-        Returns:
-            Accuracy in [0, 1] and mean cross-entropy, each ``float64 [E]``.
-        """
+        """See `RoundEngine.evaluate`; the loss is the mean cross-entropy."""
         if part not in ("val", "test"):
-            raise ValueError(f"part={part!r}: expected 'val' or 'test'")
+            raise ValueError(f"part: {part!r}, expected 'val' or 'test'")
         which = np.arange(self.num_envs) if envs is None else np.flatnonzero(envs)
         accuracy, loss = np.full(self.num_envs, np.nan), np.full(self.num_envs, np.nan)
         if which.size:
@@ -147,21 +139,11 @@ class FederatedCore(RoundEngine):
         return by_label_mix(self.trainer.class_accuracy(self._params, part), self.label_mix())
 
     def client_losses(
-        self,
-        clients: Bools,
-        samples: AnyArray | None = None,
-        round_index: AnyArray | None = None,
+        self, clients: Bools, samples: AnyArray | None = None, round_index: AnyArray | None = None
     ) -> Floats32:
-        """Mean loss of the current models on the rows that clients hold (power-of-choice; charge for it).
+        """See `RoundEngine.client_losses`.
 
-        Args:
-            clients: ``bool [E, N]``, whom to ask.
-            samples: ``int [E, N]``, on how many of its rows at most, drawn without replacement as a function
-                of the environment's seed, the round and the client; None = on all.
-            round_index: ``int [E]``, names the draw. None = 0.
-
-        Returns:
-            ``float32 [E, N]``, nan for those not asked or without rows.
+        Rows are drawn without replacement, as a function of the environment's seed, the round and the client.
         """
         env, client = self._workers(np.asarray(clients, dtype=bool))
         count = self._held[env, client].astype(np.int64)
@@ -169,7 +151,7 @@ class FederatedCore(RoundEngine):
         if samples is not None:
             wanted = np.minimum(np.asarray(samples)[env, client], count)
             index = np.zeros(self.num_envs) if round_index is None else np.asarray(round_index)
-            bits = uniform_bits(self._seed[env[job]] ^ _PROBE_STREAM, index[env[job]], client[job], position)
+            bits = uniform_bits(probe_stream(self._seed[env[job]]), index[env[job]], client[job], position)
             drawn = np.zeros(job.size, dtype=bool)
             drawn[np.lexsort((bits, job))] = position < wanted[job]  # the rows with the smallest numbers
             job, position, count = job[drawn], position[drawn], wanted

@@ -9,17 +9,16 @@ holds: hub rows are a random sample of everybody's data.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numba import njit
 
 from ...common.arrays import AnyArray, Bools, Floats, Floats32
-from ...common.settings import parse_settings
-from ..aggregation import Aggregator, Start
-from ..federation import RoundEngine
+from ...common.settings import Spec, parse_settings
+from ..aggregation import Aggregator, Compression, Start
+from ..federation import RoundEngine, Task
 from ..numerics import normal_pair, run_ranges
-from ..training import LocalUpdates, TrainingSettings
+from ..training import LocalTraining, LocalUpdates
 from .kernels import multiply, value
 from .problem import QuadraticProblem, QuadraticSettings
 
@@ -94,13 +93,13 @@ class QuadraticCore(RoundEngine):
 
     def __init__(
         self,
-        settings: QuadraticSettings | Mapping[str, Any],
+        settings: QuadraticSettings | Mapping[str, object],
         num_envs: int,
         num_clients: int,
-        training: TrainingSettings | Mapping[str, Any] | None = None,
-        aggregator: str | Mapping[str, Any] | Aggregator = "by-samples",
+        training: LocalTraining | Mapping[str, object] | None = None,
+        aggregator: Spec | Aggregator = "by-samples",
         history: int = 0,
-        compression: str | Mapping[str, Any] | None = None,
+        compression: Spec | Compression | None = None,
     ) -> None:
         if not isinstance(settings, QuadraticSettings):
             settings = parse_settings(QuadraticSettings, settings, "quadratic")
@@ -113,21 +112,16 @@ class QuadraticCore(RoundEngine):
         self._best = np.zeros(num_envs)
         self._start_gap = np.ones(num_envs)
 
-    def reset(self, env: int, problem: QuadraticProblem, seed: int) -> None:
-        """Starts an environment afresh on a problem.
-
-        Args:
-            env: Index of the environment.
-            problem: Its quadratics.
-            seed: Non-negative seed of the gradient noise.
-        """
-        offset = np.concatenate([[0], np.cumsum(problem.capacity, dtype=np.int64)])
-        self._begin(env, problem.own, offset, problem.target_weight, seed, problem.start)
-        hessian, linear, constant, optimum = problem.expanded
+    def reset(self, env: int, task: Task, seed: int) -> None:
+        """See `RoundEngine.reset`; the task is a `QuadraticProblem`, the seed that of the gradient noise."""
+        if not isinstance(task, QuadraticProblem):
+            raise ValueError(f"task: {type(task).__name__}, expected a QuadraticProblem")
+        self._begin(env, task, seed, task.start)
+        hessian, linear, constant, optimum = task.expanded
         self._hessian[env], self._linear[env], self._constant[env] = hessian, linear, constant
         federation = hessian[-1], linear[-1], constant[-1]
         self._best[env] = value(optimum, *federation)
-        self._start_gap[env] = max(value(problem.start, *federation) - self._best[env], 1e-12)
+        self._start_gap[env] = max(value(task.start, *federation) - self._best[env], 1e-12)
 
     def _local(
         self, env: AnyArray, client: AnyArray, steps: AnyArray, round_index: AnyArray, start: Start
@@ -161,7 +155,7 @@ class QuadraticCore(RoundEngine):
             the start, 1 at the optimum, monotone between; and the loss F. Each ``float64 [E]``.
         """
         if part not in ("val", "test"):
-            raise ValueError(f"part={part!r}: expected 'val' or 'test'")
+            raise ValueError(f"part: {part!r}, expected 'val' or 'test'")
         which = np.arange(self.num_envs) if envs is None else np.flatnonzero(envs)
         accuracy, loss = np.full(self.num_envs, np.nan), np.full(self.num_envs, np.nan)
         federation = np.full(which.size, self.num_clients)
@@ -185,20 +179,14 @@ class QuadraticCore(RoundEngine):
             its best loss is 0, measured in the federation's gap at the start, one yardstick for all.
         """
         if part not in ("val", "test"):
-            raise ValueError(f"part={part!r}: expected 'val' or 'test'")
+            raise ValueError(f"part: {part!r}, expected 'val' or 'test'")
         env, client = np.divmod(np.arange(self.num_envs * self.num_clients), self.num_clients)
         gap = np.maximum(self._value(env, client), 0.0).reshape(self._held.shape) / self._start_gap[:, None]
         return np.asarray(1.0 / (1.0 + (1.0 / self.settings.chance - 1.0) * gap))
 
     def client_losses(
-        self,
-        clients: Bools,
-        samples: AnyArray | None = None,
-        round_index: AnyArray | None = None,
+        self, clients: Bools, samples: AnyArray | None = None, round_index: AnyArray | None = None
     ) -> Floats32:
-        """``float32 [E, N]``, F_k of the current models; nan for those not asked.
-
-        ``samples`` and ``round_index`` are those of `FederatedCore`; here every answer is exact.
-        """
+        """See `RoundEngine.client_losses`: F_k of the current models, every answer exact."""
         env, client = self._workers(np.asarray(clients, dtype=bool))
         return self._spread(env, client, self._value(env, client))

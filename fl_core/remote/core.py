@@ -16,7 +16,7 @@ import numpy as np
 from ...common.arrays import AnyArray, Floats
 from ..aggregation import Start
 from ..data import Dataset
-from ..federation import FederatedCore, TrainResult
+from ..federation import FederatedCore, TrainingOrders, TrainResult
 from ..models import Model
 from ..training import LocalUpdates
 from .orders import LocalUpdate, TrainOrder
@@ -115,7 +115,7 @@ class RemoteCore(FederatedCore):
             arrived[0, client] = local_steps[client]
         self._updates = updates
         try:
-            return self.run_round(arrived, weights, np.array([round_index]), rates)
+            return self.run_round(TrainingOrders(arrived, weights, np.array([round_index]), rates))
         finally:
             self._updates = {}
 

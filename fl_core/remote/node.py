@@ -11,10 +11,10 @@ import numpy as np
 
 from ...common.arrays import AnyArray
 from ..data import Dataset
-from ..federation.on_data import _PROBE_STREAM
+from ..federation import probe_stream
 from ..models import Model
 from ..numerics import draw_rows, uniform_bits
-from ..training import LocalJobs, LocalTrainer, LocalUpdates, TrainingSettings, make_trainer
+from ..training import LocalJobs, LocalTrainer, LocalTraining, LocalUpdates, make_trainer
 from .orders import LocalUpdate, Storage, TrainOrder
 
 
@@ -34,7 +34,7 @@ class LocalNode:
         self,
         dataset: Dataset,
         model: Model,
-        training: TrainingSettings,
+        training: LocalTraining,
         trainer: str | Mapping[str, Any],
         own_rows: AnyArray,
         clock: Callable[[], float] = time.perf_counter,
@@ -94,8 +94,8 @@ class LocalNode:
     def _probe(self, order: TrainOrder, kept: Storage, held: int) -> float:
         """The loss on the samples that `FederatedCore.client_losses` would draw."""
         position = np.arange(held)
-        stream = np.uint64(order.seed) ^ _PROBE_STREAM
-        bits = uniform_bits(np.array([stream]), order.round_index, order.client, position)
+        stream = probe_stream(np.array([order.seed], dtype=np.uint64))
+        bits = uniform_bits(stream, order.round_index, order.client, position)
         drawn = np.sort(np.argsort(bits, kind="stable")[: order.probe_samples]).astype(np.int32)
         one, first = np.zeros(1, dtype=np.int64), np.array([0, drawn.size], dtype=np.int64)
         return float(self._make_trainer(kept).losses(order.params[None], one, first, drawn)[0])

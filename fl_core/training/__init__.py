@@ -5,14 +5,14 @@ from __future__ import annotations
 from .jobs import LocalJobs, LocalTrainer, LocalUpdates, softmax_loss
 from .make import make_trainer
 from .reference import NumpyTrainer
-from .settings import TrainingSettings
+from .settings import LocalTraining
 
 __all__ = [
     "LocalJobs",
     "LocalTrainer",
+    "LocalTraining",
     "LocalUpdates",
     "NumpyTrainer",
-    "TrainingSettings",
     "make_trainer",
     "softmax_loss",
 ]

@@ -16,7 +16,7 @@ from ..models import ModelSpec
 from ..numerics import run_ranges
 from .fused_layers import LANES, backward, forward, pack, softmax, unpack, update
 from .jobs import LocalJobs, LocalUpdates, rows_by_label
-from .settings import TrainingSettings
+from .settings import LocalTraining
 
 # Padding lanes of the last layer: their probability is exactly zero.
 _NEVER = np.float32(-1e30)
@@ -183,7 +183,7 @@ class FusedTrainer:
         }
         self._flops_per_row = int((widths[:-1] * widths[1:]).sum())
 
-    def run(self, jobs: LocalJobs, settings: TrainingSettings) -> LocalUpdates:
+    def run(self, jobs: LocalJobs, settings: LocalTraining) -> LocalUpdates:
         """See `LocalTrainer.run`."""
         count, size = jobs.origin.size, jobs.start.shape[1]
         delta = np.empty((count, size), dtype=np.float32)

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from ...common.arrays import AnyArray, Floats, Floats32, Ints, Ints32
-from .settings import TrainingSettings
+from .settings import LocalTraining
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class LocalTrainer(Protocol):
 
     name: str
 
-    def run(self, jobs: LocalJobs, settings: TrainingSettings) -> LocalUpdates:
+    def run(self, jobs: LocalJobs, settings: LocalTraining) -> LocalUpdates:
         """Trains all jobs; job j's result depends on job j alone."""
 
     def losses(self, params: Floats32, origin: Ints, first: Ints, rows: Ints32) -> Floats32:

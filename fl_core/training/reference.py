@@ -8,7 +8,7 @@ from ...common.arrays import Floats, Floats32, Ints, Ints32
 from ..data import Dataset
 from ..models import ModelSpec
 from .jobs import LocalJobs, LocalUpdates, softmax_loss
-from .settings import TrainingSettings
+from .settings import LocalTraining
 
 
 class NumpyTrainer:
@@ -20,7 +20,7 @@ class NumpyTrainer:
         self._dataset = dataset
         self._model = model
 
-    def run(self, jobs: LocalJobs, settings: TrainingSettings) -> LocalUpdates:
+    def run(self, jobs: LocalJobs, settings: LocalTraining) -> LocalUpdates:
         """See `LocalTrainer.run`."""
         count = jobs.origin.size
         delta = np.empty((count, self._model.num_parameters), dtype=np.float32)
@@ -38,7 +38,7 @@ class NumpyTrainer:
         self,
         start: Floats32,
         minibatches: Ints32,
-        settings: TrainingSettings,
+        settings: LocalTraining,
         extra: Floats32 | None,
     ) -> tuple[Floats32, float]:
         """Runs one client's local steps."""

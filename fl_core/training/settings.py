@@ -7,7 +7,7 @@ from pydantic import Field
 from ...common.settings import Settings
 
 
-class TrainingSettings(Settings):
+class LocalTraining(Settings):
     """How one client trains in one round, and how far the server follows.
 
     The default learning rate is chosen for the embedded digits with the softmax model: a round of ten

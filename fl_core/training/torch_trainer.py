@@ -22,7 +22,7 @@ from ..data import Dataset
 from ..models import ModelSpec, TorchModel, split_parameters
 from ..numerics import run_ranges
 from .jobs import LocalJobs, LocalUpdates, rows_by_label
-from .settings import TrainingSettings
+from .settings import LocalTraining
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -138,7 +138,7 @@ class TorchTrainer:
 
         return torch.nn.functional.cross_entropy(self._logits(flat, x), y)
 
-    def run(self, jobs: LocalJobs, settings: TrainingSettings) -> LocalUpdates:
+    def run(self, jobs: LocalJobs, settings: LocalTraining) -> LocalUpdates:
         """See `LocalTrainer.run`."""
         count, size = jobs.origin.size, jobs.start.shape[1]
         delta, loss = np.empty((count, size), dtype=np.float32), np.empty(count, dtype=np.float32)
@@ -154,7 +154,7 @@ class TorchTrainer:
 
         return torch.from_numpy(jobs.rows).to(self._device).long()
 
-    def _looped(self, jobs: LocalJobs, settings: TrainingSettings, delta: Floats32, loss: Floats32) -> None:
+    def _looped(self, jobs: LocalJobs, settings: LocalTraining, delta: Floats32, loss: Floats32) -> None:
         """One client after another, split over threads with one BLAS thread each."""
         import torch
 
@@ -181,7 +181,7 @@ class TorchTrainer:
         finally:
             torch.set_num_threads(threads)
 
-    def _vmapped(self, jobs: LocalJobs, settings: TrainingSettings, delta: Floats32, loss: Floats32) -> None:
+    def _vmapped(self, jobs: LocalJobs, settings: LocalTraining, delta: Floats32, loss: Floats32) -> None:
         """All clients together, those with the same number of steps left side by side."""
         import torch
 
@@ -261,7 +261,7 @@ class TorchTrainer:
 
 
 def _descend(
-    w: Tensor, gradient: Tensor, start: Tensor, extra: Tensor | None, settings: TrainingSettings
+    w: Tensor, gradient: Tensor, start: Tensor, extra: Tensor | None, settings: LocalTraining
 ) -> Tensor:
     """One SGD step with the proximal term, weight decay and control variates."""
     if settings.weight_decay > 0:

@@ -20,7 +20,7 @@ from ..data import Dataset
 from ..models import ModelSpec, TorchModel
 from ..numerics import set_num_threads
 from .jobs import LocalJobs, LocalUpdates
-from .settings import TrainingSettings
+from .settings import LocalTraining
 from .torch_trainer import TorchSettings, TorchTrainer
 
 # Ranges per worker: more than one, so that a slow one does not hold up the round.
@@ -36,7 +36,7 @@ def _begin(dataset: Dataset, model: ModelSpec | TorchModel, settings: TorchSetti
     _trainer = TorchTrainer(dataset, model, settings)
 
 
-def _train(jobs: LocalJobs, settings: TrainingSettings) -> LocalUpdates:
+def _train(jobs: LocalJobs, settings: LocalTraining) -> LocalUpdates:
     """Trains some jobs in a worker process."""
     if _trainer is None:
         raise RuntimeError("worker process: not prepared")
@@ -73,7 +73,7 @@ class TorchWorkers(TorchTrainer):
             self._pool[1].shutdown()
         self._pool = None
 
-    def run(self, jobs: LocalJobs, settings: TrainingSettings) -> LocalUpdates:
+    def run(self, jobs: LocalJobs, settings: LocalTraining) -> LocalUpdates:
         """See `LocalTrainer.run`."""
         total = int(jobs.first[-1])
         if total == 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from ...common.arrays import Floats, Ints
 from ..calibration import calibration
 from ..carbon import GeneratedCarbon, ZoneProfile
 from ..numerics import utc_offset_h
-from ..records import CarbonSeries
+from ..records import CarbonSeries, Kind
 
 _DAY_H = 24
 # A month or season with fewer days than this has no factor of its own.
@@ -66,7 +66,7 @@ class CarbonFit:
     @property
     def spec(self) -> dict[str, Any]:
         """What `make_carbon` takes."""
-        return {"profiles": [asdict(self.profile)]}
+        return {"profiles": [self.profile.model_dump()]}
 
     def as_dict(self) -> dict[str, Any]:
         """Goodness of fit as plain numbers."""
@@ -118,7 +118,7 @@ def fit_carbon(series: CarbonSeries, tz: str | None = None, seed: int = 0) -> Ca
         zone=series.zone,
         tz=tz,
         standard_utc_offset_h=known["standard_utc_offset_h"] if known else offset_h,
-        kind=series.kind,
+        kind=cast(Kind, series.kind),
         mean_g_per_kwh=max(mean, 1e-3),
         min_g_per_kwh=float(hourly.min()),
         max_g_per_kwh=max(float(hourly.max()), 1e-3),

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from .batch import SessionBatch
-from .climatology import by_utc_hour, odds_multiplied, odds_shifted, personal_shares
-from .episode import SPLITS, AvailabilityEpisode, AvailabilityModel, AvailabilityRequest, Sessions
-from .forecasts import AVAILABILITY_FORECASTS, AvailabilityView, MarkovForecast
-from .make import GENERATORS, make_availability
+from .batch_kernels import hour_of_day
+from .climatology import by_utc_hour, odds_shifted
+from .climatology_kernels import odds_multiplied, personal_shares
+from .episode import AvailabilityEpisode, AvailabilityModel, AvailabilityRequest, Sessions
+from .forecasts import AVAILABILITY_FORECASTS, AvailabilityForecaster, AvailabilityView, MarkovForecast
+from .generators import GENERATORS
+from .make import check_availability, make_availability
 from .recorded import RecordedAvailability
-from .session_kernels import hour_of_day
 
 __all__ = [
     "AVAILABILITY_FORECASTS",
     "GENERATORS",
-    "SPLITS",
     "AvailabilityEpisode",
+    "AvailabilityForecaster",
     "AvailabilityModel",
     "AvailabilityRequest",
     "AvailabilityView",
@@ -23,6 +25,7 @@ __all__ = [
     "SessionBatch",
     "Sessions",
     "by_utc_hour",
+    "check_availability",
     "hour_of_day",
     "make_availability",
     "odds_multiplied",

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...common.arrays import AnyArray, Bools, Floats, Floats32, Ints
+from ...common.arrays import Bools, Floats, Floats32, Ints
 from ...common.random_bits import scrambled
 from ..numerics import rows_by_forecaster
-from .episode import SPLITS, AvailabilityEpisode, AvailabilityModel, AvailabilityRequest, Sessions, Split
-from .forecasts import AVAILABILITY_FORECASTS, AvailabilityForecaster, AvailabilityView, MarkovForecast
-from .session_kernels import expected_share, look_around, markov_chance, markov_exponents
-
-__all__ = [
-    "SPLITS",
-    "AvailabilityEpisode",
-    "AvailabilityModel",
-    "AvailabilityRequest",
-    "SessionBatch",
-    "Sessions",
-    "Split",
-]
+from .batch_kernels import expected_share, markov_chance, markov_exponents, visible_sessions
+from .episode import AvailabilityEpisode
+from .forecasts import DEFAULT_FORECAST, AvailabilityForecaster, AvailabilityView, MarkovForecast
 
 
 class SessionBatch:
@@ -45,7 +35,7 @@ class SessionBatch:
         self.num_envs, self.num_clients = e, n
         self._starts = np.full((e, n, 2), np.inf)
         self._ends = np.full((e, n, 2), np.inf)
-        self._told = np.full((e, n, 2), np.inf)
+        self._announced_ends = np.full((e, n, 2), np.inf)
         self._announced = np.zeros((e, n, 2), dtype=bool)
         self._pointer = np.zeros((e, n), dtype=np.int64)
         self._climatology = np.zeros((e, n, 24), dtype=np.float64)
@@ -53,10 +43,10 @@ class SessionBatch:
         self._notice_s = np.full(e, np.inf)
         self._start_utc_s = np.zeros(e)
         self._seed = np.zeros(e, dtype=np.uint64)
-        self._forecasters: list[AvailabilityForecaster] = [MarkovForecast()] * e
+        self._forecasters: list[AvailabilityForecaster] = [DEFAULT_FORECAST] * e
         self._grouped: list[tuple[AvailabilityForecaster, Ints]] | None = None
         self._time_s = np.zeros(e)
-        self._look()
+        self._update_visible_sessions()
 
     @property
     def starts(self) -> Floats:
@@ -79,10 +69,10 @@ class SessionBatch:
             raise ValueError(f"episode: {sessions.num_clients} clients, expected {self.num_clients}")
         width = sessions.start_s.shape[1]
         self._widen(width + 1)
-        told_s = sessions.end_s if episode.told_end_s is None else episode.told_end_s
+        said_s = sessions.end_s if episode.announced_end_s is None else episode.announced_end_s
         self._starts[env, :, :width], self._starts[env, :, width:] = sessions.start_s, np.inf
         self._ends[env, :, :width], self._ends[env, :, width:] = sessions.end_s, np.inf
-        self._told[env, :, :width], self._told[env, :, width:] = told_s, np.inf
+        self._announced_ends[env, :, :width], self._announced_ends[env, :, width:] = said_s, np.inf
         self._announced[env, :, :width], self._announced[env, :, width:] = sessions.announced, False
         self._pointer[env] = (self._ends[env] <= 0.0).sum(axis=1)
         self._climatology[env] = episode.climatology
@@ -90,11 +80,8 @@ class SessionBatch:
         self._notice_s[env] = episode.announce_notice_s
         self._start_utc_s[env] = start_utc_s
         self._seed[env] = episode.seed
-        forecaster = (
-            MarkovForecast() if episode.forecast is None else AVAILABILITY_FORECASTS.make(episode.forecast)
-        )
-        if forecaster is not self._forecasters[env]:
-            self._forecasters[env], self._grouped = forecaster, None
+        if episode.forecast is not self._forecasters[env]:
+            self._forecasters[env], self._grouped = episode.forecast, None
         self._time_s[env] = 0.0
 
     def advance(self, time_s: Floats) -> None:
@@ -111,7 +98,7 @@ class SessionBatch:
                 "the time it was advanced to before"
             )
         self._time_s = time_s.copy()
-        self._look()
+        self._update_visible_sessions()
 
     def forecast(self, time_s: Floats, leads_s: Floats) -> Floats32:
         """P(available) at `time_s + leads_s` as the coordinator would forecast it at the present.
@@ -155,10 +142,10 @@ class SessionBatch:
     def sessions_after(self, env: int, client: int) -> Floats:
         """`[K, 2]`, start and end of one client's sessions that end after the present; for oracles."""
         begin = int(self._pointer[env, client])
-        pairs = np.stack([self._starts[env, client, begin:], self._ends[env, client, begin:]], axis=1)
-        return pairs[np.isfinite(pairs[:, 0])]
+        pairs: Floats = np.stack([self._starts[env, client, begin:], self._ends[env, client, begin:]], axis=1)
+        return np.compress(np.isfinite(pairs[:, 0]), pairs, axis=0)
 
-    def _look(self) -> None:
+    def _update_visible_sessions(self) -> None:
         self.available: Bools
         self.session_start_s: Floats
         self.session_end_s: Floats
@@ -170,8 +157,14 @@ class SessionBatch:
             self.session_end_s,
             self.announced_end_s,
             self.next_start_s,
-        ) = look_around(
-            self._starts, self._ends, self._told, self._announced, self._pointer, self._time_s, self._notice_s
+        ) = visible_sessions(
+            self._starts,
+            self._ends,
+            self._announced_ends,
+            self._announced,
+            self._pointer,
+            self._time_s,
+            self._notice_s,
         )
 
     def _groups(self) -> list[tuple[AvailabilityForecaster, Ints]]:
@@ -179,14 +172,17 @@ class SessionBatch:
             self._grouped = rows_by_forecaster(self._forecasters)
         return self._grouped
 
-    def _probability(self, forecaster: AvailabilityForecaster, time_s: Floats, leads_s: Floats) -> AnyArray:
+    def _probability(
+        self, forecaster: AvailabilityForecaster, time_s: Floats, leads_s: Floats
+    ) -> Floats | Floats32:
         """P(available) `[E, N, L]` of one forecaster for all environments."""
         if type(forecaster) is MarkovForecast:
-            told, used = self.announced_end_s, forecaster.use_announced
-            decay = np.exp(markov_exponents(time_s, leads_s, told, self._relaxation_s, used))
-            return markov_chance(
-                time_s, leads_s, self.available, told, used, self._climatology, self._start_utc_s, decay
+            end_s, used = self.announced_end_s, forecaster.use_announced
+            decay = np.exp(markov_exponents(time_s, leads_s, end_s, self._relaxation_s, used))
+            chance: Floats32 = markov_chance(
+                time_s, leads_s, self.available, end_s, used, self._climatology, self._start_utc_s, decay
             )
+            return chance
         then_s = time_s[:, None, None] + leads_s[None, None, :]
         view = self._view(time_s[:, None, None], then_s)
         return np.broadcast_to(forecaster.probability(view), view.shape)
@@ -200,10 +196,10 @@ class SessionBatch:
             relaxation_s=self._relaxation_s[:, :, None],
             expected=self._expected,
             truth=lambda: self._available_at(then_s),
-            luck=lambda: self._luck(then_s),
+            uniforms=lambda: self._uniforms(then_s),
         )
 
-    def _at(self, table: AnyArray) -> AnyArray:
+    def _at(self, table: Floats) -> Floats:
         return np.take_along_axis(table, self._pointer[:, :, None], axis=2)[:, :, 0]
 
     def _available_at(self, then_s: Floats) -> Bools:
@@ -214,7 +210,7 @@ class SessionBatch:
             truth[:, :, lead] = ((self._starts <= when_s) & (self._ends > when_s)).any(axis=2)
         return truth
 
-    def _luck(self, then_s: Floats) -> Floats:
+    def _uniforms(self, then_s: Floats) -> Floats:
         """Uniforms `[E, N, L]` that depend on the episode's seed, the client and the tenth minute only."""
         bucket = np.floor(then_s / 600.0).astype(np.int64).astype(np.uint64)
         client = np.arange(self.num_clients, dtype=np.uint64)[None, :, None]
@@ -224,7 +220,8 @@ class SessionBatch:
     def _expected(self, time_s: Floats) -> Floats:
         """Climatology `[E, N, L]` at times that broadcast to it, linear between the centres of the hours."""
         time_s = np.broadcast_to(time_s, (self.num_envs, self.num_clients, time_s.shape[2]))
-        return expected_share(self._climatology, self._start_utc_s, time_s)
+        shares: Floats = expected_share(self._climatology, self._start_utc_s, time_s)
+        return shares
 
     def _widen(self, width: int) -> None:
         """Make room for `width` columns, of which the last is never a session."""
@@ -234,5 +231,5 @@ class SessionBatch:
         pad = ((0, 0), (0, 0), (0, missing))
         self._starts = np.pad(self._starts, pad, constant_values=np.inf)
         self._ends = np.pad(self._ends, pad, constant_values=np.inf)
-        self._told = np.pad(self._told, pad, constant_values=np.inf)
+        self._announced_ends = np.pad(self._announced_ends, pad, constant_values=np.inf)
         self._announced = np.pad(self._announced, pad)

@@ -1,11 +1,11 @@
-"""What a coordinator has learned of clients' habits from a finite past."""
+"""Climatology: clients' availability by hour of day, as it is learned from a finite past."""
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from ...common.arrays import Floats, Floats32
+from .climatology_kernels import rows_by_utc_hour
 
 # Factors on the odds over which a profile's mean is tabulated; wide enough for any share seen.
 _ODDS = np.exp(np.linspace(-12.0, 12.0, 241))
@@ -61,47 +61,5 @@ def by_utc_hour(profile: Floats, offset_h: Floats) -> Floats32:
         profile: `[N, 24]` by local hour.
         offset_h: `[N]`, hours local clocks are ahead of UTC; half hours are interpolated.
     """
-    return _by_utc_hour(profile, np.asarray(offset_h, dtype=np.float64))
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _by_utc_hour(profile, offset_h):  # type: ignore[no-untyped-def]
-    n = offset_h.size
-    out = np.empty((n, 24), dtype=np.float32)
-    for k in range(n):
-        for hour in range(24):
-            local = hour + offset_h[k]
-            local -= 24.0 * np.floor(local / 24.0)
-            low = int(local) % 24
-            here = profile[k, low]
-            out[k, hour] = here + (profile[k, (low + 1) % 24] - here) * (local - np.floor(local))
-    return out
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def odds_multiplied(profile, odds):  # type: ignore[no-untyped-def]
-    """Profiles `[N, P]` of shares with the odds of each row multiplied by `odds` `[N]`, `[N, P]`."""
-    out = np.empty(profile.shape)
-    for k in range(odds.size):
-        for hour in range(profile.shape[1]):
-            raised = odds[k] * profile[k, hour] / (1.0 - profile[k, hour])
-            out[k, hour] = raised / (1.0 + raised)
-    return out
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def personal_shares(push, hour_of_week, share_on, profile):  # type: ignore[no-untyped-def]
-    """Each client's share now `[N]` and by local hour `[N, 24]`, its odds the square of `push` `[N]`.
-
-    `share_on` `[168]` is the usual share by hour of the week, `profile` `[24]` by hour of the day.
-    """
-    n = push.size
-    now, rows = np.empty(n), np.empty((n, profile.size))
-    for k in range(n):
-        odds = push[k] * push[k]
-        usual = share_on[int(np.floor(hour_of_week[k])) % 168]
-        now[k] = odds * usual / (1.0 - usual + odds * usual)
-        for hour in range(profile.size):
-            raised = odds * (profile[hour] / (1.0 - profile[hour]))
-            rows[k, hour] = raised / (1.0 + raised)
-    return now, rows
+    rows: Floats32 = rows_by_utc_hour(profile, np.asarray(offset_h, dtype=np.float64))
+    return rows

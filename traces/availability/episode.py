@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from ...common.arrays import Bools, Floats, Floats32, Ints
-
-Split = Literal["train", "val", "test"]
-SPLITS: tuple[str, ...] = ("train", "val", "test")
+from ...common.splits import Split
+from ...common.units import SECONDS_PER_HOUR
+from .forecasts import DEFAULT_FORECAST, AvailabilityForecaster
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Sessions:
     @property
     def counts(self) -> Ints:
         """Int64 `[N]`, sessions of each client."""
-        return np.isfinite(self.start_s).sum(axis=1)
+        return np.asarray(np.isfinite(self.start_s).sum(axis=1))
 
     def validate(self) -> Sessions:
         """Check the promises of the class and return itself.
@@ -150,7 +150,7 @@ class AvailabilityRequest:
     horizon_s: float
     zone: Ints
     utc_offset_h: Floats
-    split: str = "train"
+    split: Split = "train"
 
     @property
     def local_offset_h(self) -> Floats:
@@ -161,7 +161,7 @@ class AvailabilityRequest:
     def local_hour_of_week(self) -> Floats:
         """`[N]`, hours since Monday 00:00 on each client's clock at the beginning, in `[0, 168)`."""
         # 1970-01-01 was a Thursday, three days after a Monday.
-        return (self.start_utc_s / 3600.0 + 72.0 + self.local_offset_h) % 168.0
+        return (self.start_utc_s / SECONDS_PER_HOUR + 72.0 + self.local_offset_h) % 168.0
 
 
 @dataclass(frozen=True)
@@ -173,20 +173,21 @@ class AvailabilityEpisode:
         climatology: float32 `[N, 24]`, P(available) by UTC hour of day, learned from the past only.
         relaxation_s: `[N]`, e-folding time with which a deviation from the climatology dies out.
         announce_notice_s: how long ahead an announced end is known; `inf` = from the session's start.
-        forecast: the coordinator's forecast: a forecaster, or its name or settings (see `forecasts`).
+        forecast: the coordinator's forecast.
         seed: seed of the forecast's own errors, if it has any.
-        told_end_s: `[N, S]`, the ends as they are announced, where they are not the true ones.
+        announced_end_s: `[N, S]`, the ends as they are announced, where they are not the true ones.
     """
 
     sessions: Sessions
     climatology: Floats32
     relaxation_s: Floats
     announce_notice_s: float = float("inf")
-    forecast: object | None = None
+    forecast: AvailabilityForecaster = DEFAULT_FORECAST
     seed: int = 0
-    told_end_s: Floats | None = None
+    announced_end_s: Floats | None = None
 
 
+@runtime_checkable
 class AvailabilityModel(Protocol):
     """Draws episodes of availability for any number of clients."""
 
@@ -230,7 +231,7 @@ def _merge(client: Ints, start_s: Floats, end_s: Floats, flags: Bools) -> tuple[
     return client[first], start_s[first], ends, last_flag
 
 
-def told_ends(
+def announced_ends(
     sessions: Sessions, honesty: float, overstated_h: float, rng: np.random.Generator
 ) -> Floats | None:
     """The ends as they are announced `[N, S]`, or None if all announcements are true.
@@ -244,7 +245,7 @@ def told_ends(
     if honesty >= 1.0:
         return None
     false = rng.random(sessions.end_s.shape) >= honesty
-    later_s = 3600.0 * overstated_h * rng.standard_exponential(sessions.end_s.shape)
+    later_s = SECONDS_PER_HOUR * overstated_h * rng.standard_exponential(sessions.end_s.shape)
     return sessions.end_s + np.where(false, later_s, 0.0)
 
 

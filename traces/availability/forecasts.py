@@ -1,4 +1,4 @@
-"""Forecasts of availability as a coordinator would have them.
+"""Forecasts of availability as a coordinator would have them: P(available) at times ahead.
 
 A forecast sees the present and what was learned before the episode. Only those called oracles look at the
 truth. Each is chosen by name, or by a mapping of its settings with the name under `kind`.
@@ -32,7 +32,7 @@ class AvailabilityView:
         relaxation_s: `[E, N, 1]`, e-folding time of a deviation from the climatology.
         expected: climatology at times that broadcast to `[E, N, *]`.
         truth: for oracles only: bool `[E, N, L]`, who will be available at `then_s`.
-        luck: for oracles only: uniforms `[E, N, L]`, fixed for each client and tenth minute.
+        uniforms: for oracles only: uniforms `[E, N, L]`, fixed for each client and tenth minute.
     """
 
     now_s: Floats
@@ -42,7 +42,7 @@ class AvailabilityView:
     relaxation_s: Floats
     expected: Callable[[Floats], Floats]
     truth: Callable[[], Bools]
-    luck: Callable[[], Floats]
+    uniforms: Callable[[], Floats]
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -65,12 +65,12 @@ AVAILABILITY_FORECASTS: Registry[AvailabilityForecaster] = Registry("forecast", 
 
 @AVAILABILITY_FORECASTS.register("markov")
 class MarkovForecast(Settings):
-    """The closed form around the climatology, and announced ends.
+    """Two-state Markov chain around the climatology, with announced ends; the default.
 
     p(t + L) = clim(t + L) + (a(t) - clim(t)) exp(-L / tau), which for a constant climatology is
     pi + (1 - pi) lambda^n of a two-state chain. Before an announced end it is 1; after it, it relaxes from 0.
 
-    Settings:
+    Attributes:
         use_announced: whether announced ends are used.
     """
 
@@ -78,12 +78,12 @@ class MarkovForecast(Settings):
 
     def probability(self, view: AvailabilityView) -> Floats:
         """See `AvailabilityForecaster`."""
-        told = np.isfinite(view.announced_end_s) & self.use_announced
-        anchor_s = np.where(told, view.announced_end_s, view.now_s)
-        value = np.where(told, 0.0, view.available)
+        known = np.isfinite(view.announced_end_s) & self.use_announced
+        anchor_s = np.where(known, view.announced_end_s, view.now_s)
+        value = np.where(known, 0.0, view.available)
         decay = np.exp(-np.maximum(view.then_s - anchor_s, 0.0) / view.relaxation_s)
         chance = view.expected(view.then_s) + (value - view.expected(anchor_s)) * decay
-        return np.where(told & (view.then_s < view.announced_end_s), 1.0, np.clip(chance, 0.0, 1.0))
+        return np.where(known & (view.then_s < view.announced_end_s), 1.0, np.clip(chance, 0.0, 1.0))
 
 
 @AVAILABILITY_FORECASTS.register("climatology")
@@ -135,7 +135,7 @@ class PerfectForecast(Settings):
 class NoisyOracle(Settings):
     """Oracle that is right with a probability that falls with the lead, as REFL's predictor (.9).
 
-    Settings:
+    Attributes:
         accuracy: probability of being right from `full_noise_h` on.
         full_noise_h: the lead at which it has fallen to that, linearly from 1; 0 = at once.
     """
@@ -148,9 +148,12 @@ class NoisyOracle(Settings):
         lead_h = (view.then_s - view.now_s) / 3600.0
         grown = np.minimum(lead_h / self.full_noise_h, 1.0) if self.full_noise_h else np.ones_like(lead_h)
         right = 1.0 - (1.0 - self.accuracy) * grown
-        said = view.truth() ^ (view.luck() >= right)
+        said = view.truth() ^ (view.uniforms() >= right)
         return np.where(said, right, 1.0 - right)
 
+
+DEFAULT_FORECAST: AvailabilityForecaster = MarkovForecast()
+"""Of models that name no other."""
 
 if TYPE_CHECKING:
     AvailabilityForecastField: TypeAlias = AvailabilityForecaster

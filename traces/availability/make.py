@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from ...common.settings import Settings, parse_settings, suggest
+from ...common.registry import is_dotted
+from ...common.settings import Settings, suggest
 from ..formats import is_generator_file, load_generator
-from ..formats.availability import read_availability
-from ..records import DEBOUNCE_S, AvailabilityTrace
+from ..formats.availability import AVAILABILITY_FORMATS, read_availability
+from ..records import DEBOUNCE_S
 from .episode import AvailabilityModel
-from .forecasts import AvailabilityForecastField, MarkovForecast
-from .generators import PATTERNS, PhoneAvailability, SpotAvailability, VolunteerAvailability
+from .forecasts import DEFAULT_FORECAST, AvailabilityForecastField
+from .generators import GENERATORS
 from .recorded import RecordedAvailability
 
-__all__ = [
-    "GENERATORS",
-    "AvailabilityModel",
-    "AvailabilityTrace",
-    "PhoneAvailability",
-    "RecordedAvailability",
-    "SpotAvailability",
-    "VolunteerAvailability",
-    "make_availability",
-    "read_availability",
-]
-
-GENERATORS: dict[str, type[Settings]] = {
-    "phones": PhoneAvailability,
-    "volunteers": VolunteerAvailability,
-    "spot": SpotAvailability,
-    **PATTERNS,
-}
+AvailabilitySpec: TypeAlias = str | Path | Mapping[str, object] | AvailabilityModel
 
 
 class FileSettings(Settings):
-    """What `make_availability` accepts as a mapping with `kind: file`.
+    """What is to be made of trace files, `kind: file`; reading them is left to `make_availability`.
 
     Attributes:
         path: the file, or several of one format that were recorded together.
@@ -58,48 +42,74 @@ class FileSettings(Settings):
     notice_s: Annotated[float, Field(ge=0)] | None = None
     honesty: Annotated[float, Field(ge=0, le=1)] = 1.0
     repeat: bool = False
-    forecast: AvailabilityForecastField = MarkovForecast()
+    forecast: AvailabilityForecastField = DEFAULT_FORECAST
+
+    @field_validator("format")
+    @classmethod
+    def _known_format(cls, name: str | None) -> str | None:
+        if name is not None:
+            AVAILABILITY_FORMATS.find(name)
+        return name
 
 
-def make_availability(spec: str | Path | Mapping[str, Any]) -> AvailabilityModel:
+@GENERATORS.register("file", FileSettings)
+def recorded_availability(
+    path: str | tuple[str, ...],
+    format: str | None,
+    debounce_s: float,
+    announced_share: float,
+    notice_s: float | None,
+    honesty: float,
+    repeat: bool,
+    forecast: AvailabilityForecastField,
+) -> RecordedAvailability:
+    """Recorded availability replayed from files; see `FileSettings`."""
+    return RecordedAvailability(
+        read_availability(path, format).debounced(debounce_s),
+        announced_share=announced_share,
+        notice_s=float("inf") if notice_s is None else notice_s,
+        repeat=repeat,
+        honesty=honesty,
+        forecast=forecast,
+    )
+
+
+def make_availability(spec: AvailabilitySpec) -> AvailabilityModel:
     """The availability model that a specification describes.
 
     Args:
-        spec: the name of a generator, the path of a trace file, or a mapping with the name under `kind` (or
-            `kind: file` and `path`) and the settings beside it.
+        spec: the name of a generator; the path of a trace file or of a fitted generator; a mapping with the
+            name under `kind` (or `kind: file` and `path`) and the settings beside it; a dotted name
+            `package.module:Class`; or a model.
 
     Raises:
         ValueError: one line naming the field, the value and what was expected.
     """
-    if isinstance(spec, (str, Path)):
-        name = str(spec)
-        if name not in GENERATORS and is_generator_file(name):
-            return make_availability(load_generator(name, "availability"))
-        values: dict[str, Any] = {"kind": name} if name in GENERATORS else {"kind": "file", "path": name}
-        if values["kind"] == "file" and not Path(name).suffix and not Path(name).exists():
-            raise ValueError(
-                f"availability: {name!r} is no generator and no file; {suggest(name, GENERATORS)}"
-            )
-    else:
-        values = dict(spec)
-    kind = values.pop("kind", "file" if "path" in values else None)
-    if kind == "file":
-        return _recorded(parse_settings(FileSettings, values, "availability (file)"))
-    if not isinstance(kind, str) or kind not in GENERATORS:
-        raise ValueError(
-            f"availability: kind={kind!r} is unknown; {suggest(str(kind), [*GENERATORS, 'file'])}"
-        )
-    model: Any = parse_settings(GENERATORS[kind], values, f"availability ({kind})")
-    return model
+    if isinstance(spec, (str, Path)) and str(spec) not in GENERATORS and is_generator_file(spec):
+        spec = load_generator(spec, "availability")
+    return GENERATORS.make(_named(spec))
 
 
-def _recorded(settings: FileSettings) -> AvailabilityModel:
-    paths: Sequence[str] = [settings.path] if isinstance(settings.path, str) else settings.path
-    return RecordedAvailability(
-        read_availability(paths, settings.format).debounced(settings.debounce_s),
-        announced_share=settings.announced_share,
-        notice_s=float("inf") if settings.notice_s is None else settings.notice_s,
-        repeat=settings.repeat,
-        honesty=settings.honesty,
-        forecast=settings.forecast,
-    )
+def check_availability(spec: AvailabilitySpec) -> None:
+    """Refuse what `make_availability` would refuse, as far as it can be said without reading a file.
+
+    Raises:
+        ValueError: one line naming the field, the value and what was expected, with a suggestion.
+    """
+    named = _named(spec)
+    if isinstance(named, (str, Mapping)):
+        GENERATORS.choose(named)
+
+
+def _named(spec: AvailabilitySpec) -> str | Mapping[str, object] | AvailabilityModel:
+    """A specification with the kind written out, where it is a path."""
+    if isinstance(spec, Mapping):
+        return {"kind": "file", **spec} if "path" in spec and "kind" not in spec else spec
+    if not isinstance(spec, (str, Path)):
+        return spec
+    name = str(spec)
+    if name in GENERATORS or is_dotted(name):
+        return name
+    if not Path(name).suffix and not Path(name).exists():
+        raise ValueError(f"availability: {name!r} is no generator and no file; {suggest(name, GENERATORS)}")
+    return {"kind": "file", "path": name}

@@ -5,16 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from ...common.arrays import Floats, Ints
+from ...common.splits import SPLITS, Split
+from ...common.units import SECONDS_PER_DAY as _DAY_S
 from ..records import AvailabilityTrace
 from .climatology import by_utc_hour
-from .episode import SPLITS, AvailabilityEpisode, AvailabilityRequest, Sessions, check_size, told_ends
+from .episode import AvailabilityEpisode, AvailabilityRequest, Sessions, announced_ends, check_size
+from .forecasts import DEFAULT_FORECAST, AvailabilityForecaster
 from .known_past import Population, earlier, first_part, place_of, population
 
-_DAY_S = 86400.0
 # How much later than the truth a false announcement names the end, on average.
 _OVERSTATED_H = 2.0
 # Users, or where they are too few the time of each recording, are dealt out in these shares.
-_SHARES = {"train": (0.0, 0.6), "val": (0.6, 0.8), "test": (0.8, 1.0)}
+_SHARES: dict[Split, tuple[float, float]] = {"train": (0.0, 0.6), "val": (0.6, 0.8), "test": (0.8, 1.0)}
 
 
 class _Pool:
@@ -52,7 +54,7 @@ class RecordedAvailability:
         announced_share: share of session ends announced ahead.
         notice_s: how long ahead; infinite = from the session's start.
         repeat: whether a user may play several clients at once, if there are too few.
-        forecast: settings of the coordinator's forecast, carried to the episodes.
+        forecast: the coordinator's forecast, carried to the episodes.
         honesty: share of announcements that are true; the others name an end two hours later on average.
     """
 
@@ -62,12 +64,13 @@ class RecordedAvailability:
         announced_share: float = 0.0,
         notice_s: float = float("inf"),
         repeat: bool = False,
-        forecast: object | None = None,
+        forecast: AvailabilityForecaster = DEFAULT_FORECAST,
         honesty: float = 1.0,
     ):
         self.trace = trace
         self._announced_share, self._notice_s = announced_share, notice_s
-        self._repeat, self._forecast, self._honesty = repeat, forecast, honesty
+        self._repeat, self._honesty = repeat, honesty
+        self._forecast = forecast
         days = np.floor((trace.end_s - trace.begin_s) / _DAY_S + 1e-9)
         self._usable = days >= 1
         self._place = np.array([place_of(name) for name in trace.users])
@@ -76,7 +79,7 @@ class RecordedAvailability:
         self._fewest = min(
             np.unique(trace.user[self._usable & (place >= a) & (place < b)]).size for a, b in _SHARES.values()
         )
-        self._pools: dict[tuple[str, bool], _Pool] = {}
+        self._pools: dict[tuple[Split, bool], _Pool] = {}
         self._populations: dict[tuple[bool, int], Population] = {}
         self._known_on_s, self._known_s = earlier(trace)
 
@@ -126,14 +129,14 @@ class RecordedAvailability:
             announce_notice_s=self._notice_s,
             forecast=self._forecast,
             seed=int(rng.integers(2**62)),
-            told_end_s=told_ends(sessions, self._honesty, _OVERSTATED_H, rng),
+            announced_end_s=announced_ends(sessions, self._honesty, _OVERSTATED_H, rng),
         )
 
     def _by_user(self, num_clients: int) -> bool:
         """Whether splits have users of their own, and not parts of the time."""
         return self._fewest >= num_clients or (self._repeat and self._fewest >= 5)
 
-    def _half(self, chosen: Ints, split: str) -> Ints:
+    def _half(self, chosen: Ints, split: Split) -> Ints:
         """`[N]`, which half of the training users each client belongs to; -1 outside training."""
         if split != "train":
             return np.full(chosen.size, -1)
@@ -152,7 +155,7 @@ class RecordedAvailability:
             self._populations[by_user, half] = population(part)
         return self._populations[by_user, half]
 
-    def _pool(self, split: str, num_clients: int) -> _Pool:
+    def _pool(self, split: Split, num_clients: int) -> _Pool:
         """Recordings of the split, and the share of each recording's time that belongs to it."""
         by_user = self._by_user(num_clients)
         if (split, by_user) not in self._pools:
@@ -166,7 +169,7 @@ class RecordedAvailability:
             self._pools[split, by_user] = _Pool(self.trace, rows, low, high)
         return self._pools[split, by_user]
 
-    def _too_few(self, users: int, num_clients: int, split: str) -> str:
+    def _too_few(self, users: int, num_clients: int, split: Split) -> str:
         return (
             f"availability: {self.trace.source}: {users} users for {num_clients} clients in split "
             f"{split!r}; take fewer clients, a larger file, or repeat: true"
@@ -190,12 +193,12 @@ class RecordedAvailability:
         trace, period_s = self.trace, days * _DAY_S
         # Where users were watched together, one moment for all keeps together what happened together.
         one = trace.simultaneous
-        luck = np.full(chosen.size, rng.random()) if one else rng.random(chosen.size)
+        uniform = np.full(chosen.size, rng.random()) if one else rng.random(chosen.size)
         if one:
             days, period_s = np.full_like(days, days.min()), np.full_like(period_s, period_s.min())
         if trace.clock == "none":
             room_s = np.maximum(period_s - request.horizon_s, 0.0)
-            return begin_s + luck * np.where(room_s > 0, room_s, period_s)
+            return begin_s + uniform * np.where(room_s > 0, room_s, period_s)
         recorded_s = trace.local_begin_s[chosen] + begin_s - trace.begin_s[chosen]
         wanted_s = request.local_hour_of_week * 3600.0
         if one and trace.clock == "utc":
@@ -205,11 +208,12 @@ class RecordedAvailability:
         ahead_s = (wanted_s - recorded_s) % (7 * _DAY_S)
         hour_s, same_day = ahead_s % _DAY_S, (ahead_s // _DAY_S).astype(np.int64)
         room = np.floor((period_s - hour_s - request.horizon_s) / _DAY_S).astype(np.int64) + 1
-        any_day = np.floor(luck * np.where(room > 0, room, days)).astype(np.int64)
+        any_day = np.floor(uniform * np.where(room > 0, room, days)).astype(np.int64)
         # The same day of the week, in any week that the recording still has room for.
         weeks = (np.where(room > 0, room, np.where(days % 7 == 0, days, 0)) - 1 - same_day) // 7 + 1
-        week_day = same_day + 7 * np.floor(luck * np.maximum(weeks, 1)).astype(np.int64)
-        return begin_s + hour_s + np.where(weeks > 0, week_day, any_day) * _DAY_S
+        week_day = same_day + 7 * np.floor(uniform * np.maximum(weeks, 1)).astype(np.int64)
+        moment_s: Floats = begin_s + hour_s + np.where(weeks > 0, week_day, any_day) * _DAY_S
+        return moment_s
 
     def _cut(self, chosen: Ints, begin_s: Floats, days: Ints, moment_s: Floats, horizon_s: float) -> Sessions:
         """Sessions from each moment on, recordings repeated with their period of whole days."""

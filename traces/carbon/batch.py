@@ -6,9 +6,9 @@ import numpy as np
 
 from ...common.arrays import Floats, Ints
 from ..numerics import autoregression, rows_by_forecaster
+from .batch_kernels import enter, integrals, values_ahead
 from .episode import CarbonEpisode
-from .forecasts import CARBON_FORECASTS, CarbonForecaster, CarbonView, ProfileForecast
-from .kernels import enter, integrals, values_ahead
+from .forecasts import DEFAULT_FORECAST, CarbonForecaster, CarbonView
 
 
 class CarbonBatch:
@@ -33,7 +33,7 @@ class CarbonBatch:
         self._mean = np.zeros((e, z))
         self._seed = np.zeros(e, dtype=np.int64)
         self._provider: list[Floats | None] = [None] * e
-        self._forecasters: list[CarbonForecaster] = [ProfileForecast()] * e
+        self._forecasters: list[CarbonForecaster] = [DEFAULT_FORECAST] * e
         self._grouped: list[tuple[CarbonForecaster, Ints]] | None = None
         # What is left of a deviation at the leads asked for last; computed once per episode.
         self._left_leads_s, self._left_share = np.empty(0), np.empty((e, z, 0))
@@ -58,11 +58,8 @@ class CarbonBatch:
         self._mean[env] = np.add.reduce(episode.expected_g_per_kwh, axis=1) / length
         self._seed[env] = episode.seed
         self._provider[env] = episode.provider_g_per_kwh
-        forecaster = (
-            ProfileForecast() if episode.forecast is None else CARBON_FORECASTS.make(episode.forecast)
-        )
-        if forecaster is not self._forecasters[env]:
-            self._forecasters[env], self._grouped = forecaster, None
+        if episode.forecast is not self._forecasters[env]:
+            self._forecasters[env], self._grouped = episode.forecast, None
         self._stale[env] = True
 
     def now(self, time_s: Floats) -> Floats:
@@ -106,7 +103,7 @@ class CarbonBatch:
     def integral(self, zone: Ints, t0_s: Floats, t1_s: Floats) -> Floats:
         """Integral of a zone's intensity from `t0_s` to `t1_s`, exactly, in (g/kWh) s.
 
-        Grams of a constant power are `watts / 3.6e6 * integral`.
+        Grams of a constant power are `watts / JOULES_PER_KWH * integral`.
 
         Args:
             zone: int `[E, N]`.
@@ -116,7 +113,10 @@ class CarbonBatch:
         Returns:
             `[E, N]`.
         """
-        return integrals(zone, t0_s, t1_s, self._g, self._upto, self._first_s, self._step_s, self._last)
+        result: Floats = integrals(
+            zone, t0_s, t1_s, self._g, self._upto, self._first_s, self._step_s, self._last
+        )
+        return result
 
     def _groups(self) -> list[tuple[CarbonForecaster, Ints]]:
         if self._grouped is None:
@@ -161,7 +161,8 @@ class CarbonBatch:
 
     def _ahead(self, table: Floats, time_s: Floats, leads_s: Floats) -> Floats:
         time_s, leads_s = np.asarray(time_s, dtype=np.float64), np.asarray(leads_s, dtype=np.float64)
-        return values_ahead(table, time_s, leads_s, self._first_s, self._step_s, self._last)
+        values: Floats = values_ahead(table, time_s, leads_s, self._first_s, self._step_s, self._last)
+        return values
 
     def _lengthen(self, length: int) -> None:
         missing = length - self._g.shape[2]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from ...common.arrays import Floats
+from ...common.splits import Split
+from ...common.units import SECONDS_PER_HOUR
+from .forecasts import DEFAULT_FORECAST, CarbonForecaster
 
 # How long after the horizon series go on, so that forecasts near the end have something to look at.
-TAIL_S = 48 * 3600.0
+TAIL_S = 48 * SECONDS_PER_HOUR
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class CarbonEpisode:
         g_per_kwh: float64 `[Z, T]`; the last sample holds for ever after.
         expected_g_per_kwh: float64 `[Z, T]`, the profile expected from the past only.
         phi_per_h: `[Z]`, share of a relative deviation from the profile that is left an hour later.
-        forecast: name and settings of the coordinator's forecast (see `forecasts`).
+        forecast: the coordinator's forecast.
         seed: seed of the forecast's own errors, if it has any.
         provider_g_per_kwh: float64 `[Z, T, K]`, the provider's own forecast issued at each sample for
             1..K steps ahead, where the source has one.
@@ -34,17 +37,18 @@ class CarbonEpisode:
     g_per_kwh: Floats
     expected_g_per_kwh: Floats
     phi_per_h: Floats
-    forecast: object | None = None
+    forecast: CarbonForecaster = DEFAULT_FORECAST
     seed: int = 0
     provider_g_per_kwh: Floats | None = None
 
 
+@runtime_checkable
 class CarbonModel(Protocol):
     """Draws episodes of carbon intensity for a fixed list of zones.
 
     Attributes:
         zones: names.
-        kind: "direct", "life-cycle" or "marginal"; never mixed.
+        kind: what the intensity counts, the same for all zones.
     """
 
     @property
@@ -61,7 +65,7 @@ class CarbonModel(Protocol):
         """`[Z]`, hours that each zone's clocks are ahead of UTC at a Unix time."""
         ...
 
-    def draw_start_utc_s(self, split: str, horizon_s: float, rng: np.random.Generator) -> float:
+    def draw_start_utc_s(self, split: Split, horizon_s: float, rng: np.random.Generator) -> float:
         """A Unix time at which an episode of a split may start; windows of splits are disjoint."""
         ...
 

@@ -115,7 +115,7 @@ class NoisyCarbon(Settings):
     The error of a time is one draw, scaled by the lead, so that a forecast improves as the time comes nearer.
     CarbonCast's published mean absolute errors one day ahead: 9.7 % (CISO), 11.5 % (ERCOT), 2.7 % (PJM).
 
-    Settings:
+    Attributes:
         mape_day_ahead: mean absolute relative error 24 h ahead.
         growth_h: e-folding time of the squared error's growth.
     """
@@ -129,7 +129,8 @@ class NoisyCarbon(Settings):
         day_sd = self.mape_day_ahead * np.sqrt(np.pi / 2.0)
         grown = (1.0 - np.exp(-view.lead_h / self.growth_h)) / (1.0 - np.exp(-24.0 / self.growth_h))
         sd = day_sd * np.sqrt(np.maximum(grown, 0.0))
-        return view.truth() * np.exp(sd * view.error() - sd**2 / 2.0)
+        noisy: Floats = view.truth() * np.exp(sd * view.error() - sd**2 / 2.0)
+        return noisy
 
 
 @CARBON_FORECASTS.register("provider")
@@ -141,6 +142,9 @@ class ProviderForecast(Settings):
         given = view.provider()
         return np.where(np.isfinite(given), given, ProfileForecast().intensity(view))
 
+
+DEFAULT_FORECAST: CarbonForecaster = ProfileForecast()
+"""Of models that name no other."""
 
 if TYPE_CHECKING:
     CarbonForecastField: TypeAlias = CarbonForecaster

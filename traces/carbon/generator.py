@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache
 from math import ceil, floor
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
 from ...common.arrays import Floats
-from ...common.settings import Settings, parse_settings, suggest
+from ...common.settings import Settings, suggest
+from ...common.splits import Split
 from ..calibration import calibration
 from ..numerics import autoregression, utc_offset_h
+from ..records import Kind
 from .episode import TAIL_S, CarbonEpisode
-from .kernels import usual_intensity, within_limits
+from .forecasts import DEFAULT_FORECAST, CarbonForecaster
+from .generator_kernels import usual_intensity, within_limits
 
 _SEASONS = ("DJF", "MAM", "JJA", "SON")
 _WEEK_S = 7 * 86400.0
@@ -30,15 +32,14 @@ _Factor = Annotated[float, Field(gt=0, lt=100)]
 _Hours = Annotated[tuple[_Factor, ...], Field(min_length=24, max_length=24)]
 
 
-@dataclass(frozen=True)
-class ZoneProfile:
+class ZoneProfile(Settings):
     """How one zone's intensity behaves: CI = mean x month x hour x weekend x exp(AR(1) - sd^2 / 2), clipped.
 
     Attributes:
         zone: name.
         tz: IANA name of the local time, or None for UTC plus `standard_utc_offset_h`.
         standard_utc_offset_h: hours ahead of UTC without daylight saving.
-        kind: "direct", "life-cycle" or "marginal".
+        kind: what the intensity counts.
         mean_g_per_kwh: the level.
         min_g_per_kwh: lower clip.
         max_g_per_kwh: upper clip.
@@ -47,36 +48,36 @@ class ZoneProfile:
         weekend_factor: weekend over weekday.
         log_sd: standard deviation of the logarithm of the residual.
         phi_per_h: its AR(1) coefficient per hour.
+        shift_g_per_kwh: added to everything, turning a direct profile into a life-cycle one.
         slow_share: share of the residual's variance that is another AR(1), weather that lasts for days.
         slow_phi_per_h: coefficient of that one.
-        shift_g_per_kwh: added to everything, turning a direct profile into a life-cycle one.
     """
 
     zone: str
-    tz: str | None
-    standard_utc_offset_h: float
-    kind: str
-    mean_g_per_kwh: float
-    min_g_per_kwh: float
-    max_g_per_kwh: float
-    month_factor: tuple[float, ...]
-    hour_factor: tuple[tuple[float, ...], ...]
-    weekend_factor: float
-    log_sd: float
-    phi_per_h: float
+    tz: str | None = None
+    standard_utc_offset_h: Annotated[float, Field(ge=-14, le=14)] = 0.0
+    kind: Kind
+    mean_g_per_kwh: Annotated[float, Field(gt=0)]
+    min_g_per_kwh: Annotated[float, Field(ge=0)]
+    max_g_per_kwh: Annotated[float, Field(gt=0)]
+    month_factor: Annotated[tuple[_Factor, ...], Field(min_length=12, max_length=12)]
+    hour_factor: Annotated[tuple[_Hours, ...], Field(min_length=4, max_length=4)]
+    weekend_factor: _Factor
+    log_sd: Annotated[float, Field(ge=0, le=5)]
+    phi_per_h: Annotated[float, Field(gt=0, lt=1)]
     shift_g_per_kwh: float = 0.0
-    slow_share: float = 0.0
-    slow_phi_per_h: float = 0.99
+    slow_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    slow_phi_per_h: Annotated[float, Field(gt=0, lt=1)] = 0.99
 
 
-def zone_names(kind: str = "direct") -> list[str]:
+def zone_names(kind: Kind = "direct") -> list[str]:
     """Names of the measured zones that have profiles of this kind."""
     zones = calibration()["carbon_zones"]
     return sorted(name for name, row in zones.items() if kind == "life-cycle" or row["kind"] == kind)
 
 
 @cache
-def zone_profile(zone: str, kind: str = "direct") -> ZoneProfile:
+def zone_profile(zone: str, kind: Kind = "direct") -> ZoneProfile:
     """The measured profile of a zone.
 
     A life-cycle profile is the direct one moved up by the difference of the two yearly means: what building
@@ -85,14 +86,15 @@ def zone_profile(zone: str, kind: str = "direct") -> ZoneProfile:
     Raises:
         ValueError: if there is no such zone, or none of this kind.
     """
-    zones: dict[str, Any] = calibration()["carbon_zones"]
+    zones = calibration()["carbon_zones"]
     if zone not in zones:
         raise ValueError(f"zones: {zone!r} has no measured profile; {suggest(zone, zones)}")
     row = zones[zone]
     if kind == "marginal" or (kind == "direct" and row["kind"] != "direct"):
         have = "direct or life-cycle" if row["kind"] == "direct" else row["kind"]
         raise ValueError(f"kind_of_intensity: {kind!r} was not measured for {zone!r}, expected {have}")
-    native = row["mean_direct"] if row["kind"] == "direct" else row["mean_life_cycle"]
+    direct = row["mean_direct"]
+    native = row["mean_life_cycle"] if row["kind"] != "direct" or direct is None else direct
     shift = row["mean_life_cycle"] - native if kind == "life-cycle" else 0.0
     return ZoneProfile(
         zone=zone,
@@ -111,35 +113,6 @@ def zone_profile(zone: str, kind: str = "direct") -> ZoneProfile:
     )
 
 
-class _ProfileSettings(Settings):
-    """A `ZoneProfile` as it is written in JSON."""
-
-    zone: str
-    tz: str | None = None
-    standard_utc_offset_h: Annotated[float, Field(ge=-14, le=14)] = 0.0
-    kind: Literal["direct", "life-cycle", "marginal"]
-    mean_g_per_kwh: Annotated[float, Field(gt=0)]
-    min_g_per_kwh: Annotated[float, Field(ge=0)]
-    max_g_per_kwh: Annotated[float, Field(gt=0)]
-    month_factor: Annotated[tuple[_Factor, ...], Field(min_length=12, max_length=12)]
-    hour_factor: Annotated[tuple[_Hours, ...], Field(min_length=4, max_length=4)]
-    weekend_factor: _Factor
-    log_sd: Annotated[float, Field(ge=0, le=5)]
-    phi_per_h: Annotated[float, Field(gt=0, lt=1)]
-    shift_g_per_kwh: float = 0.0
-    slow_share: Annotated[float, Field(ge=0, le=1)] = 0.0
-    slow_phi_per_h: Annotated[float, Field(gt=0, lt=1)] = 0.99
-
-
-def parse_profile(values: Mapping[str, Any]) -> ZoneProfile:
-    """A profile from its JSON form.
-
-    Raises:
-        ValueError: one line naming the field, the value and what was expected.
-    """
-    return ZoneProfile(**parse_settings(_ProfileSettings, values, "carbon profile").model_dump())
-
-
 class GeneratedCarbon:
     """Carbon intensity of any measured or fitted zones, drawn hour by hour from their profiles.
 
@@ -147,10 +120,10 @@ class GeneratedCarbon:
 
     Args:
         profiles: one per zone, all of one kind.
-        forecast: settings of the coordinator's forecast, carried to the episodes.
+        forecast: the coordinator's forecast, carried to the episodes.
     """
 
-    def __init__(self, profiles: Sequence[ZoneProfile], forecast: object | None = None):
+    def __init__(self, profiles: Sequence[ZoneProfile], forecast: CarbonForecaster = DEFAULT_FORECAST):
         kinds = {profile.kind for profile in profiles}
         if len(kinds) != 1:
             raise ValueError(f"zones: kinds {', '.join(sorted(kinds))} are mixed, expected one kind")
@@ -195,7 +168,7 @@ class GeneratedCarbon:
     def _offsets_at(self, unix_s: float) -> Floats:
         return np.array([utc_offset_h(p.tz, unix_s, p.standard_utc_offset_h) for p in self.profiles])
 
-    def draw_start_utc_s(self, split: str, horizon_s: float, rng: np.random.Generator) -> float:
+    def draw_start_utc_s(self, split: Split, horizon_s: float, rng: np.random.Generator) -> float:
         """A minute within the weeks of the split, the whole horizon within them if it is that short."""
         first, weeks = _ROTATION[split]
         turn = int(rng.integers(_WEEKS // 5))
@@ -205,7 +178,10 @@ class GeneratedCarbon:
 
     def expected(self, hour_utc_s: Floats, offset_h: Floats) -> Floats:
         """The profile `[Z, T]` without its residual, at Unix times `[T]` that begin an hour."""
-        return usual_intensity(hour_utc_s, offset_h, self._mean, self._month, self._hour, self._weekend)
+        usual: Floats = usual_intensity(
+            hour_utc_s, offset_h, self._mean, self._month, self._hour, self._weekend
+        )
+        return usual
 
     def sample(self, start_utc_s: float, horizon_s: float, rng: np.random.Generator) -> CarbonEpisode:
         """An episode from the hour in which it starts to two days beyond the horizon."""
@@ -226,7 +202,8 @@ class GeneratedCarbon:
         )
 
     def _within_limits(self, g_per_kwh: Floats) -> Floats:
-        return within_limits(g_per_kwh, self._low, self._high, self._shift)
+        clipped: Floats = within_limits(g_per_kwh, self._low, self._high, self._shift)
+        return clipped
 
     def _residual(self, hours: int, rng: np.random.Generator) -> Floats:
         """Paths of unit variance `[Z, hours]`."""
@@ -235,7 +212,8 @@ class GeneratedCarbon:
         if not self._lasting:
             return fast
         slow = autoregression(self._slow_phi, rng.standard_normal(shape))
-        return np.sqrt(1.0 - self._slow)[:, None] * fast + np.sqrt(self._slow)[:, None] * slow
+        mixed: Floats = np.sqrt(1.0 - self._slow)[:, None] * fast + np.sqrt(self._slow)[:, None] * slow
+        return mixed
 
     def _memory_per_h(self) -> Floats:
         """`[Z]`, the coefficient of the one AR(1) that remembers as much half a day later."""

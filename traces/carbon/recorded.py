@@ -7,16 +7,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ...common.arrays import Floats, Ints
+from ...common.splits import SPLITS, Split
+from ...common.units import SECONDS_PER_DAY as _DAY_S
 from ..calibration import calibration
 from ..numerics import utc_offset_h
 from ..records import CarbonSeries
 from .episode import TAIL_S, CarbonEpisode
+from .forecasts import DEFAULT_FORECAST, CarbonForecaster
 
-_DAY_S = 86400.0
 # How much of the past the expected profile is learned from.
 _PAST_S = 28 * _DAY_S
 # Shares of the covered span, in time: never overlapping, horizon included.
-_WINDOWS = {"train": (0.0, 0.6), "val": (0.6, 0.8), "test": (0.8, 1.0)}
+_WINDOWS: dict[Split, tuple[float, float]] = {"train": (0.0, 0.6), "val": (0.6, 0.8), "test": (0.8, 1.0)}
 # Used where the past is too short to estimate it: the middle of the 22 measured zones.
 _USUAL_PHI_PER_H = 0.976
 
@@ -31,7 +33,7 @@ class RecordedCarbon:
     Args:
         series: one per zone, all of one kind.
         tz: IANA name of the local time by zone; measured zones are known.
-        forecast: settings of the coordinator's forecast, carried to the episodes.
+        forecast: the coordinator's forecast, carried to the episodes.
 
     Raises:
         ValueError: if kinds are mixed, a zone comes twice, or the series do not overlap.
@@ -41,7 +43,7 @@ class RecordedCarbon:
         self,
         series: Sequence[CarbonSeries],
         tz: Mapping[str, str] | None = None,
-        forecast: object | None = None,
+        forecast: CarbonForecaster = DEFAULT_FORECAST,
     ):
         kinds = sorted({s.kind for s in series})
         if len(kinds) != 1:
@@ -52,7 +54,8 @@ class RecordedCarbon:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"carbon: zone {twice[0]!r} comes twice, expected each zone once")
-        self._zones, self._kind, self._forecast = tuple(names), kinds[0], forecast
+        self._zones, self._kind = tuple(names), kinds[0]
+        self._forecast = forecast
         step_s = min(s.step_s for s in series)
         if any(s.step_s % step_s for s in series):
             raise ValueError(
@@ -88,20 +91,20 @@ class RecordedCarbon:
     @property
     def span_s(self) -> float:
         """Seconds that all zones cover."""
-        return self.step_s * self._g.shape[1]
+        return self.step_s * int(self._g.shape[1])
 
     def utc_offset_h(self, start_utc_s: float) -> Floats:
         """`[Z]`, hours ahead of UTC; zero for zones whose local time is not known."""
         return np.array([utc_offset_h(name, start_utc_s, standard) for name, standard in self._tz])
 
-    def window_s(self, split: str) -> tuple[float, float]:
+    def window_s(self, split: Split) -> tuple[float, float]:
         """The Unix times between which episodes of a split lie."""
         low, high = _WINDOWS[split]
         # The very first day is past for the first episodes, where the span has days to spare.
         low_s = max(low * self.span_s, min(_DAY_S, 0.1 * self.span_s))
         return self.first_utc_s + low_s, self.first_utc_s + high * self.span_s
 
-    def draw_start_utc_s(self, split: str, horizon_s: float, rng: np.random.Generator) -> float:
+    def draw_start_utc_s(self, split: Split, horizon_s: float, rng: np.random.Generator) -> float:
         """A second of the split's window from which the horizon still lies within it."""
         low_s, high_s = self.window_s(split)
         room_s = int(high_s - low_s - horizon_s)
@@ -138,7 +141,7 @@ class RecordedCarbon:
         Raises:
             ValueError: naming the shortest window.
         """
-        low_s, high_s = min((self.window_s(split) for split in _WINDOWS), key=lambda w: w[1] - w[0])
+        low_s, high_s = min((self.window_s(split) for split in SPLITS), key=lambda w: w[1] - w[0])
         if high_s - low_s < horizon_s:
             raise ValueError(
                 f"carbon: {self.span_s / _DAY_S:.3g} days are recorded, which leaves a window of "

@@ -1,15 +1,16 @@
-"""What devices are like: speed, bandwidth, power; drawn from measured distributions."""
+"""Classes of devices: speed, bandwidth and power, drawn from measured distributions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from ...common.arrays import Floats, Ints
+from ...common.registry import Registry
 from ...common.settings import Settings
 
 Positive = Annotated[float, Field(gt=0)]
@@ -20,23 +21,29 @@ _BYTES_PER_MBIT = 1e6 / 8.0
 
 @dataclass(frozen=True)
 class Devices:
-    """The machines of N clients.
+    """The machines of N clients."""
 
-    Attributes:
-        step_factor: `[N]`, time of one local step relative to the reference device of the class.
-        down_bytes_per_s: `[N]`.
-        up_bytes_per_s: `[N]`.
-        compute_watts: `[N]`, power drawn in addition by training.
-        network_kwh_per_gb: `[N]`, energy of the network per 1e9 bytes moved.
-    """
-
-    step_factor: Floats
-    down_bytes_per_s: Floats
-    up_bytes_per_s: Floats
-    compute_watts: Floats
-    network_kwh_per_gb: Floats
+    step_factor: Floats  # [N] time of one local step over that of the reference device of the class
+    down_bytes_per_s: Floats  # [N]
+    up_bytes_per_s: Floats  # [N]
+    compute_watts: Floats  # [N] power drawn in addition by training
+    network_kwh_per_gb: Floats  # [N] energy of the network per 1e9 bytes moved
 
 
+@runtime_checkable
+class DeviceSource(Protocol):
+    """Anything that draws devices."""
+
+    def draw(self, num_clients: int, rng: np.random.Generator) -> Devices:
+        """The devices of `num_clients` clients."""
+        ...
+
+
+DEVICES: Registry[DeviceSource] = Registry("devices", DeviceSource)
+"""Classes of devices by name, a file of capacities ("file") among them."""
+
+
+@DEVICES.register("phones")
 class PhoneSettings(Settings):
     """Phones; the reference is the median phone.
 
@@ -66,6 +73,7 @@ class PhoneSettings(Settings):
         return _devices(step, down, self.up_over_down, np.full(num_clients, self.compute_watts), kwh)
 
 
+@DEVICES.register("volunteers")
 class VolunteerSettings(Settings):
     """Laptops, desktops and gaming GPUs lent by volunteers; the reference is the desktop.
 
@@ -106,6 +114,7 @@ class VolunteerSettings(Settings):
         return _devices(step, down, self.up_over_down, watts, self.network_kwh_per_gb)
 
 
+@DEVICES.register("spot")
 class SpotSettings(Settings):
     """Preemptible GPU instances; the reference is the V100.
 
@@ -143,14 +152,6 @@ class SpotSettings(Settings):
         step = step * np.exp(self.step_sigma * _cut_normal(rng, num_clients))
         down = self.down_mbit_per_s * np.exp(self.bandwidth_sigma * _cut_normal(rng, num_clients))
         return _devices(step, down, 1.0, np.array([70.0, 300.0, 400.0])[kind], self.network_kwh_per_gb)
-
-
-class DeviceSource(Protocol):
-    """Anything that draws devices."""
-
-    def draw(self, num_clients: int, rng: np.random.Generator) -> Devices:
-        """The devices of `num_clients` clients."""
-        ...
 
 
 def _devices(step: Floats, down_mbit: Floats, up_over_down: float, watts: Floats, kwh: float) -> Devices:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -150,7 +150,7 @@ def _throughput(path: str | Path) -> DeviceTable:
     return DeviceTable(None, real * 125e3, None, f"{path} (throughput)", notes)
 
 
-def _find(row: Any, key: str, depth: int = 3) -> Any:
+def _find(row: object, key: str, depth: int = 3) -> object:
     """The value of a key in nested dictionaries, or None."""
     if not isinstance(row, dict) or depth < 0:
         return None
@@ -161,7 +161,7 @@ def _find(row: Any, key: str, depth: int = 3) -> Any:
     )
 
 
-def _positive(path: str | Path, what: str, values: list[Any]) -> Floats:
+def _positive(path: str | Path, what: str, values: Sequence[object]) -> Floats:
     """Numbers above zero.
 
     Raises:
@@ -170,7 +170,7 @@ def _positive(path: str | Path, what: str, values: list[Any]) -> Floats:
     result = np.empty(len(values))
     for index, value in enumerate(values):
         try:
-            result[index] = float(value)
+            result[index] = float(value)  # type: ignore[arg-type]  # whatever it is
         except (TypeError, ValueError):
             result[index] = np.nan
         if not 0 < result[index] < 1e15:

@@ -4,44 +4,52 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
+from pydantic import field_validator
 
 from ...common.arrays import Ints
-from ...common.settings import Settings, parse_settings, suggest
-from .classes import Devices, DeviceSource, PhoneSettings, SpotSettings, VolunteerSettings
+from ...common.settings import Settings, Spec
+from .classes import DEVICES, Devices, DeviceSource
+from .files import read_devices
+
+DeviceSpec: TypeAlias = str | Mapping[str, object] | DeviceSource
 
 
-class _FileSettings(Settings):
-    path: str
-    base: str | dict[str, Any] = "phones"
+@DEVICES.register("file")
+class FileDevices:
+    """Devices of a base class with the capacities that a file holds in place of the drawn ones.
 
+    Args:
+        path: a file that `read_devices` knows.
+        base: specification of what the file does not hold.
+    """
 
-class _FileDevices:
-    """Devices of a base class with the capacities that a file holds."""
+    class Options(Settings):
+        """Settings of `kind: file`."""
 
-    def __init__(self, values: Mapping[str, Any]):
-        from .files import read_devices
+        path: str
+        base: Spec = "phones"
 
-        settings = parse_settings(_FileSettings, values, "devices (file)")
-        self._base = device_settings(settings.base)
-        self._table = read_devices(settings.path)
+        @field_validator("base")
+        @classmethod
+        def _known_base(cls, spec: Spec) -> Spec:
+            check_devices(spec)
+            return spec
+
+    def __init__(self, path: str, base: Spec = "phones"):
+        self._base = device_settings(base)
+        self._table = read_devices(path)
 
     def draw(self, num_clients: int, rng: np.random.Generator) -> Devices:
         """The devices of `num_clients` clients."""
         return self._table.applied(self._base.draw(num_clients, rng), rng)
 
 
-DEVICE_CLASSES: dict[str, type[PhoneSettings] | type[VolunteerSettings] | type[SpotSettings]] = {
-    "phones": PhoneSettings,
-    "volunteers": VolunteerSettings,
-    "spot": SpotSettings,
-}
-
-
 def sample_devices(
-    spec: str | Mapping[str, Any], num_clients: int, zone: Ints, rng: np.random.Generator
+    spec: str | Mapping[str, object], num_clients: int, zone: Ints, rng: np.random.Generator
 ) -> Devices:
     """Draw the devices of an episode.
 
@@ -55,28 +63,33 @@ def sample_devices(
     Raises:
         ValueError: one line naming the field, the value and what was expected.
     """
-    return _source(spec).draw(num_clients, rng)
+    return _source(json.dumps(spec, sort_keys=True, default=str)).draw(num_clients, rng)
 
 
-def device_settings(spec: str | Mapping[str, Any]) -> DeviceSource:
-    """The validated settings of a specification; see `sample_devices`."""
-    values = {"kind": spec} if isinstance(spec, str) else dict(spec)
-    kind = values.pop("kind", None)
-    if kind == "file":
-        return _FileDevices(values)
-    if kind not in DEVICE_CLASSES:
-        raise ValueError(f"devices: kind={kind!r} is unknown; {suggest(str(kind), DEVICE_CLASSES)}")
-    return parse_settings(DEVICE_CLASSES[kind], values, f"devices ({kind})")
+def device_settings(spec: DeviceSpec) -> DeviceSource:
+    """The source of devices that a specification describes; see `sample_devices`.
+
+    Args:
+        spec: a specification, a dotted name `package.module:Class`, or a source.
+
+    Raises:
+        ValueError: one line naming the field, the value and what was expected.
+    """
+    return DEVICES.make(spec)
 
 
-def _source(spec: str | Mapping[str, Any]) -> DeviceSource:
-    """As `device_settings`, but a specification is read once per process."""
-    key = json.dumps(spec, sort_keys=True, default=str)
-    if key not in _SOURCES:
-        if len(_SOURCES) > 64:
-            _SOURCES.clear()
-        _SOURCES[key] = device_settings(spec)
-    return _SOURCES[key]
+def check_devices(spec: DeviceSpec) -> None:
+    """Refuse what `device_settings` would refuse, as far as it can be said without reading a file.
+
+    Raises:
+        ValueError: one line naming the field, the value and what was expected, with a suggestion.
+    """
+    if isinstance(spec, (str, Mapping)):
+        DEVICES.choose(spec)
 
 
-_SOURCES: dict[str, DeviceSource] = {}
+@lru_cache(maxsize=64)
+def _source(document: str) -> DeviceSource:
+    """The source of a specification in JSON; each is read once per process."""
+    spec: str | dict[str, object] = json.loads(document)
+    return device_settings(spec)

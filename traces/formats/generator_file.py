@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from ...common.files import write_text
 from .parsing import read_json
 
 _FORMAT = "frugalfl-generator"
 
 
 def save_generator(
-    path: str | Path, of: str, spec: Mapping[str, Any], fit: Mapping[str, Any], source: str
+    path: str | Path, of: str, spec: Mapping[str, object], fit: Mapping[str, object], source: str
 ) -> None:
     """Write a generator.
 
@@ -32,7 +32,7 @@ def save_generator(
         "spec": dict(spec),
         "fit": dict(fit),
     }
-    Path(path).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    write_text(Path(path), json.dumps(document, indent=1) + "\n")
 
 
 def is_generator_file(path: str | Path) -> bool:
@@ -43,7 +43,7 @@ def is_generator_file(path: str | Path) -> bool:
         return _FORMAT.encode() in file.read(200)
 
 
-def load_generator(path: str | Path, of: str) -> dict[str, Any]:
+def load_generator(path: str | Path, of: str) -> dict[str, object]:
     """The specification in a generator file.
 
     Raises:
@@ -54,5 +54,4 @@ def load_generator(path: str | Path, of: str) -> dict[str, Any]:
         raise ValueError(f"{path}: expected a generator of version 1 written by `frugalfl traces fit`")
     if document.get("of") != of or not isinstance(document.get("spec"), dict):
         raise ValueError(f"{path}: a generator of {str(document.get('of'))[:40]!r}, expected one of {of}")
-    spec: dict[str, Any] = document["spec"]
-    return spec
+    return dict(document["spec"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 
 from ...common.arrays import Floats
+from .ar1_kernels import paths
 
 
 def autoregression(phi: Floats, shocks: Floats) -> Floats:
@@ -20,7 +20,8 @@ def autoregression(phi: Floats, shocks: Floats) -> Floats:
         shocks: `[Z, T]`, standard normal.
     """
     power, scale = _powers(np.asarray(phi, dtype=np.float64).tobytes())
-    return _paths(shocks, power, scale)
+    drawn: Floats = paths(shocks, power, scale)
+    return drawn
 
 
 @lru_cache(maxsize=64)
@@ -30,18 +31,3 @@ def _powers(phi_bytes: bytes) -> tuple[Floats, Floats]:
     # phi^-block stays below about 1e8.
     block = int(np.clip(-18.0 / np.log(np.min(phi)), 1, 256))
     return phi[:, None] ** np.arange(1, block + 1), np.sqrt(1.0 - phi**2)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _paths(shocks, power, scale):  # type: ignore[no-untyped-def]
-    series, length = shocks.shape
-    path = np.empty((series, length))
-    for z in range(series):
-        path[z, 0] = shocks[z, 0]
-        for start in range(1, length, power.shape[1]):
-            driven = 0.0
-            for t in range(start, min(start + power.shape[1], length)):
-                grown = power[z, t - start]
-                driven += shocks[z, t] * scale[z] / grown
-                path[z, t] = grown * (path[z, start - 1] + driven)
-    return path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .availability_trace import DEBOUNCE_S, AvailabilityTrace, flat_trace
-from .carbon_series import KINDS, CarbonSeries, joined_series, regular_series
+from .carbon_series import KINDS, CarbonSeries, Kind, joined_series, regular_series
 from .statistics import (
     hour_profile,
     hourly_shares,
@@ -21,6 +21,7 @@ __all__ = [
     "KINDS",
     "AvailabilityTrace",
     "CarbonSeries",
+    "Kind",
     "flat_trace",
     "hour_profile",
     "hourly_shares",

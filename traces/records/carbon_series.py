@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
 from ...common.arrays import Bools, Floats, Ints
+
+Kind: TypeAlias = Literal["direct", "life-cycle", "marginal"]
+"""What carbon intensity counts."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 # The longest hole through which the last value is held; longer ones are refused.
 MAX_GAP_S = 3 * 3600.0
@@ -22,7 +27,7 @@ class CarbonSeries:
 
     Attributes:
         zone: the zone's identifier as the source names it.
-        kind: "direct", "life-cycle" or "marginal".
+        kind: what the intensity counts, one of `KINDS`.
         first_utc_s: Unix time at which the first sample begins.
         step_s: length of a sample.
         g_per_kwh: float64 `[T]`.
@@ -147,7 +152,7 @@ def regular_series(
     Args:
         path: for messages.
         zone: the zone's identifier.
-        kind: what the intensity counts.
+        kind: what the intensity counts, one of `KINDS`.
         utc_s: `[K]`, Unix time of each row.
         g_per_kwh: `[K]`.
         lines: `[K]`, line number of each row in the file.
@@ -242,6 +247,3 @@ def _steps(path: str | Path, utc_s: Floats, lines: Ints) -> tuple[float, Ints]:
             f"the smallest step {step_s:g} s"
         )
     return step_s, repeat
-
-
-KINDS: tuple[str, ...] = ("direct", "life-cycle", "marginal")

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from .live_state import federation_state, restore_federation
-from .live_world import LiveWorld, charge_actual, check_deployable
+from .deployable import charge_actual, check_deployable
+from .live_world import LiveWorld
 from .roster import Roster
 
-__all__ = [
-    "LiveWorld",
-    "Roster",
-    "charge_actual",
-    "check_deployable",
-    "federation_state",
-    "restore_federation",
-]
+__all__ = ["LiveWorld", "Roster", "charge_actual", "check_deployable"]

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ....common.arrays import AnyArray
+from ....envs.episode import Ledger
+from ....fl_core.federation import RoundEngine
+from .roster import Roster
 
-if TYPE_CHECKING:
-    from .live_world import LiveWorld
 
-
-def federation_state(world: LiveWorld) -> dict[str, AnyArray]:
-    """Model and aggregator, the books, who is who, the clock."""
-    parts: dict[str, dict[str, Any]] = {
-        "core": world.core.state(),
-        "ledger": dict(vars(world.ledger)),
-        "roster": world.roster.state(),
-    }
-    arrays = {
+def federation_state(core: RoundEngine, ledger: Ledger, roster: Roster) -> dict[str, AnyArray]:
+    """Model and aggregator, the books, who is who."""
+    parts = {"core": core.state(), "ledger": vars(ledger), "roster": roster.state()}
+    return {
         f"{part}/{name}": np.array(value) for part, table in parts.items() for name, value in table.items()
     }
-    return arrays | {"time_s": np.array(world.clock.now()), "running": np.array(world.running)}
 
 
-def restore_federation(world: LiveWorld, state: Mapping[str, AnyArray]) -> None:
-    """Put `federation_state` into a world built alike.
+def restore_federation(
+    core: RoundEngine, ledger: Ledger, roster: Roster, state: Mapping[str, AnyArray]
+) -> None:
+    """Put `federation_state` into parts built alike; other entries of `state` are not looked at.
 
     Raises:
         ValueError: it is of another federation.
@@ -37,12 +33,13 @@ def restore_federation(world: LiveWorld, state: Mapping[str, AnyArray]) -> None:
         part, _, name = key.partition("/")
         if name and part in parts:
             parts[part][name] = value
-    world.core.load_state(parts["core"])
-    for name, mine in vars(world.ledger).items():
+    core.load_state(parts["core"])
+    for name, mine in vars(ledger).items():
         found = parts["ledger"].get(name)
         if found is None or found.shape != mine.shape:
-            raise ValueError(f"checkpoint: ledger/{name} is missing or not of shape {mine.shape}")
+            raise ValueError(
+                f"checkpoint: ledger/{name} is missing or not of shape {mine.shape}, expected one of this "
+                "federation; resume with the settings and the version it was started with"
+            )
         mine[...] = found
-    world.roster.load_state(parts["roster"])
-    world.running = bool(state["running"])
-    world.restored()
+    roster.load_state(parts["roster"])

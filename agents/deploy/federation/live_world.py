@@ -1,37 +1,41 @@
-"""A federation of real nodes with the face of `FederatedWorld` for one environment."""
+"""A federation of real nodes as a `World` of one environment."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from ....common.arrays import Bools, Floats, Floats32, Ints
+from ....common.arrays import AnyArray, Bools, Floats, Floats32
 from ....common.splits import Split
 from ....envs.contract import STOP_S, RoundOutcome, RoundPlan, Situation, StepResult
-from ....envs.episode import Ledger, PopulationSource, reward_terms
+from ....envs.episode import (
+    Ledger,
+    PopulationSource,
+    ended,
+    overrun,
+    participation_rates,
+    reward_terms,
+    transfers,
+)
 from ....envs.scenario import Scenario
-from ....envs.world import MOST_PROBES_PER_ROUND
+from ....fl_core.data import ClientRows
 from ....fl_core.federation import TrainResult
 from ....fl_core.remote import RemoteCore, TrainOrder
 from ....traces.carbon import CarbonBatch
 from ..transport import Clock, Transport
 from .charges import charge
+from .deployable import charge_actual, check_deployable
+from .live_outcome import live_outcome
 from .live_round import LiveRound, RoundRunner
 from .live_situation import live_situation
+from .live_state import federation_state, restore_federation
 from .roster import Roster
 
 _LISTEN_S = 1.0
 """Real seconds between two looks at the nodes while nobody trains."""
-
-
-@dataclass(frozen=True)
-class Presence:
-    """Who could be invited now, bool `[1, N]`; what a viewer asks a world's sessions."""
-
-    available: Bools
 
 
 class LiveWorld:
@@ -77,7 +81,9 @@ class LiveWorld:
             compression=scenario.compression,
             trainer=scenario.trainer,
         )
-        self.core.reset(0, draw.task, draw.model_seed)  # type: ignore[arg-type]
+        if not isinstance(draw.task, ClientRows):
+            raise ValueError("quadratic: expected none in a live federation; nodes train on data")
+        self.core.reset(0, draw.task, draw.model_seed)
         self.held = self.core.own.astype(np.int64)
         self.carbon = CarbonBatch(1, scenario.zones)
         self.carbon.set(0, draw.carbon)
@@ -93,9 +99,14 @@ class LiveWorld:
         self._left = self.roster.leavings.copy()
 
     @property
-    def sessions(self) -> Presence:
-        """Who could be invited now."""
-        return Presence(self.roster.available[None])
+    def zone_names(self) -> tuple[str, ...]:
+        """Names of the grid zones, in the order of `ClientFacts.zone`."""
+        return self.source.zone_names
+
+    @property
+    def available(self) -> Bools:
+        """Bool `[1, N]`, who could be invited now."""
+        return self.roster.available[None]
 
     @property
     def time_s(self) -> Floats:
@@ -129,12 +140,12 @@ class LiveWorld:
         began_s = self.clock.now()
         while True:
             self.runner.listen()
-            here = int(self.roster.connected.sum())
-            if here >= nodes:
+            connected = int(self.roster.connected.sum())
+            if connected >= nodes:
                 return
             if self.clock.now() - began_s > timeout_s * self.clock.scale:
                 raise ValueError(
-                    f"nodes: {here} came within {timeout_s:g} s, expected {nodes}; start more SuperNodes"
+                    f"nodes: {connected} came within {timeout_s:g} s, expected {nodes}; start more SuperNodes"
                 )
             self.clock.wait(self._poll_s * self.clock.scale)
 
@@ -143,15 +154,24 @@ class LiveWorld:
         if clairvoyant:
             raise ValueError("scheduler: it wants to see the future, which no live federation can show it")
         self.runner.listen()
-        self._forget()
-        return live_situation(self)
+        self._forget_sent()
+        return live_situation(
+            self.roster,
+            self.ledger,
+            self.core,
+            self.carbon,
+            self.draw,
+            self.source,
+            self.clock.now(),
+            self.overhead_s,
+        )
 
     def step(self, plan: RoundPlan) -> StepResult:
         """Carry out one plan: a round of training, a wait, or the end of the run."""
         plan.validate(1, self.scenario.clients)
         if not self.running:
             raise ValueError("step: the run has ended")
-        before, spent_before, seen = self.ledger.accuracy, self._spent(), self.sessions.available
+        before, seen, budgets = self.ledger.accuracy, self.available, self.source.budgets
         stop, wait_s = bool(plan.wait_s[0] == STOP_S), float(plan.wait_s[0])
         if stop or wait_s > 0:
             outcome, trained = self._wait(0.0 if stop else wait_s), np.zeros(1, dtype=bool)
@@ -162,16 +182,8 @@ class LiveWorld:
         terms = reward_terms(outcome, before, self.prices)
         self.ledger.record(outcome, trained, active, probing)
         self.ledger.net_points += terms.sum(axis=1)
-        spent, budgets = self._spent(), self.source.budgets
-        exhausted = bool((spent >= budgets).any())
-        over = np.maximum(spent - budgets, 0.0) - np.maximum(spent_before - budgets, 0.0)
-        cost = np.where(np.isfinite(budgets), over / budgets, 0.0).sum(keepdims=True)
-        target = self.scenario.target_accuracy
-        reached = target is not None and float(outcome.accuracy[0]) >= target
-        terminated = np.array([reached or exhausted or stop or bool(outcome.diverged[0])])
-        limit = self.scenario.max_rounds
-        long = (self.ledger.rounds >= limit) | (self.ledger.probe_steps >= MOST_PROBES_PER_ROUND * limit)
-        truncated = ~terminated & long
+        cost = overrun(self.ledger, outcome, budgets)
+        terminated, truncated = ended(self.scenario, budgets, self.ledger, plan, outcome, active)
         self.running = not bool((terminated | truncated)[0])
         return StepResult(outcome, terms.sum(axis=1), terms, cost, terminated, truncated, active)
 
@@ -180,7 +192,7 @@ class LiveWorld:
         began_s = self.clock.now()
         self._idle(wait_s)
         blank = LiveRound.blank(self.scenario.clients)
-        return self._outcome(blank, None, 0, began_s, self.clock.now() - began_s)
+        return self._outcome(blank, None, 0, began_s)
 
     def _idle(self, wait_s: float) -> None:
         """Let time pass. With nobody to decide about, a wait ends as soon as somebody has come."""
@@ -202,33 +214,34 @@ class LiveWorld:
 
     def _train(self, plan: RoundPlan) -> tuple[RoundOutcome, Bools]:
         """Play a round and train on what arrived."""
-        began_s, index = self.clock.now(), int(self.ledger.rounds[0])
+        began_s, index = self.clock.now(), int(self.ledger.decisions[0])
         asked = plan.invited[0]
         invited = asked & self.roster.available
-        sent, cut = self._transfers(plan, invited)
-        orders = self.core.orders(np.where(invited, plan.local_steps[0], 0), sent, index)
+        batch_size = self.source.training.batch_size
+        sent, cut = transfers(plan, invited[None], self.held, self.core.capacity, batch_size)
+        orders = self.core.orders(np.where(invited, plan.local_steps[0], 0), sent[0], index)
         played = self._play(orders, float(plan.quorum[0]))
-        self._hold({client: update.held for client, update in played.updates.items()})
-        rates = np.minimum((self.ledger.completions + 1.0) / (index + 1.0), 1.0)
+        self._enter_held({client: update.held for client, update in played.updates.items()})
+        rates = participation_rates(self.ledger)
         result = self.core.apply(played.updates, plan.local_steps[0], index, plan.weights, rates)
         trained = np.array([bool(played.updates) and not bool(result.diverged[0])])
         scores = (
             self.core.evaluate() if trained[0] else (self.ledger.accuracy.copy(), self.ledger.loss.copy())
         )
-        repairs = int((asked & ~invited).sum()) + cut
-        outcome = self._outcome(played, result, repairs, began_s, self.clock.now() - began_s, scores)
+        repairs = int((asked & ~invited).sum() + cut[0])
+        outcome = self._outcome(played, result, repairs, began_s, scores)
         return outcome, trained
 
     def _probe(self, plan: RoundPlan) -> tuple[RoundOutcome, Bools]:
         """Ask clients for their loss at the present model; no round."""
         assert plan.probe_samples is not None
-        began_s, index = self.clock.now(), int(self.ledger.rounds[0])
+        began_s, index = self.clock.now(), int(self.ledger.decisions[0])
         asked = plan.probed[0]
         probed = asked & self.roster.available & (self.held[0] > 0)
         orders = self.core.probes(np.where(probed, plan.probe_samples[0], 0), index)
         played = self._play(orders, float(plan.quorum[0]))
         repairs = int((asked & ~probed).sum())
-        outcome = self._outcome(played, None, repairs, began_s, self.clock.now() - began_s)
+        outcome = self._outcome(played, None, repairs, began_s)
         answers = np.full((1, self.scenario.clients), np.nan, dtype=np.float32)
         for client, update in played.updates.items():
             answers[0, client] = update.loss
@@ -245,28 +258,33 @@ class LiveWorld:
         )
         return outcome, np.zeros(1, dtype=bool)
 
-    def _transfers(self, plan: RoundPlan, invited: Bools) -> tuple[Ints, int]:
-        """Samples to send `[N]` and orders that had to be cut or made, by the simulator's rule."""
-        wanted = plan.transfer_samples[0].astype(np.int64)
-        empty = invited & (self.held[0] == 0) & (wanted == 0)
-        wanted = np.where(empty, self.source.training.batch_size, wanted)
-        sent = np.where(invited, np.minimum(wanted, self.core.capacity[0] - self.held[0]), 0)
-        return sent, int((empty | (invited & (sent < wanted))).sum())
+    def state(self) -> dict[str, AnyArray]:
+        """Everything that a world built alike needs to go on from here; see `load_state`."""
+        arrays = federation_state(self.core, self.ledger, self.roster)
+        return arrays | {"time_s": np.array(self.clock.now()), "running": np.array(self.running)}
 
-    def restored(self) -> None:
-        """Nodes have to introduce themselves again, and what they were sent belongs to the stopped run."""
+    def load_state(self, state: Mapping[str, AnyArray]) -> None:
+        """Put `state()` into a world built alike, with a clock that begins at its `time_s`.
+
+        Nodes have to introduce themselves again, and what they were sent belongs to the stopped run.
+
+        Raises:
+            ValueError: it is of another federation.
+        """
+        restore_federation(self.core, self.ledger, self.roster, state)
+        self.running = bool(state["running"])
         self.held = self.core.own.astype(np.int64)
         self.core.hold(self.held)
         self._left = self.roster.leavings.copy()
 
-    def _forget(self) -> None:
+    def _forget_sent(self) -> None:
         """A node that has left keeps what it was sent no longer than Flower remembers it: not at all."""
         gone = self.roster.leavings > self._left
         self._left = self.roster.leavings.copy()
         self.held[0, gone] = self.core.own[0, gone]
         self.core.hold(self.held)
 
-    def _hold(self, held: dict[int, int]) -> None:
+    def _enter_held(self, held: dict[int, int]) -> None:
         """What clients say they hold, as far as the partition allows it."""
         own, capacity = self.core.own[0], self.core.capacity[0]
         for client, count in held.items():
@@ -279,60 +297,13 @@ class LiveWorld:
         result: TrainResult | None,
         repairs: int,
         began_s: float,
-        duration_s: float,
         scores: tuple[Floats, Floats] | None = None,
     ) -> RoundOutcome:
         """The books of one step."""
+        duration_s = self.clock.now() - began_s
         late = self.runner.late.copy()
         self.runner.late.clear()
-        self._hold({answer.client: answer.update.held for answer in late})
+        self._enter_held({answer.client: answer.update.held for answer in late})
         cost = charge(played, late, self.roster, self.carbon, began_s, self.clock.now())
-        blank = np.full((1, self.scenario.clients), np.nan, dtype=np.float32)
-        accuracy, loss = scores or (self.ledger.accuracy.copy(), self.ledger.loss.copy())
-        return RoundOutcome(
-            invited=played.invited[None],
-            completed=played.completed[None],
-            lost=played.lost[None],
-            cancelled=played.cancelled[None],
-            repairs=np.array([repairs], dtype=np.int64),
-            stop_s=played.stop_s[None],
-            compute_s=played.compute_s[None],
-            duration_s=np.array([duration_s]),
-            down_bytes=played.down_bytes[None],
-            up_bytes=cost.up_bytes[None],
-            sample_bytes=played.sample_bytes[None],
-            energy_j=cost.energy_j[None],
-            emissions_g=cost.emissions_g[None],
-            wasted_j=cost.wasted_j[None],
-            reported_loss=blank if result is None else result.reported_loss,
-            update_norm=blank.copy() if result is None else result.update_norm,
-            accuracy=accuracy,
-            loss=loss,
-            diverged=np.zeros(1, dtype=bool) if result is None else result.diverged,
-            probed=np.zeros_like(played.invited)[None],
-            answered=np.zeros_like(played.invited)[None],
-            probed_loss=blank.copy(),
-        )
-
-    def _spent(self) -> Floats:
-        """`[3]`, hours, GB and kg so far."""
-        return np.stack([self.ledger.hours, self.ledger.gigabytes, self.ledger.kilograms])[:, 0]
-
-
-def charge_actual(scenario: Scenario) -> Scenario:
-    """The scenario charged for what is really moved: the trained model's and the samples' own bytes."""
-    work = scenario.workload.model_copy(update={"model_bytes": "actual", "sample_bytes": "actual"})
-    return scenario.model_copy(update={"workload": work})
-
-
-def check_deployable(scenario: Scenario) -> None:
-    """Refuse what no live federation does; ValueError naming the field, its value and what was expected."""
-    wanted = {
-        "late.kind": (scenario.late.kind, "drop"),
-        "topology": (scenario.topology, "server"),
-        "evaluation.personal": (scenario.evaluation.personal, "none"),
-        "quadratic": (scenario.quadratic, None),
-    }
-    for name, (value, expected) in wanted.items():
-        if value != expected:
-            raise ValueError(f"{name}: {value!r}, expected {expected!r} in a live federation")
+        scores = scores or (self.ledger.accuracy.copy(), self.ledger.loss.copy())
+        return live_outcome(played, cost, result, repairs, duration_s, scores)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....common.settings import parse_settings
 from ....common.splits import Split
 from ....envs.scenario import Scenario
 from ....fl_core.data import load_dataset, partition
 from ....fl_core.models import make_model
 from ....fl_core.remote import LocalNode
-from ....fl_core.training import TrainingSettings
 
 _SPLIT_KEY = {"train": 0, "val": 1, "test": 2}
 
@@ -50,5 +48,5 @@ def local_node(scenario: Scenario, split: Split, seed: int, client: int) -> Loca
     )
     begin = int(dealt.offset[client])
     own_rows = dealt.rows[begin : begin + int(dealt.own[client])]
-    training = parse_settings(TrainingSettings, scenario.training, "training")
+    training = scenario.training
     return LocalNode(dataset, make_model(scenario.model, dataset), training, scenario.trainer, own_rows)

@@ -73,7 +73,7 @@ class Coordinator:
         self.world = LiveWorld(scenario, transport, settings.seed, settings.split, clock, settings.poll_s)
         self.scheduler.reset(np.ones(1, dtype=bool), np.array([settings.seed]), scenario.clients)
         if state is not None:
-            restore_federation(self.world, state)
+            self.world.load_state(state)
             self._remind()
         self.dashboard = Dashboard(self.world, self.out)
 
@@ -99,7 +99,7 @@ class Coordinator:
         result = self.world.step(plan)
         save_round(self.out, self.decisions, situation, plan, result.outcome)
         self.decisions += 1
-        save_state(self.out, federation_state(self.world), self.decisions, self.settings.text())
+        save_state(self.out, self.world.state(), self.decisions, self.settings.text())
         row = self.dashboard.record(result)
         _LOG.info(
             "round %d: %d of %d in time, %d lost, %d cancelled, %.1f s, accuracy %.3f, loss %.4f",

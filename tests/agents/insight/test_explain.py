@@ -9,7 +9,7 @@ from frugalfl.agents.commands.explain import main
 from frugalfl.agents.insight.explain import counterfactual, encounter, questions, wait_by_carbon
 from frugalfl.agents.learned.scheduler import LearnedScheduler
 from frugalfl.agents.policies.set_policy import SetActorCriticPolicy
-from frugalfl.envs.agent_view import CLIENT_FEATURES, ObservationEncoder, layout_of, make_face
+from frugalfl.envs.agent_view import CLIENT_FEATURES, ObservationEncoder, layout_of, make_action_mode
 from frugalfl.envs.scenario import load_scenario
 
 
@@ -32,7 +32,7 @@ def player(scenario):
         policy.actor.encoder.client_out.weight[0, 0] = 1.0
         policy.actor.client_head.weight[0, 0] = 1.0
         policy.actor.client_logits.weight[0, 0] = -3.0
-    return LearnedScheduler(policy, encoder, make_face("levels", layout, None), "toy")
+    return LearnedScheduler(policy, encoder, make_action_mode("levels", layout, None), "toy")
 
 
 @pytest.fixture(scope="module")

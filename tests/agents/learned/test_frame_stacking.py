@@ -68,14 +68,14 @@ class Recorder(BasePolicy):
 
 def test_training_and_play_show_the_same():
     worlds = frugalfl.make_vec_env("frugalfl/Quadratic-v0", 3, "train", **SHORT)
-    view, face = LearnersView(worlds, 10.0, frames=3), worlds.agent_face
+    view, face = LearnersView(worlds, 10.0, frames=3), worlds.agent_view
     view.seed(1)
     observation = view.reset()
     codec = face.codec.layout
     actions = np.zeros((3, codec.nvec.size), dtype=np.int64)
     actions[:, 2 : 2 + codec.num_clients] = 1
     recorder = Recorder(view, actions)
-    player = LearnedScheduler(recorder, face.encoder, face.face, frames=3)
+    player = LearnedScheduler(recorder, face.encoder, face.action_mode, frames=3)
     player.reset(np.ones(3, dtype=bool), np.zeros(3, dtype=np.int64), codec.num_clients)
     assert spaces.flatdim(view.observation_space) == 3 * spaces.flatdim(worlds.observation_space)
     for _ in range(12):  # over the end of two episodes
@@ -133,4 +133,4 @@ def test_a_run_with_memory_trains_ends_and_plays(tmp_path):
     np.testing.assert_array_equal(again.values("memory"), result.values("memory"))
     player.reset(np.ones(2, dtype=bool), np.zeros(2, dtype=np.int64), 4)
     with pytest.raises(ValueError, match="looks at 2 rounds"):
-        player.probabilities(run.env.agent_face.situation)
+        player.probabilities(run.env.agent_view.situation)

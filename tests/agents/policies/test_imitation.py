@@ -76,10 +76,10 @@ def test_the_clone_does_what_the_scheduler_does(worlds, algo):
     assert result.agreement > 0.9
     assert shares[-1] == 1.0
     assert model.policy.optimizer.state_dict()["state"] == before == {}
-    face = worlds.agent_face
+    face = worlds.agent_view
     worlds.seed(99)
     worlds.reset()
-    player = LearnedScheduler(model, face.encoder, face.face)
+    player = LearnedScheduler(model, face.encoder, face.action_mode)
     plan, wanted = player.plan(face.situation), TwoFastest().plan(face.situation)
     assert (plan.invited == wanted.invited).mean() > 0.9
     assert (plan.local_steps[plan.invited] == 10).all()
@@ -95,8 +95,8 @@ def test_cloning_needs_a_set_policy():
 class TestLearnedScheduler:
     def player(self, worlds, decision):
         th.manual_seed(1)
-        face = worlds.agent_face
-        return LearnedScheduler(make_model(worlds), face.encoder, face.face, decision=decision)
+        face = worlds.agent_view
+        return LearnedScheduler(make_model(worlds), face.encoder, face.action_mode, decision=decision)
 
     @pytest.mark.parametrize("decision", DECISIONS)
     def test_is_a_scheduler_with_valid_plans(self, worlds, decision):
@@ -105,14 +105,14 @@ class TestLearnedScheduler:
         assert player.kind == "learned"
         player.reset(np.ones(8, dtype=bool), np.arange(8), CLIENTS)
         worlds.reset()
-        situation = worlds.agent_face.situation
+        situation = worlds.agent_view.situation
         plan = player.plan(situation).validate(8, CLIENTS)
         assert not (plan.invited & ~situation.clients.available).any()
 
     def test_draws_depend_on_the_episodes_seed_alone(self, worlds):
         worlds.seed(5)
         worlds.reset()
-        situation = worlds.agent_face.situation
+        situation = worlds.agent_view.situation
         everyone = np.ones(8, dtype=bool)
         first, second = self.player(worlds, "sample"), self.player(worlds, "sample")
         second.policy = first.policy
@@ -126,7 +126,7 @@ class TestLearnedScheduler:
 
     def test_drawing_before_an_episode_begins_is_an_error(self, worlds):
         with pytest.raises(ValueError, match=r"expected reset\(\)"):
-            self.player(worlds, "sample").plan(worlds.agent_face.situation)
+            self.player(worlds, "sample").plan(worlds.agent_view.situation)
         with pytest.raises(ValueError, match="decision: 'dice', expected one of count, mode, sample"):
             self.player(worlds, "dice")
 
@@ -138,6 +138,6 @@ class TestLearnedScheduler:
         env.reset()
         algo = "dqn" if face == "discrete" else "sac"
         model = build_model(RunSettings(algo=algo, env=env_id), env)
-        player = LearnedScheduler(model, env.agent_face.encoder, env.agent_face.face)
+        player = LearnedScheduler(model, env.agent_view.encoder, env.agent_view.action_mode)
         player.reset(np.ones(3, dtype=bool), np.arange(3), CLIENTS)
-        player.plan(env.agent_face.situation).validate(3, CLIENTS)
+        player.plan(env.agent_view.situation).validate(3, CLIENTS)

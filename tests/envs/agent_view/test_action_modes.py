@@ -11,7 +11,7 @@ from gymnasium.wrappers import RecordVideo
 
 from frugalfl.agents.schedulers import make_scheduler
 from frugalfl.envs.adapters import ClientScores, SchedulerMenu
-from frugalfl.envs.agent_view import DEFAULT_MENU, ActionCodec, AgentFace, ScoresFace
+from frugalfl.envs.agent_view import DEFAULT_MENU, ActionCodec, AgentView, ScoresMode
 from frugalfl.envs.contract import STOP_S
 
 LEVELS = "frugalfl/Volunteers-v0"
@@ -44,11 +44,11 @@ def test_wrappers_refuse_foreign_environments():
 
 @pytest.mark.parametrize("choice", range(len(DEFAULT_MENU)))
 def test_a_menu_entry_plays_as_its_scheduler(choice):
-    face = AgentFace("volunteers", 2, action="discrete")
+    view = AgentView("volunteers", 2, action="discrete")
     seeds, everybody = np.array([1, 2]), np.ones(2, dtype=bool)
-    face.reset(everybody, seeds)
-    situation = face.situation
-    plan = face.face.plan(np.array([choice, choice]), situation)
+    view.reset(everybody, seeds)
+    situation = view.situation
+    plan = view.action_mode.plan(np.array([choice, choice]), situation)
     entry = dict(DEFAULT_MENU[choice])
     if "wait_s" in entry:
         assert (plan.wait_s == entry["wait_s"]).all()
@@ -63,24 +63,24 @@ def test_a_menu_entry_plays_as_its_scheduler(choice):
 
 
 def test_scores_invite_the_best_available_clients():
-    face = AgentFace("volunteers", 1)
-    face.reset(np.ones(1, dtype=bool), np.array([3]))
-    layout, situation = face.codec.layout, face.situation
+    view = AgentView("volunteers", 1)
+    view.reset(np.ones(1, dtype=bool), np.array([3]))
+    layout, situation = view.codec.layout, view.situation
     action = np.full((1, 4 + layout.num_clients), -1.0)
     action[0, 4:] = np.linspace(-1, 1, layout.num_clients)
     for participants in (1, 3, 7):
         action[0, 1] = 2 * (participants - 1) / (layout.num_clients - 1) - 1
-        plan = ScoresFace(layout).plan(action, situation)
+        plan = ScoresMode(layout).plan(action, situation)
         best = np.flatnonzero(situation.clients.available[0])[-participants:]
         assert np.flatnonzero(plan.local_steps[0]).tolist() == best.tolist()
     assert plan.wait_s[0] == 0
     action[0, 0] = 1.0
-    assert ScoresFace(layout).plan(action, situation).wait_s[0] == STOP_S
+    assert ScoresMode(layout).plan(action, situation).wait_s[0] == STOP_S
 
 
 def test_decode_and_encode_are_inverse():
-    face = AgentFace("volunteers", 4)
-    layout = face.codec.layout
+    view = AgentView("volunteers", 4)
+    layout = view.codec.layout
     rng = np.random.default_rng(0)
     actions = rng.integers(0, layout.nvec, size=(50, layout.nvec.size))
     sent = actions[:, 2 + layout.num_clients :]
@@ -89,14 +89,14 @@ def test_decode_and_encode_are_inverse():
 
 
 def test_masks_forbid_exactly_what_would_be_repaired():
-    face = AgentFace("volunteers", 3)
-    face.reset(np.ones(3, dtype=bool), np.arange(3))
-    layout, masks, rng = face.codec.layout, face.masks(), np.random.default_rng(1)
+    view = AgentView("volunteers", 3)
+    view.reset(np.ones(3, dtype=bool), np.arange(3))
+    layout, masks, rng = view.codec.layout, view.masks(), np.random.default_rng(1)
     edges = np.concatenate([[0], np.cumsum(layout.nvec)])
     actions = np.array([[rng.choice(np.flatnonzero(row[a:b])) for a, b in pairwise(edges)] for row in masks])
     actions[:, 0] = 0
-    away = ~face.situation.clients.available
-    result = face.act(actions)
+    away = ~view.situation.clients.available
+    result = view.act(actions)
     assert not result.outcome.invited[away].any()
     transfers = actions[:, 2 + layout.num_clients :]
     assert ((result.outcome.repairs == 0) | (transfers > 0).any(axis=1)).all()

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from frugalfl.envs.agent_view import CLIENT_FEATURES, SERVER_FEATURES, AgentFace
+from frugalfl.envs.agent_view import CLIENT_FEATURES, SERVER_FEATURES, AgentView
 
 
 def squash(values):
@@ -121,33 +121,33 @@ def plain_zones(s):
 
 def played(name, num_envs, rounds=12, **changes):
     """The faces' situations and observations of an episode with random actions."""
-    face = AgentFace(name, num_envs, **changes)
-    face.reset(np.ones(num_envs, dtype=bool), np.arange(num_envs) + 5)
+    view = AgentView(name, num_envs, **changes)
+    view.reset(np.ones(num_envs, dtype=bool), np.arange(num_envs) + 5)
     generators = [np.random.default_rng(env) for env in range(num_envs)]
     for _ in range(rounds):
-        yield face, face.situation, face.observe()
-        actions = np.stack([rng.integers(0, face.codec.layout.nvec) for rng in generators])
+        yield view, view.situation, view.observe()
+        actions = np.stack([rng.integers(0, view.codec.layout.nvec) for rng in generators])
         actions[:, 0] %= 2
-        face.act(actions)
+        view.act(actions)
 
 
 @pytest.mark.parametrize("name", ["quadratic", "volunteers", "phones", "spotmarket"])
 def test_every_column_is_its_formula(name):
-    for face, situation, observation in played(name, 3):
+    for view, situation, observation in played(name, 3):
         plain = {
-            "clients": plain_clients(situation, face.scenario.levels.local_steps),
-            "server": plain_server(situation, face.scenario),
+            "clients": plain_clients(situation, view.scenario.levels.local_steps),
+            "server": plain_server(situation, view.scenario),
             "zones": plain_zones(situation),
         }
         for part, expected in plain.items():
             assert np.array_equal(observation[part], expected), part
-            assert face.encoder.space[part].contains(observation[part][0])
+            assert view.encoder.space[part].contains(observation[part][0])
 
 
 def test_columns_with_budgets_are_their_formulas_too():
     budgets = {"hours": 30.0, "gigabytes": 9.0, "kilograms": 2.0}
-    for face, situation, observation in played("quadratic", 2, budgets=budgets):
-        assert np.array_equal(observation["server"], plain_server(situation, face.scenario))
+    for view, situation, observation in played("quadratic", 2, budgets=budgets):
+        assert np.array_equal(observation["server"], plain_server(situation, view.scenario))
 
 
 def test_a_row_does_not_depend_on_the_batch():
@@ -165,7 +165,7 @@ def test_observations_are_fresh_arrays():
 
 
 def test_a_world_without_forecasts_is_refused():
-    face = AgentFace("quadratic", 1, forecasting={"carbon_leads_s": [3600.0], "availability_leads_s": []})
-    face.reset(np.ones(1, dtype=bool), np.zeros(1, dtype=np.int64))
+    view = AgentView("quadratic", 1, forecasting={"carbon_leads_s": [3600.0], "availability_leads_s": []})
+    view.reset(np.ones(1, dtype=bool), np.zeros(1, dtype=np.int64))
     with pytest.raises(ValueError, match="no leads, expected at least one"):
-        face.observe()
+        view.observe()

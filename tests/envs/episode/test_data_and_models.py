@@ -23,7 +23,7 @@ def play(rounds=3, **changes):
     """Parameters before and after a few rounds in which everybody there is invited."""
     env = gym.make(ENV, **changes).unwrapped
     env.reset(seed=2)
-    world = env.agent_face.world
+    world = env.agent_view.world
     before = world.parameters()
     action = np.zeros(env.action_space.shape, dtype=np.int64)
     action[2 : 2 + world.scenario.clients] = 1
@@ -70,9 +70,9 @@ def test_image_files_on_disk_train(tmp_path, model):
 
 
 def test_actual_workload_charges_the_trained_model():
-    nominal = gym.make(ENV).unwrapped.agent_face.world.source
+    nominal = gym.make(ENV).unwrapped.agent_view.world.source
     actual = gym.make(ENV, workload={"model_bytes": "actual", "sample_bytes": "actual"})
-    source = actual.unwrapped.agent_face.world.source
+    source = actual.unwrapped.agent_view.world.source
     assert source.model_bytes == 4 * (64 * 10 + 10) < nominal.model_bytes
     assert source.sample_bytes == 64 * 4
 

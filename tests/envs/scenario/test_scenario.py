@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -40,6 +42,55 @@ def test_one_line_names_the_field(changes, message):
     assert "\n" not in str(error.value)
 
 
+UNKNOWN = [
+    (
+        {"training": {"learning_rat": 0.1}},
+        "training.learning_rat: unknown field; did you mean 'learning_rate'?",
+    ),
+    ({"quadratic": {"dimensions": 3}}, "quadratic.dimensions: unknown field; did you mean 'dimension'?"),
+    ({"budgets": {"hour": 3}}, "budgets.hour: unknown field; did you mean 'hours'?"),
+    ({"late": {"kind": "keep", "max_round": 3}}, "late.max_round: unknown field; did you mean 'max_rounds'?"),
+    ({"availability": {"kind": "phones", "announced": 1}}, "availability.announced: unknown field; did you"),
+    ({"carbon": {"zone": ["DE"]}}, "carbon.zone: unknown field; did you mean 'zones'?"),
+    ({"carbon": ["DEE"]}, "carbon"),
+    ({"devices": {"kind": "phones", "watt": 3}}, "devices.watt: unknown field"),
+    ({"devices": "phone"}, "did you mean 'phones'?"),
+    (
+        {"aggregator": {"kind": "unbiased", "min_rat": 1}},
+        "aggregator.min_rat: unknown field; did you mean 'min_",
+    ),
+    ({"aggregator": "unbiasd"}, "aggregator: 'unbiasd' is unknown; did you mean 'unbiased'?"),
+    (
+        {"compression": {"kind": "top-k", "shar": 0.1}},
+        "compression.shar: unknown field; did you mean 'share'?",
+    ),
+    (
+        {"compression": {"kind": "top-k", "share": 2}},
+        "compression.share: 2, expected less than or equal to 1",
+    ),
+    ({"workload": {"model_bytes": "actuel"}}, "workload.model_bytes: 'actuel'"),
+    ({"levels": {"wait_s": [0, float("nan")]}}, "levels.wait_s.1: nan"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), UNKNOWN, ids=[message for _, message in UNKNOWN])
+def test_a_document_is_refused_when_it_is_read_with_the_whole_path_and_a_suggestion(changes, message):
+    with pytest.raises(ValueError) as error:
+        load_scenario("volunteers", **changes)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_documents_are_written_as_they_were_given():
+    scenario = load_scenario("volunteers", training={"batch_size": 8}, quadratic={"dimension": 3})
+    document = scenario.model_dump()
+    assert document["training"] == {"batch_size": 8} and document["quadratic"] == {"dimension": 3}
+    assert load_scenario("volunteers").model_dump()["quadratic"] is None
+    assert json.loads(scenario.model_dump_json())["training"] == {"batch_size": 8}
+    again = load_scenario(scenario, training={"learning_rate": 0.5})
+    assert again.model_dump()["training"] == {"batch_size": 8, "learning_rate": 0.5}
+
+
 def test_unknown_ids_come_with_a_suggestion():
     with pytest.raises(ValueError, match="did you mean 'frugalfl/Volunteers-v0'"):
         find_entry("frugalfl/Volunteer-v0")
@@ -72,8 +123,8 @@ def test_prices_may_be_drawn_per_episode_and_are_observed():
     prices = set()
     for seed in range(5):
         env.reset(seed=seed)
-        price = float(env.agent_face.situation.terms.price_per_kg[0])
+        price = float(env.agent_view.situation.terms.price_per_kg[0])
         assert 0.1 <= price <= 10
         prices.add(round(price, 9))
     assert len(prices) == 5
-    assert np.isfinite(env.agent_face.observe()["server"]).all()
+    assert np.isfinite(env.agent_view.observe()["server"]).all()

@@ -7,11 +7,11 @@ import pytest
 
 from frugalfl.fl_core.aggregation import AGGREGATORS, Arrivals
 from frugalfl.fl_core.data import load_dataset, partition
-from frugalfl.fl_core.federation import FederatedCore
+from frugalfl.fl_core.federation import FederatedCore, TrainingOrders
 from frugalfl.fl_core.models import make_model
 from frugalfl.fl_core.quadratics import QuadraticCore, QuadraticProblem
 from frugalfl.fl_core.theory import contraction, independent_fixed_point
-from frugalfl.fl_core.training import TrainingSettings
+from frugalfl.fl_core.training import LocalTraining
 
 STATEFUL = ["fedau", "mifa", "fedvarp", "fedawe", "scaffold", "fedavgm", "fedadam", "fedyogi", "fedadagrad"]
 ALL = [*STATEFUL, "fednova", "stale", "refl", "fedbuff", "gaussian", "by-samples", "uniform"]
@@ -44,7 +44,9 @@ def quadratic_core(problem, envs=1, eta=0.05, aggregator="uniform", **kwargs):
 def settle(core, steps, rounds, weights=None):
     for r in range(rounds):
         core.run_round(
-            np.broadcast_to(steps, core.own.shape).astype(np.int32), weights, np.full(core.num_envs, r)
+            TrainingOrders(
+                np.broadcast_to(steps, core.own.shape).astype(np.int32), weights, np.full(core.num_envs, r)
+            )
         )
     return core.parameters()[0]
 
@@ -74,7 +76,11 @@ def test_scaffold_has_no_drift_and_fedavg_has():
 def test_scaffold_with_partial_participation():
     core, rng = quadratic_core(EIGHT, aggregator="scaffold"), np.random.default_rng(0)
     for r in range(4000):
-        core.run_round(10 * (rng.random((1, 8)).argsort(axis=1) < 3).astype(np.int32), None, np.array([r]))
+        core.run_round(
+            TrainingOrders(
+                10 * (rng.random((1, 8)).argsort(axis=1) < 3).astype(np.int32), None, np.array([r])
+            )
+        )
     assert np.linalg.norm(core.parameters()[0] - EIGHT.optimum()) < 1e-8
 
 
@@ -100,7 +106,7 @@ def arrivals_of(delta, staleness=None, client=None):
         staleness=np.zeros(count, dtype=np.int64) if staleness is None else np.asarray(staleness),
         delta=np.asarray(delta, dtype=np.float64),
         num_clients=4,
-        training=TrainingSettings(),
+        training=LocalTraining(),
     )
 
 
@@ -179,14 +185,14 @@ def test_late_updates_start_from_the_old_model():
     core = quadratic_core(EIGHT, history=2, aggregator="stale")
     steps = np.ones((1, 8), dtype=np.int32)
     start = core.parameters()[0]
-    core.run_round(steps, None, np.array([0]))
+    core.run_round(TrainingOrders(steps, None, np.array([0])))
     now = core.parameters()[0]
     only = np.eye(1, 8, dtype=np.int32)
-    core.run_round(only, None, np.array([1]), staleness=only)
+    core.run_round(TrainingOrders(only, None, np.array([1]), staleness=only))
     step = -contraction(EIGHT, 0.05, 1)[0] @ (start - EIGHT.centre[0])
     assert np.allclose(core.parameters()[0], now + step)
     with pytest.raises(ValueError, match="history=2"):
-        core.run_round(only, None, np.array([2]), staleness=3 * only)
+        core.run_round(TrainingOrders(only, None, np.array([2]), staleness=3 * only))
 
 
 def test_only_changes_of_the_model_make_an_update_late():
@@ -194,16 +200,16 @@ def test_only_changes_of_the_model_make_an_update_late():
     core = quadratic_core(EIGHT, envs=2, history=2)
     everyone, nobody = np.ones((2, 8), dtype=np.int32), np.zeros((2, 8), dtype=np.int32)
     start = core.parameters()
-    core.run_round(everyone, None, np.array([0, 0]))
+    core.run_round(TrainingOrders(everyone, None, np.array([0, 0])))
     assert core.version.tolist() == [1, 1]
     first_only = everyone * np.array([[1], [0]], dtype=np.int32)
-    core.run_round(first_only, None, np.array([1, 1]))
-    core.run_round(nobody, None, np.array([2, 2]))
+    core.run_round(TrainingOrders(first_only, None, np.array([1, 1])))
+    core.run_round(TrainingOrders(nobody, None, np.array([2, 2])))
     assert core.version.tolist() == [2, 1]
     now = core.parameters()
     one = nobody.copy()
     one[:, 0] = 1
-    core.run_round(one, None, np.full((2, 8), 3), staleness=one * np.array([[2], [1]]))
+    core.run_round(TrainingOrders(one, None, np.full((2, 8), 3), staleness=one * np.array([[2], [1]])))
     for e in range(2):
         step = -contraction(EIGHT, 0.05, 1)[0] @ (start[e] - EIGHT.centre[0])
         np.testing.assert_allclose(core.parameters()[e], now[e] + step)
@@ -239,17 +245,17 @@ def test_every_method_is_exact_in_batches_and_snapshots(aggregator):
     plan = np.random.default_rng(1).integers(0, 3, (8, 3, 6)).astype(np.int32)
     plan[3, 2] = 0  # nothing arrives
     for r in range(4):
-        batch.run_round(plan[r], None, np.full(3, r))
+        batch.run_round(TrainingOrders(plan[r], None, np.full(3, r)))
         before = single.parameters()
-        single.run_round(plan[r, 2:], None, np.array([r]))
+        single.run_round(TrainingOrders(plan[r, 2:], None, np.array([r])))
         if r == 3:
             assert np.array_equal(before, single.parameters())
     restored = quadratic_core(problem, 3, aggregator=aggregator)
     restored.load_state(batch.state())
     for r in range(4, 8):
         for core in (batch, restored):
-            core.run_round(plan[r], None, np.full(3, r))
-        single.run_round(plan[r, 2:], None, np.array([r]))
+            core.run_round(TrainingOrders(plan[r], None, np.full(3, r)))
+        single.run_round(TrainingOrders(plan[r, 2:], None, np.array([r])))
     assert np.array_equal(batch.parameters(), restored.parameters())
     assert np.array_equal(batch.parameters()[2], single.parameters()[0])
 
@@ -264,7 +270,7 @@ def test_every_method_learns_the_digits(aggregator):
     core = FederatedCore(digits, make_model("softmax", digits), 1, 10, training, aggregator)
     core.reset(0, partition(digits, 10, np.zeros(10, dtype=int), 1, "iid", np.random.default_rng(0)), 0)
     for r in range(40):
-        core.run_round(np.full((1, 10), 5, dtype=np.int32), None, np.array([r]))
+        core.run_round(TrainingOrders(np.full((1, 10), 5, dtype=np.int32), None, np.array([r])))
     assert core.evaluate()[0][0] > 0.8
 
 
@@ -279,7 +285,7 @@ def test_compression_sends_fewer_bytes_and_still_learns(spec, share):
     )
     core.reset(0, partition(digits, 10, np.zeros(10, dtype=int), 1, "iid", np.random.default_rng(0)), 0)
     for r in range(40):
-        core.run_round(np.full((1, 10), 5, dtype=np.int32), None, np.array([r]))
+        core.run_round(TrainingOrders(np.full((1, 10), 5, dtype=np.int32), None, np.array([r])))
     assert core.evaluate()[0][0] > 0.8
     assert core.upload_share == pytest.approx(share, abs=0.01)
 
@@ -305,12 +311,14 @@ def test_combinations_that_make_no_sense_are_refused():
     steps = np.ones((1, 8), dtype=np.int32)
     for name in ("mifa", "fedvarp", "fedawe", "scaffold", "fedau", "fedbuff", "gaussian"):
         with pytest.raises(ValueError, match="sets its own coefficients"):
-            quadratic_core(EIGHT, aggregator=name).run_round(steps, np.ones((1, 8)))
+            quadratic_core(EIGHT, aggregator=name).run_round(TrainingOrders(steps, np.ones((1, 8))))
     for name in ("fedawe", "scaffold"):
         with pytest.raises(ValueError, match="needs exact updates"):
             quadratic_core(EIGHT, aggregator=name, compression="8-bit")
         with pytest.raises(ValueError, match="cannot use late updates"):
-            quadratic_core(EIGHT, aggregator=name, history=2).run_round(steps, staleness=steps)
+            quadratic_core(EIGHT, aggregator=name, history=2).run_round(
+                TrainingOrders(steps, staleness=steps)
+            )
     with pytest.raises(ValueError, match="expected a plain weighting"):
         quadratic_core(EIGHT, aggregator={"kind": "fedadam", "weighting": "mifa"})
     with pytest.raises(ValueError, match="GiB"):
@@ -361,7 +369,7 @@ def biases(method, kinds, rounds=1800, burn_in=600, envs=24):
     total = np.zeros((envs * len(kinds), 5))
     for r in range(rounds):
         weights = {"all": on[r] / 20, "known": on[r] / (20 * pi)}.get(method)
-        core.run_round(5 * on[r].astype(np.int32), weights, np.full(core.num_envs, r))
+        core.run_round(TrainingOrders(5 * on[r].astype(np.int32), weights, np.full(core.num_envs, r)))
         if r >= burn_in:
             total += core.parameters()
     mean = total.reshape(len(kinds), envs, 5).mean(axis=1) / (rounds - burn_in)

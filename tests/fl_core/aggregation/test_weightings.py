@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from frugalfl.fl_core.aggregation import AGGREGATORS, Arrivals, BySamples, Given, Unbiased, Uniform
-from frugalfl.fl_core.training import TrainingSettings
+from frugalfl.fl_core.training import LocalTraining
 
 K, P, ROUNDS = 6, 3, 20_000
 RNG = np.random.default_rng(0)
@@ -32,7 +32,7 @@ def arrivals(selected, rate=None, given=None):
         staleness=np.zeros(env.size, dtype=np.int64),
         delta=DELTA[client],
         num_clients=K,
-        training=TrainingSettings(),
+        training=LocalTraining(),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from frugalfl.fl_core.data import load_dataset, partition, read_cifar_batch, read_idx
-from frugalfl.fl_core.federation import FederatedCore
+from frugalfl.fl_core.federation import FederatedCore, TrainingOrders
 from frugalfl.fl_core.models import make_model
 
 RNG = np.random.default_rng(0)
@@ -86,7 +86,11 @@ def test_a_convolutional_net_on_files_of_cifars_format(tmp_path):
     core = FederatedCore(data, make_model({"kind": "cnn", "channels": 4}, data), 1, 3, {"learning_rate": 0.2})
     core.reset(0, partition(data, 3, np.zeros(3, dtype=int), 1, "iid", np.random.default_rng(0)), 0)
     losses = [
-        np.mean(core.run_round(np.full((1, 3), 6, dtype=np.int32), None, np.array([r])).reported_loss)
+        np.mean(
+            core.run_round(
+                TrainingOrders(np.full((1, 3), 6, dtype=np.int32), None, np.array([r]))
+            ).reported_loss
+        )
         for r in range(12)
     ]
     assert losses[-1] < losses[0] - 0.05

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from frugalfl.fl_core.data import ClientRows, Dataset, load_dataset, partition
-from frugalfl.fl_core.federation import FederatedCore, FederatedMixture
+from frugalfl.fl_core.federation import FederatedCore, FederatedMixture, TrainingOrders
 from frugalfl.fl_core.models import make_model
 
 DIGITS, N = load_dataset("digits"), 8
@@ -61,7 +61,7 @@ def test_one_component_is_fedavg_by_samples():
     mixture.params[0] = core.parameters()[0]
     steps = np.array([3, 0, 1, 2, 0, 3, 3, 5])
     mixture.run_round(steps)
-    core.run_round(steps[None].astype(np.int32))
+    core.run_round(TrainingOrders(steps[None].astype(np.int32)))
     assert np.abs(mixture.params[0] - core.parameters()[0]).max() < 1e-6
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from frugalfl.fl_core.data import Dataset, load_dataset, partition
-from frugalfl.fl_core.federation import FederatedCore
+from frugalfl.fl_core.federation import FederatedCore, TrainingOrders
 from frugalfl.fl_core.models import make_model
 from frugalfl.fl_core.numerics import minibatch_positions
 from frugalfl.fl_core.training import NumpyTrainer
@@ -75,7 +75,7 @@ def test_a_round_is_plain_fedavg(model):
     steps = orders(0, rounds=3)
     core = make_core(1, [5], model)
     for r, of_round in enumerate(steps):
-        core.run_round(of_round[None], None, np.array([r]))
+        core.run_round(TrainingOrders(of_round[None], None, np.array([r])))
     assert np.abs(core.parameters()[0] - naive_fedavg(model, 5, steps)).max() < 1e-5
 
 
@@ -87,12 +87,12 @@ def test_batch_equals_single_bit_for_bit(aggregator):
     rates = np.random.default_rng(0).uniform(0.1, 1, (5, N))
     results = []
     for r in range(4):
-        out = batch.run_round(plans[r], None, np.arange(5) + r, rates)
+        out = batch.run_round(TrainingOrders(plans[r], None, np.arange(5) + r, rates))
         results.append((out, *batch.evaluate()))
     for e, seed in enumerate(seeds):
         single = make_core(1, [seed], "mlp", aggregator=aggregator)
         for r in range(4):
-            out = single.run_round(plans[r, [e]], None, np.array([e + r]), rates[[e]])
+            out = single.run_round(TrainingOrders(plans[r, [e]], None, np.array([e + r]), rates[[e]]))
             together, accuracy, loss = results[r]
             assert np.array_equal(out.reported_loss[0], together.reported_loss[e], equal_nan=True)
             assert np.array_equal(out.update_norm[0], together.update_norm[e], equal_nan=True)
@@ -106,7 +106,7 @@ from test_on_data import make_core, orders
 core = make_core(3, [1, 2, 3], "mlp")
 plans = np.stack([orders(e) for e in range(3)], axis=1)
 for r in range(4):
-    core.run_round(plans[r] * 40, None, np.full(3, r))
+    core.run_round(TrainingOrders(plans[r] * 40, None, np.full(3, r)))
 print(hashlib.sha256(core.parameters().tobytes()).hexdigest(), *core.evaluate()[1])
 """
 
@@ -154,7 +154,7 @@ def test_whoever_has_no_steps_cannot_reach_the_model():
         poisoned[dealt.rows[dealt.offset[k] : dealt.offset[k + 1]]] = np.nan
     clean, dirty = make_core(1, [7]), make_core(1, [7], dataset=replace(DIGITS, x_train=poisoned))
     for core in (clean, dirty):
-        core.run_round(steps)
+        core.run_round(TrainingOrders(steps))
     assert np.array_equal(clean.parameters(), dirty.parameters())
 
 
@@ -165,7 +165,10 @@ def test_test_data_is_never_touched():
     for r in range(3):
         plan = np.stack([orders(0)[r], orders(1)[r]])
         for name in ("reported_loss", "update_norm"):
-            one, two = (getattr(core.run_round(plan, None, np.full(2, r)), name) for core in (clean, dirty))
+            one, two = (
+                getattr(core.run_round(TrainingOrders(plan, None, np.full(2, r))), name)
+                for core in (clean, dirty)
+            )
             assert np.array_equal(one, two, equal_nan=True)
     assert np.array_equal(clean.parameters(), dirty.parameters())
     assert np.array_equal(clean.evaluate(), dirty.evaluate())
@@ -185,10 +188,10 @@ def test_only_held_rows_are_drawn_and_transfers_extend_them():
     finite = [
         np.isin(dealt.rows[dealt.offset[k] : dealt.offset[k] + dealt.own[k]], clean).all() for k in range(N)
     ]
-    before = core.run_round(steps)
+    before = core.run_round(TrainingOrders(steps))
     assert np.isfinite(before.reported_loss[0][finite]).all()
     core.hold(core.capacity)
-    after = core.run_round(steps)
+    after = core.run_round(TrainingOrders(steps))
     assert np.isnan(after.reported_loss).any()
     assert after.diverged[0]
 
@@ -208,11 +211,11 @@ def test_hold_is_checked_and_reset_forgets_it():
 def test_a_client_without_rows_sends_nothing():
     core = make_core(1, [0])
     core.reset(0, rows_of(0, hub_share=1.0, hub_rows_per_client=50), 0)
-    out = core.run_round(np.full((1, N), 5, dtype=np.int32))
+    out = core.run_round(TrainingOrders(np.full((1, N), 5, dtype=np.int32)))
     assert not out.trained.any()
     assert not core.parameters().any()
     core.hold(np.minimum(core.capacity, 5))
-    assert core.run_round(np.full((1, N), 5, dtype=np.int32)).trained.all()
+    assert core.run_round(TrainingOrders(np.full((1, N), 5, dtype=np.int32))).trained.all()
 
 
 def test_plan_weights_replace_the_aggregator():
@@ -220,17 +223,17 @@ def test_plan_weights_replace_the_aggregator():
     deltas = np.zeros((N, 650))
     for k in range(N):
         core = make_core(1, [2])
-        core.run_round(steps * (np.arange(N) == k), np.ones((1, N)))
+        core.run_round(TrainingOrders(steps * (np.arange(N) == k), np.ones((1, N))))
         deltas[k] = core.parameters()[0]
     weights = np.random.default_rng(0).uniform(0, 2, (1, N))
     core = make_core(1, [2], training=TRAINING | {"server_learning_rate": 0.5})
-    core.run_round(steps, weights)
+    core.run_round(TrainingOrders(steps, weights))
     assert np.allclose(core.parameters()[0], 0.5 * weights[0] @ deltas, atol=1e-6)
 
 
 def test_nobody_came_the_model_stands_still():
     core = make_core(2, [1, 2])
-    core.run_round(np.stack([orders(0)[0], np.zeros(N, dtype=np.int32)]))
+    core.run_round(TrainingOrders(np.stack([orders(0)[0], np.zeros(N, dtype=np.int32)])))
     assert core.parameters()[0].any()
     assert not core.parameters()[1].any()
 
@@ -244,7 +247,7 @@ def test_learning_takes_tens_of_rounds(model):
     curve = []
     for r in range(100):
         steps = 10 * (rng.random((4, N)).argsort(axis=1) < 6)
-        core.run_round(steps.astype(np.int32), None, np.full(4, r))
+        core.run_round(TrainingOrders(steps.astype(np.int32), None, np.full(4, r)))
         curve.append(core.evaluate()[0].mean())
     assert curve[4] < 0.7
     assert curve[-1] > 0.88
@@ -253,7 +256,7 @@ def test_learning_takes_tens_of_rounds(model):
 
 def test_divergence_is_caught_named_and_not_kept(caplog):
     core = make_core(2, [1, 2])
-    core.run_round(np.stack([orders(0)[0]] * 2))
+    core.run_round(TrainingOrders(np.stack([orders(0)[0]] * 2)))
     before = core.parameters()
     bad = DIGITS.x_train.copy()
     dealt = rows_of(1)
@@ -263,7 +266,7 @@ def test_divergence_is_caught_named_and_not_kept(caplog):
     steps[0, [2, 4]] = 5
     steps[1, 2] = 5
     with np.errstate(all="ignore"):
-        out = core.run_round(steps)
+        out = core.run_round(TrainingOrders(steps))
     assert out.diverged[0]
     assert out.diverged_client[0] == 4
     assert "environment 0, round 0: training diverged (client 4," in caplog.text
@@ -272,11 +275,11 @@ def test_divergence_is_caught_named_and_not_kept(caplog):
 
 def test_snapshot_restores_exactly():
     one, two = make_core(2, [1, 2]), make_core(2, [8, 9])
-    one.run_round(np.stack([orders(0)[0]] * 2))
+    one.run_round(TrainingOrders(np.stack([orders(0)[0]] * 2)))
     snapshot = one.state()
     two.load_state(snapshot)
     for core in (one, two):
-        core.run_round(np.stack([orders(0)[1]] * 2), None, np.ones(2))
+        core.run_round(TrainingOrders(np.stack([orders(0)[1]] * 2), None, np.ones(2)))
     assert np.array_equal(one.parameters(), two.parameters())
     del snapshot["held"]
     with pytest.raises(ValueError, match="'held' is missing"):
@@ -296,7 +299,7 @@ def test_a_hundred_thousand_clients_cost_their_rows_and_a_few_numbers_each():
     for r in range(5):
         steps = np.zeros((1, many), dtype=np.int32)
         steps[0, rng.choice(many, 128, replace=False)] = 10
-        out = core.run_round(steps, None, np.array([r]))
+        out = core.run_round(TrainingOrders(steps, None, np.array([r])))
         assert out.trained.sum() == 128
     assert core.evaluate()[0][0] > 0.9
     assert sum(array.nbytes for array in core.state().values()) < 50 * many
@@ -304,12 +307,12 @@ def test_a_hundred_thousand_clients_cost_their_rows_and_a_few_numbers_each():
 
 def test_returned_arrays_are_fresh():
     core = make_core(1, [1])
-    first = core.run_round(orders(0)[:1])
+    first = core.run_round(TrainingOrders(orders(0)[:1]))
     kept = first.reported_loss.copy(), core.parameters()
     for name in ("capacity", "own", "held", "target_weight"):
         getattr(core, name)[...] = 0
     core.parameters()[...] = 7
-    core.run_round(orders(1)[:1])
+    core.run_round(TrainingOrders(orders(1)[:1]))
     assert np.array_equal(first.reported_loss, kept[0], equal_nan=True)
     assert core.own.min() > 0
     assert not (core.parameters() == 7).any()
@@ -343,7 +346,7 @@ def test_importing_the_core_imports_no_torch():
         ),
         (lambda: make_core(1, [0], training={"lerning_rate": 1}), "did you mean 'learning_rate'"),
         (lambda: FederatedCore(DIGITS, make_model("softmax", DIGITS), 1, 0), "num_clients=0"),
-        (lambda: make_core(1, [0]).run_round(np.zeros((2, N), dtype=int)), "local_steps"),
+        (lambda: make_core(1, [0]).run_round(TrainingOrders(np.zeros((2, N), dtype=int))), "local_steps"),
         (lambda: make_core(1, [0]).evaluate(part="train"), "part='train'"),
         (lambda: make_core(1, [0]).reset(0, rows_of(0), -1), "seed=-1"),
     ],

@@ -8,6 +8,7 @@ import pytest
 from frugalfl.fl_core.data import load_dataset, partition
 from frugalfl.fl_core.federation import (
     FederatedCore,
+    TrainingOrders,
     client_scores,
     knn_scores,
     label_mix,
@@ -27,7 +28,7 @@ def make_core(spec, seed=0):
 
 def train(core, who, rounds, first=0):
     for r in range(rounds):
-        core.run_round((10 * who[None]).astype(np.int32), None, np.array([first + r]))
+        core.run_round(TrainingOrders((10 * who[None]).astype(np.int32), None, np.array([first + r])))
 
 
 def test_label_mix_counts_the_rows_a_client_owns():

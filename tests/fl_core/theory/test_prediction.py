@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from frugalfl.fl_core.federation import TrainingOrders
 from frugalfl.fl_core.quadratics import QuadraticCore, quadratic_problem
 from frugalfl.fl_core.theory import RoundHistory, effective_weights, long_run_covariance, predict
 
@@ -38,7 +39,7 @@ def test_prediction_and_training_agree(memory, sent):
     seen = on_off(rng, ROUNDS, memory)
     models = np.empty((ROUNDS, ENVS, 3))
     for t in range(ROUNDS):
-        core.run_round(np.where(seen[t], STEPS, 0).astype(np.int32))
+        core.run_round(TrainingOrders(np.where(seen[t], STEPS, 0).astype(np.int32)))
         models[t] = core.parameters()
     record = seen.swapaxes(0, 1).reshape(-1, N)  # all environments' rounds after one another
     present = record[record.any(axis=1)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from frugalfl.fl_core.federation import TrainingOrders
 from frugalfl.fl_core.quadratics import QuadraticCore, QuadraticProblem
 from frugalfl.fl_core.theory import ParticipationChain as Chain
 from frugalfl.fl_core.theory import (
@@ -96,7 +97,11 @@ def test_exact_moments_agree_with_the_core(rule, lam):
     on = rng.random((envs, 4)) < PI
     total, squared, count = np.zeros(3), np.zeros((3, 3)), 0
     for r in range(rounds):
-        core.run_round(on.astype(np.int32), coefficients(rule, on, FOUR.target_weight, PI), np.full(envs, r))
+        core.run_round(
+            TrainingOrders(
+                on.astype(np.int32), coefficients(rule, on, FOUR.target_weight, PI), np.full(envs, r)
+            )
+        )
         if r >= burn_in and r % 4 == 0:
             w = core.parameters()
             total, squared, count = total + w.sum(axis=0), squared + w.T @ w, count + envs

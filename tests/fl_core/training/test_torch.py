@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from frugalfl.fl_core.data import load_dataset, partition
-from frugalfl.fl_core.federation import FederatedCore
+from frugalfl.fl_core.federation import FederatedCore, TrainingOrders
 from frugalfl.fl_core.models import ModelSpec, make_model
-from frugalfl.fl_core.training import LocalJobs, NumpyTrainer, TrainingSettings, make_trainer
+from frugalfl.fl_core.training import LocalJobs, LocalTraining, NumpyTrainer, make_trainer
 
 torch = pytest.importorskip("torch")
 DIGITS = load_dataset("digits")
@@ -31,7 +31,7 @@ def ragged_jobs(parameters, corrected, rng):
 def test_torch_equals_numpy_on_the_same_minibatches(mode, widths, corrected):
     model = ModelSpec(widths)
     jobs = ragged_jobs(model.num_parameters, corrected, np.random.default_rng(0))
-    training = TrainingSettings(learning_rate=0.1, batch_size=16, weight_decay=0.01, prox_mu=0.1)
+    training = LocalTraining(learning_rate=0.1, batch_size=16, weight_decay=0.01, prox_mu=0.1)
     backend = make_trainer({"kind": "torch", "mode": mode, "clients_at_once": 3}, DIGITS, model)
     plain = NumpyTrainer(DIGITS, model)
     one, two = backend.run(jobs, training), plain.run(jobs, training)
@@ -51,7 +51,7 @@ def test_torch_equals_numpy_on_the_same_minibatches(mode, widths, corrected):
 def test_the_compiled_step_is_the_same_step():
     model = ModelSpec((64, 20, 10))
     jobs = ragged_jobs(model.num_parameters, True, np.random.default_rng(0))
-    training = TrainingSettings(learning_rate=0.1, batch_size=16, weight_decay=0.01, prox_mu=0.1)
+    training = LocalTraining(learning_rate=0.1, batch_size=16, weight_decay=0.01, prox_mu=0.1)
     backend = make_trainer({"kind": "torch", "mode": "vmap", "compile": True}, DIGITS, model)
     assert backend.name == "torch-vmap-compiled"
     one, two = backend.run(jobs, training), NumpyTrainer(DIGITS, model).run(jobs, training)
@@ -74,8 +74,8 @@ def test_a_convolutional_net_learns_and_batches_exactly():
     before = batch.evaluate()[1]
     threads = torch.get_num_threads()
     for r in range(4):
-        batch.run_round(np.full((2, 4), 3, dtype=np.int32), None, np.full(2, r))
-        single.run_round(np.full((1, 4), 3, dtype=np.int32), None, np.full(1, r))
+        batch.run_round(TrainingOrders(np.full((2, 4), 3, dtype=np.int32), None, np.full(2, r)))
+        single.run_round(TrainingOrders(np.full((1, 4), 3, dtype=np.int32), None, np.full(1, r)))
     assert torch.get_num_threads() == threads
     assert np.array_equal(batch.parameters()[1], single.parameters()[0])
     assert np.array_equal(np.stack(batch.evaluate())[:, 1:], np.stack(single.evaluate()))
@@ -90,17 +90,17 @@ def test_worker_processes_give_the_same_bits():
     assert shared.trainer.name == "torch-loop-x2"
     for r in range(2):
         for core in (alone, shared):
-            done = core.run_round(steps, None, np.full(2, r))
+            done = core.run_round(TrainingOrders(steps, None, np.full(2, r)))
             assert not done.diverged.any()
     assert np.array_equal(alone.parameters(), shared.parameters())
-    shared.run_round(0 * steps)
+    shared.run_round(TrainingOrders(0 * steps))
     shared.trainer.close()
 
 
 def test_loop_and_vmap_agree_on_a_convolutional_net():
     cores = [core_of(1, [3], trainer={"kind": "torch", "mode": mode}) for mode in ("loop", "vmap")]
     for core in cores:
-        core.run_round(np.array([[1, 0, 3, 2]], dtype=np.int32))
+        core.run_round(TrainingOrders(np.array([[1, 0, 3, 2]], dtype=np.int32)))
     assert np.abs(cores[0].parameters() - cores[1].parameters()).max() < 1e-5
 
 
@@ -109,7 +109,7 @@ def test_cuda_agrees_with_the_processor(monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     cores = [core_of(2, [3, 4], trainer={"kind": "torch", "device": device}) for device in ("cpu", "cuda")]
     for core in cores:
-        core.run_round(np.array([[1, 0, 3, 2], [2, 2, 0, 1]], dtype=np.int32))
+        core.run_round(TrainingOrders(np.array([[1, 0, 3, 2], [2, 2, 0, 1]], dtype=np.int32)))
     assert cores[1].trainer.name == "torch-vmap"
     assert np.abs(cores[0].parameters() - cores[1].parameters()).max() < 1e-5
     assert np.allclose(cores[0].evaluate(), cores[1].evaluate(), atol=1e-5)
@@ -144,7 +144,7 @@ def test_any_module_by_dotted_name(monkeypatch):
     core = FederatedCore(DIGITS, model, 1, 3, {"learning_rate": 0.1})
     core.reset(0, partition(DIGITS, 3, np.zeros(3, dtype=int), 1, "iid", np.random.default_rng(0)), 0)
     before = core.evaluate()[1][0]
-    core.run_round(np.full((1, 3), 10, dtype=np.int32))
+    core.run_round(TrainingOrders(np.full((1, 3), 10, dtype=np.int32)))
     assert core.evaluate()[1][0] < before
     with pytest.raises(ValueError, match="BatchNorm"):
         make_model("my_models:batch_norm_factory", DIGITS).init(0)

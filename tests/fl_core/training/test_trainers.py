@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from frugalfl.fl_core.data import Dataset
 from frugalfl.fl_core.models import ModelSpec
-from frugalfl.fl_core.training import LocalJobs, NumpyTrainer, TrainingSettings, make_trainer
+from frugalfl.fl_core.training import LocalJobs, LocalTraining, NumpyTrainer, make_trainer
 
 
 def dataset(features, classes, rows=50, seed=0):
@@ -45,9 +45,7 @@ def test_fused_equals_numpy_on_the_same_minibatches(
     rng = np.random.default_rng(seed)
     data, model = dataset(widths[0], classes), ModelSpec((*widths, classes))
     jobs = random_jobs(rng, model, data.num_rows, batch, corrected=corrected)
-    training = TrainingSettings(
-        learning_rate=0.05, batch_size=batch, weight_decay=weight_decay, prox_mu=prox_mu
-    )
+    training = LocalTraining(learning_rate=0.05, batch_size=batch, weight_decay=weight_decay, prox_mu=prox_mu)
     fused = make_trainer("fused", data, model).run(jobs, training)
     plain = NumpyTrainer(data, model).run(jobs, training)
     assert np.abs(fused.delta - plain.delta).max() < 1e-5
@@ -98,7 +96,7 @@ def test_ties_are_no_free_accuracy():
 def test_a_job_depends_on_itself_alone(trainer):
     data, model = dataset(8, 5), ModelSpec((8, 16, 5))
     rng = np.random.default_rng(3)
-    jobs, training = random_jobs(rng, model, 50, 8, count=9, corrected=True), TrainingSettings(batch_size=8)
+    jobs, training = random_jobs(rng, model, 50, 8, count=9, corrected=True), LocalTraining(batch_size=8)
     backend = make_trainer(trainer, data, model)
     together = backend.run(jobs, training)
     for j in range(9):
@@ -121,7 +119,7 @@ def test_divergence_shows_in_the_norm(bad):
     jobs = random_jobs(np.random.default_rng(0), model, 50, 8, count=4)
     jobs.start[1, 3] = bad
     for trainer in ("fused", "numpy"):
-        norm = make_trainer(trainer, data, model).run(jobs, TrainingSettings(batch_size=8)).norm
+        norm = make_trainer(trainer, data, model).run(jobs, LocalTraining(batch_size=8)).norm
         touched = (jobs.origin == 1) & (np.diff(jobs.first) > 0)
         assert not np.isfinite(norm[touched]).any()
         assert np.isfinite(norm[jobs.origin != 1]).all()

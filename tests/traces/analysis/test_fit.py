@@ -119,7 +119,9 @@ def test_a_grid_of_zeros_is_not_fitted():
 
 
 def test_deviations_that_last_for_days_get_a_part_of_their_own(tmp_path):
-    slow = replace(zone_profile("US-CAL-CISO"), slow_share=0.9, slow_phi_per_h=0.985, phi_per_h=0.5)
+    slow = zone_profile("US-CAL-CISO").model_copy(
+        update={"slow_share": 0.9, "slow_phi_per_h": 0.985, "phi_per_h": 0.5}
+    )
     episode = GeneratedCarbon([slow]).sample(1672531200.0, 360 * DAY, np.random.default_rng(0))
     fit = fit_carbon(CarbonSeries("US-CAL-CISO", "direct", 1672531200.0, HOUR, episode.g_per_kwh[0]))
     assert fit.profile.slow_share == pytest.approx(0.9, abs=0.1)

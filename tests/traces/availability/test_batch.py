@@ -89,7 +89,7 @@ def test_time_never_goes_back_and_a_reset_starts_again():
     assert batch.available[0, 0]
 
 
-def test_announcements_come_with_notice_only_to_those_who_were_told():
+def test_announcements_come_with_notice_only_to_those_who_announce():
     batch = SessionBatch(1, 2)
     batch.set(0, episode([([0.0], [100.0]), ([0.0], [100.0])], [[True], [False]], notice_s=30.0), 0.0)
     batch.advance(np.array([69.0]))
@@ -100,7 +100,7 @@ def test_announcements_come_with_notice_only_to_those_who_were_told():
 
 def test_dishonest_announcements_name_another_end_but_change_nothing_else():
     batch = SessionBatch(1, 1)
-    batch.set(0, episode([([0.0], [100.0])], True, told_end_s=np.array([[500.0]])), 0.0)
+    batch.set(0, episode([([0.0], [100.0])], True, announced_end_s=np.array([[500.0]])), 0.0)
     batch.advance(np.array([50.0]))
     assert batch.announced_end_s[0, 0] == 500.0
     assert batch.session_end_s[0, 0] == 100.0

@@ -74,11 +74,11 @@ def batch_of(e, n, forecast, seed=0):
 def test_the_compiled_markov_forecast_is_the_plain_one(use_announced):
     forecast = {"kind": "markov", "use_announced": use_announced}
     batch, leads_s = batch_of(6, 15, forecast), np.array([0.0, 1800.0, 7200.0, 50000.0])
-    told = 0
+    announced = 0
     for now in (0.0, 4000.0, 30000.0, 150000.0):
         time_s = now + np.arange(6) * 700.0
         batch.advance(time_s)
-        told += np.isfinite(batch.announced_end_s).sum()
+        announced += np.isfinite(batch.announced_end_s).sum()
         now_s = time_s[:, None, None]
         plain = MarkovForecast(use_announced=use_announced).probability(
             AvailabilityView(
@@ -89,11 +89,11 @@ def test_the_compiled_markov_forecast_is_the_plain_one(use_announced):
                 relaxation_s=batch._relaxation_s[:, :, None],
                 expected=batch._expected,
                 truth=lambda: np.zeros(0, dtype=bool),
-                luck=lambda: np.zeros(0),
+                uniforms=lambda: np.zeros(0),
             )
         )
         assert np.array_equal(batch.forecast(time_s, leads_s), plain.astype(np.float32))
-    assert told > 0
+    assert announced > 0
 
 
 def test_the_climatology_is_linear_between_the_centres_of_the_hours():

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from frugalfl.common.splits import SPLITS
 from frugalfl.traces.availability import (
     AVAILABILITY_FORECASTS,
-    SPLITS,
     AvailabilityRequest,
     RecordedAvailability,
     SessionBatch,
@@ -196,7 +196,7 @@ def test_no_forecast_of_a_recording_reads_the_future(kind, split, users):
     )
 
     def forecast(changed):
-        model = Watched(changed, forecast=kind)
+        model = Watched(changed, forecast=AVAILABILITY_FORECASTS.make(kind))
         batch = SessionBatch(1, 6)
         batch.set(0, model.sample(own, np.random.default_rng(3)), own.start_utc_s)
         batch.advance(np.zeros(1))
@@ -216,14 +216,14 @@ def test_announcements_are_true_as_often_as_they_are_said_to_be():
     model = RecordedAvailability(irregular(60), announced_share=1.0, honesty=0.7)
     episode = model.sample(request(6, 400.0), np.random.default_rng(0))
     real = np.isfinite(episode.sessions.start_s)
-    late_s = (episode.told_end_s - np.where(real, episode.sessions.end_s, 0.0))[real]
+    late_s = (episode.announced_end_s - np.where(real, episode.sessions.end_s, 0.0))[real]
     assert (late_s >= 0).all()
     assert (late_s == 0).mean() == pytest.approx(0.7, abs=0.12)
     assert late_s[late_s > 0].mean() == pytest.approx(2 * HOUR, rel=0.5)
     honest = RecordedAvailability(irregular(60), announced_share=1.0).sample(
         request(6, 400.0), np.random.default_rng(0)
     )
-    assert honest.told_end_s is None
+    assert honest.announced_end_s is None
     assert np.array_equal(honest.sessions.start_s, episode.sessions.start_s)
 
 

@@ -186,7 +186,7 @@ def test_recordings_of_different_steps_are_laid_on_the_finer_one():
         (["DE", "x.csv"], None, "'x.csv' is a file among names"),
         ({"zones": ["DE"], "kind_of_intensity": "marginal"}, None, "marginal"),
         ({"zones": ["DE", "FR-2020"]}, None, "'direct' was not measured for 'FR-2020'"),
-        ({"zones": ["DE"], "colour": 1}, None, "colour=1: unknown field"),
+        ({"zones": ["DE"], "colour": 1}, None, "colour: unknown field"),
         ([], None, "at least one zone"),
         ("/nowhere/x.csv", None, "No such file"),
     ],

@@ -49,7 +49,7 @@ def test_spot_speeds_and_powers_are_the_published_ones():
     [
         ("fones", "did you mean 'phones'"),
         ({"kind": "spot", "t4": 0, "v100": 0, "a100": 0}, "at least one share"),
-        ({"kind": "phones", "watts": 3}, "watts=3: unknown field"),
+        ({"kind": "phones", "watts": 3}, "watts: unknown field"),
         ({"kind": "file", "path": "/nowhere"}, "No such file"),
     ],
 )

@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import pickle
-
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from frugalfl.traces.analysis import read_any
 from frugalfl.traces.availability import make_availability
+from frugalfl.traces.formats import AVAILABILITY_EXAMPLES, CARBON_EXAMPLES, HOSTILE
 from frugalfl.traces.formats.availability import AVAILABILITY_FORMATS, read_availability
 from frugalfl.traces.formats.carbon import CARBON_FORMATS, read_carbon
+from frugalfl.traces.testing import refusal
 
-SEEDS = [
-    b"u 1 1402358400000 2 3600000 1000 86400000\n" * 3,
-    json.dumps(
-        {"g": {"isSuccess": True, "trace_start": 0.0, "trace_end": 9e4, "ready_time": [[1, 2]]}}
-    ).encode(),
-    pickle.dumps(
-        {1: {"duration": 1, "active": [1, 5], "inactive": [3, 9], "finish_time": 86400, "model": "m"}}, 3
-    ),
-    json.dumps({"metadata": {"gap_seconds": 30}, "data": [0, 1, 1, 0]}).encode(),
-    b"0,add,node1\n1000,remove,node1\n2000,add,node1\n",
-    b"0.000,0\n0.030,4\n0.050,2\n",
-    b"event_id node_id event_type event_start_time event_stop_time r\n0 5 1 1 9 NULL\n1 5 0 9 12 NULL\n",
-    b"client,start,end\na,0,100\nb,50,9000\n",
-    b"Datetime (UTC),Zone Id,Carbon Intensity (direct)\n2023-01-01 00:00:00,DE,5\n2023-01-01 01:00:00,DE,6\n",
-    b'{"data":[{"from":"2023-03-15T12:00Z","to":"","intensity":{"forecast":1,"actual":2}}]}',
-    b'[{"point_time":"2019-02-21T00:15:00.000Z","value":1062.0,"ba":"X"}]',
-    b"time,moer,f1\n2019-04-30 00:00:00+00:00,0.1,0.2\n2019-04-30 00:05:00+00:00,0.1,0.2\n",
-    b"Datum;Uhrzeit;Braunkohle[MWh]\n22.03.2020;00:00;1.2\n22.03.2020;00:15;1.3\n",
-    b"time,zone,kind,g_per_kwh\n2023-01-01,A,direct,5\n2023-01-02,A,direct,5\n",
-]
+FORMATS = [*AVAILABILITY_FORMATS, *CARBON_FORMATS]
+
+SEEDS = [*AVAILABILITY_EXAMPLES.values(), *CARBON_EXAMPLES.values()]
 mutations = st.lists(
     st.tuples(st.integers(0, 300), st.integers(0, 4), st.binary(min_size=1, max_size=6)), max_size=6
 )
@@ -57,47 +39,35 @@ def mutated(seed, changes):
     return bytes(data)
 
 
-def only_value_errors(function, *args):
-    caught = None
-    try:
-        function(*args)
-    except ValueError as error:
-        caught = error
-    if caught is not None:
-        assert type(caught) is ValueError, repr(caught)
-        assert "\n" not in str(caught)
-        assert len(str(caught)) < 1500
-
-
 @given(st.sampled_from(SEEDS), mutations)
 @settings(max_examples=400, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(SEEDS[0], [(0, 3, b"x")])
 def test_mutated_files(tmp_path, seed, changes):
     path = tmp_path / "f"
     path.write_bytes(mutated(seed, changes))
-    only_value_errors(read_any, path)
+    refusal(read_any, path)
 
 
 @given(
     st.binary(max_size=200) | st.text(max_size=200).map(str.encode),
-    st.sampled_from(AVAILABILITY_FORMATS + CARBON_FORMATS),
+    st.sampled_from(FORMATS),
 )
 @settings(max_examples=400, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_forced_into_any_format(tmp_path, data, name):
     path = tmp_path / "f"
     path.write_bytes(data)
     if name in AVAILABILITY_FORMATS:
-        only_value_errors(read_availability, path, name)
+        refusal(read_availability, path, name)
     if name in CARBON_FORMATS:
-        only_value_errors(read_carbon, path, name)
+        refusal(read_carbon, path, name)
 
 
-@given(st.sampled_from(SEEDS), st.sampled_from(AVAILABILITY_FORMATS + CARBON_FORMATS))
+@given(st.sampled_from(SEEDS), st.sampled_from(FORMATS))
 @settings(max_examples=200, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_files_forced_into_the_wrong_format(tmp_path, seed, name):
     path = tmp_path / "f"
     path.write_bytes(seed)
-    only_value_errors(read_availability if name in AVAILABILITY_FORMATS else read_carbon, path, name)
+    refusal(read_availability if name in AVAILABILITY_FORMATS else read_carbon, path, name)
 
 
 @given(st.binary(max_size=300))
@@ -105,36 +75,28 @@ def test_files_forced_into_the_wrong_format(tmp_path, seed, name):
 def test_random_pickles(tmp_path, tail):
     path = tmp_path / "f.pkl"
     path.write_bytes(b"\x80\x03" + tail)
-    only_value_errors(read_any, path)
+    refusal(read_any, path)
 
 
 @pytest.mark.parametrize(
     "content",
     [
-        b"[" * 100_000,
-        b'{"metadata": {"gap_seconds": 1e999}, "data": [1]}',
         b'{"metadata": {"gap_seconds": 30}, "data": [99999999999999999999]}',
         b"u 1 1402358400000 2 " + b"9" * 400 + b"\n",
-        b"\x1f\x8bnot really gzip",
-        b"\x00" * 100,
         b"",
-        b"\xff\xfe" + "client,start,end\n".encode("utf-16-le"),
+        *HOSTILE.values(),
         b"client,start,end\na,1e308,1e309\n",
-        b'client,start,end\n"a,0,1\n',
         b"0,1\n1e30,2\n",
         b"Datetime (UTC),Zone Id,Carbon Intensity (direct)\n2023-01-01,DE,5,7\n2023-01-01,DE,5,7\n",
         b"time,zone,kind,g_per_kwh\n2023-01-01,A,direct,1,2\n",
         b"time,moer,f1, f1\n2023-01-01,1,1,1\n",
         b'[{"point_time":"2019-02-21T00:15:00.000Z","value":' + b"9" * 6000 + b"}]",
     ],
-    ids=range(15),
 )
 def test_known_traps(tmp_path, content):
     path = tmp_path / "f.json"
     path.write_bytes(content)
-    only_value_errors(read_any, path)
-    with pytest.raises(ValueError):
-        read_any(path)
+    assert refusal(read_any, path) is not None
     with pytest.raises(ValueError):
         make_availability(str(path))
 

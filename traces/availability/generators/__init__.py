@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .patterns import PATTERNS, chain_states, data_correlated_means
+from .base import GENERATORS, Pattern
+from .patterns import chain_states, data_correlated_means
 from .phones import PhoneAvailability
 from .renewal import Clock, Law
 from .renewal_kernels import interpolated
@@ -11,9 +12,10 @@ from .spot import SpotAvailability
 from .volunteers import VolunteerAvailability
 
 __all__ = [
-    "PATTERNS",
+    "GENERATORS",
     "Clock",
     "Law",
+    "Pattern",
     "PhoneAvailability",
     "RenewalAvailability",
     "SpotAvailability",

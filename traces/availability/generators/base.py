@@ -1,4 +1,4 @@
-"""What all availability generators share: announcements and forecasts."""
+"""Availability generators by name, and what their settings share: announcements and forecasts."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ import numpy as np
 from pydantic import Field
 
 from ....common.arrays import Floats
+from ....common.registry import Registry
 from ....common.settings import Settings
-from ..episode import AvailabilityEpisode, Sessions, check_size, told_ends
-from ..forecasts import AvailabilityForecastField, MarkovForecast
+from ..episode import AvailabilityEpisode, AvailabilityModel, Sessions, announced_ends, check_size
+from ..forecasts import DEFAULT_FORECAST, AvailabilityForecastField
+
+GENERATORS: Registry[AvailabilityModel] = Registry("availability", AvailabilityModel)
+"""Models of availability by name, recorded files ("file") among them."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
-
-
 Positive = Annotated[float, Field(gt=0)]
 
 
 class Pattern(Settings):
-    """What all patterns share.
+    """Settings that all patterns share; a pattern adds its own and a method `sample`.
 
     Attributes:
         announced_share: share of session ends announced ahead.
@@ -33,7 +35,7 @@ class Pattern(Settings):
     notice_s: Annotated[float, Field(ge=0)] | None = None
     honesty: Share = 1.0
     overstated_h: Annotated[float, Field(ge=0)] = 2.0
-    forecast: AvailabilityForecastField = MarkovForecast()
+    forecast: AvailabilityForecastField = DEFAULT_FORECAST
 
     def validate_for(self, num_clients: int, horizon_s: float) -> None:
         """Any number of clients and any horizon will do."""
@@ -43,13 +45,15 @@ class Pattern(Settings):
         self, sessions: Sessions, climatology: Floats, relaxation_h: float | Floats, rng: np.random.Generator
     ) -> AvailabilityEpisode:
         n = sessions.num_clients
-        told = np.isfinite(sessions.start_s) & (rng.random(sessions.start_s.shape) < self.announced_share)
+        announced = np.isfinite(sessions.start_s) & (
+            rng.random(sessions.start_s.shape) < self.announced_share
+        )
         return AvailabilityEpisode(
-            sessions=Sessions(sessions.start_s, sessions.end_s, told),
+            sessions=Sessions(sessions.start_s, sessions.end_s, announced),
             climatology=np.asarray(climatology, dtype=np.float32),
             relaxation_s=np.broadcast_to(np.maximum(relaxation_h, 1e-3) * 3600.0, n).astype(np.float64),
             announce_notice_s=np.inf if self.notice_s is None else self.notice_s,
             forecast=self.forecast,
             seed=int(rng.integers(2**62)),
-            told_end_s=told_ends(sessions, self.honesty, self.overstated_h, rng),
+            announced_end_s=announced_ends(sessions, self.honesty, self.overstated_h, rng),
         )

@@ -8,15 +8,11 @@ import numpy as np
 from pydantic import Field
 
 from ....common.arrays import Bools, Floats
-from ....common.settings import Settings
 from ..episode import AvailabilityEpisode, AvailabilityRequest, Sessions
-from .base import Pattern
-from .renewal_models import RenewalAvailability, StaysAvailability
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
+from .base import GENERATORS, Pattern, Positive, Share
 
 
+@GENERATORS.register("gilbert-elliott")
 class GilbertElliott(Pattern):
     """Two-state chain in slots: share pi of the time on, correlation lambda from slot to slot.
 
@@ -45,6 +41,7 @@ class GilbertElliott(Pattern):
         return self._episode(sessions_of_slots(states, self.slot_s, rng), climatology, relaxation_h, rng)
 
 
+@GENERATORS.register("clusters")
 class ClusterAvailability(Pattern):
     """A hidden chain per zone times a coin of each client's own.
 
@@ -77,6 +74,7 @@ class ClusterAvailability(Pattern):
         )
 
 
+@GENERATORS.register("semi-cyclic")
 class SemiCyclicAvailability(Pattern):
     """Blocks of the day: each client is available in its block only (Eichner et al. 2019).
 
@@ -115,6 +113,7 @@ class SemiCyclicAvailability(Pattern):
         return self._episode(sessions, self.share * np.clip(covered, 0.0, 1.0), 0.01, rng)
 
 
+@GENERATORS.register("cyclic")
 class CyclicAvailability(Pattern):
     """On for a share of every period, with a random phase of each client or group (Wang and Ji 2023; CyCP).
 
@@ -146,6 +145,7 @@ class CyclicAvailability(Pattern):
         )
 
 
+@GENERATORS.register("sine")
 class SineAvailability(Pattern):
     """Coins whose bias follows a sine: pi (gamma sin(2 pi t / P) + 1 - gamma) (FedAWE, Xiang et al. 2024).
 
@@ -222,7 +222,7 @@ def per_client(value: float | tuple[float, ...], request: AvailabilityRequest, n
     if len(value) == zones:
         return np.array(value)[request.zone]
     raise ValueError(
-        f"availability: {name} has {len(value)} values, expected 1, {zones} (zones) or {n} (clients)"
+        f"availability: {name}: {len(value)} values, expected 1, {zones} (zones) or {n} (clients)"
     )
 
 
@@ -250,27 +250,3 @@ def sessions_of_slots(states: Bools, slot_s: float, rng: np.random.Generator) ->
     long_s = (edge[1::2] - edge[0::2]) * slot_s
     alive = begin_s + long_s > 0
     return Sessions.from_flat(client[0::2][alive], begin_s[alive], (begin_s + long_s)[alive], n)
-
-
-PATTERNS: dict[str, type[Settings]] = {
-    "renewal": RenewalAvailability,
-    "stays": StaysAvailability,
-    "gilbert-elliott": GilbertElliott,
-    "clusters": ClusterAvailability,
-    "semi-cyclic": SemiCyclicAvailability,
-    "cyclic": CyclicAvailability,
-    "sine": SineAvailability,
-}
-
-__all__ = [
-    "PATTERNS",
-    "ClusterAvailability",
-    "CyclicAvailability",
-    "GilbertElliott",
-    "Pattern",
-    "RenewalAvailability",
-    "SemiCyclicAvailability",
-    "SineAvailability",
-    "StaysAvailability",
-    "data_correlated_means",
-]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -11,14 +11,16 @@ from ....common.settings import Settings
 from ...calibration import calibration
 from ..climatology import ProfileShape, by_utc_hour, remembered_mean
 from ..episode import AvailabilityEpisode, AvailabilityRequest, check_size
-from ..forecasts import AvailabilityForecastField, MarkovForecast
+from ..forecasts import DEFAULT_FORECAST, AvailabilityForecastField
+from .base import GENERATORS, Positive, Share
 from .renewal import Alternation, Clock, Law
 
 
+@GENERATORS.register("phones")
 class PhoneAvailability(Settings):
     """Phones: hourly rates, personal means and phases, short sessions.
 
-    Settings:
+    Attributes:
         rule: "charging" (on charge with a network; STUNner) or "strict" (locked, charging, on Wi-Fi; FLASH).
         phase_sd_h: spread of the personal hour of day.
         never_share: share of phones that are never available; 9-29 % under FLASH's rule.
@@ -30,11 +32,11 @@ class PhoneAvailability(Settings):
     rule: Literal["charging", "strict"] = "charging"
     phase_sd_h: Annotated[float, Field(ge=0, le=12)] = 2.0
     never_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    announced_share: Annotated[float, Field(ge=0, le=1)] = 0.0
-    observed_days: Annotated[float, Field(gt=0)] = 14.0
-    forecast: AvailabilityForecastField = MarkovForecast()
+    announced_share: Share = 0.0
+    observed_days: Positive = 14.0
+    forecast: AvailabilityForecastField = DEFAULT_FORECAST
 
-    def model_post_init(self, context: Any, /) -> None:
+    def model_post_init(self, context: object, /) -> None:
         """Prepare the clocks once; sampling then only draws."""
         row = calibration()["phones"]["stunner" if self.rule == "charging" else "flash"]
         process = row["process"]

@@ -15,7 +15,16 @@ import numpy as np
 
 from ....common.arrays import Bools, Floats
 from ..episode import Sessions
-from .renewal_kernels import first_stays, hours_after, padded_sessions, play_stays
+from .renewal_kernels import (
+    ClockTable,
+    Rates,
+    Stays,
+    Work,
+    first_stays,
+    hours_after,
+    padded_sessions,
+    play_stays,
+)
 
 # Hours without any hazard would make the clock impossible to invert.
 _LEAST_RATE_PER_H = 1e-6
@@ -70,11 +79,12 @@ class Clock:
         rate = np.maximum(np.asarray(rate_per_h, dtype=np.float64), _LEAST_RATE_PER_H)
         self.period_h = float(rate.size)
         hours = np.arange(rate.size + 1, dtype=np.float64)
-        self.tables = (hours, np.concatenate([[0.0], np.cumsum(rate)]), self.period_h)
+        self.table = ClockTable(hours, np.concatenate([[0.0], np.cumsum(rate)]), self.period_h)
 
     def after(self, hour: Floats, work: Floats) -> Floats:
         """The hour at which `work` more (or less, if negative) has been done than at `hour`."""
-        return hours_after(hour, work, *self.tables)
+        hours: Floats = hours_after(hour, work, self.table)
+        return hours
 
 
 @dataclass(frozen=True)
@@ -121,29 +131,17 @@ class Alternation:
         uniform = rng.random(n)
         on_age, on_rest = self.on.draw_running(rng, n)
         _, off_rest = self.off.draw_running(rng, n)
-        on0, start = first_stays(
-            uniform,
-            share_on,
-            on_age,
-            off_rest,
-            hour,
-            up_factor,
-            down_factor,
-            self.up.tables,
-            self.down.tables,
-        )
-        last = hour + horizon_h
+        up, down, last = self.up.table, self.down.table, hour + horizon_h
+        rates = Rates(hour, last, up_factor, down_factor)
+        on0, coming = first_stays(uniform, share_on, on_age, off_rest, rates, up, down)
         blocks: list[tuple[Floats, Floats, Bools]] = []
         over = False
         while not over:
             work = self._draw_block(rng, n, horizon_h, sudden_per_h)
-            shape = work[0].shape
-            starts, ends, natural = np.empty(shape), np.empty(shape), np.empty(shape, dtype=bool)
-            rows, over = play_stays(
-                not blocks, hour, last, on0, on_rest, up_factor, down_factor, *work, float(sudden_per_h),
-                self.up.tables, self.down.tables, start, starts, ends, natural,
-            )  # fmt: skip
-            blocks.append((starts[:rows], ends[:rows], natural[:rows]))
+            shape = work.on.shape
+            stays = Stays(coming, np.empty(shape), np.empty(shape), np.empty(shape, dtype=bool))
+            rows, over = play_stays(not blocks, rates, on0, on_rest, work, up, down, stays)
+            blocks.append((stays.starts[:rows], stays.ends[:rows], stays.natural[:rows]))
         if len(blocks) > 1:
             starts, ends, natural = (np.concatenate(part) for part in zip(*blocks, strict=True))
         else:
@@ -151,10 +149,8 @@ class Alternation:
         start_s, end_s, by_law = padded_sessions(starts, ends, natural, hour, last)
         return Sessions(start_s, end_s, np.zeros(by_law.shape, dtype=bool)), by_law
 
-    def _draw_block(
-        self, rng: np.random.Generator, n: int, horizon_h: float, sudden_per_h: float
-    ) -> tuple[Floats, Floats, Floats]:
+    def _draw_block(self, rng: np.random.Generator, n: int, horizon_h: float, sudden_per_h: float) -> Work:
         """Work of the next stays of all clients; one call of the generator for many transitions."""
         rows = int(min(8 + horizon_h / 4.0, 64))
         sudden = rng.standard_exponential((rows, n)) if sudden_per_h > 0 else np.empty((rows, 0))
-        return self.on.draw(rng, (rows, n)), self.off.draw(rng, (rows, n)), sudden
+        return Work(self.on.draw(rng, (rows, n)), self.off.draw(rng, (rows, n)), sudden, float(sudden_per_h))

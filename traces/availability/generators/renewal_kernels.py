@@ -6,23 +6,61 @@ that compiling changes the speed and not one bit of an episode.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
-from numba import njit
+
+from ....common.arrays import Bools, Floats
+from ....common.compiled import inner, kernel
 
 # Stays are never shorter: flapping is below what a coordinator can act on.
 SHORTEST_H = 1.0 / 3600.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def interpolated(x, xp, fp):  # type: ignore[no-untyped-def]
-    """`numpy.interp(x, xp, fp)` of one number; `xp` ascends from 0."""
+class ClockTable(NamedTuple):
+    """Cumulative hazard at each hour of a period."""
+
+    hours: Floats  # [P + 1] 0 to the period
+    done_by: Floats  # [P + 1] work done by each hour
+    period_h: float
+
+
+class Rates(NamedTuple):
+    """Each client's time and pace."""
+
+    hour: Floats  # [N] hour on the clocks at t = 0
+    last: Floats  # [N] the same at the horizon
+    up_factor: Floats  # [N] on the hazard off -> on
+    down_factor: Floats  # [N] on the hazard on -> off
+
+
+class Work(NamedTuple):
+    """One block of draws, R stays of each client."""
+
+    on: Floats  # [R, N] work of the sessions
+    off: Floats  # [R, N] work of the gaps
+    sudden: Floats  # [R, N] exponential draws of sudden withdrawals; not read without a hazard
+    sudden_per_h: float
+
+
+class Stays(NamedTuple):
+    """Sessions that are filled in, hours on the clocks."""
+
+    coming: Floats  # [N] beginning of the next session, moved on
+    starts: Floats  # [R, N]
+    ends: Floats  # [R, N]
+    natural: Bools  # [R, N] whether the session ends by the law, and not suddenly
+
+
+@inner(nogil=True, error_model="numpy")
+def _interpolated(x: float, xp: Floats, fp: Floats) -> float:
     last = xp.size - 1
     if np.isnan(x):
         return x
     if x >= xp[last]:
-        return fp[last]
+        return float(fp[last])
     if x < xp[0]:
-        return fp[0]
+        return float(fp[0])
     # Hours are evenly spaced and their hazards alike: the place in proportion is near.
     low = min(int(x / xp[last] * last), last - 1)
     while low > 0 and xp[low] > x:
@@ -30,86 +68,112 @@ def interpolated(x, xp, fp):  # type: ignore[no-untyped-def]
     while xp[low + 1] <= x:
         low += 1
     if xp[low] == x:
-        return fp[low]
-    return (fp[low + 1] - fp[low]) / (xp[low + 1] - xp[low]) * (x - xp[low]) + fp[low]
+        return float(fp[low])
+    return float((fp[low + 1] - fp[low]) / (xp[low + 1] - xp[low]) * (x - xp[low]) + fp[low])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def hour_after(hour, work, hours, done_by, period_h):  # type: ignore[no-untyped-def]
+@kernel(nogil=True, error_model="numpy")
+def interpolated(x: float, xp: Floats, fp: Floats) -> float:
+    """`numpy.interp(x, xp, fp)` of one number; `xp` ascends from 0."""
+    return float(_interpolated(x, xp, fp))
+
+
+@inner(nogil=True, error_model="numpy")
+def _hour_after(hour: float, work: float, clock: ClockTable) -> float:
     """The hour at which `work` more has been done than at `hour`; see `Clock.after`."""
-    total = done_by[-1]
-    turns = np.floor(hour / period_h)
-    done = interpolated(hour - turns * period_h, hours, done_by) + work
+    total = clock.done_by[-1]
+    turns = np.floor(hour / clock.period_h)
+    done = _interpolated(hour - turns * clock.period_h, clock.hours, clock.done_by) + work
     more = np.floor(done / total)
-    rest = interpolated(done - more * total, done_by, hours)
-    return (turns + more) * period_h + rest
+    rest = _interpolated(done - more * total, clock.done_by, clock.hours)
+    return float((turns + more) * clock.period_h + rest)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def hours_after(hour, work, hours, done_by, period_h):  # type: ignore[no-untyped-def]
-    """`hour_after` of every client, `[N]`."""
+@kernel(nogil=True, error_model="numpy")
+def hours_after(hour: Floats, work: Floats, clock: ClockTable) -> Floats:
+    """The hour `[N]` at which each client has done `work` more than at `hour`."""
     out = np.empty(hour.size)
     for k in range(hour.size):
-        out[k] = hour_after(hour[k], work[k], hours, done_by, period_h)
+        out[k] = _hour_after(hour[k], work[k], clock)
     return out
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def first_stays(  # type: ignore[no-untyped-def]
-    uniform, share_on, on_age, off_rest, hour, up_factor, down_factor, up, down
-):
+@kernel(nogil=True, error_model="numpy")
+def first_stays(
+    uniform: Floats,
+    share_on: Floats,
+    on_age: Floats,
+    off_rest: Floats,
+    rates: Rates,
+    up: ClockTable,
+    down: ClockTable,
+) -> tuple[Bools, Floats]:
     """Who is on at t = 0 `[N]`, and the beginning of that session or of the next one `[N]`."""
+    hour = rates.hour
     on0, start = np.empty(hour.size, dtype=np.bool_), np.empty(hour.size)
     for k in range(hour.size):
         on0[k] = uniform[k] < share_on[k]
         if on0[k]:
-            start[k] = min(hour_after(hour[k], -on_age[k] / down_factor[k], *down), hour[k])
+            start[k] = min(_hour_after(hour[k], -on_age[k] / rates.down_factor[k], down), hour[k])
         else:
-            start[k] = hour_after(hour[k], off_rest[k] / up_factor[k], *up)
+            start[k] = _hour_after(hour[k], off_rest[k] / rates.up_factor[k], up)
     return on0, start
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def play_stays(  # type: ignore[no-untyped-def]
-    first, hour, last, on0, on_rest, up_factor, down_factor, on_work, off_work, sudden, sudden_per_h,
-    up, down, start, starts, ends, natural,
-):  # fmt: skip
+@kernel(nogil=True, error_model="numpy")
+def play_stays(
+    first: bool,
+    rates: Rates,
+    on0: Bools,
+    on_rest: Floats,
+    work: Work,
+    up: ClockTable,
+    down: ClockTable,
+    stays: Stays,
+) -> tuple[int, bool]:
     """Let all clients make the stays of one block of draws.
 
-    `first` says whether the block begins the episode, so that those on at t = 0 make the rest of a stay. Per
-    client: hours on the clocks at t = 0 and at the horizon, who is on at t = 0, the work left of that stay,
-    factors on the two hazards, and the beginning of the next session, which is moved on. Per row and client:
-    the work of the stays, exponential draws of sudden withdrawals (not read without a hazard), and what is
-    filled. `up` and `down` are the tables of the two clocks.
+    Args:
+        first: whether the block begins the episode, so that those on at t = 0 make the rest of a stay.
+        rates: of the clients.
+        on0: `[N]`, who is on at t = 0.
+        on_rest: `[N]`, the work left of that stay.
+        work: what is drawn.
+        up: clock of the hazard off -> on.
+        down: clock of the hazard on -> off.
+        stays: what is filled.
 
     Returns:
         Rows made; and whether every client is beyond the horizon.
     """
-    for row in range(on_work.shape[0]):
+    hour, last, coming = rates.hour, rates.last, stays.coming
+    for row in range(work.on.shape[0]):
         ahead = True
         for k in range(hour.size):
-            if start[k] > last[k]:
-                starts[row, k] = start[k]  # beyond the horizon: no stay that anybody sees
+            if coming[k] > last[k]:
+                stays.starts[row, k] = coming[k]  # beyond the horizon: no stay that anybody sees
                 continue
             begun = first and row == 0 and on0[k]
-            since = hour[k] if begun else start[k]
-            work = (on_rest[k] if begun else on_work[row, k]) / down_factor[k]
-            end = max(hour_after(since, work, *down), since + SHORTEST_H)
-            natural[row, k] = True
-            if sudden_per_h > 0:
-                broken = since + sudden[row, k] / sudden_per_h
-                natural[row, k] = end <= broken
+            since = hour[k] if begun else coming[k]
+            todo = (on_rest[k] if begun else work.on[row, k]) / rates.down_factor[k]
+            end = max(_hour_after(since, todo, down), since + SHORTEST_H)
+            stays.natural[row, k] = True
+            if work.sudden_per_h > 0:
+                broken = since + work.sudden[row, k] / work.sudden_per_h
+                stays.natural[row, k] = end <= broken
                 end = min(end, max(broken, since + SHORTEST_H))
-            starts[row, k], ends[row, k] = start[k], end
-            start[k] = max(hour_after(end, off_work[row, k] / up_factor[k], *up), end + SHORTEST_H)
-            ahead = ahead and start[k] > last[k]
+            stays.starts[row, k], stays.ends[row, k] = coming[k], end
+            coming[k] = max(_hour_after(end, work.off[row, k] / rates.up_factor[k], up), end + SHORTEST_H)
+            ahead = ahead and coming[k] > last[k]
         if ahead:
             return row + 1, True
-    return on_work.shape[0], False
+    return work.on.shape[0], False
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def padded_sessions(starts, ends, natural, hour, last):  # type: ignore[no-untyped-def]
+@kernel(nogil=True, error_model="numpy")
+def padded_sessions(
+    starts: Floats, ends: Floats, natural: Bools, hour: Floats, last: Floats
+) -> tuple[Floats, Floats, Bools]:
     """Hours on the clocks `[R, N]` as padded seconds since t = 0 `[N, S]`, none beyond the horizon."""
     rows, n = starts.shape
     width = 1

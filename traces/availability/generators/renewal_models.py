@@ -9,10 +9,11 @@ from pydantic import Field, model_validator
 
 from ..climatology import ProfileShape, by_utc_hour, remembered_mean
 from ..episode import AvailabilityEpisode, AvailabilityRequest
-from .base import Pattern, Positive, Share
+from .base import GENERATORS, Pattern, Positive, Share
 from .renewal import Alternation, Clock, Law
 
 
+@GENERATORS.register("renewal")
 class RenewalAvailability(Pattern):
     """Alternating stays with hourly hazards and personal means: what `fit_availability` estimates.
 
@@ -46,10 +47,10 @@ class RenewalAvailability(Pattern):
         sizes = {len(self.up_per_h), len(self.down_per_h)}
         if len(sizes) != 1 or not sizes <= {1, 24, 168}:
             raise ValueError(
-                f"up_per_h and down_per_h have {sorted(sizes)} values, expected 1, 24 or 168 in both"
+                f"up_per_h and down_per_h: {sorted(sizes)} values, expected 1, 24 or 168 in both"
             )
         if self.share_by_hour is not None and len(self.share_by_hour) != 24:
-            raise ValueError(f"share_by_hour has {len(self.share_by_hour)} values, expected 24")
+            raise ValueError(f"share_by_hour: {len(self.share_by_hour)} values, expected 24")
         up, down = np.array(self.up_per_h), np.array(self.down_per_h)
         self._alternation = Alternation(Clock(up), Clock(down), Law(*self.on_law), Law(*self.off_law))
         share = self.share_by_hour
@@ -82,6 +83,7 @@ class RenewalAvailability(Pattern):
         return self._episode(sessions, profile, self._relaxation_h, rng)
 
 
+@GENERATORS.register("stays")
 class StaysAvailability(Pattern):
     """Plain semi-Markov sessions and gaps, the same at all hours.
 

@@ -13,13 +13,13 @@ from ....common.settings import Settings
 from ...numerics import autoregression
 from ..climatology import remembered_mean
 from ..episode import AvailabilityEpisode, AvailabilityRequest, Sessions, check_size
-from ..forecasts import AvailabilityForecastField, MarkovForecast
-
-Share = Annotated[float, Field(ge=0, le=1)]
+from ..forecasts import DEFAULT_FORECAST, AvailabilityForecastField
+from .base import GENERATORS, Positive, Share
 
 _STEP_H = 1.0 / 6.0
 
 
+@GENERATORS.register("spot")
 class SpotAvailability(Settings):
     """Spot nodes in Z zones.
 
@@ -30,7 +30,7 @@ class SpotAvailability(Settings):
     A node of a zone with capacity is withdrawn in batches: events at which each node goes with probability
     `batch_share`.
 
-    Settings:
+    Attributes:
         regions: region of each zone; by default two zones in a row share a region.
         zone_beta: Beta law of the zones' mean availability, SkyPilot traces: (2.3, 1.3).
         transitions_per_h: capacity comings and goings per zone and hour; .39 (9.3 a day) measured.
@@ -47,17 +47,17 @@ class SpotAvailability(Settings):
     """
 
     regions: tuple[int, ...] | None = None
-    zone_beta: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (2.3, 1.3)
+    zone_beta: tuple[Positive, Positive] = (2.3, 1.3)
     transitions_per_h: Annotated[float, Field(gt=0, lt=3)] = 0.39
     correlation_in_region: Share = 0.45
     correlation_across: Share = 0.13
     node_hazard_per_h: Annotated[float, Field(ge=0, le=60)] = 0.3
     batch_share: Annotated[float, Field(gt=0, le=1)] = 0.5
-    return_h: Annotated[float, Field(gt=0)] = 0.5
+    return_h: Positive = 0.5
     announced_share: Share = 1.0
     notice_s: Annotated[float, Field(ge=0)] = 120.0
-    observed_days: Annotated[float, Field(gt=0)] = 14.0
-    forecast: AvailabilityForecastField = MarkovForecast()
+    observed_days: Positive = 14.0
+    forecast: AvailabilityForecastField = DEFAULT_FORECAST
 
     @model_validator(mode="after")
     def _prepare(self) -> SpotAvailability:

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from math import gamma
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from ....common.arrays import Bools, Floats
+from ....common.arrays import Bools, Floats, Ints
 from ....common.settings import Settings
-from ...calibration import calibration
-from ..climatology import by_utc_hour, odds_multiplied, personal_shares, remembered_mean
-from ..episode import AvailabilityEpisode, AvailabilityRequest, Sessions, check_size, told_ends
-from ..forecasts import AvailabilityForecastField, MarkovForecast
+from ...calibration import DesktopRow, calibration
+from ..climatology import by_utc_hour, remembered_mean
+from ..climatology_kernels import odds_multiplied, personal_shares
+from ..episode import AvailabilityEpisode, AvailabilityRequest, Sessions, announced_ends, check_size
+from ..forecasts import DEFAULT_FORECAST, AvailabilityForecastField
+from .base import GENERATORS, Positive, Share
 from .renewal import Alternation, Clock, Law
 
 # The systems that "mixed" is made of: the three whose machines are people's or a campus's desktops.
 _MIXED = ("notre-dame", "microsoft99", "grid5000")
+# Sessions, which of them end by the law `[N, S]`, and each client's profile by local hour `[N, 24]`.
+_Drawn: TypeAlias = tuple[Sessions, Bools, Floats]
 
 
+@GENERATORS.register("volunteers")
 class VolunteerAvailability(Settings):
     """Volunteers' desktops: Weibull sessions and gaps fitted to the Failure Trace Archive.
 
-    Settings:
+    Attributes:
         system: whose fit; "notre-dame" desktops, "microsoft99" corporate desktops, "grid5000", "skype06",
             "overnet03", "planetlab05", or "mixed" (each client is of one of the first three).
         owner_strength: how much rarer lending is while owners work (9-18 h local, Monday to Friday): the
@@ -45,14 +50,14 @@ class VolunteerAvailability(Settings):
     ] = "notre-dame"
     owner_strength: Annotated[float, Field(ge=0, le=20)] = 1.0
     mean_spread: Annotated[float, Field(ge=0, le=3)] = 0.5
-    longest_h: Annotated[float, Field(gt=0)] = 1e4
-    announced_share: Annotated[float, Field(ge=0, le=1)] = 0.5
-    notice_h: Annotated[float, Field(gt=0)] | None = None
-    honesty: Annotated[float, Field(ge=0, le=1)] = 1.0
-    overstated_h: Annotated[float, Field(gt=0)] = 2.0
+    longest_h: Positive = 1e4
+    announced_share: Share = 0.5
+    notice_h: Positive | None = None
+    honesty: Share = 1.0
+    overstated_h: Positive = 2.0
     sudden_per_h: Annotated[float, Field(ge=0, le=60)] = 0.02
-    observed_days: Annotated[float, Field(gt=0)] = 14.0
-    forecast: AvailabilityForecastField = MarkovForecast()
+    observed_days: Positive = 14.0
+    forecast: AvailabilityForecastField = DEFAULT_FORECAST
 
     @model_validator(mode="after")
     def _prepare(self) -> VolunteerAvailability:
@@ -74,7 +79,7 @@ class VolunteerAvailability(Settings):
             sessions, natural, profile = law.draw(hour, push, request, rng, self.sudden_per_h)
         else:
             part = rng.integers(len(self._parts), size=n)
-            columns = []
+            columns: list[tuple[Ints, _Drawn]] = []
             for index, law in enumerate(self._parts):
                 rows = np.flatnonzero(part == index)
                 if rows.size:
@@ -95,7 +100,7 @@ class VolunteerAvailability(Settings):
             announce_notice_s=np.inf if self.notice_h is None else self.notice_h * 3600.0,
             forecast=self.forecast,
             seed=int(rng.integers(2**62)),
-            told_end_s=told_ends(sessions, self.honesty, self.overstated_h, rng),
+            announced_end_s=announced_ends(sessions, self.honesty, self.overstated_h, rng),
         )
 
     def validate_for(self, num_clients: int, horizon_s: float) -> None:
@@ -106,7 +111,7 @@ class VolunteerAvailability(Settings):
 class _Part:
     """One system's law with owners' hours built in."""
 
-    def __init__(self, row: dict[str, Any], strength: float, sudden_per_h: float, longest_h: float):
+    def __init__(self, row: DesktopRow, strength: float, sudden_per_h: float, longest_h: float):
         on_shape, off_shape = row["on_weibull"][0], row["off_weibull"][0]
         on_h, off_h = min(row["on_mean"], longest_h), min(row["off_mean"], longest_h)
         week = np.arange(168)
@@ -133,7 +138,8 @@ class _Part:
         request: AvailabilityRequest,
         rng: np.random.Generator,
         sudden_per_h: float,
-    ) -> tuple[Any, Bools, Floats]:
+    ) -> _Drawn:
+        """Sessions of clients of this system, which of them end by the law, and their profiles."""
         share_on, shares = personal_shares(push, hour, self.share_on, self.profile)
         sessions, natural = self.alternation.sample(
             hour, share_on, push, 1.0 / push, request.horizon_s / 3600.0, rng, sudden_per_h
@@ -174,12 +180,13 @@ def stationary_share(up_per_h: Floats, down_per_h: Floats) -> Floats:
     return shares
 
 
-def _join(columns: list[Any], n: int) -> tuple[Any, Bools, Floats]:
+def _join(columns: list[tuple[Ints, _Drawn]], n: int) -> _Drawn:
+    """The draws of several systems, each of some of the clients, as one."""
     width = max(drawn[0].start_s.shape[1] for _, drawn in columns)
     start_s, end_s = np.full((n, width), np.inf), np.full((n, width), np.inf)
     natural, profile = np.zeros((n, width), dtype=bool), np.empty((n, 24))
     for rows, (sessions, by_law, shape) in columns:
-        here = sessions.start_s.shape[1]
-        start_s[rows, :here], end_s[rows, :here] = sessions.start_s, sessions.end_s
-        natural[rows, :here], profile[rows] = by_law, shape
+        own = sessions.start_s.shape[1]
+        start_s[rows, :own], end_s[rows, :own] = sessions.start_s, sessions.end_s
+        natural[rows, :own], profile[rows] = by_law, shape
     return Sessions(start_s, end_s, np.zeros((n, width), dtype=bool)), natural, profile

@@ -29,7 +29,7 @@ def recognises_counts(head: str) -> bool:
 def read_events(path: str | Path) -> AvailabilityTrace:
     """Read `ms,add|remove,node`: nodes that come and go, milliseconds since the beginning.
 
-    Adding a node that is there, or removing one that is not, changes nothing and is counted.
+    Adding a node that runs, or removing one that does not, changes nothing and is counted.
 
     Raises:
         ValueError: with path and line number.

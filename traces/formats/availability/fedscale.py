@@ -7,9 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from ...records import AvailabilityTrace, flat_trace
-from ..parsing import load_plain, one_line
+from ..parsing import is_pickle, load_plain, one_line
 
 _NOTE = "a subset of the original is the most available part of it: its clients are sorted by availability"
+
+
+def recognises(head: str) -> bool:
+    """Whether the first bytes are those of a pickle."""
+    return is_pickle(head.encode("latin-1"))
 
 
 def read(path: str | Path) -> AvailabilityTrace:

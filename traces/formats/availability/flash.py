@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -65,7 +64,7 @@ def read(path: str | Path) -> AvailabilityTrace:
     )
 
 
-def _windows(path: str | Path, guid: str, entry: Any) -> tuple[float, float, AnyArray] | None:
+def _windows(path: str | Path, guid: str, entry: object) -> tuple[float, float, AnyArray] | None:
     if not isinstance(entry, dict) or not {"trace_start", "trace_end", "ready_time"} <= entry.keys():
         raise _refusal(path, guid, "expected trace_start, trace_end and ready_time")
     if entry["trace_start"] is None or entry["trace_end"] is None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ....common.arrays import AnyArray
+from ....common.files import write_text
 from ...records import AvailabilityTrace, flat_trace
 from ..parsing import check_time, one_line, read_text
 
@@ -56,7 +57,7 @@ def write(trace: AvailabilityTrace, path: str | Path) -> None:
         name = trace.users[user]
         # Unquoted, such a name would make the row a comment.
         (quoted if name.startswith("#") else rows).writerow([name, repr(float(start_s)), repr(float(end_s))])
-    Path(path).write_text(out.getvalue(), encoding="utf-8")
+    write_text(Path(path), out.getvalue())
 
 
 def read(path: str | Path) -> AvailabilityTrace:

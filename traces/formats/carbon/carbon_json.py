@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -45,7 +44,7 @@ def read_sdk(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
 
 def read_em(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     """Read Electricity Maps' API v3: one value ("latest"), or `history` or `forecast` of one zone."""
-    document: Any = read_json(path)
+    document = read_json(path)
     if not isinstance(document, dict):
         raise ValueError(f"{path}: expected a JSON object with zone and carbonIntensity")
     key = next((name for name in ("history", "forecast") if document.get(name)), None)

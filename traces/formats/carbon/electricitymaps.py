@@ -13,24 +13,25 @@ from ..parsing import find_column, numbers, one_line, read_table, utc_times
 _KIND_WORDS = {"direct": ("direct",), "life-cycle": ("lca", "life cycle")}
 
 
-def is_csv(head: str) -> bool:
+def recognises(head: str) -> bool:
     """Whether the first line is the header of an Electricity Maps download."""
     first = head.split("\n", 1)[0].lower()
     return "datetime (utc)" in first and "carbon intensity" in first and "zone id" in first
 
 
-def read_csv(path: str | Path, kind: str = "direct") -> list[CarbonSeries]:
+def read(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     """One series per zone in the file.
 
     The zone is that of the `Zone Id` column, not of the file name; times without a zone are UTC.
 
     Args:
         path: the file.
-        kind: "direct" or "life-cycle", of which the file has both.
+        kind: "direct" (if missing) or "life-cycle", of which the file has both.
 
     Raises:
         ValueError: with path and line number.
     """
+    kind = kind or "direct"
     frame = read_table(path)
     names = list(frame.columns)
     if kind not in _KIND_WORDS:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from ..parsing import check_time, line_of, one_line
 
 
-def rows_of(path: str | Path, document: Any, key: str) -> list[dict[str, Any]]:
+def rows_of(path: str | Path, document: object, key: str) -> list[dict[str, object]]:
     """The list of objects that a document is, or has under `key`.
 
     Raises:
@@ -25,7 +24,7 @@ def rows_of(path: str | Path, document: Any, key: str) -> list[dict[str, Any]]:
     return rows
 
 
-def unix_time(path: str | Path, line: int, what: str, value: Any) -> float:
+def unix_time(path: str | Path, line: int, what: str, value: object) -> float:
     """An ISO 8601 time as Unix seconds; without a zone it counts as UTC.
 
     Raises:
@@ -47,7 +46,7 @@ def unix_time(path: str | Path, line: int, what: str, value: Any) -> float:
     return check_time(path, stamp.timestamp(), line)
 
 
-def number(path: str | Path, line: int, what: str, value: Any) -> float:
+def number(path: str | Path, line: int, what: str, value: object) -> float:
     """A number, or NaN where the provider has null.
 
     Raises:
@@ -56,7 +55,7 @@ def number(path: str | Path, line: int, what: str, value: Any) -> float:
     if value is None:
         return float("nan")
     try:
-        if isinstance(value, bool):
+        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
             raise TypeError
         return float(value)
     except (TypeError, ValueError, OverflowError):

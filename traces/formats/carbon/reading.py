@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ....common.settings import suggest
 from ...records import CarbonSeries
-from ..parsing import read_head
+from ..base import Format, Formats
 from . import carbon_json, electricitymaps, production, simple_carbon, uk_api, watttime
 
-Reader = Callable[[str | Path, str | None], list[CarbonSeries]]
-
-
-def _electricitymaps(path: str | Path, kind: str | None) -> list[CarbonSeries]:
-    """Files with two kinds of intensity: direct, unless another is asked for."""
-    return electricitymaps.read_csv(path, kind or "direct")
-
-
-_READERS: dict[str, tuple[Callable[[str], bool], Reader]] = {
-    "csv": (simple_carbon.recognises_own, simple_carbon.read_own),
-    "electricitymaps": (electricitymaps.is_csv, _electricitymaps),
-    "electricitymaps-json": (carbon_json.recognises_em, carbon_json.read_em),
-    "electricitymaps-dump": (simple_carbon.recognises_dump, simple_carbon.read_dump),
-    "uk-api": (uk_api.recognises, uk_api.read),
-    "watttime": (watttime.recognises, watttime.read),
-    "watttime-vessim": (watttime.recognises_csv, watttime.read_vessim),
-    "moer": (simple_carbon.recognises_moer, simple_carbon.read_moer),
-    "smard": (production.recognises_smard, production.read_smard),
-    "entsoe": (production.recognises_entsoe, production.read_entsoe),
-    "lwa-production": (production.recognises_lwa, production.read_lwa),
-    "lwa": (simple_carbon.recognises_lwa, simple_carbon.read_lwa),
-    "carbon-aware-sdk": (carbon_json.recognises_sdk, carbon_json.read_sdk),
-    "citylearn": (simple_carbon.recognises_citylearn, simple_carbon.read_citylearn),
-}
-CARBON_FORMATS: tuple[str, ...] = tuple(_READERS)
+CARBON_FORMATS: Formats[list[CarbonSeries]] = Formats(
+    "carbon",
+    Format("csv", simple_carbon.recognises_own, simple_carbon.read_own),
+    Format("electricitymaps", electricitymaps.recognises, electricitymaps.read),
+    Format("electricitymaps-json", carbon_json.recognises_em, carbon_json.read_em),
+    Format("electricitymaps-dump", simple_carbon.recognises_dump, simple_carbon.read_dump),
+    Format("uk-api", uk_api.recognises, uk_api.read),
+    Format("watttime", watttime.recognises, watttime.read),
+    Format("watttime-vessim", watttime.recognises_csv, watttime.read_vessim),
+    Format("moer", simple_carbon.recognises_moer, simple_carbon.read_moer),
+    Format("smard", production.recognises_smard, production.read_smard),
+    Format("entsoe", production.recognises_entsoe, production.read_entsoe),
+    Format("lwa-production", production.recognises_lwa, production.read_lwa),
+    Format("lwa", simple_carbon.recognises_lwa, simple_carbon.read_lwa),
+    Format("carbon-aware-sdk", carbon_json.recognises_sdk, carbon_json.read_sdk),
+    Format("citylearn", simple_carbon.recognises_citylearn, simple_carbon.read_citylearn),
+)
+"""Formats of recorded carbon intensity; one of your own joins with `CARBON_FORMATS.add(Format(...))`."""
 
 
 def read_carbon(path: str | Path, format: str | None = None, kind: str | None = None) -> list[CarbonSeries]:
@@ -49,11 +40,10 @@ def read_carbon(path: str | Path, format: str | None = None, kind: str | None = 
     Raises:
         ValueError: with path and line number, if the file cannot be read by the rules of its format.
     """
-    if format is not None and format not in _READERS:
-        raise ValueError(f"format: {format!r} is not a carbon format; {suggest(format, _READERS)}")
     name = format or sniff_carbon(path)
+    found = CARBON_FORMATS.find(name)
     try:
-        series = _READERS[name][1](path, kind)
+        series = found.read(path, kind)
     except (KeyError, StopIteration, IndexError) as error:
         # A file forced into a format whose columns it does not have.
         raise ValueError(f"{path}: not in format {name!r}, no column {error}") from None
@@ -66,10 +56,10 @@ def sniff_carbon(path: str | Path) -> str:
     Raises:
         ValueError: if they show none.
     """
-    head = read_head(path)
-    for name, (recognises, _) in _READERS.items():
-        if recognises(head):
-            return name
-    raise ValueError(
-        f"{path}: not a carbon intensity file that is known; name its format, one of {', '.join(_READERS)}"
-    )
+    found = CARBON_FORMATS.of_file(path)
+    if found is None:
+        known = ", ".join(CARBON_FORMATS)
+        raise ValueError(
+            f"{path}: not a carbon intensity file that is known; name its format, one of {known}"
+        )
+    return found.name

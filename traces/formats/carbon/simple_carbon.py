@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ....common.arrays import AnyArray
+from ....common.files import write_text
 from ...records import KINDS, CarbonSeries, regular_series
 from ..parsing import numbers, one_line, read_table, utc_times
 
@@ -125,7 +126,7 @@ def write_own(series: Sequence[CarbonSeries], path: str | Path) -> None:
         stamps = np.datetime_as_string((seconds * 1000).astype("datetime64[ms]"), unit="ms")
         for stamp, value in zip(stamps, one.g_per_kwh, strict=True):
             rows.writerow([f"{stamp}Z", one.zone, one.kind, repr(float(value))])
-    Path(path).write_text(out.getvalue(), encoding="utf-8")
+    write_text(Path(path), out.getvalue())
 
 
 def _by_zone(
@@ -135,7 +136,7 @@ def _by_zone(
     series = []
     for zone in dict.fromkeys(zones):
         rows = zones == zone
-        own = {kind for kind, here in zip(kinds, rows, strict=True) if here}
+        own = {kind for kind, own_row in zip(kinds, rows, strict=True) if own_row}
         if len(own) > 1:
             raise ValueError(f"{path}: zone {one_line(zone)}: kinds {' and '.join(sorted(own))} are mixed")
         series.append(regular_series(path, str(zone), own.pop(), times[rows], values[rows], lines[rows]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -83,7 +82,7 @@ def _series(
     )
 
 
-def _meaning(path: str | Path, meta: dict[str, Any]) -> tuple[float, str]:
+def _meaning(path: str | Path, meta: dict[str, object]) -> tuple[float, str]:
     """Factor to g/kWh and kind of intensity."""
     signal, units = meta.get("signal_type", "co2_moer"), meta.get("units", "lbs_co2_per_mwh")
     if units != "lbs_co2_per_mwh" or signal not in _SIGNALS:

@@ -6,7 +6,7 @@ import io
 import pickle
 import struct
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -70,12 +70,12 @@ _FORBIDDEN = (
 class _Plain(pickle._Unpickler):  # type: ignore[name-defined,misc]
     """The unpickler in Python: its memo is a dictionary, so no index in a file can ask for all memory."""
 
-    stack: list[Any]
-    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+    stack: list[object]
+    dispatch: ClassVar[dict[int, object]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
     for _code in _FORBIDDEN:
         dispatch.pop(_code[0], None)
 
-    def find_class(self, module: str, name: str) -> Any:
+    def find_class(self, module: str, name: str) -> object:
         """Only our own stand-ins; everything else is refused before it is imported."""
         try:
             return _ALLOWED[(module, name)]
@@ -84,10 +84,10 @@ class _Plain(pickle._Unpickler):  # type: ignore[name-defined,misc]
 
     def load_build(self) -> None:
         """State for a number type only."""
-        if not isinstance(self.stack[-2], _Type):
+        kind = self.stack[-2]
+        if not isinstance(kind, _Type):
             raise pickle.UnpicklingError("it sets the state of an object")
-        state = self.stack.pop()
-        self.stack[-1].__setstate__(state)
+        kind.__setstate__(self.stack.pop())
 
     def load_setitem(self) -> None:
         """Names and numbers as keys only: the hash of nested tuples can be made endless."""
@@ -100,7 +100,7 @@ class _Plain(pickle._Unpickler):  # type: ignore[name-defined,misc]
         pickle._Unpickler.load_setitems(self)  # type: ignore[attr-defined]
 
     @staticmethod
-    def _check_keys(keys: list[Any]) -> None:
+    def _check_keys(keys: list[object]) -> None:
         if not all(isinstance(key, (str, int, float)) for key in keys):
             raise pickle.UnpicklingError("a key is neither a name nor a number")
 
@@ -114,7 +114,7 @@ def is_pickle(data: bytes) -> bool:
     return len(data) > 2 and data[0] == 0x80 and 2 <= data[1] <= 5
 
 
-def load_plain(path: str | Path) -> Any:
+def load_plain(path: str | Path) -> object:
     """The object in a pickle of plain containers, strings, numbers and numpy scalars.
 
     Raises:
@@ -124,7 +124,8 @@ def load_plain(path: str | Path) -> Any:
     if not is_pickle(data):
         raise ValueError(f"{path}: not a pickle of protocol 2 to 5")
     try:
-        return _Plain(io.BytesIO(data)).load()
+        loaded: object = _Plain(io.BytesIO(data)).load()
+        return loaded
     except pickle.UnpicklingError as error:
         reason = " ".join(str(error).split())
         raise ValueError(

@@ -8,7 +8,7 @@ import json
 import reprlib
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,14 +69,15 @@ def read_text(path: str | Path) -> str:
     return decode(path, read_bytes(path))
 
 
-def read_json(path: str | Path) -> Any:
+def read_json(path: str | Path) -> object:
     """The file's JSON document.
 
     Raises:
         ValueError: with the line of the first error.
     """
     try:
-        return json.loads(read_text(path))
+        document: object = json.loads(read_text(path))
+        return document
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}:{error.lineno}: not JSON ({error.msg})") from None
     except ValueError as error:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from frugalfl.envs.contract import STOP_S
+from frugalfl.fl_core.federation import TrainingOrders
 
 
 def play(core, plan, index, held):
@@ -11,7 +12,7 @@ def play(core, plan, index, held):
     held = np.minimum(held + np.where(plan.local_steps > 0, plan.transfer_samples, 0), core.capacity)
     core.hold(held)
     rates = np.full(plan.local_steps.shape, 1.0)
-    core.run_round(plan.local_steps, plan.weights, np.array([index]), rates)
+    core.run_round(TrainingOrders(plan.local_steps, plan.weights, np.array([index]), rates))
     return held
 
 
@@ -198,7 +199,7 @@ def test_a_probe_asks_for_the_loss_that_the_simulator_would_tell(federation, twi
     asked = np.array([[True, True, False, True]])
     expected = core.client_losses(asked, np.full((1, 4), 12), np.array([1]))
     np.testing.assert_allclose(result.outcome.probed_loss, expected, rtol=1e-5)
-    assert world.ledger.rounds[0] == 1 and not result.outcome.invited.any()
+    assert world.ledger.decisions[0] == 1 and not result.outcome.invited.any()
     np.testing.assert_allclose(world.situation().clients.probed_loss, expected, rtol=1e-5)
 
 

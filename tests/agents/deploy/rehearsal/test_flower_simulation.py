@@ -10,6 +10,7 @@ import pytest
 from frugalfl.agents.deploy.run import load_round, load_state
 from frugalfl.envs.episode import PopulationSource
 from frugalfl.envs.scenario import load_scenario
+from frugalfl.fl_core.federation import TrainingOrders
 
 pytest.importorskip("flwr")
 pytest.importorskip("ray")
@@ -78,7 +79,9 @@ def test_the_global_model_is_the_simulators_to_1e_5(out):
         _, plan, outcome = load_round(out, number)
         held = np.minimum(held + np.where(plan.invited, plan.transfer_samples, 0), core.capacity)
         core.hold(held)
-        result = core.run_round(plan.local_steps, plan.weights, np.array([number]), np.ones((1, NODES)))
+        result = core.run_round(
+            TrainingOrders(plan.local_steps, plan.weights, np.array([number]), np.ones((1, NODES)))
+        )
         np.testing.assert_allclose(outcome.reported_loss, result.reported_loss, atol=1e-5)
         accuracy, loss = core.evaluate()
         losses.append(float(loss[0]))

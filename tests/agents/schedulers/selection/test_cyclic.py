@@ -9,6 +9,7 @@ import pytest
 
 from frugalfl.agents.schedulers import make_scheduler
 from frugalfl.agents.schedulers.base import IDLE_WAIT_S
+from frugalfl.fl_core.federation import TrainingOrders
 from frugalfl.fl_core.quadratics import QuadraticCore, QuadraticProblem
 from frugalfl.fl_core.theory import (
     ParticipationChain,
@@ -122,7 +123,7 @@ class TestCyclicAgainstUniform:
         omega = []
         for index in range(800):
             plan = scheduler.plan(situation)
-            core.run_round(plan.local_steps, plan.weights, np.array([index]))
+            core.run_round(TrainingOrders(plan.local_steps, plan.weights, np.array([index])))
             omega.append(plan.weights[0])
         expected = cyclic_fixed_point(affine_rounds(problem, np.array(omega[-4:]), 0.05, 2))
         assert core.parameters()[0] == pytest.approx(expected, abs=1e-12)
@@ -168,7 +169,7 @@ class TestSemiCyclic:
             block = index // 4 % 3
             plan = scheduler.plan(base.changed(utc_hour=np.array([8.0 * block])))
             assert np.array_equal(plan.invited[0], zone == block)
-            core.run_round(plan.local_steps, None, np.array([index]))
+            core.run_round(TrainingOrders(plan.local_steps, None, np.array([index])))
             snapshots[block] = core.parameters()[0]
         own = [problem.client_losses(snapshots[block])[zone == block].mean() for block in range(3)]
         single, ideal = problem.loss(core.parameters()[0]), problem.loss(problem.optimum())

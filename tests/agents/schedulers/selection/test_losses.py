@@ -11,6 +11,7 @@ from frugalfl.agents.schedulers import make_scheduler
 from frugalfl.envs.contract import STOP_S
 from frugalfl.envs.scenario import load_scenario
 from frugalfl.envs.world import FederatedWorld
+from frugalfl.fl_core.federation import TrainingOrders
 from frugalfl.fl_core.quadratics import QuadraticCore, QuadraticProblem
 
 
@@ -184,7 +185,7 @@ class TestSpeedAndFloor:
             plan = scheduler.plan(blank)
             if plan.probed.any():
                 plan = scheduler.plan(blank.changed(probed_loss=core.client_losses(plan.probed)))
-            core.run_round(plan.local_steps, plan.weights, np.full(self.ENVS, index))
+            core.run_round(TrainingOrders(plan.local_steps, plan.weights, np.full(self.ENVS, index)))
             gaps.append(core.gap().mean())
         return np.array(gaps)
 

@@ -10,9 +10,10 @@ from frugalfl.traces.availability import GENERATORS, AvailabilityRequest, Sessio
 from frugalfl.traces.availability.generators import Clock, Law, chain_states, data_correlated_means
 from frugalfl.traces.calibration import calibration
 from frugalfl.traces.records import hour_profile, hourly_shares
+from frugalfl.traces.testing import check_availability_model
 
 HOUR = 3600.0
-SPECS = [name for name in GENERATORS if name != "renewal"] + [
+SPECS = [name for name in GENERATORS if name not in ("renewal", "file")] + [
     {"kind": "renewal", "up_per_h": [0.2], "down_per_h": [0.4]},
     {"kind": "phones", "rule": "strict", "never_share": 0.2},
     {"kind": "volunteers", "system": "mixed", "honesty": 0.5},
@@ -27,23 +28,7 @@ def request(clients=12, hours=60.0, zones=2, start=1.7e9):
 
 @pytest.mark.parametrize("spec", SPECS, ids=str)
 def test_every_generator_keeps_the_contract(spec):
-    model = make_availability(spec)
-    model.validate_for(12, 60 * HOUR)
-    for seed in range(20):
-        episode = model.sample(request(), np.random.default_rng(seed))
-        sessions = episode.sessions.validate()
-        assert sessions.num_clients == 12
-        assert not (sessions.announced & ~np.isfinite(sessions.start_s)).any()
-        real = np.isfinite(sessions.start_s)
-        assert (sessions.start_s[real] <= 60 * HOUR).all()
-        assert (sessions.end_s[real] > 0).all()
-        assert episode.climatology.shape == (12, 24)
-        assert episode.climatology.dtype == np.float32
-        assert ((episode.climatology >= 0) & (episode.climatology <= 1)).all()
-        assert (episode.relaxation_s > 0).all()
-        again = model.sample(request(), np.random.default_rng(seed))
-        assert np.array_equal(again.sessions.start_s, sessions.start_s)
-        assert np.array_equal(again.climatology, episode.climatology)
+    check_availability_model(spec)
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=str)
@@ -226,9 +211,9 @@ def test_clock_inverts_its_own_hazard():
     ("spec", "why"),
     [
         ("phonse", "did you mean 'phones'"),
-        ({"kind": "phones", "coverage": 1}, "coverage=1: unknown field"),
-        ({"kind": "spot", "batch_share": 2}, "batch_share=2"),
-        ({"kind": "nothing"}, "kind='nothing' is unknown"),
+        ({"kind": "phones", "coverage": 1}, "coverage: unknown field"),
+        ({"kind": "spot", "batch_share": 2}, "batch_share: 2, expected less than"),
+        ({"kind": "nothing"}, "availability: 'nothing' is unknown"),
         ({"kind": "file"}, "path"),
         ("/nowhere/x.txt", "No such file"),
         ({"kind": "renewal", "up_per_h": [1.0], "down_per_h": [1.0, 2.0]}, "expected 1, 24 or 168"),

@@ -1,0 +1,24 @@
+"""Which scenarios a live federation can carry out, and what they are charged for there."""
+
+from __future__ import annotations
+
+from ....envs.scenario import Scenario
+
+
+def charge_actual(scenario: Scenario) -> Scenario:
+    """The scenario charged for what is really moved: the trained model's and the samples' own bytes."""
+    work = scenario.workload.model_copy(update={"model_bytes": "actual", "sample_bytes": "actual"})
+    return scenario.model_copy(update={"workload": work})
+
+
+def check_deployable(scenario: Scenario) -> None:
+    """Refuse what no live federation does; ValueError naming the field, its value and what was expected."""
+    wanted = {
+        "late.kind": (scenario.late.kind, "drop"),
+        "topology": (scenario.topology, "server"),
+        "evaluation.personal": (scenario.evaluation.personal, "none"),
+        "quadratic": (scenario.quadratic, None),
+    }
+    for name, (value, expected) in wanted.items():
+        if value != expected:
+            raise ValueError(f"{name}: {value!r}, expected {expected!r} in a live federation")

@@ -1,0 +1,85 @@
+"""Rules of an episode, the same for simulated and live worlds: budgets, endings, transfers, participation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...common.arrays import AnyArray, Bools, Floats, Ints
+from ...common.units import SECONDS_PER_HOUR
+from ..contract import STOP_S, RoundOutcome, RoundPlan
+from ..scenario import Scenario
+from .ledger import Ledger, round_gigabytes, round_kilograms
+
+MOST_PROBES_PER_ROUND = 10
+"""Probes do not count as rounds; so many per round of the limit end the episode all the same."""
+
+
+def spent(ledger: Ledger) -> Floats:
+    """`[E, 3]`, hours, GB and kg so far."""
+    return np.stack([ledger.hours, ledger.gigabytes, ledger.kilograms], axis=1)
+
+
+def overrun(ledger: Ledger, outcome: RoundOutcome, budgets: Floats) -> Floats:
+    """`[E]`, how far the last step went beyond the budgets, as the sum of shares of each.
+
+    Args:
+        ledger: the books after the step.
+        outcome: of the step.
+        budgets: `[3]`, of hours, GB and kg; inf = none.
+    """
+    now = spent(ledger)
+    if not (now > budgets).any():  # nearly every step
+        return np.zeros(len(now))
+    step = [outcome.duration_s / SECONDS_PER_HOUR, round_gigabytes(outcome), round_kilograms(outcome)]
+    before = now - np.stack(step, axis=1)
+    over = np.maximum(now - budgets, 0.0) - np.maximum(before - budgets, 0.0)
+    return np.where(np.isfinite(budgets), over / budgets, 0.0).sum(axis=1)
+
+
+def ended(
+    scenario: Scenario, budgets: Floats, ledger: Ledger, plan: RoundPlan, outcome: RoundOutcome, active: Bools
+) -> tuple[Bools, Bools]:
+    """Whose episode terminated with the last step, and whose was truncated, each `[E]`.
+
+    Args:
+        scenario: target accuracy and round limit.
+        budgets: `[3]`, of hours, GB and kg.
+        ledger: the books after the step.
+        plan: its orders.
+        outcome: what it did.
+        active: bool `[E]`, whose episode was running.
+    """
+    target, limit = scenario.target_accuracy, scenario.max_rounds
+    reached = outcome.accuracy >= target if target is not None else np.zeros_like(active)
+    exhausted = (spent(ledger) >= budgets).any(axis=1)
+    stopped = plan.wait_s == STOP_S
+    terminated = active & (reached | exhausted | stopped | outcome.diverged)
+    over = (ledger.decisions >= limit) | (ledger.probe_steps >= MOST_PROBES_PER_ROUND * limit)
+    return terminated, active & ~terminated & over
+
+
+def transfers(
+    plan: RoundPlan, invited: Bools, held: Ints, capacity: AnyArray, batch_size: int
+) -> tuple[Ints, Ints]:
+    """Samples really sent `[E, N]`, and orders that had to be cut or made `[E]`.
+
+    A client with nothing to train on is sent one batch, whatever the plan says.
+
+    Args:
+        plan: the orders.
+        invited: bool `[E, N]`, who trains.
+        held: `[E, N]`, samples each client holds.
+        capacity: `[E, N]`, most it can hold.
+        batch_size: of local training.
+    """
+    wanted = plan.transfer_samples.astype(np.int64)
+    empty = invited & (held == 0) & (wanted == 0)
+    wanted = np.where(empty, batch_size, wanted)
+    sent = np.where(invited, np.minimum(wanted, capacity - held), 0)
+    repaired = empty | (invited & (sent < wanted))
+    return sent, repaired.sum(axis=1)
+
+
+def participation_rates(ledger: Ledger) -> Floats:
+    """`[E, N]`, share of the decisions so far in which each client's update arrived; one success assumed."""
+    return np.minimum((ledger.completions + 1.0) / (ledger.decisions[:, None] + 1.0), 1.0)

@@ -1,0 +1,93 @@
+"""Zones, run and terms of a `Situation`, the same for simulated and live worlds; clients are the world's."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...common.arrays import Floats
+from ...common.units import SECONDS_PER_HOUR
+from ...traces.carbon import CarbonBatch
+from ..contract import RunFacts, Terms, ZoneFacts
+from .ledger import Ledger
+from .population import PopulationSource
+from .rules import spent
+
+
+def utc_hour(start_utc_s: Floats, time_s: Floats) -> Floats:
+    """`[E]`, hour of the day at `time_s` seconds after each episode's beginning."""
+    return ((start_utc_s + time_s) / SECONDS_PER_HOUR) % 24.0
+
+
+def zone_facts(
+    carbon: CarbonBatch, time_s: Floats, hour: Floats, utc_offset_h: Floats, leads_s: Floats
+) -> ZoneFacts:
+    """What is known of the grid zones.
+
+    Args:
+        carbon: the grids.
+        time_s: `[E]`, since each episode began.
+        hour: `[E]`, of the day, UTC.
+        utc_offset_h: `[E, Z]`, hours each zone is ahead of UTC.
+        leads_s: `[H]`, of the forecast.
+    """
+    return ZoneFacts(
+        local_hour=(hour[:, None] + utc_offset_h) % 24.0,
+        carbon_g_per_kwh=carbon.now(time_s),
+        carbon_leads_s=leads_s,
+        carbon_forecast=carbon.forecast(time_s, leads_s),
+    )
+
+
+def run_facts(ledger: Ledger, time_s: Floats, hour: Floats, max_rounds: int) -> RunFacts:
+    """How far the run has come, by its books.
+
+    Args:
+        ledger: the books.
+        time_s: `[E]`, since each episode began.
+        hour: `[E]`, of the day, UTC.
+        max_rounds: decisions after which the episode is cut off.
+    """
+    return RunFacts(
+        time_s=time_s.copy(),
+        utc_hour=hour,
+        round_index=ledger.decisions.copy(),
+        rounds_left=max_rounds - ledger.decisions,
+        accuracy=ledger.accuracy.copy(),
+        loss=ledger.loss.copy(),
+        recent_gain=ledger.recent_gain,
+        hours=ledger.hours.copy(),
+        gigabytes=ledger.gigabytes.copy(),
+        kilograms=ledger.kilograms.copy(),
+    )
+
+
+def terms_of(
+    source: PopulationSource,
+    ledger: Ledger,
+    prices: Floats,
+    download_bytes: float,
+    upload_bytes: float,
+    overhead_s: float | None = None,
+) -> Terms:
+    """Prices, budgets and sizes.
+
+    Args:
+        source: budgets, deadline and sample size.
+        ledger: what has been spent.
+        prices: `[E, 3]`, per hour, GB and kg.
+        download_bytes: of the model on its way to a client.
+        upload_bytes: of an update on its way back.
+        overhead_s: the server's seconds per round; None = the scenario's.
+    """
+    e = len(prices)
+    return Terms(
+        price_per_hour=prices[:, 0].copy(),
+        price_per_gb=prices[:, 1].copy(),
+        price_per_kg=prices[:, 2].copy(),
+        budget_left=source.budgets - spent(ledger),
+        model_bytes=download_bytes,
+        sample_bytes=source.sample_bytes,
+        upload_bytes=np.full(e, upload_bytes),
+        overhead_s=source.overhead_s if overhead_s is None else overhead_s,
+        deadline_s=np.full(e, source.deadline_s),
+    )

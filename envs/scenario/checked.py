@@ -1,0 +1,40 @@
+"""Types of a scenario's fields that name one of several kinds, checked when the document is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import AfterValidator
+
+from ...common.settings import Spec
+from ...fl_core.aggregation import AGGREGATORS, COMPRESSIONS
+from ...traces.availability import check_availability
+from ...traces.carbon import check_carbon
+from ...traces.devices import check_devices
+
+
+def _checked(what: str, check: Callable[[Any], object]) -> AfterValidator:
+    """A validator that leaves the value as it is; complaints about settings begin with their full path.
+
+    Args:
+        what: the field.
+        check: raises a ValueError of one line, without reading a file.
+    """
+
+    def validated(value: Any) -> Any:
+        try:
+            check(value)
+        except ValueError as error:
+            raise ValueError(re.sub(rf"^{what} '[^']*': (?=[\w.]+: )", f"{what}.", str(error))) from None
+        return value
+
+    return AfterValidator(validated)
+
+
+AvailabilityField: TypeAlias = Annotated[Spec, _checked("availability", check_availability)]
+CarbonField: TypeAlias = Annotated[str | list[str] | dict[str, Any], _checked("carbon", check_carbon)]
+DevicesField: TypeAlias = Annotated[Spec, _checked("devices", check_devices)]
+AggregatorField: TypeAlias = Annotated[Spec, _checked("aggregator", AGGREGATORS.choose)]
+CompressionField: TypeAlias = Annotated[Spec, _checked("compression", COMPRESSIONS.choose)]

@@ -1,0 +1,61 @@
+"""Orders of one round of training, and what the server learns from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...common.arrays import AnyArray, Bools, Floats32, Ints, Ints32
+
+
+@dataclass(frozen=True)
+class TrainingOrders:
+    """What E federations of N clients are to train in one round.
+
+    Whoever has no steps is not trained at all, so an update that was lost cannot reach a model. A late update
+    is trained on the model as it was when the update was started.
+    """
+
+    local_steps: AnyArray  # int [E, N] steps of the updates that arrived; 0 for everyone else
+    weights: AnyArray | None = (
+        None  # [E, N] the plan's own coefficients, used as they are; None = aggregator's
+    )
+    round_index: AnyArray | None = (
+        None  # int [E] names the minibatches, less the staleness; or [E, N]; None = 0
+    )
+    rates: AnyArray | None = None  # [E, N] participation rates so far, for aggregators that need them
+    staleness: AnyArray | None = None  # int [E, N] changes of the model since the start; None = all fresh
+
+    def checked_steps(self, shape: tuple[int, ...]) -> AnyArray:
+        """The local steps as an array of this shape.
+
+        Raises:
+            ValueError: if they are not integers, or of another shape.
+        """
+        steps: AnyArray = np.asarray(self.local_steps)
+        if steps.shape != shape or steps.dtype.kind not in "iu":
+            raise ValueError(f"local_steps: {steps.dtype} {steps.shape}, expected integers {shape}")
+        return steps
+
+    def checked_index(self, shape: tuple[int, ...]) -> Ints:
+        """The round's index, of each environment or of each client.
+
+        Raises:
+            ValueError: if the shape is neither.
+        """
+        index = np.zeros(shape[0]) if self.round_index is None else np.asarray(self.round_index)
+        if index.shape not in (shape[:1], shape):
+            raise ValueError(f"round_index: shape {index.shape}, expected {shape[:1]} or {shape}")
+        return index.astype(np.int64)
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What the server learns from one round, per environment and client."""
+
+    reported_loss: Floats32  # [E, N] mean training loss over the local steps; nan where not trained
+    update_norm: Floats32  # [E, N] length of the client's update; nan where not trained
+    trained: Bools  # [E, N]
+    diverged: Bools  # [E] the round gave no finite model; the model was left as it was
+    diverged_client: Ints32  # [E] first client whose update was not finite, -1 if none

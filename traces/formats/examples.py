@@ -1,0 +1,76 @@
+"""A small file of each format, and files that none may accept: what the readers are tested with."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+AVAILABILITY_EXAMPLES: dict[str, bytes] = {
+    "csv": b"client,start,end\na,0,100\nb,50,9000\n",
+    "stunner": b"u 1 1402358400000 2 3600000 1000 86400000\nv 0 1402358400000 2 3600000 1000 86400000\n",
+    "flash": json.dumps(
+        {"g": {"isSuccess": True, "trace_start": 0.0, "trace_end": 9e4, "ready_time": [[1, 2]]}}
+    ).encode(),
+    "fedscale": pickle.dumps(
+        {1: {"duration": 1, "active": [1, 5], "inactive": [3, 9], "finish_time": 86400, "model": "m"}}, 3
+    ),
+    "skypilot": b'{"metadata": {"gap_seconds": 30}, "data": [0, 1, 1, 0]}',
+    "bamboo-events": b"0,add,node1\n1000,remove,node1\n2000,add,node1\n",
+    "bamboo-counts": b"0.000,0\n0.030,4\n0.050,2\n",
+    "fta": (
+        b"event_id node_id event_type event_start_time event_stop_time r\n0 5 1 1 9 NULL\n1 5 0 9 12 NULL\n"
+    ),
+}
+"""By name; "skypilot-inverted" looks like "skypilot"."""
+
+CARBON_EXAMPLES: dict[str, bytes] = {
+    "csv": (b"time,zone,kind,g_per_kwh\n2023-01-01T00:00Z,A,direct,5\n2023-01-01T01:00Z,A,direct,6\n"),
+    "electricitymaps": (
+        b"Datetime (UTC),Zone Id,Carbon Intensity (direct)\n"
+        b"2023-01-01 00:00:00,DE,5\n2023-01-01 01:00:00,DE,6\n"
+    ),
+    "electricitymaps-json": (
+        b'{"zone": "DE", "history": [{"carbonIntensity": 5, "datetime": "2023-01-01T00:00:00Z"}, '
+        b'{"carbonIntensity": 6, "datetime": "2023-01-01T01:00:00Z"}]}'
+    ),
+    "electricitymaps-dump": (
+        b"datetime,zone_name,carbon_intensity_avg\n2023-01-01 00:00,DE,5\n2023-01-01 01:00,DE,6\n"
+    ),
+    "uk-api": (
+        b'{"data":[{"from":"2023-03-15T12:00Z","to":"","intensity":{"forecast":1,"actual":2}},'
+        b'{"from":"2023-03-15T12:30Z","to":"","intensity":{"forecast":1,"actual":3}}]}'
+    ),
+    "watttime": (
+        b'[{"point_time":"2019-02-21T00:15:00.000Z","value":1062.0,"ba":"X"},'
+        b'{"point_time":"2019-02-21T00:10:00.000Z","value":1060.0,"ba":"X"}]'
+    ),
+    "watttime-vessim": b"oootime,DE\n2023-01-01 00:00,5\n2023-01-01 00:05,6\n",
+    "moer": b"time,moer,f1\n2019-04-30 00:00:00+00:00,0.1,0.2\n2019-04-30 00:05:00+00:00,0.1,0.2\n",
+    "smard": b"Datum;Uhrzeit;Braunkohle[MWh]\n22.03.2020;00:00;1.2\n22.03.2020;00:15;1.3\n",
+    "entsoe": (
+        b'"Area","MTU","Solar  - Actual Aggregated [MW]"\n'
+        b'"BE","01.04.2019 01:00 - 01.04.2019 02:00 (UTC)","5"\n'
+        b'"BE","01.04.2019 02:00 - 01.04.2019 03:00 (UTC)","6"\n'
+    ),
+    "lwa-production": b",Fossil Gas,Solar\n2020-01-01 00:00:00+00:00,5,6\n2020-01-01 01:00:00+00:00,5,6\n",
+    "lwa": b"Time,Carbon Intensity\n2023-01-01 00:00:00,50\n2023-01-01 01:00:00,51\n",
+    "carbon-aware-sdk": (
+        b'[{"Location": "eu", "Time": "2021-10-25T14:50:00+00:00", "Rating": "9.5"}, '
+        b'{"Location": "eu", "Time": "2021-10-25T15:50:00+00:00", "Rating": "9.6"}]'
+    ),
+    "citylearn": b"carbon_intensity\n0.1\n0.2\n",
+}
+"""By name."""
+
+HOSTILE: dict[str, bytes] = {
+    "one null byte": b"\x00",
+    "nulls": b"\x00" * 100,
+    "not UTF-8": b"\xff\xfe" + "client,start,end\n".encode("utf-16-le"),
+    "not really gzip": b"\x1f\x8bnot really gzip",
+    "nested too deeply": b"[" * 100_000,
+    "a number without end": b'{"data": ' + b"9" * 6000 + b"}",
+    "an infinite number": b'{"metadata": {"gap_seconds": 1e999}, "data": [1]}',
+    "a quote without end": b'client,start,end\n"a,0,1\n',
+    "a pickle that calls": b"\x80\x03cos\nsystem\nX\x04\x00\x00\x00true\x85R.",
+}
+"""Files that no format may accept, nor refuse with more than one line."""
