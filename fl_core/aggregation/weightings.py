@@ -250,7 +250,9 @@ class Unbiased(Weighting):
     def coefficients(self, arrivals: Arrivals) -> Floats:
         """See `Weighting.coefficients`."""
         if arrivals.rate is None:
-            raise ValueError("rates=None: the aggregator 'unbiased' needs each client's participation rate")
+            raise ValueError(
+                "rates: None, expected each client's participation rate, which aggregator 'unbiased' needs"
+            )
         return arrivals.target_weight / np.maximum(arrivals.rate, self.min_rate)
 
 
@@ -263,5 +265,5 @@ class Given(Weighting):
     def coefficients(self, arrivals: Arrivals) -> Floats:
         """See `Weighting.coefficients`."""
         if arrivals.given is None:
-            raise ValueError("weights=None: the aggregator 'given' needs a plan with weights")
+            raise ValueError("weights: None, expected a plan with weights, which aggregator 'given' needs")
         return arrivals.given

@@ -166,10 +166,11 @@ class QuadraticCore(RoundEngine):
 
     def gap(self) -> Floats:
         """``float64 [E]``, F(w) - F*."""
-        return self.evaluate()[1] - self._best
+        return np.asarray(self.evaluate()[1] - self._best)
 
     def _value(self, env: AnyArray, client: AnyArray) -> Floats:
-        return _values(env, client, self._params, self._hessian, self._linear, self._constant)
+        values: Floats = _values(env, client, self._params, self._hessian, self._linear, self._constant)
+        return values
 
     def client_accuracy(self, part: str = "test") -> Floats:
         """How well each server's model serves each client.
