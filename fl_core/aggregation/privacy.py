@@ -11,8 +11,8 @@ from pydantic import Field
 
 from ...common.arrays import AnyArray, Floats
 from ...common.settings import Settings
-from ..numerics import uniform_bits
-from .base import AGGREGATORS, Aggregator, Arrivals, DType, weighted_sums
+from ..numerics import uniform_bits, weighted_sums
+from .base import AGGREGATORS, Aggregator, Arrivals, DType
 
 # Separates the noise from the minibatches drawn with the same seed.
 _NOISE_STREAM = 0x6E6F6973

@@ -7,7 +7,8 @@ from pydantic import Field
 
 from ...common.arrays import AnyArray, Bools, Floats
 from ...common.settings import Settings
-from .base import AGGREGATORS, Aggregator, Arrivals, DType, Weighting, make_weighting, span_sums
+from ..numerics import span_sums
+from .base import AGGREGATORS, Aggregator, Arrivals, DType, Weighting, make_weighting
 
 
 @AGGREGATORS.register("fednova")
