@@ -107,8 +107,9 @@ class DrawJobs(NamedTuple):
 
 
 @kernel(nogil=True)
-def draw_range(begin, end, jobs, rows, out):  # type: ignore[no-untyped-def]
-    """The jobs `begin:end` of `draw_rows`."""
+def draw_range(begin, end, drawers, rows, out):  # type: ignore[no-untyped-def]
+    """The jobs `begin:end` of `draw_rows`; `drawers` is `DrawJobs` as a plain tuple, read faster by numba."""
+    jobs = DrawJobs(*drawers)
     for j in range(begin, end):
         state = _mix_scalar(jobs.seed[j] + GOLDEN)
         state = _chain(_chain(state, jobs.round_index[j]), jobs.client[j])
@@ -147,5 +148,5 @@ def draw_rows(
         held: ``[J]`` rows held, at least 1.
         out: ``[total steps, batch_size]``, filled with row numbers of the data set.
     """
-    jobs = DrawJobs(seed, round_index, client, first, env, offset, held)
+    jobs = tuple(DrawJobs(seed, round_index, client, first, env, offset, held))
     run_ranges(lambda begin, end: draw_range(begin, end, jobs, rows, out), first, _STEPS_WORTH_A_THREAD)

@@ -90,11 +90,11 @@ class QuadraticCore(RoundEngine):
             self.training.prox_mu,
             self.settings.gradient_noise,
         )
-        tables = self._tables
+        given = tuple(jobs), tuple(self._tables), tuple(how)
         if count:
             work = np.concatenate([[0], np.cumsum((steps + 1) * d * d)])
             run_ranges(
-                lambda begin, end: descend_range(begin, end, jobs, tables, how, delta, loss, norm),
+                lambda begin, end: descend_range(begin, end, *given, delta, loss, norm),
                 work,
                 _WORTH_A_THREAD,
             )
@@ -130,7 +130,7 @@ class QuadraticCore(RoundEngine):
         return np.asarray(self.evaluate()[1] - self._best)
 
     def _value(self, env: AnyArray, client: AnyArray) -> Floats:
-        each: Floats = values(env, client, self._params, self._tables)
+        each: Floats = values(env, client, self._params, tuple(self._tables))
         return each
 
     def client_accuracy(self, part: str = "test") -> Floats:

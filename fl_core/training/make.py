@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from ...common.compiled import uses_numba
 from ...common.registry import Registry
 from ...common.settings import Spec
 from ..data import Dataset
@@ -45,9 +46,12 @@ def _auto(dataset: Dataset, model: Model) -> LocalTrainer:
 
 @TRAINERS.register("fused")
 def _fused(dataset: Dataset, model: Model) -> LocalTrainer:
+    dense = _dense("fused", model)
+    if not uses_numba():
+        return NumpyTrainer(dataset, dense)
     from .fused_trainer import FusedTrainer
 
-    return FusedTrainer(dataset, _dense("fused", model))
+    return FusedTrainer(dataset, dense)
 
 
 @TRAINERS.register("numpy")
