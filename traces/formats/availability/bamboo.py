@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ....common.arrays import AnyArray
+from ....common.arrays import Floats, Ints
 from ...records import AvailabilityTrace, flat_trace
 from ..parsing import one_line, read_table, read_text, utc_times
 from .counts import MAX_NODES, pooled
@@ -137,7 +137,7 @@ def read_counts(path: str | Path) -> AvailabilityTrace:
     )
 
 
-def _numbers(path: str | Path, cells: list[str], lines: AnyArray, what: str) -> AnyArray:
+def _numbers(path: str | Path, cells: list[str], lines: Ints, what: str) -> Floats:
     values = np.empty(len(cells))
     for row, cell in enumerate(cells):
         try:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ....common.arrays import AnyArray
+from ....common.arrays import Floats
 from ...records import AvailabilityTrace, flat_trace
 from ..parsing import line_of, one_line, read_json
 
@@ -64,7 +64,7 @@ def read(path: str | Path) -> AvailabilityTrace:
     )
 
 
-def _windows(path: str | Path, guid: str, entry: object) -> tuple[float, float, AnyArray] | None:
+def _windows(path: str | Path, guid: str, entry: object) -> tuple[float, float, Floats] | None:
     if not isinstance(entry, dict) or not {"trace_start", "trace_end", "ready_time"} <= entry.keys():
         raise _refusal(path, guid, "expected trace_start, trace_end and ready_time")
     if entry["trace_start"] is None or entry["trace_end"] is None:

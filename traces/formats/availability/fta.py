@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ....common.arrays import AnyArray
+from ....common.arrays import Bools, Floats, Ints
 from ...records import AvailabilityTrace, flat_trace
 from ..parsing import check_time, one_line, read_text
 
@@ -59,7 +59,7 @@ def read(path: str | Path) -> AvailabilityTrace:
 
 
 def _assemble(
-    path: str | Path, nodes: list[str], who: AnyArray, on: AnyArray, first: AnyArray, last: AnyArray
+    path: str | Path, nodes: list[str], who: Ints, on: Bools, first: Floats, last: Floats
 ) -> AvailabilityTrace:
     begin_all, end_all = np.full(len(nodes), np.inf), np.full(len(nodes), -np.inf)
     np.minimum.at(begin_all, who, first)

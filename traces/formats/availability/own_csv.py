@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ....common.arrays import AnyArray
+from ....common.arrays import Floats, Ints
 from ....common.files import write_text
 from ...records import AvailabilityTrace, flat_trace
 from ..parsing import check_time, one_line, read_text
@@ -149,12 +149,12 @@ def _assemble(
 
 def _owners(
     path: str | Path,
-    user: AnyArray,
-    begin_s: AnyArray,
-    client: AnyArray,
-    stamps: AnyArray,
+    user: Ints,
+    begin_s: Floats,
+    client: Ints,
+    stamps: Floats,
     lines: Sequence[int],
-) -> AnyArray:
+) -> Ints:
     """The recording of each session: the client's last one that begins no later than the session."""
     # Times as ranks, so that (client, time) pairs are whole numbers and compare exactly.
     times, rank = np.unique(np.concatenate([begin_s, stamps[:, 0]]), return_inverse=True)

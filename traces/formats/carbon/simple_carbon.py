@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ....common.arrays import AnyArray
+from ....common.arrays import AnyArray, Floats
 from ....common.files import write_text
 from ...records import KINDS, CarbonSeries, regular_series
 from ..parsing import numbers, one_line, read_table, utc_times
@@ -130,7 +130,7 @@ def write_own(series: Sequence[CarbonSeries], path: str | Path) -> None:
 
 
 def _by_zone(
-    path: str | Path, zones: AnyArray, kinds: Sequence[str], times: AnyArray, values: AnyArray
+    path: str | Path, zones: AnyArray, kinds: Sequence[str], times: Floats, values: Floats
 ) -> list[CarbonSeries]:
     lines = np.arange(zones.size) + 2
     series = []

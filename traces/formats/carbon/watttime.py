@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ....common.arrays import AnyArray
+from ....common.arrays import Floats, Ints
 from ...records import CarbonSeries, regular_series
 from ..parsing import lines_of, numbers, one_line, read_json, read_table, utc_times
 from .json_rows import number, rows_of, unix_time
@@ -70,9 +70,9 @@ def _series(
     path: str | Path,
     zone: str,
     kind: str,
-    times: AnyArray,
-    values: AnyArray,
-    lines: AnyArray,
+    times: Floats,
+    values: Floats,
+    lines: Ints,
     index: Sequence[int],
 ) -> CarbonSeries:
     rows = np.array(index)

@@ -71,7 +71,9 @@ class _Plain(pickle._Unpickler):  # type: ignore[name-defined,misc]
     """The unpickler in Python: its memo is a dictionary, so no index in a file can ask for all memory."""
 
     stack: list[object]
-    dispatch: ClassVar[dict[int, object]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+    dispatch: ClassVar[dict[int, object]] = dict(  # type: ignore[assignment]
+        pickle._Unpickler.dispatch  # type: ignore[attr-defined]
+    )
     for _code in _FORBIDDEN:
         dispatch.pop(_code[0], None)
 
