@@ -12,7 +12,6 @@ import numpy as np
 from ....common.arrays import Bools, Floats, Ints, Ints32
 from ....envs.contract import RoundPlan, SchedulerKind, SimulatedWorld, Situation, choose_plans
 from ..base import Rule, Setting
-from ..baselines import TunedRule
 from ..parts import Play, Splice, Tape, play_ahead, play_out
 
 _SIGHTED = 4
@@ -100,13 +99,15 @@ class Clairvoyant:
     kind: ClassVar[SchedulerKind] = "ceiling"
     clairvoyant: ClassVar[bool] = True
 
-    def __init__(self, rules: Sequence[Rule] = (), max_candidates: int = 24, splices: int = 60):
+    def __init__(self, rules: Sequence[Rule], max_candidates: int = 24, splices: int = 60):
+        if not rules:
+            raise ValueError("clairvoyant.rules: none, expected at least one rule to start from")
         if max_candidates < 1:
             raise ValueError(f"clairvoyant.max_candidates: {max_candidates}, expected at least 1")
         if splices < 0:
             raise ValueError(f"clairvoyant.splices: {splices}, expected 0 or more")
         given = max(1, math.ceil(_GIVEN_SHARE * max_candidates))
-        self.candidates: list[Rule] = [_unbounded(rule) for rule in rules or (TunedRule(),)][:given]
+        self.candidates: list[Rule] = [_unbounded(rule) for rule in rules][:given]
         self._max_candidates, self._splices = max_candidates, splices
         self._choices: dict[int, _Choice] = {}
         self._rows: list[_Choice] = []
