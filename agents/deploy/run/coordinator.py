@@ -9,7 +9,7 @@ import numpy as np
 
 from ....envs.contract import Scheduler
 from ...players import make_player
-from ..federation import LiveWorld, federation_state, restore_federation
+from ..federation import LiveWorld
 from ..settings import DeploySettings, read_settings
 from ..transport import Clock, Transport
 from .checkpoints import Arrays, has_state, load_round, load_state, save_round, save_state
