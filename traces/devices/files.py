@@ -27,21 +27,13 @@ _TRAINING_OVER_INFERENCE = 3.0
 
 @dataclass(frozen=True)
 class DeviceTable:
-    """Measured capacities of K devices; what a file does not hold is None.
+    """Measured capacities of K devices; what a file does not hold is None."""
 
-    Attributes:
-        step_ms: `[K]`, time of a training step per sample, or of what stands for it.
-        down_bytes_per_s: `[K]`.
-        up_bytes_per_s: `[K]`.
-        source: file and format.
-        notes: what was left out while reading.
-    """
-
-    step_ms: Floats | None = None
-    down_bytes_per_s: Floats | None = None
-    up_bytes_per_s: Floats | None = None
-    source: str = ""
-    notes: tuple[str, ...] = ()
+    step_ms: Floats | None = None  # [K] time of a training step per sample, or of what stands for it
+    down_bytes_per_s: Floats | None = None  # [K]
+    up_bytes_per_s: Floats | None = None  # [K]
+    source: str = ""  # file and format
+    notes: tuple[str, ...] = ()  # what was left out while reading
 
     def applied(self, drawn: Devices, rng: np.random.Generator) -> Devices:
         """Drawn devices with what the file knows in place of what was drawn.
