@@ -10,10 +10,10 @@ import numpy as np
 
 from ...common.arrays import Floats
 from ..formats.parsing import (
+    brief,
     is_pickle,
     load_plain,
     numbers,
-    one_line,
     read_bytes,
     read_head,
     read_json,
@@ -166,7 +166,7 @@ def _positive(path: str | Path, what: str, values: Sequence[object]) -> Floats:
         except (TypeError, ValueError):
             result[index] = np.nan
         if not 0 < result[index] < 1e15:
-            raise ValueError(f"{path}: {what}[{index}] is {one_line(value)}, expected a number above 0")
+            raise ValueError(f"{path}: {what}[{index}] is {brief(value)}, expected a number above 0")
     if not result.size:
         raise ValueError(f"{path}: no {what}, expected at least one device")
     return result
