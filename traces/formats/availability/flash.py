@@ -8,7 +8,7 @@ import numpy as np
 
 from ....common.arrays import Floats
 from ...records import AvailabilityTrace, flat_trace
-from ..parsing import line_of, one_line, read_json
+from ..parsing import brief, line_of, read_json
 
 # The log's second zero is 2020-01-02 00:00:00 on the phone's clock, a Thursday.
 _MONDAY_SHIFT_S = 3 * 86400.0
@@ -84,4 +84,4 @@ def _windows(path: str | Path, guid: str, entry: object) -> tuple[float, float, 
 
 
 def _refusal(path: str | Path, guid: str, why: str, *steps: str | int) -> ValueError:
-    return ValueError(f"{path}:{line_of(path, guid, *steps)}: device {one_line(guid)}: {why}")
+    return ValueError(f"{path}:{line_of(path, guid, *steps)}: device {brief(guid)}: {why}")

@@ -8,7 +8,7 @@ import numpy as np
 
 from ....common.arrays import Floats
 from ...records import AvailabilityTrace, flat_trace
-from ..parsing import check_time, one_line, read_text
+from ..parsing import brief, check_time, read_text
 
 
 def recognises(head: str) -> bool:
@@ -47,7 +47,7 @@ def read(path: str | Path) -> AvailabilityTrace:
             durations = np.array(parts[4:], dtype=np.float64)
         except ValueError:
             raise ValueError(
-                f"{path}:{number}: {one_line(line[:60])} holds something that is no number"
+                f"{path}:{number}: {brief(line[:60])} holds something that is no number"
             ) from None
         _check(path, number, head, durations)
         user.append(names.setdefault(parts[0], len(names)))
