@@ -12,7 +12,7 @@ import os
 import types
 import warnings
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, overload
 
 import numpy as np
 
@@ -21,9 +21,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 VARIABLE = "FRUGALFL_COMPILED"
 _OFF = ("0", "no", "off", "false")
 
+_njit: Callable[..., Any]
 try:
     import numba
     from numba.core.errors import NumbaError
+
+    _njit = numba.njit
 
     _TROUBLE: tuple[type[BaseException], ...] = (NumbaError, NotImplementedError, AssertionError, KeyError)
     _WHY_NOT = ""
@@ -42,24 +45,34 @@ def uses_numba() -> bool:
     return numba is not None and os.environ.get(VARIABLE, "1").lower() not in _OFF
 
 
-def inner(function: F | None = None, **options: Any) -> Any:
+@overload
+def inner(function: F, /) -> F: ...
+@overload
+def inner(**options: object) -> Callable[[F], F]: ...
+def inner(function: F | None = None, /, **options: object) -> F | Callable[[F], F]:
     """A kernel that only other kernels call; options as for `numba.njit`."""
-    if function is None:
-        return lambda late: inner(late, **options)
-    if not uses_numba():
-        return function
-    return numba.njit(**options)(function)
+
+    def mark(late: F) -> F:
+        return cast(F, _njit(**options)(late)) if uses_numba() else late
+
+    return mark if function is None else mark(function)
 
 
-def kernel(function: F | None = None, **options: Any) -> Any:
+@overload
+def kernel(function: F, /) -> F: ...
+@overload
+def kernel(**options: object) -> Callable[[F], F]: ...
+def kernel(function: F | None = None, /, **options: object) -> F | Callable[[F], F]:
     """A kernel that Python calls; options as for `numba.njit`, compiled code is kept on disk."""
-    if function is None:
-        return lambda late: kernel(late, **options)
-    if not uses_numba():
+
+    def mark(late: F) -> F:
+        if uses_numba():
+            return cast(F, Kernel(late, **options))
         if _WHY_NOT:
-            _warn(function, _WHY_NOT)
-        return _quiet(function)
-    return Kernel(function, **options)
+            _warn(late, _WHY_NOT)
+        return _quiet(late)
+
+    return mark if function is None else mark(function)
 
 
 class Kernel:
@@ -70,9 +83,9 @@ class Kernel:
         **options: as for `numba.njit`.
     """
 
-    def __init__(self, function: Callable[..., Any], **options: Any) -> None:
+    def __init__(self, function: Callable[..., Any], **options: object) -> None:
         self.python = _quiet(as_python(function))
-        self.compiled: Callable[..., Any] = numba.njit(**{"cache": True, **options})(function)
+        self.compiled: Callable[..., Any] = _njit(**{"cache": True, **options})(function)
         self._call, self._proven = self.compiled, False
         functools.update_wrapper(cast(Any, self), function)
 
@@ -101,7 +114,7 @@ def as_python(function: Callable[..., Any]) -> Callable[..., Any]:
             copy = types.FunctionType(found.__code__, scope, found.__name__, found.__defaults__)
             known[id(found)] = copy
             for name in found.__code__.co_names:
-                value = scope.get(name)
+                value: Any = scope.get(name)
                 if hasattr(value, "py_func"):
                     scope[name] = plain(value)
         return known[id(found)]
@@ -109,7 +122,7 @@ def as_python(function: Callable[..., Any]) -> Callable[..., Any]:
     return functools.update_wrapper(plain(function), function)
 
 
-def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
+def _quiet(function: F) -> F:
     """Numbers overflow and divide as in compiled code: without a word."""
 
     @functools.wraps(function)
@@ -117,7 +130,7 @@ def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
         with np.errstate(all="ignore"):
             return function(*args)
 
-    return call
+    return cast(F, call)
 
 
 def _warn(function: Callable[..., Any], why: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from ...common.provenance import git_version
+from .provenance import git_version
 from ..evaluation import EvaluationResult
 from ..evaluation.measures import bootstrap
 

@@ -13,7 +13,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from ... import __version__
 from ...common.files import write_file, write_json
-from ...common.provenance import git_version
+from .provenance import git_version
 from ...envs.contract import Scheduler
 from ..evaluation import EvaluationResult, evaluate
 from ..learned.scheduler import LearnedScheduler

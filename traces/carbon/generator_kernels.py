@@ -34,14 +34,14 @@ def usual_intensity(
         # The level is the mean over the week, so weekdays lie above it as much as weekends below.
         weekday = 7.0 / (5.0 + 2.0 * weekend_factor[z])
         weekend = weekend_factor[z] * weekday
-        today, month = np.int64(-(2**62)), np.int64(0)
+        today, month = -(2**62), 0
         for t in range(hours):
             # The middle of the hour decides, so that half-hour zones fall on the right hour.
             local_s = hour_utc_s[t] + 1800.0 + offset_h[z] * 3600.0
-            day = np.int64(np.floor(local_s / 86400.0))
+            day = int(np.floor(local_s / 86400.0))
             if day != today:
                 today, month = day, _month(day)
-            hour = np.int64((local_s - day * 86400.0) / 3600.0)
+            hour = int((local_s - day * 86400.0) / 3600.0)
             season = (month + 1) % 12 // 3
             # 1970-01-01 was a Thursday.
             factor = month_factor[z, month] * hour_factor[z, season, hour]
