@@ -26,8 +26,8 @@ class ClientSet:
         place: int64 `[M]`, where it stands in the flattened `[B * N]`.
         count: int64 `[B]`, how many each observation has.
         shape: B and N.
-        context: `[B, F + 2]`: mean features of all clients, those away too; the share that is there and the
-            logarithm of their number.
+        context: `[B, F + 2]`: mean features of all clients, those away too; the share of the available and
+            the logarithm of their number.
     """
 
     features: th.Tensor
@@ -43,11 +43,11 @@ class ClientSet:
         return sums.index_add(0, self.row, values)
 
     def mean(self, values: th.Tensor) -> th.Tensor:
-        """Means `[B, H]` of `[M, H]`; 0 where nobody is there."""
+        """Means `[B, H]` of `[M, H]`; 0 where nobody is available."""
         return self.total(values) / self.count.clamp_min(1)[:, None]
 
     def largest(self, values: th.Tensor, nobody: float = -1.0) -> th.Tensor:
-        """Maxima `[B, H]` of `[M, H]`; `nobody` where nobody is there."""
+        """Maxima `[B, H]` of `[M, H]`; `nobody` where nobody is available."""
         return th.segment_reduce(values, "max", lengths=self.count, axis=0, initial=nobody, unsafe=True)
 
     def spread(self, values: th.Tensor) -> th.Tensor:
@@ -68,10 +68,10 @@ def is_available(observation: Observation) -> th.Tensor:
 
 def available_clients(observation: Observation) -> ClientSet:
     """Pack the available clients of a batch of observations."""
-    clients, there = observation["clients"], is_available(observation)
-    b, n = there.shape
-    place = there.flatten().nonzero().squeeze(1)
-    count = there.sum(dim=1)
+    clients, available = observation["clients"], is_available(observation)
+    b, n = available.shape
+    place = available.flatten().nonzero().squeeze(1)
+    count = available.sum(dim=1)
     some = count[:, None].to(clients.dtype)
     return ClientSet(
         features=clients.reshape(b * n, -1).index_select(0, place),

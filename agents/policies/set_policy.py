@@ -33,7 +33,8 @@ class SetPolicyMixin(_Base):
     The policy reads `clients`, `server` and `zones` of the observation and gives one categorical per
     dimension of the `MultiDiscrete` action `[wait, quorum] + [levels] * N (+ [transfers] * N)`. It forbids
     by itself what the observation shows to be impossible: inviting or sending data to clients that are
-    away, sending to full ones, training now (wait level 0) when nobody is there.
+    away, sending to full ones, training now (wait level 0) when nobody is available. Stable-Baselines3
+    hands a policy everything as arguments, hence their number.
 
     Args:
         observation_space: `Dict` with `clients [N, F]`, `server [G]` and `zones [Z, H]`.
@@ -119,15 +120,15 @@ class SetPolicyMixin(_Base):
 
     def possible(self, obs: Observation) -> th.Tensor:
         """Bool `[B, sum(nvec)]`: the choices that the observation does not rule out."""
-        there = is_available(obs)
-        server = there.new_ones((there.shape[0], self.waits + self.quorums))
+        available = is_available(obs)
+        server = available.new_ones((available.shape[0], self.waits + self.quorums))
         if self.waits > 1:
-            server[:, 0] = there.any(dim=1)
-        parts = [server, _level_mask(there, self.levels)]
+            server[:, 0] = available.any(dim=1)
+        parts = [server, _level_mask(available, self.levels)]
         if self.transfers:
             if self.storage_feature is not None:
-                there = there & (obs["clients"][..., self.storage_feature] > NO_MORE_STORAGE)
-            parts.append(_level_mask(there, self.transfers))
+                available = available & (obs["clients"][..., self.storage_feature] > NO_MORE_STORAGE)
+            parts.append(_level_mask(available, self.transfers))
         return th.cat(parts, dim=1)
 
     def effective(self, actions: th.Tensor) -> th.Tensor:
@@ -168,10 +169,10 @@ class SetPolicyMixin(_Base):
         first, n = self.waits + self.quorums, self.num_clients
         levels = distribution.log_probs()[:, first : first + n * self.levels].reshape(-1, n, self.levels)
         chance = 1.0 - levels[..., 0].exp()
-        there = chance > 1e-6
+        available = chance > 1e-6
         wanted = chance.sum(dim=1).round().clamp_min(1.0)
         rank = (-chance).argsort(dim=1, stable=True).argsort(dim=1, stable=True)
-        chosen = there & (rank < wanted[:, None])
+        chosen = available & (rank < wanted[:, None])
         actions[:, 2 : 2 + n] = th.where(chosen, 1 + levels[..., 1:].argmax(dim=2), 0)
         return actions
 
@@ -204,7 +205,7 @@ class SetPolicyMixin(_Base):
             return actions, values, packed.log_prob(actions, self.effective_only)
         distribution = self.distribution(obs, action_masks)
         actions = self._actions(distribution, deterministic)
-        return actions, values, self._log_prob(distribution, actions)
+        return actions, values, self.action_log_prob(distribution, actions)
 
     def _evaluate(
         self, obs: Observation, actions: th.Tensor, action_masks: MaybeMasks
@@ -215,9 +216,10 @@ class SetPolicyMixin(_Base):
             packed = self.packed(obs, clients)
             return values, packed.log_prob(actions, self.effective_only), packed.entropy()
         distribution = self.distribution(obs, action_masks)
-        return values, self._log_prob(distribution, actions), distribution.entropy()
+        return values, self.action_log_prob(distribution, actions), distribution.entropy()
 
-    def _log_prob(self, distribution: BatchedMultiCategorical, actions: th.Tensor) -> th.Tensor:
+    def action_log_prob(self, distribution: BatchedMultiCategorical, actions: th.Tensor) -> th.Tensor:
+        """Log-probability `[B]` of actions `[B, D]`; only of the heads that had an effect if so asked."""
         if not self.effective_only:
             return distribution.log_prob(actions)
         return (distribution.head_log_prob(actions) * self.effective(actions)).sum(dim=1)
@@ -268,9 +270,7 @@ def share_logits(levels: int, share: float = 0.3) -> list[float]:
 
 
 def _logits(name: str, given: Sequence[float] | None, default: list[float]) -> list[float]:
-    if given is None:
-        return default
-    values = [float(value) for value in given]
+    values = default if given is None else [float(value) for value in given]
     if len(values) != len(default) or not np.isfinite(values).all():
         raise ValueError(f"{name}: {values}, expected {len(default)} finite numbers")
     return values

@@ -297,12 +297,12 @@ def test_packed_clients_give_what_dense_masked_logits_give(pooling, effective_on
     actions = dense.sample()
     values, log_prob, entropy = policy.evaluate_actions(obs, actions)
     assert th.allclose(entropy, dense.entropy(), atol=1e-5)
-    assert th.allclose(log_prob, policy._log_prob(dense, actions), atol=1e-5)
+    assert th.allclose(log_prob, policy.action_log_prob(dense, actions), atol=1e-5)
     assert th.allclose(values, policy.predict_values(obs))
     gradients = []
     for loss in (
         log_prob.sum() + entropy.sum(),
-        policy._log_prob(dense, actions).sum() + dense.entropy().sum(),
+        policy.action_log_prob(dense, actions).sum() + dense.entropy().sum(),
     ):
         policy.zero_grad()
         loss.backward(retain_graph=True)
