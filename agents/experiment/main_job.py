@@ -1,4 +1,4 @@
-"""The main job: train a scheduler, play it against the handcrafted ones, write down what came of it."""
+"""Experiment: train a scheduler, compare it with the handcrafted ones, write down what came of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clients that could be invited, packed one behind the other, and what is pooled over them.
+"""Packed sets of available clients, and pooling over them.
 
 Three of four phones are away at any time, and nothing can be decided about them; the layers that are applied
 to every client therefore see only the others. M is their number over a whole batch of B observations.
@@ -95,9 +95,11 @@ class _Tanh(th.autograd.Function):
     @staticmethod
     def backward(ctx: th.autograd.function.FunctionCtx, *gradients: th.Tensor) -> th.Tensor:
         (result,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        return th.ops.aten.tanh_backward(gradients[0], result)
+        slope: th.Tensor = th.ops.aten.tanh_backward(gradients[0], result)
+        return slope
 
 
 def tanh(values: th.Tensor) -> th.Tensor:
     """Hyperbolic tangent, within 2e-7 of `torch.tanh`."""
-    return _Tanh.apply(values)  # type: ignore[no-untyped-call]
+    result: th.Tensor = _Tanh.apply(values)  # type: ignore[no-untyped-call]
+    return result

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch as th
 from gymnasium import spaces
 from sb3_contrib.common.maskable.distributions import MaybeMasks
@@ -16,6 +15,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from ...common.arrays import AnyArray
 from .client_set import ClientSet, Observation, available_clients, is_available
 from .distribution import BatchedMultiCategorical
+from .initial_logits import checked_logits, default_wait_logits, share_logits
 from .packed import Choices, PackedActions
 from .set_network import SetShape, flat_logits, fresh_networks
 
@@ -79,10 +79,10 @@ class SetPolicyMixin(_Base):
         nvec = [int(n) for n in action_space.nvec]
         self.waits, self.quorums, self.levels = nvec[0], nvec[1], nvec[2]
         self.transfers = nvec[2 + self.num_clients] if len(nvec) > 2 + self.num_clients else 0
-        self.initial_wait_logits = _logits(
+        self.initial_wait_logits = checked_logits(
             "initial_wait_logits", initial_wait_logits, default_wait_logits(self.waits)
         )
-        self.initial_level_logits = _logits(
+        self.initial_level_logits = checked_logits(
             "initial_level_logits", initial_level_logits, share_logits(self.levels)
         )
         super().__init__(observation_space, action_space, lr_schedule, **kwargs)  # type: ignore[arg-type]
@@ -181,7 +181,8 @@ class SetPolicyMixin(_Base):
 
     def predict_values(self, obs: Observation) -> th.Tensor:  # type: ignore[override]
         """The critic's values `[B, 1]`."""
-        return self.critic(obs)
+        values: th.Tensor = self.critic(obs)
+        return values
 
     def get_distribution(  # type: ignore[override]
         self, obs: Observation, action_masks: MaybeMasks = None
@@ -257,32 +258,13 @@ class MaskableSetActorCriticPolicy(SetPolicyMixin, MaskableActorCriticPolicy):  
         return self._evaluate(obs, actions, action_masks)
 
 
-def default_wait_logits(waits: int) -> list[float]:
-    """Train now in nine cases of ten; the longer the wait, the rarer; the last level hardly ever."""
-    return [0.0, *np.linspace(-2.5, -6.0, waits - 1).tolist()] if waits > 2 else [0.0, -6.0][:waits]
-
-
-def share_logits(levels: int, share: float = 0.3) -> list[float]:
-    """Logits under which a client is invited with probability `share`, all positive levels alike."""
-    if not 0 < share < 1:
-        raise ValueError(f"share: {share}, expected a number between 0 and 1")
-    return [float(np.log((1 - share) / share * max(levels - 1, 1)))] + [0.0] * (levels - 1)
-
-
-def _logits(name: str, given: Sequence[float] | None, default: list[float]) -> list[float]:
-    values = default if given is None else [float(value) for value in given]
-    if len(values) != len(default) or not np.isfinite(values).all():
-        raise ValueError(f"{name}: {values}, expected {len(default)} finite numbers")
-    return values
-
-
 def _level_mask(allowed: th.Tensor, levels: int) -> th.Tensor:
     mask = allowed[..., None].repeat(1, 1, levels)
     mask[..., 0] = True
     return mask.flatten(1)
 
 
-def _check_spaces(observation_space: spaces.Space, action_space: spaces.Space) -> None:
+def _check_spaces(observation_space: spaces.Space[object], action_space: spaces.Space[object]) -> None:
     if not isinstance(observation_space, spaces.Dict) or not {"clients", "server", "zones"} <= set(
         observation_space.spaces
     ):

@@ -11,11 +11,10 @@ from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.vec_env import VecEnv
 
 from frugalfl.agents.policies.client_set import tanh
+from frugalfl.agents.policies.initial_logits import default_wait_logits, share_logits
 from frugalfl.agents.policies.set_policy import (
     MaskableSetActorCriticPolicy,
     SetActorCriticPolicy,
-    default_wait_logits,
-    share_logits,
 )
 
 F, G, Z, H = 6, 4, 3, 5
