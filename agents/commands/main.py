@@ -1,4 +1,4 @@
-"""The command `frugalfl`: one door to everything that runs from a shell."""
+"""The command `frugalfl`: finds the subcommand and runs it."""
 
 from __future__ import annotations
 

@@ -53,6 +53,7 @@ class Prices:
     which observes the prices, then serves the whole trade-off"""
 
 
+# One record of more than 20 fields: each is an option of the command line, whose help reads this class.
 @dataclass(frozen=True)
 class Arguments:
     """Train a scheduler for a federated training run, then compare it with the handcrafted ones.

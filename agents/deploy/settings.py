@@ -38,7 +38,7 @@ class DeploySettings(Settings):
 
     scenario: dict[str, object]
     scheduler: str = "random-m"
-    scheduler_settings: dict[str, object] = Field(default_factory=dict)
+    scheduler_settings: dict[str, bool | int | float | str] = Field(default_factory=dict)
     seed: int = Field(default=0, ge=0)
     split: Split = "test"
     out: str

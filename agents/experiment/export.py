@@ -1,4 +1,4 @@
-"""From the folder of a training run to a scheduler that can be shipped."""
+"""Export of a learning run as a scheduler that can be shipped: weights and model card."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The main job: train a scheduler, play it against the handcrafted ones, write down what came of it."""
+"""Experiment: train a scheduler, compare it with the handcrafted ones, write down what came of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..evaluation import EvaluationResult, evaluate
 from ..learned.scheduler import LearnedScheduler
 from ..learning import BEST_WARM_START, EVAL_EPISODES, NO_WARM_START, RunSettings
 from ..learning.checkpoint import StateDict, has_checkpoint, latest_checkpoint, load_tensors
-from ..learning.imitation import clone
+from ..learning.imitation import CloneSettings, clone
 from ..learning.run_folder import (
     CONFIG,
     CURVE,
@@ -100,7 +100,7 @@ class Experiment:
             self.env,
             out,
             validate=Validation(self.env, settings),
-            warm_start=self._warm_start if self.teacher or self.start else None,
+            warm_start=self.warm_start if self.teacher or self.start else None,
             observer=observer,
         )
 
@@ -186,7 +186,8 @@ class Experiment:
             )
         return make_scheduler(best, world)
 
-    def _warm_start(self, model: BaseAlgorithm) -> None:
+    def warm_start(self, model: BaseAlgorithm) -> None:
+        """Begin with the weights, or the behaviour, of the scheduler that the settings name."""
         if self.start is not None:
             _load_weights(model, self.start, self.settings.warm_start)
             return
@@ -196,7 +197,7 @@ class Experiment:
             model,
             self.env,
             self.teacher,
-            settings.warm_start_rounds,
+            CloneSettings(settings.warm_start_rounds),
             reward_scale=settings.reward_scale,
             seed=settings.seed,
             progress=observer.warm_start if observer else None,

@@ -1,4 +1,4 @@
-"""Why a scheduler decides as it does, and what theory predicts of it."""
+"""Explanations of trained schedulers, and predictions of theory for any."""
 
 from __future__ import annotations
 

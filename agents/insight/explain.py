@@ -1,4 +1,4 @@
-"""What a trained scheduler does and why: counterfactuals on situations that it met, and its habits.
+"""Partial dependence and habits of a trained scheduler, on situations that it met.
 
 The counterfactuals are partial dependence (Friedman 2001): one number of one client is exchanged in a
 situation that really came up, everything else stays, and the policy is asked again.

@@ -20,8 +20,8 @@ from ray.rllib.core.rl_module.torch import TorchRLModule
 from torch import nn
 
 from ..policies.distribution import MASKED_LOGIT, BatchedMultiCategorical
+from ..policies.initial_logits import default_wait_logits, share_logits
 from ..policies.set_network import SetShape, flat_logits, fresh_networks, orthogonal
-from ..policies.set_policy import default_wait_logits, share_logits
 from .masked_observations import FlatLayout
 
 KEYS = ("observations", "action_mask")
@@ -130,11 +130,13 @@ class MaskedModule(TorchRLModule, InferenceOnlyAPI, ValueFunctionAPI):
 
     def logits(self, flat: th.Tensor) -> th.Tensor:
         """Logits `[B, sum(nvec)]` of flat observations `[B, size]`, before masking."""
-        return self.actor(flat)
+        logits: th.Tensor = self.actor(flat)
+        return logits
 
     def values(self, flat: th.Tensor) -> th.Tensor:
         """Values `[B, 1]` of flat observations `[B, size]`."""
-        return self.critic(flat)
+        values: th.Tensor = self.critic(flat)
+        return values
 
     def compute_values(self, batch: Batch, embeddings: object = None) -> th.Tensor:
         """Values `[B]` or `[B, T]` of a batch, see RLlib's `ValueFunctionAPI`."""
@@ -189,7 +191,8 @@ class MaskedSetModule(MaskedModule):
 
     def values(self, flat: th.Tensor) -> th.Tensor:
         """Values `[B, 1]`."""
-        return self.critic(self.layout.split(flat))
+        values: th.Tensor = self.critic(self.layout.split(flat))
+        return values
 
 
 def _layers(size: int, hiddens: tuple[int, ...], outputs: int, last_gain: float) -> nn.Sequential:

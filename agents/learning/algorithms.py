@@ -16,18 +16,17 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import VecEnv
 
 from ...envs.agent_view import CLIENT_FEATURES
+from ..policies.initial_logits import default_wait_logits, share_logits
 from ..policies.set_network import SetEncoder, SetShape
 from ..policies.set_policy import (
     MaskableSetActorCriticPolicy,
     SetActorCriticPolicy,
-    default_wait_logits,
-    share_logits,
 )
 from .settings import A2CSettings, DQNSettings, PPOSettings, RunSettings, SACSettings
 
 STORAGE_FEATURE = CLIENT_FEATURES.index("storage_left")
 
-_WANTS: dict[str, tuple[type[spaces.Space], str]] = {
+_WANTS: dict[str, tuple[type[spaces.Space[object]], str]] = {
     "dqn": (spaces.Discrete, "discrete"),
     "sac": (spaces.Box, "scores"),
 }
@@ -91,7 +90,7 @@ class SetContext(BaseFeaturesExtractor):
 
     def forward(self, observation: dict[str, th.Tensor]) -> th.Tensor:
         """Context `[B, features_dim]`."""
-        _, context = self.encoder(observation)
+        context: th.Tensor = self.encoder(observation)[1]
         if self.flat_clients:
             context = th.cat([context, observation["clients"].flatten(1)], dim=1)
         return context

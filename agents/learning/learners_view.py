@@ -1,4 +1,4 @@
-"""The environments as a learner sees them, and the running statistics of their episodes."""
+"""Wrapper of the environments for learners: scaled rewards, stacked frames, statistics of episodes."""
 
 from __future__ import annotations
 

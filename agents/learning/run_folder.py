@@ -1,4 +1,4 @@
-"""The files of a training run: what is written, and how it is read again."""
+"""Folder of a learning run: its files, and the settings, world and scheduler read from them."""
 
 from __future__ import annotations
 

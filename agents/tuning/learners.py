@@ -167,7 +167,9 @@ def train_trial(search: LearnerSearch, changes: Mapping[str, Setting], folder: P
     else:
         experiment.begin()
     experiment.train()
-    return float(experiment.run.best["net_points"])
+    score = experiment.run.best["net_points"]
+    assert score is not None
+    return score
 
 
 def _propose(search: LearnerSearch, space: SearchSpace, number: int, past: list[Trial]) -> dict[str, Setting]:

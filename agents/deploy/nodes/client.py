@@ -1,4 +1,4 @@
-"""The node's side of a federation: Flower's ClientApp."""
+"""Flower's ClientApp of a node."""
 
 from __future__ import annotations
 

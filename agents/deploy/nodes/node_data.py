@@ -1,4 +1,4 @@
-"""What a node trains on and with: its part of the simulator's partition, the same model and trainer."""
+"""Data, model and trainer of a node: its part of the simulator's partition."""
 
 from __future__ import annotations
 

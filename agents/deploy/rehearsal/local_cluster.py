@@ -1,4 +1,4 @@
-"""A SuperLink and SuperNodes as processes of this machine, for rehearsals and tests."""
+"""Local cluster: a SuperLink and SuperNodes as processes of this machine, for rehearsals and tests."""
 
 from __future__ import annotations
 

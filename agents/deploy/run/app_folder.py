@@ -1,4 +1,4 @@
-"""The Flower app as a folder, and Flower's own configuration, as `flwr run` wants them."""
+"""Folder of the Flower app and of Flower's own configuration, as `flwr run` wants them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders over Flower: a grid that remembers what was sent and never blocks for an answer.
+"""Transport over Flower: a grid that remembers what was sent and never blocks for an answer.
 
 Flower's own `Grid.send_and_receive` forgets what has not been answered when its time is up, while the node
 goes on working on it: a node takes one message at a time, and a message past the server's deadline is still

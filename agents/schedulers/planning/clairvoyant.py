@@ -1,4 +1,4 @@
-"""The ceiling: the best of many rules in hindsight, each allowed to see the future."""
+"""Clairvoyant ceiling: the best of many rules in hindsight, each allowed to see the future."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Worlds: TypeAlias = Mapping[int, SimulatedWorld]
 
 
 class Sight(Rule):
-    """Laid over a rule, replaces its forecasts by true knowledge.
+    """True knowledge instead of forecasts, laid over a rule.
 
     Only clients that will certainly finish are invited, and a wait for cleaner power (`wait_above`) lasts
     until the true minimum of the coming hours.
@@ -73,8 +73,9 @@ class _Choice:
 
 
 class Clairvoyant:
-    """Plays many candidates on its own copy of the very same episodes, improves the best, and repeats that.
+    """Clairvoyant ceiling: the best plays of many rules on the very same episodes, improved by local search.
 
+    Plays many candidates on its own copy of the very same episodes, improves the best, and repeats that.
     Method: hindsight over a bounded set of rules: the given ones, the best of them with sight
     (`with_sight`), and variations of the best so far in how many train, how long, on how much more data,
     and when they wait. All are played without a stopping rule; the best moment to stop is then read off the

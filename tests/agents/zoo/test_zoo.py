@@ -194,12 +194,12 @@ def test_training_can_begin_with_the_weights_of_another_number_of_clients(run, z
     for source in (str(run), "tiny-ppo", str(zoo / "tiny-ppo")):
         small = Arguments(num_envs=2, clients=6, warm_start=source, policy=PolicySettings(hidden=8))
         experiment = Experiment(small.settings(), tmp_path / "next", rivals=["none"])
-        experiment._warm_start(experiment.run.model)
+        experiment.warm_start(experiment.run.model)
         ours = experiment.run.model.policy.state_dict()
         assert all(th.equal(ours[name], theirs[name]) for name in theirs)
     wide = Arguments(num_envs=2, warm_start=str(run), policy=PolicySettings(hidden=16)).settings()
     experiment = Experiment(wide, tmp_path / "wide", rivals=["none"])
-    refused(lambda: experiment._warm_start(experiment.run.model), "warm_start", "do not fit")
+    refused(lambda: experiment.warm_start(experiment.run.model), "warm_start", "do not fit")
 
 
 def test_unfinished_runs_and_odd_names_are_not_exported(run, tmp_path):
