@@ -1,4 +1,4 @@
-"""Where numba does not work, worlds are slower but the same: kernels give the same numbers as plain Python."""
+"""Where numba does not work worlds are slower but the same: kernels give the numbers of plain Python."""
 
 from __future__ import annotations
 
@@ -70,4 +70,4 @@ def test_the_constants_of_columns_are_those_of_the_tables():
         f"SERVER_{name.upper()}" if name in CLIENT_FEATURES else name.upper() for name in SERVER_FEATURES
     ]
     assert [getattr(kernels, name) for name in of_server] == list(range(18))
-    assert (kernels.CLIENT_COLUMNS, kernels.SERVER_COLUMNS) == (len(CLIENT_FEATURES), len(SERVER_FEATURES))
+    assert (len(CLIENT_FEATURES), len(SERVER_FEATURES)) == (kernels.CLIENT_COLUMNS, kernels.SERVER_COLUMNS)
