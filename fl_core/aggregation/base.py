@@ -12,12 +12,11 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
-from numba import njit
 
 from ...common.arrays import AnyArray, Floats, Ints
 from ...common.registry import Registry
 from ...common.settings import Spec
-from ..numerics import run_ranges
+from ..numerics import weighted_sums
 from ..training import LocalTraining
 
 State: TypeAlias = dict[str, AnyArray]
@@ -124,42 +123,6 @@ class Aggregator(ABC):
     @abstractmethod
     def step(self, arrivals: Arrivals, params: AnyArray) -> AnyArray:
         """``[E, P]``, the step before the server's learning rate; zero where nothing arrived."""
-
-
-@njit(cache=True, nogil=True)
-def _sum_range(begin, end, span, omega, delta, out):  # type: ignore[no-untyped-def]
-    """Environments ``begin:end`` of `weighted_sums`."""
-    for e in range(begin, end):
-        for p in range(out.shape[1]):
-            out[e, p] = 0.0
-        for j in range(span[e], span[e + 1]):
-            for p in range(out.shape[1]):
-                out[e, p] += omega[j] * delta[j, p]
-
-
-def weighted_sums(span: Ints, omega: Floats, delta: AnyArray) -> AnyArray:
-    """``sum_j omega[j] delta[j]`` over each environment's span, always in the order of j.
-
-    Args:
-        span: ``[E + 1]``.
-        omega: ``[J]``.
-        delta: ``[J, P]``.
-
-    Returns:
-        ``[E, P]`` in the precision of ``delta``; zero where a span is empty.
-    """
-    out = np.empty((span.size - 1, delta.shape[1]), dtype=delta.dtype)
-    omega = omega.astype(delta.dtype)
-    work = span * delta.shape[1]
-    run_ranges(lambda begin, end: _sum_range(begin, end, span, omega, delta, out), work, 500_000)
-    return out
-
-
-def span_sums(span: Ints, values: AnyArray) -> Floats:
-    """Sum of ``values`` over each environment's span, as float64 ``[E]``, in a fixed order."""
-    env = np.repeat(np.arange(span.size - 1), np.diff(span))
-    sums: AnyArray = np.bincount(env, weights=values.astype(np.float64), minlength=span.size - 1)
-    return sums
 
 
 class Weighting(Aggregator):

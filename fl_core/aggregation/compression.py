@@ -116,7 +116,7 @@ class EightBit(Compression):
         """See `Compression.send`."""
         scale = np.abs(delta).max(axis=1, keepdims=True, initial=0) / delta.dtype.type(127)
         levels = np.rint(np.divide(delta, scale, out=np.zeros_like(delta), where=scale > 0)).astype(np.int8)
-        return levels * scale
+        return np.asarray(levels * scale)
 
 
 def make_compression(spec: Spec | Compression) -> Compression:

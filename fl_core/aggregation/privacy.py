@@ -11,8 +11,8 @@ from pydantic import Field
 
 from ...common.arrays import AnyArray, Floats
 from ...common.settings import Settings
-from ..numerics import uniform_bits
-from .base import AGGREGATORS, Aggregator, Arrivals, DType, weighted_sums
+from ..numerics import uniform_bits, weighted_sums
+from .base import AGGREGATORS, Aggregator, Arrivals, DType
 
 # Separates the noise from the minibatches drawn with the same seed.
 _NOISE_STREAM = 0x6E6F6973
@@ -93,11 +93,14 @@ def epsilon(noise_multiplier: float, sampling_rate: float, rounds: int, delta: f
         ImportError: If `dp_accounting` is not installed.
         ValueError: For arguments out of range.
     """
-    if not 0 < sampling_rate <= 1 or not 0 < delta < 1 or rounds < 1 or noise_multiplier <= 0:
-        raise ValueError(
-            f"noise_multiplier={noise_multiplier}, sampling_rate={sampling_rate}, rounds={rounds}, "
-            f"delta={delta}: expected a positive multiplier, shares in (0, 1) and at least one round"
-        )
+    for name, value, fits, expected in (
+        ("noise_multiplier", noise_multiplier, noise_multiplier > 0, "a positive number"),
+        ("sampling_rate", sampling_rate, 0 < sampling_rate <= 1, "a share in (0, 1]"),
+        ("rounds", rounds, rounds >= 1, "at least 1"),
+        ("delta", delta, 0 < delta < 1, "a share in (0, 1)"),
+    ):
+        if not fits:
+            raise ValueError(f"{name}: {value}, expected {expected}")
     try:
         import dp_accounting  # type: ignore[import-not-found,unused-ignore]
         from dp_accounting.rdp import RdpAccountant  # type: ignore[import-not-found,unused-ignore]

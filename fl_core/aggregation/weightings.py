@@ -7,7 +7,8 @@ from pydantic import Field
 
 from ...common.arrays import AnyArray, Bools, Floats
 from ...common.settings import Settings
-from .base import AGGREGATORS, Aggregator, Arrivals, DType, Weighting, make_weighting, span_sums
+from ..numerics import span_sums
+from .base import AGGREGATORS, Aggregator, Arrivals, DType, Weighting, make_weighting
 
 
 @AGGREGATORS.register("fednova")
@@ -250,7 +251,9 @@ class Unbiased(Weighting):
     def coefficients(self, arrivals: Arrivals) -> Floats:
         """See `Weighting.coefficients`."""
         if arrivals.rate is None:
-            raise ValueError("rates=None: the aggregator 'unbiased' needs each client's participation rate")
+            raise ValueError(
+                "rates: None, expected each client's participation rate, which aggregator 'unbiased' needs"
+            )
         return arrivals.target_weight / np.maximum(arrivals.rate, self.min_rate)
 
 
@@ -263,5 +266,5 @@ class Given(Weighting):
     def coefficients(self, arrivals: Arrivals) -> Floats:
         """See `Weighting.coefficients`."""
         if arrivals.given is None:
-            raise ValueError("weights=None: the aggregator 'given' needs a plan with weights")
+            raise ValueError("weights: None, expected a plan with weights, which aggregator 'given' needs")
         return arrivals.given

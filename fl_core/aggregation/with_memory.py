@@ -11,7 +11,8 @@ from pydantic import Field
 
 from ...common.arrays import AnyArray, Ints
 from ...common.settings import Settings
-from .base import AGGREGATORS, Aggregator, Arrivals, DType, Start, weighted_sums
+from ..numerics import weighted_sums
+from .base import AGGREGATORS, Aggregator, Arrivals, DType, Start
 
 _MOST_BYTES = 8 * 2**30
 

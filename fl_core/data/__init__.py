@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from .dataset import Dataset, load_dataset, register_dataset
-from .image_files import VisionSettings, read_cifar_batch, read_idx
-from .partitions import ClientRows, parse_partition, partition
-from .synthetic import SyntheticSettings
+from .client_rows import ClientRows, partition
+from .dataset import DATASETS, Dataset, DatasetSource, Digits, load_dataset
+from .image_files import Cifar10, Emnist, FashionMnist, ImageFiles, Mnist, read_cifar_batch, read_idx
+from .partitions import PARTITIONS, Partition, parse_partition
+from .synthetic import Synthetic
 
 __all__ = [
+    "DATASETS",
+    "PARTITIONS",
+    "Cifar10",
     "ClientRows",
     "Dataset",
-    "SyntheticSettings",
-    "VisionSettings",
+    "DatasetSource",
+    "Digits",
+    "Emnist",
+    "FashionMnist",
+    "ImageFiles",
+    "Mnist",
+    "Partition",
+    "Synthetic",
     "load_dataset",
     "parse_partition",
     "partition",
     "read_cifar_batch",
     "read_idx",
-    "register_dataset",
 ]

@@ -10,44 +10,32 @@ import gzip
 import io
 import pickle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from ...common.arrays import AnyArray, Floats32, Ints
-from ...common.settings import Settings
-from .dataset import Dataset, register_dataset
+from .dataset import DATASETS, Dataset, DatasetSource
 
 # Which training rows are the server's validation set is part of the task, the same for every seed.
 _SPLIT_SEED = 20_260_102
 
 
-class VisionSettings(Settings):
-    """Settings of the image data sets.
+class ImageFiles(DatasetSource):
+    """Settings that the image data sets share.
 
     Attributes:
-        root: Folder with the files, as torchvision lays it out.
-        download: Whether torchvision may fetch what is missing.
-        val_share: Share of the training rows set aside for the server's validation.
-        max_rows: Use at most this many training rows (None = all).
+        root: folder with the files, as torchvision lays it out.
+        download: whether torchvision may fetch what is missing.
+        val_share: share of the training rows set aside for the server's validation.
+        max_rows: use at most this many training rows (None = all).
     """
 
     root: str = "data"
     download: bool = False
     val_share: float = Field(default=0.1, gt=0, lt=1)
     max_rows: int | None = Field(default=None, ge=2)
-
-
-class EmnistSettings(VisionSettings):
-    """Settings of EMNIST.
-
-    Attributes:
-        split: Which of EMNIST's splits, e.g. ``"balanced"``, ``"letters"``, ``"digits"``.
-    """
-
-    split: str = "balanced"
 
 
 def _missing(name: str, path: Path, torchvision_name: str) -> ValueError:
@@ -57,14 +45,14 @@ def _missing(name: str, path: Path, torchvision_name: str) -> ValueError:
     )
 
 
-def _download(torchvision_name: str, settings: VisionSettings, **kwargs: Any) -> None:
+def _download(torchvision_name: str, root: str, **options: str) -> None:
     """Lets torchvision fetch the files."""
     try:
         from torchvision import datasets
     except ImportError as error:
         raise ImportError("download=true needs torchvision: pip install 'frugalfl[vision]'") from error
     for train in (True, False):
-        getattr(datasets, torchvision_name)(settings.root, train=train, download=True, **kwargs)
+        getattr(datasets, torchvision_name)(root, train=train, download=True, **options)
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
@@ -109,11 +97,14 @@ class _ArrayUnpickler(pickle.Unpickler):
         }
     )
 
-    def find_class(self, module: str, name: str) -> Any:
+    def find_class(self, module: str, name: str) -> object:
         """Resolves the few names that arrays need."""
         if (module, name) not in self._ALLOWED:
             raise pickle.UnpicklingError(f"refers to {module}.{name}")
-        return super().find_class(module.replace("numpy.core", "numpy._core") if _NEW_NUMPY else module, name)
+        found: object = super().find_class(
+            module.replace("numpy.core", "numpy._core") if _NEW_NUMPY else module, name
+        )
+        return found
 
 
 _NEW_NUMPY = int(np.__version__.split(".")[0]) >= 2
@@ -144,7 +135,7 @@ def read_cifar_batch(path: Path) -> tuple[NDArray[np.uint8], Ints]:
 
 def _assemble(
     name: str,
-    settings: VisionSettings,
+    settings: ImageFiles,
     shape: tuple[int, ...],
     num_classes: int,
     train: tuple[AnyArray, AnyArray],
@@ -187,56 +178,72 @@ def _idx_pair(name: str, folder: Path, prefix: str, torchvision_name: str) -> tu
     return arrays[0], arrays[1]
 
 
-def _load_idx(name: str, torchvision_name: str, settings: VisionSettings) -> Dataset:
+def _load_idx(name: str, torchvision_name: str, settings: ImageFiles) -> Dataset:
     if settings.download:
-        _download(torchvision_name, settings)
+        _download(torchvision_name, settings.root)
     folder = Path(settings.root) / torchvision_name / "raw"
     train = _idx_pair(name, folder, "train", torchvision_name)
     test = _idx_pair(name, folder, "t10k", torchvision_name)
     return _assemble(name, settings, (1, *train[0].shape[1:]), 10, train, test)
 
 
-def load_mnist(settings: VisionSettings, rng_seed: int) -> Dataset:
+@DATASETS.register("mnist")
+class Mnist(ImageFiles):
     """MNIST (LeCun et al. 1998): 28x28 digits."""
-    return _load_idx("mnist", "MNIST", settings)
+
+    def load(self, rng_seed: int) -> Dataset:
+        """See `DatasetSource.load`."""
+        return _load_idx("mnist", "MNIST", self)
 
 
-def load_fashion_mnist(settings: VisionSettings, rng_seed: int) -> Dataset:
+@DATASETS.register("fashion-mnist")
+class FashionMnist(ImageFiles):
     """Fashion-MNIST (Xiao et al. 2017): 28x28 clothes."""
-    return _load_idx("fashion-mnist", "FashionMNIST", settings)
+
+    def load(self, rng_seed: int) -> Dataset:
+        """See `DatasetSource.load`."""
+        return _load_idx("fashion-mnist", "FashionMNIST", self)
 
 
-def load_emnist(settings: EmnistSettings, rng_seed: int) -> Dataset:
-    """EMNIST (Cohen et al. 2017): 28x28 letters and digits; stored transposed, turned upright here."""
-    if settings.download:
-        _download("EMNIST", settings, split=settings.split)
-    folder = Path(settings.root) / "EMNIST" / "raw"
-    parts = []
-    for part in ("train", "test"):
-        x, y = _idx_pair("emnist", folder, f"emnist-{settings.split}-{part}", "EMNIST")
-        parts.append((x.transpose(0, 2, 1), y))
-    # The letters split counts from 1.
-    lowest = min(int(y.min()) for _, y in parts)
-    train, test = ((x, y.astype(np.int64) - lowest) for x, y in parts)
-    classes = 1 + max(int(train[1].max()), int(test[1].max()))
-    return _assemble("emnist", settings, (1, *train[0].shape[1:]), classes, train, test)
+@DATASETS.register("emnist")
+class Emnist(ImageFiles):
+    """EMNIST (Cohen et al. 2017): 28x28 letters and digits; stored transposed, turned upright here.
+
+    Attributes:
+        split: which of EMNIST's splits, e.g. `"balanced"`, `"letters"`, `"digits"`.
+    """
+
+    split: str = "balanced"
+
+    def load(self, rng_seed: int) -> Dataset:
+        """See `DatasetSource.load`."""
+        if self.download:
+            _download("EMNIST", self.root, split=self.split)
+        folder = Path(self.root) / "EMNIST" / "raw"
+        parts = []
+        for part in ("train", "test"):
+            x, y = _idx_pair("emnist", folder, f"emnist-{self.split}-{part}", "EMNIST")
+            parts.append((x.transpose(0, 2, 1), y))
+        # The letters split counts from 1.
+        lowest = min(int(y.min()) for _, y in parts)
+        train, test = ((x, y.astype(np.int64) - lowest) for x, y in parts)
+        classes = 1 + max(int(train[1].max()), int(test[1].max()))
+        return _assemble("emnist", self, (1, *train[0].shape[1:]), classes, train, test)
 
 
-def load_cifar10(settings: VisionSettings, rng_seed: int) -> Dataset:
+@DATASETS.register("cifar10")
+class Cifar10(ImageFiles):
     """CIFAR-10 (Krizhevsky 2009): 32x32 colour photographs."""
-    if settings.download:
-        _download("CIFAR10", settings)
-    folder = Path(settings.root) / "cifar-10-batches-py"
-    batches = []
-    for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"):
-        if not (folder / name).exists():
-            raise _missing("cifar10", folder / name, "CIFAR10")
-        batches.append(read_cifar_batch(folder / name))
-    train = (np.concatenate([x for x, _ in batches[:-1]]), np.concatenate([y for _, y in batches[:-1]]))
-    return _assemble("cifar10", settings, (3, 32, 32), 10, train, batches[-1])
 
-
-register_dataset("mnist", VisionSettings, load_mnist)
-register_dataset("fashion-mnist", VisionSettings, load_fashion_mnist)
-register_dataset("emnist", EmnistSettings, load_emnist)
-register_dataset("cifar10", VisionSettings, load_cifar10)
+    def load(self, rng_seed: int) -> Dataset:
+        """See `DatasetSource.load`."""
+        if self.download:
+            _download("CIFAR10", self.root)
+        folder = Path(self.root) / "cifar-10-batches-py"
+        batches = []
+        for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"):
+            if not (folder / name).exists():
+                raise _missing("cifar10", folder / name, "CIFAR10")
+            batches.append(read_cifar_batch(folder / name))
+        train = (np.concatenate([x for x, _ in batches[:-1]]), np.concatenate([y for _, y in batches[:-1]]))
+        return _assemble("cifar10", self, (3, 32, 32), 10, train, batches[-1])

@@ -11,12 +11,14 @@ import numpy as np
 from pydantic import Field
 
 from ...common.arrays import AnyArray
-from ...common.settings import Settings
-from .dataset import Dataset, register_dataset
+from .dataset import DATASETS, Dataset, DatasetSource
 
 
-class SyntheticSettings(Settings):
-    """Settings of `load_synthetic`.
+@DATASETS.register("synthetic")
+class Synthetic(DatasetSource):
+    """synthetic(alpha, beta) with a 60/20/20 split inside every client, see the module.
+
+    `Dataset.natural_client` names the client of each training row.
 
     Attributes:
         alpha: Spread of the clients' teachers.
@@ -24,7 +26,7 @@ class SyntheticSettings(Settings):
         num_clients: Clients of the natural partition.
         num_features: Inputs d.
         num_classes: Labels C.
-        min_rows: Rows every client has at least.
+        min_rows: rows every client has at least.
         max_rows: Rows a client has at most (the log-normal sizes have a heavy tail).
         log_size_mean: Mean of the log-normal number of rows beyond ``min_rows``.
         log_size_sigma: Its standard deviation.
@@ -40,8 +42,33 @@ class SyntheticSettings(Settings):
     log_size_mean: float = 4.0
     log_size_sigma: float = Field(default=2.0, ge=0)
 
+    def load(self, rng_seed: int) -> Dataset:
+        """See `DatasetSource.load`."""
+        rng = np.random.default_rng(rng_seed)
+        parts: list[tuple[list[AnyArray], list[AnyArray]]] = [([], []), ([], []), ([], [])]
+        natural: list[AnyArray] = []
+        for client in range(self.num_clients):
+            x, y = _client(self, rng)
+            cuts = [round(0.6 * len(y)), round(0.8 * len(y))]
+            natural.append(np.full(cuts[0], client, dtype=np.int32))
+            for (xs, ys), x_part, y_part in zip(parts, np.split(x, cuts), np.split(y, cuts), strict=True):
+                xs.append(x_part)
+                ys.append(y_part)
+        (x0, y0), (x1, y1), (x2, y2) = ((np.concatenate(xs), np.concatenate(ys)) for xs, ys in parts)
+        return Dataset(
+            f"synthetic({self.alpha:g}, {self.beta:g})",
+            x0,
+            y0,
+            x1,
+            y1,
+            x2,
+            y2,
+            self.num_classes,
+            natural_client=np.concatenate(natural),
+        )
 
-def _client(settings: SyntheticSettings, rng: np.random.Generator) -> tuple[AnyArray, AnyArray]:
+
+def _client(settings: Synthetic, rng: np.random.Generator) -> tuple[AnyArray, AnyArray]:
     """Rows and labels of one client."""
     d, c = settings.num_features, settings.num_classes
     size = settings.min_rows + int(rng.lognormal(settings.log_size_mean, settings.log_size_sigma))
@@ -53,40 +80,3 @@ def _client(settings: SyntheticSettings, rng: np.random.Generator) -> tuple[AnyA
     scale = np.arange(1, d + 1) ** -0.6  # standard deviations of a covariance diag(j^-1.2)
     x = rng.normal(input_mean, scale, (size, d))
     return x.astype(np.float32), np.argmax(x @ weight + bias, axis=1).astype(np.int32)
-
-
-def load_synthetic(settings: SyntheticSettings, rng_seed: int) -> Dataset:
-    """Generates synthetic(alpha, beta) with a 60/20/20 split inside every client.
-
-    Args:
-        settings: Sizes and spreads.
-        rng_seed: Seed of all draws.
-
-    Returns:
-        The data set; `Dataset.natural_client` names each training row's client.
-    """
-    rng = np.random.default_rng(rng_seed)
-    parts: list[tuple[list[AnyArray], list[AnyArray]]] = [([], []), ([], []), ([], [])]
-    natural: list[AnyArray] = []
-    for client in range(settings.num_clients):
-        x, y = _client(settings, rng)
-        cuts = [round(0.6 * len(y)), round(0.8 * len(y))]
-        natural.append(np.full(cuts[0], client, dtype=np.int32))
-        for (xs, ys), x_part, y_part in zip(parts, np.split(x, cuts), np.split(y, cuts), strict=True):
-            xs.append(x_part)
-            ys.append(y_part)
-    (x0, y0), (x1, y1), (x2, y2) = ((np.concatenate(xs), np.concatenate(ys)) for xs, ys in parts)
-    return Dataset(
-        f"synthetic({settings.alpha:g}, {settings.beta:g})",
-        x0,
-        y0,
-        x1,
-        y1,
-        x2,
-        y2,
-        settings.num_classes,
-        natural_client=np.concatenate(natural),
-    )
-
-
-register_dataset("synthetic", SyntheticSettings, load_synthetic)

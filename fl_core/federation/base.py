@@ -86,7 +86,7 @@ class RoundEngine(Holdings, ABC):
         """Bytes of one upload over the plain model's: control variates double it, compression cuts it."""
         plain = 4 * self._params.shape[1]
         sent = plain if self.compression is None else self.compression.upload_bytes(self._params.shape[1])
-        return self.aggregator.traffic * sent / plain
+        return float(self.aggregator.traffic * sent / plain)
 
     @abstractmethod
     def reset(self, env: int, task: Task, seed: int) -> None:

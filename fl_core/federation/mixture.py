@@ -12,9 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...common.arrays import Bools, Floats, Floats32, Ints, Ints32
+from ...common.arrays import AnyArray, Bools, Floats, Floats32, Ints, Ints32
 from ..training import LocalJobs, softmax_loss
 from .on_data import FederatedCore, by_label_mix
 from .personal import PersonalScores, class_means, label_mix, reference_trainer
@@ -61,14 +60,14 @@ class FederatedMixture:
 
     def __init__(self, core: FederatedCore, env: int, num_components: int = 3, seed: int = 0) -> None:
         if num_components < 1:
-            raise ValueError(f"num_components={num_components}: expected at least 1")
+            raise ValueError(f"num_components: {num_components}, expected at least 1")
         self._core, self._env, self._seed = core, env, seed
         self._forward = reference_trainer(core)
         self.params = np.stack([core.model.init(seed + m) for m in range(num_components)])
         rng = np.random.default_rng([seed, 0])
         self.weights = rng.dirichlet(np.ones(num_components), core.num_clients)
 
-    def run_round(self, local_steps: NDArray[np.integer], round_index: int = 0) -> MixtureRound:
+    def run_round(self, local_steps: AnyArray, round_index: int = 0) -> MixtureRound:
         """One round: E-step and M-step of the participants, then the server's average of each component.
 
         The M-step is plain local SGD on minibatches drawn in proportion to the responsibilities q; the
@@ -155,7 +154,7 @@ class FederatedMixture:
         """Minibatches ``[steps, B]`` of rows drawn in proportion to q."""
         marks = np.cumsum(q)
         uniform = rng.random((steps, self._core.training.batch_size)) * marks[-1]
-        return rows[np.minimum(np.searchsorted(marks, uniform, side="right"), rows.size - 1)]
+        return np.asarray(rows[np.minimum(np.searchsorted(marks, uniform, side="right"), rows.size - 1)])
 
     def _maximise(self, batches: list[Ints32], stands: Floats) -> Bools:
         """M-step of all participants in one batch of jobs; returns whose updates were finite."""

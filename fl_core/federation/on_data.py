@@ -68,8 +68,7 @@ class FederatedCore(RoundEngine):
             compression,
         )
         self.dataset, self.model = dataset, model
-        by_name = isinstance(trainer, (str, dict))
-        self.trainer: LocalTrainer = make_trainer(trainer, dataset, model) if by_name else trainer
+        self.trainer = make_trainer(trainer, dataset, model)
         self._rows = np.zeros((num_envs, 1), dtype=np.int32)
 
     def reset(self, env: int, task: Task, seed: int) -> None:
@@ -88,9 +87,9 @@ class FederatedCore(RoundEngine):
         """Training rows held now, by one client or, None, by all clients of an environment in their order."""
         begin, held = self._offset[env, :-1], self._held[env].astype(np.int64)
         if client is not None:
-            return self._rows[env, begin[client] : begin[client] + held[client]].copy()
+            return np.array(self._rows[env, begin[client] : begin[client] + held[client]])
         first = np.cumsum(held) - held
-        return self._rows[env, np.repeat(begin - first, held) + np.arange(held.sum())]
+        return np.asarray(self._rows[env, np.repeat(begin - first, held) + np.arange(held.sum())])
 
     def _local(
         self, env: AnyArray, client: AnyArray, steps: AnyArray, round_index: AnyArray, start: Start
@@ -169,7 +168,7 @@ def by_label_mix(each: Floats, mix: Floats) -> Floats:
     weight = mix * known[..., None, :]
     right = (weight * np.where(known, each, 0.0)[..., None, :]).sum(axis=-1)
     total = weight.sum(axis=-1)
-    return np.divide(right, total, out=np.full_like(right, np.nan), where=total > 0)
+    return np.asarray(np.divide(right, total, out=np.full_like(right, np.nan), where=total > 0))
 
 
 def _within(count: Ints) -> tuple[Ints, Ints]:

@@ -43,7 +43,7 @@ class PersonalScores:
 
 def label_mix(core: FederatedCore, env: int) -> Floats:
     """Label frequencies ``float64 [N, C]`` of an environment's clients, see `FederatedCore.label_mix`."""
-    return core.label_mix()[env]
+    return np.asarray(core.label_mix()[env])
 
 
 def class_means(correct: Bools, labels: Ints32, classes: int) -> Floats:
@@ -56,7 +56,9 @@ def class_means(correct: Bools, labels: Ints32, classes: int) -> Floats:
 def reference_trainer(core: FederatedCore) -> NumpyTrainer:
     """Forward passes for a dense model."""
     if not isinstance(core.model, ModelSpec):
-        raise ValueError(f"model {core.model.name!r}: personal scores need a dense model such as 'mlp'")
+        raise ValueError(
+            f"model: {core.model.name!r}, expected a dense one such as 'mlp' for personal scores"
+        )
     return NumpyTrainer(core.dataset, core.model)
 
 
@@ -134,8 +136,10 @@ def knn_scores(
     Raises:
         ValueError: If ``share`` or ``neighbours`` is out of range.
     """
-    if not 0 <= share <= 1 or neighbours < 1:
-        raise ValueError(f"share={share}, neighbours={neighbours}: expected [0, 1] and at least 1")
+    if not 0 <= share <= 1:
+        raise ValueError(f"share: {share}, expected a number in [0, 1]")
+    if neighbours < 1:
+        raise ValueError(f"neighbours: {neighbours}, expected at least 1")
     reference, params, data = reference_trainer(core), core.parameters()[env], core.dataset
     x, y = getattr(data, f"x_{part}"), getattr(data, f"y_{part}")
     embedded, logits = reference.embed(params, x)
@@ -171,4 +175,4 @@ def _neighbour_votes(
     weight = np.exp(near.min(axis=1, keepdims=True) - near)
     votes = np.zeros((len(queries), classes))
     np.add.at(votes, (np.arange(len(queries))[:, None], labels[nearest]), weight)
-    return votes / votes.sum(axis=1, keepdims=True)
+    return np.asarray(votes / votes.sum(axis=1, keepdims=True))

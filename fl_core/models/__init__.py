@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from .dense import Model, ModelSpec
-from .make import make_model
-from .torch_modules import TorchModel, split_parameters
+from .base import MODELS, Model, ModelSource
+from .dense import Mlp, ModelSpec, Softmax
+from .make import ModelField, check_model, make_model
+from .torch_modules import Cnn, ModuleFactory, TorchModel, split_parameters
 
-__all__ = ["Model", "ModelSpec", "TorchModel", "make_model", "split_parameters"]
+__all__ = [
+    "MODELS",
+    "Cnn",
+    "Mlp",
+    "Model",
+    "ModelField",
+    "ModelSource",
+    "ModelSpec",
+    "ModuleFactory",
+    "Softmax",
+    "TorchModel",
+    "check_model",
+    "make_model",
+    "split_parameters",
+]

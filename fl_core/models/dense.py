@@ -1,13 +1,21 @@
-"""Dense models as flat parameter vectors: shapes, initial values, forward passes."""
+"""Dense models as flat parameter vectors: softmax regression and multi-layer perceptrons.
+
+For every layer in order the vector holds the weight matrix `[out, in]` row-major, then the bias `[out]`. That
+is the order of `torch.nn.utils.parameters_to_vector` over the same `nn.Sequential`, so weights are handed to
+and from PyTorch without a permutation.
+"""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
+from pydantic import Field
 
 from ...common.arrays import AnyArray, Floats32
+from ..data import Dataset
+from .base import MODELS, ModelSource
 
 
 @dataclass(frozen=True)
@@ -24,12 +32,12 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         if len(self.widths) < 2 or min(self.widths) < 1:
-            raise ValueError(f"widths={self.widths}: expected at least two positive layer widths")
+            raise ValueError(f"widths: {self.widths}, expected at least two positive layer widths")
 
     @property
     def num_parameters(self) -> int:
         """Length P of the flat parameter vector."""
-        return sum((a + 1) * b for a, b in zip(self.widths[:-1], self.widths[1:], strict=True))
+        return sum((a + 1) * b for a, b in itertools.pairwise(self.widths))
 
     @property
     def bytes(self) -> int:
@@ -57,26 +65,31 @@ class ModelSpec:
         """Views of each layer's ``(weight [out, in], bias [out])`` in a flat vector."""
         views = []
         at = 0
-        for a, b in zip(self.widths[:-1], self.widths[1:], strict=True):
+        for a, b in itertools.pairwise(self.widths):
             views.append((flat[at : at + a * b].reshape(b, a), flat[at + a * b : at + a * b + b]))
             at += (a + 1) * b
         return views
 
 
-class Model(Protocol):
-    """What the core needs to know of a model."""
+@MODELS.register("softmax")
+class Softmax(ModelSource):
+    """Softmax regression: one linear layer; convex."""
 
-    @property
-    def name(self) -> str:
-        """For logs."""
+    def build(self, dataset: Dataset) -> ModelSpec:
+        """See `ModelSource.build`."""
+        return ModelSpec((dataset.num_features, dataset.num_classes), "softmax")
 
-    @property
-    def num_parameters(self) -> int:
-        """Length P of the flat parameter vector."""
 
-    @property
-    def bytes(self) -> int:
-        """Size of the model on the wire in bytes."""
+@MODELS.register("mlp")
+class Mlp(ModelSource):
+    """Multi-layer perceptron with ReLU.
 
-    def init(self, seed: int) -> Floats32:
-        """Initial parameters ``float32 [P]``."""
+    Attributes:
+        hidden: widths of the hidden layers.
+    """
+
+    hidden: tuple[int, ...] = Field(default=(64,), min_length=1)
+
+    def build(self, dataset: Dataset) -> ModelSpec:
+        """See `ModelSource.build`."""
+        return ModelSpec((dataset.num_features, *self.hidden, dataset.num_classes), "mlp")

@@ -1,63 +1,62 @@
-"""Models as flat parameter vectors.
-
-A dense model is a stack of Linear layers with ReLU between them. Its parameters are one float32 vector:
-for every layer in order the weight matrix ``[out, in]`` row-major, then the bias ``[out]``. That is the
-order of ``torch.nn.utils.parameters_to_vector`` over the same ``nn.Sequential``, so weights can be handed
-to and from PyTorch without a permutation.
-"""
+"""From a name or a mapping with settings to a model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, cast
 
-from pydantic import Field
+from pydantic import BeforeValidator
 
-from ...common.settings import Settings, parse_settings, split_spec, suggest
+from ...common.registry import load_dotted
+from ...common.settings import Spec, split_spec
 from ..data import Dataset
-from .dense import ModelSpec
-from .torch_modules import TorchModel, cnn, dotted_factory
+from .base import MODELS, Model, ModelSource
+from .torch_modules import ModuleFactory, module_model
 
 
-class _Softmax(Settings):
-    pass
-
-
-class _Mlp(Settings):
-    hidden: tuple[int, ...] = Field(default=(64,), min_length=1)
-
-
-class _Cnn(Settings):
-    channels: int = Field(default=8, ge=1)
-    kernel: int = Field(default=5, ge=1)
-
-
-_KINDS: dict[str, type[Settings]] = {"softmax": _Softmax, "mlp": _Mlp, "cnn": _Cnn}
-
-
-def make_model(spec: str | Mapping[str, Any], dataset: Dataset) -> ModelSpec | TorchModel:
-    """Builds the model for a data set.
+def make_model(spec: Spec | ModelSource, dataset: Dataset) -> Model:
+    """Make the model for a data set.
 
     Args:
-        spec: ``"softmax"``, ``"mlp"``, ``"cnn"``, the dotted name of a factory of modules
-            (``"package.module:factory"``, see `torch_models`), or a mapping with settings, e.g.
-            ``{"kind": "mlp", "hidden": [128, 64]}``.
-        dataset: Gives the number of inputs and classes.
-
-    Returns:
-        The model.
+        spec: `"softmax"`, `"mlp"`, `"cnn"`, or a mapping with settings such as
+            `{"kind": "mlp", "hidden": [128, 64]}`; a `ModelSource` or its dotted name; or the dotted name
+            `package.module:factory` of a `ModuleFactory`, whose settings are its keyword arguments.
+        dataset: gives the number of inputs and classes.
 
     Raises:
-        ValueError: Unknown name (with a suggestion) or bad settings.
+        ValueError: an unknown name (with a suggestion) or bad settings.
     """
-    name, rest = split_spec(spec, "model")
-    shape = dataset.shape or (dataset.num_features,)
-    if ":" in name:
-        return TorchModel(dotted_factory(name), shape, dataset.num_classes, name, rest)
-    if name not in _KINDS:
-        raise ValueError(f"model={name!r}: {suggest(name, _KINDS)}")
-    settings = parse_settings(_KINDS[name], rest, f"model {name!r}")
-    if isinstance(settings, _Cnn):
-        return TorchModel(cnn, shape, dataset.num_classes, name, settings.model_dump())
-    hidden = settings.hidden if isinstance(settings, _Mlp) else ()
-    return ModelSpec((dataset.num_features, *hidden, dataset.num_classes), name)
+    if isinstance(spec, ModelSource):
+        return spec.build(dataset)
+    factory = _module_factory(spec)
+    if factory is None:
+        return MODELS.make(spec).build(dataset)
+    name, settings = split_spec(spec, "model")
+    return module_model(factory, dataset, name, settings)
+
+
+def check_model(spec: Spec) -> Spec:
+    """Refuse a specification that `make_model` would refuse whatever the data set; returns it.
+
+    Raises:
+        ValueError: an unknown name (with a suggestion) or bad settings.
+    """
+    if _module_factory(spec) is None:
+        MODELS.choose(spec)
+    return spec
+
+
+ModelField = Annotated[str | dict[str, Any], BeforeValidator(check_model)]
+"""Type of a settings field that holds a model's specification."""
+
+
+def _module_factory(spec: Spec) -> ModuleFactory | None:
+    """The factory of modules that a dotted name stands for; None if it is no such name."""
+    name, _ = split_spec(spec, "model")
+    if ":" not in name:
+        return None
+    found = load_dotted(name, "model")
+    if isinstance(found, type) and issubclass(found, ModelSource):
+        return None
+    if not callable(found):
+        raise ValueError(f"model: {name!r}, expected a function that returns an nn.Module")
+    return cast(ModuleFactory, found)

@@ -5,39 +5,34 @@ PyTorch is imported when a model is built, not when this module is.
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+from pydantic import Field
 
 from ...common.arrays import Floats32
+from ..data import Dataset
+from .base import MODELS, ModelSource
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-ModuleFactory = Callable[..., Any]
-"""``factory(input_shape, num_classes, **settings) -> nn.Module`` that maps a batch to logits."""
+
+ModuleFactory: TypeAlias = "Callable[..., nn.Module]"
+"""`factory(input_shape, num_classes, **settings)`: a module that maps a batch to logits."""
 
 
 @dataclass(frozen=True)
 class TorchModel:
-    """A model given by a factory of modules; the counterpart of `ModelSpec` for the torch backend.
-
-    Attributes:
-        factory: Builds the module.
-        input_shape: Shape of one row, e.g. ``(1, 28, 28)``.
-        num_classes: Number of labels.
-        name: For logs.
-        settings: Further keyword arguments of the factory.
-    """
+    """A model given by a factory of modules; the counterpart of `ModelSpec` for the torch backend."""
 
     factory: ModuleFactory
-    input_shape: tuple[int, ...]
+    input_shape: tuple[int, ...]  # of one row, e.g. (1, 28, 28)
     num_classes: int
-    name: str = "torch"
-    settings: dict[str, Any] = field(default_factory=dict)
+    name: str = "torch"  # for logs
+    settings: Mapping[str, object] = field(default_factory=dict)  # further keyword arguments of the factory
 
     def build(self, seed: int) -> nn.Module:
         """A freshly initialised module; the global generator of PyTorch is left as it was.
@@ -74,6 +69,31 @@ class TorchModel:
         return np.array(flat.numpy(), dtype=np.float32)
 
 
+@MODELS.register("cnn")
+class Cnn(ModelSource):
+    """A small convolutional net: two convolutions with max-pooling, then one linear layer.
+
+    Attributes:
+        channels: channels of the first convolution; the second has twice as many.
+        kernel: width of the convolutions.
+    """
+
+    channels: int = Field(default=8, ge=1)
+    kernel: int = Field(default=5, ge=1)
+
+    def build(self, dataset: Dataset) -> TorchModel:
+        """See `ModelSource.build`."""
+        return module_model(cnn, dataset, "cnn", self.model_dump())
+
+
+def module_model(
+    factory: ModuleFactory, dataset: Dataset, name: str, settings: Mapping[str, object]
+) -> TorchModel:
+    """The model of a factory of modules for a data set's rows."""
+    shape = dataset.shape or (dataset.num_features,)
+    return TorchModel(factory, shape, dataset.num_classes, name, settings)
+
+
 def cnn(input_shape: tuple[int, ...], num_classes: int, channels: int = 8, kernel: int = 5) -> nn.Module:
     """A small convolutional net: two convolutions with max-pooling, then one linear layer.
 
@@ -92,10 +112,12 @@ def cnn(input_shape: tuple[int, ...], num_classes: int, channels: int = 8, kerne
     from torch import nn
 
     if len(input_shape) != 3:
-        raise ValueError(f"model 'cnn': rows of shape {input_shape}; expected (channels, height, width)")
+        raise ValueError(f"model 'cnn': rows of shape {input_shape}, expected (channels, height, width)")
     sides = [((side - kernel + 1) // 2 - kernel + 1) // 2 for side in input_shape[1:]]
     if min(sides) < 1:
-        raise ValueError(f"model 'cnn': images of {input_shape[1:]} are too small for kernel={kernel}")
+        raise ValueError(
+            f"model 'cnn': kernel: {kernel}, expected less: images of {input_shape[1:]} are too small"
+        )
     return nn.Sequential(
         nn.Conv2d(input_shape[0], channels, kernel),
         nn.ReLU(),
@@ -106,23 +128,6 @@ def cnn(input_shape: tuple[int, ...], num_classes: int, channels: int = 8, kerne
         nn.Flatten(),
         nn.Linear(2 * channels * sides[0] * sides[1], num_classes),
     )
-
-
-def dotted_factory(name: str) -> ModuleFactory:
-    """Imports ``"package.module:factory"``.
-
-    Raises:
-        ValueError: If the module or the attribute cannot be found, or is not callable.
-    """
-    module_name, _, attribute = name.partition(":")
-    try:
-        factory = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"model={name!r}: {error}; expected 'package.module:factory'") from None
-    if not callable(factory):
-        raise ValueError(f"model={name!r}: is not callable; expected a function that returns an nn.Module")
-    result: ModuleFactory = factory
-    return result
 
 
 def split_parameters(module: nn.Module) -> Callable[[Tensor], dict[str, Tensor]]:

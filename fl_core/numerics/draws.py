@@ -9,28 +9,21 @@ finaliser of splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom nu
 
 from __future__ import annotations
 
+from typing import NamedTuple, TypeAlias
+
 import numpy as np
-from numba import njit
 
 from ...common.arrays import AnyArray, Ints, Ints32, Seeds
+from ...common.compiled import inner, kernel
+from ...common.random_bits import GOLDEN, MIX_1, MIX_2, SHIFT_1, SHIFT_2, SHIFT_3, mixed
 from .threads import run_ranges
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
-_MIX_2 = np.uint64(0x94D049BB133111EB)
-_S27, _S30, _S31, _S32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
+_BITS_11, _BITS_32 = np.uint64(11), np.uint64(32)
 
 # About 0.1 us per step and row of 32: below this, starting a thread costs more than it saves.
 _STEPS_WORTH_A_THREAD = 2_000
 
-Integers = AnyArray | int
-
-
-def _mix(z: Seeds) -> Seeds:
-    """Finaliser of splitmix64 over arrays."""
-    z = (z ^ (z >> _S30)) * _MIX_1
-    z = (z ^ (z >> _S27)) * _MIX_2
-    return z ^ (z >> _S31)
+Integers: TypeAlias = AnyArray | int
 
 
 def _u64(value: Integers) -> Seeds:
@@ -48,15 +41,15 @@ def uniform_bits(seed: Integers, *counters: Integers) -> Seeds:
     Returns:
         ``uint64`` of the broadcast shape (at least one dimension).
     """
-    state = _mix(_u64(seed) + _GOLDEN)
+    state = mixed(_u64(seed) + GOLDEN)
     for counter in counters:
-        state = _mix(state + _GOLDEN * (_u64(counter) + np.uint64(1)))
+        state = mixed(state + GOLDEN * (_u64(counter) + np.uint64(1)))
     return state
 
 
 def uniform_index(bits: Seeds, size: Integers) -> Ints:
     """Maps random bits to integers in ``[0, size)`` by multiply-and-shift (bias below ``size / 2**32``)."""
-    return (((bits >> _S32) * _u64(size)) >> _S32).astype(np.int64)
+    return (((bits >> _BITS_32) * _u64(size)) >> _BITS_32).astype(np.int64)
 
 
 def minibatch_positions(
@@ -78,46 +71,57 @@ def minibatch_positions(
     return uniform_index(uniform_bits(seed, round_index, client, step, np.arange(batch_size)), held)
 
 
-@njit(inline="always")
+@inner(inline="always")
 def _mix_scalar(z):  # type: ignore[no-untyped-def]
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+    z = (z ^ (z >> SHIFT_1)) * MIX_1
+    z = (z ^ (z >> SHIFT_2)) * MIX_2
+    return z ^ (z >> SHIFT_3)
 
 
-@njit(inline="always")
+@inner(inline="always")
 def _chain(state, counter):  # type: ignore[no-untyped-def]
-    return _mix_scalar(state + np.uint64(0x9E3779B97F4A7C15) * (np.uint64(counter) + np.uint64(1)))
+    return _mix_scalar(state + GOLDEN * (np.uint64(counter) + np.uint64(1)))
 
 
-@njit(cache=True)
+@inner(cache=True)
 def normal_pair(seed, round_index, client, step, position):  # type: ignore[no-untyped-def]
-    """Two standard normal numbers as a function of the counters (Box and Muller 1958); numba only."""
-    state = _mix_scalar(np.uint64(seed) + np.uint64(0x9E3779B97F4A7C15))
+    """Two standard normal numbers as a function of the counters (Box and Muller 1958); for kernels only."""
+    state = _mix_scalar(np.uint64(seed) + GOLDEN)
     state = _chain(_chain(_chain(_chain(state, round_index), client), step), position)
-    one = (np.float64(state >> np.uint64(11)) + 0.5) * 2.0**-53
-    two = np.float64(_chain(state, 1) >> np.uint64(11)) * 2.0**-53
+    one = (np.float64(state >> _BITS_11) + 0.5) * 2.0**-53
+    two = np.float64(_chain(state, 1) >> _BITS_11) * 2.0**-53
     radius = np.sqrt(-2.0 * np.log(one))
     return radius * np.cos(2.0 * np.pi * two), radius * np.sin(2.0 * np.pi * two)
 
 
-@njit(cache=True, nogil=True)
-def _draw_range(  # type: ignore[no-untyped-def]
-    begin, end, seed, round_index, client, first, rows, env, offset, held, out
-):
-    """The jobs ``begin:end`` of `draw_rows`."""
-    golden = np.uint64(0x9E3779B97F4A7C15)
+class DrawJobs(NamedTuple):
+    """Who draws, one row per job; see `draw_rows`."""
+
+    seed: Seeds
+    round_index: Ints
+    client: Ints
+    first: Ints
+    env: Ints
+    offset: Ints
+    held: Ints
+
+
+@kernel(nogil=True)
+def draw_range(begin, end, drawers, rows, out):  # type: ignore[no-untyped-def]
+    """The jobs `begin:end` of `draw_rows`; `drawers` is `DrawJobs` as a plain tuple, read faster by numba."""
+    jobs = DrawJobs(*drawers)
     for j in range(begin, end):
-        state = _mix_scalar(seed[j] + golden)
-        state = _chain(_chain(state, round_index[j]), client[j])
-        size = np.uint64(held[j])
-        start = offset[j]
-        sequence = rows[env[j]]
-        for s in range(first[j], first[j + 1]):
-            key = _chain(state, s - first[j])
+        state = _mix_scalar(jobs.seed[j] + GOLDEN)
+        state = _chain(_chain(state, jobs.round_index[j]), jobs.client[j])
+        size = np.uint64(jobs.held[j])
+        start = jobs.offset[j]
+        sequence = rows[jobs.env[j]]
+        begins = jobs.first[j]
+        for s in range(begins, jobs.first[j + 1]):
+            key = _chain(state, s - begins)
             for b in range(out.shape[1]):
-                bits = _chain(key, b) >> np.uint64(32)
-                out[s, b] = sequence[start + np.int64((bits * size) >> np.uint64(32))]
+                bits = _chain(key, b) >> _BITS_32
+                out[s, b] = sequence[start + np.int64((bits * size) >> _BITS_32)]
 
 
 def draw_rows(
@@ -144,5 +148,5 @@ def draw_rows(
         held: ``[J]`` rows held, at least 1.
         out: ``[total steps, batch_size]``, filled with row numbers of the data set.
     """
-    args = (seed, round_index, client, first, rows, env, offset, held, out)
-    run_ranges(lambda begin, end: _draw_range(begin, end, *args), first, _STEPS_WORTH_A_THREAD)
+    jobs = tuple(DrawJobs(seed, round_index, client, first, env, offset, held))
+    run_ranges(lambda begin, end: draw_range(begin, end, jobs, rows, out), first, _STEPS_WORTH_A_THREAD)

@@ -32,7 +32,7 @@ def set_num_threads(count: int | None) -> None:
     """
     global _chosen
     if count is not None and count < 1:
-        raise ValueError(f"threads={count}: expected at least 1")
+        raise ValueError(f"threads: {count}, expected at least 1")
     _chosen = count
 
 

@@ -11,69 +11,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numba import njit
 
 from ...common.arrays import AnyArray, Bools, Floats, Floats32
 from ...common.settings import Spec, parse_settings
 from ..aggregation import Aggregator, Compression, Start
 from ..federation import RoundEngine, Task
-from ..numerics import normal_pair, run_ranges
+from ..numerics import run_ranges
 from ..training import LocalTraining, LocalUpdates
-from .kernels import multiply, value
+from .kernels import Descent, DescentJobs, Tables, descend_range, value, values
 from .problem import QuadraticProblem, QuadraticSettings
 
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _descend_range(  # type: ignore[no-untyped-def]
-    begin, end, env, client, steps, seed, round_index, theta, hessian, linear, constant, pool, origin,
-    correction, rate, decay, mu, noise, delta, losses, norms,
-):  # fmt: skip
-    """Local gradient descent of the jobs ``begin:end``."""
-    d, last = pool.shape[1], hessian.shape[1] - 1  # the last "client" is the federation's mean
-    a, b = np.empty((d, d)), np.empty(d)  # a: column by column
-    x, gradient, product = np.empty(d), np.empty(d), np.empty(d)
-    for j in range(begin, end):
-        e, k, t = env[j], client[j], theta[j]
-        for i in range(d):
-            b[i] = (1 - t) * linear[e, k, i] + t * linear[e, last, i]
-            x[i] = pool[origin[j], i]
-            for m in range(d):
-                a[m, i] = (1 - t) * hessian[e, k, i, m] + t * hessian[e, last, i, m]
-        offset = (1 - t) * constant[e, k] + t * constant[e, last]
-        loss = 0.0
-        for s in range(steps[j]):
-            value = 0.0
-            multiply(a, x, product)
-            for i in range(d):
-                value += x[i] * (0.5 * product[i] - b[i])
-                gradient[i] = product[i] - b[i] + decay * x[i] + mu * (x[i] - pool[origin[j], i])
-                if correction.shape[0] > 0:
-                    gradient[i] += correction[j, i]
-            loss += value + offset
-            if noise > 0:
-                for i in range(0, d, 2):
-                    one, two = normal_pair(seed[j], round_index[j], k, s, i)
-                    gradient[i] += noise * one
-                    if i + 1 < d:
-                        gradient[i + 1] += noise * two
-            for i in range(d):
-                x[i] -= rate * gradient[i]
-        square = 0.0
-        for i in range(d):
-            delta[j, i] = x[i] - pool[origin[j], i]
-            square += delta[j, i] * delta[j, i]
-        losses[j] = loss / max(1, steps[j])
-        norms[j] = np.sqrt(square)
-
-
-@njit(cache=True, nogil=True)
-def _values(env, client, params, hessian, linear, constant):  # type: ignore[no-untyped-def]
-    """F_k of the jobs' clients (client N = the federation) at their server's model."""
-    out = np.empty(env.size)
-    for j in range(env.size):
-        e, k = env[j], client[j]
-        out[j] = value(params[e], hessian[e, k], linear[e, k], constant[e, k])
-    return out
+# Multiply-adds worth a thread.
+_WORTH_A_THREAD = 500_000
 
 
 class QuadraticCore(RoundEngine):
@@ -132,16 +81,28 @@ class QuadraticCore(RoundEngine):
         held = self._held[env, client]
         theta = (held - self._own[env, client]) / np.maximum(1, held)
         correction = np.empty((0, d)) if start.correction is None else start.correction
-        t = self.training
-        args = (
-            env, client, steps, self._seed[env], round_index, theta, self._hessian, self._linear,
-            self._constant, start.pool, start.origin, correction, t.learning_rate, t.weight_decay, t.prox_mu,
-            self.settings.gradient_noise, delta, loss, norm,
-        )  # fmt: skip
+        jobs = DescentJobs(
+            env, client, steps, self._seed[env], round_index, theta, start.origin, start.pool, correction
+        )
+        how = Descent(
+            self.training.learning_rate,
+            self.training.weight_decay,
+            self.training.prox_mu,
+            self.settings.gradient_noise,
+        )
+        given = tuple(jobs), tuple(self._tables), tuple(how)
         if count:
             work = np.concatenate([[0], np.cumsum((steps + 1) * d * d)])
-            run_ranges(lambda begin, end: _descend_range(begin, end, *args), work, 500_000)
+            run_ranges(
+                lambda begin, end: descend_range(begin, end, *given, delta, loss, norm),
+                work,
+                _WORTH_A_THREAD,
+            )
         return LocalUpdates(delta, loss.astype(np.float32), norm.astype(np.float32))
+
+    @property
+    def _tables(self) -> Tables:
+        return Tables(self._hessian, self._linear, self._constant)
 
     def evaluate(self, envs: Bools | None = None, part: str = "val") -> tuple[Floats, Floats]:
         """Measures the servers' models; validation and test are the same exact objective here.
@@ -166,10 +127,11 @@ class QuadraticCore(RoundEngine):
 
     def gap(self) -> Floats:
         """``float64 [E]``, F(w) - F*."""
-        return self.evaluate()[1] - self._best
+        return np.asarray(self.evaluate()[1] - self._best)
 
     def _value(self, env: AnyArray, client: AnyArray) -> Floats:
-        return _values(env, client, self._params, self._hessian, self._linear, self._constant)
+        each: Floats = values(env, client, self._params, tuple(self._tables))
+        return each
 
     def client_accuracy(self, part: str = "test") -> Floats:
         """How well each server's model serves each client.

@@ -1,4 +1,4 @@
-"""Compiled algebra of heterogeneous quadratics: random Hessians, the federation's mean and its optimum.
+"""Compiled algebra of heterogeneous quadratics: random Hessians, optimum, local gradient descent.
 
 Plain loops in a fixed order: no library of linear algebra is asked, so that an episode is the same on every
 machine, and drawing one takes microseconds at the small dimensions that theory is checked in.
@@ -6,11 +6,16 @@ machine, and drawing one takes microseconds at the small dimensions that theory 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
-from numba import njit
+
+from ...common.arrays import Floats, Ints, Seeds
+from ...common.compiled import inner, kernel
+from ..numerics import normal_pair
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def hessians(normal, spectrum):  # type: ignore[no-untyped-def]
     """Symmetric matrices `[N, d, d]` with the eigenvalues `spectrum` `[N, d]` and random eigenvectors.
 
@@ -43,7 +48,7 @@ def hessians(normal, spectrum):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner(cache=True, nogil=True, error_model="numpy")
 def multiply(columns, x, out):  # type: ignore[no-untyped-def]
     """`A x` into `out`, of a matrix given by its columns; the sums of four rows grow side by side."""
     d = x.size
@@ -63,8 +68,8 @@ def multiply(columns, x, out):  # type: ignore[no-untyped-def]
         out[i] = rest
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def value(w, hessian, linear, constant):  # type: ignore[no-untyped-def]
+@inner(cache=True, nogil=True, error_model="numpy")
+def _value(w, hessian, linear, constant):  # type: ignore[no-untyped-def]
     """`1/2 w^T A w - b^T w + c`."""
     total = constant
     for i in range(w.size):
@@ -75,7 +80,13 @@ def value(w, hessian, linear, constant):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
+def value(w, hessian, linear, constant):  # type: ignore[no-untyped-def]
+    """`1/2 w^T A w - b^T w + c`."""
+    return _value(w, hessian, linear, constant)
+
+
+@kernel(nogil=True, error_model="numpy")
 def expand(problem, centre, weight, hessian, linear, constant):  # type: ignore[no-untyped-def]
     """Fill the tables of `1/2 w^T A w - b^T w + c`, of N clients and, in the last row, of their weighted sum.
 
@@ -96,7 +107,7 @@ def expand(problem, centre, weight, hessian, linear, constant):  # type: ignore[
         constant[n] += weight[k] * constant[k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def minimiser(hessian, linear):  # type: ignore[no-untyped-def]
     """`A^-1 b` by Cholesky's factors; not a number where A is not positive definite."""
     d = linear.size
@@ -115,3 +126,88 @@ def minimiser(hessian, linear):  # type: ignore[no-untyped-def]
             x[i] -= factor[m, i] * x[m]
         x[i] /= factor[i, i]
     return x
+
+
+class DescentJobs(NamedTuple):
+    """Local trainings, one row per job."""
+
+    env: Ints
+    client: Ints
+    steps: Ints
+    seed: Seeds
+    round_index: Ints
+    theta: Floats  # share of hub rows
+    origin: Ints  # row of `pool` to start from
+    pool: Floats  # [M, d] starting points
+    correction: Floats  # [J, d] added to each gradient, or [0, d]
+
+
+class Tables(NamedTuple):
+    """`1/2 w^T A w - b^T w + c` of N clients and, last, of the federation."""
+
+    hessian: Floats  # [E, N + 1, d, d]
+    linear: Floats  # [E, N + 1, d]
+    constant: Floats  # [E, N + 1]
+
+
+class Descent(NamedTuple):
+    """Settings of local gradient descent."""
+
+    rate: float
+    decay: float
+    mu: float
+    noise: float
+
+
+@kernel(nogil=True, error_model="numpy")
+def descend_range(begin, end, jobs, tables, descent, delta, losses, norms):  # type: ignore[no-untyped-def]
+    """Local gradient descent of the jobs `begin:end`; fills their rows of the last three."""
+    env, client, steps, seed, round_index, theta, origin, pool, correction = jobs
+    hessian, linear, constant = tables
+    rate, decay, mu, noise = descent
+    d, last = pool.shape[1], hessian.shape[1] - 1  # the last "client" is the federation's mean
+    a, b = np.empty((d, d)), np.empty(d)  # a: column by column
+    x, gradient, product = np.empty(d), np.empty(d), np.empty(d)
+    for j in range(begin, end):
+        e, k, t = env[j], client[j], theta[j]
+        for i in range(d):
+            b[i] = (1 - t) * linear[e, k, i] + t * linear[e, last, i]
+            x[i] = pool[origin[j], i]
+            for m in range(d):
+                a[m, i] = (1 - t) * hessian[e, k, i, m] + t * hessian[e, last, i, m]
+        offset = (1 - t) * constant[e, k] + t * constant[e, last]
+        loss = 0.0
+        for s in range(steps[j]):
+            at_x = 0.0
+            multiply(a, x, product)
+            for i in range(d):
+                at_x += x[i] * (0.5 * product[i] - b[i])
+                gradient[i] = product[i] - b[i] + decay * x[i] + mu * (x[i] - pool[origin[j], i])
+                if correction.shape[0] > 0:
+                    gradient[i] += correction[j, i]
+            loss += at_x + offset
+            if noise > 0:
+                for i in range(0, d, 2):
+                    one, two = normal_pair(seed[j], round_index[j], k, s, i)
+                    gradient[i] += noise * one
+                    if i + 1 < d:
+                        gradient[i + 1] += noise * two
+            for i in range(d):
+                x[i] -= rate * gradient[i]
+        square = 0.0
+        for i in range(d):
+            delta[j, i] = x[i] - pool[origin[j], i]
+            square += delta[j, i] * delta[j, i]
+        losses[j] = loss / max(1, steps[j])
+        norms[j] = np.sqrt(square)
+
+
+@kernel(nogil=True)
+def values(env, client, params, tables):  # type: ignore[no-untyped-def]
+    """F_k of the jobs' clients (client N = the federation) at their server's model."""
+    hessian, linear, constant = tables
+    out = np.empty(env.size)
+    for j in range(env.size):
+        e, k = env[j], client[j]
+        out[j] = _value(params[e], hessian[e, k], linear[e, k], constant[e, k])
+    return out

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -95,7 +94,7 @@ class QuadraticProblem:
 
 
 def quadratic_problem(
-    settings: QuadraticSettings | Mapping[str, Any],
+    settings: QuadraticSettings | Mapping[str, object],
     num_clients: int,
     zone: AnyArray,
     num_zones: int,
@@ -121,7 +120,9 @@ def quadratic_problem(
     if not isinstance(settings, QuadraticSettings):
         settings = parse_settings(QuadraticSettings, settings, "quadratic")
     if settings.smoothness < settings.convexity:
-        raise ValueError(f"quadratic: smoothness={settings.smoothness}: expected >= {settings.convexity}")
+        raise ValueError(
+            f"quadratic: smoothness: {settings.smoothness}, expected at least convexity={settings.convexity}"
+        )
     zone = np.asarray(zone, dtype=np.int64)
     if zone.shape != (num_clients,) or zone.min() < 0 or zone.max() >= num_zones:
         raise ValueError(f"zone: expected {num_clients} integers in [0, {num_zones})")

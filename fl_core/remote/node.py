@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from ...common.arrays import AnyArray
+from ...common.settings import Spec
 from ..data import Dataset
 from ..federation import probe_stream
 from ..models import Model
@@ -35,7 +35,7 @@ class LocalNode:
         dataset: Dataset,
         model: Model,
         training: LocalTraining,
-        trainer: str | Mapping[str, Any],
+        trainer: Spec,
         own_rows: AnyArray,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:

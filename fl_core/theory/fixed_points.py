@@ -65,7 +65,7 @@ def contraction(problem: QuadraticProblem, learning_rate: float, steps: int | Se
         np.linalg.matrix_power(identity - learning_rate * a, int(h))
         for a, h in zip(problem.hessian, counts, strict=True)
     ]
-    return identity - np.array(powers)
+    return np.asarray(identity - np.array(powers))
 
 
 def affine_rounds(

@@ -44,7 +44,7 @@ class RoundHistory:
         objective, whose weights are alpha.
         """
         pull = self.omega * self.steps
-        return pull * (1 - self.shared) + (pull * self.shared).sum(axis=1, keepdims=True) * alpha
+        return np.asarray(pull * (1 - self.shared) + (pull * self.shared).sum(axis=1, keepdims=True) * alpha)
 
 
 @dataclass(frozen=True)

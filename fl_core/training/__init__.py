@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from .jobs import LocalJobs, LocalTrainer, LocalUpdates, softmax_loss
-from .make import make_trainer
+from .make import TRAINERS, make_trainer
 from .reference import NumpyTrainer
-from .settings import LocalTraining
+from .settings import LocalTraining, TorchSettings
 
 __all__ = [
+    "TRAINERS",
     "LocalJobs",
     "LocalTrainer",
     "LocalTraining",
     "LocalUpdates",
     "NumpyTrainer",
+    "TorchSettings",
     "make_trainer",
     "softmax_loss",
 ]

@@ -12,14 +12,14 @@ batch_size``, so that an update is an addition.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ...common.compiled import inner
 from . import simd
 
 LANES = simd.LANES
 
 
-@njit(cache=True)
+@inner(cache=True)
 def pack(flat, widths, vectors, w_at, b_at, packed, pad):  # type: ignore[no-untyped-def]
     """Flat parameters to padded, transposed layers; ``pad`` fills the last bias's padding lanes."""
     at = 0
@@ -38,7 +38,7 @@ def pack(flat, widths, vectors, w_at, b_at, packed, pad):  # type: ignore[no-unt
         packed[b_at[last] + o] = pad
 
 
-@njit(cache=True, fastmath={"reassoc"})  # lets the sum of squares run in parallel; nan and inf stay
+@inner(cache=True, fastmath={"reassoc"})  # lets the sum of squares run in parallel; nan and inf stay
 def unpack(packed, widths, vectors, w_at, b_at, start, delta):  # type: ignore[no-untyped-def]
     """Writes ``delta = parameters - start`` in flat order and returns its length."""
     at = 0
@@ -58,7 +58,7 @@ def unpack(packed, widths, vectors, w_at, b_at, start, delta):  # type: ignore[n
     return np.float32(np.sqrt(square))
 
 
-@njit(cache=True)
+@inner(cache=True)
 def forward(a, a_at, count, n_in, w, w_at, b_at, vectors, relu, out, out_at):  # type: ignore[no-untyped-def]
     """``out = a W + b`` for ``count`` rows (a multiple of 4) of ``a`` that begin at ``a_at``."""
     stride = vectors * LANES
@@ -85,7 +85,7 @@ def forward(a, a_at, count, n_in, w, w_at, b_at, vectors, relu, out, out_at):  #
             simd.store(out, at + 3 * stride, s3)
 
 
-@njit(cache=True)
+@inner(cache=True)
 def backward(back, n_out, w, w_at, vectors, below, below_at, below_vectors, count, turned, out):  # type: ignore[no-untyped-def]
     """``out = (back W^T)`` where the layer below was active; ``turned`` is scratch for ``W^T``."""
     stride, n_in = vectors * LANES, below_vectors * LANES
@@ -114,13 +114,13 @@ def backward(back, n_out, w, w_at, vectors, below, below_at, below_vectors, coun
             simd.store(out, at, simd.where_positive(simd.load(below, below_at + at), s3))
 
 
-@njit(inline="always")
+@inner(inline="always")
 def _descend(w, at, gradient, shrink, anchor):  # type: ignore[no-untyped-def]
     """One vector of the SGD step: ``w <- shrink w + gradient + anchor`` (inlined: no reference counting)."""
     simd.store(w, at, simd.fma(shrink, simd.load(w, at), simd.add(gradient, simd.load(anchor, at))))
 
 
-@njit(cache=True)
+@inner(cache=True)
 def update(a, a_at, batch, n_in, back, w, w_at, b_at, vectors, decay, anchor):  # type: ignore[no-untyped-def]
     """Gradient of one layer and its SGD step: ``W <- shrink W + a^T back``."""
     stride = vectors * LANES
@@ -152,7 +152,7 @@ def update(a, a_at, batch, n_in, back, w, w_at, b_at, vectors, decay, anchor):  
             _descend(w, w_at + i * stride + v, s0, shrink, anchor)
 
 
-@njit(cache=True)
+@inner(cache=True)
 def softmax(z, labels, rows, batch, vectors, scale):  # type: ignore[no-untyped-def]
     """Turns logits into ``scale * (probability - one_hot)`` in place; returns the summed loss.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -13,38 +13,25 @@ from .settings import LocalTraining
 
 @dataclass(frozen=True)
 class LocalJobs:
-    """Local training of J clients, each from a given start.
+    """Local training of J clients, each from a given start."""
 
-    Attributes:
-        start: ``float32 [M, P]`` pool of starting points, e.g. one server model per environment.
-        origin: ``int64 [J]``, row of ``start`` each job starts from.
-        first: ``int64 [J + 1]``; job j makes the steps ``first[j]:first[j + 1]`` of ``rows``.
-        rows: ``int32 [total steps, batch_size]``, training rows of each minibatch.
-        correction: ``float32 [J, P]`` added to every gradient (control variates), or None.
-    """
-
-    start: Floats32
-    origin: Ints
-    first: Ints
-    rows: Ints32
-    correction: Floats32 | None = None
+    start: Floats32  # [M, P] pool of starting points, e.g. one server model per environment
+    origin: Ints  # [J] row of `start` each job starts from
+    first: Ints  # [J + 1] job j makes the steps `first[j]:first[j + 1]` of `rows`
+    rows: Ints32  # [total steps, batch_size] training rows of each minibatch
+    correction: Floats32 | None = None  # [J, P] added to every gradient (control variates)
 
 
 @dataclass(frozen=True)
 class LocalUpdates:
-    """What came back from J jobs.
+    """What came back from J jobs."""
 
-    Attributes:
-        delta: ``[J, P]`` in the parameters' precision, parameters after the local steps minus the start.
-        loss: ``float32 [J]``, mean minibatch loss over the local steps, each taken before its step.
-        norm: ``float32 [J]``, length of ``delta``; not finite where the training diverged.
-    """
-
-    delta: AnyArray
-    loss: Floats32
-    norm: Floats32
+    delta: AnyArray  # [J, P] parameters after the local steps minus the start, in the parameters' precision
+    loss: Floats32  # [J] mean minibatch loss over the local steps, each taken before its step
+    norm: Floats32  # [J] length of `delta`; not finite where the training diverged
 
 
+@runtime_checkable
 class LocalTrainer(Protocol):
     """A backend for one data set and one model."""
 

@@ -1,4 +1,4 @@
-"""Local training: the interface of the backends and the plain numpy reference.
+"""Trainers by name: the backends of local training.
 
 A backend is handed explicit minibatches (row numbers), so two backends given the same minibatches must
 return the same parameters, and none of them draws anything itself.
@@ -6,50 +6,72 @@ return the same parameters, and none of them draws anything itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, cast
 
-from ...common.settings import parse_settings, split_spec, suggest
+from ...common.compiled import uses_numba
+from ...common.registry import Registry
+from ...common.settings import Spec
 from ..data import Dataset
-from ..models import Model, ModelSpec
+from ..models import Model, ModelSpec, TorchModel
 from .jobs import LocalTrainer
 from .reference import NumpyTrainer
+from .settings import TorchSettings
+
+TRAINERS: Registry[LocalTrainer] = Registry("trainer", LocalTrainer)
+"""Trainers by name; each is made from `dataset=` and `model=`, and from its settings."""
 
 
-def make_trainer(spec: str | Mapping[str, Any], dataset: Dataset, model: Model) -> LocalTrainer:
-    """Builds a backend.
+def make_trainer(spec: Spec | LocalTrainer, dataset: Dataset, model: Model) -> LocalTrainer:
+    """Make a backend.
 
     Args:
-        spec: ``"auto"`` (fused for dense models, torch for the others), ``"fused"``, ``"numpy"``,
-            ``"torch"``, or a mapping with the settings of the torch backend.
-        dataset: The rows.
-        model: The model.
+        spec: `"auto"` (fused for dense models, torch for the others), `"fused"`, `"numpy"`, `"torch"`, a
+            mapping with settings, or a trainer.
+        dataset: the rows.
+        model: the model.
 
     Returns:
-        The backend; its ``name`` says which one serves.
+        The backend; its `name` says which one serves.
 
     Raises:
-        ValueError: Unknown name or bad settings, or a backend that cannot train this model.
+        ValueError: an unknown name or bad settings, or a backend that cannot train this model.
     """
-    name, rest = split_spec(spec, "trainer")
-    dense = isinstance(model, ModelSpec)
-    if name == "auto":
-        name = "fused" if dense else "torch"
-    if name == "torch":
-        from .torch_trainer import TorchSettings, TorchTrainer
+    return TRAINERS.make(spec, dataset=dataset, model=model)
 
-        settings = parse_settings(TorchSettings, rest, "trainer 'torch'")
-        if settings.workers > 1:
-            from .torch_workers import TorchWorkers
 
-            return TorchWorkers(dataset, cast(Any, model), settings)
-        return TorchTrainer(dataset, cast(Any, model), settings)
-    if name not in ("fused", "numpy"):
-        raise ValueError(f"trainer={name!r}: {suggest(name, ('auto', 'fused', 'numpy', 'torch'))}")
-    if not isinstance(model, ModelSpec):
-        raise ValueError(f"trainer={name!r}: cannot train model {model.name!r}; use 'torch'")
-    if name == "numpy":
-        return NumpyTrainer(dataset, model)
+@TRAINERS.register("auto")
+def _auto(dataset: Dataset, model: Model) -> LocalTrainer:
+    return make_trainer("fused" if isinstance(model, ModelSpec) else "torch", dataset, model)
+
+
+@TRAINERS.register("fused")
+def _fused(dataset: Dataset, model: Model) -> LocalTrainer:
+    dense = _dense("fused", model)
+    if not uses_numba():
+        return NumpyTrainer(dataset, dense)
     from .fused_trainer import FusedTrainer
 
-    return FusedTrainer(dataset, model)
+    return FusedTrainer(dataset, dense)
+
+
+@TRAINERS.register("numpy")
+def _numpy(dataset: Dataset, model: Model) -> LocalTrainer:
+    return NumpyTrainer(dataset, _dense("numpy", model))
+
+
+@TRAINERS.register("torch", TorchSettings)
+def _torch(dataset: Dataset, model: Model, **settings: Any) -> LocalTrainer:
+    from .torch_trainer import TorchTrainer
+    from .torch_workers import TorchWorkers
+
+    chosen, module = TorchSettings(**settings), cast("ModelSpec | TorchModel", model)
+    return (TorchWorkers if chosen.workers > 1 else TorchTrainer)(dataset, module, chosen)
+
+
+def _dense(trainer: str, model: Model) -> ModelSpec:
+    """The model, if it is a stack of Linear and ReLU."""
+    if not isinstance(model, ModelSpec):
+        raise ValueError(
+            f"trainer: {trainer!r}, expected one that can train model {model.name!r}; use 'torch'"
+        )
+    return model

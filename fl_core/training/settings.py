@@ -1,6 +1,8 @@
-"""Settings of a client's local SGD and of the server's step."""
+"""Settings of a client's local SGD, of the server's step, and of the torch backend."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from pydantic import Field
 
@@ -16,10 +18,10 @@ class LocalTraining(Settings):
 
     Attributes:
         learning_rate: SGD step size of the clients.
-        batch_size: Rows per local step, drawn uniformly with replacement from the rows a client holds.
+        batch_size: rows per local step, drawn uniformly with replacement from the rows a client holds.
         weight_decay: L2 coefficient added to the gradient of every parameter.
-        prox_mu: FedProx coefficient ``mu``: adds ``mu (w - w_start)`` to the gradient.
-        server_learning_rate: Step of the server along the aggregated update.
+        prox_mu: FedProx coefficient `mu`: adds `mu (w - w_start)` to the gradient.
+        server_learning_rate: step of the server along the aggregated update.
     """
 
     learning_rate: float = Field(default=0.02, gt=0)
@@ -27,3 +29,26 @@ class LocalTraining(Settings):
     weight_decay: float = Field(default=0.0, ge=0)
     prox_mu: float = Field(default=0.0, ge=0)
     server_learning_rate: float = Field(default=1.0, gt=0)
+
+
+class TorchSettings(Settings):
+    """Settings of the torch backend.
+
+    On CUDA PyTorch's own setting (`torch.backends.cudnn.allow_tf32`) decides whether convolutions round
+    their products to TF32; agreement to 1e-5 with the other backends needs it off.
+
+    Attributes:
+        device: `"cpu"`, `"cuda"`, `"cuda:1"`, ...
+        mode: `"loop"`, `"vmap"`, or `"auto"`: a loop on the processor, vmap elsewhere.
+        clients_at_once: most clients in one vmap batch, to bound memory.
+        compile: whether `torch.compile` fuses the step of the vmap batch. The first rounds then take many
+            seconds, and a C++ compiler is needed on the processor. Not for the loop, whose threads would each
+            compile for themselves.
+        workers: processes that share the loop's clients, see `torch_workers`; 1 = threads of this process.
+    """
+
+    device: str = "cpu"
+    mode: Literal["auto", "loop", "vmap"] = "auto"
+    clients_at_once: int = Field(default=512, ge=1)
+    compile: bool = False
+    workers: int = Field(default=1, ge=1, le=256)

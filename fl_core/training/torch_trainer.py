@@ -11,18 +11,16 @@ from __future__ import annotations
 import copy
 import itertools
 import threading
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import Field
 
 from ...common.arrays import AnyArray, Floats, Floats32, Ints, Ints32
-from ...common.settings import Settings
 from ..data import Dataset
 from ..models import ModelSpec, TorchModel, split_parameters
 from ..numerics import run_ranges
 from .jobs import LocalJobs, LocalUpdates, rows_by_label
-from .settings import LocalTraining
+from .settings import LocalTraining, TorchSettings
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -31,30 +29,7 @@ _EVALUATION_BATCH = 512
 _MODELS_AT_ONCE = 32
 
 
-class TorchSettings(Settings):
-    """Settings of the torch backend.
-
-    On CUDA PyTorch's own setting (``torch.backends.cudnn.allow_tf32``) decides whether convolutions round
-    their products to TF32; agreement to 1e-5 with the other backends needs it off.
-
-    Attributes:
-        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...
-        mode: ``"loop"``, ``"vmap"``, or ``"auto"``: a loop on the processor, vmap elsewhere.
-        clients_at_once: Most clients in one vmap batch, to bound memory.
-        compile: Whether ``torch.compile`` fuses the step of the vmap batch. The first rounds then take many
-            seconds, and a C++ compiler is needed on the processor. Not for the loop, whose threads would each
-            compile for themselves.
-        workers: Processes that share the loop's clients, see `torch_workers`; 1 = threads of this process.
-    """
-
-    device: str = "cpu"
-    mode: Literal["auto", "loop", "vmap"] = "auto"
-    clients_at_once: int = Field(default=512, ge=1)
-    compile: bool = False
-    workers: int = Field(default=1, ge=1, le=256)
-
-
-def _dense(input_shape: tuple[int, ...], num_classes: int, widths: tuple[int, ...] = ()) -> Any:
+def _dense(input_shape: tuple[int, ...], num_classes: int, widths: tuple[int, ...] = ()) -> nn.Module:
     """`ModelSpec` as a module."""
     from torch import nn
 
@@ -87,10 +62,11 @@ class TorchTrainer:
         self._device = torch.device(settings.device)
         vmap = settings.mode == "vmap" or (settings.mode == "auto" and self._device.type != "cpu")
         if settings.compile and not vmap:
-            raise ValueError("trainer 'torch': compile=True: the loop is not compiled; expected mode='vmap'")
+            raise ValueError("trainer 'torch': compile: True, expected False in a loop; use mode='vmap'")
         if settings.workers > 1 and (vmap or self._device.type != "cpu"):
             raise ValueError(
-                f"trainer 'torch': workers={settings.workers}: only the loop on the processor is shared out"
+                f"trainer 'torch': workers: {settings.workers}, expected 1: only a loop on the processor is "
+                "shared out"
             )
         self.name = f"torch-{'vmap' if vmap else 'loop'}{'-compiled' if settings.compile else ''}"
         self._batched = vmap

@@ -20,8 +20,8 @@ from ..data import Dataset
 from ..models import ModelSpec, TorchModel
 from ..numerics import set_num_threads
 from .jobs import LocalJobs, LocalUpdates
-from .settings import LocalTraining
-from .torch_trainer import TorchSettings, TorchTrainer
+from .settings import LocalTraining, TorchSettings
+from .torch_trainer import TorchTrainer
 
 # Ranges per worker: more than one, so that a slow one does not hold up the round.
 _RANGES_PER_WORKER = 3

@@ -105,8 +105,8 @@ def test_control_variates_travel_both_ways():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"compression": "topk"}, "topk.*did you mean 'top-k'"),
-        ({"compression": {"kind": "top-k", "share": 0.0}}, "share.*0\\.0"),
+        ({"compression": "topk"}, "compression: 'topk' is unknown; did you mean 'top-k'"),
+        ({"compression": {"kind": "top-k", "share": 0.0}}, "share: 0.0"),
         ({"compression": TOP, "aggregator": "scaffold"}, "scaffold.*needs exact updates"),
     ],
 )

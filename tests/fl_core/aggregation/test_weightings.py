@@ -102,11 +102,11 @@ def test_nothing_arrived_is_no_step():
 
 
 def test_missing_arguments_and_names_are_explained():
-    with pytest.raises(ValueError, match="rates=None"):
+    with pytest.raises(ValueError, match="rates: None"):
         Unbiased().step(arrivals(np.ones((1, K), dtype=bool)), NONE)
-    with pytest.raises(ValueError, match="weights=None"):
+    with pytest.raises(ValueError, match="weights: None"):
         Given().step(arrivals(np.ones((1, K), dtype=bool)), NONE)
     with pytest.raises(ValueError, match="did you mean 'uniform'"):
         AGGREGATORS.make("unifrom")
-    with pytest.raises(ValueError, match="min_rate=0"):
+    with pytest.raises(ValueError, match="min_rate: 0"):
         AGGREGATORS.make({"kind": "unbiased", "min_rate": 0})

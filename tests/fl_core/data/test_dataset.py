@@ -46,10 +46,10 @@ def test_synthetic_alpha_sets_how_much_the_teachers_differ():
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ("digist", ["dataset='digist'", "did you mean 'digits'"]),
-        ({"kind": "synthetic", "alpha": -1}, ["alpha=-1", "greater than or equal to 0"]),
+        ("digist", ["dataset: 'digist'", "did you mean 'digits'"]),
+        ({"kind": "synthetic", "alpha": -1}, ["alpha: -1", "greater than or equal to 0"]),
         ({"kind": "synthetic", "alhpa": 1}, ["alhpa", "did you mean 'alpha'"]),
-        ({"nam": "digits"}, ["dataset=", "'kind'"]),
+        ({"nam": "digits"}, ["dataset: ", "'kind'"]),
     ],
 )
 def test_bad_specs_say_what_was_expected_in_one_line(spec, words):

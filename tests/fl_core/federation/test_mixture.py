@@ -103,5 +103,5 @@ def test_diverged_clients_are_left_out():
 
 def test_mistakes_are_named():
     dealt = partition(DIGITS, N, np.zeros(N, dtype=int), 1, "iid", np.random.default_rng(0))
-    with pytest.raises(ValueError, match="num_components=0"):
+    with pytest.raises(ValueError, match="num_components: 0"):
         FederatedMixture(core_of(DIGITS, dealt), 0, 0)

@@ -124,8 +124,8 @@ def test_snapshot_restores_exactly():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"convexity": 5.0}, "smoothness=4"),
-        ({"dimension": 0}, "dimension=0"),
+        ({"convexity": 5.0}, "smoothness: 4"),
+        ({"dimension": 0}, "dimension: 0"),
         ({"dimensions": 3}, "did you mean 'dimension'"),
     ],
 )

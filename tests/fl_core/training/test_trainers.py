@@ -126,5 +126,5 @@ def test_divergence_shows_in_the_norm(bad):
 
 
 def test_unknown_backend_is_named():
-    with pytest.raises(ValueError, match="trainer='fussed': did you mean 'fused'"):
+    with pytest.raises(ValueError, match="trainer: 'fussed' is unknown; did you mean 'fused'"):
         make_trainer("fussed", dataset(2, 2), ModelSpec((2, 2)))
