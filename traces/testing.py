@@ -23,11 +23,11 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, cast
 
 import numpy as np
 
-from ..common.arrays import Bools, Floats
+from ..common.arrays import Floats
 from .availability import (
     AVAILABILITY_FORECASTS,
     AvailabilityEpisode,
@@ -136,10 +136,17 @@ def check_forecast(
     Raises:
         AssertionError: naming the promise that is broken.
     """
+    name = str(spec)
     if of == "availability":
-        _check_availability_forecast(AVAILABILITY_FORECASTS.make(spec), str(spec), oracle)
+        right = isinstance(spec, (str, Mapping, AvailabilityForecaster))
+        assert right, f"{name}: no forecaster of availability"
+        _check_availability_forecast(
+            AVAILABILITY_FORECASTS.make(cast(AvailabilityForecaster, spec)), name, oracle
+        )
     else:
-        _check_carbon_forecast(CARBON_FORECASTS.make(spec), str(spec), oracle)
+        right = isinstance(spec, (str, Mapping, CarbonForecaster))
+        assert right, f"{name}: no forecaster of carbon intensity"
+        _check_carbon_forecast(CARBON_FORECASTS.make(cast(CarbonForecaster, spec)), name, oracle)
 
 
 def _check_availability_forecast(forecaster: AvailabilityForecaster, name: str, oracle: bool) -> None:
@@ -201,7 +208,7 @@ def _check_availability_record(trace: AvailabilityTrace, name: str) -> None:
         again = read_availability(copy, "csv")
     assert again.users == trace.users, f"{name}: users do not come back from the project's own CSV"
     for column in ("user", "begin_s", "end_s", "session_recording", "session_start_s", "session_end_s"):
-        same: Bools = np.array_equal(getattr(again, column), getattr(trace, column))
+        same = np.array_equal(getattr(again, column), getattr(trace, column))
         assert same, f"{name}: {column} does not come back from the project's own CSV"
     assert again.clock == trace.clock, f"{name}: clock {trace.clock!r} does not come back"
 

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from .carbon_fit import carbon_summary, fit_carbon
 from .comparison import compare, generate, ks_distance, pairwise_correlation, summarise, trace_of
-from .describe import (
-    Content,
-    availability_table,
-    carbon_table,
-    correlations_of,
-    device_table,
-    expand,
-    notes_of,
-    read_any,
-)
+from .content import Content, expand, notes_of, read_all, read_any
+from .describe import availability_table, carbon_table, correlations_of, device_table, print_contents
+from .files import convert_file, fit_files, plot_contents
 from .plots import plot_availability, plot_carbon
 from .renewal_fit import AvailabilityFit, fit_availability
 from .spot_fit import SpotFit, can_fit_spot, fit_spot
@@ -27,11 +20,13 @@ __all__ = [
     "carbon_summary",
     "carbon_table",
     "compare",
+    "convert_file",
     "correlations_of",
     "device_table",
     "expand",
     "fit_availability",
     "fit_carbon",
+    "fit_files",
     "fit_spot",
     "generate",
     "ks_distance",
@@ -39,6 +34,9 @@ __all__ = [
     "pairwise_correlation",
     "plot_availability",
     "plot_carbon",
+    "plot_contents",
+    "print_contents",
+    "read_all",
     "read_any",
     "summarise",
     "trace_of",

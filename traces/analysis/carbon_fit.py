@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
@@ -64,11 +64,11 @@ class CarbonFit:
     generated: CarbonSummary
 
     @property
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> dict[str, object]:
         """What `make_carbon` takes."""
         return {"profiles": [self.profile.model_dump()]}
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Goodness of fit as plain numbers."""
         rounded = [
             {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(s).items() if k != "hours"}

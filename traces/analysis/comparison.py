@@ -1,12 +1,14 @@
-"""How alike two availability traces are: what a fitted generator is judged by."""
+"""Likeness of two availability traces: what a fitted generator is judged by."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from scipy import stats
 
 from ...common.arrays import Floats
+from ...common.units import SECONDS_PER_DAY
 from ..availability import AvailabilityEpisode, AvailabilityModel, AvailabilityRequest
 from ..records import (
     AvailabilityTrace,
@@ -18,7 +20,7 @@ from ..records import (
     week_profile,
 )
 
-_DAY_S, _WEEK_S = 86400.0, 7 * 86400.0
+_WEEK_S = 7 * SECONDS_PER_DAY
 # Sets of recordings of which pairs are formed, and recordings of each.
 _GROUPS, _GROUP_SIZE = 20, 80
 
@@ -103,7 +105,7 @@ def summarise(trace: AvailabilityTrace) -> TraceSummary:
     """Statistics of a trace."""
     on_h, off_h = stays_h(trace)
     profile, means = hour_profile(trace)
-    days = float((trace.end_s - trace.begin_s).sum()) / 86400.0
+    days = float((trace.end_s - trace.begin_s).sum()) / SECONDS_PER_DAY
     timed = trace.clock != "none"
     return TraceSummary(
         clients=means.size,
@@ -166,13 +168,10 @@ def week_difference(recorded: AvailabilityTrace, generated: AvailabilityTrace) -
 
 
 def ks_distance(a: Floats, b: Floats) -> float:
-    """Largest difference of two empirical distribution functions, NaN if one is empty."""
+    """Kolmogorov-Smirnov distance of two samples, NaN if one is empty."""
     if not a.size or not b.size:
         return float("nan")
-    edges = np.sort(np.concatenate([a, b]))
-    below_a = np.searchsorted(np.sort(a), edges, side="right") / a.size
-    below_b = np.searchsorted(np.sort(b), edges, side="right") / b.size
-    return float(np.abs(below_a - below_b).max())
+    return float(stats.ks_2samp(a, b, method="asymp").statistic)
 
 
 def pairwise_correlation(trace: AvailabilityTrace, beyond_hours: bool = False) -> float:
@@ -192,7 +191,7 @@ def pairwise_correlation(trace: AvailabilityTrace, beyond_hours: bool = False) -
     if trace.clock == "none" and not trace.simultaneous:
         return float("nan")
     usual_s = 3600.0 * hour_profile(trace)[0] if beyond_hours else np.zeros(24)
-    long = np.flatnonzero(trace.end_s - trace.begin_s >= 2 * _DAY_S)
+    long = np.flatnonzero(trace.end_s - trace.begin_s >= 2 * SECONDS_PER_DAY)
     key = np.stack([trace.local_begin_s // _WEEK_S, trace.local_begin_s - trace.begin_s])[:, long]
     _, which, counts = np.unique(key, axis=1, return_inverse=True, return_counts=True)
     total, pairs = 0.0, 0
@@ -263,10 +262,10 @@ def generate(
         any_weekday: whether clients begin on all days of the week in turn, so that what is particular to
             the beginning of an episode does not look particular to Mondays.
     """
-    monday_s = 4 * 86400.0
+    monday_s = 4 * SECONDS_PER_DAY
     shifts = 7 if any_weekday else 1
     zone, offset_h = np.arange(clients) % shifts, 24.0 * np.arange(shifts, dtype=np.float64)
-    request = AvailabilityRequest(monday_s, days * 86400.0, zone, offset_h, "train")
+    request = AvailabilityRequest(monday_s, days * SECONDS_PER_DAY, zone, offset_h, "train")
     return trace_of(model.sample(request, rng), request, "generated")
 
 

@@ -3,81 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 from rich.table import Table
 
-from ...common.settings import suggest
+from ...common.arrays import Floats
 from ..calibration import calibration
-from ..devices import DeviceTable, read_devices
-from ..formats.availability import AVAILABILITY_FORMATS, read_availability, sniff_availability
-from ..formats.carbon import CARBON_FORMATS, read_carbon, sniff_carbon
+from ..formats.availability import read_availability
 from ..numerics import utc_offset_h
-from ..records import DEBOUNCE_S, AvailabilityTrace, CarbonSeries, hour_profile
+from ..records import DEBOUNCE_S, CarbonSeries, hour_profile
 from .carbon_fit import carbon_correlations, carbon_summary, hourly_means
 from .comparison import summarise
+from .content import Content, notes_of
 from .spot_fit import can_fit_spot, regions_of, spot_summary, zone_trace
 
 _BARS = "▁▂▃▄▅▆▇█"
 
 
-@dataclass(frozen=True)
-class Content:
-    """What a file turned out to hold; all but one are empty.
-
-    Attributes:
-        path: the file.
-        trace: availability.
-        series: carbon intensity by zone.
-        devices: capacities.
-    """
-
-    path: str
-    trace: AvailabilityTrace | None = None
-    series: tuple[CarbonSeries, ...] = ()
-    devices: DeviceTable | None = None
-
-
-def read_any(path: str | Path, format: str | None = None, kind: str | None = None) -> Content:
-    """Read a file of any kind, by its content or a named format.
-
-    Raises:
-        ValueError: one line, if it is of no known kind or breaks the rules of its own.
-    """
-    name = str(path)
-    if format in ("csv", None):
-        for sniff in (sniff_availability, sniff_carbon):
-            try:
-                found: str | None = sniff(path)
-            except ValueError:
-                continue
-            if sniff is sniff_carbon:
-                return Content(name, series=tuple(read_carbon(path, found, kind)))
-            if found == "fedscale":
-                return _pickled(path)
-            return Content(name, trace=read_availability(path, found))
-        return Content(name, devices=_devices_or_refusal(path))
-    if format in CARBON_FORMATS:
-        return Content(name, series=tuple(read_carbon(path, format, kind)))
-    if format in AVAILABILITY_FORMATS:
-        return Content(name, trace=read_availability(path, format))
-    known = [*AVAILABILITY_FORMATS, *CARBON_FORMATS]
-    raise ValueError(f"format: {format!r} is unknown; {suggest(format, known)}")
-
-
-def expand(paths: Sequence[str | Path]) -> list[Path]:
-    """Files as they are, folders as the files in them (notes left out)."""
-    files: list[Path] = []
-    for path in map(Path, paths):
-        if path.is_dir():
-            files += sorted(
-                p for p in path.rglob("*") if p.is_file() and p.suffix.lower() not in (".md", ".py")
-            )
-        else:
-            files.append(path)
-    return files
+def print_contents(contents: Sequence[Content], console: Console, debounce_s: float = DEBOUNCE_S) -> None:
+    """Print a table of each kind of content, how zones go together, and what was repaired."""
+    if any(content.trace for content in contents):
+        console.print(availability_table(contents, debounce_s))
+    if any(content.series for content in contents):
+        console.print(carbon_table(contents))
+    if any(content.devices for content in contents):
+        console.print(device_table(contents))
+    notes = [f"{Path(content.path).name}: {note}" for content in contents for note in notes_of(content)]
+    for line in (*correlations_of(contents), *notes):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def availability_table(contents: Sequence[Content], debounce_s: float = DEBOUNCE_S) -> Table:
@@ -174,16 +129,6 @@ def device_table(contents: Sequence[Content]) -> Table:
     return table
 
 
-def notes_of(content: Content) -> list[str]:
-    """What was repaired or assumed while reading, one sentence each, repeated ones once."""
-    notes = [
-        *(content.trace.notes if content.trace else ()),
-        *(content.devices.notes if content.devices else ()),
-    ]
-    notes += [note for series in content.series for note in series.notes]
-    return list(dict.fromkeys(notes))
-
-
 def _carbon_row(path: str, series: CarbonSeries) -> list[str]:
     hourly, first_s = hourly_means(series)
     known = calibration()["carbon_zones"].get(series.zone)
@@ -215,33 +160,11 @@ def _carbon_row(path: str, series: CarbonSeries) -> list[str]:
     ]
 
 
-def _pickled(path: str | Path) -> Content:
-    """FedScale has two pickles: behaviour and capacity."""
-    try:
-        return Content(str(path), trace=read_availability(path, "fedscale"))
-    except ValueError as error:
-        if "expected active, inactive" not in str(error):
-            raise
-        return Content(str(path), devices=read_devices(path))
-
-
-def _devices_or_refusal(path: str | Path) -> DeviceTable:
-    try:
-        return read_devices(path)
-    except ValueError as error:
-        if "not a device file" not in str(error):
-            raise
-        raise ValueError(
-            f"{path}: no availability, carbon intensity or devices that are known; "
-            "name the format with --format"
-        ) from None
-
-
 def _format(source: str) -> str:
     return source.rsplit("(", 1)[-1].rstrip(")") if source.endswith(")") else "-"
 
 
-def _bars(profile: Sequence[float] | np.ndarray) -> str:
+def _bars(profile: Sequence[float] | Floats) -> str:
     low, high = float(min(profile)), float(max(profile))
     if high <= low:
         return "-"

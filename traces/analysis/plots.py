@@ -1,4 +1,4 @@
-"""Pictures of traces: how long sessions last, when clients are there, what a day of the grid is like."""
+"""Figures of traces: survival of sessions, hour-of-week availability, the grid's day and its forecast."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.figure import Figure
+from scipy import stats
 
 from ...common.arrays import Floats
 from ..calibration import calibration
@@ -16,8 +18,6 @@ from .carbon_fit import hourly_means
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _BLUE, _ORANGE, _GREY = "#1f4e79", "#d9822b", "#8a8a8a"
@@ -35,8 +35,9 @@ def plot_availability(trace: AvailabilityTrace, path: str | Path) -> None:
     on_h, off_h = stays_h(trace)
     for stays, colour, name in ((on_h, _BLUE, "sessions"), (off_h, _ORANGE, "gaps")):
         if stays.size:
-            order = np.sort(stays)
-            left.step(order, 1.0 - np.arange(order.size) / order.size, where="pre", color=colour, label=name)
+            lasts = stats.ecdf(stays).sf
+            at_h, share = np.append(lasts.quantiles[0], lasts.quantiles), np.append(1.0, lasts.probabilities)
+            left.step(at_h, share, where="post", color=colour, label=name)
     left.set(xscale="log", xlabel="hours", ylabel="share that lasts longer", ylim=(0, 1.02))
     left.set_title(f"{on_h.size:,} sessions, median {_median(on_h):.2g} h")
     left.grid(alpha=0.3)
@@ -126,8 +127,6 @@ def _forecast_panel(axes: Axes, series: CarbonSeries, horizon_h: int) -> None:
 
 
 def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
-
     return Figure(figsize=(width, height), dpi=110, layout="constrained")
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from ...common.arrays import Floats
+from ...common.settings import parse_settings
 from ..availability.generators import RenewalAvailability
 from ..records import (
     DEBOUNCE_S,
@@ -40,12 +41,12 @@ class AvailabilityFit:
         likeness: distances between the two.
     """
 
-    spec: dict[str, Any]
+    spec: dict[str, object]
     recorded: TraceSummary
     generated: TraceSummary
     likeness: Likeness
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Goodness of fit as plain numbers."""
         return {
             "recorded": self.recorded.as_dict(),
@@ -91,7 +92,7 @@ def fit_availability(
     # The profile of those who are available at all.
     target = np.clip(target / max(1.0 - never, 1e-6) if timed else target, 1e-3, 1.0 - 1e-3)
     up, down = _hazards(trace) if timed else (np.full(1, 1 / off_h.mean()), np.full(1, 1 / on_h.mean()))
-    spec: dict[str, Any] = {
+    spec: dict[str, object] = {
         "kind": "renewal",
         "on_law": _law(on_h, rng),
         "off_law": _law(off_h, rng),
@@ -111,7 +112,7 @@ def fit_availability(
 
 
 def _adjust(
-    spec: dict[str, Any],
+    spec: dict[str, object],
     up: Floats,
     down: Floats,
     target: Floats,
@@ -121,7 +122,8 @@ def _adjust(
 ) -> tuple[Floats, Floats]:
     """Hazards that bring about the profile, the days of the week and the sessions per day, by simulation."""
     for _ in range(_ROUNDS):
-        drawn = _draw({**spec, "never_share": 0.0, "up_per_h": up, "down_per_h": down}, _CLIENTS, rng)
+        hazards = {"up_per_h": up.tolist(), "down_per_h": down.tolist()}
+        drawn = _draw({**spec, "never_share": 0.0, **hazards}, _CLIENTS, rng)
         profile, means = hour_profile(drawn)
         found = np.clip(profile if target.size == 24 else means.mean(keepdims=True), 1e-4, 1.0 - 1e-4)
         ratio = (_odds(target) / _odds(found)) ** 0.35
@@ -135,11 +137,11 @@ def _adjust(
     return up, down
 
 
-def _draw(spec: dict[str, Any], clients: int, rng: np.random.Generator) -> AvailabilityTrace:
+def _draw(spec: dict[str, object], clients: int, rng: np.random.Generator) -> AvailabilityTrace:
+    """A week of so many clients, who begin on all days of the week."""
     values = {name: value for name, value in spec.items() if name != "kind"}
-    for name in ("up_per_h", "down_per_h"):
-        values[name] = tuple(np.asarray(values[name]).tolist())
-    return generate(RenewalAvailability(**values), clients, 7.0, rng, any_weekday=True)
+    model = parse_settings(RenewalAvailability, values, "fitted generator")
+    return generate(model, clients, 7.0, rng, any_weekday=True)
 
 
 def _odds(share: Floats) -> Floats:
@@ -165,10 +167,8 @@ def _hazards(trace: AvailabilityTrace) -> tuple[Floats, Floats]:
     return up, down
 
 
-def _law(stays: Floats, rng: np.random.Generator) -> list[Any]:
+def _law(stays: Floats, rng: np.random.Generator) -> list[str | float]:
     """The nearest law by Kolmogorov-Smirnov distance and its shape."""
-    from scipy import stats
-
     sample = stays if stays.size <= 4000 else rng.choice(stays, 4000, replace=False)
     shape, _, scale = stats.weibull_min.fit(sample, floc=0)
     log_sd = float(np.log(sample).std())

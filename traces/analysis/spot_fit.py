@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ...common.arrays import Floats
+from ...common.settings import parse_settings
 from ..availability import AvailabilityRequest
 from ..availability.generators import SpotAvailability
 from ..records import (
@@ -69,7 +69,7 @@ class SpotFit:
         week_error_by_chance: the same between two draws of the generator, which knows no hours.
     """
 
-    spec: dict[str, Any]
+    spec: dict[str, object]
     recorded: SpotSummary
     generated: SpotSummary
     ks_sessions: float
@@ -77,7 +77,7 @@ class SpotFit:
     week_error: float
     week_error_by_chance: float
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Goodness of fit as plain numbers."""
         parts = {
             name: vars(part) for name, part in (("recorded", self.recorded), ("generated", self.generated))
@@ -118,10 +118,11 @@ def fit_spot(trace: AvailabilityTrace, seed: int = 0, draws: int = 8) -> SpotFit
     on_h, off_h = mean_stays_h(zones)
     across = float(np.clip(np.nan_to_num(recorded.correlation_across), 0.0, 0.95))
     near = recorded.correlation_in_region
-    spec: dict[str, Any] = {
+    turns_per_h = round(float(np.clip(2.0 / (on_h + off_h), 0.01, 2.9)), 4)
+    spec: dict[str, object] = {
         "kind": "spot",
         "zone_beta": [round(mean * strength, 4), round((1.0 - mean) * strength, 4)],
-        "transitions_per_h": round(float(np.clip(2.0 / (on_h + off_h), 0.01, 2.9)), 4),
+        "transitions_per_h": turns_per_h,
         "correlation_across": round(across, 4),
         "correlation_in_region": round(float(np.clip(across if np.isnan(near) else near, across, 0.95)), 4),
     }
@@ -129,7 +130,7 @@ def fit_spot(trace: AvailabilityTrace, seed: int = 0, draws: int = 8) -> SpotFit
     drawn = _draw(spec, zones, regions, np.random.default_rng(seed), draws)
     per_day = float(np.mean([spot_summary(t, regions).sessions_per_day for t in drawn]))
     pace = recorded.sessions_per_day / max(per_day, 1e-9)
-    spec["transitions_per_h"] = round(float(np.clip(spec["transitions_per_h"] * pace, 0.01, 2.9)), 4)
+    spec["transitions_per_h"] = round(float(np.clip(turns_per_h * pace, 0.01, 2.9)), 4)
     drawn = _draw(spec, zones, regions, np.random.default_rng(seed + 1), draws)
     parts = [vars(spot_summary(t, regions)) for t in drawn]
     average = {name: float(np.nanmean([p[name] for p in parts])) for name in parts[0] if name != "zones"}
@@ -207,12 +208,17 @@ def spot_summary(zones: AvailabilityTrace, regions: list[str]) -> SpotSummary:
 
 
 def _draw(
-    spec: dict[str, Any], zones: AvailabilityTrace, regions: list[str], rng: np.random.Generator, draws: int
+    spec: dict[str, object],
+    zones: AvailabilityTrace,
+    regions: list[str],
+    rng: np.random.Generator,
+    draws: int,
 ) -> list[AvailabilityTrace]:
     """Zones of the same regions and length, one node each that is never withdrawn itself."""
     order = list(dict.fromkeys(regions))
     values = {name: value for name, value in spec.items() if name != "kind"}
-    model = SpotAvailability(**values, node_hazard_per_h=0.0, regions=tuple(order.index(r) for r in regions))
+    values |= {"node_hazard_per_h": 0.0, "regions": tuple(order.index(r) for r in regions)}
+    model = parse_settings(SpotAvailability, values, "fitted generator")
     size, length_s = len(regions), float(zones.end_s[0] - zones.begin_s[0])
     request = AvailabilityRequest(4 * 86400.0, length_s, np.arange(size), np.zeros(size))
     return [trace_of(model.sample(request, rng), request, "generated") for _ in range(draws)]

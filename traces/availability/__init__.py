@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from .batch import SessionBatch
-from .batch_kernels import hour_of_day
 from .climatology import by_utc_hour, odds_shifted
-from .climatology_kernels import odds_multiplied, personal_shares
 from .episode import AvailabilityEpisode, AvailabilityModel, AvailabilityRequest, Sessions
 from .forecasts import AVAILABILITY_FORECASTS, AvailabilityForecaster, AvailabilityView, MarkovForecast
 from .generators import GENERATORS
@@ -26,9 +24,6 @@ __all__ = [
     "Sessions",
     "by_utc_hour",
     "check_availability",
-    "hour_of_day",
     "make_availability",
-    "odds_multiplied",
     "odds_shifted",
-    "personal_shares",
 ]

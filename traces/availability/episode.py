@@ -16,18 +16,11 @@ from .forecasts import DEFAULT_FORECAST, AvailabilityForecaster
 
 @dataclass(frozen=True)
 class Sessions:
-    """When each of N clients is available: disjoint half-open intervals `[start, end)`.
+    """When each of N clients is available: disjoint half-open intervals `[start, end)`."""
 
-    Attributes:
-        start_s: float64 `[N, S]`, ascending in each row, padded with `+inf`; a session that runs at
-            t = 0 has a start of zero or less.
-        end_s: float64 `[N, S]`, padded with `+inf`.
-        announced: bool `[N, S]`, whether the end is announced to the coordinator while the session runs.
-    """
-
-    start_s: Floats
-    end_s: Floats
-    announced: Bools
+    start_s: Floats  # [N, S] ascending, padded with +inf; zero or less if the session runs at t = 0
+    end_s: Floats  # [N, S] padded with +inf
+    announced: Bools  # [N, S] whether the end is announced to the coordinator while the session runs
 
     @property
     def num_clients(self) -> int:
@@ -136,20 +129,12 @@ class Sessions:
 
 @dataclass(frozen=True)
 class AvailabilityRequest:
-    """What a world asks of an availability model for one episode.
+    """What a world asks of an availability model for one episode."""
 
-    Attributes:
-        start_utc_s: Unix time of the episode's beginning.
-        horizon_s: seconds that must be covered.
-        zone: int `[N]`, the zone of each client.
-        utc_offset_h: `[Z]`, hours that each zone's clocks are ahead of UTC at the beginning.
-        split: "train", "val" or "test".
-    """
-
-    start_utc_s: float
-    horizon_s: float
-    zone: Ints
-    utc_offset_h: Floats
+    start_utc_s: float  # Unix time of the episode's beginning
+    horizon_s: float  # seconds that must be covered
+    zone: Ints  # [N] the zone of each client
+    utc_offset_h: Floats  # [Z] hours that each zone's clocks are ahead of UTC at the beginning
     split: Split = "train"
 
     @property
@@ -166,25 +151,16 @@ class AvailabilityRequest:
 
 @dataclass(frozen=True)
 class AvailabilityEpisode:
-    """One episode's sessions and what a coordinator knows of them beforehand.
+    """One episode's sessions and what a coordinator knows of them beforehand."""
 
-    Attributes:
-        sessions: covering `[0, horizon_s]`; running ones keep their true start where it is known.
-        climatology: float32 `[N, 24]`, P(available) by UTC hour of day, learned from the past only.
-        relaxation_s: `[N]`, e-folding time with which a deviation from the climatology dies out.
-        announce_notice_s: how long ahead an announced end is known; `inf` = from the session's start.
-        forecast: the coordinator's forecast.
-        seed: seed of the forecast's own errors, if it has any.
-        announced_end_s: `[N, S]`, the ends as they are announced, where they are not the true ones.
-    """
-
-    sessions: Sessions
-    climatology: Floats32
-    relaxation_s: Floats
+    sessions: Sessions  # covering [0, horizon_s]; running ones keep their true start where it is known
+    climatology: Floats32  # [N, 24] P(available) by UTC hour of day, learned from the past only
+    relaxation_s: Floats  # [N] e-folding time with which a deviation from the climatology dies out
+    # how long ahead an announced end is known; inf = from the session's start
     announce_notice_s: float = float("inf")
-    forecast: AvailabilityForecaster = DEFAULT_FORECAST
-    seed: int = 0
-    announced_end_s: Floats | None = None
+    forecast: AvailabilityForecaster = DEFAULT_FORECAST  # the coordinator's
+    seed: int = 0  # of the forecast's own errors, if it has any
+    announced_end_s: Floats | None = None  # [N, S] the ends as they are announced, where not the true ones
 
 
 @runtime_checkable

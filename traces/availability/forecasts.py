@@ -22,27 +22,16 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 @dataclass(frozen=True)
 class AvailabilityView:
-    """What a forecast of availability may look at; E environments, N clients, L leads.
+    """What a forecast of availability may look at; E environments, N clients, L leads."""
 
-    Attributes:
-        now_s: `[E, 1, 1]`, the present.
-        then_s: `[E, 1, L]`, the times asked for.
-        available: bool `[E, N, 1]`, who is available now.
-        announced_end_s: `[E, N, 1]`, announced ends, `+inf` where none is known.
-        relaxation_s: `[E, N, 1]`, e-folding time of a deviation from the climatology.
-        expected: climatology at times that broadcast to `[E, N, *]`.
-        truth: for oracles only: bool `[E, N, L]`, who will be available at `then_s`.
-        uniforms: for oracles only: uniforms `[E, N, L]`, fixed for each client and tenth minute.
-    """
-
-    now_s: Floats
-    then_s: Floats
-    available: Bools
-    announced_end_s: Floats
-    relaxation_s: Floats
-    expected: Callable[[Floats], Floats]
-    truth: Callable[[], Bools]
-    uniforms: Callable[[], Floats]
+    now_s: Floats  # [E, 1, 1] the present
+    then_s: Floats  # [E, 1, L] the times asked for
+    available: Bools  # [E, N, 1] who is available now
+    announced_end_s: Floats  # [E, N, 1] announced ends, +inf where none is known
+    relaxation_s: Floats  # [E, N, 1] e-folding time of a deviation from the climatology
+    expected: Callable[[Floats], Floats]  # climatology at times that broadcast to [E, N, *]
+    truth: Callable[[], Bools]  # for oracles only: [E, N, L] who will be available
+    uniforms: Callable[[], Floats]  # for oracles only: [E, N, L] fixed for each client and tenth minute
 
     @property
     def shape(self) -> tuple[int, int, int]:

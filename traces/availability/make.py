@@ -97,7 +97,7 @@ def check_availability(spec: AvailabilitySpec) -> None:
         ValueError: one line naming the field, the value and what was expected, with a suggestion.
     """
     named = _named(spec)
-    if isinstance(named, (str, Mapping)):
+    if not isinstance(named, AvailabilityModel):
         GENERATORS.choose(named)
 
 

@@ -6,7 +6,6 @@ from .batch import CarbonBatch
 from .episode import CarbonEpisode, CarbonModel
 from .forecasts import CARBON_FORECASTS, CarbonForecaster, CarbonView
 from .generator import GeneratedCarbon, ZoneProfile, zone_names, zone_profile
-from .generator_kernels import usual_intensity
 from .make import CARBON_SOURCES, check_carbon, make_carbon
 from .recorded import RecordedCarbon
 
@@ -23,7 +22,6 @@ __all__ = [
     "ZoneProfile",
     "check_carbon",
     "make_carbon",
-    "usual_intensity",
     "zone_names",
     "zone_profile",
 ]

@@ -18,27 +18,16 @@ TAIL_S = 48 * SECONDS_PER_HOUR
 
 @dataclass(frozen=True)
 class CarbonEpisode:
-    """Carbon intensity of Z zones during one episode, piecewise constant.
+    """Carbon intensity of Z zones during one episode, piecewise constant."""
 
-    Attributes:
-        step_s: length of a piece.
-        first_s: time of the first sample from the episode's start, zero or less.
-        g_per_kwh: float64 `[Z, T]`; the last sample holds for ever after.
-        expected_g_per_kwh: float64 `[Z, T]`, the profile expected from the past only.
-        phi_per_h: `[Z]`, share of a relative deviation from the profile that is left an hour later.
-        forecast: the coordinator's forecast.
-        seed: seed of the forecast's own errors, if it has any.
-        provider_g_per_kwh: float64 `[Z, T, K]`, the provider's own forecast issued at each sample for
-            1..K steps ahead, where the source has one.
-    """
-
-    step_s: float
-    first_s: float
-    g_per_kwh: Floats
-    expected_g_per_kwh: Floats
-    phi_per_h: Floats
-    forecast: CarbonForecaster = DEFAULT_FORECAST
-    seed: int = 0
+    step_s: float  # length of a piece
+    first_s: float  # time of the first sample from the episode's start, zero or less
+    g_per_kwh: Floats  # [Z, T] the last sample holds for ever after
+    expected_g_per_kwh: Floats  # [Z, T] the profile expected from the past only
+    phi_per_h: Floats  # [Z] share of a relative deviation from the profile that is left an hour later
+    forecast: CarbonForecaster = DEFAULT_FORECAST  # the coordinator's
+    seed: int = 0  # of the forecast's own errors, if it has any
+    # [Z, T, K] the provider's forecast issued at each sample for 1..K steps ahead
     provider_g_per_kwh: Floats | None = None
 
 

@@ -16,29 +16,17 @@ from ...common.settings import Settings
 
 @dataclass(frozen=True)
 class CarbonView:
-    """What a forecast of carbon intensity may look at; E environments, Z zones, H leads.
+    """What a forecast of carbon intensity may look at; E environments, Z zones, H leads."""
 
-    Attributes:
-        lead_h: `[1, 1, H]`.
-        now: `[E, Z, 1]`, g/kWh at present.
-        usual_now: `[E, Z, 1]`, the profile expected from the past, at present.
-        usual: `[E, Z, H]`, the same at the leads.
-        usual_mean: `[E, Z, 1]`, its mean over the episode.
-        left: `[E, Z, H]`, share of a relative deviation that is left at each lead: phi^L.
-        truth: for oracles only: `[E, Z, H]`.
-        error: for oracles only: standard normal errors `[E, Z, H]`, fixed for each time forecast.
-        provider: the provider's own forecast `[E, Z, H]`, NaN where it has none.
-    """
-
-    lead_h: Floats
-    now: Floats
-    usual_now: Floats
-    usual: Floats
-    usual_mean: Floats
-    left: Floats
-    truth: Callable[[], Floats]
-    error: Callable[[], Floats]
-    provider: Callable[[], Floats]
+    lead_h: Floats  # [1, 1, H]
+    now: Floats  # [E, Z, 1] g/kWh at present
+    usual_now: Floats  # [E, Z, 1] the profile expected from the past, at present
+    usual: Floats  # [E, Z, H] the same at the leads
+    usual_mean: Floats  # [E, Z, 1] its mean over the episode
+    left: Floats  # [E, Z, H] share of a relative deviation that is left at each lead, phi^L
+    truth: Callable[[], Floats]  # for oracles only: [E, Z, H]
+    error: Callable[[], Floats]  # for oracles only: [E, Z, H] standard normal, fixed for each time forecast
+    provider: Callable[[], Floats]  # [E, Z, H] the provider's own, NaN where it has none
 
 
 @runtime_checkable

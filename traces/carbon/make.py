@@ -125,7 +125,7 @@ def check_carbon(spec: CarbonSpec) -> None:
         ValueError: one line naming the field, the value and what was expected, with a suggestion.
     """
     named = _named(spec)
-    if isinstance(named, (str, Mapping)):
+    if not isinstance(named, CarbonModel):
         CARBON_SOURCES.choose(named)
 
 
@@ -135,7 +135,7 @@ def _named(spec: CarbonSpec) -> str | Mapping[str, object] | CarbonModel:
         return spec if "kind" in spec else {"kind": "zones", **spec}
     if isinstance(spec, (str, Path)):
         return str(spec) if is_dotted(str(spec)) else {"kind": "zones", "zones": (str(spec),)}
-    return spec if isinstance(spec, CarbonModel) else {"kind": "zones", "zones": tuple(map(str, spec))}
+    return {"kind": "zones", "zones": tuple(map(str, spec))} if isinstance(spec, Sequence) else spec
 
 
 def _is_path(text: str) -> bool:

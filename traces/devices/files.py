@@ -10,10 +10,10 @@ import numpy as np
 
 from ...common.arrays import Floats
 from ..formats.parsing import (
+    brief,
     is_pickle,
     load_plain,
     numbers,
-    one_line,
     read_bytes,
     read_head,
     read_json,
@@ -27,21 +27,13 @@ _TRAINING_OVER_INFERENCE = 3.0
 
 @dataclass(frozen=True)
 class DeviceTable:
-    """Measured capacities of K devices; what a file does not hold is None.
+    """Measured capacities of K devices; what a file does not hold is None."""
 
-    Attributes:
-        step_ms: `[K]`, time of a training step per sample, or of what stands for it.
-        down_bytes_per_s: `[K]`.
-        up_bytes_per_s: `[K]`.
-        source: file and format.
-        notes: what was left out while reading.
-    """
-
-    step_ms: Floats | None = None
-    down_bytes_per_s: Floats | None = None
-    up_bytes_per_s: Floats | None = None
-    source: str = ""
-    notes: tuple[str, ...] = ()
+    step_ms: Floats | None = None  # [K] time of a training step per sample, or of what stands for it
+    down_bytes_per_s: Floats | None = None  # [K]
+    up_bytes_per_s: Floats | None = None  # [K]
+    source: str = ""  # file and format
+    notes: tuple[str, ...] = ()  # what was left out while reading
 
     def applied(self, drawn: Devices, rng: np.random.Generator) -> Devices:
         """Drawn devices with what the file knows in place of what was drawn.
@@ -174,7 +166,7 @@ def _positive(path: str | Path, what: str, values: Sequence[object]) -> Floats:
         except (TypeError, ValueError):
             result[index] = np.nan
         if not 0 < result[index] < 1e15:
-            raise ValueError(f"{path}: {what}[{index}] is {one_line(value)}, expected a number above 0")
+            raise ValueError(f"{path}: {what}[{index}] is {brief(value)}, expected a number above 0")
     if not result.size:
         raise ValueError(f"{path}: no {what}, expected at least one device")
     return result

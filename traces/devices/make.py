@@ -84,7 +84,7 @@ def check_devices(spec: DeviceSpec) -> None:
     Raises:
         ValueError: one line naming the field, the value and what was expected, with a suggestion.
     """
-    if isinstance(spec, (str, Mapping)):
+    if not isinstance(spec, DeviceSource):
         DEVICES.choose(spec)
 
 

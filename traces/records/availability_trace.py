@@ -17,37 +17,23 @@ class AvailabilityTrace:
     """Sessions of R recordings of U users.
 
     A recording is a stretch of time over which one user was observed without a break; users may have several.
-
-    Attributes:
-        users: `[U]` names.
-        user: int `[R]`, whose recording it is.
-        begin_s: `[R]`, when it begins, seconds on `clock`.
-        end_s: `[R]`, when it ends.
-        session_recording: int `[K]`, ascending, the recording of each session.
-        session_start_s: `[K]`, ascending within a recording.
-        session_end_s: `[K]`.
-        clock: "utc" (Unix time), "local" (seconds since some local midnight, a Monday if it matters) or
-            "none" (no time of day is known).
-        utc_offset_h: `[R]`, hours the user's clock is ahead of UTC; zero unless the clock is "utc".
-        simultaneous: whether times of different users may be compared (regional shocks live there).
-        group: `[U]`, zone or region of each user as the source names it, or empty strings.
-        source: file and format, for tables and messages.
-        notes: what was repaired while reading, one sentence each.
     """
 
-    users: tuple[str, ...]
-    user: Ints
-    begin_s: Floats
-    end_s: Floats
-    session_recording: Ints
-    session_start_s: Floats
-    session_end_s: Floats
+    users: tuple[str, ...]  # [U] names
+    user: Ints  # [R] whose recording it is
+    begin_s: Floats  # [R] when it begins, seconds on `clock`
+    end_s: Floats  # [R] when it ends
+    session_recording: Ints  # [K] ascending, the recording of each session
+    session_start_s: Floats  # [K] ascending within a recording
+    session_end_s: Floats  # [K]
+    # "utc" (Unix time), "local" (s since a local Monday 00:00) or "none" (no time of day is known)
     clock: str
-    utc_offset_h: Floats
+    utc_offset_h: Floats  # [R] hours the user's clock is ahead of UTC; zero unless the clock is "utc"
+    # whether times of different users may be compared (regional shocks live in them)
     simultaneous: bool = False
-    group: tuple[str, ...] = ()
-    source: str = ""
-    notes: tuple[str, ...] = ()
+    group: tuple[str, ...] = ()  # [U] zone or region of each user as the source names it, or empty strings
+    source: str = ""  # file and format, for tables and messages
+    notes: tuple[str, ...] = ()  # what was repaired while reading, one sentence each
 
     @property
     def num_recordings(self) -> int:
@@ -141,6 +127,8 @@ def flat_trace(
     notes: tuple[str, ...] = (),
 ) -> AvailabilityTrace:
     """A trace from raw columns in any order: cut to the recordings, sorted, touching sessions merged.
+
+    It takes what the record has, one argument a column, as every reader hands them over.
 
     Args:
         users: `[U]` names.

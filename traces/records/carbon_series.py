@@ -23,29 +23,17 @@ MAX_G_PER_KWH = 3000.0
 
 @dataclass(frozen=True)
 class CarbonSeries:
-    """Recorded carbon intensity of one zone, regular in time.
+    """Recorded carbon intensity of one zone, regular in time."""
 
-    Attributes:
-        zone: the zone's identifier as the source names it.
-        kind: what the intensity counts, one of `KINDS`.
-        first_utc_s: Unix time at which the first sample begins.
-        step_s: length of a sample.
-        g_per_kwh: float64 `[T]`.
-        source: file and format, for tables and messages.
-        notes: what was repaired while reading, one sentence each.
-        held: samples that repeat the one before because the file has none for them.
-        provider_g_per_kwh: `[T, K]`, forecasts issued at each sample for 1..K steps ahead, or None.
-    """
-
-    zone: str
-    kind: str
-    first_utc_s: float
-    step_s: float
-    g_per_kwh: Floats
-    source: str = ""
-    notes: tuple[str, ...] = ()
-    held: int = 0
-    provider_g_per_kwh: Floats | None = None
+    zone: str  # the zone's identifier as the source names it
+    kind: str  # what the intensity counts, one of `KINDS`
+    first_utc_s: float  # Unix time at which the first sample begins
+    step_s: float  # length of a sample
+    g_per_kwh: Floats  # [T]
+    source: str = ""  # file and format, for tables and messages
+    notes: tuple[str, ...] = ()  # what was repaired while reading, one sentence each
+    held: int = 0  # samples that repeat the one before because the file has none for them
+    provider_g_per_kwh: Floats | None = None  # [T, K] forecasts issued at each sample for 1..K steps ahead
 
     @property
     def last_utc_s(self) -> float:
@@ -142,7 +130,7 @@ def regular_series(
     provider: Floats | None = None,
     notes: Sequence[str] = (),
 ) -> CarbonSeries:
-    """Turn rows into a regular series by fixed rules.
+    """Turn rows into a regular series by fixed rules; it takes the rules' exceptions, one argument each.
 
     Missing values count as missing rows. A repeated time with the same value is dropped, with another value
     refused. Rows out of order are refused unless the format is known to be unordered. The step is the

@@ -13,14 +13,15 @@ from frugalfl.traces.availability import (
     MarkovForecast,
     SessionBatch,
     by_utc_hour,
-    hour_of_day,
     make_availability,
-    odds_multiplied,
     odds_shifted,
-    personal_shares,
 )
-from frugalfl.traces.availability.generators import Clock, interpolated
-from frugalfl.traces.carbon import make_carbon, usual_intensity
+from frugalfl.traces.availability.batch_kernels import hour_of_day
+from frugalfl.traces.availability.climatology_kernels import odds_multiplied, personal_shares
+from frugalfl.traces.availability.generators import Clock
+from frugalfl.traces.availability.generators.renewal_kernels import interpolated
+from frugalfl.traces.carbon import make_carbon
+from frugalfl.traces.carbon.generator_kernels import usual_intensity
 from frugalfl.traces.numerics import autoregression, rows_by_forecaster, utc_offset_h
 
 rates = st.lists(st.floats(0.01, 5.0), min_size=1, max_size=30)

@@ -6,7 +6,6 @@ from .base import GENERATORS, Pattern
 from .patterns import chain_states, data_correlated_means
 from .phones import PhoneAvailability
 from .renewal import Clock, Law
-from .renewal_kernels import interpolated
 from .renewal_models import RenewalAvailability
 from .spot import SpotAvailability
 from .volunteers import VolunteerAvailability
@@ -22,5 +21,4 @@ __all__ = [
     "VolunteerAvailability",
     "chain_states",
     "data_correlated_means",
-    "interpolated",
 ]

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import Field, model_validator
+from scipy.special import ndtri
 
 from ....common.arrays import Floats, Ints
 from ....common.settings import Settings
@@ -105,8 +106,6 @@ class SpotAvailability(Settings):
 
     def _capacity(self, mean: Floats, horizon_h: float, rng: np.random.Generator) -> Sessions:
         """When each zone has capacity, from twelve hours before the episode on."""
-        from scipy.special import ndtri
-
         zones = mean.size
         regions = np.arange(zones) // 2 if self.regions is None else np.resize(self.regions, zones)
         _, region = np.unique(regions, return_inverse=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ....common.arrays import AnyArray
+from ....common.arrays import Floats, Ints
 from ...records import AvailabilityTrace, flat_trace
-from ..parsing import one_line, read_table, read_text, utc_times
+from ..parsing import brief, read_table, read_text, utc_times
 from .counts import MAX_NODES, pooled
 
 
@@ -43,7 +43,7 @@ def read_events(path: str | Path) -> AvailabilityTrace:
             continue
         parts = [part.strip() for part in line.split(",")]
         if len(parts) != 3 or parts[1] not in ("add", "remove") or not parts[0].isdigit():
-            raise ValueError(f"{path}:{number}: {one_line(line)}, expected ms,add|remove,node")
+            raise ValueError(f"{path}:{number}: {brief(line)}, expected ms,add|remove,node")
         back += float(parts[0]) / 1000.0 < now_s
         now_s = max(float(parts[0]) / 1000.0, now_s)
         node = parts[2]
@@ -137,7 +137,7 @@ def read_counts(path: str | Path) -> AvailabilityTrace:
     )
 
 
-def _numbers(path: str | Path, cells: list[str], lines: AnyArray, what: str) -> AnyArray:
+def _numbers(path: str | Path, cells: list[str], lines: Ints, what: str) -> Floats:
     values = np.empty(len(cells))
     for row, cell in enumerate(cells):
         try:
@@ -145,7 +145,5 @@ def _numbers(path: str | Path, cells: list[str], lines: AnyArray, what: str) -> 
         except ValueError:
             values[row] = np.nan
         if not 0 <= values[row] < 1e12:
-            raise ValueError(
-                f"{path}:{lines[row]}: {what} is {one_line(cell)}, expected a number of 0 or more"
-            )
+            raise ValueError(f"{path}:{lines[row]}: {what} is {brief(cell)}, expected a number of 0 or more")
     return values

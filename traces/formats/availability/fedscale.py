@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ...records import AvailabilityTrace, flat_trace
-from ..parsing import is_pickle, load_plain, one_line
+from ..parsing import brief, is_pickle, load_plain
 
 _NOTE = "a subset of the original is the most available part of it: its clients are sorted by availability"
 
@@ -30,7 +30,7 @@ def read(path: str | Path) -> AvailabilityTrace:
         raise ValueError(f"{path}: expected a dictionary of clients")
     users, finish, owner, start, stop = [], [], [], [], []
     for index, (client, entry) in enumerate(document.items()):
-        where = f"{path}: client {one_line(client)}"
+        where = f"{path}: client {brief(client)}"
         if not isinstance(entry, dict) or not {"active", "inactive", "finish_time"} <= entry.keys():
             raise ValueError(f"{where}: expected active, inactive and finish_time")
         active, inactive, last = entry["active"], entry["inactive"], entry["finish_time"]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ....common.arrays import AnyArray
+from ....common.arrays import Floats
 from ...records import AvailabilityTrace, flat_trace
-from ..parsing import line_of, one_line, read_json
+from ..parsing import brief, line_of, read_json
 
 # The log's second zero is 2020-01-02 00:00:00 on the phone's clock, a Thursday.
 _MONDAY_SHIFT_S = 3 * 86400.0
@@ -64,7 +64,7 @@ def read(path: str | Path) -> AvailabilityTrace:
     )
 
 
-def _windows(path: str | Path, guid: str, entry: object) -> tuple[float, float, AnyArray] | None:
+def _windows(path: str | Path, guid: str, entry: object) -> tuple[float, float, Floats] | None:
     if not isinstance(entry, dict) or not {"trace_start", "trace_end", "ready_time"} <= entry.keys():
         raise _refusal(path, guid, "expected trace_start, trace_end and ready_time")
     if entry["trace_start"] is None or entry["trace_end"] is None:
@@ -84,4 +84,4 @@ def _windows(path: str | Path, guid: str, entry: object) -> tuple[float, float, 
 
 
 def _refusal(path: str | Path, guid: str, why: str, *steps: str | int) -> ValueError:
-    return ValueError(f"{path}:{line_of(path, guid, *steps)}: device {one_line(guid)}: {why}")
+    return ValueError(f"{path}:{line_of(path, guid, *steps)}: device {brief(guid)}: {why}")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ....common.arrays import AnyArray
+from ....common.arrays import Bools, Floats, Ints
 from ...records import AvailabilityTrace, flat_trace
-from ..parsing import check_time, one_line, read_text
+from ..parsing import brief, check_time, read_text
 
 _COLUMNS = ("node_id", "event_type", "event_start_time", "event_stop_time")
 
@@ -42,11 +42,9 @@ def read(path: str | Path) -> AvailabilityTrace:
             node, kind, begin, end = (parts[index] for index in place)
             begin_s, end_s = float(begin), float(end)
         except (IndexError, ValueError):
-            raise ValueError(
-                f"{path}:{number}: {one_line(line[:70])}, expected an event of 9 columns"
-            ) from None
+            raise ValueError(f"{path}:{number}: {brief(line[:70])}, expected an event of 9 columns") from None
         if kind not in ("0", "1"):
-            raise ValueError(f"{path}:{number}: event_type is {one_line(kind)}, expected 0 or 1")
+            raise ValueError(f"{path}:{number}: event_type is {brief(kind)}, expected 0 or 1")
         if check_time(path, end_s, number) < check_time(path, begin_s, number):
             raise ValueError(f"{path}:{number}: the event stops before it starts")
         owner.append(nodes.setdefault(node, len(nodes)))
@@ -59,7 +57,7 @@ def read(path: str | Path) -> AvailabilityTrace:
 
 
 def _assemble(
-    path: str | Path, nodes: list[str], who: AnyArray, on: AnyArray, first: AnyArray, last: AnyArray
+    path: str | Path, nodes: list[str], who: Ints, on: Bools, first: Floats, last: Floats
 ) -> AvailabilityTrace:
     begin_all, end_all = np.full(len(nodes), np.inf), np.full(len(nodes), -np.inf)
     np.minimum.at(begin_all, who, first)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ....common.arrays import AnyArray
+from ....common.arrays import Floats, Ints
 from ....common.files import write_text
 from ...records import AvailabilityTrace, flat_trace
-from ..parsing import check_time, one_line, read_text
+from ..parsing import brief, check_time, read_text
 
 _HEADER = ["client", "start", "end"]
 
@@ -38,9 +38,7 @@ def write(trace: AvailabilityTrace, path: str | Path) -> None:
     """
     for user in trace.users:
         if user.splitlines() not in ([], [user]):
-            raise ValueError(
-                f"{path}: client {one_line(user)} cannot be written, expected a name of one line"
-            )
+            raise ValueError(f"{path}: client {brief(user)} cannot be written, expected a name of one line")
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
     quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
@@ -101,7 +99,7 @@ def read(path: str | Path) -> AvailabilityTrace:
         times.append((start_s, end_s))
     clock = clock or ("utc" if utc else "none")
     if clock not in ("utc", "local", "none"):
-        raise ValueError(f"{path}: clock {one_line(clock)}, expected utc, local or none")
+        raise ValueError(f"{path}: clock {brief(clock)}, expected utc, local or none")
     return _assemble(path, clock, simultaneous, windows, clients, times, lines)
 
 
@@ -128,7 +126,7 @@ def _assemble(
         raise ValueError(f"{path}: a recording has no span of time")
     for name, line in zip(clients, lines, strict=True):
         if name not in names:
-            raise ValueError(f"{path}:{line}: client {one_line(name)} has sessions but no recording")
+            raise ValueError(f"{path}:{line}: client {brief(name)} has sessions but no recording")
     client = np.array([names[name] for name in clients], dtype=np.int64)
     owner = _owners(path, user, begin_s, client, stamps, lines)
     return flat_trace(
@@ -149,12 +147,12 @@ def _assemble(
 
 def _owners(
     path: str | Path,
-    user: AnyArray,
-    begin_s: AnyArray,
-    client: AnyArray,
-    stamps: AnyArray,
+    user: Ints,
+    begin_s: Floats,
+    client: Ints,
+    stamps: Floats,
     lines: Sequence[int],
-) -> AnyArray:
+) -> Ints:
     """The recording of each session: the client's last one that begins no later than the session."""
     # Times as ranks, so that (client, time) pairs are whole numbers and compare exactly.
     times, rank = np.unique(np.concatenate([begin_s, stamps[:, 0]]), return_inverse=True)
@@ -200,9 +198,7 @@ def _time(path: str | Path, number: int, what: str, cell: str) -> tuple[float, b
         try:
             stamp = datetime.fromisoformat(text.replace("Z", "+00:00"))
         except ValueError:
-            raise ValueError(
-                f"{path}:{number}: {what} is {one_line(cell)}, expected seconds or UTC"
-            ) from None
+            raise ValueError(f"{path}:{number}: {what} is {brief(cell)}, expected seconds or UTC") from None
         stamp = stamp if stamp.tzinfo else stamp.replace(tzinfo=timezone.utc)
         value, dated = stamp.timestamp(), True
     return check_time(path, value, number), dated

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ....common.arrays import AnyArray, Floats, Ints
+from ....common.arrays import Floats, Ints
 from ...records import AvailabilityTrace, flat_trace
 from ..parsing import line_of, read_json
 from .counts import MAX_NODES, pooled
@@ -58,7 +58,7 @@ def _name(path: str | Path, paths: Sequence[str | Path]) -> str:
     return stem if len(same) == 1 else f"{Path(path).parent.name}/{stem}"
 
 
-def _counts(path: str | Path) -> tuple[float, AnyArray]:
+def _counts(path: str | Path) -> tuple[float, Ints]:
     document = read_json(path)
     data = document.get("data") if isinstance(document, dict) else None
     metadata = document.get("metadata") if isinstance(document, dict) else None

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ....common.arrays import AnyArray
+from ....common.arrays import Floats
 from ...records import AvailabilityTrace, flat_trace
-from ..parsing import check_time, one_line, read_text
+from ..parsing import brief, check_time, read_text
 
 
 def recognises(head: str) -> bool:
@@ -47,7 +47,7 @@ def read(path: str | Path) -> AvailabilityTrace:
             durations = np.array(parts[4:], dtype=np.float64)
         except ValueError:
             raise ValueError(
-                f"{path}:{number}: {one_line(line[:60])} holds something that is no number"
+                f"{path}:{number}: {brief(line[:60])} holds something that is no number"
             ) from None
         _check(path, number, head, durations)
         user.append(names.setdefault(parts[0], len(names)))
@@ -67,7 +67,7 @@ def _assemble(
     begin: list[float],
     offset: list[float],
     states: list[int],
-    lengths: list[AnyArray],
+    lengths: list[Floats],
 ) -> AvailabilityTrace:
     sizes = np.array([row.size for row in lengths])
     first = np.cumsum(sizes) - sizes
@@ -94,7 +94,7 @@ def _assemble(
     )
 
 
-def _check(path: str | Path, number: int, head: list[int], durations: AnyArray) -> None:
+def _check(path: str | Path, number: int, head: list[int], durations: Floats) -> None:
     if head[0] not in (0, 1):
         raise ValueError(f"{path}:{number}: state {head[0]}, expected 0 or 1")
     if not -14 <= head[2] <= 14:

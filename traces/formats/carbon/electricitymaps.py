@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...records import CarbonSeries, regular_series
-from ..parsing import find_column, numbers, one_line, read_table, utc_times
+from ..parsing import brief, find_column, numbers, read_table, utc_times
 
 _KIND_WORDS = {"direct": ("direct",), "life-cycle": ("lca", "life cycle")}
 
@@ -50,7 +50,7 @@ def read(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     for name in dict.fromkeys(zones):
         if not str(name).strip():
             line = int(lines[np.argmax(zones == name)])
-            raise ValueError(f"{path}:{line}: {zone} is {one_line(name)}, expected a zone such as DE")
+            raise ValueError(f"{path}:{line}: {zone} is {brief(name)}, expected a zone such as DE")
         rows = zones == name
         notes = []
         if estimated:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from pathlib import Path
 
-from ..parsing import check_time, line_of, one_line
+from ..parsing import brief, check_time, line_of
 
 
 def rows_of(path: str | Path, document: object, key: str) -> list[dict[str, object]]:
@@ -20,7 +20,7 @@ def rows_of(path: str | Path, document: object, key: str) -> list[dict[str, obje
     for index, row in enumerate(rows):
         if not isinstance(row, dict):
             line = line_of(path, *([key] if isinstance(document, dict) else []), index)
-            raise ValueError(f"{path}:{line}: [{index}] is {one_line(row)}, expected an object")
+            raise ValueError(f"{path}:{line}: [{index}] is {brief(row)}, expected an object")
     return rows
 
 
@@ -40,7 +40,7 @@ def unix_time(path: str | Path, line: int, what: str, value: object) -> float:
         stamp = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(
-            f"{path}:{line}: {what} is {one_line(value)}, expected a time like 2023-01-01T00:00Z"
+            f"{path}:{line}: {what} is {brief(value)}, expected a time like 2023-01-01T00:00Z"
         ) from None
     stamp = stamp if stamp.tzinfo else stamp.replace(tzinfo=timezone.utc)
     return check_time(path, stamp.timestamp(), line)
@@ -59,4 +59,4 @@ def number(path: str | Path, line: int, what: str, value: object) -> float:
             raise TypeError
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{path}:{line}: {what} is {one_line(value)}, expected a number") from None
+        raise ValueError(f"{path}:{line}: {what} is {brief(value)}, expected a number") from None

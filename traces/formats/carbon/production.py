@@ -14,7 +14,7 @@ import numpy as np
 
 from ....common.arrays import Floats
 from ...records import CarbonSeries, regular_series
-from ..parsing import MISSING, numbers, one_line, read_table, read_text, utc_times
+from ..parsing import MISSING, brief, numbers, read_table, read_text, utc_times
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,7 +106,7 @@ def _intensity(
         factor = _factor(path, name)
         if factor is None:
             continue
-        power = numbers(path, frame[name], one_line(name))
+        power = numbers(path, frame[name], brief(name))
         empty &= ~np.isfinite(power)
         # Missing counts as none produced; a fuel that takes power from the grid makes none.
         power = np.maximum(np.nan_to_num(power), 0.0)
@@ -130,7 +130,7 @@ def _factor(path: str | Path, name: str) -> float | None:
     for words, factor in _FACTORS:
         if any(word in low for word in words):
             return factor or None
-    raise ValueError(f"{path}:1: fuel {one_line(name)} is unknown; no intensity follows from it")
+    raise ValueError(f"{path}:1: fuel {brief(name)} is unknown; no intensity follows from it")
 
 
 def _local_times(path: str | Path, stamps: pd.Series, form: str, clock: str) -> Floats:
@@ -143,7 +143,7 @@ def _local_times(path: str | Path, stamps: pd.Series, form: str, clock: str) -> 
         row = int(np.argmax(bad))
         if str(stamps.iloc[row]).strip().lower() in MISSING:
             raise ValueError(f"{path}:{row + 2}: the time is missing")
-        raise ValueError(f"{path}:{row + 2}: time is {one_line(stamps.iloc[row])}, expected DD.MM.YYYY HH:MM")
+        raise ValueError(f"{path}:{row + 2}: time is {brief(stamps.iloc[row])}, expected DD.MM.YYYY HH:MM")
     try:
         aware = naive.dt.tz_localize(clock, ambiguous="infer", nonexistent="NaT")
     except ValueError as error:

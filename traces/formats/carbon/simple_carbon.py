@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ....common.arrays import AnyArray
+from ....common.arrays import AnyArray, Floats
 from ....common.files import write_text
 from ...records import KINDS, CarbonSeries, regular_series
-from ..parsing import numbers, one_line, read_table, utc_times
+from ..parsing import brief, numbers, read_table, utc_times
 
 # CityLearn gives no times: its year is taken to begin here, 2022-01-01 00:00 UTC.
 _CITYLEARN_START_S = 1640995200.0
@@ -112,7 +112,7 @@ def read_own(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     for row, own in enumerate(kinds):
         if own not in KINDS or kind not in (None, own):
             expected = kind or ", ".join(KINDS)
-            raise ValueError(f"{path}:{row + 2}: kind is {one_line(own)}, expected {expected}")
+            raise ValueError(f"{path}:{row + 2}: kind is {brief(own)}, expected {expected}")
     return _by_zone(path, frame["zone"].to_numpy(), kinds, times, values)
 
 
@@ -130,7 +130,7 @@ def write_own(series: Sequence[CarbonSeries], path: str | Path) -> None:
 
 
 def _by_zone(
-    path: str | Path, zones: AnyArray, kinds: Sequence[str], times: AnyArray, values: AnyArray
+    path: str | Path, zones: AnyArray, kinds: Sequence[str], times: Floats, values: Floats
 ) -> list[CarbonSeries]:
     lines = np.arange(zones.size) + 2
     series = []
@@ -138,7 +138,7 @@ def _by_zone(
         rows = zones == zone
         own = {kind for kind, own_row in zip(kinds, rows, strict=True) if own_row}
         if len(own) > 1:
-            raise ValueError(f"{path}: zone {one_line(zone)}: kinds {' and '.join(sorted(own))} are mixed")
+            raise ValueError(f"{path}: zone {brief(zone)}: kinds {' and '.join(sorted(own))} are mixed")
         series.append(regular_series(path, str(zone), own.pop(), times[rows], values[rows], lines[rows]))
     return series
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ....common.arrays import AnyArray
+from ....common.arrays import Floats, Ints
 from ...records import CarbonSeries, regular_series
-from ..parsing import lines_of, numbers, one_line, read_json, read_table, utc_times
+from ..parsing import brief, lines_of, numbers, read_json, read_table, utc_times
 from .json_rows import number, rows_of, unix_time
 
 # Pounds per MWh to grams per kWh: 453.59237 g / 1000 kWh.
@@ -70,9 +70,9 @@ def _series(
     path: str | Path,
     zone: str,
     kind: str,
-    times: AnyArray,
-    values: AnyArray,
-    lines: AnyArray,
+    times: Floats,
+    values: Floats,
+    lines: Ints,
     index: Sequence[int],
 ) -> CarbonSeries:
     rows = np.array(index)
@@ -87,7 +87,7 @@ def _meaning(path: str | Path, meta: dict[str, object]) -> tuple[float, str]:
     signal, units = meta.get("signal_type", "co2_moer"), meta.get("units", "lbs_co2_per_mwh")
     if units != "lbs_co2_per_mwh" or signal not in _SIGNALS:
         raise ValueError(
-            f"{path}: signal {one_line(signal)} in {one_line(units)}, "
+            f"{path}: signal {brief(signal)} in {brief(units)}, "
             "expected co2_moer or co2_aoer in lbs_co2_per_mwh"
         )
     return G_PER_KWH_PER_LB_PER_MWH, _SIGNALS[signal]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from .columns import MISSING, check_time, find_column, numbers, utc_times
 from .json_lines import line_of, lines_of
 from .pickles import is_pickle, load_plain
-from .text import one_line, read_bytes, read_head, read_json, read_table, read_text
+from .text import brief, read_bytes, read_head, read_json, read_table, read_text
 
 __all__ = [
     "MISSING",
+    "brief",
     "check_time",
     "find_column",
     "is_pickle",
@@ -16,7 +17,6 @@ __all__ = [
     "lines_of",
     "load_plain",
     "numbers",
-    "one_line",
     "read_bytes",
     "read_head",
     "read_json",

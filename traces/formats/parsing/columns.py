@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ....common.arrays import Floats
-from .text import one_line
+from .text import brief
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ def numbers(path: str | Path, column: pd.Series, what: str, first_line: int = 2)
     for row in np.flatnonzero(suspicious):
         cell = str(column.iloc[row]).strip()
         if cell.lower() not in MISSING:
-            raise ValueError(f"{path}:{row + first_line}: {what} is {one_line(cell)}, expected a number")
+            raise ValueError(f"{path}:{row + first_line}: {what} is {brief(cell)}, expected a number")
     values[suspicious] = np.nan
     return values
 
@@ -50,7 +50,7 @@ def utc_times(path: str | Path, column: pd.Series, what: str, first_line: int = 
     bad = parsed.isna().to_numpy()
     if bad.any():
         row = int(np.argmax(bad))
-        cell = one_line(column.iloc[row])
+        cell = brief(column.iloc[row])
         raise ValueError(
             f"{path}:{row + first_line}: {what} is {cell}, expected a time like 2023-01-01 00:00"
         )

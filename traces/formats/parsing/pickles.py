@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from .text import one_line, read_bytes
+from .text import brief, read_bytes
 
 # The only numpy types that device files use.
 _TYPES = {"f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}
@@ -21,7 +21,7 @@ class _Type:
 
     def __init__(self, name: object = None, align: object = False, copy: object = True):
         if not isinstance(name, str) or name not in _TYPES:
-            raise pickle.UnpicklingError(f"numpy type {one_line(name)} is not a plain number")
+            raise pickle.UnpicklingError(f"numpy type {brief(name)} is not a plain number")
         self.name, self.order = name, "<"
 
     def __setstate__(self, state: object) -> None:
@@ -71,7 +71,9 @@ class _Plain(pickle._Unpickler):  # type: ignore[name-defined,misc]
     """The unpickler in Python: its memo is a dictionary, so no index in a file can ask for all memory."""
 
     stack: list[object]
-    dispatch: ClassVar[dict[int, object]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+    dispatch: ClassVar[dict[int, object]] = dict(  # type: ignore[assignment]
+        pickle._Unpickler.dispatch  # type: ignore[attr-defined]
+    )
     for _code in _FORBIDDEN:
         dispatch.pop(_code[0], None)
 
@@ -80,7 +82,7 @@ class _Plain(pickle._Unpickler):  # type: ignore[name-defined,misc]
         try:
             return _ALLOWED[(module, name)]
         except (KeyError, TypeError):
-            raise pickle.UnpicklingError(f"it refers to {one_line(f'{module}.{name}')}") from None
+            raise pickle.UnpicklingError(f"it refers to {brief(f'{module}.{name}')}") from None
 
     def load_build(self) -> None:
         """State for a number type only."""

@@ -125,7 +125,7 @@ def read_table(
     return frame
 
 
-def one_line(value: object, most: int = 80) -> str:
+def brief(value: object, most: int = 80) -> str:
     """A value from a file, safe and short enough for a message."""
     shown = repr(value) if isinstance(value, (str, int, float)) else _BRIEF.repr(value)
     return shown if len(shown) <= most else shown[: most - 3] + "..."

@@ -1,0 +1,122 @@
+"""Reading files of any kind: availability, carbon intensity or devices, by their content."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...common.settings import suggest
+from ..devices import DeviceTable, read_devices
+from ..formats.availability import AVAILABILITY_FORMATS, read_availability, sniff_availability
+from ..formats.carbon import CARBON_FORMATS, read_carbon, sniff_carbon
+from ..records import AvailabilityTrace, CarbonSeries
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a file turned out to hold; all but one are empty.
+
+    Attributes:
+        path: the file.
+        trace: availability.
+        series: carbon intensity by zone.
+        devices: capacities.
+    """
+
+    path: str
+    trace: AvailabilityTrace | None = None
+    series: tuple[CarbonSeries, ...] = ()
+    devices: DeviceTable | None = None
+
+
+def read_any(path: str | Path, format: str | None = None, kind: str | None = None) -> Content:
+    """Read a file of any kind, by its content or a named format.
+
+    Raises:
+        ValueError: one line, if it is of no known kind or breaks the rules of its own.
+    """
+    name = str(path)
+    if format in ("csv", None):
+        for sniff in (sniff_availability, sniff_carbon):
+            try:
+                found: str | None = sniff(path)
+            except ValueError:
+                continue
+            if sniff is sniff_carbon:
+                return Content(name, series=tuple(read_carbon(path, found, kind)))
+            if found == "fedscale":
+                return _pickled(path)
+            return Content(name, trace=read_availability(path, found))
+        return Content(name, devices=_devices_or_refusal(path))
+    if format in CARBON_FORMATS:
+        return Content(name, series=tuple(read_carbon(path, format, kind)))
+    if format in AVAILABILITY_FORMATS:
+        return Content(name, trace=read_availability(path, format))
+    known = [*AVAILABILITY_FORMATS, *CARBON_FORMATS]
+    raise ValueError(f"format: {format!r} is unknown; {suggest(format, known)}")
+
+
+def read_all(
+    paths: Sequence[str | Path], format: str | None = None, kind: str | None = None
+) -> tuple[list[Content], list[str]]:
+    """What files hold, and a line for each that was refused."""
+    contents: list[Content] = []
+    refused: list[str] = []
+    for path in paths:
+        try:
+            contents.append(read_any(path, format, kind))
+        except ValueError as error:
+            refused.append(str(error))
+    return contents, refused
+
+
+def expand(paths: Sequence[str | Path]) -> list[Path]:
+    """Files as they are, folders as the files in them (notes left out).
+
+    Raises:
+        ValueError: if there is none.
+    """
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            files += sorted(
+                p for p in path.rglob("*") if p.is_file() and p.suffix.lower() not in (".md", ".py")
+            )
+        else:
+            files.append(path)
+    if not files:
+        raise ValueError("files: none, expected at least one file or a folder with files")
+    return files
+
+
+def notes_of(content: Content) -> list[str]:
+    """What was repaired or assumed while reading, one sentence each, repeated ones once."""
+    notes = [
+        *(content.trace.notes if content.trace else ()),
+        *(content.devices.notes if content.devices else ()),
+    ]
+    notes += [note for series in content.series for note in series.notes]
+    return list(dict.fromkeys(notes))
+
+
+def _pickled(path: str | Path) -> Content:
+    """FedScale has two pickles: behaviour and capacity."""
+    try:
+        return Content(str(path), trace=read_availability(path, "fedscale"))
+    except ValueError as error:
+        if "expected active, inactive" not in str(error):
+            raise
+        return Content(str(path), devices=read_devices(path))
+
+
+def _devices_or_refusal(path: str | Path) -> DeviceTable:
+    try:
+        return read_devices(path)
+    except ValueError as error:
+        if "not a device file" not in str(error):
+            raise
+        raise ValueError(
+            f"{path}: no availability, carbon intensity or devices that are known; "
+            "name the format with --format"
+        ) from None
