@@ -1,8 +1,7 @@
-"""Whom an evaluation can name: schedulers of the package, one's own by dotted name, trained runs."""
+"""From a name to a scheduler: handcrafted, shipped, one's own by dotted name, the folder of a trained run."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -10,16 +9,29 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any
 
-from ..common.files import slug
+from ..common.files import sha256, slug
+from ..common.settings import suggest
 from ..envs.contract import Scheduler
 from ..envs.registration import find_entry
 from ..envs.scenario import Scenario, load_scenario
-from .schedulers import SCHEDULERS, make_scheduler
-from .schedulers.base import settings_of
-from .zoo import CARD, find_card, is_shipped
+from .schedulers import SCHEDULERS, make_scheduler, refuse_unknown
+from .schedulers.base import Setting, adopt, original, settings_of
+from .schedulers.planning import Clairvoyant
+from .zoo import CARD, find_card, is_shipped, shipped_names
 from .zoo import load_scheduler as load_trained
+
+__all__ = [
+    "ALL",
+    "adopt",
+    "allow_own_modules",
+    "describe",
+    "make_player",
+    "name_players",
+    "plain",
+    "run_folder",
+    "scenario_of",
+]
 
 ALL = "all"
 _RUN_FILES = ("config.json", "model.pt")
@@ -43,7 +55,7 @@ def name_players(sources: Iterable[str]) -> dict[str, str]:
         sources: names of schedulers, `package.module:Class`, folders of trained runs; commas separate too.
 
     Raises:
-        ValueError: nobody named, or two players of one name.
+        ValueError: nobody named, or two schedulers of one name.
     """
     players: dict[str, str] = {}
     for item in (part.strip() for source in sources for part in source.split(",")):
@@ -63,40 +75,51 @@ def name_players(sources: Iterable[str]) -> dict[str, str]:
     return players
 
 
-def make_player(source: str, scenario: Scenario) -> Scheduler:
-    """The scheduler of a source in a world, with the settings tuned for it.
+def make_player(source: str, scenario: Scenario | str, **settings: Setting) -> Scheduler:
+    """The scheduler of a source in a world. The one way from a name to a scheduler.
+
+    Args:
+        source: name of a handcrafted scheduler or of a trained one that comes with the package,
+            `package.module:Class`, or the folder of a trained run.
+        scenario: where it plays; the settings tuned for it are the defaults.
+        **settings: hyperparameters to set; a trained scheduler has `decision`.
 
     Raises:
-        ValueError: unknown name, or no finished training run in the folder.
+        ValueError: unknown name or setting (with a suggestion), or no finished training run in the folder.
     """
-    if is_shipped(source):
-        return load_trained(source, scenario)
     folder = run_folder(source)
-    if folder is None:
-        allow_own_modules()
-        return make_scheduler(source, scenario.name)
-    if (folder / CARD).is_file():
-        return load_trained(folder, scenario)
-    # Imported late: only trained players need torch.
-    from .learning.run_folder import load_scheduler
+    if is_shipped(source) or (folder is not None and (folder / CARD).is_file()):
+        refuse_unknown(source, settings, ("decision",))
+        decision = settings.get("decision")
+        return load_trained(folder or source, scenario, None if decision is None else str(decision))
+    if folder is not None:
+        refuse_unknown(source, settings, ())
+        # Imported late: only trained players need torch.
+        from .learning.run_folder import load_scheduler
 
-    return load_scheduler(folder, scenario)
+        return load_scheduler(folder, load_scenario(scenario))
+    if source not in SCHEDULERS and ":" not in source:
+        hint = suggest(source, [*SCHEDULERS, *shipped_names()])
+        raise ValueError(f"scheduler: {source!r} is unknown; {hint} (or package.module:Class)")
+    allow_own_modules()
+    world = scenario if isinstance(scenario, str) else scenario.name
+    return make_scheduler(source, world, **settings)
 
 
-def describe(source: str, player: Scheduler) -> dict[str, Any]:
-    """What decides how a player plays, JSON-able: knobs, or the checksum of what was learned."""
+def describe(source: str, player: Scheduler) -> dict[str, object]:
+    """What decides how a scheduler plays, JSON-able: its settings, or the checksum of what was learned."""
     if is_shipped(source) or (Path(source).expanduser() / CARD).is_file():
         return {"scheduler": source, "sha256": find_card(source)[1].weights_sha256[:16]}
     folder = run_folder(source)
     if folder is not None:
-        digest = hashlib.sha256(b"".join((folder / name).read_bytes() for name in _RUN_FILES))
-        return {"run": str(folder), "sha256": digest.hexdigest()[:16]}
-    if is_dataclass(player):
-        return settings_of(player)
-    candidates = getattr(player, "candidates", None)
-    if isinstance(candidates, list) and all(map(is_dataclass, candidates)):
-        text = json.dumps([[each.name, settings_of(each)] for each in candidates])
-        return {"candidates": len(candidates), "sha256": hashlib.sha256(text.encode()).hexdigest()[:16]}
+        digest = sha256(*((folder / name).read_bytes() for name in _RUN_FILES))
+        return {"run": str(folder), "sha256": digest[:16]}
+    own = original(player)
+    if isinstance(own, Clairvoyant):
+        text = json.dumps([[each.name, settings_of(each)] for each in own.candidates])
+        return {"candidates": len(own.candidates), "sha256": sha256(text.encode())[:16]}
+    if is_dataclass(own) and not isinstance(own, type):
+        return dict(settings_of(own))
     return {}
 
 
@@ -119,7 +142,7 @@ def allow_own_modules() -> None:
         sys.path.insert(0, os.getcwd())
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> object:
     """A document as JSON gives it back, infinities as "inf" (which `load_scenario` reads)."""
     if isinstance(value, Mapping):
         return {str(name): plain(item) for name, item in value.items()}

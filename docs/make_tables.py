@@ -161,7 +161,8 @@ def scheduler_table() -> list[str]:
     """The registry as Markdown: one line per scheduler."""
     lines = ["| name | what it does | paper | needs | aggregation | knobs |", "|---|---|---|---|---|---|"]
     common = knobs_of(Rule)
-    for name, scheduler in SCHEDULERS.items():
+    for name in SCHEDULERS:
+        scheduler = SCHEDULERS[name]
         own = (
             len([knob for knob in knobs_of(scheduler) if knob not in common])
             if issubclass(scheduler, Rule)

@@ -1,4 +1,4 @@
-"""`frugalfl explain`: pictures of what a trained scheduler does and why."""
+"""`frugalfl explain`: figures of how a trained scheduler decides."""
 
 from __future__ import annotations
 

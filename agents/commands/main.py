@@ -1,4 +1,4 @@
-"""The command `frugalfl`: one door to everything that runs from a shell."""
+"""The command `frugalfl`: finds the subcommand and runs it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COMMANDS = {
     "evaluate": ("frugalfl.agents.commands.evaluate:main", "play schedulers on held-out episodes"),
     "benchmark": ("frugalfl.agents.commands.benchmark:main", "evaluate on several worlds"),
     "tune": (
-        "frugalfl.agents.commands.tune:cli",
+        "frugalfl.agents.commands.tune:main",
         "tune the handcrafted schedulers on a world's validation split",
     ),
     "export": (

@@ -1,10 +1,10 @@
-"""What a user sees on stderr while a scheduler is trained."""
+"""Progress of a training on stderr: a bar with the latest figures."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -62,13 +62,11 @@ class ProgressDisplay:
         """So many rounds are trained."""
         self._bar.update(self._task, description="training", completed=min(done, self._timesteps))
 
-    def segment(self, figures: dict[str, Any]) -> None:
+    def segment(self, figures: Mapping[str, float | None]) -> None:
         """Show the latest mean net points."""
-        parts = []
-        if "net_points" in figures:
-            parts.append(f"net points {figures['net_points']:.1f}")
-        if figures.get("val_net_points") is not None:
-            parts.append(f"on val {figures['val_net_points']:.1f}")
+        labels = {"net_points": "net points", "val_net_points": "on val"}
+        known = {label: figures.get(name) for name, label in labels.items()}
+        parts = [f"{label} {value:.1f}" for label, value in known.items() if value is not None]
         self._bar.update(self._task, figures=", ".join(parts))
 
     def warm_start(self, share: float) -> None:

@@ -1,4 +1,4 @@
-"""`frugalfl report`: the pages of an evaluation that is already played."""
+"""`frugalfl report`: HTML, Markdown and PNG of an evaluation that was played before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all subcommands do alike: parse, refuse bad input in one line, end with an exit code."""
+"""Running a subcommand: parse, refuse bad input in one line, end with an exit code."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
@@ -53,6 +53,7 @@ class Prices:
     which observes the prices, then serves the whole trade-off"""
 
 
+# One record of more than 20 fields: each is an option of the command line, whose help reads this class.
 @dataclass(frozen=True)
 class Arguments:
     """Train a scheduler for a federated training run, then compare it with the handcrafted ones.
@@ -146,8 +147,8 @@ class Arguments:
             folder = stem.with_name(f"{stem.name}-{number}")
         return folder
 
-    def _world(self) -> dict[str, Any]:
-        world: dict[str, Any] = {}
+    def _world(self) -> dict[str, object]:
+        world: dict[str, object] = {}
         if self.scenario is not None:
             world["scenario"] = str(self.scenario.resolve())
         if self.clients is not None:
@@ -156,19 +157,19 @@ class Arguments:
             world["availability"] = _absolute(self.availability)
         if self.carbon:
             world["carbon"] = [_absolute(name) for name in self.carbon]
-        prices = {name: value for name, value in vars(self.reward).items() if value is not None}
+        prices: dict[str, float] = {n: v for n, v in vars(self.reward).items() if v is not None}
         spread = prices.pop("spread", None)
         for name, value in prices.items():
             if not (math.isfinite(value) and value >= 0):
                 label = f"reward.{name.replace('_', '-')}"
                 raise ValueError(f"{label}: {value}, expected accuracy points per unit, 0 or more")
         if spread is not None:
-            prices = self._ranges(prices, spread)
-        if prices:
+            world["preferences"] = self._ranges(prices, spread)
+        elif prices:
             world["preferences"] = prices
         return world
 
-    def _ranges(self, prices: Mapping[str, float], spread: float) -> dict[str, Any]:
+    def _ranges(self, prices: Mapping[str, float], spread: float) -> dict[str, list[float]]:
         """Ranges around the given prices, and around the scenario's own where none is given."""
         # Imported late: --help should not wait for it.
         from ...envs.registration import find_entry
@@ -233,8 +234,8 @@ def _absolute(name: str) -> str:
     return str(path.resolve()) if path.suffix or len(path.parts) > 1 else name
 
 
-def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def _flat(document: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
     for name, value in document.items():
         if isinstance(value, Mapping) and value:
             flat |= _flat(value, f"{prefix}{name}.")

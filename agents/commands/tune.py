@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 
 from rich.console import Console
 
-from ..tuning import Options, main
+from ..tuning import Options, search_and_store
 from .running import run_command
 
 
-def cli(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit code."""
-    given = sys.argv[1:] if arguments is None else arguments
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code: `FAILED` if searches crashed, 2 for bad input."""
+    given = list(sys.argv[1:] if argv is None else argv)
     command, codes = shlex.join(["frugalfl", "tune", *given]), list[int]()
 
     def body(options: Options) -> None:
-        codes.append(main(options, command, Console(stderr=True)))
+        codes.append(search_and_store(options, command, Console(stderr=True)))
 
     return run_command(Options, body, "frugalfl tune", given) or max(codes, default=0)

@@ -1,4 +1,4 @@
-"""Schedulers that drive real nodes."""
+"""Live federations: a scheduler drives real nodes. What loads Flower is in the sub-packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a live federation is asked to do, as one JSON-able document that travels with the Flower run."""
+"""Settings of a live federation: one JSON-able document that travels with the Flower run."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
 
 from pydantic import Field
 
 from ...common.settings import Settings, parse_settings
+from ...common.splits import Split
 from ...envs.scenario import Scenario, load_scenario
 
 RUN_CONFIG_KEY = "deployment"
@@ -24,7 +24,7 @@ class DeploySettings(Settings):
         scenario: fields of `Scenario`, all of them, so that nodes need no file of the coordinator's.
         scheduler: name of a handcrafted or shipped scheduler, `package.module:Class`, or the folder of a run
             of `frugalfl train`.
-        scheduler_settings: knobs of a handcrafted one.
+        scheduler_settings: hyper-parameters of a handcrafted one.
         seed: of the partition, the initial model, the minibatches, the carbon window and the scheduler.
         split: which part of populations and traces to draw from.
         out: folder for checkpoints, the table of rounds and the dashboard, on the SuperLink's machine.
@@ -36,11 +36,11 @@ class DeploySettings(Settings):
         resume: whether to go on from the last checkpoint in `out`.
     """
 
-    scenario: dict[str, Any]
+    scenario: dict[str, object]
     scheduler: str = "random-m"
-    scheduler_settings: dict[str, Any] = Field(default_factory=dict)
+    scheduler_settings: dict[str, bool | int | float | str] = Field(default_factory=dict)
     seed: int = Field(default=0, ge=0)
-    split: Literal["train", "val", "test"] = "test"
+    split: Split = "test"
     out: str
     min_nodes: int = Field(default=1, ge=1)
     gather_s: float = Field(default=600.0, gt=0)
@@ -76,7 +76,7 @@ def read_settings(text: str) -> DeploySettings:
     return parse_settings(DeploySettings, document, RUN_CONFIG_KEY)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """A document as JSON has it, infinities as "inf", which `load_scenario` reads."""
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items()}

@@ -17,11 +17,12 @@ from .metrics import (
 from .parallel import CELLS, SweepOutcome, sweep
 from .price_sweep import OBJECTIVES, at_prices, front_figures, saved_at_equal_accuracy, trace_front
 from .recording import CANCELLED, COMPLETED, IDLE, LOST, Timeline
-from .results import CONFIG, METRICS, EvaluationResult, load_result, save_result
+from .results import CLIENT_METRICS, CONFIG, METRICS, EvaluationResult, load_result, save_result
 
 __all__ = [
     "CANCELLED",
     "CELLS",
+    "CLIENT_METRICS",
     "COMPLETED",
     "CONFIG",
     "IDLE",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from ...common.files import slug
+from ...common.files import slug, write_folder
+from ...common.splits import SPLITS, Split
 from ...envs.scenario import Scenario
 from ..players import make_player
 from .episodes import Played, WorldShelf, episode_seeds, make_worlds, play_episodes
@@ -30,7 +30,7 @@ class Study:
     """
 
     scenario: Scenario
-    split: str = "test"
+    split: Split = "test"
     seed: int = 0
     episodes: int = 64
     batch: int = 32
@@ -38,10 +38,10 @@ class Study:
 
     def check(self) -> Study:
         """Return the study if its numbers are in range; ValueError naming the first that is not."""
-        for name in ("episodes", "batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)}, expected at least 1")
-        if self.split not in ("train", "val", "test"):
+        for name, value in (("episodes", self.episodes), ("batch", self.batch)):
+            if value < 1:
+                raise ValueError(f"{name}: {value}, expected at least 1")
+        if self.split not in SPLITS:
             raise ValueError(f"split: {self.split!r}, expected 'train', 'val' or 'test'")
         if self.seed < 0:
             raise ValueError(f"seed: {self.seed}, expected 0 or more")
@@ -87,17 +87,16 @@ def shelf_of(study: Study) -> WorldShelf:
 
 
 def write_cell(folder: Path, parts: list[Played]) -> None:
-    """Write a cell beside its place and move it there, so that half a cell is never found."""
-    draft = folder.with_name(f".{folder.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    write_table(pd.concat([part.episodes for part in parts], ignore_index=True), draft / EPISODES)
-    write_table(pd.concat([part.curves for part in parts], ignore_index=True), draft / CURVES)
-    for part in parts:
-        if part.timeline is not None:
-            write_timeline(part.timeline, draft / TIMELINES)
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
+    """Write a cell whole or not at all."""
+
+    def fill(draft: Path) -> None:
+        write_table(pd.concat([part.episodes for part in parts], ignore_index=True), draft / EPISODES)
+        write_table(pd.concat([part.curves for part in parts], ignore_index=True), draft / CURVES)
+        for part in parts:
+            if part.timeline is not None:
+                write_timeline(part.timeline, draft / TIMELINES)
+
+    write_folder(folder, fill)
 
 
 def read_cell(folder: Path) -> Played | None:

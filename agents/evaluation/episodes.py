@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -12,16 +11,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ...common.arrays import AnyArray, Floats, Ints
-from ...envs.contract import Scheduler
+from ...common.splits import Split
+from ...envs.contract import REWARD_TERMS, Preparing, Scheduler, SimulatedWorld, rollout
 from ...envs.scenario import Scenario, load_scenario
-from ..schedulers import make_scheduler
+from ..players import adopt, make_player
 from .measures import jain_index, total_variation
-from .recording import TERMS, Recorder, Timeline
+from .recording import Recorder, Timeline
 from .results import CLIENT_METRICS, METRICS, EvaluationResult
 
 __all__ = ["CLIENT_METRICS", "METRICS", "EvaluationResult", "MakeWorld", "evaluate", "play_batch"]
 
-MakeWorld = Callable[[int], Any]
+MakeWorld: TypeAlias = Callable[[int], SimulatedWorld]
+"""Builds worlds of so many environments."""
 
 _TOTALS = (
     "hours",
@@ -36,20 +37,20 @@ _TOTALS = (
 
 
 def evaluate(
-    schedulers: Mapping[str, Scheduler] | Sequence[str],
-    scenario: Scenario | str | Mapping[str, Any],
+    schedulers: Mapping[str, object] | Sequence[str],
+    scenario: Scenario | str | Mapping[str, object],
     episodes: int = 64,
-    split: str = "test",
+    split: Split = "test",
     seed: int = 0,
     batch: int = 32,
     progress: bool = True,
     story_episode: int = 0,
     make_world: MakeWorld | None = None,
 ) -> EvaluationResult:
-    """Play every scheduler on the same episodes.
+    """Play every scheduler on the same episodes. Nine arguments, as it is the one call that users make.
 
     Args:
-        schedulers: by name, or names for `make_scheduler` with the settings tuned for this world.
+        schedulers: by name, or names for `make_player` with the settings tuned for this world.
         scenario: a Scenario, or what `load_scenario` takes.
         episodes: per scheduler; the k-th is the same world for all of them.
         split: train, val or test.
@@ -67,10 +68,9 @@ def evaluate(
             raise ValueError(f"{name}: {value}, expected at least 1")
     if not schedulers:
         raise ValueError("schedulers: none given, expected at least one")
-    world_scenario = scenario if make_world is not None else load_scenario(scenario)  # type: ignore[arg-type]
-    world_name = str(getattr(world_scenario, "name", world_scenario))
-    players = _players(schedulers, world_name)
-    worlds = WorldShelf(make_world or make_worlds(world_scenario, split))
+    place = scenario if isinstance(scenario, str) and make_world is not None else load_scenario(scenario)
+    players = _players(schedulers, place)
+    worlds = WorldShelf(make_world or make_worlds(place, split))
     seeds = episode_seeds(seed, episodes)
     parts: list[Played] = []
     with progress_bar(progress) as bar:
@@ -82,8 +82,8 @@ def evaluate(
             ):
                 parts.append(played)
                 bar.advance(task, len(played.episodes))
-    zones = getattr(getattr(worlds.take(min(batch, episodes)), "source", None), "zone_names", ())
-    return assemble(world_name, split, parts, tuple(zones))
+    world_name = place if isinstance(place, str) else place.name
+    return assemble(world_name, split, parts, worlds.take(min(batch, episodes)).zone_names)
 
 
 class Played(NamedTuple):
@@ -114,7 +114,7 @@ def play_episodes(
         batch: episodes played at once.
         story_episode: number of the episode whose full story is kept, if it is among them.
     """
-    if hasattr(player, "prepare"):
+    if isinstance(player, Preparing):
         player.prepare(worlds.take, seeds.tolist(), batch)
     for start in range(0, len(seeds), batch):
         part = seeds[start : start + batch]
@@ -125,10 +125,10 @@ def play_episodes(
 
 def assemble(
     world: str,
-    split: str,
+    split: Split,
     parts: Sequence[Played],
     zones: tuple[str, ...] = (),
-    config: Mapping[str, Any] | None = None,
+    config: Mapping[str, object] | None = None,
 ) -> EvaluationResult:
     """The result of all parts, in the order given."""
     frames, curves = [part.episodes for part in parts], [part.curves for part in parts]
@@ -147,39 +147,27 @@ def assemble(
 def play_batch(
     name: str,
     player: Scheduler,
-    world: Any,
+    world: SimulatedWorld,
     seeds: Ints,
     first_episode: int = 0,
     story_row: int | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, Timeline | None]:
     """Play one batch of episodes to their ends; the columns of `EvaluationResult.episodes` and `.curves`."""
-    everyone = np.ones(len(seeds), dtype=bool)
-    world.reset(everyone, seeds)
-    sees = bool(getattr(player, "clairvoyant", False))
-    situation = world.situation(clairvoyant=sees)
-    player.reset(everyone, seeds, situation.num_clients)
-    recorder, running, decided_s = Recorder(situation, story_row), everyone.copy(), 0.0
+    recorder, decided_s = Recorder(len(seeds), story_row), 0.0
+    for turn in rollout(world, player, seeds):
+        decided_s += turn.decided_s
+        recorder.record(turn)
     start_accuracy = np.array(world.initial_test_accuracy, dtype=np.float64)
-    target_weight = situation.clients.target_weight.copy()
-    while running.any():
-        began = time.perf_counter()
-        plan = player.plan(situation)
-        decided_s += time.perf_counter() - began
-        result = world.step(plan)
-        after = world.situation(clairvoyant=sees)
-        recorder.record(situation, result, after, running)
-        running = running & ~(result.terminated | result.truncated)
-        situation = after
     numbers = first_episode + np.arange(len(seeds))
     label = {
         "scheduler": name,
-        "kind": getattr(player, "kind", "handcrafted"),
+        "kind": player.kind,
         "episode": numbers,
         "seed": seeds,
     }
     decision_ms = 1e3 * decided_s / max(int(recorder.decisions.sum()), 1)
     scores = _scores(world, recorder, start_accuracy) | {"decision_ms": decision_ms}
-    frame = pd.DataFrame(label | scores | _client_scores(world, target_weight))
+    frame = pd.DataFrame(label | scores | _client_scores(world, recorder.target_weight))
     curves = recorder.curves()
     curves.insert(0, "scheduler", name)
     curves.insert(1, "episode", curves.pop("row").to_numpy() + first_episode)
@@ -193,18 +181,19 @@ def episode_seeds(seed: int, episodes: int) -> Ints:
     return np.array(list(dict.fromkeys(state.tolist()))[:episodes], dtype=np.int64)
 
 
-def make_worlds(scenario: Any, split: str) -> MakeWorld:
+def make_worlds(scenario: Scenario | str | Mapping[str, object], split: Split) -> MakeWorld:
     """A builder of worlds of one scenario and split."""
     # Imported late: the world pulls in numba, which a reader of results does not need.
     from ...envs.world import FederatedWorld
 
-    return lambda num_envs: FederatedWorld(scenario, num_envs, split)  # type: ignore[arg-type]
+    loaded = load_scenario(scenario)
+    return lambda num_envs: FederatedWorld(loaded, num_envs, split)
 
 
-def _scores(world: Any, recorder: Recorder, start_accuracy: AnyArray) -> dict[str, Any]:
+def _scores(world: SimulatedWorld, recorder: Recorder, start_accuracy: Floats) -> dict[str, AnyArray]:
     totals = world.totals()
     test_accuracy = np.asarray(world.test_scores()[0], dtype=np.float64)
-    charged = {f"points_{name}": recorder.terms[name] for name in TERMS if name != "accuracy"}
+    charged = {f"points_{name}": recorder.terms[name] for name in REWARD_TERMS if name != "accuracy"}
     return {
         "net_points": 100.0 * (test_accuracy - start_accuracy) + sum(charged.values()),
         "accuracy": test_accuracy,
@@ -219,20 +208,22 @@ def _scores(world: Any, recorder: Recorder, start_accuracy: AnyArray) -> dict[st
     }
 
 
-def _client_scores(world: Any, target_weight: Floats) -> dict[str, Floats]:
+def _client_scores(world: SimulatedWorld, target_weight: Floats) -> dict[str, Floats]:
     """How far participation is from its target, and the clients that the model serves worst."""
-    scores = {"participation_tv": total_variation(target_weight, world.participation)}
-    if hasattr(world, "client_test_accuracy"):
-        accuracy = np.asarray(world.client_test_accuracy(), dtype=np.float64)
-        scores["worst_client_accuracy"] = np.nanmin(accuracy, axis=1)
-        scores["p10_client_accuracy"] = np.nanpercentile(accuracy, 10.0, axis=1)
-    return scores
+    accuracy = np.asarray(world.client_test_accuracy(), dtype=np.float64)
+    return {
+        "participation_tv": total_variation(target_weight, world.participation),
+        "worst_client_accuracy": np.nanmin(accuracy, axis=1),
+        "p10_client_accuracy": np.nanpercentile(accuracy, 10.0, axis=1),
+    }
 
 
-def _players(schedulers: Mapping[str, Scheduler] | Sequence[str], world: str) -> dict[str, Scheduler]:
+def _players(
+    schedulers: Mapping[str, object] | Sequence[str], scenario: Scenario | str
+) -> dict[str, Scheduler]:
     if isinstance(schedulers, Mapping):
-        return dict(schedulers)
-    return {name: make_scheduler(name, world) for name in dict.fromkeys(schedulers)}
+        return {name: adopt(scheduler) for name, scheduler in schedulers.items()}
+    return {name: make_player(name, scenario) for name in dict.fromkeys(schedulers)}
 
 
 class WorldShelf:
@@ -240,9 +231,9 @@ class WorldShelf:
 
     def __init__(self, make_world: MakeWorld):
         self._make_world = make_world
-        self._worlds: dict[int, Any] = {}
+        self._worlds: dict[int, SimulatedWorld] = {}
 
-    def take(self, num_envs: int) -> Any:
+    def take(self, num_envs: int) -> SimulatedWorld:
         """The worlds of a batch of so many episodes."""
         if num_envs not in self._worlds:
             self._worlds[num_envs] = self._make_world(num_envs)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +21,7 @@ from .measures import (
     non_dominated,
     profile_band,
 )
-from .results import EvaluationResult, write_table
+from .results import EvaluationResult, Row, write_table
 
 COSTS = ("hours", "gigabytes", "kilograms")
 """What accuracy is bought with: columns of the curves."""
@@ -90,7 +89,7 @@ def at_budget(result: EvaluationResult, budgets: dict[str, list[float]] | None =
             for name in result.ranking():
                 values = [accuracy_at(curve, along, budget) for curve in _curves(result, name)]
                 value, low, high = bootstrap(values)
-                row: dict[str, Any] = {"scheduler": name, "cost": along, "budget": budget}
+                row: Row = {"scheduler": name, "cost": along, "budget": budget}
                 rows.append(row | {"accuracy": value, "accuracy_low": low, "accuracy_high": high})
     return pd.DataFrame(rows)
 
@@ -120,7 +119,7 @@ def to_target(result: EvaluationResult, targets: Sequence[float] | None = None) 
                 spent = np.array([cost for cost, _ in reached])
                 happened = np.array([hit for _, hit in reached])
                 median, low, high = median_interval(spent, happened)
-                row: dict[str, Any] = {"scheduler": name, "cost": along, "target": target}
+                row: Row = {"scheduler": name, "cost": along, "target": target}
                 row |= {"not_reached": float(1 - happened.mean())}
                 row |= {"median": median, "median_low": low, "median_high": high}
                 rows.append(row | {"median_of_all": _lower_median(np.where(happened, spent, np.inf))})

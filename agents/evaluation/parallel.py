@@ -10,12 +10,12 @@ import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ... import __version__
 from ...common.files import read_json, write_json
+from ...envs.contract import Preparing, Scheduler
 from ..execution import Engine
 from ..players import describe, make_player, plain
 from .cells import Cell, Study, play_cell, read_cell, shelf_of, write_cell
@@ -88,18 +88,18 @@ def sweep(
         if landed.failure is not None:
             failures[str(todo[landed.key])] = landed.failure
             continue
-        write_cell(out / CELLS / landed.key, landed.value)
+        write_cell(out / CELLS / landed.key, landed.result())
         done(todo[landed.key])
-    result = _collect(study, cells, out, config)
+    result = _collect(study, cells, list(players), out, config)
     write_json(out / FAILURES, failures) if failures else (out / FAILURES).unlink(missing_ok=True)
     return SweepOutcome(result, failures, len(todo))
 
 
-def _cells(study: Study, players: Mapping[str, str], built: Mapping[str, Any]) -> list[Cell]:
+def _cells(study: Study, players: Mapping[str, str], built: Mapping[str, Scheduler]) -> list[Cell]:
     """The longest first, so that no core waits for the last one."""
     whole, parts = [], []
     for name, source in players.items():
-        if hasattr(built[name], "prepare"):
+        if isinstance(built[name], Preparing):
             # What such a one learns from all episodes must not depend on how they are cut into cells.
             whole.append(Cell(name, source, 0, study.episodes))
             continue
@@ -109,12 +109,12 @@ def _cells(study: Study, players: Mapping[str, str], built: Mapping[str, Any]) -
 
 
 def _config(
-    study: Study, players: Mapping[str, str], built: Mapping[str, Any], command: str
-) -> dict[str, Any]:
+    study: Study, players: Mapping[str, str], built: Mapping[str, Scheduler], command: str
+) -> dict[str, object]:
     schedulers = [
         {
             "name": name,
-            "kind": str(getattr(built[name], "kind", "handcrafted")),
+            "kind": built[name].kind,
             "source": source,
             "settings": plain(describe(source, built[name])),
         }
@@ -135,7 +135,7 @@ def _config(
     }
 
 
-def _claim(out: Path, config: Mapping[str, Any]) -> None:
+def _claim(out: Path, config: Mapping[str, object]) -> None:
     """Begin a result folder, or check that it is of this very evaluation."""
     if out.exists() and not out.is_dir():
         raise ValueError(f"out: {out} is a file, expected a folder")
@@ -161,7 +161,7 @@ def _claim(out: Path, config: Mapping[str, Any]) -> None:
         )
 
 
-def _difference(there: Any, here: Any) -> str:
+def _difference(there: object, here: object) -> str:
     """Where two documents differ, short enough for one line."""
     if isinstance(there, Mapping) and isinstance(here, Mapping):
         names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
@@ -176,24 +176,23 @@ def _difference(there: Any, here: Any) -> str:
     return text if len(text) < 200 else f"{text[:197]}..."
 
 
-def _name(item: Any) -> Any:
+def _name(item: object) -> object:
     return item.get("name") if isinstance(item, Mapping) else item
 
 
 def _collect(
-    study: Study, cells: list[Cell], out: Path, config: Mapping[str, Any]
+    study: Study, cells: list[Cell], order: list[str], out: Path, config: Mapping[str, object]
 ) -> EvaluationResult | None:
     """The result of all schedulers that have every cell, written into the folder."""
     parts = {cell: read_cell(out / CELLS / cell.key) for cell in cells}
     broken = {cell.name for cell, part in parts.items() if part is None}
-    order = [entry["name"] for entry in config["schedulers"]]
     kept = sorted(
         (cell for cell in cells if cell.name not in broken), key=lambda c: (order.index(c.name), c.first)
     )
     if not kept:
         return None
-    zones = shelf_of(study).take(1).source.zone_names
+    zones = shelf_of(study).take(1).zone_names
     played = [part for cell in kept if (part := parts[cell]) is not None]
-    result = assemble(study.scenario.name, study.split, played, tuple(zones), config)
+    result = assemble(study.scenario.name, study.split, played, zones, config)
     save_result(result, out)
     return result

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from ...common.arrays import Floats
+from ...common.splits import Split
 from ...envs.contract import Scheduler
 from ...envs.episode import PRICES
 from ...envs.scenario import Scenario, load_scenario
@@ -18,10 +19,10 @@ from .measures import hypervolume, non_dominated
 OBJECTIVES = ("error", "hours", "gigabytes", "kilograms")
 """What is to be small: 1 - test accuracy, and the three costs."""
 
-MakePlayer = Callable[[Scenario], Scheduler]
+MakePlayer: TypeAlias = Callable[[Scenario], Scheduler]
 
 
-def at_prices(scenario: Any, factors: Mapping[str, float]) -> Scenario:
+def at_prices(scenario: Scenario | str | Mapping[str, object], factors: Mapping[str, float]) -> Scenario:
     """The world with some prices multiplied; a range counts as its geometric middle.
 
     Args:
@@ -45,10 +46,10 @@ def at_prices(scenario: Any, factors: Mapping[str, float]) -> Scenario:
 def trace_front(
     name: str,
     make_player: MakePlayer,
-    scenario: Any,
+    scenario: Scenario | str | Mapping[str, object],
     settings: Sequence[Mapping[str, float]],
     episodes: int = 64,
-    split: str = "test",
+    split: Split = "test",
     seed: int = 0,
 ) -> pd.DataFrame:
     """Play one scheduler under several prices, on the same episodes.

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from ...common.arrays import AnyArray, Bools, Floats, Ints
-from ...envs.contract import Situation
+from ...common.units import SECONDS_PER_HOUR
+from ...envs.contract import REWARD_TERMS, RoundOutcome, Situation, Turn
 from ..schedulers.base import spent_points
 
 IDLE, COMPLETED, LOST, CANCELLED = range(4)
 """Codes of `Timeline.status`."""
-TERMS = ("accuracy", "time", "communication", "emissions")
-"""Names of the reward's four terms."""
 CURVES = ("hours", "gigabytes", "kilograms", "accuracy", "spent", "rounds")
 """Running totals along an episode: validation accuracy, points charged, rounds in which somebody trained."""
 
@@ -50,31 +49,46 @@ class Timeline:
     accuracy: Floats
 
 
+class _Page(TypedDict):
+    """One decision of the timeline, see there."""
+
+    start_h: np.float64
+    duration_h: np.float64
+    available: Bools
+    status: NDArray[np.int8]
+    busy_h: Floats
+    carbon: Floats
+    accuracy: np.float64
+
+
 class Recorder:
     """Watches a batch of episodes from their reset to the end of the last.
 
     Args:
-        first: the situation after the reset.
+        num_envs: E.
         story_row: the row whose full story is kept; None for none.
     """
 
-    def __init__(self, first: Situation, story_row: int | None = None):
-        self.terms = {name: np.zeros(first.num_envs) for name in TERMS}
-        self.training_rounds = np.zeros(first.num_envs, dtype=np.int64)
-        self.decisions = np.zeros(first.num_envs, dtype=np.int64)
+    def __init__(self, num_envs: int, story_row: int | None = None):
+        self.terms = {name: np.zeros(num_envs) for name in REWARD_TERMS}
+        self.training_rounds = np.zeros(num_envs, dtype=np.int64)
+        self.decisions = np.zeros(num_envs, dtype=np.int64)
+        self.target_weight: Floats = np.zeros((num_envs, 0))
         self._story_row = story_row
-        self._zone = first.clients.zone[story_row].copy() if story_row is not None else None
-        self._story: list[dict[str, Any]] = []
+        self._zone: Ints | None = None
+        self._story: list[_Page] = []
         self._points: list[tuple[AnyArray, ...]] = []
-        self._mark(np.arange(first.num_envs), first)
 
-    def record(self, before: Situation, result: Any, after: Situation, running: Bools) -> None:
-        """Enter one step, made by the rows still `running` when it began."""
+    def record(self, turn: Turn) -> None:
+        """Enter one decision of the rows that were still running."""
+        before, result, running = turn.situation, turn.result, turn.running
+        if not self._points:
+            self._begin(before)
         for name, total in self.terms.items():
             total += np.where(running, result.reward_terms[name], 0.0)
         self.decisions += running
         self.training_rounds += running & result.outcome.invited.any(axis=1)
-        self._mark(np.flatnonzero(running), after)
+        self._mark(np.flatnonzero(running), turn.after)
         if self._story_row is not None and running[self._story_row]:
             self._story.append(_page(before, result.outcome, self._story_row))
 
@@ -86,10 +100,27 @@ class Recorder:
 
     def timeline(self, scheduler: str, episode: int) -> Timeline | None:
         """The story of the chosen row; None if none was chosen."""
-        if self._zone is None or not self._story:
+        if self._zone is None:
             return None
-        pages = {key: np.stack([page[key] for page in self._story]) for key in self._story[0]}
-        return Timeline(scheduler, episode, self._zone, **pages)
+        pages = self._story
+        return Timeline(
+            scheduler,
+            episode,
+            self._zone,
+            np.stack([page["start_h"] for page in pages]),
+            np.stack([page["duration_h"] for page in pages]),
+            np.stack([page["available"] for page in pages]),
+            np.stack([page["status"] for page in pages]),
+            np.stack([page["busy_h"] for page in pages]),
+            np.stack([page["carbon"] for page in pages]),
+            np.stack([page["accuracy"] for page in pages]),
+        )
+
+    def _begin(self, first: Situation) -> None:
+        self.target_weight = first.clients.target_weight.copy()
+        if self._story_row is not None:
+            self._zone = first.clients.zone[self._story_row].copy()
+        self._mark(np.arange(first.num_envs), first)
 
     def _mark(self, rows: Ints, s: Situation) -> None:
         values = (
@@ -103,7 +134,7 @@ class Recorder:
         self._points.append((rows, *(value[rows] for value in values)))
 
 
-def _page(before: Situation, outcome: Any, row: int) -> dict[str, Any]:
+def _page(before: Situation, outcome: RoundOutcome, row: int) -> _Page:
     status = np.full(before.num_clients, IDLE, dtype=np.int8)
     for code, happened in (
         (COMPLETED, outcome.completed),
@@ -112,11 +143,11 @@ def _page(before: Situation, outcome: Any, row: int) -> dict[str, Any]:
     ):
         status[happened[row]] = code
     return {
-        "start_h": before.run.time_s[row] / 3600.0,
-        "duration_h": outcome.duration_s[row] / 3600.0,
+        "start_h": before.run.time_s[row] / SECONDS_PER_HOUR,
+        "duration_h": outcome.duration_s[row] / SECONDS_PER_HOUR,
         "available": before.clients.available[row].copy(),
         "status": status,
-        "busy_h": outcome.stop_s[row] / 3600.0,
+        "busy_h": outcome.stop_s[row] / SECONDS_PER_HOUR,
         "carbon": before.zones.carbon_g_per_kwh[row].copy(),
         "accuracy": outcome.accuracy[row],
     }

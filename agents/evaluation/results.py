@@ -12,13 +12,13 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from ...common.arrays import AnyArray
-from ...common.files import read_json, write_json
+from ...common.files import read_json, slug, write_file, write_json, write_npz
 from .measures import (
     Interval,
     bootstrap,
@@ -51,10 +51,12 @@ METRICS = (
 CLIENT_METRICS = ("worst_client_accuracy", "p10_client_accuracy")
 """Columns that are summarised where the table has them: not every world tells single clients' accuracy."""
 
+Row: TypeAlias = dict[str, object]
+"""One row of a table, by column."""
 _TEXT = {"scheduler": str, "kind": str}
 # Newer pandas reads floats exactly by itself, and warns of the option that older ones need for it.
 _OLD_PANDAS = tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1)
-_EXACT: dict[str, Any] = {"float_precision": "round_trip"} if _OLD_PANDAS else {}
+_EXACT: Literal["round_trip"] | None = "round_trip" if _OLD_PANDAS else None
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class EvaluationResult:
     curves: pd.DataFrame
     timelines: dict[str, Timeline] = field(default_factory=dict)
     zones: tuple[str, ...] = ()
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -120,7 +122,7 @@ class EvaluationResult:
         for name in self.ranking():
             for metric in self.metrics:
                 values = self.values(name, metric)
-                row: dict[str, Any] = {"scheduler": name, "kind": self.kinds[name], "metric": metric}
+                row: Row = {"scheduler": name, "kind": self.kinds[name], "metric": metric}
                 row |= _columns("iqm", bootstrap(values, interquartile_mean))
                 rows.append(row | _columns("mean", bootstrap(values, mean)))
         return pd.DataFrame(rows)
@@ -137,7 +139,7 @@ class EvaluationResult:
         rows = []
         for name in self.ranking() if rival is not None else []:
             pair = (self.values(name), self.values(str(rival)))
-            row: dict[str, Any] = {"scheduler": name, "kind": self.kinds[name], "rival": rival}
+            row: Row = {"scheduler": name, "kind": self.kinds[name], "rival": rival}
             row |= _columns("difference", paired_difference(*pair, statistic=mean))
             row |= _columns("difference_iqm", paired_difference(*pair))
             row |= _columns("probability", improvement(*pair))
@@ -190,16 +192,14 @@ def load_result(folder: Path | str) -> EvaluationResult:
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a CSV through a temporary file; floats with all their digits."""
-    draft = path.with_name(f".{path.name}.draft")
-    table.to_csv(draft, index=False)
-    draft.replace(path)
+    """Write a CSV whole or not at all; floats with all their digits."""
+    write_file(path, lambda draft: table.to_csv(draft, index=False))
 
 
 def read_table(path: Path) -> pd.DataFrame:
     """Read what `write_table` wrote, exactly; ValueError if it is not there or no table of episodes."""
     try:
-        table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=_TEXT, **_EXACT)
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=_TEXT, float_precision=_EXACT)
     except OSError as error:
         hint = "; the evaluation is not finished, give its command again"
         raise ValueError(f"result: {path}: {error.strerror}{hint}") from None
@@ -215,12 +215,7 @@ def write_timeline(timeline: Timeline, folder: Path) -> Path:
     """Write `<scheduler>.npz`, arrays only (readable with `allow_pickle=False`); returns its path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{slug(timeline.scheduler)}.npz"
-    draft = folder / f".{path.stem}.draft.npz"
-    arrays: dict[str, Any] = {
-        item.name: np.asarray(getattr(timeline, item.name)) for item in fields(timeline)
-    }
-    np.savez_compressed(draft, **arrays)
-    draft.replace(path)
+    write_npz(path, {item.name: np.asarray(getattr(timeline, item.name)) for item in fields(timeline)})
     return path
 
 
@@ -232,11 +227,6 @@ def read_timeline(path: Path) -> Timeline:
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise ValueError(f"result: {path}: not a timeline ({error})") from None
     return Timeline(**parts | {"scheduler": str(parts["scheduler"]), "episode": int(parts["episode"])})
-
-
-def slug(name: str) -> str:
-    """A name as a file may bear it; distinct schedulers of one evaluation are told apart by the caller."""
-    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name).lstrip(".")
 
 
 def _columns(name: str, interval: Interval) -> dict[str, float]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Generic, Protocol, TypeVar, cast
 
 ENGINES = ("local", "ray")
 
@@ -21,8 +21,11 @@ SINGLE_THREAD = {
 """Environment of a worker: one thread each, the cores are shared out among the pieces."""
 
 
+R = TypeVar("R")
+
+
 @dataclass(frozen=True)
-class Landed:
+class Landed(Generic[R]):
     """A piece of work that is over.
 
     Attributes:
@@ -32,8 +35,14 @@ class Landed:
     """
 
     key: str
-    value: Any = None
+    value: R | None = None
     failure: str | None = None
+
+    def result(self) -> R:
+        """What its function returned; ValueError if it failed."""
+        if self.failure is not None:
+            raise ValueError(f"{self.key}: {self.failure}")
+        return cast(R, self.value)
 
 
 class Engine(Protocol):
@@ -47,7 +56,7 @@ class Engine(Protocol):
         """End the workers, finished or not."""
         ...
 
-    def run(self, function: Callable[..., Any], work: Mapping[str, tuple[Any, ...]]) -> Iterator[Landed]:
+    def run(self, function: Callable[..., R], work: Mapping[str, tuple[object, ...]]) -> Iterator[Landed[R]]:
         """Call `function(*arguments)` for every key, in the order given; yield each as it lands."""
         ...
 

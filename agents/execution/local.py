@@ -7,9 +7,8 @@ import signal
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection, wait
-from typing import Any
 
-from .base import ATTEMPTS, SINGLE_THREAD, Landed, environment, reason_of
+from .base import ATTEMPTS, SINGLE_THREAD, Landed, R, environment, reason_of
 
 _CONTEXT = multiprocessing.get_context("spawn")
 _END_S = 5.0
@@ -35,7 +34,7 @@ class LocalEngine:
             worker.kill()
         self._workers = []
 
-    def run(self, function: Callable[..., Any], work: Mapping[str, tuple[Any, ...]]) -> Iterator[Landed]:
+    def run(self, function: Callable[..., R], work: Mapping[str, tuple[object, ...]]) -> Iterator[Landed[R]]:
         """See `Engine.run`."""
         waiting, attempts = deque(work), Counter[str]()
         busy: dict[Connection, tuple[str, _Worker]] = {}
@@ -50,7 +49,7 @@ class LocalEngine:
                     busy[worker.answers] = (key, worker)
                 for connection in wait(list(busy)):
                     key, worker = busy.pop(connection)  # type: ignore[call-overload]
-                    landed = worker.receive(key)
+                    landed: Landed[R] = worker.receive(key)
                     if worker.alive:
                         idle.append(worker)
                     else:
@@ -81,13 +80,13 @@ class _Worker:
         theirs.close()  # so that the end of the process is the end of the pipe
         self.alive = True
 
-    def send(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    def send(self, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
         try:
             self.answers.send((function, arguments))
         except (BrokenPipeError, ConnectionResetError):
             return  # it has died; `receive` says so
 
-    def receive(self, key: str) -> Landed:
+    def receive(self, key: str) -> Landed[R]:
         try:
             succeeded, value = self.answers.recv()
         except (EOFError, ConnectionResetError):

@@ -10,9 +10,8 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
-from .base import ATTEMPTS, SINGLE_THREAD, Landed, reason_of
+from .base import ATTEMPTS, SINGLE_THREAD, Landed, R, reason_of
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 # Read when Ray is imported: it announces a change of its default for tasks without GPUs.
@@ -47,7 +46,7 @@ class RayEngine:
         if self._started:
             ray.shutdown()
 
-    def run(self, function: Callable[..., Any], work: Mapping[str, tuple[Any, ...]]) -> Iterator[Landed]:
+    def run(self, function: Callable[..., R], work: Mapping[str, tuple[object, ...]]) -> Iterator[Landed[R]]:
         """See `Engine.run`."""
         if not work:
             return

@@ -23,7 +23,7 @@ FAILED = 3
 
 @dataclass(frozen=True)
 class ComparisonOptions:
-    """What every comparison can be told."""
+    """Options of every comparison."""
 
     schedulers: tuple[str, ...] = (ALL,)
     """names, package.module:Class, folders of trained runs, or all; commas separate too;

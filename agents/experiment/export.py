@@ -1,13 +1,14 @@
-"""From the folder of a training run to a scheduler that can be shipped."""
+"""Export of a learning run as a scheduler that can be shipped: weights and model card."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -18,9 +19,9 @@ from ...envs.agent_view import ObservationEncoder, layout_of
 from ..evaluation import load_result
 from ..learning import RunSettings
 from ..learning.checkpoint import load_tensors
-from ..learning.run_folder import CURVE, MODEL, TEST, load_world, read_config
+from ..learning.run_folder import CURVE, MODEL, TEST, RunConfig, load_world, read_config
 from ..zoo import CARD, README, WEIGHTS, Card, card_page, choices_of, features_of, sha256
-from .figures import figures_on_test
+from .figures import Figures, figures_on_test
 
 _LEARNERS = ("ppo", "maskable-ppo", "a2c")
 
@@ -79,9 +80,9 @@ def make_card(
     run: Path,
     name: str,
     settings: RunSettings,
-    config: dict[str, Any],
+    config: RunConfig,
     weights_sha256: str,
-    test: dict[str, Any],
+    test: Figures | None,
 ) -> Card:
     """The card of a run."""
     from ..learning.algorithms import set_policy_arguments
@@ -107,15 +108,15 @@ def make_card(
         rounds_trained=int(config["rounds_trained"]),
         validation={"net_points": best["net_points"], "segment": best["segment"]},
         curve=curve,
-        test=test,
+        test=cast("Mapping[str, object]", test or {}),
     )
 
 
-def _own_figures(run: Path) -> dict[str, Any]:
-    return read_json(run / TEST, "run") if (run / TEST).is_file() else {}
+def _own_figures(run: Path) -> Figures | None:
+    return cast(Figures, read_json(run / TEST, "run")) if (run / TEST).is_file() else None
 
 
-def _figures(folder: Path, label: str, name: str) -> dict[str, Any]:
+def _figures(folder: Path, label: str, name: str) -> Figures:
     """Figures of one learned scheduler, under its new name, and of everyone who is not learned."""
     result = load_result(folder)
     if result.split != "test":
@@ -128,7 +129,7 @@ def _figures(folder: Path, label: str, name: str) -> dict[str, Any]:
     return figures_on_test(kept, str(result.config.get("command", "")))
 
 
-def _curve(path: Path) -> list[dict[str, Any]]:
+def _curve(path: Path) -> list[dict[str, float | None]]:
     if not path.is_file():
         return []
     frame = pd.read_csv(path)[["rounds_trained", "net_points", "val_net_points"]]

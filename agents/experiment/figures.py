@@ -1,37 +1,59 @@
-"""Figures of a scheduler on the test split, for cards and reports."""
+"""Figures of schedulers on the test split, for cards and reports."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict
 
 from ...common.provenance import git_version
 from ..evaluation import EvaluationResult
 from ..evaluation.measures import bootstrap
 
 
-def figures_on_test(result: EvaluationResult, command: str) -> dict[str, Any]:
+class Paired(TypedDict):
+    """Mean paired difference of the learned scheduler to the best handcrafted one."""
+
+    rival: str
+    difference: float
+    difference_low: float
+    difference_high: float
+
+
+class Figures(TypedDict):
+    """What `test.json` says; `table` has the scheduler, its kind, and value, low and high of every metric."""
+
+    command: str
+    git: str | None
+    episodes: int
+    table: list[dict[str, str | list[float]]]
+    paired: Paired | None
+
+
+def figures_on_test(result: EvaluationResult, command: str) -> Figures:
     """Interquartile means with their intervals, best first, and the paired difference to the best rival."""
     metrics = ("net_points", "accuracy", "hours", "gigabytes", "kilograms")
-    table = [
-        {"scheduler": name, "kind": result.kinds[name]}
-        | {
-            metric: [round(float(part), 5) for part in bootstrap(result.values(name, metric))]
-            for metric in metrics
-        }
-        for name in result.ranking()
-    ]
-    rows = result.comparison().to_dict("records")
-    learned = result.best("learned")
-    paired = next((row for row in rows if row["scheduler"] == learned), None)
+    table: list[dict[str, str | list[float]]] = []
+    for name in result.ranking():
+        row: dict[str, str | list[float]] = {"scheduler": name, "kind": result.kinds[name]}
+        for metric in metrics:
+            row[metric] = [round(part, 5) for part in bootstrap(result.values(name, metric))]
+        table.append(row)
     return {
         "command": command,
         "git": git_version(),
         "episodes": len(result.values(result.ranking()[0])),
         "table": table,
-        "paired": paired
-        and {"rival": paired["rival"]}
-        | {
-            name: round(float(paired[name]), 4)
-            for name in ("difference", "difference_low", "difference_high")
-        },
+        "paired": _paired(result),
+    }
+
+
+def _paired(result: EvaluationResult) -> Paired | None:
+    rows = {row["scheduler"]: row for row in result.comparison().to_dict("records")}
+    row = rows.get(result.best("learned"))
+    if row is None:
+        return None
+    return {
+        "rival": str(row["rival"]),
+        "difference": round(float(row["difference"]), 4),
+        "difference_low": round(float(row["difference_low"]), 4),
+        "difference_high": round(float(row["difference_high"]), 4),
     }

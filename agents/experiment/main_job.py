@@ -1,4 +1,4 @@
-"""The main job: train a scheduler, play it against the handcrafted ones, write down what came of it."""
+"""Experiment: train a scheduler, compare it with the handcrafted ones, write down what came of it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from ... import __version__
-from ...common.files import write_json
+from ...common.files import write_file, write_json
 from ...common.provenance import git_version
 from ...envs.contract import Scheduler
 from ..evaluation import EvaluationResult, evaluate
 from ..learned.scheduler import LearnedScheduler
 from ..learning import BEST_WARM_START, EVAL_EPISODES, NO_WARM_START, RunSettings
-from ..learning.checkpoint import has_checkpoint, latest_checkpoint, load_tensors
-from ..learning.imitation import clone
+from ..learning.checkpoint import StateDict, has_checkpoint, latest_checkpoint, load_tensors
+from ..learning.imitation import CloneSettings, clone
 from ..learning.run_folder import (
     CONFIG,
     CURVE,
@@ -100,7 +100,7 @@ class Experiment:
             self.env,
             out,
             validate=Validation(self.env, settings),
-            warm_start=self._warm_start if self.teacher or self.start else None,
+            warm_start=self.warm_start if self.teacher or self.start else None,
             observer=observer,
         )
 
@@ -124,7 +124,7 @@ class Experiment:
         """Train to the end and write the model."""
         self.run.train()
         state = self.run.best_model().policy.state_dict()
-        th.save(state, self.out / MODEL)
+        write_file(self.out / MODEL, lambda draft: th.save(state, draft))
         self._write_config()
         write_curve(self.out / CURVE, self.run.history)
 
@@ -152,7 +152,7 @@ class Experiment:
         levels = isinstance(self.env.action_space, spaces.MultiDiscrete)
         return levels and self.settings.algo not in ("dqn", "sac")
 
-    def _start_weights(self) -> dict[str, th.Tensor] | None:
+    def _start_weights(self) -> StateDict | None:
         """Weights of the trained scheduler that `warm_start` names; None if it names none."""
         name = self.settings.warm_start
         if not (is_shipped(name) or Path(name).is_dir()):
@@ -186,7 +186,8 @@ class Experiment:
             )
         return make_scheduler(best, world)
 
-    def _warm_start(self, model: BaseAlgorithm) -> None:
+    def warm_start(self, model: BaseAlgorithm) -> None:
+        """Begin with the weights, or the behaviour, of the scheduler that the settings name."""
         if self.start is not None:
             _load_weights(model, self.start, self.settings.warm_start)
             return
@@ -196,7 +197,7 @@ class Experiment:
             model,
             self.env,
             self.teacher,
-            settings.warm_start_rounds,
+            CloneSettings(settings.warm_start_rounds),
             reward_scale=settings.reward_scale,
             seed=settings.seed,
             progress=observer.warm_start if observer else None,
@@ -216,7 +217,7 @@ class Experiment:
         write_json(self.out / CONFIG, document)
 
 
-def _load_weights(model: BaseAlgorithm, weights: dict[str, th.Tensor], source: str) -> None:
+def _load_weights(model: BaseAlgorithm, weights: StateDict, source: str) -> None:
     """Put another run's weights, of any number of clients, into a fresh model."""
     try:
         model.policy.load_state_dict(weights)

@@ -1,7 +1,8 @@
-"""Why a scheduler decides as it does, and what theory predicts of it."""
+"""Explanations of trained schedulers, and predictions of theory for any."""
 
 from __future__ import annotations
 
-from .theory import Options, play, predictions, scenario_of, show
+from .theory import Options, play, predictions, scenario_of
+from .theory_tables import show
 
 __all__ = ["Options", "play", "predictions", "scenario_of", "show"]

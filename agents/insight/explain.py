@@ -1,4 +1,4 @@
-"""What a trained scheduler does and why: counterfactuals on situations that it met, and its habits.
+"""Partial dependence and habits of a trained scheduler, on situations that it met.
 
 The counterfactuals are partial dependence (Friedman 2001): one number of one client is exchanged in a
 situation that really came up, everything else stays, and the policy is asked again.
@@ -14,7 +14,7 @@ import pandas as pd
 
 from ...common.arrays import AnyArray, Bools, Floats, Ints
 from ...common.splits import Split
-from ...envs.contract import RoundPlan, Scheduler, Situation
+from ...envs.contract import RoundPlan, Scheduler, Situation, rollout
 from ...envs.scenario import Scenario
 from ...envs.world import FederatedWorld
 from ..evaluation import episode_seeds
@@ -63,22 +63,15 @@ class Encounters:
 
 
 def encounter(
-    player: Scheduler, scenario: Scenario, episodes: int = 16, split: Split = "test", seed: int = 0
+    scheduler: Scheduler, scenario: Scenario, episodes: int = 16, split: Split = "test", seed: int = 0
 ) -> Encounters:
     """Let a scheduler play and remember what it met and did."""
     world = FederatedWorld(scenario, episodes, split)
-    seeds, running = episode_seeds(seed, episodes), np.ones(episodes, dtype=bool)
-    world.reset(running, seeds)
-    player.reset(running, seeds, scenario.clients)
     situations, were_running, habits = [], [], []
-    while running.any():
-        situation = world.situation()
-        plan = player.plan(situation)
-        situations.append(situation)
-        were_running.append(running)
-        habits.append(_habits(situation, plan, len(situations) - 1)[running])
-        result = world.step(plan)
-        running = running & ~(result.terminated | result.truncated)
+    for turn in rollout(world, scheduler, episode_seeds(seed, episodes)):
+        situations.append(turn.situation)
+        were_running.append(turn.running)
+        habits.append(_habits(turn.situation, turn.plan, len(situations) - 1)[turn.running])
     table = pd.concat(habits, ignore_index=True)
     return Encounters(situations, were_running, table, scenario.levels.local_steps)
 

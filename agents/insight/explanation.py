@@ -18,7 +18,7 @@ from ..learned.scheduler import LearnedScheduler
 from ..learning.run_folder import load_world, read_config
 from ..players import make_player, run_folder, scenario_of
 from ..reports import plot_timeline
-from ..schedulers import best_tuned, make_scheduler
+from ..schedulers import best_tuned
 from ..zoo import CARD, find_card
 from .explain import counterfactual, encounter, questions, wait_by_carbon
 from .explain_plots import film, plot_counterfactuals, plot_habits, plot_waiting, side_by_side
@@ -57,7 +57,7 @@ def explain(
     learned = make_player(scheduler, scenario)
     if not isinstance(learned, LearnedScheduler):
         raise ValueError(f"scheduler: {scheduler!r} is not a trained one, there is nothing to explain")
-    beside = make_scheduler(rival or best_tuned(scenario.name) or "random-m", scenario.name)
+    beside = make_player(rival or best_tuned(scenario.name) or "random-m", scenario)
     out.mkdir(parents=True, exist_ok=True)
     _write_figures(learned, beside, scenario, episodes, seed, out)
     seeds = episode_seeds(seed, episodes)[[episode]]
@@ -104,7 +104,7 @@ def _draw_episode(
         _, _, timeline = play_batch(each.name, each, world, seeds, episode, 0)
         assert timeline is not None
         pictures.append(out / f"episode_{len(pictures)}.png")
-        plot_timeline(timeline, scenario.name, pictures[-1], tuple(world.source.zone_names))
+        plot_timeline(timeline, scenario.name, pictures[-1], world.zone_names)
     side_by_side(pictures[0], pictures[1], out / "episode.png")
     for picture in pictures:
         picture.unlink()
@@ -118,9 +118,9 @@ def _draw_episode(
 
 def _frames(world: FederatedWorld, scheduler: Scheduler, seeds: Ints) -> list[AnyArray]:
     """One image per decision."""
-    viewer, frames = None, []
+    world.reset(np.ones(1, dtype=bool), seeds)  # the viewer looks at it before the first decision
+    viewer, frames = Viewer(world), []
     for turn in rollout(world, scheduler, seeds):
-        viewer = viewer or Viewer(world)
         viewer.record(turn.result)
         frames.append(viewer.image()[::2, ::2])
     return frames

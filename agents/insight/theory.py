@@ -1,18 +1,15 @@
-"""`frugalfl theory`: what a scheduler's participation predicts, beside what training came to."""
+"""Bias and variance that theory predicts from the participation under a scheduler, episode by episode."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from ...common.arrays import AnyArray, Floats, Ints
-from ...envs.contract import RoundOutcome, RoundPlan, Situation
+from ...envs.contract import RoundOutcome, RoundPlan, Scheduler, Situation, rollout
 from ...envs.registration import find_entry
 from ...envs.scenario import Scenario, load_scenario
 from ...envs.world import FederatedWorld
@@ -20,15 +17,9 @@ from ...fl_core.aggregation import Arrivals, Weighting, make_weighting
 from ...fl_core.quadratics import QuadraticProblem
 from ...fl_core.theory import (
     ObservedPrediction,
-    ParticipationSummary,
     RoundHistory,
     predict,
-    summarise_participation,
 )
-from ..evaluation import episode_seeds
-from ..schedulers import make_scheduler
-
-_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -80,36 +71,6 @@ class Episode:
     problem: QuadraticProblem | None
 
 
-def show(options: Options, console: Console) -> None:
-    """Play, predict and print."""
-    scenario = scenario_of(options)
-    world = FederatedWorld(scenario, options.episodes, options.split)
-    seeds = episode_seeds(options.seed, options.episodes)
-    scheduler = make_scheduler(options.scheduler, scenario.name if options.tuned else None)
-    recorded = play(world, scheduler, seeds)
-    episodes = [episode for episode in recorded if len(episode.history.omega) >= 2]
-    if not episodes:
-        raise ValueError(
-            f"scheduler: {options.scheduler!r} never trained in 2 rounds; nothing to predict from"
-        )
-    summaries = [
-        summarise_participation(each.alpha, each.history.coefficients(each.alpha), each.history.participated)
-        for each in episodes
-    ]
-    console.print(
-        f"{options.env}, {options.scheduler}: {len(episodes)} of {options.episodes} episodes with "
-        f"{np.mean([len(each.history.omega) for each in episodes]):.0f} training rounds on average; "
-        "mean and standard error over the episodes",
-        highlight=False,
-    )
-    console.print(participation_table(summaries))
-    console.print(client_table(episodes[0], summaries[0]))
-    if episodes[0].problem is not None:
-        console.print(gap_table(world, episodes))
-    else:
-        console.print(bound_table(world, summaries))
-
-
 def scenario_of(options: Options) -> Scenario:
     """The world of the options, with what they change.
 
@@ -120,7 +81,7 @@ def scenario_of(options: Options) -> Scenario:
         if value is not None and value < 1:
             raise ValueError(f"{name}: {value}, expected at least 1")
     scenario = load_scenario(find_entry(options.env).kwargs["scenario"])
-    changes: dict[str, Any] = {}
+    changes: dict[str, object] = {}
     if options.learning_rate is not None:
         changes["training"] = {"learning_rate": options.learning_rate}
     if options.aggregator is not None:
@@ -134,26 +95,18 @@ def scenario_of(options: Options) -> Scenario:
     return scenario
 
 
-def play(world: FederatedWorld, scheduler: Any, seeds: Ints) -> list[Episode]:
+def play(world: FederatedWorld, scheduler: Scheduler, seeds: Ints) -> list[Episode]:
     """Play one episode per seed and record who took part, with which weights."""
-    everyone = np.ones(world.num_envs, dtype=bool)
-    world.reset(everyone, seeds)
-    sees = bool(getattr(scheduler, "clairvoyant", False))
-    situation = world.situation(clairvoyant=sees)
-    scheduler.reset(everyone, seeds, situation.num_clients)
     weighting = make_weighting(world.scenario.aggregator)
-    weighting.bind(world.num_envs, situation.num_clients, 0, np.dtype(np.float64))
+    weighting.bind(world.num_envs, world.scenario.clients, 0, np.dtype(np.float64))
     exact = world.source.quadratic is not None
-    alpha, pages = situation.clients.target_weight, []
-    running = everyone.copy()
-    while running.any():
-        plan = scheduler.plan(situation)
-        result = world.step(plan)
-        pages.append(_page(world, weighting, situation, plan, result.outcome))
+    alpha: Floats = np.zeros((world.num_envs, world.scenario.clients))
+    pages: list[dict[str, AnyArray]] = []
+    for turn in rollout(world, scheduler, seeds):
+        alpha = alpha if pages else turn.situation.clients.target_weight
+        pages.append(_page(world, weighting, turn.situation, turn.plan, turn.result.outcome))
         if exact:
             pages[-1]["models"] = world.parameters()
-        running &= ~(result.terminated | result.truncated)
-        situation = world.situation(clairvoyant=sees)
     book = {name: np.stack([page[name] for page in pages]) for name in pages[0]}
     return [_episode(world, book, env, int(seeds[env]), alpha[env]) for env in range(world.num_envs)]
 
@@ -200,101 +153,9 @@ def _episode(
     return Episode(alpha, history, models, problem)
 
 
-def spread(values: Sequence[float]) -> str:
-    """Mean and standard error of the finite values, and how many are not."""
-    all_values = np.asarray(values, dtype=np.float64)
-    finite = all_values[np.isfinite(all_values)]
-    if not finite.size:
-        return "none finite"
-    error = f" ± {finite.std(ddof=1) / math.sqrt(finite.size):.1g}" if finite.size > 1 else ""
-    rest = all_values.size - finite.size
-    return f"{finite.mean():.4g}{error}" + (f" ({rest} infinite)" if rest else "")
-
-
-def participation_table(summaries: Sequence[ParticipationSummary]) -> Table:
-    """What was recorded, over the episodes."""
-    table = Table("participation", "recorded", title="Who took part")
-    rows: tuple[tuple[str, Any], ...] = (
-        ("total variation of effective and target weights", lambda s: s.total_variation),
-        ("chi-square(target || effective)", lambda s: s.chi_square),
-        ("share of the rounds a client took part in", lambda s: s.rate.mean()),
-        ("Jain's index of these shares", lambda s: s.fairness),
-        ("correlation from round to round", lambda s: s.memory.mean()),
-        ("clients that never took part", lambda s: (s.rate == 0).sum()),
-        ("variance factor of unbiased weights", lambda s: s.variance_factor),
-    )
-    for label, value in rows:
-        table.add_row(label, spread([float(value(each)) for each in summaries]))
-    return table
-
-
-def client_table(episode: Episode, summary: ParticipationSummary) -> Table:
-    """The clients of one episode whose effective weight is furthest from their target."""
-    table = Table("client", "target", "effective", "took part", "memory", title="First episode, furthest off")
-    far = np.argsort(-np.abs(episode.alpha - summary.weights), kind="stable")[:_SHOWN]
-    for k in far.tolist():
-        table.add_row(
-            str(k),
-            f"{episode.alpha[k]:.4f}",
-            f"{summary.weights[k]:.4f}",
-            f"{summary.rate[k]:.0%}",
-            f"{summary.memory[k]:.2f}",
-        )
-    return table
-
-
 def predictions(world: FederatedWorld, episodes: Sequence[Episode]) -> list[ObservedPrediction]:
     """What the theory says of each episode on quadratics."""
     training, quadratic = world.source.training, world.source.quadratic
     noise = 0.0 if quadratic is None else quadratic.gradient_noise**2
     rates = (training.learning_rate, training.server_learning_rate)
     return [predict(each.problem, each.history, *rates, noise) for each in episodes if each.problem]
-
-
-def gap_table(world: FederatedWorld, episodes: Sequence[Episode]) -> Table:
-    """Predicted and exact excess losses on quadratics."""
-    told = predictions(world, episodes)
-    final, mean, average = [], [], []
-    for each in episodes:
-        if each.problem is not None and each.models is not None:
-            gaps = [each.problem.gap(w) for w in each.models]
-            late = len(gaps) // 2
-            final.append(gaps[-1])
-            mean.append(float(np.mean(gaps[late:])))
-            average.append(each.problem.gap(each.models[late:].mean(axis=0)))
-    table = Table("F - F*", "predicted", "simulated", title="Excess loss; averages are over the second half")
-    table.columns[0].no_wrap = True
-    rows: tuple[tuple[str, list[float], list[float]], ...] = (
-        ("long-run bias, small steps", [t.bounds.exact for t in told], []),
-        ("  bound by total variation", [t.bounds.by_total_variation for t in told], []),
-        ("  bound by chi-square", [t.bounds.by_chi_square for t in told], []),
-        ("long-run bias, with client drift", [t.drift_gap for t in told], []),
-        ("long-run variance", [t.variance for t in told], []),
-        ("price of unbiased weights", [t.price for t in told], []),
-        ("bias: gap of the average model", [t.average_gap for t in told], average),
-        ("average gap of the models", [t.mean_gap for t in told], mean),
-        (
-            "variance: the difference",
-            [t.mean_gap - t.average_gap for t in told],
-            [a - b for a, b in zip(mean, average, strict=True)],
-        ),
-        ("after the last round", [t.final_gap for t in told], final),
-    )
-    for label, predicted, simulated in rows:
-        table.add_row(label, spread(predicted), spread(simulated) if simulated else "")
-    return table
-
-
-def bound_table(world: FederatedWorld, summaries: Sequence[ParticipationSummary]) -> Table:
-    """Factors of the bias bounds where the optimum is unknown, and the test scores."""
-    title = "Bias: bounds only, for strongly convex losses of condition number kappa; optimum unknown"
-    table = Table("", "predicted", "simulated", title=title)
-    variation = [4 * each.total_variation**2 for each in summaries]
-    table.add_row("F - F* per kappa max_k (F_k(w_B) - F_k*)", f"at most {spread(variation)}", "")
-    chi = [each.chi_square for each in summaries]
-    table.add_row("F - F* per kappa (F_B* - sum p_k F_k*)", f"at most {spread(chi)}", "")
-    accuracy, loss = world.test_scores()
-    table.add_row("test accuracy, untrained", "", spread(world.initial_test_accuracy.tolist()))
-    table.add_row("test accuracy, final model", "", spread(accuracy.tolist()))
-    table.add_row("test loss, final model", "", spread(loss.tolist()))
-    return table

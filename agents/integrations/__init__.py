@@ -1,4 +1,4 @@
-"""Other reinforcement-learning libraries; each file needs its own."""
+"""Adapters for other reinforcement-learning libraries; each file needs its own."""
 
 from __future__ import annotations
 

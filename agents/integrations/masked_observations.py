@@ -1,10 +1,10 @@
-"""Observations that carry their action mask, for libraries that ask the environment for nothing else."""
+"""Action masks inside the observations, for libraries that ask the environment for nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, SupportsFloat, TypeAlias, TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -12,12 +12,24 @@ from gymnasium import spaces
 from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
-from ...common.arrays import AnyArray, Floats32
+from ...common.arrays import AnyArray, Bools, Floats, Floats32
+
+if TYPE_CHECKING:
+    import torch as th
+
+    Flat = TypeVar("Flat", AnyArray, th.Tensor)
 
 PARTS = ("clients", "server", "zones")
 """The parts of an observation, in the order in which they stand in the flat one."""
 
-Masked = dict[str, Floats32]
+Masked: TypeAlias = dict[str, Floats32]
+"""`observations` and `action_mask`."""
+Parts: TypeAlias = dict[str, Floats32]
+"""`clients`, `server` and `zones`."""
+Action: TypeAlias = AnyArray | int
+Playable: TypeAlias = gym.Env[Parts, Action]
+PlayableBatch: TypeAlias = VectorEnv[Parts, AnyArray, Floats]
+Info: TypeAlias = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -35,7 +47,7 @@ class FlatLayout:
     zones: tuple[int, int]
 
     @classmethod
-    def of(cls, space: spaces.Space[Any]) -> FlatLayout:
+    def of(cls, space: spaces.Space[object]) -> FlatLayout:
         """The layout of an environment's observation space; ValueError if it is not one of frugalfl's."""
         if not isinstance(space, spaces.Dict) or set(space.spaces) != set(PARTS):
             raise ValueError(f"observation_space: {space}, expected a Dict of {', '.join(PARTS)}")
@@ -52,7 +64,7 @@ class FlatLayout:
         """The space of a flat observation."""
         return spaces.Box(-1.0, 1.0, (self.size,), np.float32)
 
-    def split(self, flat: Any) -> dict[str, Any]:
+    def split(self, flat: Flat) -> dict[str, Flat]:
         """The parts `clients [..., N, F]`, `server [..., G]`, `zones [..., Z, H]` of arrays or tensors."""
         server = self.clients[0] * self.clients[1]
         zones = server + self.server
@@ -69,7 +81,7 @@ def flatten(observation: Mapping[str, Floats32], batch_shape: tuple[int, ...] = 
     return np.concatenate([observation[part].reshape(*batch_shape, -1) for part in PARTS], axis=-1)
 
 
-def masked_space(layout: FlatLayout, action_space: spaces.Space[Any]) -> spaces.Dict:
+def masked_space(layout: FlatLayout, action_space: spaces.Space[object]) -> spaces.Dict:
     """`{"observations": [size], "action_mask": [choices]}`, the mask 1 where a choice is legal.
 
     Raises:
@@ -87,19 +99,19 @@ def masked_space(layout: FlatLayout, action_space: spaces.Space[Any]) -> spaces.
     return spaces.Dict({"observations": layout.space, "action_mask": mask})
 
 
-class MaskedObservations(gym.ObservationWrapper[Any, Any, Any]):
+class MaskedObservations(gym.ObservationWrapper[Masked, Action, Parts]):
     """Observations `{"observations": float32 [size], "action_mask": float32 [choices]}`.
 
     Args:
         env: an environment of frugalfl with action choices, wrapped or not.
     """
 
-    def __init__(self, env: gym.Env[Any, Any]):
+    def __init__(self, env: Playable):
         super().__init__(env)
         layout = FlatLayout.of(env.observation_space)
-        self.observation_space = masked_space(layout, env.action_space)
+        self.observation_space = masked_space(layout, env.action_space)  # type: ignore[assignment]
 
-    def observation(self, observation: Any) -> Masked:
+    def observation(self, observation: Parts) -> Masked:
         """The flat observation and the mask of the next action."""
         mask = self.unwrapped.action_masks().astype(np.float32)  # type: ignore[attr-defined]
         return {"observations": flatten(observation), "action_mask": mask}
@@ -112,18 +124,20 @@ class MaskedVectorObservations(VectorWrapper):
         env: a `FederatedVectorEnv` with action choices.
     """
 
-    def __init__(self, env: VectorEnv[Any, Any, Any]):
+    def __init__(self, env: PlayableBatch):
         super().__init__(env)
         layout = FlatLayout.of(env.single_observation_space)
         self.single_observation_space = masked_space(layout, env.single_action_space)
         self.observation_space = batch_space(self.single_observation_space, env.num_envs)
 
-    def reset(self, **kwargs: Any) -> tuple[Masked, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: Info | None = None
+    ) -> tuple[Masked, Info]:
         """Begin new episodes; see `FederatedVectorEnv.reset`."""
-        observation, info = self.env.reset(**kwargs)
+        observation, info = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
         return self._masked(observation), info
 
-    def step(self, actions: Any) -> tuple[Masked, Any, Any, Any, dict[str, Any]]:
+    def step(self, actions: AnyArray) -> tuple[Masked, Floats, Bools, Bools, Info]:
         """Step all environments; see `FederatedVectorEnv.step`."""
         observation, reward, terminated, truncated, info = self.env.step(actions)
         return self._masked(observation), reward, terminated, truncated, info
@@ -133,7 +147,7 @@ class MaskedVectorObservations(VectorWrapper):
         return {"observations": flatten(observation, (self.num_envs,)), "action_mask": mask}
 
 
-class WeightedReward(gym.RewardWrapper[Any, Any]):
+class WeightedReward(gym.RewardWrapper[Parts, Action]):
     """A scalar from the vector reward of a `mo-` environment, for learners that want one number.
 
     Args:
@@ -141,13 +155,13 @@ class WeightedReward(gym.RewardWrapper[Any, Any]):
         weights: of accuracy, time, communication and emissions; all 1 is the reward of the scalar ids.
     """
 
-    def __init__(self, env: gym.Env[Any, Any], weights: Any = (1.0, 1.0, 1.0, 1.0)):
+    def __init__(self, env: Playable, weights: Sequence[float] = (1.0, 1.0, 1.0, 1.0)):
         super().__init__(env)
         self._weights = np.asarray(weights, dtype=np.float64)
         terms = int(env.unwrapped.reward_dim)  # type: ignore[attr-defined]
         if self._weights.shape != (terms,) or not np.isfinite(self._weights).all():
             raise ValueError(f"reward_weights: {weights!r}, expected {terms} finite numbers")
 
-    def reward(self, reward: Any) -> float:
+    def reward(self, reward: SupportsFloat | Floats) -> float:
         """The weighted sum of the terms."""
         return float(self._weights @ np.asarray(reward, dtype=np.float64))

@@ -27,7 +27,14 @@ except ImportError as error:
     raise ImportError(f"RLlib cannot be imported ({error}): pip install 'frugalfl[rllib]'") from None
 
 from ...envs.registration import entries, find_entry
-from .masked_observations import FlatLayout, MaskedObservations, MaskedVectorObservations, WeightedReward
+from .masked_observations import (
+    FlatLayout,
+    MaskedObservations,
+    MaskedVectorObservations,
+    Playable,
+    PlayableBatch,
+    WeightedReward,
+)
 from .rllib_modules import MaskedModule, MaskedSetModule, MultiChoice
 
 __all__ = [
@@ -52,7 +59,7 @@ def register_envs() -> tuple[str, ...]:
     return ids
 
 
-def make_env(env_id: str, config: Mapping[str, Any] | None = None) -> Any:
+def make_env(env_id: str, config: Mapping[str, object] | None = None) -> Playable | PlayableBatch:
     """The environment that RLlib plays under an id.
 
     Ids with levels have observations `{"observations", "action_mask"}`; the others (`-discrete`, `-scores`),
@@ -67,7 +74,7 @@ def make_env(env_id: str, config: Mapping[str, Any] | None = None) -> Any:
     Raises:
         ValueError: one line: an unknown id, or a keyword argument that is not valid.
     """
-    settings = dict(config or {})
+    settings: dict[str, Any] = dict(config or {})
     vector_reward = bool(find_entry(env_id).kwargs.get("vector_reward"))
     if not vector_reward and "reward_weights" in settings:
         raise ValueError(f"reward_weights: given for {env_id!r}, expected an id frugalfl/mo-<Name>-v0")
@@ -84,7 +91,7 @@ def make_env(env_id: str, config: Mapping[str, Any] | None = None) -> Any:
 
 
 def set_module_spec(
-    env_id: str, env_config: Mapping[str, Any] | None = None, **settings: Any
+    env_id: str, env_config: Mapping[str, object] | None = None, **settings: object
 ) -> RLModuleSpec:
     """The spec of a `MaskedSetModule` for an environment.
 
@@ -99,7 +106,7 @@ def set_module_spec(
     return RLModuleSpec(module_class=MaskedSetModule, model_config={"layout": asdict(layout), **settings})
 
 
-def _make_batch(env_id: str, settings: dict[str, Any], vector_reward: bool) -> Any:
+def _make_batch(env_id: str, settings: dict[str, Any], vector_reward: bool) -> PlayableBatch:
     if vector_reward:
         raise ValueError(f"num_envs: {env_id!r} has a vector reward, expected gym_env_vectorize_mode 'sync'")
     num_envs = int(settings.pop("num_envs"))

@@ -6,7 +6,8 @@ module, so that sampling, log-probabilities, entropy and divergence of every alg
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TypeAlias, TypedDict
 
 import numpy as np
 import torch as th
@@ -19,11 +20,31 @@ from ray.rllib.core.rl_module.torch import TorchRLModule
 from torch import nn
 
 from ..policies.distribution import MASKED_LOGIT, BatchedMultiCategorical
+from ..policies.initial_logits import default_wait_logits, share_logits
 from ..policies.set_network import SetShape, flat_logits, fresh_networks, orthogonal
-from ..policies.set_policy import default_wait_logits, share_logits
 from .masked_observations import FlatLayout
 
 KEYS = ("observations", "action_mask")
+
+Batch: TypeAlias = dict[str, dict[str, th.Tensor]]
+"""Observations by part, under RLlib's name of the column."""
+
+
+class LayoutFields(TypedDict):
+    """The fields of `FlatLayout`."""
+
+    clients: tuple[int, int]
+    server: int
+    zones: tuple[int, int]
+
+
+class ModuleSettings(TypedDict, total=False):
+    """What `model_config` may hold."""
+
+    hiddens: Sequence[int]
+    hidden: int
+    pooling: str
+    layout: LayoutFields
 
 
 class MultiChoice(Distribution):
@@ -39,23 +60,23 @@ class MultiChoice(Distribution):
         self._shape = logits.shape[:-1]
         self._heads = BatchedMultiCategorical(nvec).proba_distribution(logits)
 
-    def sample(self, *, sample_shape: Any = None, **kwargs: Any) -> th.Tensor:
+    def sample(self, *, sample_shape: object = None, **kwargs: object) -> th.Tensor:
         """Actions int64 `[..., D]`."""
         return self._heads.sample().reshape(*self._shape, -1)
 
-    def rsample(self, *, sample_shape: Any = None, **kwargs: Any) -> th.Tensor:
+    def rsample(self, *, sample_shape: object = None, **kwargs: object) -> th.Tensor:
         """Choices have no reparametrised sample."""
         raise NotImplementedError("rsample: choices cannot be sampled differentiably")
 
-    def logp(self, value: th.Tensor, **kwargs: Any) -> th.Tensor:
+    def logp(self, value: th.Tensor, **kwargs: object) -> th.Tensor:
         """Log-probability `[...]` of the actions `[..., D]`."""
         return self._heads.log_prob(value).reshape(self._shape)
 
-    def entropy(self, **kwargs: Any) -> th.Tensor:
+    def entropy(self, **kwargs: object) -> th.Tensor:
         """Entropy `[...]`, summed over the heads."""
         return self._heads.entropy().reshape(self._shape)
 
-    def kl(self, other: Distribution, **kwargs: Any) -> th.Tensor:
+    def kl(self, other: Distribution, **kwargs: object) -> th.Tensor:
         """Divergence `[...]` from another one, summed over the heads; forbidden choices add nothing."""
         assert isinstance(other, MultiChoice)
         own = self._heads.log_probs()
@@ -67,13 +88,13 @@ class MultiChoice(Distribution):
         return TorchDeterministic(self._heads.mode().reshape(*self._shape, -1))
 
     @staticmethod
-    def required_input_dim(space: spaces.Space[Any], **kwargs: Any) -> int:
+    def required_input_dim(space: spaces.Space[object], **kwargs: object) -> int:
         """Logits that a space needs."""
         assert isinstance(space, spaces.MultiDiscrete)
         return int(space.nvec.sum())
 
     @classmethod
-    def from_logits(cls, logits: th.Tensor, nvec: tuple[int, ...] = (), **kwargs: Any) -> MultiChoice:
+    def from_logits(cls, logits: th.Tensor, nvec: tuple[int, ...] = (), **kwargs: object) -> MultiChoice:
         """The distribution of these logits."""
         return cls(logits, nvec)
 
@@ -98,9 +119,9 @@ class MaskedModule(TorchRLModule, InferenceOnlyAPI, ValueFunctionAPI):
             raise ValueError(f"action_space: {self.action_space}, expected MultiDiscrete")
         self.nvec = tuple(int(n) for n in self.action_space.nvec)
         self.action_dist_cls = MultiChoice.get_partial_dist_cls(nvec=self.nvec)
-        self.build(dict(self.model_config or {}))
+        self.build(ModuleSettings(**(self.model_config or {})))
 
-    def build(self, settings: dict[str, Any]) -> None:
+    def build(self, settings: ModuleSettings) -> None:
         """The networks `self.actor` and `self.critic`."""
         size = int(np.prod(self.observation_space["observations"].shape))
         hiddens = tuple(settings.get("hiddens", (64, 64)))
@@ -109,13 +130,15 @@ class MaskedModule(TorchRLModule, InferenceOnlyAPI, ValueFunctionAPI):
 
     def logits(self, flat: th.Tensor) -> th.Tensor:
         """Logits `[B, sum(nvec)]` of flat observations `[B, size]`, before masking."""
-        return self.actor(flat)
+        logits: th.Tensor = self.actor(flat)
+        return logits
 
     def values(self, flat: th.Tensor) -> th.Tensor:
         """Values `[B, 1]` of flat observations `[B, size]`."""
-        return self.critic(flat)
+        values: th.Tensor = self.critic(flat)
+        return values
 
-    def compute_values(self, batch: dict[str, Any], embeddings: Any = None) -> th.Tensor:
+    def compute_values(self, batch: Batch, embeddings: object = None) -> th.Tensor:
         """Values `[B]` or `[B, T]` of a batch, see RLlib's `ValueFunctionAPI`."""
         flat = batch[Columns.OBS]["observations"]
         return self.values(flat.reshape(-1, flat.shape[-1])).reshape(flat.shape[:-1])
@@ -124,7 +147,7 @@ class MaskedModule(TorchRLModule, InferenceOnlyAPI, ValueFunctionAPI):
         """What a process that only acts does not need."""
         return ["critic"]
 
-    def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    def _forward(self, batch: Batch, **kwargs: object) -> dict[str, th.Tensor]:
         observation = batch[Columns.OBS]
         flat, mask = observation["observations"], observation["action_mask"]
         logits = self.logits(flat.reshape(-1, flat.shape[-1])).reshape(mask.shape)
@@ -140,7 +163,7 @@ class MaskedSetModule(MaskedModule):
     it invites three of ten available clients, rarely waits and hardly ever ends the run.
     """
 
-    def build(self, settings: dict[str, Any]) -> None:
+    def build(self, settings: ModuleSettings) -> None:
         """The networks `self.actor` and `self.critic`."""
         if "layout" not in settings:
             raise ValueError(
@@ -168,7 +191,8 @@ class MaskedSetModule(MaskedModule):
 
     def values(self, flat: th.Tensor) -> th.Tensor:
         """Values `[B, 1]`."""
-        return self.critic(self.layout.split(flat))
+        values: th.Tensor = self.critic(self.layout.split(flat))
+        return values
 
 
 def _layers(size: int, hiddens: tuple[int, ...], outputs: int, last_gain: float) -> nn.Sequential:

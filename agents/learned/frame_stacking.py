@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from gymnasium import spaces
 
@@ -64,7 +62,7 @@ class FrameStack:
 
 def stacked_space(space: spaces.Dict, count: int) -> spaces.Dict:
     """The space of `count` observations of a space of boxes, side by side along the last axis."""
-    parts: dict[str, spaces.Space[Any]] = {}
+    parts: dict[str, spaces.Space[object]] = {}
     for name, part in space.spaces.items():
         assert isinstance(part, spaces.Box)
         low, high = (np.concatenate([bound] * count, axis=-1) for bound in (part.low, part.high))

@@ -49,19 +49,19 @@ def decide_in_groups(policy: SetPolicyMixin, observation: Observation, groups: i
         return dense.flatten(1, 2)[:, :n]
 
     somebody = (clients.count > 0).reshape(e, groups)
-    # Where nobody is there at all, every group has its say on how long to wait.
+    # Where nobody is available at all, every group has its say on how long to wait.
     speaks = (somebody | ~somebody.any(dim=1, keepdim=True)).float()[..., None]
-    there = per_client(th.ones_like(steps[:, :1]))[..., 0] > 0
+    available = per_client(th.ones_like(steps[:, :1]))[..., 0] > 0
     levels = per_client(steps)
-    chance = th.where(there, 1.0 - levels[..., 0].exp(), 0.0)
+    chance = th.where(available, 1.0 - levels[..., 0].exp(), 0.0)
     per_group = chance.sum(dim=1) / somebody.sum(dim=1).clamp_min(1)
     rank = (-chance).argsort(dim=1, stable=True).argsort(dim=1, stable=True)
-    chosen = there & (rank < per_group.round().clamp_min(1.0)[:, None])
+    chosen = available & (rank < per_group.round().clamp_min(1.0)[:, None])
     columns = [
         (wait.exp().reshape(e, groups, -1) * speaks).sum(dim=1).argmax(dim=1, keepdim=True),
         (quorum.exp().reshape(e, groups, -1) * speaks).sum(dim=1).argmax(dim=1, keepdim=True),
         th.where(chosen, 1 + levels[..., 1:].argmax(dim=2), 0),
     ]
     if transfer is not None:
-        columns.append(th.where(there, per_client(transfer).argmax(dim=2), 0))
+        columns.append(th.where(available, per_client(transfer).argmax(dim=2), 0))
     return th.cat(columns, dim=1)

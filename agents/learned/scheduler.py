@@ -1,8 +1,8 @@
-"""A trained model as a scheduler: the same encoder and the same actions as in training."""
+"""Trained policies as schedulers: the same encoder and the same actions as in training."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import torch as th
@@ -11,7 +11,7 @@ from stable_baselines3.common.policies import BasePolicy
 
 from ...common.arrays import Bools, Floats, Floats32, Ints
 from ...envs.agent_view import ActionMode, ObservationEncoder
-from ...envs.contract import RoundPlan, Situation
+from ...envs.contract import RoundPlan, SchedulerKind, Situation
 from ..policies.distribution import BatchedMultiCategorical
 from ..policies.set_policy import SetPolicyMixin
 from .frame_stacking import FrameStack
@@ -37,8 +37,8 @@ class LearnedScheduler:
         frames: observations that the policy sees at once, see `FrameStack`.
     """
 
-    kind = "learned"
-    clairvoyant = False
+    kind: ClassVar[SchedulerKind] = "learned"
+    clairvoyant: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class LearnedScheduler:
             raise ValueError(f"decision: {decision!r}, expected one of {', '.join(DECISIONS)}")
         self.name = name
         self.decision, self.trained_clients = decision, trained_clients
-        self.policy: Any = model.policy if isinstance(model, BaseAlgorithm) else model
+        self.policy: BasePolicy = model.policy if isinstance(model, BaseAlgorithm) else model
         self._encoder, self._action_mode, self._frames = encoder, action_mode, FrameStack(frames)
         self._generators: list[np.random.Generator] = []
 
@@ -71,7 +71,7 @@ class LearnedScheduler:
         """The policy's plan for every row."""
         observation = self._frames.add(self._encoder.encode(situation))
         if isinstance(self.policy, SetPolicyMixin):
-            actions = self._decide(observation)
+            actions = self._decide(self.policy, observation)
         else:
             actions, _ = self.policy.predict(observation, deterministic=True)
         return self._action_mode.plan(actions, situation)
@@ -92,18 +92,17 @@ class LearnedScheduler:
             raise ValueError(
                 f"policy: looks at {self._frames.count} rounds, expected one of the present only"
             )
-        policy.set_training_mode(False)  # type: ignore[attr-defined]
+        policy.set_training_mode(False)
         with th.no_grad():
             observation = self._encoder.encode(situation)
-            tensors = {key: th.as_tensor(rows, device=policy.device) for key, rows in observation.items()}  # type: ignore[attr-defined]
+            tensors = {key: th.as_tensor(rows, device=policy.device) for key, rows in observation.items()}
             chances = policy.get_distribution(tensors).log_probs().exp().cpu().numpy().astype(np.float64)
         num_envs, n = situation.clients.available.shape
         first = policy.waits + policy.quorums
         levels = chances[:, first : first + n * policy.levels].reshape(num_envs, n, policy.levels)
         return chances[:, : policy.waits], levels
 
-    def _decide(self, observation: dict[str, Floats32]) -> Ints:
-        policy = self.policy
+    def _decide(self, policy: SetPolicyMixin, observation: dict[str, Floats32]) -> Ints:
         policy.set_training_mode(False)
         with th.no_grad():
             tensors = {key: th.as_tensor(rows, device=policy.device) for key, rows in observation.items()}

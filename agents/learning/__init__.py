@@ -1,4 +1,4 @@
-"""Training a scheduler by reinforcement."""
+"""Reinforcement learning of schedulers. What loads torch is imported by its own name."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import torch as th
@@ -11,25 +11,64 @@ from gymnasium import spaces
 from sb3_contrib import MaskablePPO
 from stable_baselines3 import A2C, DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import VecEnv
 
 from ...envs.agent_view import CLIENT_FEATURES
+from ..policies.initial_logits import default_wait_logits, share_logits
 from ..policies.set_network import SetEncoder, SetShape
 from ..policies.set_policy import (
     MaskableSetActorCriticPolicy,
     SetActorCriticPolicy,
-    default_wait_logits,
-    share_logits,
 )
-from .settings import RunSettings
+from .settings import A2CSettings, DQNSettings, PPOSettings, RunSettings, SACSettings
 
 STORAGE_FEATURE = CLIENT_FEATURES.index("storage_left")
 
-_WANTS: dict[str, tuple[type[spaces.Space], str]] = {
+_WANTS: dict[str, tuple[type[spaces.Space[object]], str]] = {
     "dqn": (spaces.Discrete, "discrete"),
     "sac": (spaces.Box, "scores"),
 }
+
+
+class Common(TypedDict):
+    """Arguments of every model."""
+
+    env: VecEnv
+    seed: int
+    device: th.device
+
+
+class PolicyChoice(TypedDict):
+    """The policy of a model that learns from its own rollouts."""
+
+    policy: str | type[ActorCriticPolicy]
+    policy_kwargs: dict[str, object]
+
+
+class OnPolicy(TypedDict):
+    """Arguments of PPO and A2C."""
+
+    learning_rate: float
+    n_steps: int
+    gamma: float
+    gae_lambda: float
+    ent_coef: float
+    vf_coef: float
+    max_grad_norm: float
+
+
+class OffPolicy(TypedDict):
+    """Arguments of DQN and SAC."""
+
+    learning_rate: float
+    buffer_size: int
+    learning_starts: int
+    batch_size: int
+    gamma: float
+    train_freq: tuple[int, str]
+    gradient_steps: int
 
 
 class SetContext(BaseFeaturesExtractor):
@@ -51,13 +90,13 @@ class SetContext(BaseFeaturesExtractor):
 
     def forward(self, observation: dict[str, th.Tensor]) -> th.Tensor:
         """Context `[B, features_dim]`."""
-        _, context = self.encoder(observation)
+        context: th.Tensor = self.encoder(observation)[1]
         if self.flat_clients:
             context = th.cat([context, observation["clients"].flatten(1)], dim=1)
         return context
 
 
-def check_algorithm(algo: str, env_id: str, action_space: spaces.Space[Any]) -> None:
+def check_algorithm(algo: str, env_id: str, action_space: spaces.Space[object]) -> None:
     """Raise ValueError, naming the id to use, if an algorithm cannot act in an action space."""
     world = env_id.replace("-discrete", "").replace("-scores", "")
     given = type(action_space).__name__
@@ -83,7 +122,7 @@ def build_model(settings: RunSettings, env: VecEnv) -> BaseAlgorithm:
     """
     check_algorithm(settings.algo, settings.env, env.action_space)
     th.set_num_threads(1)  # more threads are slower on networks of this size
-    common: dict[str, Any] = {"env": env, "seed": settings.seed, "device": _device(settings.device)}
+    common: Common = {"env": env, "seed": settings.seed, "device": _device(settings.device)}
     return _BUILDERS[settings.algo](settings, common)
 
 
@@ -93,7 +132,7 @@ def learning_rate_at(settings: RunSettings, done: int) -> float:
     return float(learner.learning_rate + share * (learner.final_learning_rate - learner.learning_rate))
 
 
-def set_policy_arguments(settings: RunSettings, action_space: spaces.MultiDiscrete) -> dict[str, Any]:
+def set_policy_arguments(settings: RunSettings, action_space: spaces.MultiDiscrete) -> dict[str, object]:
     """Keyword arguments of the set policy for a run, JSON-able."""
     waits, levels = int(action_space.nvec[0]), int(action_space.nvec[2])
     return {
@@ -105,14 +144,14 @@ def set_policy_arguments(settings: RunSettings, action_space: spaces.MultiDiscre
     }
 
 
-def _actor_critic(settings: RunSettings, env: VecEnv, set_policy: type) -> dict[str, Any]:
+def _actor_critic(settings: RunSettings, env: VecEnv, set_policy: type[ActorCriticPolicy]) -> PolicyChoice:
     """The policy of PPO and its kin: a set policy, or a context where heads are not per client."""
     if isinstance(env.action_space, spaces.MultiDiscrete):
         return {"policy": set_policy, "policy_kwargs": set_policy_arguments(settings, env.action_space)}
     return {"policy": "MultiInputPolicy", "policy_kwargs": _context(settings, env)}
 
 
-def _context(settings: RunSettings, env: VecEnv) -> dict[str, Any]:
+def _context(settings: RunSettings, env: VecEnv) -> dict[str, object]:
     flat = isinstance(env.action_space, spaces.Box)
     return {
         "features_extractor_class": SetContext,
@@ -120,7 +159,7 @@ def _context(settings: RunSettings, env: VecEnv) -> dict[str, Any]:
     }
 
 
-def _on_policy(learner: Any) -> dict[str, Any]:
+def _on_policy(learner: PPOSettings | A2CSettings) -> OnPolicy:
     return {
         "learning_rate": learner.learning_rate,
         "n_steps": learner.rollout_steps,
@@ -132,7 +171,7 @@ def _on_policy(learner: Any) -> dict[str, Any]:
     }
 
 
-def _ppo(settings: RunSettings, common: dict[str, Any]) -> BaseAlgorithm:
+def _ppo(settings: RunSettings, common: Common) -> BaseAlgorithm:
     learner, env = settings.ppo, common["env"]
     rollout = learner.rollout_steps * env.num_envs
     if rollout < 2:
@@ -141,7 +180,7 @@ def _ppo(settings: RunSettings, common: dict[str, Any]) -> BaseAlgorithm:
     policy = _actor_critic(settings, env, MaskableSetActorCriticPolicy if masked else SetActorCriticPolicy)
     return (MaskablePPO if masked else PPO)(
         **common,
-        **policy,
+        **policy,  # type: ignore[arg-type]
         **_on_policy(learner),
         batch_size=_even_batch(rollout, learner.batch_size),
         n_epochs=learner.epochs,
@@ -150,12 +189,12 @@ def _ppo(settings: RunSettings, common: dict[str, Any]) -> BaseAlgorithm:
     )
 
 
-def _a2c(settings: RunSettings, common: dict[str, Any]) -> BaseAlgorithm:
+def _a2c(settings: RunSettings, common: Common) -> BaseAlgorithm:
     policy = _actor_critic(settings, common["env"], SetActorCriticPolicy)
     return A2C(**common, **policy, **_on_policy(settings.a2c), normalize_advantage=True)
 
 
-def _off_policy(learner: Any, env: VecEnv) -> dict[str, Any]:
+def _off_policy(learner: DQNSettings | SACSettings, env: VecEnv) -> OffPolicy:
     return {
         "learning_rate": learner.learning_rate,
         "buffer_size": _buffer_size(env, learner.buffer_mb),
@@ -164,13 +203,13 @@ def _off_policy(learner: Any, env: VecEnv) -> dict[str, Any]:
         "gamma": learner.gamma,
         "train_freq": (1, "step"),
         "gradient_steps": learner.gradient_steps,
-        "policy": "MultiInputPolicy",
     }
 
 
-def _dqn(settings: RunSettings, common: dict[str, Any]) -> BaseAlgorithm:
+def _dqn(settings: RunSettings, common: Common) -> BaseAlgorithm:
     learner, env = settings.dqn, common["env"]
     return DQN(
+        policy="MultiInputPolicy",
         **common,
         **_off_policy(learner, env),
         policy_kwargs=_context(settings, env),
@@ -178,12 +217,18 @@ def _dqn(settings: RunSettings, common: dict[str, Any]) -> BaseAlgorithm:
     )
 
 
-def _sac(settings: RunSettings, common: dict[str, Any]) -> BaseAlgorithm:
+def _sac(settings: RunSettings, common: Common) -> BaseAlgorithm:
     learner, env = settings.sac, common["env"]
-    return SAC(**common, **_off_policy(learner, env), policy_kwargs=_context(settings, env), tau=learner.tau)
+    return SAC(
+        policy="MultiInputPolicy",
+        **common,
+        **_off_policy(learner, env),
+        policy_kwargs=_context(settings, env),
+        tau=learner.tau,
+    )
 
 
-_BUILDERS: dict[str, Callable[[RunSettings, dict[str, Any]], BaseAlgorithm]] = {
+_BUILDERS: dict[str, Callable[[RunSettings, Common], BaseAlgorithm]] = {
     "ppo": _ppo,
     "maskable-ppo": _ppo,
     "a2c": _a2c,

@@ -8,13 +8,12 @@ and, for algorithms with a replay buffer, `buffer.npz`.
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
 import shutil
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 import numpy as np
 import torch as th
@@ -22,7 +21,11 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import DictReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-from ...common.files import read_json, write_json
+from ...common.arrays import AnyArray
+from ...common.files import read_json, write_folder, write_json
+
+StateDict = dict[str, th.Tensor]
+"""Weights by name."""
 
 FORMAT = "frugalfl-checkpoint-1"
 KEEP = 2
@@ -30,6 +33,39 @@ KEEP = 2
 
 _COUNTERS = ("num_timesteps", "_n_updates", "_n_calls", "_episode_num")
 _BUFFER_ARRAYS = ("actions", "rewards", "dones", "timeouts")
+
+
+class Best(TypedDict):
+    """The best policy on the validation episodes so far."""
+
+    net_points: float | None
+    segment: int | None
+    decision: str
+
+
+class RunState(TypedDict):
+    """How far a run has come."""
+
+    settings: dict[str, object]
+    segment: int
+    history: list[dict[str, float | None]]
+    best: Best
+    notes: dict[str, object]
+
+
+class CheckpointDocument(RunState):
+    """`state.json`: the run's state, the model's counters and checksums of the other files."""
+
+    format: str
+    counters: dict[str, int]
+    files: dict[str, str]
+
+
+class _ModelState(TypedDict):
+    """`state.pt`."""
+
+    state_dicts: dict[str, dict[str, StateDict]]
+    variables: StateDict
 
 
 @dataclass(frozen=True)
@@ -42,7 +78,7 @@ class Checkpoint:
     """
 
     folder: Path
-    document: dict[str, Any]
+    document: CheckpointDocument
 
     @property
     def num_timesteps(self) -> int:
@@ -55,9 +91,10 @@ class Checkpoint:
         Raises:
             ValueError: the checkpoint does not fit the model.
         """
-        state = load_tensors(self.folder / "state.pt", model.device)
+        state = cast(_ModelState, _load(self.folder / "state.pt", model.device))
         try:
-            model.set_parameters(state["state_dicts"], exact_match=True, device=model.device)
+            # Stable-Baselines3 takes tensors or dictionaries of them, and says only the former.
+            model.set_parameters(state["state_dicts"], exact_match=True, device=model.device)  # type: ignore[arg-type]
             for name, tensor in state["variables"].items():
                 getattr(model, name).data.copy_(tensor)
         except (KeyError, RuntimeError, AttributeError, ValueError, TypeError) as error:
@@ -67,27 +104,35 @@ class Checkpoint:
         if isinstance(model, OffPolicyAlgorithm):
             _restore_buffer(self.folder / "buffer.npz", model)
 
-    def best_policy(self, device: th.device | str = "cpu") -> dict[str, th.Tensor] | None:
+    def best_policy(self, device: th.device | str = "cpu") -> StateDict | None:
         """State dict of the best policy on the validation episodes so far, or None."""
         path = self.folder / "best.pt"
         return load_tensors(path, device) if path.exists() else None
 
 
 def save_checkpoint(
-    root: Path, model: BaseAlgorithm, document: dict[str, Any], best: dict[str, th.Tensor] | None
+    root: Path, model: BaseAlgorithm, document: RunState, best: StateDict | None
 ) -> Checkpoint:
     """Write a checkpoint below `root`, then remove the oldest ones.
 
     Args:
         root: folder of the checkpoints.
         model: what to save.
-        document: JSON-able things to keep beside it.
+        document: how far the run has come.
         best: state dict of the best policy so far, or None.
     """
     folder = root / f"step-{model.num_timesteps:012d}"
-    draft = root / f".{folder.name}.{os.getpid()}"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
+    written: list[CheckpointDocument] = []
+    write_folder(folder, lambda draft: written.append(_fill(draft, model, document, best)))
+    for old in _folders(root)[:-KEEP]:
+        shutil.rmtree(old)
+    return Checkpoint(folder, written[0])
+
+
+def _fill(
+    draft: Path, model: BaseAlgorithm, document: RunState, best: StateDict | None
+) -> CheckpointDocument:
+    """Write the files of a checkpoint; returns its `state.json`."""
     variables = {name: getattr(model, name).detach() for name in model._get_torch_save_params()[1]}
     th.save({"state_dicts": model.get_parameters(), "variables": variables}, draft / "state.pt")
     if best is not None:
@@ -96,13 +141,9 @@ def save_checkpoint(
         _save_buffer(draft / "buffer.npz", model)
     counters = {name: int(getattr(model, name)) for name in _COUNTERS if hasattr(model, name)}
     sums = {path.name: _sha256(path) for path in sorted(draft.iterdir())}
-    full = {"format": FORMAT, **document, "counters": counters, "files": sums}
+    full: CheckpointDocument = {"format": FORMAT, **document, "counters": counters, "files": sums}
     write_json(draft / "state.json", full)
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
-    for old in _folders(root)[:-KEEP]:
-        shutil.rmtree(old)
-    return Checkpoint(folder, full)
+    return full
 
 
 def latest_checkpoint(root: Path) -> Checkpoint:
@@ -115,7 +156,7 @@ def latest_checkpoint(root: Path) -> Checkpoint:
     if not folders:
         raise ValueError(f"checkpoint: {root}: no checkpoint there, expected a folder step-*")
     folder = folders[-1]
-    document = read_json(folder / "state.json", "checkpoint")
+    document = cast(CheckpointDocument, read_json(folder / "state.json", "checkpoint"))
     if document.get("format") != FORMAT:
         raise ValueError(
             f"checkpoint: {folder / 'state.json'}: format {document.get('format')!r}, expected {FORMAT!r}"
@@ -134,12 +175,17 @@ def has_checkpoint(root: Path) -> bool:
     return bool(_folders(root))
 
 
-def load_tensors(path: Path, device: th.device | str) -> Any:
+def load_tensors(path: Path, device: th.device | str) -> StateDict:
     """Tensors of a file written by `torch.save`; runs no code from it.
 
     Raises:
         ValueError: not such a file.
     """
+    return cast(StateDict, _load(path, device))
+
+
+def _load(path: Path, device: th.device | str) -> object:
+    """What a file written by `torch.save` holds."""
     try:
         if not zipfile.is_zipfile(path):
             raise zipfile.BadZipFile("no archive" if path.is_file() else "no such file")
@@ -176,11 +222,11 @@ def _save_buffer(path: Path, model: OffPolicyAlgorithm) -> None:
     buffer = model.replay_buffer
     assert isinstance(buffer, DictReplayBuffer)
     filled = buffer.buffer_size if buffer.full else buffer.pos
-    arrays: dict[str, Any] = {"pos": np.array(buffer.pos), "full": np.array(buffer.full)}
+    arrays: dict[str, AnyArray] = {"pos": np.array(buffer.pos), "full": np.array(buffer.full)}
     arrays |= {name: getattr(buffer, name)[:filled] for name in _BUFFER_ARRAYS}
     arrays |= {f"now_{key}": rows[:filled] for key, rows in buffer.observations.items()}
     arrays |= {f"next_{key}": rows[:filled] for key, rows in buffer.next_observations.items()}
-    np.savez(path, **arrays)
+    np.savez(path, **arrays)  # type: ignore[arg-type]
 
 
 def _restore_buffer(path: Path, model: OffPolicyAlgorithm) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch as th
@@ -29,7 +28,7 @@ class Demonstrations:
     Attributes:
         observations: arrays `[R, ...]` by name.
         actions: int64 `[R, D]`, the legal actions nearest to its plans.
-        returns: float32 `[R]`, discounted sum of the rewards from there to the episode's end.
+        returns: float32 `[R]`, discounted sum of the rewards from that round to the episode's end.
         episodes: how many episodes came to their end.
         net_points: their mean sum of rewards.
     """
@@ -42,6 +41,25 @@ class Demonstrations:
 
 
 @dataclass(frozen=True)
+class CloneSettings:
+    """How long and how fast a scheduler is imitated.
+
+    Attributes:
+        rounds: demonstrations to collect.
+        passes: passes over them.
+        batch_size: rounds per minibatch.
+        learning_rate: Adam's step; the optimiser is the clone's own and the model's stays untouched.
+        smoothing: probability mass spread over the other legal choices, so that exploration goes on.
+    """
+
+    rounds: int = 20_000
+    passes: int = 8
+    batch_size: int = 512
+    learning_rate: float = 2e-3
+    smoothing: float = 0.02
+
+
+@dataclass(frozen=True)
 class CloneResult:
     """How well a policy took over a scheduler's behaviour.
 
@@ -49,7 +67,7 @@ class CloneResult:
         demonstrations: how many rounds were shown.
         net_points: mean sum of rewards of the shown episodes.
         loss: cross-entropy per head that had an effect after the last pass.
-        agreement: share of the clients that were there whose level the policy's mode reproduces.
+        agreement: share of the clients that were available whose level the policy's mode reproduces.
     """
 
     demonstrations: int
@@ -117,15 +135,11 @@ def clone(
     model: BaseAlgorithm,
     env: FederatedVecEnv,
     scheduler: Scheduler,
-    rounds: int = 20_000,
+    settings: CloneSettings,
     *,
-    passes: int = 8,
-    batch_size: int = 512,
-    learning_rate: float = 2e-3,
     reward_scale: float = 1.0,
-    smoothing: float = 0.02,
     seed: int = 0,
-    progress: Callable[[float], Any] | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> CloneResult:
     """Teach a model's actor a scheduler's decisions and its critic the returns that followed.
 
@@ -133,12 +147,8 @@ def clone(
         model: PPO, maskable PPO or A2C with a set policy.
         env: training worlds with the `levels` action.
         scheduler: whom to imitate.
-        rounds: demonstrations to collect.
-        passes: passes over them.
-        batch_size: rounds per minibatch.
-        learning_rate: Adam's step; the optimiser is the clone's own and the model's stays untouched.
+        settings: how long and how fast.
         reward_scale: accuracy points per unit of the critic, as in training.
-        smoothing: probability mass spread over the other legal choices, so that exploration goes on.
         seed: of worlds, scheduler and minibatches.
         progress: called with the share done.
 
@@ -151,19 +161,21 @@ def clone(
             f"warm_start: expected a set policy (ppo, maskable-ppo or a2c), not {type(policy).__name__}"
         )
     wide, narrow = (space["clients"].shape[1] for space in (model.observation_space, env.observation_space))  # type: ignore[index]
-    shown = demonstrate(env, scheduler, rounds, float(getattr(model, "gamma", 1.0)), seed, wide // narrow)
+    shown = demonstrate(
+        env, scheduler, settings.rounds, float(getattr(model, "gamma", 1.0)), seed, wide // narrow
+    )
     rng = np.random.default_rng([seed, 2])
-    optimiser = th.optim.Adam(policy.parameters(), lr=learning_rate, eps=1e-5)  # type: ignore[attr-defined]
+    optimiser = th.optim.Adam(policy.parameters(), lr=settings.learning_rate, eps=1e-5)
     count, loss = len(shown.actions), float("nan")
-    for index in range(passes):
+    for index in range(settings.passes):
         losses = []
         order = rng.permutation(count)
-        for first in range(0, count, batch_size):
-            rows = order[first : first + batch_size]
-            losses.append(_fit(policy, optimiser, shown, rows, reward_scale, smoothing))
+        for first in range(0, count, settings.batch_size):
+            rows = order[first : first + settings.batch_size]
+            losses.append(_fit(policy, optimiser, shown, rows, reward_scale, settings.smoothing))
         loss = float(np.mean(losses))
         if progress is not None:
-            progress((index + 1) / passes)
+            progress((index + 1) / settings.passes)
     return CloneResult(count, shown.net_points, loss, _agreement(policy, shown))
 
 
@@ -175,7 +187,7 @@ def encode_plan(codec: ActionCodec, plan: RoundPlan) -> Ints:
 
 
 def _fit(
-    policy: Any,
+    policy: SetPolicyMixin,
     optimiser: th.optim.Optimizer,
     shown: Demonstrations,
     rows: Ints,
@@ -186,6 +198,7 @@ def _fit(
     actions = th.as_tensor(shown.actions[rows], device=policy.device)
     returns = th.as_tensor(shown.returns[rows] / reward_scale, device=policy.device)
     values, chosen, entropy = policy.evaluate_actions(observation, actions)
+    assert entropy is not None
     cross_entropy = -(1.0 - smoothing) * chosen.mean() - smoothing * entropy.mean()
     critic = functional.mse_loss(values.flatten(), returns)
     optimiser.zero_grad()
@@ -195,7 +208,7 @@ def _fit(
     return float(-chosen.sum().item() / policy.effective(actions).sum().item())
 
 
-def _agreement(policy: Any, shown: Demonstrations) -> float:
+def _agreement(policy: SetPolicyMixin, shown: Demonstrations) -> float:
     right = total = 0
     n = policy.num_clients
     for first in range(0, len(shown.actions), 4096):
@@ -204,8 +217,8 @@ def _agreement(policy: Any, shown: Demonstrations) -> float:
         with th.no_grad():
             mode = policy.get_distribution(observation).mode()
         actions = th.as_tensor(shown.actions[rows], device=policy.device)
-        there = observation["clients"][..., AVAILABLE] > 0.5
-        counted = policy.effective(actions)[:, 2 : 2 + n] & there
+        available = observation["clients"][..., AVAILABLE] > 0.5
+        counted = policy.effective(actions)[:, 2 : 2 + n] & available
         right += int(((mode == actions)[:, 2 : 2 + n] & counted).sum())
         total += int(counted.sum())
     return right / max(total, 1)

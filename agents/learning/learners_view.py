@@ -1,9 +1,8 @@
-"""The environments as a learner sees them, and the running statistics of their episodes."""
+"""Wrapper of the environments for learners: scaled rewards, stacked frames, statistics of episodes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from gymnasium import spaces
@@ -62,11 +61,11 @@ class EpisodeFigures(BaseCallback):
         on_step: called with the number of rounds trained so far, after every step of all environments.
     """
 
-    def __init__(self, on_step: Callable[[int], Any] | None = None):
+    def __init__(self, on_step: Callable[[int], None] | None = None):
         super().__init__()
         self._report = on_step
-        self._since_log: list[dict[str, Any]] = []
-        self._since_take: list[dict[str, Any]] = []
+        self._since_log: list[Mapping[str, float]] = []
+        self._since_take: list[Mapping[str, float]] = []
 
     def take(self) -> dict[str, float]:
         """Means over the episodes finished since the last call; empty if there were none."""
@@ -89,7 +88,7 @@ class EpisodeFigures(BaseCallback):
         self._since_log = self._since_log[-100:]
 
 
-def _means(episodes: list[dict[str, Any]]) -> dict[str, float]:
+def _means(episodes: Sequence[Mapping[str, float]]) -> dict[str, float]:
     if not episodes:
         return {}
     names = [name for name in EPISODE_FIGURES if name in episodes[0]]

@@ -1,20 +1,38 @@
-"""The files of a training run: what is written, and how it is read again."""
+"""Folder of a learning run: its files, and the settings, world and scheduler read from them."""
 
 from __future__ import annotations
 
 import csv
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias, TypedDict, cast
 
-from ...common.files import read_json
+from ...common.files import read_json, write_text
 from ...envs.adapters.sb3_vec_env import FederatedVecEnv
 from ...envs.registration import find_entry, make_vec_env
 from ...envs.scenario import Scenario, load_scenario
 from ..learned.scheduler import LearnedScheduler
 from .algorithms import build_model
-from .checkpoint import load_tensors
+from .checkpoint import Best, load_tensors
 from .learners_view import EPISODE_FIGURES, LearnersView
 from .settings import RunSettings
+
+ScenarioSource: TypeAlias = str | Path | Mapping[str, object] | Scenario
+"""Anything `load_scenario` takes."""
+
+
+class RunConfig(TypedDict):
+    """`config.json` of a run."""
+
+    format: str
+    version: str
+    git: str | None
+    command: str
+    settings: dict[str, object]
+    rounds_trained: int
+    best: Best
+
 
 RUN_FORMAT = "frugalfl-run-1"
 CONFIG, MODEL, CURVE, TEST = "config.json", "model.pt", "training.csv", "test.json"
@@ -26,7 +44,9 @@ def training_worlds(settings: RunSettings, num_envs: int | None = None) -> Feder
     return make_vec_env(settings.env, num_envs or settings.num_envs, "train", **dict(settings.world))
 
 
-def load_scheduler(out: Path | str, scenario: Any = None, decision: str | None = None) -> LearnedScheduler:
+def load_scheduler(
+    out: Path | str, scenario: ScenarioSource | None = None, decision: str | None = None
+) -> LearnedScheduler:
     """The scheduler that a run has learned.
 
     Args:
@@ -59,24 +79,26 @@ def load_scheduler(out: Path | str, scenario: Any = None, decision: str | None =
 
 def load_world(settings: RunSettings) -> Scenario:
     """The world of a training run."""
-    changes = {"scenario": find_entry(settings.env).kwargs["scenario"], **settings.world}
-    return load_scenario(changes.pop("scenario"), **changes)
+    changes = dict(settings.world)
+    source = changes.pop("scenario", find_entry(settings.env).kwargs["scenario"])
+    return load_scenario(cast(ScenarioSource, source), **changes)
 
 
-def read_config(folder: Path) -> tuple[RunSettings, dict[str, Any]]:
+def read_config(folder: Path) -> tuple[RunSettings, RunConfig]:
     """Settings and the whole document of a run's `config.json`; ValueError if it is not one."""
     document = read_json(folder / CONFIG, "out")
     if document.get("format") != RUN_FORMAT:
         raise ValueError(
             f"out: {folder / CONFIG}: format {document.get('format')!r}, expected {RUN_FORMAT!r}"
         )
-    return RunSettings.from_json(document.get("settings", {})), document
+    return RunSettings.from_json(document.get("settings", {})), cast(RunConfig, document)
 
 
-def write_curve(path: Path, history: list[dict[str, Any]]) -> None:
+def write_curve(path: Path, history: Sequence[Mapping[str, float | None]]) -> None:
     """One line per segment of the training."""
     columns = ["rounds_trained", *EPISODE_FIGURES, "val_net_points"]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(history)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_text(path, text.getvalue())

@@ -1,11 +1,16 @@
-"""What a training run is made of, as plain dataclasses; imports nothing heavy, so that `--help` is quick."""
+"""Settings of a learning run and of its algorithm; nothing heavy is imported, so that `--help` is quick."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Record = TypeVar("Record", bound=DataclassInstance)
 
 ALGORITHMS = ("ppo", "maskable-ppo", "a2c", "dqn", "sac")
 """Names of the learning algorithms."""
@@ -134,9 +139,13 @@ class SACSettings:
     """speed of the target networks"""
 
 
+LearnerSettings: TypeAlias = PPOSettings | A2CSettings | DQNSettings | SACSettings
+"""Settings of any learning algorithm."""
+
+
 @dataclass(frozen=True)
 class RunSettings:
-    """One training run; everything in it is JSON-able and stands in `config.json`."""
+    """Settings of one learning run; everything in it is JSON-able and stands in `config.json`."""
 
     env: str = "frugalfl/Volunteers-v0"
     algo: str = "ppo"
@@ -150,7 +159,7 @@ class RunSettings:
     validate_every: int = 3
     val_episodes: int = 32
     reward_scale: float = 10.0
-    world: Mapping[str, Any] = field(default_factory=dict)
+    world: Mapping[str, object] = field(default_factory=dict)
     """keyword arguments of the environment: `scenario` and changes of its fields"""
     policy: PolicySettings = field(default_factory=PolicySettings)
     ppo: PPOSettings = field(default_factory=PPOSettings)
@@ -181,16 +190,23 @@ class RunSettings:
         return self
 
     @property
-    def learner(self) -> Any:
+    def learner(self) -> LearnerSettings:
         """The settings of the chosen algorithm."""
-        return getattr(self, "ppo" if self.algo == "maskable-ppo" else self.algo)
+        parts: dict[str, LearnerSettings] = {
+            "ppo": self.ppo,
+            "maskable-ppo": self.ppo,
+            "a2c": self.a2c,
+            "dqn": self.dqn,
+            "sac": self.sac,
+        }
+        return parts[self.algo]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """A mapping of plain values."""
         return {**asdict(self), "world": dict(self.world)}
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> RunSettings:
+    def from_json(cls, document: Mapping[str, object]) -> RunSettings:
         """The inverse of `to_json`; ValueError naming a field that is unknown or of another type."""
         return _read(cls(), document, "settings").check()
 
@@ -212,7 +228,7 @@ _SHARES = frozenset(
 )
 
 
-def _check_numbers(part: str, values: Any) -> None:
+def _check_numbers(part: str, values: PolicySettings | LearnerSettings) -> None:
     """Every number of the algorithms' settings is positive, counts are at least 1 and shares at most 1."""
     for item in fields(values):
         value, name = getattr(values, item.name), item.name
@@ -226,7 +242,7 @@ def _check_numbers(part: str, values: Any) -> None:
             raise ValueError(f"{label}: {value}, expected at most 1")
 
 
-def _read(default: Any, document: Mapping[str, Any], label: str) -> Any:
+def _read(default: Record, document: object, label: str) -> Record:
     """A copy of a settings dataclass with the document's values, checked for names and types."""
     if not isinstance(document, Mapping):
         raise ValueError(f"{label}: {document!r}, expected a mapping")
@@ -234,14 +250,14 @@ def _read(default: Any, document: Mapping[str, Any], label: str) -> Any:
     odd = sorted(set(document) - known)
     if odd:
         raise ValueError(f"{label}: unknown field {odd[0]!r}")
-    values = {}
+    values: dict[str, object] = {}
     for name in known & set(document):  # older runs lack newer fields, whose defaults change nothing
         standard, given = getattr(default, name), document[name]
-        if is_dataclass(standard):
+        if is_dataclass(standard) and not isinstance(standard, type):
             given = _read(standard, given, f"{label}.{name}")
         elif isinstance(standard, float) and isinstance(given, int):
             given = float(given)
         elif not isinstance(given, Mapping if isinstance(standard, Mapping) else type(standard)):
             raise ValueError(f"{label}.{name}: {given!r}, expected {type(standard).__name__}")
         values[name] = given
-    return type(default)(**values)
+    return replace(default, **values)

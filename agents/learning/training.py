@@ -1,4 +1,4 @@
-"""Training in segments, so that a killed run goes on exactly where an unkilled one would be.
+"""Reinforcement learning in segments, so that a killed run goes on exactly where an unkilled one would be.
 
 Before every segment all environments begin new episodes and every generator (Python, numpy, torch,
 environments) is seeded from the run's seed and the segment's number; after it a checkpoint is written.
@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
-import torch as th
 from stable_baselines3 import DQN
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import Logger, configure
@@ -20,14 +19,23 @@ from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from .algorithms import build_model, learning_rate_at
-from .checkpoint import Checkpoint, has_checkpoint, latest_checkpoint, save_checkpoint
+from .checkpoint import (
+    Best,
+    Checkpoint,
+    RunState,
+    StateDict,
+    has_checkpoint,
+    latest_checkpoint,
+    save_checkpoint,
+)
 from .learners_view import EpisodeFigures, LearnersView
 from .settings import NO_WARM_START, RunSettings
 
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
 
-Weights = dict[str, th.Tensor]
+Figures: TypeAlias = dict[str, float | None]
+"""One line of the training curve."""
 
 
 class Observer(Protocol):
@@ -36,7 +44,7 @@ class Observer(Protocol):
     def trained(self, done: int) -> None:
         """So many rounds are trained."""
 
-    def segment(self, figures: dict[str, Any]) -> None:
+    def segment(self, figures: Figures) -> None:
         """A segment is over; its line of the training curve."""
 
     def warm_start(self, share: float) -> None:
@@ -70,7 +78,7 @@ class TrainingRun:
         out: Path,
         *,
         validate: Validator | None = None,
-        warm_start: Callable[[BaseAlgorithm], Any] | None = None,
+        warm_start: Callable[[BaseAlgorithm], None] | None = None,
         observer: Observer | None = None,
     ):
         self.settings = settings.check()
@@ -79,10 +87,10 @@ class TrainingRun:
             self.settings, LearnersView(env, settings.reward_scale, settings.policy.frames)
         )
         self.segment = 0
-        self.history: list[dict[str, Any]] = []
-        self.best: dict[str, Any] = {"net_points": None, "segment": None, "decision": "count"}
-        self.notes: dict[str, Any] = {}
-        self._best_weights: Weights | None = None
+        self.history: list[Figures] = []
+        self.best: Best = {"net_points": None, "segment": None, "decision": "count"}
+        self.notes: dict[str, object] = {}
+        self._best_weights: StateDict | None = None
         self._validate, self._warm_start, self._observer = validate, warm_start, observer
         self._started = False
 
@@ -99,7 +107,7 @@ class TrainingRun:
         checkpoint.restore(self.model)
         self.segment = int(document["segment"])
         self.history = list(document["history"])
-        self.best = dict(document["best"])
+        self.best = document["best"]
         self.notes = dict(document["notes"])
         self._best_weights = checkpoint.best_policy(self.model.device)
         self._started = True
@@ -135,7 +143,7 @@ class TrainingRun:
         length = min(settings.segment_steps, settings.timesteps - self.done)
         model.learn(length, callback=figures, reset_num_timesteps=False, log_interval=1)
         self.segment += 1
-        line: dict[str, Any] = {"rounds_trained": self.done, **figures.take()}
+        line: Figures = {"rounds_trained": self.done, **figures.take()}
         if self.segment % settings.validate_every == 0 or self.done >= settings.timesteps:
             line["val_net_points"] = self._judge()
         self.history.append(line)
@@ -178,7 +186,7 @@ class TrainingRun:
         return score
 
     def _save(self) -> None:
-        document = {
+        document: RunState = {
             "settings": self.settings.to_json(),
             "segment": self.segment,
             "history": self.history,

@@ -1,4 +1,4 @@
-"""The clients that could be invited, packed one behind the other, and what is pooled over them.
+"""Packed sets of available clients, and pooling over them.
 
 Three of four phones are away at any time, and nothing can be decided about them; the layers that are applied
 to every client therefore see only the others. M is their number over a whole batch of B observations.
@@ -26,8 +26,8 @@ class ClientSet:
         place: int64 `[M]`, where it stands in the flattened `[B * N]`.
         count: int64 `[B]`, how many each observation has.
         shape: B and N.
-        context: `[B, F + 2]`: mean features of all clients, those away too; the share that is there and the
-            logarithm of their number.
+        context: `[B, F + 2]`: mean features of all clients, those away too; the share of the available and
+            the logarithm of their number.
     """
 
     features: th.Tensor
@@ -43,11 +43,11 @@ class ClientSet:
         return sums.index_add(0, self.row, values)
 
     def mean(self, values: th.Tensor) -> th.Tensor:
-        """Means `[B, H]` of `[M, H]`; 0 where nobody is there."""
+        """Means `[B, H]` of `[M, H]`; 0 where nobody is available."""
         return self.total(values) / self.count.clamp_min(1)[:, None]
 
     def largest(self, values: th.Tensor, nobody: float = -1.0) -> th.Tensor:
-        """Maxima `[B, H]` of `[M, H]`; `nobody` where nobody is there."""
+        """Maxima `[B, H]` of `[M, H]`; `nobody` where nobody is available."""
         return th.segment_reduce(values, "max", lengths=self.count, axis=0, initial=nobody, unsafe=True)
 
     def spread(self, values: th.Tensor) -> th.Tensor:
@@ -68,10 +68,10 @@ def is_available(observation: Observation) -> th.Tensor:
 
 def available_clients(observation: Observation) -> ClientSet:
     """Pack the available clients of a batch of observations."""
-    clients, there = observation["clients"], is_available(observation)
-    b, n = there.shape
-    place = there.flatten().nonzero().squeeze(1)
-    count = there.sum(dim=1)
+    clients, available = observation["clients"], is_available(observation)
+    b, n = available.shape
+    place = available.flatten().nonzero().squeeze(1)
+    count = available.sum(dim=1)
     some = count[:, None].to(clients.dtype)
     return ClientSet(
         features=clients.reshape(b * n, -1).index_select(0, place),
@@ -95,9 +95,11 @@ class _Tanh(th.autograd.Function):
     @staticmethod
     def backward(ctx: th.autograd.function.FunctionCtx, *gradients: th.Tensor) -> th.Tensor:
         (result,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        return th.ops.aten.tanh_backward(gradients[0], result)
+        slope: th.Tensor = th.ops.aten.tanh_backward(gradients[0], result)
+        return slope
 
 
 def tanh(values: th.Tensor) -> th.Tensor:
     """Hyperbolic tangent, within 2e-7 of `torch.tanh`."""
-    return _Tanh.apply(values)  # type: ignore[no-untyped-call]
+    result: th.Tensor = _Tanh.apply(values)  # type: ignore[no-untyped-call]
+    return result

@@ -1,4 +1,4 @@
-"""One batched categorical for all heads of a `MultiDiscrete` action.
+"""Batched categorical distribution for all heads of a `MultiDiscrete` action.
 
 Stable-Baselines3 builds one `torch.distributions.Categorical` per dimension; with one or two dimensions per
 client that loop, not the network, is where PPO spends its time. Here neighbouring heads with equally many

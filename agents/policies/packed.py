@@ -1,4 +1,4 @@
-"""The set policy's action distribution over packed clients: what PPO evaluates thousands of times.
+"""Action distribution of the set policy over packed clients.
 
 The same numbers as `BatchedMultiCategorical` over dense, masked logits, without computing anything for
 clients that are away: their only choice is not to be invited, with probability one and entropy zero.
@@ -83,7 +83,8 @@ class PackedActions:
             sent = self._transfer.gather(1, moved[:, None])[:, 0]
             each = each + (sent * (level > 0) if effective_only else sent)
         rest = quorum + self._clients.total(each)
-        return wait + (rest * (chosen[:, 0] == 0) if effective_only else rest)
+        total: th.Tensor = wait + (rest * (chosen[:, 0] == 0) if effective_only else rest)
+        return total
 
     def entropy(self) -> th.Tensor:
         """Entropy `[B]`, summed over heads; forbidden choices contribute nothing."""

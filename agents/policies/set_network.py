@@ -1,4 +1,4 @@
-"""Networks that treat the clients as a set: shared weights per client, pooled context.
+"""Networks over sets of clients: shared weights per client, pooled context.
 
 Deep Sets (Zaheer et al. 2017): every client passes the same small network, what all of them say is pooled
 into a context, and a second shared network looks at one client together with the context. Permuting the
@@ -130,7 +130,8 @@ class SetCritic(nn.Module):
     def forward(self, observation: Observation, clients: ClientSet | None = None) -> th.Tensor:
         """Values of a batch of observations; `clients` if they are packed already."""
         _, context = self.encoder(observation, clients)
-        return self.value(tanh(self.from_context(context)))
+        values: th.Tensor = self.value(tanh(self.from_context(context)))
+        return values
 
 
 def orthogonal(module: nn.Module, small: tuple[nn.Linear, ...] = ()) -> None:

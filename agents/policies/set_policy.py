@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch as th
 from gymnasium import spaces
 from sb3_contrib.common.maskable.distributions import MaybeMasks
@@ -16,19 +15,26 @@ from stable_baselines3.common.type_aliases import Schedule
 from ...common.arrays import AnyArray
 from .client_set import ClientSet, Observation, available_clients, is_available
 from .distribution import BatchedMultiCategorical
+from .initial_logits import checked_logits, default_wait_logits, share_logits
 from .packed import Choices, PackedActions
 from .set_network import SetShape, flat_logits, fresh_networks
 
 NO_MORE_STORAGE = 1e-6
 
+if TYPE_CHECKING:
+    _Base = ActorCriticPolicy
+else:
+    _Base = object  # the mixin stands before the plain or the maskable policy
 
-class SetPolicyMixin:
+
+class SetPolicyMixin(_Base):
     """What the plain and the maskable set policy share; not a policy by itself.
 
     The policy reads `clients`, `server` and `zones` of the observation and gives one categorical per
     dimension of the `MultiDiscrete` action `[wait, quorum] + [levels] * N (+ [transfers] * N)`. It forbids
     by itself what the observation shows to be impossible: inviting or sending data to clients that are
-    away, sending to full ones, training now (wait level 0) when nobody is there.
+    away, sending to full ones, training now (wait level 0) when nobody is available. Stable-Baselines3
+    hands a policy everything as arguments, hence their number.
 
     Args:
         observation_space: `Dict` with `clients [N, F]`, `server [G]` and `zones [Z, H]`.
@@ -64,7 +70,7 @@ class SetPolicyMixin:
         effective_only: bool = True,
         initial_wait_logits: Sequence[float] | None = None,
         initial_level_logits: Sequence[float] | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ):
         _check_spaces(observation_space, action_space)
         self.hidden, self.pooling, self.storage_feature = hidden, pooling, storage_feature
@@ -73,13 +79,13 @@ class SetPolicyMixin:
         nvec = [int(n) for n in action_space.nvec]
         self.waits, self.quorums, self.levels = nvec[0], nvec[1], nvec[2]
         self.transfers = nvec[2 + self.num_clients] if len(nvec) > 2 + self.num_clients else 0
-        self.initial_wait_logits = _logits(
+        self.initial_wait_logits = checked_logits(
             "initial_wait_logits", initial_wait_logits, default_wait_logits(self.waits)
         )
-        self.initial_level_logits = _logits(
+        self.initial_level_logits = checked_logits(
             "initial_level_logits", initial_level_logits, share_logits(self.levels)
         )
-        super().__init__(observation_space, action_space, lr_schedule, **kwargs)  # type: ignore[call-arg]
+        super().__init__(observation_space, action_space, lr_schedule, **kwargs)  # type: ignore[arg-type]
 
     def _build(self, lr_schedule: Schedule) -> None:
         sizes = {key: space.shape or () for key, space in self.observation_space.spaces.items()}
@@ -94,10 +100,10 @@ class SetPolicyMixin:
             self.initial_level_logits,
         )
         self.action_dist = BatchedMultiCategorical(self.action_space.nvec.tolist())
-        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[attr-defined]
+        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
 
-    def _get_constructor_parameters(self) -> dict[str, Any]:
-        data = super()._get_constructor_parameters()  # type: ignore[misc]
+    def _get_constructor_parameters(self) -> dict[str, object]:
+        data = super()._get_constructor_parameters()
         data.update(
             hidden=self.hidden,
             pooling=self.pooling,
@@ -114,15 +120,15 @@ class SetPolicyMixin:
 
     def possible(self, obs: Observation) -> th.Tensor:
         """Bool `[B, sum(nvec)]`: the choices that the observation does not rule out."""
-        there = is_available(obs)
-        server = there.new_ones((there.shape[0], self.waits + self.quorums))
+        available = is_available(obs)
+        server = available.new_ones((available.shape[0], self.waits + self.quorums))
         if self.waits > 1:
-            server[:, 0] = there.any(dim=1)
-        parts = [server, _level_mask(there, self.levels)]
+            server[:, 0] = available.any(dim=1)
+        parts = [server, _level_mask(available, self.levels)]
         if self.transfers:
             if self.storage_feature is not None:
-                there = there & (obs["clients"][..., self.storage_feature] > NO_MORE_STORAGE)
-            parts.append(_level_mask(there, self.transfers))
+                available = available & (obs["clients"][..., self.storage_feature] > NO_MORE_STORAGE)
+            parts.append(_level_mask(available, self.transfers))
         return th.cat(parts, dim=1)
 
     def effective(self, actions: th.Tensor) -> th.Tensor:
@@ -163,25 +169,28 @@ class SetPolicyMixin:
         first, n = self.waits + self.quorums, self.num_clients
         levels = distribution.log_probs()[:, first : first + n * self.levels].reshape(-1, n, self.levels)
         chance = 1.0 - levels[..., 0].exp()
-        there = chance > 1e-6
+        available = chance > 1e-6
         wanted = chance.sum(dim=1).round().clamp_min(1.0)
         rank = (-chance).argsort(dim=1, stable=True).argsort(dim=1, stable=True)
-        chosen = there & (rank < wanted[:, None])
+        chosen = available & (rank < wanted[:, None])
         actions[:, 2 : 2 + n] = th.where(chosen, 1 + levels[..., 1:].argmax(dim=2), 0)
         return actions
 
     def _actions(self, distribution: BatchedMultiCategorical, deterministic: bool) -> th.Tensor:
         return self.decide(distribution) if deterministic else distribution.sample()
 
-    def predict_values(self, obs: Observation) -> th.Tensor:
+    def predict_values(self, obs: Observation) -> th.Tensor:  # type: ignore[override]
         """The critic's values `[B, 1]`."""
-        return self.critic(obs)
+        values: th.Tensor = self.critic(obs)
+        return values
 
-    def get_distribution(self, obs: Observation, action_masks: MaybeMasks = None) -> BatchedMultiCategorical:
+    def get_distribution(  # type: ignore[override]
+        self, obs: Observation, action_masks: MaybeMasks = None
+    ) -> BatchedMultiCategorical:
         """The actor's distribution; the name by which Stable-Baselines3 asks for it."""
         return self.distribution(obs, action_masks)
 
-    def _predict(
+    def _predict(  # type: ignore[override]
         self, observation: Observation, deterministic: bool = False, action_masks: MaybeMasks = None
     ) -> th.Tensor:
         return self._actions(self.distribution(observation, action_masks), deterministic)
@@ -197,7 +206,7 @@ class SetPolicyMixin:
             return actions, values, packed.log_prob(actions, self.effective_only)
         distribution = self.distribution(obs, action_masks)
         actions = self._actions(distribution, deterministic)
-        return actions, values, self._log_prob(distribution, actions)
+        return actions, values, self.action_log_prob(distribution, actions)
 
     def _evaluate(
         self, obs: Observation, actions: th.Tensor, action_masks: MaybeMasks
@@ -208,9 +217,10 @@ class SetPolicyMixin:
             packed = self.packed(obs, clients)
             return values, packed.log_prob(actions, self.effective_only), packed.entropy()
         distribution = self.distribution(obs, action_masks)
-        return values, self._log_prob(distribution, actions), distribution.entropy()
+        return values, self.action_log_prob(distribution, actions), distribution.entropy()
 
-    def _log_prob(self, distribution: BatchedMultiCategorical, actions: th.Tensor) -> th.Tensor:
+    def action_log_prob(self, distribution: BatchedMultiCategorical, actions: th.Tensor) -> th.Tensor:
+        """Log-probability `[B]` of actions `[B, D]`; only of the heads that had an effect if so asked."""
         if not self.effective_only:
             return distribution.log_prob(actions)
         return (distribution.head_log_prob(actions) * self.effective(actions)).sum(dim=1)
@@ -248,34 +258,13 @@ class MaskableSetActorCriticPolicy(SetPolicyMixin, MaskableActorCriticPolicy):  
         return self._evaluate(obs, actions, action_masks)
 
 
-def default_wait_logits(waits: int) -> list[float]:
-    """Train now in nine cases of ten; the longer the wait, the rarer; the last level hardly ever."""
-    return [0.0, *np.linspace(-2.5, -6.0, waits - 1).tolist()] if waits > 2 else [0.0, -6.0][:waits]
-
-
-def share_logits(levels: int, share: float = 0.3) -> list[float]:
-    """Logits under which a client is invited with probability `share`, all positive levels alike."""
-    if not 0 < share < 1:
-        raise ValueError(f"share: {share}, expected a number between 0 and 1")
-    return [float(np.log((1 - share) / share * max(levels - 1, 1)))] + [0.0] * (levels - 1)
-
-
-def _logits(name: str, given: Sequence[float] | None, default: list[float]) -> list[float]:
-    if given is None:
-        return default
-    values = [float(value) for value in given]
-    if len(values) != len(default) or not np.isfinite(values).all():
-        raise ValueError(f"{name}: {values}, expected {len(default)} finite numbers")
-    return values
-
-
 def _level_mask(allowed: th.Tensor, levels: int) -> th.Tensor:
     mask = allowed[..., None].repeat(1, 1, levels)
     mask[..., 0] = True
     return mask.flatten(1)
 
 
-def _check_spaces(observation_space: spaces.Space, action_space: spaces.Space) -> None:
+def _check_spaces(observation_space: spaces.Space[object], action_space: spaces.Space[object]) -> None:
     if not isinstance(observation_space, spaces.Dict) or not {"clients", "server", "zones"} <= set(
         observation_space.spaces
     ):

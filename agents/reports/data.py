@@ -1,4 +1,4 @@
-"""What the figures of an evaluation show, as tables; PNG, HTML and CSV draw the same numbers."""
+"""Data of the figures of an evaluation, as tables: PNG, HTML and CSV show the same numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An evaluation as a table on the terminal, a CSV, and a Markdown page with pictures."""
+"""Report of an evaluation: a table on the terminal, CSV files, and a Markdown page with figures."""
 
 from __future__ import annotations
 

@@ -2,6 +2,26 @@
 
 from __future__ import annotations
 
-from .registry import SCHEDULERS, TUNABLE, best_tuned, make_scheduler, strongest, tuned_file
+from .registry import (
+    SCHEDULERS,
+    TUNABLE,
+    TunedEntry,
+    TunedFile,
+    best_tuned,
+    make_scheduler,
+    refuse_unknown,
+    strongest,
+    tuned_file,
+)
 
-__all__ = ["SCHEDULERS", "TUNABLE", "best_tuned", "make_scheduler", "strongest", "tuned_file"]
+__all__ = [
+    "SCHEDULERS",
+    "TUNABLE",
+    "TunedEntry",
+    "TunedFile",
+    "best_tuned",
+    "make_scheduler",
+    "refuse_unknown",
+    "strongest",
+    "tuned_file",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .handcrafted import Options, main
+from .handcrafted import Options, search_and_store
 from .learners import RANGES, LearnerSearch, tune_learner
 from .search import Tuned, tune
 from .search_space import SearchSpace
@@ -19,8 +19,8 @@ __all__ = [
     "Trial",
     "Tuned",
     "best_stop",
-    "main",
     "run_logs",
+    "search_and_store",
     "trials_in",
     "tune",
     "tune_learner",

@@ -10,18 +10,19 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import optuna
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ...common.files import slug
+from ...common.files import read_json, slug, write_text
 from ...envs.scenario import Scenario, load_scenario, scenario_names
 from ..execution import Engine, make_engine
 from ..players import allow_own_modules
-from ..schedulers import SCHEDULERS, TUNABLE, make_scheduler
-from .search import Tuned, check_budget, fingerprint, has_knobs, tune
+from ..schedulers import TUNABLE
+from ..schedulers.base import Setting
+from .search import Tuned, check_budget, fingerprint, tunable_part, tune
 from .trial_log import trials_in
 
 Key = tuple[str, str]
@@ -29,7 +30,7 @@ Key = tuple[str, str]
 
 TUNED_FOLDER = Path(__file__).resolve().parents[1] / "schedulers" / "tuned"
 LEARNERS = "learners"
-"""Section of the files with hyper-parameters of learning algorithms."""
+"""Section of the files with hyperparameters of learning algorithms."""
 _SHARED = 5
 """Settings of other schedulers that each one tries at the start of its second stage."""
 FAILED = 3
@@ -46,7 +47,7 @@ class Options:
 
     Attributes:
         world: name of a packaged scenario, a YAML file, or "all" for every packaged one.
-        schedulers: which to tune, package.module:Class for one's own; none named: all that have knobs.
+        schedulers: which to tune, package.module:Class for one's own; none named: all that can be tuned.
         trials: settings tried per scheduler.
         episodes: episodes per trial.
         seed: of the episodes and of the search.
@@ -55,7 +56,7 @@ class Options:
         out: folder of the files with the best settings, <world>.json.
         engine: local: processes of this machine; ray: the machines of a Ray cluster.
         address: of a running Ray cluster, HOST:PORT.
-        algorithm: tune the hyper-parameters of this learning algorithm instead (ppo, maskable-ppo, a2c, dqn,
+        algorithm: tune the hyperparameters of this learning algorithm instead (ppo, maskable-ppo, a2c, dqn,
             sac): every trial is a short training.
         timesteps: rounds of each such training.
     """
@@ -74,7 +75,7 @@ class Options:
     timesteps: int = 30_000
 
 
-def main(options: Options, command: str, console: Console) -> int:
+def search_and_store(options: Options, command: str, console: Console) -> int:
     """Tune everything the options name and store the best settings.
 
     Args:
@@ -102,7 +103,7 @@ def main(options: Options, command: str, console: Console) -> int:
         except KeyboardInterrupt:
             console.print("Stopping after the trials in hand; the same command goes on from there.")
             raise
-    facts: dict[str, Any] = {"trials": options.trials, "episodes": options.episodes, "seed": options.seed}
+    facts: dict[str, Setting] = {"trials": options.trials, "episodes": options.episodes, "seed": options.seed}
     facts |= {"command": command, "optuna": optuna.__version__}
     for key in second:
         tuned = merge(first[key], second[key])
@@ -126,7 +127,7 @@ def _tune_learner(options: Options, command: str, console: Console) -> int:
         for search in searches:
             tuned = tune_learner(search, options.log, engine)
             world = load_scenario(search.world)
-            facts: dict[str, Any] = {
+            facts: dict[str, Setting] = {
                 "trials": options.trials,
                 "episodes": options.episodes,
                 "seed": options.seed,
@@ -153,7 +154,7 @@ def merge(first: Tuned, second: Tuned) -> Tuned:
 def store(
     world: str,
     tuned: Tuned,
-    facts: Mapping[str, Any],
+    facts: Mapping[str, Setting],
     folder: Path = TUNED_FOLDER,
     section: str = "schedulers",
 ) -> Path:
@@ -170,7 +171,7 @@ def store(
         section: of the file: "schedulers", or `LEARNERS` for learning algorithms.
     """
     path = folder / f"{world}.json"
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    document = read_json(path, "out") if path.is_file() else {}
     entry = {
         "score": round(tuned.best.score, 4),
         "default_score": round(tuned.trials[0].score, 4),
@@ -178,26 +179,27 @@ def store(
         **facts,
     }
     entries = document.get(section, {}) | {tuned.scheduler: entry}
-    document = {**document, "world": world, section: dict(sorted(entries.items()))}
+    document |= {"world": world, section: dict(sorted(entries.items()))}
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    # Two spaces, as the files that come with the package have it: a search changes only its own lines.
+    write_text(path, json.dumps(document, indent=2, allow_nan=False) + "\n")
     return path
 
 
-def _stage(engine: Engine, work: Mapping[Key, tuple[Any, ...]]) -> tuple[dict[Key, Tuned], dict[Key, str]]:
+def _stage(engine: Engine, work: Mapping[Key, tuple[object, ...]]) -> tuple[dict[Key, Tuned], dict[Key, str]]:
     """Carry out one stage of all searches: what they found, and why some did not."""
     keys = {" ".join(key): key for key in work}
     found: dict[Key, Tuned] = {}
     failures: dict[Key, str] = {}
     for landed in engine.run(_job, {label: work[key] for label, key in keys.items()}):
         if landed.failure is None:
-            found[keys[landed.key]] = landed.value
+            found[keys[landed.key]] = landed.result()
         else:
             failures[keys[landed.key]] = landed.failure
     return {key: found[key] for key in work if key in found}, failures
 
 
-def _starts(key: Key, found: Mapping[Key, Tuned]) -> list[dict[str, Any]]:
+def _starts(key: Key, found: Mapping[Key, Tuned]) -> list[dict[str, Setting]]:
     """A scheduler's own best settings, then those of the others in its world, best first.
 
     What they have in common (how many, how long, whom to leave out) is thus tried by all of them, and no rule
@@ -216,12 +218,7 @@ def _plan(options: Options) -> tuple[dict[str, Scenario], list[Key]]:
     names = options.schedulers or TUNABLE
     allow_own_modules()
     for name in names:
-        if name in SCHEDULERS and name not in TUNABLE:
-            raise ValueError(f"schedulers: {name!r} has no knobs, expected some of {', '.join(TUNABLE)}")
-        if not has_knobs(make_scheduler(name)):
-            raise ValueError(
-                f"schedulers: {name!r} has no knobs; declare some with frugalfl.agents.schedulers.base.hyperparameters.knob"
-            )
+        tunable_part(name)
     return worlds, [(world, name) for world in worlds for name in names]
 
 
@@ -233,7 +230,7 @@ def _job(
     scenario: Scenario,
     name: str,
     options: Options,
-    starts: Sequence[Mapping[str, Any]] = (),
+    starts: Sequence[Mapping[str, Setting]] = (),
     known: Tuned | None = None,
 ) -> Tuned:
     """One stage of one search, in a process of its own."""
@@ -253,7 +250,7 @@ def _job(
 
 
 class _Progress:
-    """Ints32 the trials in the journals, which the workers write, once a second."""
+    """Counts the trials in the journals, which the workers write, once a second."""
 
     def __init__(self, bar: Progress, logs: Sequence[Path], total: int):
         self._bar, self._logs = bar, logs

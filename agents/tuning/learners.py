@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from ...envs.registration import WORLDS, find_entry
 from ...envs.scenario import Scenario, load_scenario
 from ..execution import Engine
 from ..learning import ALGORITHMS, RunSettings
-from ..schedulers.base import Knob
+from ..schedulers.base import Knob, Setting
 from .search import Tuned, fingerprint
 from .search_space import SearchSpace
 from .trial_log import Journal, Trial
@@ -95,7 +94,7 @@ class LearnerSearch:
         """The field of `RunSettings` that is searched."""
         return "ppo" if self.algorithm == "maskable-ppo" else self.algorithm
 
-    def settings(self, changes: Mapping[str, Any]) -> RunSettings:
+    def settings(self, changes: Mapping[str, Setting]) -> RunSettings:
         """The training of one trial."""
         pattern = _FACES.get(self.algorithm, "frugalfl/{}-v0")
         scenario = load_scenario(self.world)
@@ -145,7 +144,7 @@ def tune_learner(search: LearnerSearch, log: Path, engine: Engine) -> Tuned:
         for landed in engine.run(train_trial, work):
             if landed.failure is not None:
                 raise ValueError(f"trial {landed.key} of {search.algorithm}: {landed.failure}")
-            scores[int(landed.key)] = landed.value
+            scores[int(landed.key)] = landed.result()
         for number, changes in proposals.items():
             different = {name: value for name, value in changes.items() if value != defaults[name]}
             found.append(Trial(number, different, scores[number]))
@@ -154,7 +153,7 @@ def tune_learner(search: LearnerSearch, log: Path, engine: Engine) -> Tuned:
     return Tuned(search.algorithm, found)
 
 
-def train_trial(search: LearnerSearch, changes: Mapping[str, Any], folder: Path) -> float:
+def train_trial(search: LearnerSearch, changes: Mapping[str, Setting], folder: Path) -> float:
     """Train with these settings; the best validation net points on the way."""
     from ..experiment.main_job import Experiment
     from ..learning.run_folder import CONFIG
@@ -168,10 +167,12 @@ def train_trial(search: LearnerSearch, changes: Mapping[str, Any], folder: Path)
     else:
         experiment.begin()
     experiment.train()
-    return float(experiment.run.best["net_points"])
+    score = experiment.run.best["net_points"]
+    assert score is not None
+    return score
 
 
-def _propose(search: LearnerSearch, space: SearchSpace, number: int, past: list[Trial]) -> dict[str, Any]:
+def _propose(search: LearnerSearch, space: SearchSpace, number: int, past: list[Trial]) -> dict[str, Setting]:
     if number == 0:
         return {}
     words = [0x1EA2, search.seed, zlib.crc32(search.algorithm.encode()), number]
@@ -183,6 +184,6 @@ def _propose(search: LearnerSearch, space: SearchSpace, number: int, past: list[
     return space.settings(space.suggest(known, seed))
 
 
-def _head(search: LearnerSearch, scenario: Scenario) -> dict[str, Any]:
+def _head(search: LearnerSearch, scenario: Scenario) -> dict[str, object]:
     kept = ("algorithm", "trials", "timesteps", "episodes", "seed")
     return {name: getattr(search, name) for name in kept} | {"world": fingerprint(scenario)}

@@ -1,4 +1,4 @@
-"""Search over a scheduler's declared knobs: repeatable, and resumed from its log after an interruption."""
+"""Hyperparameter search for one handcrafted scheduler: repeatable, and resumed from its log."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from ...common.splits import Split
 from ...envs.scenario import Scenario, load_scenario
 from ..evaluation import MakeWorld, episode_seeds, make_worlds, play_batch
 from ..evaluation.measures import interquartile_mean
 from ..schedulers import make_scheduler
-from ..schedulers.base import Rule, knobs_of, settings_of
+from ..schedulers.base import Rule, Setting, knobs_of, original, settings_of
 from .search_space import SearchSpace
 from .stopping import STOP_KNOBS, best_stop, run_logs
 from .trial_log import Journal, Trial
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _EXPLORED_SHARE = 0.4
 """Share of the trials drawn around the defaults; the rest are proposed by Optuna's sampler."""
@@ -45,20 +49,20 @@ class Tuned:
 
 def tune(
     name: str,
-    scenario: Scenario | str | Mapping[str, Any],
+    scenario: Scenario | str | Mapping[str, object],
     trials: int = 60,
     seed: int = 0,
     episodes: int = 32,
-    split: str = "val",
-    starts: Sequence[Mapping[str, Any]] = (),
+    split: Split = "val",
+    starts: Sequence[Mapping[str, Setting]] = (),
     known: Sequence[Trial] = (),
     log: Path | None = None,
     make_world: MakeWorld | None = None,
     done: Callable[[Trial], None] = lambda trial: None,
 ) -> Tuned:
-    """Search the knobs of one scheduler: the defaults, draws around them, then steps by Optuna's TPE.
+    """Search one scheduler's hyperparameters: the defaults, draws around them, then steps by Optuna's TPE.
 
-    Every trial is played without stopping, and given the stopping knobs that suit it best (`best_stop`); no
+    Every trial is played without stopping, and given the stopping rule that suit it best (`best_stop`); no
     client is ever given more local steps than a learning agent's menu in this world offers. The same
     arguments give the same trials, interrupted or not: trial k's random numbers come from the seed, the
     scheduler's name and k, and the sampler is built anew for it.
@@ -81,36 +85,53 @@ def tune(
         ValueError: bad numbers, an unknown scheduler, or a log of another search.
     """
     check_budget(trials, episodes, split)
-    world_scenario = load_scenario(scenario) if make_world is None else scenario
-    build = make_world or make_worlds(world_scenario, split)
-    seeds, most_rounds = episode_seeds(seed, episodes), int(getattr(world_scenario, "max_rounds", 0))
-    search = _Search(name, seed, trials, *_limits(world_scenario), starts, known)
-    what = {"scheduler": name, "seed": seed, "episodes": episodes, "split": split, "trials": trials}
-    what |= {"world": fingerprint(world_scenario), "starts": fingerprint([search.starts, list(known)])}
+    place = load_scenario(scenario)
+    build = make_world or make_worlds(place, split)
+    seeds = episode_seeds(seed, episodes)
+    search = _Search(name, seed, trials, place, starts, known)
+    what: dict[str, object] = {
+        "scheduler": name,
+        "seed": seed,
+        "episodes": episodes,
+        "split": split,
+        "trials": trials,
+    }
+    what |= {"world": fingerprint(place), "starts": fingerprint([search.starts, list(known)])}
     journal = Journal(log, what) if log is not None else None
     found = journal.trials()[:trials] if journal is not None else []
     world = None
     for number in range(len(found), trials):
         world = world if world is not None else build(episodes)
-        scheduler = make_scheduler(name, **search.propose(number, found))
+        scheduler = make_scheduler(name, None, **search.propose(number, found))
+        tuned = cast("DataclassInstance", original(scheduler))
         frame, curves, _ = play_batch(name, scheduler, world, seeds)
-        stop: dict[str, Any] = {}
+        stop: dict[str, Setting] = {}
         score = float(interquartile_mean(frame["val_net_points"].to_numpy()))
         if isinstance(scheduler, Rule):
-            stop, score = best_stop(run_logs(curves), most_rounds)
-        found.append(Trial(number, search.changes(scheduler) | stop, score))
+            stop, score = best_stop(run_logs(curves), place.max_rounds)
+        found.append(Trial(number, search.changes(tuned) | stop, score))
         if journal is not None:
             journal.append(found[-1], search.space)
         done(found[-1])
     return Tuned(name, found)
 
 
-def has_knobs(scheduler: object) -> bool:
-    """Whether there is anything to tune."""
-    return is_dataclass(scheduler) and bool(knobs_of(scheduler))
+def tunable_part(name: str) -> DataclassInstance:
+    """The object behind a scheduler's name that declares hyperparameters.
+
+    Raises:
+        ValueError: there is nothing to tune.
+    """
+    own = original(make_scheduler(name))
+    if not is_dataclass(own) or isinstance(own, type) or not knobs_of(own):
+        raise ValueError(
+            f"schedulers: {name!r} has no hyperparameters; declare some with `knob` of "
+            "frugalfl.agents.schedulers.base"
+        )
+    return own
 
 
-def fingerprint(scenario: Any) -> str:
+def fingerprint(scenario: object) -> str:
     """Short hash of all settings of a world, so that results are not mistaken for another version's."""
     text = scenario.model_dump_json() if isinstance(scenario, Scenario) else str(scenario)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -124,16 +145,12 @@ class _Search:
         name: str,
         seed: int,
         trials: int,
-        highs: Mapping[str, float],
-        pinned: Mapping[str, Any],
-        starts: Sequence[Mapping[str, Any]] = (),
+        scenario: Scenario,
+        starts: Sequence[Mapping[str, Setting]] = (),
         known: Sequence[Trial] = (),
     ):
-        self._default: Any = make_scheduler(name)
-        if not has_knobs(self._default):
-            raise ValueError(
-                f"scheduler: {name!r} has no knobs; declare some with frugalfl.agents.schedulers.base.hyperparameters.knob"
-            )
+        self._default = tunable_part(name)
+        highs, pinned = _limits(scenario)
         declared = knobs_of(self._default)
         free = {key: knob for key, knob in declared.items() if key not in {*STOP_KNOBS, *pinned}}
         self.space = SearchSpace(free, settings_of(self._default), highs)
@@ -147,11 +164,11 @@ class _Search:
         self._explored = 0 if starts else max(1, round(_EXPLORED_SHARE * trials))
         self._pinned = {key: value for key, value in pinned.items() if key in declared}
 
-    def propose(self, number: int, found: list[Trial]) -> dict[str, Any]:
+    def propose(self, number: int, found: list[Trial]) -> dict[str, Setting]:
         """Settings of one trial, given all earlier ones; without the knobs of stopping."""
         return self._free(number, found) | self._pinned
 
-    def _free(self, number: int, found: list[Trial]) -> dict[str, Any]:
+    def _free(self, number: int, found: list[Trial]) -> dict[str, Setting]:
         if number < len(self.starts):
             return self.space.settings(self.space.parameters(self.starts[number]))
         if number == 0 or not self.space.knobs:
@@ -163,7 +180,7 @@ class _Search:
             return {key: value for key, value in drawn.items() if rng.random() < 0.5}
         return self._step_from_the_best([*self._known, *found], number)
 
-    def _step_from_the_best(self, past: Sequence[Trial], number: int) -> dict[str, Any]:
+    def _step_from_the_best(self, past: Sequence[Trial], number: int) -> dict[str, Setting]:
         """One of the best settings so far, with what the sampler wants for a few of its knobs."""
         rng = np.random.default_rng([*self._root, number])
         frozen = [self.space.frozen(trial.settings, trial.score) for trial in past]
@@ -177,22 +194,19 @@ class _Search:
             name: wanted[name] if move else settings[name] for name, move in zip(settings, moved, strict=True)
         }
 
-    def changes(self, scheduler: Any) -> dict[str, Any]:
+    def changes(self, scheduler: DataclassInstance) -> dict[str, Setting]:
         """The scheduler's settings that differ from the defaults, JSON-able."""
         plain = settings_of(self._default)
         return {key: value for key, value in settings_of(scheduler).items() if value != plain[key]}
 
 
-def _limits(scenario: Any) -> tuple[dict[str, float], dict[str, Any]]:
-    """Upper ends of ranges in this world, and knobs that its menu of actions fixes."""
-    highs, pinned = {"participants": float(scenario.clients)}, {}
-    storage = getattr(getattr(scenario, "hub", None), "rows_per_client", 0)
-    if storage:
-        highs["transfer_samples"] = float(storage)
-    menu = getattr(getattr(scenario, "levels", None), "local_steps", ())
-    if menu:
-        highs["local_steps"], pinned["most_steps"] = float(menu[-1]), int(menu[-1])
-    return highs, pinned
+def _limits(scenario: Scenario) -> tuple[dict[str, float], dict[str, Setting]]:
+    """Upper ends of ranges in this world, and the settings that its levels of actions fix."""
+    most_steps = scenario.levels.local_steps[-1]
+    highs = {"participants": float(scenario.clients), "local_steps": float(most_steps)}
+    if scenario.hub.rows_per_client:
+        highs["transfer_samples"] = float(scenario.hub.rows_per_client)
+    return highs, {"most_steps": int(most_steps)}
 
 
 def check_budget(trials: int, episodes: int, split: str) -> None:

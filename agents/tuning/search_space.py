@@ -1,4 +1,4 @@
-"""A scheduler's declared knobs as Optuna's parameters, and the sampler that proposes the next ones.
+"""A scheduler's declared hyperparameters as Optuna's parameters, and the sampler that proposes the next ones.
 
 Source of the sampler: Bergstra et al., "Algorithms for Hyper-Parameter
 Optimization", NeurIPS 2011 (tree-structured Parzen estimator).
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import optuna
@@ -20,7 +20,10 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial
 
-from ..schedulers.base import OFF, Knob
+from ..schedulers.base import OFF, Knob, Setting
+
+Parameters: TypeAlias = dict[str, Setting]
+"""What Optuna samples, by name."""
 
 _ON = ".on"
 """Ending of the parameter that says whether a knob with an "off" value is switched on."""
@@ -37,7 +40,9 @@ class SearchSpace:
         highs: upper ends by name, where a world has less room than the knob.
     """
 
-    def __init__(self, knobs: Mapping[str, Knob], defaults: Mapping[str, Any], highs: Mapping[str, float]):
+    def __init__(
+        self, knobs: Mapping[str, Knob], defaults: Mapping[str, Setting], highs: Mapping[str, float]
+    ):
         self.knobs = dict(knobs)
         self._defaults, self._highs = defaults, highs
         self.distributions: dict[str, BaseDistribution] = {}
@@ -46,24 +51,24 @@ class SearchSpace:
             if declared.off is not None:
                 self.distributions[name + _ON] = CategoricalDistribution([False, True])
 
-    def parameters(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+    def parameters(self, settings: Mapping[str, Setting]) -> Parameters:
         """Every parameter for settings that may leave out knobs at their defaults; cut to the space."""
-        found: dict[str, Any] = {}
+        found: Parameters = {}
         for name, declared in self.knobs.items():
             value, scale = settings.get(name, self._defaults[name]), self.distributions[name]
             if declared.off is not None:
                 found[name + _ON] = value != OFF and value != declared.off
                 value = value if found[name + _ON] else _middle(scale)
             if isinstance(scale, IntDistribution):
-                value = int(np.clip(round(value), scale.low, scale.high))
+                value = int(np.clip(round(float(value)), scale.low, scale.high))
             elif isinstance(scale, FloatDistribution):
-                value = float(np.clip(value, scale.low, scale.high))
+                value = float(np.clip(float(value), scale.low, scale.high))
             found[name] = value
         return found
 
-    def settings(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def settings(self, parameters: Mapping[str, Setting]) -> dict[str, Setting]:
         """The knobs of a full set of parameters; numbers with four digits."""
-        found: dict[str, Any] = {}
+        found: dict[str, Setting] = {}
         for name, scale in self.distributions.items():
             if name not in self.knobs:
                 continue
@@ -75,11 +80,11 @@ class SearchSpace:
             found[name] = value
         return found
 
-    def draw(self, rng: np.random.Generator) -> dict[str, Any]:
+    def draw(self, rng: np.random.Generator) -> dict[str, Setting]:
         """Random settings of every knob."""
         return {name: knob.draw(rng, self._highs.get(name)) for name, knob in self.knobs.items()}
 
-    def frozen(self, settings: Mapping[str, Any], score: float) -> FrozenTrial:
+    def frozen(self, settings: Mapping[str, Setting], score: float) -> FrozenTrial:
         """A finished trial as Optuna keeps it; the settings stand in its user attributes."""
         return optuna.trial.create_trial(
             params=self.parameters(settings),
@@ -88,7 +93,7 @@ class SearchSpace:
             user_attrs={"settings": dict(settings)},
         )
 
-    def suggest(self, past: Sequence[FrozenTrial], seed: int) -> dict[str, Any]:
+    def suggest(self, past: Sequence[FrozenTrial], seed: int) -> Parameters:
         """The parameters that the sampler wants next; depends on nothing but the arguments."""
         sampler = optuna.samplers.TPESampler(seed=seed, multivariate=False, n_startup_trials=1)
         study = optuna.create_study(direction="maximize", sampler=sampler)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ...common.arrays import Floats
 from ..evaluation.measures import interquartile_mean
+from ..schedulers.base import Setting
 
 STOP_KNOBS = ("stop_after_rounds", "stop_gain", "stop_window")
 _FIRST_STOP = 3
@@ -39,17 +39,19 @@ class RunLog:
     @property
     def points(self) -> Floats:
         """`[J + 1]`, net points on validation accuracy."""
-        return self.accuracy - self.accuracy[0] - self.spent
+        found: Floats = self.accuracy - self.accuracy[0] - self.spent
+        return found
 
-    def stopped(self, settings: Mapping[str, Any]) -> float:
+    def stopped(self, settings: Mapping[str, Setting]) -> float:
         """Net points with these stopping knobs, as `Rule` applies them."""
         last = self.accuracy.size - 1
         window, rounds = int(settings.get("stop_window", 8)), int(settings.get("stop_after_rounds", 0))
         ends = [rounds] if 0 < rounds <= last else []
-        if settings.get("stop_gain", 0) > 0 and window <= last:
+        stop_gain = float(settings.get("stop_gain", 0))
+        if stop_gain > 0 and window <= last:
             gain = self.accuracy[window:] - self.accuracy[:-window]
             price = self.spent[window:] - self.spent[:-window]
-            flat = np.flatnonzero(gain < settings["stop_gain"] * price)
+            flat = np.flatnonzero(gain < stop_gain * price)
             ends += [window + int(flat[0])] if flat.size else []
         return float(self.points[min(ends)]) if ends else self.end_points
 
@@ -65,10 +67,11 @@ def run_logs(curves: pd.DataFrame) -> list[RunLog]:
     return logs
 
 
-def best_stop(logs: list[RunLog], most_rounds: int) -> tuple[dict[str, Any], float]:
+def best_stop(logs: list[RunLog], most_rounds: int) -> tuple[dict[str, Setting], float]:
     """The stopping knobs with the best interquartile mean of net points; empty if not stopping is best."""
     rounds = range(_FIRST_STOP, most_rounds + 1)
-    candidates: list[dict[str, Any]] = [{}, *({"stop_after_rounds": number} for number in rounds)]
+    candidates: list[dict[str, Setting]] = [{}]
+    candidates += [{"stop_after_rounds": number} for number in rounds]
     candidates += [{"stop_gain": gain, "stop_window": window} for gain in _GAINS for window in _WINDOWS]
     scores = [float(interquartile_mean([log.stopped(knobs) for log in logs])) for knobs in candidates]
     best = int(np.argmax(scores))

@@ -1,4 +1,6 @@
-"""The trials of a search in an Optuna journal, a file that only grows: it survives a kill at any moment.
+"""The trials of a search in an Optuna journal.
+
+Not written through `common.files`: it only grows, line by line, and so survives a kill at any moment.
 
 Optuna's own tools read it (`optuna-dashboard`, `optuna.load_study`).
 """
@@ -9,14 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-if TYPE_CHECKING:
-    from .search_space import SearchSpace
+from ..schedulers.base import Setting
+from .search_space import SearchSpace
 
 _STUDY, _SEARCH = "frugalfl", "search"
 
@@ -27,12 +28,12 @@ class Trial:
 
     Attributes:
         number: 0 is the declared defaults.
-        settings: knobs that differ from the defaults.
+        settings: hyperparameters that differ from the defaults.
         score: interquartile mean of the validation net points over the episodes.
     """
 
     number: int
-    settings: dict[str, Any]
+    settings: dict[str, Setting]
     score: float
 
 
@@ -47,7 +48,7 @@ class Journal:
         ValueError: a journal of another search, or a file that is none.
     """
 
-    def __init__(self, path: Path, search: Mapping[str, Any]):
+    def __init__(self, path: Path, search: Mapping[str, object]):
         path.parent.mkdir(parents=True, exist_ok=True)
         _cut_half_a_line(path)
         try:

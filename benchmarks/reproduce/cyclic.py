@@ -18,6 +18,7 @@ import numpy as np
 from verdicts import Verdicts
 
 from frugalfl.agents.schedulers import make_scheduler
+from frugalfl.envs.contract import rollout
 from frugalfl.envs.scenario import load_scenario
 from frugalfl.envs.world import FederatedWorld
 from frugalfl.fl_core.federation import TrainingOrders
@@ -86,11 +87,8 @@ def digits_accuracy(order: str, episodes: int = 16, rounds: int = 80) -> np.ndar
         max_rounds=rounds,
     )
     world, seeds = FederatedWorld(scenario, episodes, "val"), np.arange(episodes)
-    everyone = np.ones(episodes, dtype=bool)
     scheduler = make_scheduler("cyclic", groups=GROUPS, by="zone", order=order, participants=100)
-    world.reset(everyone, seeds)
-    scheduler.reset(everyone, seeds, scenario.clients)
-    accuracy = [world.step(scheduler.plan(world.situation())).outcome.accuracy for _ in range(rounds)]
+    accuracy = [turn.result.outcome.accuracy for turn in rollout(world, scheduler, seeds)]
     return np.mean(accuracy[-5 * GROUPS :][GROUPS - 1 :: GROUPS], axis=0)
 
 

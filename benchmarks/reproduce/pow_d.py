@@ -20,6 +20,7 @@ import numpy as np
 from verdicts import Verdicts
 
 from frugalfl.agents.schedulers import make_scheduler
+from frugalfl.envs.contract import rollout
 from frugalfl.envs.scenario import load_scenario
 from frugalfl.envs.world import FederatedWorld
 from frugalfl.fl_core.federation import TrainingOrders
@@ -76,16 +77,11 @@ def digits_run(name: str, **knobs: float) -> tuple[np.ndarray, np.ndarray]:
         max_rounds=rounds,
     )
     world, seeds = FederatedWorld(scenario, episodes, "val"), np.arange(episodes)
-    everyone = np.ones(episodes, dtype=bool)
     scheduler = make_scheduler(name, participants=M, local_steps=30, **knobs)
-    world.reset(everyone, seeds)
-    scheduler.reset(everyone, seeds, scenario.clients)
     accuracy, gigabytes = [], []
-    while world.running.any():
-        plan = scheduler.plan(world.situation())
-        outcome = world.step(plan).outcome
-        if not plan.probed.any():
-            accuracy.append(outcome.accuracy)
+    for turn in rollout(world, scheduler, seeds):
+        if not turn.plan.probed.any():
+            accuracy.append(turn.result.outcome.accuracy)
             gigabytes.append(world.totals()["gigabytes"])
     return np.array(accuracy), np.array(gigabytes)
 

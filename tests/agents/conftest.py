@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from frugalfl.envs.contract import STOP_S, Future, RoundOutcome, Situation
+from frugalfl.envs.contract import REWARD_TERMS, STOP_S, Future, RoundOutcome, Situation, StepResult
 
 LEADS_S = np.array([1800.0, 7200.0])
 CARBON_LEADS_S = np.array([3600.0, 7200.0, 14400.0])
@@ -115,6 +115,16 @@ class ToyWorld:
     def participation(self):
         return self.completions.copy()
 
+    @property
+    def zone_names(self):
+        return ()
+
+    def client_test_accuracy(self):
+        return np.repeat(self.accuracy[:, None], self.n, axis=1)
+
+    def parameters(self):
+        return np.zeros((self.num_envs, 1), dtype=np.float32)
+
     def test_scores(self):
         return self.accuracy + 0.01, 1 - self.accuracy
 
@@ -173,9 +183,9 @@ class ToyWorld:
         truncated = active & ~terminated & (self.log["index"] >= self.rounds)
         self.running = self.running & ~(terminated | truncated)
         outcome = self._outcome(invited, completed, lost, needed_s, 3600 * hours, grams)
-        return SimpleNamespace(
-            outcome=outcome, reward=reward, reward_terms=terms, terminated=terminated, truncated=truncated
-        )
+        by_term = np.stack([terms[name] for name in REWARD_TERMS], axis=1)
+        no_cost = np.zeros(self.num_envs)
+        return StepResult(outcome, reward, by_term, no_cost, terminated, truncated, active)
 
     def _outcome(self, invited, completed, lost, needed_s, duration_s, grams):
         zero = np.zeros(invited.shape)

@@ -1,4 +1,4 @@
-"""What runs on a node."""
+"""The side of the nodes: data, profile, Flower's ClientApp."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""The node's side of a federation: Flower's ClientApp."""
+"""Flower's ClientApp of a node."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ....fl_core.remote import (
     LocalNode,
@@ -20,7 +21,7 @@ from .node_data import local_node
 from .profile import NodeProfile, profile_of
 
 if TYPE_CHECKING:
-    from flwr.app import Context, Message
+    from flwr.app import Context, Message, RecordDict
     from flwr.clientapp import ClientApp
 
 
@@ -57,7 +58,7 @@ def make_client_app(settings: DeploySettings | None = None) -> ClientApp:
         pace_s = (profile.step_s or 0.0) * order.local_steps
         if pace_s:
             time.sleep(max(pace_s - (time.perf_counter() - began_s), 0.0))
-            update = _paced(update, time.perf_counter() - began_s)
+            update = replace(update, compute_s=time.perf_counter() - began_s)
         return _reply(pack_update(update, profile.record()), message)
 
     return app
@@ -67,13 +68,7 @@ def _profile(context: Context, samples: int | None = None) -> NodeProfile:
     return profile_of(dict(context.node_config), time.time(), samples)
 
 
-def _paced(update: Any, compute_s: float) -> Any:
-    from dataclasses import replace
-
-    return replace(update, compute_s=compute_s)
-
-
-def _reply(content: Any, message: Message) -> Message:
+def _reply(content: RecordDict, message: Message) -> Message:
     from flwr.app import Message
 
     return Message(content, reply_to=message)

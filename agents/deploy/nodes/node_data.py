@@ -1,4 +1,4 @@
-"""What a node trains on and with: its part of the simulator's partition, the same model and trainer."""
+"""Data, model and trainer of a node: its part of the simulator's partition."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def local_node(scenario: Scenario, split: Split, seed: int, client: int) -> Loca
     """
     n, hub = scenario.clients, scenario.hub
     if not 0 <= client < n:
-        raise ValueError(f"partition-id={client}: expected 0 to {n - 1}")
+        raise ValueError(f"partition-id: {client}, expected 0 to {n - 1}")
     streams = np.random.SeedSequence(seed, spawn_key=(_SPLIT_KEY[split],)).spawn(6)
     people, data = np.random.default_rng(streams[0]), np.random.default_rng(streams[3])
     zone = people.permutation(np.arange(n) % scenario.zones).astype(np.int64)

@@ -1,9 +1,9 @@
-"""What a node may say of itself, in its node configuration and with every answer."""
+"""Profile of a node: what it says of itself, in its configuration and with every answer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import SupportsFloat, cast
 
 from pydantic import Field
 
@@ -36,17 +36,19 @@ class NodeProfile(Settings):
     session_left_s: float | None = Field(default=None, ge=0)
     samples: int | None = Field(default=None, ge=0)
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, str | int | float]:
         """The fields that say something, for a message."""
         return {name: value for name, value in self.model_dump().items() if value is not None}
 
 
-def read_profile(record: Mapping[str, Any]) -> NodeProfile:
+def read_profile(record: Mapping[str, object]) -> NodeProfile:
     """A profile from a message; ValueError naming the field, its value and what was expected."""
     return parse_settings(NodeProfile, record, "node profile")
 
 
-def profile_of(node_config: Mapping[str, Any], now_utc_s: float, samples: int | None = None) -> NodeProfile:
+def profile_of(
+    node_config: Mapping[str, object], now_utc_s: float, samples: int | None = None
+) -> NodeProfile:
     """The profile that a node's configuration describes.
 
     Args:
@@ -68,8 +70,10 @@ def profile_of(node_config: Mapping[str, Any], now_utc_s: float, samples: int | 
         "up_bytes_per_s": "up-bytes-per-s",
         "step_s": "seconds-per-step",
     }
-    said: dict[str, Any] = {field: node_config.get(key) for field, key in names.items()}
+    said: dict[str, object] = {field: node_config.get(key) for field, key in names.items()}
     said["name"] = str(said["name"] or "")
-    said["session_left_s"] = None if end_s is None else max(float(end_s) - now_utc_s, 0.0)
+    said["session_left_s"] = (
+        None if end_s is None else max(float(cast(SupportsFloat, end_s)) - now_utc_s, 0.0)
+    )
     said["samples"] = samples
     return parse_settings(NodeProfile, said, "node-config")

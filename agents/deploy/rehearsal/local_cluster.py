@@ -1,4 +1,4 @@
-"""A SuperLink and SuperNodes as processes of this machine, for rehearsals and tests."""
+"""Local cluster: a SuperLink and SuperNodes as processes of this machine, for rehearsals and tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from ..run import CONNECTION, QUIET, write_connection
 
@@ -89,7 +88,7 @@ class LocalCluster:
         """End every process that was started."""
         self.stop()
 
-    def start_node(self, name: str, **config: Any) -> None:
+    def start_node(self, name: str, **config: str | float) -> None:
         """Start a SuperNode of this name; further keys of its configuration with `_` for `-`."""
         said = {"name": name, **{key.replace("_", "-"): value for key, value in config.items()}}
         text = " ".join(f'{key}="{v}"' if isinstance(v, str) else f"{key}={v}" for key, v in said.items())

@@ -6,9 +6,13 @@ import datetime
 import ipaddress
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .local_cluster import Security
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec
 
 _DAYS = 30
 
@@ -58,7 +62,7 @@ def _node_keys(folder: Path, nodes: Iterable[str]) -> dict[str, Path]:
     return keys
 
 
-def _write_private(path: Path, key: Any, form: str) -> None:
+def _write_private(path: Path, key: ec.EllipticCurvePrivateKey, form: str) -> None:
     from cryptography.hazmat.primitives import serialization
 
     path.touch(mode=0o600)
@@ -70,7 +74,7 @@ def _write_private(path: Path, key: Any, form: str) -> None:
     path.write_bytes(text)
 
 
-def _certificate(subject: str, public_key: Any) -> Any:
+def _certificate(subject: str, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
     from cryptography import x509
     from cryptography.x509.oid import NameOID
 
@@ -88,7 +92,7 @@ def _certificate(subject: str, public_key: Any) -> Any:
     )
 
 
-def _signed(certificate: Any, key: Any) -> bytes:
+def _signed(certificate: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey) -> bytes:
     from cryptography.hazmat.primitives import hashes, serialization
 
     return bytes(certificate.sign(key, hashes.SHA384()).public_bytes(serialization.Encoding.PEM))

@@ -1,4 +1,4 @@
-"""The Flower app as a folder, and Flower's own configuration, as `flwr run` wants them."""
+"""Folder of the Flower app and of Flower's own configuration, as `flwr run` wants them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from ....common.files import write_text
 from ..settings import RUN_CONFIG_KEY, DeploySettings
 
 CONNECTION = "deployment"
@@ -52,7 +53,7 @@ def write_app(
     _copy(resources.files("frugalfl.agents.deploy").joinpath("app"), app)
     write_connection(home, superlink, root_certificates)
     run_config = folder / "deployment.toml"
-    run_config.write_text(f"{RUN_CONFIG_KEY} = {_quoted(settings.text())}\n", encoding="utf-8")
+    write_text(run_config, f"{RUN_CONFIG_KEY} = {_quoted(settings.text())}\n")
     return AppFolder(app, run_config, home)
 
 
@@ -71,7 +72,7 @@ def write_connection(home: Path, superlink: str, root_certificates: Path | None 
         security,
         "",
     ]
-    (home / "config.toml").write_text("\n".join(connection), encoding="utf-8")
+    write_text(home / "config.toml", "\n".join(connection))
 
 
 def _quoted(text: str) -> str:

@@ -7,15 +7,13 @@ rebuilt by showing it the same situations again, which works for every scheduler
 
 from __future__ import annotations
 
-import os
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ....common.arrays import AnyArray
-from ....common.files import read_json, write_json
+from ....common.files import read_json, write_file, write_json
 from ....envs.contract import RoundOutcome, RoundPlan, Situation
 
 FORMAT = "frugalfl-deployment-1"
@@ -41,11 +39,11 @@ def load_round(out: Path, number: int) -> tuple[Situation, RoundPlan, RoundOutco
     """A decision that `save_round` kept; ValueError if it is missing or damaged."""
     arrays = _read(out / _ROUNDS / f"{number:06d}.npz")
 
-    def part(name: str) -> dict[str, Any]:
+    def part(name: str) -> Arrays:
         found = {key.partition("/")[2]: value for key, value in arrays.items() if key.startswith(f"{name}/")}
         return {field: _plain(value) for field, value in found.items()}
 
-    return Situation.of(**part("situation")), RoundPlan(**part("plan")), RoundOutcome(**part("outcome"))
+    return Situation.of(None, **part("situation")), RoundPlan(**part("plan")), RoundOutcome(**part("outcome"))
 
 
 def save_state(out: Path, state: Arrays, decisions: int, settings: str) -> None:
@@ -69,15 +67,13 @@ def has_state(out: Path) -> bool:
     return (out / _STATE).is_file()
 
 
-def _plain(value: AnyArray) -> Any:
+def _plain(value: AnyArray) -> AnyArray:
+    """An array, or the number in one without dimensions."""
     return value if value.ndim else value[()]
 
 
 def _write(path: Path, arrays: Arrays) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with draft.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-    draft.replace(path)
+    write_file(path, lambda draft: np.savez(draft, **arrays))  # type: ignore[arg-type]
 
 
 def _read(path: Path) -> Arrays:

@@ -1,20 +1,18 @@
-"""The loop around a live federation: look, plan, carry out, write down; stopped and started again at will."""
+"""Coordinator of a live federation: look, plan, carry out, write down; stopped and started again at will."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ....envs.contract import Scheduler
 from ...players import make_player
-from ...schedulers import make_scheduler
 from ..federation import LiveWorld
 from ..settings import DeploySettings, read_settings
 from ..transport import Clock, Transport
-from .checkpoints import has_state, load_round, load_state, save_round, save_state
+from .checkpoints import Arrays, has_state, load_round, load_state, save_round, save_state
 from .dashboard import Dashboard
 
 _LOG = logging.getLogger(__name__)
@@ -61,7 +59,7 @@ class Coordinator:
         self.settings, self.out = settings, settings.folder
         scenario = settings.world()
         self.scheduler = scheduler or named_scheduler(settings)
-        state: dict[str, Any] | None = None
+        state: Arrays | None = None
         self.decisions = 0
         if settings.resume:
             state, self.decisions, stored = load_state(self.out)
@@ -122,11 +120,8 @@ class Coordinator:
 def named_scheduler(settings: DeploySettings) -> Scheduler:
     """The scheduler that the settings name; ValueError if there is none that could be used here."""
     scenario = settings.world()
-    if settings.scheduler_settings:
-        built = make_scheduler(settings.scheduler, scenario.name, **settings.scheduler_settings)
-    else:
-        built = make_player(settings.scheduler, scenario)
-    if getattr(built, "clairvoyant", False):
+    built = make_player(settings.scheduler, scenario, **settings.scheduler_settings)
+    if built.clairvoyant:
         raise ValueError(f"scheduler: {built.name!r} looks into the future, which no federation can show it")
     return built
 

@@ -1,4 +1,4 @@
-"""The coordinator's side of a federation: Flower's ServerApp."""
+"""Flower's ServerApp of the coordinator."""
 
 from __future__ import annotations
 

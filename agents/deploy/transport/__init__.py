@@ -1,4 +1,4 @@
-"""How orders travel."""
+"""Transport of orders and answers."""
 
 from __future__ import annotations
 

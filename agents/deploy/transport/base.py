@@ -1,11 +1,11 @@
-"""What the coordinator needs from whatever carries its orders to the nodes."""
+"""Transport of orders to nodes and of answers back, and the clock of a federation."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from ....fl_core.remote import LocalUpdate, TrainOrder
 
@@ -24,7 +24,7 @@ class Reply:
 
     ticket: str
     update: LocalUpdate | None = None
-    profile: Mapping[str, Any] = field(default_factory=dict)
+    profile: Mapping[str, object] = field(default_factory=dict)
     error: str = ""
     up_bytes: int = 0
 

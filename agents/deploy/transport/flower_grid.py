@@ -1,4 +1,4 @@
-"""Orders over Flower: a grid that remembers what was sent and never blocks for an answer.
+"""Transport over Flower: a grid that remembers what was sent and never blocks for an answer.
 
 Flower's own `Grid.send_and_receive` forgets what has not been answered when its time is up, while the node
 goes on working on it: a node takes one message at a time, and a message past the server's deadline is still
@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ....fl_core.remote import TrainOrder, pack_order, read_profile, read_update, record_bytes
 from .base import Reply
 
 if TYPE_CHECKING:
+    from flwr.app import Message, RecordDict
     from flwr.serverapp import Grid
 
 
@@ -53,7 +54,7 @@ class PatientGrid:
             return []
         return [_reply(message) for message in self._grid.pull_messages(wanted)]
 
-    def _push(self, content: Any, node: int, kind: str, ttl_s: float, group: str) -> str | None:
+    def _push(self, content: RecordDict, node: int, kind: str, ttl_s: float, group: str) -> str | None:
         from flwr.app import Message
 
         message = Message(content, dst_node_id=node, message_type=kind, ttl=ttl_s, group_id=group)
@@ -61,7 +62,7 @@ class PatientGrid:
         return sent[0] if sent and sent[0] else None
 
 
-def _reply(message: Any) -> Reply:
+def _reply(message: Message) -> Reply:
     """A Flower message as an answer; one that makes no sense is an error of its node's, not ours."""
     # The SuperLink sends error replies in its own name: only this id tells whose answer it is.
     reply = Reply(message.metadata.reply_to_message_id)

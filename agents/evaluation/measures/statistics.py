@@ -37,7 +37,8 @@ def interquartile_mean(values: ArrayLike) -> Floats:
 
 def mean(values: ArrayLike) -> Floats:
     """Mean of the last axis."""
-    return np.asarray(values, dtype=np.float64).mean(axis=-1)
+    found: Floats = np.asarray(values, dtype=np.float64).mean(axis=-1)
+    return found
 
 
 def bootstrap(
@@ -88,7 +89,10 @@ def jain_index(counts: ArrayLike) -> Floats:
     """Jain's fairness of the last axis, 1/N (one has all) to 1 (equal shares); 0 where nobody has any."""
     values = np.asarray(counts, dtype=np.float64)
     squares = values.shape[-1] * (values**2).sum(axis=-1)
-    return np.divide(values.sum(axis=-1) ** 2, squares, out=np.zeros_like(squares), where=squares > 0)
+    found: Floats = np.divide(
+        values.sum(axis=-1) ** 2, squares, out=np.zeros_like(squares), where=squares > 0
+    )
+    return found
 
 
 def total_variation(target: ArrayLike, counts: ArrayLike) -> Floats:
@@ -139,7 +143,8 @@ def performance_profile(values: ArrayLike, thresholds: ArrayLike) -> Floats:
     Source: Agarwal et al. 2021 (rliable), the score distribution of a run.
     """
     ordered, levels = np.asarray(values, dtype=np.float64), np.asarray(thresholds, dtype=np.float64)
-    return (ordered[..., None, :] > levels[:, None]).mean(axis=-1)
+    found: Floats = (ordered[..., None, :] > levels[:, None]).mean(axis=-1)
+    return found
 
 
 def profile_band(

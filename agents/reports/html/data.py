@@ -1,9 +1,8 @@
-"""What the HTML page shows, computed once here and embedded as JSON; the page only draws it."""
+"""Data of the HTML page: computed once, embedded as JSON; the page only draws them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -15,80 +14,7 @@ from ...evaluation import EvaluationResult, Timeline, profiles
 from ...evaluation.measures import bootstrap
 from ..data import curve_data, net_points_data, ordered_timelines, zone_names
 from ..palette import STATUS_NAMES, TERMS, ZONES, Style, styles_of
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A column of the page's table.
-
-    Attributes:
-        key: of the column in `EvaluationResult.episodes`.
-        label: heading.
-        help: definition, shown on the heading and below the page.
-        factor: from the stored unit to the shown one.
-        decimals: shown.
-        better: what sorts first.
-    """
-
-    key: str
-    label: str
-    help: str
-    factor: float = 1.0
-    decimals: int = 2
-    better: Literal["high", "low"] = "low"
-
-
-METRICS = (
-    Metric(
-        "net_points",
-        "net points",
-        "accuracy points gained on the held-out test set minus the price of hours, GB and kg CO2e",
-        decimals=1,
-        better="high",
-    ),
-    Metric("accuracy", "accuracy [%]", "of the final model on the held-out test set", 100.0, 1, "high"),
-    Metric(
-        "worst_client_accuracy",
-        "worst client [%]",
-        "accuracy on the label mix of the client that is served worst",
-        100.0,
-        1,
-        "high",
-    ),
-    Metric(
-        "p10_client_accuracy",
-        "10th pct. client [%]",
-        "tenth percentile over the clients of the accuracy on each one's label mix",
-        100.0,
-        1,
-        "high",
-    ),
-    Metric("hours", "hours", "from the start to the end of the run, waits included"),
-    Metric("gigabytes", "GB", "moved in both directions, lost and cancelled work included"),
-    Metric("kilowatt_hours", "kWh", "of compute and network"),
-    Metric("kilograms", "kg CO2e", "of that energy, at each client's grid and hour"),
-    Metric(
-        "wasted_share",
-        "wasted [%]",
-        "share of the energy spent on updates that never reached the model",
-        100.0,
-        0,
-    ),
-    Metric("rounds", "rounds", "decisions in which somebody trained", decimals=0),
-    Metric(
-        "jain",
-        "Jain index",
-        "of the updates that arrived per client: 1 if all are equal, 1/N if one client gave them all",
-        better="high",
-    ),
-    Metric(
-        "participation_tv",
-        "TV",
-        "total variation between the clients' weight in the objective and their share of the updates",
-    ),
-    Metric("decision_ms", "decision [ms]", "measured time of one decision, per environment"),
-)
-"""Columns of the table; those that the evaluation does not have are left out."""
+from .metrics import Metric, shown_metrics
 
 
 class MetricHead(TypedDict):
@@ -211,16 +137,11 @@ def page_data(result: EvaluationResult) -> PageData:
     }
 
 
-def shown_metrics(result: EvaluationResult) -> list[Metric]:
-    """The columns of the table that an evaluation has."""
-    return [metric for metric in METRICS if metric.key in result.episodes]
-
-
 def _schedulers(
     result: EvaluationResult, styles: dict[str, Style], metrics: list[Metric]
 ) -> list[SchedulerRow]:
     comparison = {row["scheduler"]: row for row in result.comparison().to_dict("records")}
-    earned = net_points_data(result).set_index("scheduler")
+    earned = {row["scheduler"]: row for row in net_points_data(result).to_dict("records")}
     rival = result.best("handcrafted")
     rows = []
     for name, style in styles.items():
@@ -231,7 +152,7 @@ def _schedulers(
             "colour": style.shade,
             "prominent": style.prominent,
             "cells": {metric.key: _cell(result, name, metric) for metric in metrics},
-            "terms": {term: round(float(earned.loc[name, term]), 4) for term in TERMS},
+            "terms": {term: round(float(earned[name][term]), 4) for term in TERMS},
         }
         if rival is not None and name != rival:
             row["differences"] = _rounded(result.values(name) - result.values(rival), 3)

@@ -12,7 +12,8 @@ from ....common.files import write_text
 from ...evaluation import EvaluationResult
 from ..palette import AVAILABLE, STATUSES, WAITING
 from ..report import verdict
-from .data import page_data, shown_metrics
+from .data import page_data
+from .metrics import shown_metrics
 
 _SCRIPTS = ("drawing.js", "charts.js", "timeline.js", "main.js")
 

@@ -70,7 +70,8 @@ class RbcsF(Rule):
         solved = np.linalg.solve(self.state["gram"], both)
         mean = (context * solved[..., 0]).sum(axis=2)
         spread = np.sqrt(np.maximum((context * solved[..., 1]).sum(axis=2), 0.0))
-        return np.maximum(mean - self.width * spread, 0.0)
+        found: Floats = np.maximum(mean - self.width * spread, 0.0)
+        return found
 
     def learn(self, situation: Situation, trained: Bools) -> None:
         """Owe everyone a share, strike off the turns given, and remember whose answers are awaited."""

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from .adopted import Adopted, adopt, original
 from .decisions import IDLE_WAIT_S, plan_for, spent_points, standardised, survival, top_m
 from .everyone import Everyone
-from .hyperparameters import OFF, Knob, draw_settings, knob, knobs_of, settings_of, switch
+from .hyperparameters import OFF, Knob, Setting, draw_settings, knob, knobs_of, settings_of, switch
 from .probing import Probing
 from .rule import Rule, State
 
 __all__ = [
     "IDLE_WAIT_S",
     "OFF",
+    "Adopted",
     "Everyone",
     "Knob",
     "Probing",
     "Rule",
+    "Setting",
     "State",
+    "adopt",
     "draw_settings",
     "knob",
     "knobs_of",
+    "original",
     "plan_for",
     "settings_of",
     "spent_points",

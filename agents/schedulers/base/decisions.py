@@ -104,7 +104,8 @@ def standardised(values: Floats, among: Bools) -> Floats:
     deviation = np.sqrt((centred**2).sum(axis=1, keepdims=True) / count)
     size = np.abs(filled).max(axis=1, keepdims=True, initial=0.0)
     flat = deviation <= 1e-12 * np.maximum(size, 1e-300)
-    return np.clip(centred / np.where(flat, 1.0, deviation), -3.0, 3.0) * ~flat
+    found: Floats = np.clip(centred / np.where(flat, 1.0, deviation), -3.0, 3.0) * ~flat
+    return found
 
 
 def spent_points(situation: Situation) -> Floats:

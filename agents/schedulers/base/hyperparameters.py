@@ -1,23 +1,30 @@
-"""Declared hyper-parameters: a dataclass field that knows its range, so that it can be checked and tuned."""
+"""Declared hyperparameters (`knob`): dataclass fields that know their range, to be checked and tuned."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Setting: TypeAlias = bool | int | float | str
+"""Value of a hyperparameter, as files and commands have it."""
+T = TypeVar("T")
+
 OFF = "off"
-"""What files and commands write for the value that switches a knob off (it may be infinite)."""
+"""What files and commands write for the value that switches a hyperparameter off (it may be infinite)."""
 _OFF_SHARE = 0.4
-"""Probability that a random draw leaves a knob with an "off" value switched off."""
+"""Probability that a random draw leaves a hyperparameter with an "off" value switched off."""
 
 
 @dataclass(frozen=True)
 class Knob:
-    """Range and meaning of one hyper-parameter.
+    """Range and meaning of one hyperparameter.
 
     Attributes:
         doc: what it does, with its unit.
@@ -33,16 +40,16 @@ class Knob:
     low: float | None = None
     high: float | None = None
     log: bool = False
-    choices: tuple[Any, ...] = ()
+    choices: tuple[Setting, ...] = ()
     off: float | None = None
     integer: bool = False
 
-    def check(self, name: str, value: Any) -> Any:
-        """The value, converted to the knob's type; ValueError naming field, value and expectation."""
+    def check(self, name: str, value: object) -> Setting:
+        """The value, converted to the declared type; ValueError naming field, value and expectation."""
         if self.choices:
             if not any(value == choice and type(value) is type(choice) for choice in self.choices):
                 raise ValueError(f"{name}: {value!r}, expected one of {list(self.choices)}")
-            return value
+            return cast(Setting, value)
         if isinstance(value, str) and value == OFF and self.off is not None:
             value = self.off
         wanted = "a whole number" if self.integer else "a number"
@@ -58,27 +65,21 @@ class Knob:
             raise ValueError(f"{name}: {value}, expected {expected}")
         return int(value) if self.integer else float(value)
 
-    def accepts(self, value: Any) -> bool:
-        """Whether `check` would let the value pass; knobs of one name may differ between schedulers."""
+    def accepts(self, value: object) -> bool:
+        """Whether `check` would let the value pass; those of one name may differ between schedulers."""
         try:
             self.check("value", value)
         except ValueError:
             return False
         return True
 
-    def draw(self, rng: np.random.Generator, high: float | None = None) -> Any:
+    def draw(self, rng: np.random.Generator, high: float | None = None) -> Setting:
         """A random value of the range; `high` cuts the range from above (a world may be smaller)."""
         if self.choices:
             return self.choices[int(rng.integers(len(self.choices)))]
         switched_off = self.off is not None and rng.random() < _OFF_SHARE
         value = self._between(rng.random(), high)
-        return self.off if switched_off else value
-
-    def nudge(self, rng: np.random.Generator, value: Any, high: float | None = None) -> Any:
-        """A value near `value`: a step of about a tenth of the range; a fresh draw for choices and off."""
-        if self.choices or value == self.off or rng.random() < 0.15:
-            return self.draw(rng, high)
-        return self._between(float(np.clip(self._place(value, high) + 0.12 * rng.normal(), 0.0, 1.0)), high)
+        return self.off if switched_off and self.off is not None else value
 
     def _bounds(self, high: float | None) -> tuple[float, float]:
         assert self.low is not None
@@ -96,54 +97,51 @@ class Knob:
         assert self.high is not None
         return float(np.clip(float(f"{value:.4g}"), self.low, self.high))
 
-    def _place(self, value: float, high: float | None) -> float:
-        low, top = self._bounds(high)
-        raw = math.log(value) if self.log else value
-        return (raw - low) / (top - low) if top > low else 0.0
-
 
 def knob(
-    default: Any,
+    default: T,
     doc: str,
     *,
     low: float | None = None,
     high: float | None = None,
     log: bool = False,
-    choices: tuple[Any, ...] = (),
+    choices: tuple[Setting, ...] = (),
     off: float | None = None,
-) -> Any:
+) -> T:
     """A dataclass field with a declared range; whole numbers only if the default is an int."""
     integer = isinstance(default, int) and not isinstance(default, bool)
     declared = Knob(doc, low, high, log, choices, off, integer)
     return field(default=default, metadata={"knob": declared})
 
 
-def switch(default: bool, doc: str) -> Any:
+def switch(default: bool, doc: str) -> bool:
     """A dataclass field that is on or off."""
     return knob(default, doc, choices=(False, True))
 
 
-def knobs_of(owner: Any) -> dict[str, Knob]:
-    """The declared knobs of a dataclass or of an instance of one, in the order of declaration."""
+def knobs_of(owner: DataclassInstance | type[DataclassInstance]) -> dict[str, Knob]:
+    """The declared hyperparameters of a dataclass or of an instance of one, in the order of declaration."""
     return {item.name: item.metadata["knob"] for item in fields(owner) if "knob" in item.metadata}
 
 
-def check_knobs(owner: Any) -> None:
-    """Check and convert every knob of a dataclass instance in place; ValueError naming the first bad one."""
+def check_knobs(owner: DataclassInstance) -> None:
+    """Check and convert every hyperparameter in place; ValueError naming the first bad one."""
     label = getattr(owner, "name", type(owner).__name__)
     for name, declared in knobs_of(owner).items():
         setattr(owner, name, declared.check(f"{label}.{name}", getattr(owner, name)))
 
 
-def settings_of(owner: Any) -> dict[str, Any]:
-    """The present value of every knob, JSON-able: `OFF` where a mechanism is switched off."""
+def settings_of(owner: DataclassInstance) -> dict[str, Setting]:
+    """The present value of every hyperparameter, JSON-able: `OFF` where a mechanism is switched off."""
     values = {name: (getattr(owner, name), declared.off) for name, declared in knobs_of(owner).items()}
     return {name: OFF if off is not None and value == off else value for name, (value, off) in values.items()}
 
 
 def draw_settings(
-    owner: Any, rng: np.random.Generator, highs: Mapping[str, float] | None = None
-) -> dict[str, Any]:
-    """A random setting of every knob; `highs` cuts ranges from above by name."""
+    owner: DataclassInstance | type[DataclassInstance],
+    rng: np.random.Generator,
+    highs: Mapping[str, float] | None = None,
+) -> dict[str, Setting]:
+    """A random setting of every hyperparameter; `highs` cuts ranges from above by name."""
     highs = highs or {}
     return {name: declared.draw(rng, highs.get(name)) for name, declared in knobs_of(owner).items()}

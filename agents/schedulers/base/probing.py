@@ -18,9 +18,9 @@ class Probing(Rule):
 
     A question is a plan with `probe_samples`: those asked download the model, evaluate it on samples they
     hold and send one number back, which costs time, bytes, energy and emissions like everything else. The
-    answers are in `ClientFacts.probed_loss` of the next decision. Clients without samples have no loss to tell
-    and are only noted; a question to nobody else is not put. Whoever was asked stays asked until the next
-    round of training, across waits; if all of them are gone by then, others are asked.
+    answers are in `ClientFacts.probed_loss` of the next decision. Clients without samples have no loss to
+    tell and are only noted; a question to nobody else is not put. Whoever was asked stays asked until the
+    next round of training, across waits; if all of them are gone by then, others are asked.
     """
 
     def fresh_state(self, num_envs: int, num_clients: int) -> State:

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from ....common.arrays import AnyArray, Bools, Floats, Ints, Ints32
-from ....envs.contract import STOP_S, RoundPlan, Situation
+from ....envs.contract import STOP_S, RoundPlan, SchedulerKind, Situation
 from .decisions import IDLE_WAIT_S, plan_for, spent_points, survival, top_m
 from .hyperparameters import check_knobs, knob, switch
 
@@ -33,7 +33,7 @@ class Rule:
     """
 
     name: ClassVar[str] = "rule"
-    kind: ClassVar[str] = "handcrafted"
+    kind: ClassVar[SchedulerKind] = "handcrafted"
     clairvoyant: ClassVar[bool] = False
 
     participants: int = knob(10, "clients per round, m", low=1, high=100, log=True)
@@ -168,7 +168,8 @@ class Rule:
         now = self.local_steps * self.decay ** (situation.run.round_index / total)
         typical = np.median(situation.clients.step_s, axis=1, keepdims=True)
         steps = now[:, None] * (typical / situation.clients.step_s) ** self.balance
-        return np.clip(np.rint(steps), 1, self.most_steps).astype(np.int32)
+        found: Ints32 = np.clip(np.rint(steps), 1, self.most_steps).astype(np.int32)
+        return found
 
     def transfers(self, situation: Situation) -> Ints32:
         """Samples `[E, N]` to send: up to `transfer_samples` in all, and some to a client that has none."""
@@ -243,4 +244,5 @@ class Rule:
             situation.zones.carbon_forecast.mean(axis=2), situation.clients.zone, axis=1
         )
         now = np.where(chosen, situation.client_carbon, 0.0).sum(axis=1)
-        return now > self.wait_above * np.where(chosen, mean, 0.0).sum(axis=1)
+        found: Bools = now > self.wait_above * np.where(chosen, mean, 0.0).sum(axis=1)
+        return found

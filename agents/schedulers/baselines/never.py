@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ....common.arrays import Bools, Ints
-from ....envs.contract import STOP_S, RoundPlan, Situation
+from ....envs.contract import STOP_S, RoundPlan, SchedulerKind, Situation
 from ..base import plan_for
 
 
@@ -18,7 +18,8 @@ class Never:
     """
 
     name: ClassVar[str] = "never"
-    kind: ClassVar[str] = "handcrafted"
+    kind: ClassVar[SchedulerKind] = "handcrafted"
+    clairvoyant: ClassVar[bool] = False
 
     def reset(self, envs: Bools, seeds: Ints, num_clients: int) -> None:
         """Nothing to reset."""

@@ -72,4 +72,5 @@ def _typical_g(situation: Situation, steps: Ints32) -> Floats:
     )
     mean = np.take_along_axis(curves.mean(axis=2), situation.clients.zone, axis=1)
     grams = situation.round_j(steps) / 3.6e6 * mean
-    return np.maximum(grams.mean(axis=1), 1e-12)
+    found: Floats = np.maximum(grams.mean(axis=1), 1e-12)
+    return found

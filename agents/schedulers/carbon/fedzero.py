@@ -132,7 +132,8 @@ class Fedzero(Rule):
         first = np.where(known, np.nan_to_num(situation.clients.last_loss), situation.run.loss[:, None])
         raw = situation.clients.samples_held * first
         low, high = raw.min(axis=1, keepdims=True), raw.max(axis=1, keepdims=True)
-        return 0.05 + 0.95 * (raw - low) / np.maximum(high - low, 1e-12)
+        found: Floats = 0.05 + 0.95 * (raw - low) / np.maximum(high - low, 1e-12)
+        return found
 
     def _reach(self, situation: Situation, durations_s: Floats) -> Floats:
         """Batches `[E, N, D]` that forecast capacity allows within each duration, transfers taken off."""
@@ -150,7 +151,8 @@ class Fedzero(Rule):
         middle = zone_carbon_ahead(situation, durations_s / 2)
         excess = np.clip(2.0 * (1.0 - middle / np.maximum(threshold, 1e-9)[:, None, None]), 0.0, 1.0)
         watts = self.domain_clients * np.median(situation.clients.compute_watts, axis=1)
-        return watts[:, None, None] * excess * durations_s[:, None, :]
+        found: Floats = watts[:, None, None] * excess * durations_s[:, None, :]
+        return found
 
     def _update_blocks(self, situation: Situation) -> None:
         """Block the last participants of low utility, then release by chance."""

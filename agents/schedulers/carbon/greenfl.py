@@ -9,7 +9,7 @@ import numpy as np
 
 from ....common.arrays import Bools, Floats, Ints32
 from ....common.units import JOULES_PER_KWH
-from ....envs.contract import STOP_S, Situation
+from ....envs.contract import STOP_S, SchedulerKind, Situation
 from ..base import Rule, State, knob
 from ..parts import client_carbon_ahead, fill_slots, full_rounds, presence_ahead
 
@@ -178,6 +178,6 @@ class GreenflOffline(GreenflOnline):
     """
 
     name: ClassVar[str] = "greenfl-offline"
-    kind: ClassVar[str] = "ceiling"
+    kind: ClassVar[SchedulerKind] = "ceiling"
     clairvoyant: ClassVar[bool] = True
     truth: ClassVar[bool] = True

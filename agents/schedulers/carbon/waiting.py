@@ -84,7 +84,8 @@ class _Slots(Rule):
         ahead_s = self.slot_s * np.arange(max(slots, 1))
         carbon = client_carbon_ahead(situation, ahead_s)
         count = np.maximum(among.sum(axis=1), 1)
-        return np.where(among[:, :, None], carbon, 0.0).sum(axis=1) / count[:, None]
+        found: Floats = np.where(among[:, :, None], carbon, 0.0).sum(axis=1) / count[:, None]
+        return found
 
     def _wait(self, situation: Situation, chosen: Bools) -> Floats:
         """A slot where nobody is to train; the end where the job is done."""

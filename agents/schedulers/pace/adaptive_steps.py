@@ -69,7 +69,8 @@ def jsac_tau(
     bound = np.where((tau <= limit[:, None]) & np.isfinite(bound), bound, np.inf)
     # Rounding must not prefer a longer tau to an equal shorter one.
     least = bound.min(axis=1, keepdims=True)
-    return (bound <= least * (1 + 1e-12)).argmax(axis=1).astype(np.int64) + 1
+    found: Ints = (bound <= least * (1 + 1e-12)).argmax(axis=1).astype(np.int64) + 1
+    return found
 
 
 @dataclass(kw_only=True)

@@ -120,4 +120,5 @@ class DynamicBackup(Rule):
 
     def _quorum(self, chosen: Bools, wanted: int) -> Floats:
         invited = np.maximum(chosen.sum(axis=1), 1)
-        return np.minimum(self.state["answers"] / invited, 1.0) * (1 - 1e-9)
+        found: Floats = np.minimum(self.state["answers"] / invited, 1.0) * (1 - 1e-9)
+        return found

@@ -148,7 +148,8 @@ def skew_price(situation: Situation) -> Floats:
     length = np.where(known, norm, np.where(mean > 0, mean, 1.0))
     rare = (1.0 - pi) / pi * (1.0 + correlation) / (1.0 - correlation)
     price = rare * length**2 * situation.clients.target_weight**2
-    return price / np.maximum(price.mean(axis=1, keepdims=True), 1e-300)
+    found: Floats = price / np.maximum(price.mean(axis=1, keepdims=True), 1e-300)
+    return found
 
 
 def _ordered(least: Ints32, wanted: Floats, situation: Situation) -> Ints32:

@@ -68,7 +68,8 @@ def estimated_memory(state: State, prior_rounds: float) -> Floats:
         hit, trial = state[f"chain_{hits}"], state[f"chain_{trials}"]
         common = (hit.sum(axis=1, keepdims=True) + pi) / (trial.sum(axis=1, keepdims=True) + 1.0)
         rates.append((hit + prior_rounds * common) / (trial + prior_rounds))
-    return np.clip(rates[0] - rates[1], -_MOST_MEMORY, _MOST_MEMORY)
+    found: Floats = np.clip(rates[0] - rates[1], -_MOST_MEMORY, _MOST_MEMORY)
+    return found
 
 
 def _ratio(over: Floats, under: Floats, otherwise: float | Floats) -> Floats:

@@ -5,15 +5,25 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
 from ....common.arrays import Bools, Floats, Ints
-from ....envs.contract import STOP_S, RoundPlan, Scheduler, Situation, choose_plans
+from ....envs.contract import (
+    STOP_S,
+    RoundPlan,
+    Scheduler,
+    SchedulerKind,
+    SimulatedWorld,
+    Situation,
+    StepResult,
+    choose_plans,
+    rollout,
+)
 
-_FRESH_LUCK = 1_000_003
-"""Keeps the chance of one change of a play apart from that of the next."""
+_FRESH_SEEDS = 1_000_003
+"""Keeps the random numbers of one change of a play apart from those of the next."""
 
 
 @dataclass(frozen=True)
@@ -35,29 +45,22 @@ class Play:
         return tuple(_row(plan, row) for plan in self.plans[: int(self.decisions[row])])
 
 
-def play_out(world: Any, scheduler: Scheduler, seeds: Ints) -> Play:
+def play_out(world: SimulatedWorld, scheduler: Scheduler, seeds: Ints) -> Play:
     """Play a scheduler to the end of every episode, and find the best moment to stop in hindsight.
 
     Args:
-        world: a `FederatedWorld` of as many environments as there are seeds, or anything like it.
+        world: of as many environments as there are seeds.
         scheduler: who decides; shown the future if it is clairvoyant.
         seeds: int64 `[E]`.
     """
-    everyone = np.ones(len(seeds), dtype=bool)
-    world.reset(everyone, seeds)
-    sees = bool(getattr(scheduler, "clairvoyant", False))
-    situation = world.situation(clairvoyant=sees)
-    scheduler.reset(everyone, seeds, situation.num_clients)
     log = _Log(len(seeds))
-    while log.running.any():
-        plan = scheduler.plan(situation)
-        log.add(plan, world.step(plan))
-        situation = world.situation(clairvoyant=sees)
+    for turn in rollout(world, scheduler, seeds):
+        log.add(turn.plan, turn.result)
     return log.play
 
 
 def play_ahead(
-    world: Any, base: Scheduler, others: Sequence[Scheduler], seeds: Ints, depth: int = 12
+    world: SimulatedWorld, base: Scheduler, others: Sequence[Scheduler], seeds: Ints, depth: int = 12
 ) -> Play:
     """Play with the world itself as the model: try every scheduler's next orders on copies of the world.
 
@@ -66,20 +69,20 @@ def play_ahead(
     the most net points at its best moment to stop.
 
     Args:
-        world: a `FederatedWorld` of as many environments as there are seeds, or anything like it.
+        world: of as many environments as there are seeds.
         base: whose orders are one alternative, and who goes on after each.
         others: whose orders are the other alternatives.
         seeds: int64 `[E]`.
         depth: decisions looked ahead after the alternative.
     """
-    everyone, players = np.ones(len(seeds), dtype=bool), [base, *others]
+    everyone, schedulers = np.ones(len(seeds), dtype=bool), [base, *others]
     world.reset(everyone, seeds)
     situation = world.situation(clairvoyant=True)
-    for player in players:
-        player.reset(everyone, seeds, situation.num_clients)
+    for scheduler in schedulers:
+        scheduler.reset(everyone, seeds, situation.num_clients)
     log = _Log(len(seeds))
     while log.running.any():
-        plans = [player.plan(situation) for player in players]
+        plans = [scheduler.plan(situation) for scheduler in schedulers]
         ahead = [_look_ahead(world, plan, base, depth, log.running) for plan in plans]
         plan = choose_plans(plans, np.argmax(np.stack(ahead), axis=0))
         log.add(plan, world.step(plan))
@@ -87,7 +90,9 @@ def play_ahead(
     return log.play
 
 
-def _look_ahead(world: Any, plan: RoundPlan, base: Scheduler, depth: int, running: Bools) -> Floats:
+def _look_ahead(
+    world: SimulatedWorld, plan: RoundPlan, base: Scheduler, depth: int, running: Bools
+) -> Floats:
     """Best net points `[E]` within one order and `depth` more of `base`, on a copy of the world."""
     copy_of_world, copy_of_base = fork(world), copy.deepcopy(base)
     points, going = np.zeros(running.size), running
@@ -104,11 +109,23 @@ def _look_ahead(world: Any, plan: RoundPlan, base: Scheduler, depth: int, runnin
     return best
 
 
-def fork(world: Any) -> Any:
+@runtime_checkable
+class _Sourced(Protocol):
+    """A world with a store of data and models that never change."""
+
+    source: object
+
+
+WorldT = TypeVar("WorldT", bound=SimulatedWorld)
+
+
+def fork(world: WorldT) -> WorldT:
     """A copy of a world that goes on by itself; what never changes (data, scenario, models) is shared."""
-    shared = [each for each in (getattr(world, "scenario", None), getattr(world, "source", None)) if each]
-    for each in list(vars(world.source).values()) if hasattr(world, "source") else []:
-        shared += [each, *getattr(each, "__dict__", {}).values()]
+    shared: list[object] = [world.scenario]
+    if isinstance(world, _Sourced):
+        shared.append(world.source)
+        for each in vars(world.source).values():
+            shared += [each, *getattr(each, "__dict__", {}).values()]
     return copy.deepcopy(world, {id(each): each for each in shared})
 
 
@@ -121,7 +138,7 @@ class _Log:
         self._best, self._best_points = np.zeros(num_envs, dtype=np.int64), np.zeros(num_envs)
         self._plans: list[RoundPlan] = []
 
-    def add(self, plan: RoundPlan, result: Any) -> None:
+    def add(self, plan: RoundPlan, result: StepResult) -> None:
         """One decision of all episodes."""
         self._plans.append(plan)
         self._points = self._points + np.where(self.running, result.reward, 0.0)
@@ -171,6 +188,7 @@ class Splice:
     """
 
     name: ClassVar[str] = "spliced"
+    kind: ClassVar[SchedulerKind] = "ceiling"
     clairvoyant: ClassVar[bool] = True
 
     def __init__(self, tape: Tape, switch: Ints, tail: Scheduler, number: int):
@@ -180,7 +198,7 @@ class Splice:
     def reset(self, envs: Bools, seeds: Ints, num_clients: int) -> None:
         """Start all episodes anew."""
         self._step = 0
-        self._tail.reset(envs, seeds + _FRESH_LUCK * (1 + self._number), num_clients)
+        self._tail.reset(envs, seeds + _FRESH_SEEDS * (1 + self._number), num_clients)
 
     def plan(self, situation: Situation) -> RoundPlan:
         """The tape's orders, or the scheduler's."""
@@ -205,16 +223,20 @@ def _row(plan: RoundPlan, row: int) -> RoundPlan:
 
 def _joined(rows: Sequence[RoundPlan]) -> RoundPlan:
     """Plans of one environment each as one plan."""
-    names = ("local_steps", "transfer_samples", "quorum", "wait_s")
-    fields: dict[str, Any] = {name: np.concatenate([getattr(row, name) for row in rows]) for name in names}
-    if any(row.weights is not None for row in rows):
-        blank = np.full(rows[0].local_steps.shape, np.nan)
-        fields["weights"] = np.concatenate([blank if row.weights is None else row.weights for row in rows])
-    if any(row.probe_samples is not None for row in rows):
-        none = np.zeros_like(rows[0].local_steps)
-        asked = [none if row.probe_samples is None else row.probe_samples for row in rows]
-        fields["probe_samples"] = np.concatenate(asked)
-    return RoundPlan(**fields)
+    blank = np.full(rows[0].local_steps.shape, np.nan)
+    nobody = np.zeros_like(rows[0].local_steps)
+    weighted = any(row.weights is not None for row in rows)
+    probing = any(row.probe_samples is not None for row in rows)
+    weights = [blank if row.weights is None else row.weights for row in rows]
+    asked = [nobody if row.probe_samples is None else row.probe_samples for row in rows]
+    return RoundPlan(
+        np.concatenate([row.local_steps for row in rows]),
+        np.concatenate([row.transfer_samples for row in rows]),
+        np.concatenate([row.quorum for row in rows]),
+        np.concatenate([row.wait_s for row in rows]),
+        np.concatenate(weights) if weighted else None,
+        np.concatenate(asked) if probing else None,
+    )
 
 
 def _stop(num_clients: int) -> RoundPlan:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, cast
+from typing import ClassVar, TypeAlias, cast
 
 import numpy as np
 
 from ....common.arrays import Bools, Floats, Ints, Ints32
-from ....envs.contract import RoundPlan, Situation, choose_plans
-from ..base import Rule
+from ....envs.contract import RoundPlan, SchedulerKind, SimulatedWorld, Situation, choose_plans
+from ..base import Rule, Setting
 from ..baselines import TunedRule
 from ..parts import Play, Splice, Tape, play_ahead, play_out
 
@@ -24,8 +24,8 @@ _TAILS = 8
 _STREAM = 0x5E11C
 """Keeps the splices' random numbers apart from those of the episodes."""
 
-MakeWorld = Callable[[int], Any]
-"""Builds a fresh `FederatedWorld` (or anything like it) of so many environments."""
+Worlds: TypeAlias = Mapping[int, SimulatedWorld]
+"""By number of environments."""
 
 
 class Sight(Rule):
@@ -55,13 +55,14 @@ class Sight(Rule):
         return np.where(wait_s == self.wait_s, minimum_s, wait_s)
 
 
-def with_sight(rule: Rule, **changes: Any) -> Rule:
-    """The rule with true knowledge instead of the knobs that guess who will be lost, and other settings."""
+def with_sight(rule: Rule, **changes: Setting) -> Rule:
+    """The rule with true knowledge instead of the settings that guess who will be lost, and other changes."""
     guesses = {"avoid_losses": False, "min_survival": 0.0, "over_selection": 1.0, "quorum": 1.0}
-    kind: Any = type(rule)
+    kind: type[Rule] = type(rule)
     if not isinstance(rule, Sight):
         kind = type(f"Sighted{kind.__name__}", (Sight, kind), {})
-    return cast(Rule, kind(**(_settings(rule) | guesses | changes)))
+    build = cast("Callable[..., Rule]", kind)
+    return build(**(_settings(rule) | guesses | changes))
 
 
 @dataclass
@@ -96,7 +97,7 @@ class Clairvoyant:
     """
 
     name: ClassVar[str] = "clairvoyant"
-    kind: ClassVar[str] = "ceiling"
+    kind: ClassVar[SchedulerKind] = "ceiling"
     clairvoyant: ClassVar[bool] = True
 
     def __init__(self, rules: Sequence[Rule] = (), max_candidates: int = 24, splices: int = 60):
@@ -112,11 +113,11 @@ class Clairvoyant:
         self._tape: Tape | None = None
         self._step: Ints = np.zeros(0, dtype=np.int64)
 
-    def prepare(self, make_world: MakeWorld, seeds: Sequence[int], batch: int = 32) -> None:
+    def prepare(self, take: Callable[[int], SimulatedWorld], seeds: Sequence[int], batch: int = 32) -> None:
         """Find the best orders for every seed.
 
         Args:
-            make_world: builds worlds of the scenario and split that will be played.
+            take: gives worlds of the scenario and split that will be played.
             seeds: of the episodes that will be played; others are refused by `reset`.
             batch: episodes played at once.
         """
@@ -126,7 +127,7 @@ class Clairvoyant:
         parts = [
             np.array(todo[start : start + batch], dtype=np.int64) for start in range(0, len(todo), batch)
         ]
-        worlds = {size: make_world(size) for size in {len(part) for part in parts}}
+        worlds = {size: take(size) for size in {len(part) for part in parts}}
         earned = [self._play_all(candidate, parts, worlds) for candidate in self.candidates]
         expanded: set[int] = set()
         while len(self.candidates) < self._max_candidates and len(expanded) < len(self.candidates):
@@ -146,11 +147,11 @@ class Clairvoyant:
             self._look_ahead([self.candidates[index] for index in ranked], parts, worlds)
         self._improve([self.candidates[index] for index in ranked[:_TAILS]], parts, worlds)
 
-    def _play_all(self, candidate: Rule, parts: Sequence[Ints], worlds: Mapping[int, Any]) -> float:
+    def _play_all(self, candidate: Rule, parts: Sequence[Ints], worlds: Worlds) -> float:
         """Play one candidate on all new episodes, remember where it is the best, return its net points."""
         return sum(self._keep(candidate, worlds[len(part)], part) for part in parts)
 
-    def _look_ahead(self, ranked: Sequence[Rule], parts: Sequence[Ints], worlds: Mapping[int, Any]) -> None:
+    def _look_ahead(self, ranked: Sequence[Rule], parts: Sequence[Ints], worlds: Worlds) -> None:
         """The best candidate with the world itself as its model: fewer steps, more steps, another rule."""
         base = with_sight(ranked[0])
         steps = (_times(base.local_steps, 0.6), _times(base.local_steps, 1.7))
@@ -160,8 +161,8 @@ class Clairvoyant:
         for part in parts:
             self._remember("look-ahead", play_ahead(worlds[len(part)], base, others, part), part)
 
-    def _keep(self, player: Rule | Splice, world: Any, seeds: Ints) -> float:
-        return self._remember(player.name, play_out(world, player, seeds), seeds)
+    def _keep(self, scheduler: Rule | Splice, world: SimulatedWorld, seeds: Ints) -> float:
+        return self._remember(scheduler.name, play_out(world, scheduler, seeds), seeds)
 
     def _remember(self, name: str, play: Play, seeds: Ints) -> float:
         """Keep a play's orders where they earned the most so far; returns its net points."""
@@ -171,7 +172,7 @@ class Clairvoyant:
                 self._choices[seed] = _Choice(name, int(play.decisions[row]), net, play.orders(row))
         return float(play.points.sum())
 
-    def _improve(self, tails: Sequence[Rule], parts: Sequence[Ints], worlds: Mapping[int, Any]) -> None:
+    def _improve(self, tails: Sequence[Rule], parts: Sequence[Ints], worlds: Worlds) -> None:
         """Random local search: other orders from a random decision of the best play on."""
         for number in range(self._splices):
             tail = tails[number % len(tails)]
@@ -216,7 +217,7 @@ class Clairvoyant:
 
 def variations(rule: Rule) -> list[Rule]:
     """The rule with sight, and more or fewer participants, steps, moved data, or a wait for cleaner power."""
-    changes: tuple[dict[str, Any], ...] = (
+    changes: tuple[dict[str, Setting], ...] = (
         {"participants": _times(rule.participants, 0.6)},
         {"participants": _times(rule.participants, 1.7)},
         {"local_steps": _times(rule.local_steps, 0.6)},
@@ -232,7 +233,7 @@ def _unbounded(rule: Rule) -> Rule:
     return replace(rule, stop_gain=0.0, stop_after_rounds=0)
 
 
-def _settings(rule: Rule) -> dict[str, Any]:
+def _settings(rule: Rule) -> dict[str, Setting]:
     return {item.name: getattr(rule, item.name) for item in fields(rule)}
 
 

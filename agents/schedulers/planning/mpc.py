@@ -117,7 +117,8 @@ class Mpc(Rule):
         worth = worth + self.share_weight * standardised(situation.clients.target_weight, allowed)
         worth = np.where(allowed, np.maximum(worth, _LEAST_UTILITY), 0.0)
         mean = worth.sum(axis=1, keepdims=True) / np.maximum(allowed.sum(axis=1, keepdims=True), 1)
-        return worth / np.maximum(mean, 1e-12)
+        found: Floats = worth / np.maximum(mean, 1e-12)
+        return found
 
     def _actions(self, situation: Situation, curve: GainCurve, transfer: Ints32) -> _Actions:
         parts = [
@@ -206,4 +207,5 @@ class Mpc(Rule):
         if situation.zones.carbon_leads_s.size == 0:
             return np.ones(situation.clients.available.shape)
         ahead = client_carbon_ahead(situation, situation.zones.carbon_leads_s).mean(axis=2)
-        return ahead / np.maximum(situation.client_carbon, 1e-9)
+        found: Floats = ahead / np.maximum(situation.client_carbon, 1e-9)
+        return found

@@ -18,12 +18,13 @@ from .ca_fed import CaFed, Objective, truncate
 class CaFedQuantitative(CaFed):
     """CA-Fed whose passes minimise the excess loss that the closed form of correlated availability predicts.
 
-    Paper: variant of Rodio et al., INFOCOM 2023, on the closed form in `fl_core.theory.bias.participation_price`.
-    With kept weights p the model scatters by `eta H / 4 sum_k p_k^2 (1 - pi_k)/pi_k (1 + lambda_k)/(1 -
-    lambda_k) |g_k|^2`, g_k the clients' gradients, and is off by at most about `(sum_k |alpha_k - p_k|
-    sqrt(Gap_k))^2`, the gradients' directions being unknown. Clients are tried by decreasing price, and taken
-    out as long as the sum falls; the weights of those kept are renormalised. `eta H |g_k|` is the length of
-    the last update, so that early updates, which all point the same way, make the price look higher.
+    Paper: variant of Rodio et al., INFOCOM 2023, on the closed form in
+    `fl_core.theory.bias.participation_price`. With kept weights p the model scatters by
+    `eta H / 4 sum_k p_k^2 (1 - pi_k)/pi_k (1 + lambda_k)/(1 - lambda_k) |g_k|^2`, g_k the clients'
+    gradients, and is off by at most about `(sum_k |alpha_k - p_k| sqrt(Gap_k))^2`, the gradients' directions
+    being unknown. Clients are tried by decreasing price, and taken out as long as the sum falls; the weights
+    of those kept are renormalised. `eta H |g_k|` is the length of the last update, so that early
+    updates, which all point the same way, make the price look higher.
     On small problems where everything is known exactly this ranks subsets with a correlation of about 0.7
     (0.9 with the gradients' directions, see the tests), and its choice tends to be worse than keeping all.
     Needs: as `ca-fed`, and the lengths of past updates.
@@ -51,7 +52,8 @@ class CaFedQuantitative(CaFed):
         value = predicted_excess(situation.clients.target_weight, pi, gap, unit, self.c_bias)
         first = np.argsort(-(situation.clients.target_weight**2) * unit, axis=1, kind="stable")
         kept = truncate(q, first, value, self.threshold)
-        return kept / (pi * kept).sum(axis=1, keepdims=True)
+        found: Floats = kept / (pi * kept).sum(axis=1, keepdims=True)
+        return found
 
 
 def predicted_excess(alpha: Floats, pi: Floats, gap: Floats, unit_price: Floats, c_bias: float) -> Objective:

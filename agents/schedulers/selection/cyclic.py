@@ -59,7 +59,8 @@ class Cyclic(Rule):
         """1 over the number of invited clients."""
         if not self.plain_mean:
             return None
-        return chosen / np.maximum(chosen.sum(axis=1, keepdims=True), 1)
+        found: Floats | None = chosen / np.maximum(chosen.sum(axis=1, keepdims=True), 1)
+        return found
 
     def learn(self, situation: Situation, trained: Bools) -> None:
         """The slot ends with a round of training."""

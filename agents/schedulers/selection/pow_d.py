@@ -40,7 +40,8 @@ class PowD(Probing):
         asks = (self._state["rounds"] > 0) & (count > wanted)
         if self.shrinking:
             drawn, asks = allowed, (self._state["rounds"] > 0) & ~self._second_half(situation)
-        return drawn & (asks & (allowed.sum(axis=1) > wanted))[:, None]
+        found: Bools = drawn & (asks & (allowed.sum(axis=1) > wanted))[:, None]
+        return found
 
     def pick(self, situation: Situation, allowed: Bools, answered: Bools, wanted: int) -> Bools:
         """The m largest losses told; before the first round m at random, without a question by alpha."""
@@ -56,7 +57,8 @@ class PowD(Probing):
         """1 over the number of invited clients."""
         if not self.plain_mean:
             return None
-        return chosen / np.maximum(chosen.sum(axis=1, keepdims=True), 1)
+        found: Floats | None = chosen / np.maximum(chosen.sum(axis=1, keepdims=True), 1)
+        return found
 
     @staticmethod
     def _second_half(situation: Situation) -> Bools:

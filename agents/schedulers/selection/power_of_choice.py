@@ -41,7 +41,8 @@ class PowerOfChoice(Rule):
         """1 over the number of invited clients."""
         if not self.plain_mean:
             return None
-        return chosen / np.maximum(chosen.sum(axis=1, keepdims=True), 1)
+        found: Floats | None = chosen / np.maximum(chosen.sum(axis=1, keepdims=True), 1)
+        return found
 
 
 def draw_by_weight(weight: Floats, count: int, allowed: Bools, uniforms: Floats) -> Bools:

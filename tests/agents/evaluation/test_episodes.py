@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from frugalfl.agents.evaluation import COMPLETED, IDLE, LOST, METRICS, episode_seeds, evaluate
+from frugalfl.agents.evaluation import CLIENT_METRICS, COMPLETED, IDLE, LOST, METRICS, episode_seeds, evaluate
 from frugalfl.agents.evaluation.measures import (
     bootstrap,
     interquartile_mean,
@@ -89,7 +89,7 @@ class TestEvaluate:
         assert scores == sorted(scores, reverse=True)
         summary = played.summary()
         assert list(summary["scheduler"].unique()) == ranking
-        assert set(summary["metric"]) == set(METRICS)
+        assert set(summary["metric"]) == {*METRICS, *CLIENT_METRICS}
         assert (summary["iqm_low"] <= summary["iqm"]).all()
         assert (summary["mean"] <= summary["mean_high"]).all()
         comparison = played.comparison().set_index("scheduler")

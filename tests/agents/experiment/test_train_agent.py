@@ -172,7 +172,7 @@ def test_rivals_are_the_strongest_and_the_yardsticks(tmp_path):
     assert rivals[:10] == strongest("volunteers", 10)
     assert {"random-m", "clairvoyant"} <= set(rivals)
     assert Experiment(settings, tmp_path / "run", rivals=["none"]).rivals == {}
-    assert len(Experiment(settings, tmp_path / "run", rivals=["all"]).rivals) == len(SCHEDULERS)
+    assert len(Experiment(settings, tmp_path / "run", rivals=["all"]).rivals) == len(SCHEDULERS.names())
 
 
 def test_malformed_traces_name_file_and_line(tmp_path, capsys):

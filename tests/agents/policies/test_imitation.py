@@ -7,7 +7,7 @@ import torch as th
 from frugalfl.agents.learned.scheduler import DECISIONS, LearnedScheduler
 from frugalfl.agents.learning import PolicySettings, RunSettings
 from frugalfl.agents.learning.algorithms import build_model
-from frugalfl.agents.learning.imitation import clone, demonstrate, encode_plan
+from frugalfl.agents.learning.imitation import CloneSettings, clone, demonstrate, encode_plan
 from frugalfl.agents.schedulers.base import plan_for, top_m
 from frugalfl.envs.agent_view import ActionCodec, ActionLayout
 from frugalfl.envs.contract import STOP_S, RoundPlan, Scheduler
@@ -72,7 +72,13 @@ def test_the_clone_does_what_the_scheduler_does(worlds, algo):
     model = make_model(worlds, algo)
     before = {key: tensor.clone() for key, tensor in model.policy.optimizer.state_dict()["state"].items()}
     shares = []
-    result = clone(model, worlds, TwoFastest(), 1_000, batch_size=128, passes=30, progress=shares.append)
+    result = clone(
+        model,
+        worlds,
+        TwoFastest(),
+        CloneSettings(1_000, batch_size=128, passes=30),
+        progress=shares.append,
+    )
     assert result.agreement > 0.9
     assert shares[-1] == 1.0
     assert model.policy.optimizer.state_dict()["state"] == before == {}
@@ -89,7 +95,7 @@ def test_cloning_needs_a_set_policy():
     env = make_vec_env("frugalfl/Volunteers-discrete-v0", 2, clients=CLIENTS)
     model = build_model(RunSettings(algo="ppo", env="frugalfl/Volunteers-discrete-v0"), env)
     with pytest.raises(ValueError, match="expected a set policy"):
-        clone(model, env, TwoFastest(), 10)
+        clone(model, env, TwoFastest(), CloneSettings(10))
 
 
 class TestLearnedScheduler:

@@ -11,11 +11,10 @@ from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.vec_env import VecEnv
 
 from frugalfl.agents.policies.client_set import tanh
+from frugalfl.agents.policies.initial_logits import default_wait_logits, share_logits
 from frugalfl.agents.policies.set_policy import (
     MaskableSetActorCriticPolicy,
     SetActorCriticPolicy,
-    default_wait_logits,
-    share_logits,
 )
 
 F, G, Z, H = 6, 4, 3, 5
@@ -297,12 +296,12 @@ def test_packed_clients_give_what_dense_masked_logits_give(pooling, effective_on
     actions = dense.sample()
     values, log_prob, entropy = policy.evaluate_actions(obs, actions)
     assert th.allclose(entropy, dense.entropy(), atol=1e-5)
-    assert th.allclose(log_prob, policy._log_prob(dense, actions), atol=1e-5)
+    assert th.allclose(log_prob, policy.action_log_prob(dense, actions), atol=1e-5)
     assert th.allclose(values, policy.predict_values(obs))
     gradients = []
     for loss in (
         log_prob.sum() + entropy.sum(),
-        policy._log_prob(dense, actions).sum() + dense.entropy().sum(),
+        policy.action_log_prob(dense, actions).sum() + dense.entropy().sum(),
     ):
         policy.zero_grad()
         loss.backward(retain_graph=True)

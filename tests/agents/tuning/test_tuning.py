@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import optuna
@@ -13,6 +12,7 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from frugalfl.agents.commands import tune as tune_command
 from frugalfl.agents.evaluation import episode_seeds, play_batch
 from frugalfl.agents.evaluation.measures import interquartile_mean
 from frugalfl.agents.execution import Landed
@@ -34,24 +34,18 @@ from frugalfl.agents.tuning import (
     tune_learner,
 )
 from frugalfl.agents.tuning import handcrafted as tuning
+from frugalfl.envs.scenario import load_scenario
 
-
-class Toy:
-    def __init__(self, toy_world):
-        self.build = lambda num_envs: toy_world(num_envs, rounds=6)
-        self.clients, self.max_rounds = 12, 6
-        self.levels = SimpleNamespace(local_steps=(0, 5, 25))
-
-    def __repr__(self):
-        return "toy"
+TOY = load_scenario("quadratic", name="toy", clients=12, max_rounds=6, levels={"local_steps": (0, 5, 25)})
 
 
 @pytest.fixture
 def search(toy_world):
-    toy = Toy(toy_world)
+    def build(num_envs):
+        return toy_world(num_envs, rounds=6)
 
     def run(name="tuned-rule", trials=8, **changes):
-        return tune(name, toy, trials=trials, episodes=3, make_world=toy.build, **changes)
+        return tune(name, TOY, trials=trials, episodes=3, make_world=build, **changes)
 
     return run
 
@@ -187,15 +181,15 @@ class TestCommand:
     def test_errors_are_one_line_and_exit_code_2(self, capsys, tmp_path):
         for arguments, message in (
             (["--trials", "0"], "trials: 0"),
-            (["--schedulers", "never"], "'never' has no knobs"),
+            (["--schedulers", "never"], "'never' has no hyperparameters"),
             (["--world", "volunters"], "volunteers"),
         ):
-            assert tuning.cli([*arguments, "--out", str(tmp_path)]) == 2
+            assert tune_command.main([*arguments, "--out", str(tmp_path)]) == 2
             assert message in capsys.readouterr().err
         assert not list(tmp_path.iterdir())
 
     def test_help_explains_itself(self, capsys):
-        assert tuning.cli(["--help"]) == 0
+        assert tune_command.main(["--help"]) == 0
         assert "settings tried per scheduler" in capsys.readouterr().out
 
     @pytest.mark.slow
@@ -213,12 +207,12 @@ class TestCommand:
             "--out",
             str(tmp_path),
         ]
-        assert tuning.cli(arguments) == 0
+        assert tune_command.main(arguments) == 0
         text = (tmp_path / "small.json").read_text()
         assert set(json.loads(text)["schedulers"]) == {"random-m", "greenest-m"}
         logs = {path: path.stat().st_mtime_ns for path in (tmp_path / "log").rglob("*.journal")}
         assert len(logs) == 4
-        assert tuning.cli(arguments) == 0
+        assert tune_command.main(arguments) == 0
         assert (tmp_path / "small.json").read_text() == text
         assert {path: path.stat().st_mtime_ns for path in logs} == logs
 
@@ -227,9 +221,9 @@ class TestCommand:
         monkeypatch.syspath_prepend(here)
         arguments = ["--world", "quadratic", "--trials", "2", "--episodes", "2", "--jobs", "1"]
         folders = ["--log", str(tmp_path / "log"), "--out", str(tmp_path / "tuned")]
-        assert tuning.cli([*arguments, *folders, "--schedulers", "own_schedulers:EveryOther"]) == 2
-        assert "'own_schedulers:EveryOther' has no knobs" in capsys.readouterr().err
-        assert tuning.cli([*arguments, *folders, "--schedulers", "own_schedulers:Nearest"]) == 0
+        assert tune_command.main([*arguments, *folders, "--schedulers", "own_schedulers:EveryOther"]) == 2
+        assert "'own_schedulers:EveryOther' has no hyperparameters" in capsys.readouterr().err
+        assert tune_command.main([*arguments, *folders, "--schedulers", "own_schedulers:Nearest"]) == 0
         document = json.loads((tmp_path / "tuned" / "quadratic.json").read_text())
         assert document["schedulers"]["own_schedulers:Nearest"]["trials"] == 2
 
@@ -312,7 +306,7 @@ class TestLearners:
             tune_learner(replace(search, timesteps=600), tmp_path / "b", InProcess())
 
     def test_unknown_algorithms_are_refused(self, capsys):
-        assert tuning.cli(["--world", "quadratic", "--algorithm", "pp0"]) == 2
+        assert tune_command.main(["--world", "quadratic", "--algorithm", "pp0"]) == 2
         assert "algorithm: 'pp0', expected one of ppo" in capsys.readouterr().err
 
 

@@ -16,7 +16,6 @@ from frugalfl.agents.evaluation import evaluate
 from frugalfl.agents.evaluation.measures import interquartile_mean
 from frugalfl.agents.experiment.export import export_run
 from frugalfl.agents.players import describe, make_player, name_players
-from frugalfl.agents.schedulers import make_scheduler
 from frugalfl.agents.zoo import is_shipped, loading, read_card, sha256, shipped_names
 from frugalfl.envs.scenario import load_scenario
 from frugalfl.envs.world import FederatedWorld
@@ -90,8 +89,8 @@ def test_nothing_but_numbers_and_text_is_shipped(zoo):
 
 def test_it_is_found_by_name_and_by_folder_wherever_schedulers_are_named(zoo, tmp_path):
     assert is_shipped("tiny-ppo")
-    assert make_scheduler("tiny-ppo", "volunteers").name == "tiny-ppo"
-    assert make_scheduler("tiny-ppo", "volunteers", decision="mode").decision == "mode"
+    assert make_player("tiny-ppo", "volunteers").name == "tiny-ppo"
+    assert make_player("tiny-ppo", "volunteers", decision="mode").decision == "mode"
     scenario = load_scenario("volunteers", clients=7, name="mine")
     folder = str(zoo / "tiny-ppo")
     assert name_players(["tiny-ppo,random-m"]) == {"tiny-ppo": "tiny-ppo", "random-m": "random-m"}
@@ -130,9 +129,9 @@ def refused(action, *words):
 
 def test_unknown_names_are_refused_with_a_suggestion(zoo):
     refused(lambda: frugalfl.load_scheduler("tiny-pp"), "did you mean 'tiny-ppo'?")
-    refused(lambda: make_scheduler("tiny-pp", "volunteers"), "did you mean 'tiny-ppo'?")
+    refused(lambda: make_player("tiny-pp", "volunteers"), "did you mean 'tiny-ppo'?")
     refused(lambda: frugalfl.load_scheduler("no/such/folder"), "no/such/folder")
-    refused(lambda: make_scheduler("tiny-ppo", "volunteers", knob=1), "'knob'")
+    refused(lambda: make_player("tiny-ppo", "volunteers", knob=1), "'knob'")
 
 
 def test_worlds_it_does_not_fit_are_refused(zoo):
@@ -195,12 +194,12 @@ def test_training_can_begin_with_the_weights_of_another_number_of_clients(run, z
     for source in (str(run), "tiny-ppo", str(zoo / "tiny-ppo")):
         small = Arguments(num_envs=2, clients=6, warm_start=source, policy=PolicySettings(hidden=8))
         experiment = Experiment(small.settings(), tmp_path / "next", rivals=["none"])
-        experiment._warm_start(experiment.run.model)
+        experiment.warm_start(experiment.run.model)
         ours = experiment.run.model.policy.state_dict()
         assert all(th.equal(ours[name], theirs[name]) for name in theirs)
     wide = Arguments(num_envs=2, warm_start=str(run), policy=PolicySettings(hidden=16)).settings()
     experiment = Experiment(wide, tmp_path / "wide", rivals=["none"])
-    refused(lambda: experiment._warm_start(experiment.run.model), "warm_start", "do not fit")
+    refused(lambda: experiment.warm_start(experiment.run.model), "warm_start", "do not fit")
 
 
 def test_unfinished_runs_and_odd_names_are_not_exported(run, tmp_path):

@@ -112,5 +112,5 @@ def test_nodes_deal_the_data_as_the_simulator_does(split, changes):
         node = local_node(scenario, split, 11, client)
         assert np.array_equal(node._own_x, source.dataset.x_train[rows])
         assert np.array_equal(node._own_y, source.dataset.y_train[rows])
-    with pytest.raises(ValueError, match="partition-id=5: expected 0 to 4"):
+    with pytest.raises(ValueError, match="partition-id: 5, expected 0 to 4"):
         local_node(scenario, split, 11, 5)

@@ -59,7 +59,7 @@ def test_resuming_with_other_settings_is_refused(start):
 
 
 FEW = ("random-m", "all-available", "f3ast", "cpow-d", "tuned-rule", "never")
-SEERS = [name for name, scheduler in SCHEDULERS.items() if getattr(scheduler, "clairvoyant", False)]
+SEERS = [name for name in SCHEDULERS if SCHEDULERS[name].clairvoyant]
 
 
 @pytest.mark.parametrize(

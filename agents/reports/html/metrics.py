@@ -1,0 +1,87 @@
+"""Columns of the page's table: headings, units and definitions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ...evaluation import EvaluationResult
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column of the page's table.
+
+    Attributes:
+        key: of the column in `EvaluationResult.episodes`.
+        label: heading.
+        help: definition, shown on the heading and below the page.
+        factor: from the stored unit to the shown one.
+        decimals: shown.
+        better: what sorts first.
+    """
+
+    key: str
+    label: str
+    help: str
+    factor: float = 1.0
+    decimals: int = 2
+    better: Literal["high", "low"] = "low"
+
+
+METRICS = (
+    Metric(
+        "net_points",
+        "net points",
+        "accuracy points gained on the held-out test set minus the price of hours, GB and kg CO2e",
+        decimals=1,
+        better="high",
+    ),
+    Metric("accuracy", "accuracy [%]", "of the final model on the held-out test set", 100.0, 1, "high"),
+    Metric(
+        "worst_client_accuracy",
+        "worst client [%]",
+        "accuracy on the label mix of the client that is served worst",
+        100.0,
+        1,
+        "high",
+    ),
+    Metric(
+        "p10_client_accuracy",
+        "10th pct. client [%]",
+        "tenth percentile over the clients of the accuracy on each one's label mix",
+        100.0,
+        1,
+        "high",
+    ),
+    Metric("hours", "hours", "from the start to the end of the run, waits included"),
+    Metric("gigabytes", "GB", "moved in both directions, lost and cancelled work included"),
+    Metric("kilowatt_hours", "kWh", "of compute and network"),
+    Metric("kilograms", "kg CO2e", "of that energy, at each client's grid and hour"),
+    Metric(
+        "wasted_share",
+        "wasted [%]",
+        "share of the energy spent on updates that never reached the model",
+        100.0,
+        0,
+    ),
+    Metric("rounds", "rounds", "decisions in which somebody trained", decimals=0),
+    Metric(
+        "jain",
+        "Jain index",
+        "of the updates that arrived per client: 1 if all are equal, 1/N if one client gave them all",
+        better="high",
+    ),
+    Metric(
+        "participation_tv",
+        "TV",
+        "total variation between the clients' weight in the objective and their share of the updates",
+    ),
+    Metric("decision_ms", "decision [ms]", "measured time of one decision, per environment"),
+)
+"""Columns of the table; those that the evaluation does not have are left out."""
+
+
+def shown_metrics(result: EvaluationResult) -> list[Metric]:
+    """The columns of the table that an evaluation has."""
+    return [metric for metric in METRICS if metric.key in result.episodes]
