@@ -1,4 +1,4 @@
-"""CS-UCB: upper confidence bounds on how quickly clients answer."""
+"""CS-UCB: upper confidence bounds on the speed of clients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..base import Rule, State, knob
 
 @dataclass(kw_only=True)
 class CsUcb(Rule):
-    """The m candidates with the largest upper confidence bound on their speed.
+    """CS-UCB: the m candidates with the largest upper confidence bound on their speed (Xia et al. 2020).
 
     Paper: Xia et al., "Multi-Armed Bandit-Based Client Scheduling for Federated Learning", IEEE Transactions
     on Wireless Communications 2020. Reward y = 1 - t_k / t_max of a round in which k trained; index

@@ -1,4 +1,4 @@
-"""CS-UCB-Q: confidence bounds on speed against queues that guarantee every client its share."""
+"""CS-UCB-Q: confidence bounds on speed, with queues that guarantee every client its share."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from .cs_ucb import CsUcb
 
 @dataclass(kw_only=True)
 class CsUcbQ(CsUcb):
-    """The m candidates with the largest (1 - beta) min(1, ucb) + beta D, D a queue of missed turns.
+    """CS-UCB-Q: confidence bounds on speed against queues that guarantee shares (Xia et al. 2020).
 
+    The m candidates with the largest (1 - beta) min(1, ucb) + beta D, D a queue of missed turns.
     Paper: Xia et al., "Multi-Armed Bandit-Based Client Scheduling for Federated Learning", IEEE Transactions
     on Wireless Communications 2020, with ucb = mean(y) + sqrt(2 ln t / z). D_k <- max(D_k + c_k - b_k, 0) per
     training round, b_k = 1 if k was invited, c_k = `guarantee` m alpha_k (at most 0.95) the share of rounds

@@ -1,4 +1,4 @@
-"""E3CS: exponential weights for volatile clients, with a quota for each."""
+"""E3CS: exponential weights (Exp3) for volatile clients, with a quota for each."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from .marginal_rule import MarginalRule
 
 @dataclass(kw_only=True)
 class E3cs(MarginalRule):
-    """p_k = sigma + (m - N sigma) w_k / sum w, capped at 1; those whose updates come back gain weight.
+    """E3CS: exponential weights for clients whose updates come back, with quotas (Huang et al. 2022).
 
+    p_k = sigma + (m - N sigma) w_k / sum w, capped at 1; those whose updates come back gain weight.
     Paper: Huang et al., "Stochastic Client Selection for Federated Learning with Volatile Clients", IEEE IoT
     Journal 2022. Success s_k = 1 if the update of k came back, known in the next situation from the
     completions; hat s_k = s_k 1{k drawn} / p_k; w_k <- w_k exp((m - N sigma) eta hat s_k / N) unless p_k was

@@ -1,4 +1,4 @@
-"""Alpha-fair participation over the whole episode."""
+"""Horizon fairness: alpha-fair participation over the whole episode."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PRIOR_ROUNDS = 1.0
 
 @dataclass(kw_only=True)
 class HorizonFair(GradientAscent):
-    """Online gradient ascent on the alpha-fairness of the participation averaged over the episode.
+    """Horizon fairness: online ascent on the alpha-fairness of mean participation (Si Salem et al. 2023).
 
     Paper: Si Salem, Iosifidis & Neglia, "Enabling Long-Term Fairness in Dynamic Resource Allocation", ACM
     SIGMETRICS 2023 (horizon fairness). Utility of k in a round is its chance of training, 0 while it is away;

@@ -1,4 +1,4 @@
-"""What the schedulers share that learn probabilities of selection and draw exactly m clients with them."""
+"""Selection probabilities: base of schedulers that learn them and draw exactly m clients with them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PRIOR_DECISIONS = 2.0
 
 @dataclass(kw_only=True)
 class MarginalRule(Rule):
-    """Base: marginals x_k with sum m, a systematic draw of m, feedback from the updates that came back.
+    """Selection probabilities with sum m, a systematic draw of m, feedback from the updates that came back.
 
     A subclass says with which probabilities the candidates of a round are drawn (`marginals`), what a round
     was worth per client once its answers are in (`gains`), and how that moves its state (`ascend`).

@@ -1,4 +1,4 @@
-"""Online gradient ascent on the probabilities of selection."""
+"""Online gradient ascent on the selection probabilities."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from .online_ascent import FEEDBACK, GradientAscent, variance_gains
 
 @dataclass(kw_only=True)
 class OnlineGradient(GradientAscent):
-    """x <- projection of x + eta g onto the capped simplex; m clients by systematic sampling with it.
+    """Online gradient ascent on the selection probabilities in the capped simplex (Zinkevich 2003).
 
+    x <- projection of x + eta g onto the capped simplex; m clients by systematic sampling with it.
     Paper: Zinkevich, "Online Convex Programming and Generalized Infinitesimal Gradient Ascent", ICML 2003,
     on the capped simplex as in Si Salem, Neglia & Ioannidis, "No-Regret Caching via Online Mirror Descent",
     2021. The gain is the variance gradient alpha_k^2 |Delta_k|^2 / x_k^2: an F3AST that follows the updates.

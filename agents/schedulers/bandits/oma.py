@@ -1,4 +1,4 @@
-"""Online mirror ascent on the probabilities of selection."""
+"""Online mirror ascent on the selection probabilities."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from .online_ascent import FEEDBACK, OnlineAscent, variance_gains
 
 @dataclass(kw_only=True)
 class OnlineMirror(OnlineAscent):
-    """x proportional to x e^(eta g), capped at 1; m clients by systematic sampling with it.
+    """Online mirror ascent on the selection probabilities, with negative entropy (Si Salem et al. 2021).
 
+    x proportional to x e^(eta g), capped at 1; m clients by systematic sampling with it.
     Paper: mirror ascent with the negative entropy on the capped simplex, Si Salem, Neglia & Ioannidis,
     "No-Regret Caching via Online Mirror Descent", 2021 (Hazan, "Introduction to Online Convex Optimization",
     2016, for the analysis). The gain is the variance gradient alpha_k^2 |Delta_k|^2 / x_k^2.

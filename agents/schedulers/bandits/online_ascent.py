@@ -1,4 +1,4 @@
-"""What the online-ascent schedulers share: scaled gains, quota, projected gradient steps, bounds."""
+"""Online ascent on the capped simplex: scaled gains, quota, projected steps, regret bounds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .marginal_rule import MarginalRule, floor_of, spread
 
 @dataclass(kw_only=True)
 class OnlineAscent(MarginalRule):
-    """Base: a point z of the capped simplex that climbs along gains of length at most 1.
+    """Online ascent: a point of the capped simplex that climbs along gains of length at most 1.
 
     Gains are divided by the running mean of their length and cut at length 1, which makes G = 1 in the
     regret bounds, whatever the model. The step is the theory's for the episode's number of decisions T, times
@@ -77,7 +77,7 @@ class OnlineAscent(MarginalRule):
 
 @dataclass(kw_only=True)
 class GradientAscent(OnlineAscent):
-    """Base: x <- Euclidean projection of x + eta g, eta = D / (G sqrt(T)), D^2 = 2 min(m, N - m)."""
+    """Gradient ascent: x <- projection of x + eta g, eta = D / (G sqrt(T)), D^2 = 2 min(m, N - m)."""
 
     def length(self, gains: Floats) -> Floats:
         """Euclidean."""

@@ -1,4 +1,4 @@
-"""RBCS-F: the shortest round that confidence bounds allow, with a guaranteed share for every client."""
+"""RBCS-F: shortest rounds by confidence bounds, with a guaranteed share for every client."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from ..base import Rule, State, knob
 
 @dataclass(kw_only=True)
 class RbcsF(Rule):
-    """The m candidates that minimise V times the longest expected time minus the sum of their queues.
+    """RBCS-F: shortest expected round against queues of guaranteed shares (Huang et al. 2021).
 
+    The m candidates that minimise V times the longest expected time minus the sum of their queues.
     Paper: Huang, Lin, Wu, He & Li, "An Efficiency-Boosting Client Selection Scheme for Federated Learning
     with Fairness Guarantee", IEEE TPDS 2021. A client's time is linear in its context (seconds of local work,
     whether it trained in the last round, seconds of transfer), with coefficients of its own that a ridge

@@ -1,4 +1,4 @@
-"""Everyone who is there."""
+"""Full participation: every available client trains."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ _PRIOR_ROUNDS = 2.0
 
 @dataclass(kw_only=True)
 class AllAvailable(Everyone):
-    """Invites every available client; `participants` and `over_selection` play no part.
+    """Full participation: every available client trains, with one of three averages (McMahan et al. 2017).
 
+    Invites every available client; `participants` and `over_selection` play no part.
     Paper: the three averages of McMahan et al. 2017 and Wang & Ji, "A Unified Analysis of Federated Learning
     with Arbitrary Client Participation", NeurIPS 2022, by `mean`:
     "active": renormalised among the updates that arrived, which is what the world's aggregator does; favours

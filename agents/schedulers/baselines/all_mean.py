@@ -1,4 +1,4 @@
-"""Everyone who is there; whoever is not counts as zero."""
+"""FedAvg over all clients: every available one trains, the others count as zero."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from ..base import Everyone
 
 @dataclass(kw_only=True)
 class AllMean(Everyone):
-    """Invites every available client with the coefficient alpha_k, as if the absent had sent zeros.
+    """FedAvg over all clients: every available one trains, absent ones count as zero (Xiang et al. 2024).
 
+    Invites every available client with the coefficient alpha_k, as if the absent had sent zeros.
     Paper: "FedAvg over all clients" of Xiang et al., "Efficient Federated Learning against Heterogeneous and
     Non-stationary Client Unavailability", NeurIPS 2024, and of Wang & Ji, NeurIPS 2022. Its steps shrink with
     the share of clients that are away, and it optimises effective weights alpha_k pi_k, in favour of those

@@ -1,4 +1,4 @@
-"""The participants that finish first."""
+"""Greedy selection by round time: the m fastest available clients."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..base import Rule
 
 @dataclass(kw_only=True)
 class FastestM(Rule):
-    """The m available clients that need the least time for download, local steps and upload.
+    """Greedy by time: the m available clients that finish a round fastest (Nishio & Yonetani 2019).
 
     Paper: the greedy core of FedCS, Nishio & Yonetani, "Client Selection for Federated Learning with
     Heterogeneous Resources in Mobile Edge", ICC 2019 (as many fast clients as fit; here m).

@@ -1,4 +1,4 @@
-"""The participants that emit least."""
+"""Greedy selection by carbon: the m available clients that emit least."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..base import Rule
 
 @dataclass(kw_only=True)
 class GreenestM(Rule):
-    """The m available clients whose round emits the fewest grams CO2e at the present grid intensity.
+    """Greedy by carbon: the m available clients whose round emits the fewest grams CO2e at the present grid.
 
     Paper: the carbon-aware baseline of most studies (lowest carbon intensity first), as in the low-carbon
     sampling of Flower's flwr-lowcarb; by grams of the whole round, so that an efficient device counts too.

@@ -1,4 +1,4 @@
-"""The zero line."""
+"""No training at all: the zero line of every comparison."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from ..base import plan_for
 
 
 class Never:
-    """Ends the run at once: no accuracy gained, nothing charged. A scheduler below it had better not train.
+    """No training at all: ends the run at once, gains no accuracy and is charged nothing.
 
+    Ends the run at once: no accuracy gained, nothing charged. A scheduler below it had better not train.
     Paper: none. Needs: nothing. Defaults: none.
     """
 

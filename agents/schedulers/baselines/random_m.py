@@ -1,4 +1,4 @@
-"""FedAvg's uniformly random participants."""
+"""Uniform random selection of m available clients, as in FedAvg."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..base import Rule
 
 @dataclass(kw_only=True)
 class RandomM(Rule):
-    """m clients uniformly at random among those available; all of them if there are fewer.
+    """Random selection: m available clients drawn uniformly, or all if fewer (FedAvg, McMahan et al. 2017).
 
     Paper: McMahan et al., "Communication-Efficient Learning of Deep Networks from Decentralized Data",
     AISTATS 2017; over-selection (invite 1.3 m, close the round at m answers): Bonawitz et al., "Towards

@@ -1,4 +1,4 @@
-"""One after the other."""
+"""Round robin: the next m available clients in a fixed order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..base import Rule, State
 
 @dataclass(kw_only=True)
 class RoundRobin(Rule):
-    """The next m available clients in the order of their numbers, going round.
+    """Round robin: the next m available clients in the order of their numbers (Cho et al. 2023).
 
     Paper: cyclic client participation, Cho et al., "On the Convergence of Federated Averaging with Cyclic
     Client Participation", ICML 2023, with groups of m and those that are away skipped.

@@ -1,4 +1,4 @@
-"""The honest yardstick: one linear score, tuned."""
+"""Linear score with tuned weights: the yardstick for learned schedulers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..base import Rule, knob, standardised, survival
 
 @dataclass(kw_only=True)
 class TunedRule(Rule):
-    """The m available clients with the largest linear score over what is known about them.
+    """Linear score with tuned weights: the m available clients that score best on what is known of them.
 
     Every feature is standardised among the available clients of its environment: the last reported loss (the
     mean, 0, while unknown), minus the grams CO2e of the round, rounds since the client last took part, minus

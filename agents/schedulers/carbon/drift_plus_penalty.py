@@ -14,8 +14,9 @@ from ..base import Rule, State, knob, top_m
 
 @dataclass(kw_only=True)
 class DriftPlusPenalty(Rule):
-    """Client k is worth inviting if V u_k > Q g_k; of those, the m with the largest V u_k - Q g_k train.
+    """Lyapunov drift plus penalty: clients whose utility outweighs a queue of carbon debt (Neely 2010).
 
+    Client k is worth inviting if V u_k > Q g_k; of those, the m with the largest V u_k - Q g_k train.
     Paper: Neely, "Stochastic Network Optimization", 2010, as in carbon-aware client selection (CAFE,
     Bian et al. 2023). Q is a virtual queue of emissions above the allowance, Q <- max(Q + g - k/T, 0), with g
     what was really emitted since the last decision. Utility u_k is N alpha_k times the last reported loss

@@ -1,4 +1,4 @@
-"""FedZero: train on excess energy only, with the clients of the highest utility."""
+"""FedZero: training on excess energy only, with the clients of the highest utility."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ _DURATIONS = 6
 
 @dataclass(kw_only=True)
 class Fedzero(Rule):
-    """n clients, their batches and the shortest duration such that excess energy suffices, by utility.
+    """FedZero: the most useful clients and shortest round that excess energy allows (Wiesner et al. 2024).
 
+    n clients, their batches and the shortest duration such that excess energy suffices, by utility.
     Paper: Wiesner et al., "FedZero: Leveraging Renewable Excess Energy in Federated Learning", ACM e-Energy
     2024: for d = shortest ... longest, max sum sigma_c m_c over n clients with m_min <= m_c <= m_max within
     forecast capacity and each power domain's forecast excess energy; the first feasible d wins, none: wait.

@@ -19,8 +19,9 @@ _GRAMS_FLOOR = 1e-9
 
 @dataclass(kw_only=True)
 class GreenflOnline(Rule):
-    """Spends a carbon budget on the cleanest (client, slot) pairs, fairly between clients, then fine-tunes.
+    """Green FL: a carbon budget spent on the cleanest (client, slot) pairs, fairly (Arputharaj et al. 2025).
 
+    Spends a carbon budget on the cleanest (client, slot) pairs, fairly between clients, then fine-tunes.
     Paper: Arputharaj, Rodio & Neglia, "Green Federated Learning via Carbon-Aware Client and Time Slot
     Scheduling", 2025: max sum_k (sum_t (g_max - g_kt) a_kt)^alpha within the budget, all clients in the last
     `fine_tuning` of T + s slots, nothing after them; T is the number of rounds of full participation that the
@@ -167,8 +168,9 @@ class GreenflOnline(Rule):
 
 @dataclass(kw_only=True)
 class GreenflOffline(GreenflOnline):
-    """`greenfl-online` with the carbon trace known: the true intensity at the leads instead of its forecast.
+    """Green FL with the carbon trace known: true intensities instead of a forecast (Arputharaj et al. 2025).
 
+    `greenfl-online` with the carbon trace known: the true intensity at the leads instead of its forecast.
     Paper: Arputharaj, Rodio & Neglia 2025, the offline problem. What is known here is the true future at the
     leads of the situation's forecast (`Situation.future`); between them it is linear, behind the last
     constant. It sees what no coordinator does, and so counts as a ceiling, not as a handcrafted method.

@@ -1,4 +1,4 @@
-"""Temporal shifting: let's wait awhile, and carbon-aware scaling."""
+"""Temporal shifting: wait for clean hours (Let's Wait Awhile) or scale with them (CarbonScaler)."""
 
 from __future__ import annotations
 
@@ -97,8 +97,9 @@ class _Slots(Rule):
 
 @dataclass(kw_only=True)
 class LetsWaitAwhile(_Slots):
-    """Random m participants, in the slots that the forecast says are the cleanest before a deadline.
+    """Temporal shifting: trains in the slots forecast to be cleanest before a deadline (Wiesner et al. 2021).
 
+    Random m participants, in the slots that the forecast says are the cleanest before a deadline.
     Paper: Wiesner et al., "Let's Wait Awhile: How Temporal Workload Shifting Can Reduce Carbon Emissions in
     the Cloud", Middleware 2021. The job is `job_rounds` rounds, its deadline `slack_h` hours after it could
     be done at the earliest. "pausing": train now only if this slot is among the needed number of cleanest
@@ -129,8 +130,9 @@ class LetsWaitAwhile(_Slots):
 
 @dataclass(kw_only=True)
 class Carbonscaler(_Slots):
-    """More participants in clean slots, fewer or none in dirty ones, until the job's work is done.
+    """Carbon-aware scaling: more participants in clean slots, fewer in dirty ones (Hanafy et al. 2023).
 
+    More participants in clean slots, fewer or none in dirty ones, until the job's work is done.
     Paper: Hanafy et al., "CarbonScaler: Leveraging Cloud Workload Elasticity for Optimizing Carbon-
     Efficiency", SIGMETRICS 2023: (slot, scale) pairs in the order of marginal work per marginal gram. A
     server is a participant here: j of them do j^`elasticity` units of work in a slot, up to `participants`;

@@ -1,4 +1,4 @@
-"""Local steps that adapt to the training: JSAC's tau under a resource budget, and AdaComm's falling tau."""
+"""Adaptive local steps: tau under a resource budget (Wang et al.) and AdaComm."""
 
 from __future__ import annotations
 
@@ -75,8 +75,9 @@ def jsac_tau(
 
 @dataclass(kw_only=True)
 class JsacTau(Rule):
-    """Random m participants with the tau that Wang et al. derive from gradient divergence and what is left.
+    """Adaptive tau under a resource budget: local steps by gradient divergence (Wang et al. 2019).
 
+    Random m participants with the tau that Wang et al. derive from gradient divergence and what is left.
     Paper: Wang et al., "Adaptive Federated Learning in Resource Constrained Edge Computing Systems", IEEE
     JSAC 2019. First round tau = 1, then at most ten times the last one. The paper's clients report
     gradients at two models; reports here are a loss and the length of an update. So rho is the moving
@@ -176,8 +177,9 @@ class JsacTau(Rule):
 
 @dataclass(kw_only=True)
 class Adacomm(Rule):
-    """Random m participants whose local steps fall with the loss: tau = ceil(tau_0 sqrt(F / F_0)).
+    """AdaComm: local steps that fall with the loss, tau = ceil(tau_0 sqrt(F / F_0)) (Wang & Joshi 2019).
 
+    Random m participants whose local steps fall with the loss: tau = ceil(tau_0 sqrt(F / F_0)).
     Paper: Wang & Joshi, "Adaptive Communication Strategies to Achieve the Best Error-Runtime Trade-off in
     Local-Update SGD", SysML 2019 (AdaComm). Every `interval_s` seconds tau is set by the rule; where that is
     not smaller than before, tau = ceil(gamma tau), but never below 1.

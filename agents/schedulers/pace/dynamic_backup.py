@@ -41,8 +41,9 @@ def best_answers(gain: Floats, round_s: Floats) -> Ints:
 
 @dataclass(kw_only=True)
 class DynamicBackup(Rule):
-    """Random m participants; the round closes at the k answers with the best expected gain per second.
+    """Dynamic backup workers: the round closes at the k answers of best gain per second (Xu et al. 2021).
 
+    Random m participants; the round closes at the k answers with the best expected gain per second.
     Paper: Xu, Neglia & Sebastianelli, "Dynamic Backup Workers for Parallel Machine Learning", Computer
     Networks 2021 (DBW): k maximises G(k) / T(k), the gain of k answers over the k-th order statistic of the
     round times; k = n if no k gains, and one more than last time if the loss rose. The paper estimates

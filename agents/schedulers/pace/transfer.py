@@ -1,4 +1,4 @@
-"""How much of the hub's data to move to whom: a threshold on costs, and the marginal value of mixing."""
+"""Data transfer from the hub: by a threshold on costs, or by the marginal value of mixing."""
 
 from __future__ import annotations
 
@@ -73,8 +73,9 @@ def marginal_samples(cost: Floats, own: Floats, mixed: Floats, price: Floats) ->
 
 @dataclass(kw_only=True)
 class TransferThreshold(Rule):
-    """Random m participants; each is sent data from the hub while a sample is worth more than its link costs.
+    """Cost-aware data transfer: sends hub data while a sample is worth more than its link (Tu et al. 2020).
 
+    Random m participants; each is sent data from the hub while a sample is worth more than its link costs.
     Paper: Tu, Ruan, Wang, Wagle, Brinton & Joe-Wong, "Network-Aware Optimization of Distributed Learning for
     Fog Computing", INFOCOM 2020. Here data moves from the hub only, and processing it costs nothing extra
     (the local steps are what they are), so the rule is: move to j if c_ij < f.
@@ -104,8 +105,9 @@ class TransferThreshold(Rule):
 
 @dataclass(kw_only=True)
 class TransferMarginal(Rule):
-    """Random m participants; data goes where it most lowers the price of rare and correlated availability.
+    """Marginal data transfer: sends hub data where it most lowers the price of rare, correlated availability.
 
+    Random m participants; data goes where it most lowers the price of rare and correlated availability.
     Source: the small-step variance of unbiased federated averaging under Markovian availability (Rodio et
     al. 2023), price_k = (1 - pi)/pi (1 + lambda)/(1 - lambda) |grad F_k|^2 alpha_k^2, falls to
     (1 - theta)^2 of it when a share theta of the client's data is drawn from the union. pi is the share of

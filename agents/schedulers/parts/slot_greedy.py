@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from ....common.arrays import Bools, Floats
+from .slot_greedy_kernels import fill_cells
 
 _EPS_G = 1e-12
 """Rounding that a budget forgives, relative to the budget."""
@@ -72,7 +72,7 @@ def fill_slots(
     order = np.argsort(np.where(cells & ~must[None, :], grams, np.inf), axis=1, kind="stable")
     free = (cells & ~must[None, :]).sum(axis=1)
     slack_g = _EPS_G * max(abs(budget_g), 1e-300)
-    _fill(grams, order, free, chosen, spared, top_g, left_g + slack_g, alpha)
+    fill_cells(grams, order, free, chosen, spared, top_g, left_g + slack_g, alpha)
     return SlotSchedule(chosen, float((spared**alpha).sum()), float(grams[chosen].sum()))
 
 
@@ -115,41 +115,3 @@ def green_schedule(
 def full_rounds(grams: Floats, budget_g: float) -> int:
     """T: how many slots from the start the budget pays for with everybody in `grams` `[K, H]`."""
     return int((np.cumsum(grams.sum(axis=0)) <= budget_g * (1 + _EPS_G)).sum())
-
-
-@njit(cache=True)
-def _fill(grams, order, free, chosen, spared, top_g, left_g, alpha):  # type: ignore[no-untyped-def]
-    """Take cells into `chosen` and `spared` in place until none fits or gains."""
-    num_clients = grams.shape[0]
-    head = np.zeros(num_clients, dtype=np.int64)
-    ratio = np.empty(num_clients)
-    for k in range(num_clients):
-        ratio[k] = _ratio(grams, order, free, head, spared, top_g, alpha, k)
-    while True:
-        best = 0
-        for k in range(1, num_clients):
-            if ratio[k] > ratio[best]:
-                best = k
-        if ratio[best] <= 0.0:
-            return
-        slot = order[best, head[best]]
-        if grams[best, slot] > left_g:
-            ratio[best] = 0.0  # its other slots cost more still
-            continue
-        chosen[best, slot] = True
-        spared[best] += top_g - grams[best, slot]
-        left_g -= grams[best, slot]
-        head[best] += 1
-        ratio[best] = _ratio(grams, order, free, head, spared, top_g, alpha, best)
-
-
-@njit(cache=True)
-def _ratio(grams, order, free, head, spared, top_g, alpha, k):  # type: ignore[no-untyped-def]
-    """Gain per gram of client k's cheapest slot left; 0 if there is none, or none that spares anything."""
-    if head[k] >= free[k]:
-        return 0.0
-    cost = grams[k, order[k, head[k]]]
-    gain = top_g - cost
-    if gain <= 0.0:
-        return 0.0
-    return ((spared[k] + gain) ** alpha - spared[k] ** alpha) / max(cost, 1e-300)

@@ -1,4 +1,4 @@
-"""The ceiling: the best of many rules in hindsight, each allowed to see the future."""
+"""Clairvoyant ceiling: the best of many rules in hindsight, each allowed to see the future."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 from ....common.arrays import Bools, Floats, Ints, Ints32
 from ....envs.contract import RoundPlan, SchedulerKind, SimulatedWorld, Situation, choose_plans
 from ..base import Rule, Setting
-from ..baselines import TunedRule
 from ..parts import Play, Splice, Tape, play_ahead, play_out
 
 _SIGHTED = 4
@@ -29,7 +28,7 @@ Worlds: TypeAlias = Mapping[int, SimulatedWorld]
 
 
 class Sight(Rule):
-    """Laid over a rule, replaces its forecasts by true knowledge.
+    """True knowledge instead of forecasts, laid over a rule.
 
     Only clients that will certainly finish are invited, and a wait for cleaner power (`wait_above`) lasts
     until the true minimum of the coming hours.
@@ -74,8 +73,9 @@ class _Choice:
 
 
 class Clairvoyant:
-    """Plays many candidates on its own copy of the very same episodes, improves the best, and repeats that.
+    """Clairvoyant ceiling: the best plays of many rules on the very same episodes, improved by local search.
 
+    Plays many candidates on its own copy of the very same episodes, improves the best, and repeats that.
     Method: hindsight over a bounded set of rules: the given ones, the best of them with sight
     (`with_sight`), and variations of the best so far in how many train, how long, on how much more data,
     and when they wait. All are played without a stopping rule; the best moment to stop is then read off the
@@ -100,13 +100,15 @@ class Clairvoyant:
     kind: ClassVar[SchedulerKind] = "ceiling"
     clairvoyant: ClassVar[bool] = True
 
-    def __init__(self, rules: Sequence[Rule] = (), max_candidates: int = 24, splices: int = 60):
+    def __init__(self, rules: Sequence[Rule], max_candidates: int = 24, splices: int = 60):
+        if not rules:
+            raise ValueError("clairvoyant.rules: none, expected at least one rule to start from")
         if max_candidates < 1:
             raise ValueError(f"clairvoyant.max_candidates: {max_candidates}, expected at least 1")
         if splices < 0:
             raise ValueError(f"clairvoyant.splices: {splices}, expected 0 or more")
         given = max(1, math.ceil(_GIVEN_SHARE * max_candidates))
-        self.candidates: list[Rule] = [_unbounded(rule) for rule in rules or (TunedRule(),)][:given]
+        self.candidates: list[Rule] = [_unbounded(rule) for rule in rules][:given]
         self._max_candidates, self._splices = max_candidates, splices
         self._choices: dict[int, _Choice] = {}
         self._rows: list[_Choice] = []

@@ -1,4 +1,4 @@
-"""Model-predictive control: predict a few rounds under several actions, carry out the best first one."""
+"""Model-predictive control: simulate a few rounds under several actions, carry out the best first one."""
 
 from __future__ import annotations
 
@@ -41,8 +41,9 @@ class _Actions:
 
 @dataclass(kw_only=True)
 class Mpc(Rule):
-    """Rolls out who, how many, how many steps, waiting and stopping on a predictive model, best first action.
+    """Model-predictive control: the first of the actions that a predictive model finds best, every round.
 
+    Rolls out who, how many, how many steps, waiting and stopping on a predictive model, best first action.
     Model: accuracy follows a concave curve of useful work (`GainCurve`: plateau and rate start from knobs and
     are refitted to what was seen); a client's useful work in H steps is (H / 10)^`steps_exponent` x
     (1 + weights x standardised loss, staleness and share) x its chance to finish, by the availability

@@ -1,4 +1,4 @@
-"""Active federated learning: softmax over the losses of the clients worth most."""
+"""Active federated learning: softmax selection over the losses of the most valuable clients."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from ..base import Rule, knob, switch, top_m
 
 @dataclass(kw_only=True)
 class Afl(Rule):
-    """Most participants drawn by a softmax over the values of the best quarter, the rest at random.
+    """Active federated learning: most clients drawn by a softmax of their loss values (Goetz et al. 2019).
 
+    Most participants drawn by a softmax over the values of the best quarter, the rest at random.
     Paper: Goetz et al., "Active Federated Learning", 2019 (arXiv:1909.12641). The value of a client is its
     last reported mean loss, times the root of its sample count (`root_size`, the paper's; the baseline in the
     code of Cho et al., AISTATS 2022, leaves it out). The `delete_ratio` of the available clients with the

@@ -1,4 +1,4 @@
-"""CA-Fed: leaves out clients whose rare or correlated availability costs more than their data is worth."""
+"""CA-Fed: excludes clients whose rare or correlated availability costs more than their data is worth."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ Objective = Callable[[Floats], Floats]
 
 @dataclass(kw_only=True)
 class CaFed(Probing):
-    """Everybody available whose coefficient q_k survives two passes of exclusion.
+    """CA-Fed: all available clients but those whose rare availability costs too much (Rodio et al. 2023).
 
+    Everybody available whose coefficient q_k survives two passes of exclusion.
     Paper: Rodio, Faticanti, Marfoq, Neglia & Leonardi, "Federated Learning under Heterogeneous and Correlated
     Client Availability", INFOCOM 2023 and IEEE/ACM ToN 2024. Starting from alpha_k / pi_k, clients are taken
     out one by one, first by decreasing |lambda_k|, then by increasing pi_k, as long as the surrogate

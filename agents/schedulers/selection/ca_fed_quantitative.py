@@ -1,4 +1,4 @@
-"""CA-Fed with a price instead of heuristics: who is left out follows from predicted bias and variance."""
+"""CA-Fed by predicted excess loss: excludes clients by a closed form instead of heuristics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .ca_fed import CaFed, Objective, truncate
 
 @dataclass(kw_only=True)
 class CaFedQuantitative(CaFed):
-    """CA-Fed whose passes minimise the excess loss that the closed form of correlated availability predicts.
+    """CA-Fed by predicted excess loss: exclusion by the closed form of correlated availability.
 
     Paper: variant of Rodio et al., INFOCOM 2023, on the closed form in
     `fl_core.theory.bias.participation_price`. With kept weights p the model scatters by

@@ -1,4 +1,4 @@
-"""cpow-d: pow-d with losses estimated on one batch."""
+"""Power of choice by a batch loss (cpow-d): the largest losses, estimated on one batch."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from .pow_d import PowD
 
 @dataclass(kw_only=True)
 class CpowD(PowD):
-    """As `pow-d`, but whoever is asked evaluates a single batch: less computing, the same traffic.
+    """Power of choice by a batch loss: d clients evaluate one batch, the m worst train (Cho et al. 2022).
 
+    As `pow-d`, but whoever is asked evaluates a single batch: less computing, the same traffic.
     Paper: Cho, Wang & Joshi, "Towards Understanding Biased Client Selection in Federated Learning",
     AISTATS 2022, the variant cpow-d.
     Needs: losses before the choice (`ClientFacts.probed_loss`, paid for), alpha.

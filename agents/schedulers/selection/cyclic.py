@@ -1,4 +1,4 @@
-"""Groups of clients that take turns."""
+"""Cyclic participation: groups of clients train in turn."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from ..base import Rule, State, knob, switch, top_m
 
 @dataclass(kw_only=True)
 class Cyclic(Rule):
-    """In slot i of each cycle only the clients of group i may train, m of them drawn uniformly.
+    """Cyclic participation: in its slot only a group trains, m of it drawn uniformly (Cho et al. 2023).
 
+    In slot i of each cycle only the clients of group i may train, m of them drawn uniformly.
     Paper: Cho, Sharma, Joshi, Xu, Kale & Zhang, "On the Convergence of Federated Averaging with Cyclic Client
     Participation", ICML 2023. If whole groups take part, or the clients of a group are alike, the error
     falls with the square of the step size instead of with the step size. `order="random"` draws a group per

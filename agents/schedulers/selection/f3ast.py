@@ -1,4 +1,4 @@
-"""F3AST: keep the variance of an unbiased aggregate small."""
+"""F3AST: selection rates that keep the variance of an unbiased aggregate small."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from ..base import Rule, State, knob, switch
 
 @dataclass(kw_only=True)
 class F3ast(Rule):
-    """The m available clients with the largest alpha_k^2 / r_k^2, r_k their selection rate so far.
+    """F3AST: selection rates that keep the variance of an unbiased mean small (Ribero et al. 2023).
 
+    The m available clients with the largest alpha_k^2 / r_k^2, r_k their selection rate so far.
     Paper: Ribero, Vikalo & de Veciana, "Federated Learning Under Intermittent Client Availability and
     Time-Varying Communication Constraints", IEEE J-STSP 2023. Greedy descent on H(r) = sum alpha_k^2 / r_k,
     the variance of the unbiased aggregate; after each round r_k <- (1 - beta) r_k + beta 1{k selected}, and

@@ -14,7 +14,7 @@ from ..base import Rule, knob, top_m
 
 @dataclass(kw_only=True)
 class FedCs(Rule):
-    """Adds the client that lengthens the round least, until the next one would miss the deadline.
+    """FedCS: adds the client that lengthens the round least, up to a deadline (Nishio & Yonetani 2019).
 
     Paper: Nishio & Yonetani, "Client Selection for Federated Learning with Heterogeneous Resources in Mobile
     Edge", IEEE ICC 2019. The model goes to the chosen S in one broadcast at the pace of the slowest of S

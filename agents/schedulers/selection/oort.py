@@ -1,4 +1,4 @@
-"""Oort: informative clients first, unless they are slow."""
+"""Oort: guided selection by statistical and system utility."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _EXPLORE_POOL = 5
 
 @dataclass(kw_only=True)
 class Oort(Rule):
-    """Exploits clients by statistical times system utility, explores the untried, and paces the clock.
+    """Oort: clients of high statistical and system utility, with exploration and a pacer (Lai et al. 2021).
 
     Paper: Lai et al., "Oort: Efficient Federated Learning via Guided Participant Selection", OSDI 2021.
     Utility U_k = |B_k| sqrt(mean squared loss), here samples times the last reported loss, all that is known

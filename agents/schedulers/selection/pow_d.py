@@ -1,4 +1,4 @@
-"""pow-d: the largest losses at the present model among a random few, who are asked for them."""
+"""Power of choice by the present loss (pow-d): the largest losses among d clients that are asked."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from .power_of_choice import draw_by_weight
 
 @dataclass(kw_only=True)
 class PowD(Probing):
-    """d available clients drawn in proportion to alpha are asked for their loss; the m largest train.
+    """Power of choice by the present loss: d clients tell their loss, the m worst train (Cho et al. 2022).
 
+    d available clients drawn in proportion to alpha are asked for their loss; the m largest train.
     Paper: Cho, Wang & Joshi, "Towards Understanding Biased Client Selection in Federated Learning",
     AISTATS 2022, the variant pow-d: the exact loss of the present model on all of a client's samples. The
     first round takes m uniformly, without asking. `shrinking` is adapow-d: d = all available in the first

@@ -1,4 +1,4 @@
-"""Power of choice: the largest losses among a random few."""
+"""Power of choice by the last reported loss (rpow-d): the largest losses among d random clients."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from ..base import Rule, knob, switch, top_m
 
 @dataclass(kw_only=True)
 class PowerOfChoice(Rule):
-    """d available clients drawn in proportion to alpha; the m with the largest reported losses train.
+    """Power of choice by the last loss: of d clients drawn by alpha the m worst train (Cho et al. 2022).
 
+    d available clients drawn in proportion to alpha; the m with the largest reported losses train.
     Paper: Cho, Wang & Joshi, "Towards Understanding Biased Client Selection in Federated Learning",
     AISTATS 2022, the variant rpow-d: the loss a client reported when it last took part, infinite if it never
     did, so that knowing it costs nothing. d = m is random sampling, d = N greedy by loss. (The paper's first

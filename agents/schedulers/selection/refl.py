@@ -1,4 +1,4 @@
-"""REFL: those who will soon be gone train first."""
+"""REFL: least available clients first."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ _SMOOTHING = 0.25
 
 @dataclass(kw_only=True)
 class Refl(Rule):
-    """The m candidates least likely to be available a round later; nobody twice within five rounds.
+    """REFL: the m clients least likely to be available a round later (Abdelmoniem et al. 2023).
 
+    The m candidates least likely to be available a round later; nobody twice within five rounds.
     Paper: Abdelmoniem et al., "REFL: Resource-Efficient Federated Learning", EuroSys 2023. IPS: with mu the
     expected length of a round, mu <- 0.75 D + 0.25 mu, the availability forecast for [mu, 2 mu] orders the
     candidates, the least available first, ties at random. A client is not selected again for `cooldown`

@@ -1,4 +1,4 @@
-"""Blocks of the day: whose hour it is trains."""
+"""Semi-cyclic selection: only clients of the current block of hours train."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from ..base import IDLE_WAIT_S, Rule, knob, top_m
 
 @dataclass(kw_only=True)
 class SemiCyclic(Rule):
-    """The day is cut into blocks; m clients of the present block train, drawn uniformly.
+    """Semi-cyclic selection: only clients of the current block of hours train (Eichner et al. 2019).
 
+    The day is cut into blocks; m clients of the present block train, drawn uniformly.
     Paper: Eichner, Koren, McMahan, Srebro & Talwar, "Semi-Cyclic Stochastic Gradient Descent", ICML 2019. A
     client belongs to the block in which it is `opens_h` o'clock at its zone (`by="hour"`: it may train for
     24 / blocks hours from then on, local time), or zones are dealt to the blocks of the UTC day in turn

@@ -1,4 +1,4 @@
-"""TiFL: rounds among clients of like speed."""
+"""TiFL: selection within tiers of equal speed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from ..base import Rule, State, knob, switch, top_m
 
 @dataclass(kw_only=True)
 class Tifl(Rule):
-    """Clients are sorted into tiers by latency; each round draws a tier and m clients uniformly inside it.
+    """TiFL: each round draws a tier of equally fast clients and m clients inside it (Chai et al. 2020).
 
+    Clients are sorted into tiers by latency; each round draws a tier and m clients uniformly inside it.
     Paper: Chai et al., "TiFL: A Tier-based Federated Learning System", HPDC 2020. The tiers are of equal
     size, by the time of a round as known at the first decision. Adaptive: every `interval` rounds, if the
     tier of the last round is no better than `interval` rounds ago, tiers are drawn in proportion to the rank

@@ -1,4 +1,4 @@
-"""Everyone who is there, weighted by how rarely."""
+"""Inverse-availability weights: every available client trains, weighted by how rarely it is available."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..parts import estimated_availability, fresh_chains, observe_chains
 
 @dataclass(kw_only=True)
 class Unbiased(Everyone):
-    """Invites every available client with the coefficient alpha_k / pi_k, pi_k its availability.
+    """Inverse-availability weights: all available clients train with alpha_k / pi_k (Xiang et al. 2024).
 
     Paper: "FedAvg with known probabilities" of Xiang et al., NeurIPS 2024; the baselines Unbiased and, with
     `normalise`, AdaFed of Rodio et al., "Federated Learning under Heterogeneous and Correlated Client
