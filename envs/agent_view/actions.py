@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from gymnasium import spaces
-from numba import njit
 from numpy.typing import NDArray
 
 from ...common.arrays import AnyArray, Bools, Floats, Ints, Ints32
 from ..contract import RoundPlan, Situation
+from .actions_kernels import look_up
 
 Levels = tuple[float, ...]
 
@@ -72,7 +72,7 @@ class ActionCodec:
             raise ValueError(f"action: shape {actions.shape}, expected [E, {self._nvec.size}]")
         if not np.issubdtype(actions.dtype, np.integer):
             raise ValueError(f"action: dtype {actions.dtype}, expected integers")
-        local_steps, transfer, legal = _look_up(actions, self._nvec, self._steps, self._transfer)
+        local_steps, transfer, legal = look_up(actions, self._nvec, self._steps, self._transfer)
         if not legal:
             raise ValueError(f"action: {actions.tolist()}, expected 0 <= action < {layout.nvec.tolist()}")
         return RoundPlan(
@@ -109,24 +109,6 @@ class ActionCodec:
             sendable = situation.clients.available & (situation.clients.storage_left > 0)
             parts.append(_level_mask(sendable, n, len(layout.transfer_samples)))
         return np.concatenate(parts, axis=1)
-
-
-@njit(cache=True, nogil=True)
-def _look_up(actions, nvec, steps, transfer):  # type: ignore[no-untyped-def]
-    """Local steps and samples to send `[E, N]` of the actions `[E, D]`; and whether all are in the space."""
-    e, d = actions.shape
-    moves = transfer.size > 1
-    n = (d - 2) // 2 if moves else d - 2
-    local_steps, moved = np.zeros((e, n), dtype=np.int32), np.zeros((e, n), dtype=np.int32)
-    for i in range(e):
-        for j in range(d):
-            if actions[i, j] < 0 or actions[i, j] >= nvec[j]:
-                return local_steps, moved, False
-        for k in range(n):
-            local_steps[i, k] = steps[actions[i, 2 + k]]
-            if moves and local_steps[i, k] > 0:
-                moved[i, k] = transfer[actions[i, 2 + n + k]]
-    return local_steps, moved, True
 
 
 def _level_mask(allowed: Bools, num_clients: int, levels: int) -> Bools:

@@ -1,14 +1,27 @@
-"""From a `Situation` in raw units to the agent's observation: a flat Dict of bounded float32 arrays."""
+"""Observations: from a `Situation` in raw units to a flat Dict of bounded float32 arrays."""
 
 from __future__ import annotations
 
 import numpy as np
 from gymnasium import spaces
 
-from ...common.arrays import AnyArray, Floats32
+from ...common.arrays import Floats, Floats32
+from ...common.units import SECONDS_PER_HOUR
 from ..contract import Situation
 from ..scenario import Scenario
-from .encoder_kernels import best_ahead, client_ratios, client_table, server_table, zone_table
+from .encoder_kernels import (
+    RELATIVE_LOSS,
+    TRANSFER_RATIO,
+    ClientColumns,
+    ClientCurves,
+    Limits,
+    RunColumns,
+    best_ahead,
+    client_ratios,
+    client_table,
+    server_table,
+    zone_table,
+)
 
 CLIENT_TABLE = {
     "available": "1 if the client could be invited now",
@@ -109,7 +122,7 @@ class ObservationEncoder:
             "zones": zone_table(s.zones.carbon_g_per_kwh, s.zones.carbon_forecast, sine, cosine),
         }
 
-    def _clients(self, s: Situation, ahead: AnyArray) -> Floats32:
+    def _clients(self, s: Situation, ahead: Floats) -> Floats32:
         middle = self._steps[len(self._steps) // 2]
         known = ~np.isnan(s.clients.last_loss)
         loss = np.where(known, s.clients.last_loss, 0.0)
@@ -125,52 +138,53 @@ class ObservationEncoder:
             s.terms.deadline_s,
             middle,
         )
-        np.log(bends[:5], out=bends[:5])
-        bends[:2] *= 0.5
-        np.subtract(loss, mean_loss[:, None], out=bends[5])
+        np.log(bends[:RELATIVE_LOSS], out=bends[:RELATIVE_LOSS])
+        bends[: TRANSFER_RATIO + 1] *= 0.5
+        np.subtract(loss, mean_loss[:, None], out=bends[RELATIVE_LOSS])
         np.tanh(bends, out=bends)
-        return client_table(
-            s.clients.available,
-            np.log1p(s.clients.session_age_s / 3600.0),
-            np.log1p(s.clients.samples_held),
-            s.clients.announced_left_s,
+        c = s.clients
+        facts = ClientColumns(
+            c.available,
+            c.announced_left_s,
+            c.zone,
+            c.samples_held,
+            c.samples_sent,
+            c.storage_left,
+            c.target_weight,
+            c.last_loss,
+            c.last_norm,
+            c.rounds_since,
+            c.invitations,
+            c.completions,
+            c.sightings,
+        )
+        curves = ClientCurves(
+            np.log1p(c.session_age_s / SECONDS_PER_HOUR),
+            np.log1p(c.samples_held),
             bends,
-            s.clients.available_forecast,
             s.round_points(middle),
             s.client_carbon,
-            s.zones.carbon_g_per_kwh.mean(axis=1),
-            ahead,
-            s.clients.zone,
-            s.clients.samples_held,
-            s.clients.samples_sent,
-            s.clients.storage_left,
-            s.clients.target_weight,
-            s.clients.last_loss,
-            s.clients.last_norm,
-            s.clients.rounds_since,
-            s.run.round_index,
-            s.clients.invitations,
-            s.clients.completions,
-            s.clients.sightings,
         )
+        mean_carbon = s.zones.carbon_g_per_kwh.mean(axis=1)
+        table: Floats32 = client_table(
+            facts, curves, c.available_forecast, ahead, mean_carbon, s.run.round_index
+        )
+        return table
 
-    def _server(self, s: Situation, ahead: AnyArray, sine: AnyArray, cosine: AnyArray) -> Floats32:
-        return server_table(
+    def _server(self, s: Situation, ahead: Floats, sine: Floats, cosine: Floats) -> Floats32:
+        run = RunColumns(
             s.run.round_index,
-            self._max_rounds,
             s.run.hours,
             s.run.gigabytes,
             s.run.kilograms,
-            np.stack([s.terms.price_per_hour, s.terms.price_per_gb, s.terms.price_per_kg]),
             s.run.accuracy,
             s.run.loss,
             np.tanh(s.run.recent_gain * 20.0),
-            s.clients.available,
-            s.clients.last_loss,
-            s.zones.carbon_g_per_kwh,
-            ahead,
-            s.terms.budget_left,
-            self._budgets,
-            sine,
-            cosine,
         )
+        prices = np.stack([s.terms.price_per_hour, s.terms.price_per_gb, s.terms.price_per_kg])
+        limits = Limits(self._max_rounds, prices, self._budgets, s.terms.budget_left)
+        carbon = s.zones.carbon_g_per_kwh
+        table: Floats32 = server_table(
+            run, limits, s.clients.available, s.clients.last_loss, carbon, ahead, sine, cosine
+        )
+        return table

@@ -6,34 +6,107 @@ tangents, sines and cosines are numpy's, taken before; the rest is plain arithme
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
-from numba import njit
+
+from ...common.arrays import Bools, Floats, Floats32, Ints
+from ...common.compiled import inner, kernel
+
+# Columns of a client, in the order of `CLIENT_TABLE`.
+(
+    AVAILABLE, SESSION_AGE, END_ANNOUNCED, ANNOUNCED_LEFT, WILL_FINISH_SHORT, WILL_FINISH_LONG,
+    FORECAST_NEAR, FORECAST_FAR, STEP_TIME, TRANSFER_TIME, ROUND_TIME, ROUND_POINTS,
+    CARBON_NOW, CARBON_RANK, CARBON_AHEAD, SAMPLES, SAMPLES_SENT, STORAGE_LEFT, TARGET_WEIGHT,
+    LOSS_KNOWN, LAST_LOSS, LOSS_RELATIVE, LAST_NORM, STALENESS, INVITED_SHARE, COMPLETED_SHARE, SEEN_SHARE,
+) = range(27)  # fmt: skip
+CLIENT_COLUMNS = 27
+
+# Entries of the server, in the order of `SERVER_TABLE`; prices and what is left of budgets are three each.
+(
+    ROUNDS_DONE, HOURS_DONE, ACCURACY, LOSS, RECENT_GAIN, RECENT_PRICE, AVAILABLE_SHARE, REPORTED_SHARE,
+    CLEANEST_NOW, SERVER_CARBON_AHEAD, PRICE_PER_HOUR, PRICE_PER_GB, PRICE_PER_KG,
+    HOURS_LEFT, GIGABYTES_LEFT, KILOGRAMS_LEFT, UTC_SIN, UTC_COS,
+) = range(18)  # fmt: skip
+SERVER_COLUMNS = 18
+
+# Rows of what logarithms are taken of.
+STEP_RATIO, TRANSFER_RATIO, ROUND_RATIO, SHORT_MARGIN, LONG_MARGIN, RELATIVE_LOSS = range(6)
 
 _LOG_WEEK_H = np.log1p(168.0)
 _LOG_SAMPLES = np.log1p(1000.0)
 _LARGEST = np.finfo(np.float64).max
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _bounded(value):  # type: ignore[no-untyped-def]
+class ClientColumns(NamedTuple):
+    """Facts of clients as they are."""
+
+    available: Bools  # [E, N]
+    announced_left_s: Floats  # [E, N]
+    zone: Ints  # [E, N]
+    samples_held: Ints  # [E, N]
+    samples_sent: Ints  # [E, N]
+    storage_left: Ints  # [E, N]
+    target_weight: Floats  # [E, N]
+    last_loss: Floats  # [E, N]
+    last_norm: Floats  # [E, N]
+    rounds_since: Ints  # [E, N]
+    invitations: Ints  # [E, N]
+    completions: Ints  # [E, N]
+    sightings: Ints  # [E, N]
+
+
+class ClientCurves(NamedTuple):
+    """What numpy has made of facts of clients."""
+
+    log_age: Floats  # [E, N] log of 1 + hours
+    log_samples: Floats  # [E, N] log of 1 + samples
+    bends: Floats  # [6, E, N] tanh of the five ratios' logarithms and of the relative loss
+    points: Floats  # [E, N] of a round of the middle step level
+    carbon: Floats  # [E, N] g/kWh
+
+
+class RunColumns(NamedTuple):
+    """Facts of the run."""
+
+    round_index: Ints  # [E]
+    hours: Floats  # [E]
+    gigabytes: Floats  # [E]
+    kilograms: Floats  # [E]
+    accuracy: Floats  # [E]
+    loss: Floats  # [E]
+    bent_gain: Floats  # [E] tanh of the recent gain
+
+
+class Limits(NamedTuple):
+    """Prices, and what may be spent."""
+
+    max_rounds: int
+    prices: Floats  # [3, E]
+    budgets: Floats  # [3]
+    budget_left: Floats  # [E, 3]
+
+
+@inner(cache=True, nogil=True, error_model="numpy", inline="always")
+def _bounded(value: float) -> np.float32:
     return np.float32(min(max(value, -1.0), 1.0) if value == value else value)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def squash(value):  # type: ignore[no-untyped-def]
+@inner(cache=True, nogil=True, error_model="numpy")
+def squash(value: float) -> float:
     """A non-negative number to [0, 1), 1 to 0.5."""
     return value / (1.0 + value)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def relative(value, reference):  # type: ignore[no-untyped-def]
+@inner(cache=True, nogil=True, error_model="numpy")
+def relative(value: float, reference: float) -> float:
     """(a - b) / (a + b), 0 where both vanish: symmetric and bounded."""
     total = value + reference
     return (value - reference) / total if total > 0 else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def best_ahead(forecast, now):  # type: ignore[no-untyped-def]
+@kernel(nogil=True, error_model="numpy")
+def best_ahead(forecast: Floats, now: Floats) -> Floats:
     """`[E, Z]`, how much cleaner (negative) the best forecast hour is than now."""
     e, zones, leads = forecast.shape
     out = np.empty((e, zones))
@@ -46,121 +119,169 @@ def best_ahead(forecast, now):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def client_ratios(  # type: ignore[no-untyped-def]
-    step_s, empty_s, short_s, middle_s, long_s, announced_left_s, deadline_s, middle_steps
-):
-    """What logarithms are taken of, `[6, E, N]`; the sixth row is left to the relative loss."""
+@kernel(nogil=True, error_model="numpy")
+def client_ratios(
+    step_s: Floats,
+    empty_s: Floats,
+    short_s: Floats,
+    middle_s: Floats,
+    long_s: Floats,
+    announced_left_s: Floats,
+    deadline_s: Floats,
+    middle_steps: int,
+) -> Floats:
+    """What logarithms are taken of, `[6, E, N]`; the last row is left to the relative loss."""
     e, n = step_s.shape
     ratios = np.empty((6, e, n))
     for i in range(e):
         for k in range(n):
             left_s = max(announced_left_s[i, k], 1.0)
-            ratios[0, i, k] = step_s[i, k] * middle_steps / 600.0
-            ratios[1, i, k] = empty_s[i, k] / 60.0
-            ratios[2, i, k] = middle_s[i, k] / deadline_s[i]
-            ratios[3, i, k] = left_s / short_s[i, k]
-            ratios[4, i, k] = left_s / long_s[i, k]
+            ratios[STEP_RATIO, i, k] = step_s[i, k] * middle_steps / 600.0
+            ratios[TRANSFER_RATIO, i, k] = empty_s[i, k] / 60.0
+            ratios[ROUND_RATIO, i, k] = middle_s[i, k] / deadline_s[i]
+            ratios[SHORT_MARGIN, i, k] = left_s / short_s[i, k]
+            ratios[LONG_MARGIN, i, k] = left_s / long_s[i, k]
     return ratios
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def client_table(  # type: ignore[no-untyped-def]
-    available, log_age, log_samples, announced_left_s, bends, forecast, points, carbon, mean_carbon, ahead,
-    zone, samples, samples_sent, storage_left, target_weight, last_loss, last_norm, rounds_since,
-    round_index, invitations, completions, sightings,
-):  # fmt: skip
-    """Float32 `[E, N, F]`; `bends`: tanh of the five ratios' logarithms and of the relative loss."""
-    e, n = available.shape
-    out = np.empty((e, n, 27), dtype=np.float32)
+@kernel(nogil=True, error_model="numpy")
+def client_table(
+    facts: ClientColumns,
+    curves: ClientCurves,
+    forecast: Floats,
+    ahead: Floats,
+    mean_carbon: Floats,
+    round_index: Ints,
+) -> Floats32:
+    """The observation `clients`.
+
+    Args:
+        facts: as they are.
+        curves: what numpy has made of them.
+        forecast: `[E, N, L]`, chances of being available.
+        ahead: `[E, Z]`, see `best_ahead`.
+        mean_carbon: `[E]`, of the zones now.
+        round_index: `[E]`.
+    """
+    bends, n = curves.bends, facts.available.shape[1]
+    out = np.empty((facts.available.shape[0], n, CLIENT_COLUMNS), dtype=np.float32)
     # One environment's columns at a time: simple loops that the compiler turns into vector instructions.
-    row = np.empty((27, n), dtype=np.float32)
-    for i in range(e):
+    row = np.empty((CLIENT_COLUMNS, n), dtype=np.float32)
+    for i in range(out.shape[0]):
         rounds = round_index[i] + 1.0
         for k in range(n):
-            row[0, k] = 1.0 if available[i, k] else 0.0
-            row[6, k] = _bounded(forecast[i, k, 0])
-            row[7, k] = _bounded(forecast[i, k, -1])
-            row[14, k] = _bounded(ahead[i, zone[i, k]])
+            row[AVAILABLE, k] = 1.0 if facts.available[i, k] else 0.0
+            row[FORECAST_NEAR, k] = _bounded(forecast[i, k, 0])
+            row[FORECAST_FAR, k] = _bounded(forecast[i, k, -1])
+            row[CARBON_AHEAD, k] = _bounded(ahead[i, facts.zone[i, k]])
         for k in range(n):
-            left_s = announced_left_s[i, k]
-            told = left_s < np.inf
-            row[2, k] = 1.0 if told else 0.0
-            row[3, k] = _bounded(left_s / (left_s + 3600.0)) if told else 1.0
+            left_s = facts.announced_left_s[i, k]
+            announced = left_s < np.inf
+            row[END_ANNOUNCED, k] = 1.0 if announced else 0.0
+            row[ANNOUNCED_LEFT, k] = _bounded(left_s / (left_s + 3600.0)) if announced else 1.0
         for k in range(n):
-            row[4, k], row[5, k] = _bounded(bends[3, i, k]), _bounded(bends[4, i, k])
-            row[8, k], row[9, k] = _bounded(bends[0, i, k]), _bounded(bends[1, i, k])
-            row[10, k] = _bounded(bends[2, i, k])
+            row[WILL_FINISH_SHORT, k] = _bounded(bends[SHORT_MARGIN, i, k])
+            row[WILL_FINISH_LONG, k] = _bounded(bends[LONG_MARGIN, i, k])
+            row[STEP_TIME, k] = _bounded(bends[STEP_RATIO, i, k])
+            row[TRANSFER_TIME, k] = _bounded(bends[TRANSFER_RATIO, i, k])
+            row[ROUND_TIME, k] = _bounded(bends[ROUND_RATIO, i, k])
         for k in range(n):
-            row[1, k] = _bounded(log_age[i, k] / _LOG_WEEK_H)
-            row[15, k] = _bounded(log_samples[i, k] / _LOG_SAMPLES)
-            row[11, k] = _bounded(squash(points[i, k]))
-            row[18, k] = _bounded(squash(target_weight[i, k] * n))
+            row[SESSION_AGE, k] = _bounded(curves.log_age[i, k] / _LOG_WEEK_H)
+            row[SAMPLES, k] = _bounded(curves.log_samples[i, k] / _LOG_SAMPLES)
+            row[ROUND_POINTS, k] = _bounded(squash(curves.points[i, k]))
+            row[TARGET_WEIGHT, k] = _bounded(squash(facts.target_weight[i, k] * n))
         for k in range(n):
-            row[12, k] = _bounded(squash(carbon[i, k] / 300.0))
-            row[13, k] = _bounded(relative(carbon[i, k], mean_carbon[i]))
+            row[CARBON_NOW, k] = _bounded(squash(curves.carbon[i, k] / 300.0))
+            row[CARBON_RANK, k] = _bounded(relative(curves.carbon[i, k], mean_carbon[i]))
         for k in range(n):
-            capacity = samples[i, k] + storage_left[i, k]
-            row[16, k] = _bounded(samples_sent[i, k] / max(samples[i, k], 1))
-            row[17, k] = _bounded(storage_left[i, k] / max(capacity, 1))
+            samples, left = facts.samples_held[i, k], facts.storage_left[i, k]
+            row[SAMPLES_SENT, k] = _bounded(facts.samples_sent[i, k] / max(samples, 1))
+            row[STORAGE_LEFT, k] = _bounded(left / max(samples + left, 1))
         for k in range(n):
-            loss = last_loss[i, k]
+            loss = facts.last_loss[i, k]
             known = loss == loss
-            row[19, k] = 1.0 if known else 0.0
-            row[20, k] = _bounded(squash(loss)) if known else 0.0
-            row[21, k] = _bounded(bends[5, i, k]) if known else 0.0
-            norm = last_norm[i, k]
+            row[LOSS_KNOWN, k] = 1.0 if known else 0.0
+            row[LAST_LOSS, k] = _bounded(squash(loss)) if known else 0.0
+            row[LOSS_RELATIVE, k] = _bounded(bends[RELATIVE_LOSS, i, k]) if known else 0.0
+            norm = facts.last_norm[i, k]
             norm = min(norm, _LARGEST) if norm == norm else 0.0
-            row[22, k] = _bounded(squash(norm))
+            row[LAST_NORM, k] = _bounded(squash(norm))
         for k in range(n):
-            asked = invitations[i, k]
-            row[23, k] = _bounded(rounds_since[i, k] / (rounds_since[i, k] + 8.0))
-            row[24, k] = _bounded(min(asked / rounds, 1.0))
-            row[25, k] = _bounded(completions[i, k] / max(asked, 1)) if asked > 0 else 1.0
-            row[26, k] = _bounded(sightings[i, k] / rounds)
+            asked, since = facts.invitations[i, k], facts.rounds_since[i, k]
+            row[STALENESS, k] = _bounded(since / (since + 8.0))
+            row[INVITED_SHARE, k] = _bounded(min(asked / rounds, 1.0))
+            row[COMPLETED_SHARE, k] = _bounded(facts.completions[i, k] / max(asked, 1)) if asked > 0 else 1.0
+            row[SEEN_SHARE, k] = _bounded(facts.sightings[i, k] / rounds)
         for k in range(n):
-            for column in range(27):
+            for column in range(CLIENT_COLUMNS):
                 out[i, k, column] = row[column, k]
     return out
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def server_table(  # type: ignore[no-untyped-def]
-    round_index, max_rounds, hours, gigabytes, kilograms, prices, accuracy, loss, bent_gain, available,
-    last_loss, carbon, ahead, budget_left, budgets, sine, cosine,
-):  # fmt: skip
-    """Float32 `[E, G]`; `prices` is `[3, E]`, `budgets` `[3]`, the angles' functions `[E, 1 + Z]`."""
+@kernel(nogil=True, error_model="numpy")
+def server_table(
+    run: RunColumns,
+    limits: Limits,
+    available: Bools,
+    last_loss: Floats,
+    carbon: Floats,
+    ahead: Floats,
+    sine: Floats,
+    cosine: Floats,
+) -> Floats32:
+    """The observation `server`.
+
+    Args:
+        run: how far it has come.
+        limits: prices and budgets.
+        available: bool `[E, N]`.
+        last_loss: `[E, N]`, nan where none was reported.
+        carbon: `[E, Z]`, g/kWh now.
+        ahead: `[E, Z]`, see `best_ahead`.
+        sine: `[E, 1 + Z]`, of the hours of the day, UTC first.
+        cosine: `[E, 1 + Z]`.
+    """
     e, n = available.shape
-    out = np.empty((e, 18), dtype=np.float32)
+    prices = limits.prices
+    out = np.empty((e, SERVER_COLUMNS), dtype=np.float32)
     for i in range(e):
         row = out[i]
-        spent = hours[i] * prices[0, i] + gigabytes[i] * prices[1, i] + kilograms[i] * prices[2, i]
-        here, known = 0, 0
+        hours, gigabytes, kilograms = run.hours[i], run.gigabytes[i], run.kilograms[i]
+        spent = hours * prices[0, i] + gigabytes * prices[1, i] + kilograms * prices[2, i]
+        count, known = 0, 0
         for k in range(n):
-            here += available[i, k]
+            count += available[i, k]
             known += not np.isnan(last_loss[i, k])
-        row[0] = _bounded(round_index[i] / max_rounds)
-        row[1] = _bounded(squash(hours[i] / 24.0))
-        row[2] = _bounded(accuracy[i])
-        row[3] = _bounded(squash(loss[i]))
-        row[4] = _bounded(bent_gain[i])
-        row[5] = _bounded(squash(spent / max(round_index[i], 1)))
-        row[6] = _bounded(here / n)
-        row[7] = _bounded(known / n)
-        row[8] = _bounded(squash(carbon[i].min() / 300.0))
-        row[9] = _bounded(ahead[i].min())
+        row[ROUNDS_DONE] = _bounded(run.round_index[i] / limits.max_rounds)
+        row[HOURS_DONE] = _bounded(squash(hours / 24.0))
+        row[ACCURACY] = _bounded(run.accuracy[i])
+        row[LOSS] = _bounded(squash(run.loss[i]))
+        row[RECENT_GAIN] = _bounded(run.bent_gain[i])
+        row[RECENT_PRICE] = _bounded(squash(spent / max(run.round_index[i], 1)))
+        row[AVAILABLE_SHARE] = _bounded(count / n)
+        row[REPORTED_SHARE] = _bounded(known / n)
+        row[CLEANEST_NOW] = _bounded(squash(carbon[i].min() / 300.0))
+        row[SERVER_CARBON_AHEAD] = _bounded(ahead[i].min())
         for price in range(3):
-            row[10 + price] = _bounded(squash(prices[price, i]))
-            limit = budgets[price]
-            row[13 + price] = _bounded(budget_left[i, price] / limit) if np.isfinite(limit) else 1.0
-        row[16] = _bounded(sine[i, 0])
-        row[17] = _bounded(cosine[i, 0])
+            row[PRICE_PER_HOUR + price] = _bounded(squash(prices[price, i]))
+            limit = limits.budgets[price]
+            left = limits.budget_left[i, price]
+            row[HOURS_LEFT + price] = _bounded(left / limit) if np.isfinite(limit) else 1.0
+        row[UTC_SIN] = _bounded(sine[i, 0])
+        row[UTC_COS] = _bounded(cosine[i, 0])
     return out
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def zone_table(carbon, forecast, sine, cosine):  # type: ignore[no-untyped-def]
-    """Float32 `[E, Z, 3 + H]`."""
+@kernel(nogil=True, error_model="numpy")
+def zone_table(carbon: Floats, forecast: Floats, sine: Floats, cosine: Floats) -> Floats32:
+    """The observation `zones`, `[E, Z, 3 + H]`.
+
+    Args:
+        carbon: `[E, Z]`, g/kWh now.
+        forecast: `[E, Z, H]`, g/kWh.
+        sine: `[E, 1 + Z]`, of the hours of the day, UTC first.
+        cosine: `[E, 1 + Z]`.
+    """
     e, zones, leads = forecast.shape
     out = np.empty((e, zones, 3 + leads), dtype=np.float32)
     for i in range(e):

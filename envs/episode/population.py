@@ -9,7 +9,7 @@ import numpy as np
 from ...common.arrays import Floats, Ints
 from ...common.splits import Split
 from ...common.units import BYTES_PER_GB, JOULES_PER_KWH
-from ...fl_core.data import ClientRows, load_dataset, parse_partition, partition
+from ...fl_core.data import ClientRows, load_dataset, partition
 from ...fl_core.federation import FederatedCore, RoundEngine
 from ...fl_core.models import make_model
 from ...fl_core.quadratics import QuadraticCore, QuadraticProblem, quadratic_problem
@@ -107,7 +107,6 @@ class PopulationSource:
         self.quadratic = scenario.quadratic
         self.dataset = load_dataset(scenario.dataset)
         self.model = make_model(scenario.model, self.dataset)
-        parse_partition(scenario.partition)
         self._devices = device_settings(scenario.devices)
         self._horizon_s = scenario.horizon_s
         self._availability = make_availability(scenario.availability)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias, TypeVar
 
 from pydantic import AfterValidator
 
 from ...common.settings import Spec
 from ...fl_core.aggregation import AGGREGATORS, COMPRESSIONS
+from ...fl_core.data import DATASETS, PARTITIONS
+from ...fl_core.models import check_model
+from ...fl_core.training import TRAINERS
 from ...traces.availability import check_availability
 from ...traces.carbon import check_carbon
 from ...traces.devices import check_devices
 
+S = TypeVar("S")
 
-def _checked(what: str, check: Callable[[Any], object]) -> AfterValidator:
+
+def _checked(what: str, check: Callable[[S], object]) -> AfterValidator:
     """A validator that leaves the value as it is; complaints about settings begin with their full path.
 
     Args:
@@ -23,7 +28,7 @@ def _checked(what: str, check: Callable[[Any], object]) -> AfterValidator:
         check: raises a ValueError of one line, without reading a file.
     """
 
-    def validated(value: Any) -> Any:
+    def validated(value: S) -> S:
         try:
             check(value)
         except ValueError as error:
@@ -34,7 +39,11 @@ def _checked(what: str, check: Callable[[Any], object]) -> AfterValidator:
 
 
 AvailabilityField: TypeAlias = Annotated[Spec, _checked("availability", check_availability)]
-CarbonField: TypeAlias = Annotated[str | list[str] | dict[str, Any], _checked("carbon", check_carbon)]
+CarbonField: TypeAlias = Annotated[list[str] | Spec, _checked("carbon", check_carbon)]
 DevicesField: TypeAlias = Annotated[Spec, _checked("devices", check_devices)]
+DatasetField: TypeAlias = Annotated[Spec, _checked("dataset", DATASETS.choose)]
+PartitionField: TypeAlias = Annotated[Spec, _checked("partition", PARTITIONS.choose)]
+ModelField: TypeAlias = Annotated[Spec, _checked("model", check_model)]
+TrainerField: TypeAlias = Annotated[Spec, _checked("trainer", TRAINERS.choose)]
 AggregatorField: TypeAlias = Annotated[Spec, _checked("aggregator", AGGREGATORS.choose)]
 CompressionField: TypeAlias = Annotated[Spec, _checked("compression", COMPRESSIONS.choose)]

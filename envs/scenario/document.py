@@ -6,11 +6,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializationInfo, field_serializer, model_validator
 
-from ...common.settings import Settings, Spec
+from ...common.settings import Settings
 from ...common.units import SECONDS_PER_HOUR
 from ...fl_core.quadratics import QuadraticSettings
 from ...fl_core.training import LocalTraining
-from .checked import AggregatorField, AvailabilityField, CarbonField, CompressionField, DevicesField
+from .checked import (
+    AggregatorField,
+    AvailabilityField,
+    CarbonField,
+    CompressionField,
+    DatasetField,
+    DevicesField,
+    ModelField,
+    PartitionField,
+    TrainerField,
+)
 from .options import Evaluation, Late
 
 Price = Annotated[float, Field(ge=0)]
@@ -161,16 +171,16 @@ class Scenario(Settings):
     availability: AvailabilityField
     carbon: CarbonField
     devices: DevicesField
-    dataset: Spec = "digits"
-    partition: Spec = "iid"
-    model: Spec = "softmax"
+    dataset: DatasetField = "digits"
+    partition: PartitionField = "iid"
+    model: ModelField = "softmax"
     training: LocalTraining = LocalTraining()
     aggregator: AggregatorField = "by-samples"
     compression: CompressionField | None = None
     late: Late = Late()
     evaluation: Evaluation = Evaluation()
     topology: Literal["server", "star", "ring", "mst", "mbst", "best"] = "server"
-    trainer: Spec = "auto"
+    trainer: TrainerField = "auto"
     quadratic: QuadraticSettings | None = None
     hub: HubData = HubData()
     workload: Workload = Workload()

@@ -1,13 +1,13 @@
-"""What can be watched while a federation runs: TensorBoard scalars, a page of text and a table of rounds."""
+"""Dashboard of a live federation: TensorBoard scalars, a page of text and a table of rounds."""
 
 from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ....common.files import write_text
 from ....envs.adapters import Viewer
 from ....envs.contract import StepResult
 from ..federation import LiveWorld
@@ -44,7 +44,7 @@ class Dashboard:
         out.mkdir(parents=True, exist_ok=True)
         self._world, self._out = world, out
         self._viewer = Viewer(world)
-        self._board: Any = SummaryWriter(str(out / BOARD))  # type: ignore[no-untyped-call]
+        self._board = SummaryWriter(str(out / BOARD))  # type: ignore[no-untyped-call]
 
     def record(self, result: StepResult) -> dict[str, float]:
         """Enter the step that was just made; returns its row of the table."""
@@ -58,11 +58,11 @@ class Dashboard:
                 writer.writeheader()
             writer.writerow(row)
         for name in COLUMNS[1:]:
-            self._board.add_scalar(f"federation/{name}", row[name], int(row["round"]))
+            self._board.add_scalar(f"federation/{name}", row[name], int(row["round"]))  # type: ignore[no-untyped-call]
         for name, value in result.reward_terms.items():
-            self._board.add_scalar(f"points/{name}", float(value[0]), int(row["round"]))
-        self._board.flush()
-        (self._out / PAGE).write_text(self.page(), encoding="utf-8")
+            self._board.add_scalar(f"points/{name}", float(value[0]), int(row["round"]))  # type: ignore[no-untyped-call]
+        self._board.flush()  # type: ignore[no-untyped-call]
+        write_text(self._out / PAGE, self.page())
         return row
 
     def page(self) -> str:
@@ -77,7 +77,7 @@ class Dashboard:
 
     def close(self) -> None:
         """Finish writing."""
-        self._board.close()
+        self._board.close()  # type: ignore[no-untyped-call]
 
     def _state(self, client: int) -> str:
         roster = self._world.roster

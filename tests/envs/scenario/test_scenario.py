@@ -68,6 +68,13 @@ UNKNOWN = [
         {"compression": {"kind": "top-k", "share": 2}},
         "compression.share: 2, expected less than or equal to 1",
     ),
+    ({"dataset": "digit"}, "dataset: 'digit' is unknown; did you mean 'digits'?"),
+    ({"dataset": {"kind": "synthetic", "row": 3}}, "dataset.row: unknown field"),
+    ({"partition": {"kind": "dirichlet", "alfa": 3}}, "partition.alfa: unknown field; did you mean 'alpha'?"),
+    ({"model": {"kind": "mlp", "hiden": [3]}}, "model.hiden: unknown field; did you mean 'hidden'?"),
+    ({"trainer": {"kind": "torch", "worker": 3}}, "trainer.worker: unknown field; did you mean 'workers'?"),
+    ({"trainer": "fusd"}, "trainer: 'fusd' is unknown; did you mean 'fused'?"),
+    ({"forecasting": {"carbon_lead_s": [3]}}, "forecasting.carbon_lead_s: unknown field; did you mean"),
     ({"workload": {"model_bytes": "actuel"}}, "workload.model_bytes: 'actuel'"),
     ({"levels": {"wait_s": [0, float("nan")]}}, "levels.wait_s.1: nan"),
 ]
