@@ -25,10 +25,12 @@ from .agents.evaluation import (
 from .agents.execution import make_engine
 from .agents.players import name_players, scenario_of
 from .agents.reports import print_report, write_report
-from .agents.reports.html import write_html
+from .agents.reports.html import SECTIONS, Section, write_html
 
 __all__ = [
+    "SECTIONS",
     "EvaluationResult",
+    "Section",
     "Study",
     "at_budget",
     "evaluate",

@@ -273,6 +273,14 @@ class TestPage:
         assert uses < 250
 
 
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    out = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "--wheel-dir", str(out)]
+    subprocess.run([*command, str(ROOT)], check=True, capture_output=True)
+    return next(out.glob("*.whl"))
+
+
 class TestPackaging:
     """What is installed is what is here."""
 
@@ -282,13 +290,6 @@ class TestPackaging:
         assert block
         listed = re.findall(r'"([\w.]+)"', block[1])
         assert listed == sorted(["frugalfl", *(f"frugalfl.{module_of(f / '__init__.py')}" for f in FOLDERS)])
-
-    @pytest.fixture(scope="class")
-    def wheel(self, tmp_path_factory):
-        out = tmp_path_factory.mktemp("wheel")
-        command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "--wheel-dir", str(out)]
-        subprocess.run([*command, str(ROOT)], check=True, capture_output=True)
-        return next(out.glob("*.whl"))
 
     @pytest.mark.slow
     def test_the_wheel_holds_every_module_and_data_file_and_nothing_else(self, wheel):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from .provenance import git_version
 from ..evaluation import EvaluationResult
 from ..evaluation.measures import bootstrap
+from .provenance import git_version
 
 
 class Paired(TypedDict):

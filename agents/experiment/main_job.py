@@ -13,7 +13,6 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from ... import __version__
 from ...common.files import write_file, write_json
-from .provenance import git_version
 from ...envs.contract import Scheduler
 from ..evaluation import EvaluationResult, evaluate
 from ..learned.scheduler import LearnedScheduler
@@ -37,6 +36,7 @@ from ..schedulers import SCHEDULERS, best_tuned, make_scheduler, strongest
 from ..zoo import CARD, is_shipped
 from ..zoo import load_scheduler as load_trained
 from .figures import figures_on_test
+from .provenance import git_version
 from .validation import Validation
 
 ALL, BEST, NOBODY = "all", "best", "none"

@@ -40,6 +40,8 @@ class Validation:
     def score(self, model: BaseAlgorithm, decision: str) -> float:
         """Mean net points of one way to take decisions."""
         view = self._view
-        player = LearnedScheduler(model, view.encoder, view.action_mode, decision=decision, frames=self._frames)
+        player = LearnedScheduler(
+            model, view.encoder, view.action_mode, decision=decision, frames=self._frames
+        )
         frame, _, _ = play_batch("candidate", player, self._world, self._seeds)
         return float(np.mean(frame["val_net_points"]))

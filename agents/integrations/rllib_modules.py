@@ -19,8 +19,8 @@ from ray.rllib.core.rl_module.apis import InferenceOnlyAPI, ValueFunctionAPI
 from ray.rllib.core.rl_module.torch import TorchRLModule
 from torch import nn
 
+from ..policies import default_wait_logits, share_logits
 from ..policies.distribution import MASKED_LOGIT, BatchedMultiCategorical
-from ..policies.initial_logits import default_wait_logits, share_logits
 from ..policies.set_network import SetShape, flat_logits, fresh_networks, orthogonal
 from .masked_observations import FlatLayout
 

@@ -16,7 +16,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import VecEnv
 
 from ...envs.agent_view import CLIENT_FEATURES
-from ..policies.initial_logits import default_wait_logits, share_logits
+from ..policies import default_wait_logits, share_logits
 from ..policies.set_network import SetEncoder, SetShape
 from ..policies.set_policy import (
     MaskableSetActorCriticPolicy,

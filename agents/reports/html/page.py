@@ -14,6 +14,7 @@ from ..palette import AVAILABLE, STATUSES, WAITING
 from ..report import verdict
 from .data import page_data
 from .metrics import shown_metrics
+from .sections import extra_sections
 
 _SCRIPTS = ("drawing.js", "charts.js", "timeline.js", "main.js")
 
@@ -47,6 +48,7 @@ def write_html(result: EvaluationResult, path: Path | str, command: str = "") ->
             script=Markup("\n".join(_asset(name) for name in _SCRIPTS)),
             data=page_data(result),
             metrics=shown_metrics(result),
+            sections=extra_sections(result),
             command=command,
         )
     )

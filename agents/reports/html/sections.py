@@ -1,0 +1,64 @@
+"""Further sections of the HTML report: a title, a table, and a word on how to read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ....common.registry import Registry
+from ...evaluation import EvaluationResult
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table with its heading.
+
+    Attributes:
+        title: the heading.
+        table: what is shown; numbers with `decimals` digits, missing ones as a dash.
+        note: how to read it.
+        decimals: digits behind the point.
+    """
+
+    title: str
+    table: pd.DataFrame
+    note: str = ""
+    decimals: int = 2
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The cells as text."""
+        return [[self._text(value) for value in row] for row in self.table.itertuples(index=False)]
+
+    def _text(self, value: object) -> str:
+        if isinstance(value, float):
+            return "-" if value != value else f"{value:.{self.decimals}f}"
+        return str(value)
+
+
+SECTIONS: Registry[Section] = Registry("section")
+"""Sections by name, in the order of the page: functions from a result to a `Section`."""
+
+
+def extra_sections(result: EvaluationResult) -> list[Section]:
+    """What every registered section makes of a result."""
+    return [SECTIONS.make(name, result=result) for name in SECTIONS]
+
+
+@SECTIONS.register("worst-clients")
+def worst_clients(result: EvaluationResult) -> Section:
+    """Whom the models serve worst, and how unevenly clients took part."""
+    columns = {
+        "worst_client_accuracy": "worst client",
+        "p10_client_accuracy": "worst tenth",
+        "jain": "Jain index",
+        "participation_tv": "distance from target",
+    }
+    known = [name for name in columns if name in result.episodes]
+    means = result.episodes.groupby("scheduler", sort=False)[known].mean().loc[result.ranking()]
+    note = (
+        "Means over the episodes: accuracy on the label mix of the client served worst, Jain's index of "
+        "participations (1 = all alike), total variation between participations and target weights."
+    )
+    return Section("Clients served worst", means.rename(columns=columns).reset_index(), note)
