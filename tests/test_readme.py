@@ -41,10 +41,13 @@ def test_the_scheduler_of_ones_own_enters_a_comparison(tmp_path, monkeypatch, ca
     exec(PYTHON[2].replace("episodes=64", "episodes=2, progress=False"), names)
     assert np.isfinite(names["result"].values("my_module:CheapestFive", "net_points")).all()
     assert "my_module:CheapestFive" in capsys.readouterr().out
+    checks: dict = {}
+    exec(next(text for text in PYTHON if "frugalfl.testing" in text), checks)
+    checks["test_mine"]()
     sys.modules.pop("my_module", None)
 
 
 def test_the_trained_scheduler_loads():
     names: dict = {}
-    exec(PYTHON[3], names)
+    exec(next(text for text in PYTHON if "load_scheduler" in text), names)
     assert names["scheduler"].kind == "learned"
