@@ -38,7 +38,7 @@ class Common:
     """of the whole evaluation"""
     batch: int = 32
     """episodes of a cell, played at once; changes speed and nothing else"""
-    story_episode: int = 0
+    timeline_episode: int = 0
     """the episode of every scheduler that is kept as a full timeline"""
     jobs: int = 2
     """processes of the local engine"""
@@ -101,7 +101,7 @@ def _benchmark(options: BenchmarkOptions, engine: Engine, command: str, console:
 def _play(options: Common, world: Scenario, out: Path, engine: Engine, command: str, console: Console) -> int:
     """One world: play, write, say what came of it."""
     study = Study(
-        world, options.split, options.seed, options.episodes, options.batch, options.story_episode
+        world, options.split, options.seed, options.episodes, options.batch, options.timeline_episode
     ).check()
     players = name_players(options.schedulers)
     with progress_bar(console.is_terminal) as bar:
