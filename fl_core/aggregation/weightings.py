@@ -1,4 +1,4 @@
-"""Further rules for the coefficients: normalised steps, participation intervals, staleness."""
+"""Rules for the coefficients: by samples, unbiased, normalised steps, participation intervals, staleness."""
 
 from __future__ import annotations
 
@@ -9,6 +9,70 @@ from ...common.arrays import AnyArray, Bools, Floats
 from ...common.settings import Settings
 from ..numerics import span_sums
 from .base import AGGREGATORS, Aggregator, Arrivals, DType, Weighting, make_weighting
+
+
+@AGGREGATORS.register("by-samples")
+class BySamples(Weighting):
+    """`n_k / sum n_j` over the arrivals (McMahan et al. 2017), n_k the rows client k holds."""
+
+    name = "by-samples"
+
+    def coefficients(self, arrivals: Arrivals) -> Floats:
+        """See `Weighting.coefficients`."""
+        return arrivals.held / span_sums(arrivals.span, arrivals.held)[arrivals.env]
+
+
+@AGGREGATORS.register("uniform")
+class Uniform(Weighting):
+    """One over the number of arrivals."""
+
+    name = "uniform"
+
+    def coefficients(self, arrivals: Arrivals) -> Floats:
+        """See `Weighting.coefficients`."""
+        return 1.0 / np.diff(arrivals.span)[arrivals.env]
+
+
+@AGGREGATORS.register("unbiased")
+class Unbiased(Weighting):
+    """`alpha_k / rate_k`, not normalised: right in expectation for any stationary participation.
+
+    With the true participation rates the expected step is `sum_k alpha_k delta_k` (Ribero et al. 2023;
+    Rodio et al. 2023). A rate near zero would let one rare client throw the model, so rates are floored at
+    `min_rate`: a client rarer than that is still under-represented, by at most `rate / min_rate`.
+    """
+
+    name = "unbiased"
+
+    class Options(Settings):
+        """Settings of the aggregator, see the class."""
+
+        min_rate: float = Field(default=0.05, gt=0, le=1)
+
+    def __init__(self, min_rate: float = 0.05) -> None:
+        super().__init__()
+        self.min_rate = min_rate
+
+    def coefficients(self, arrivals: Arrivals) -> Floats:
+        """See `Weighting.coefficients`."""
+        if arrivals.rate is None:
+            raise ValueError(
+                "rates: None, expected each client's participation rate, which aggregator 'unbiased' needs"
+            )
+        return arrivals.target_weight / np.maximum(arrivals.rate, self.min_rate)
+
+
+@AGGREGATORS.register("given")
+class Given(Weighting):
+    """The plan's own coefficients, used as they are and not renormalised."""
+
+    name = "given"
+
+    def coefficients(self, arrivals: Arrivals) -> Floats:
+        """See `Weighting.coefficients`."""
+        if arrivals.given is None:
+            raise ValueError("weights: None, expected a plan with weights, which aggregator 'given' needs")
+        return arrivals.given
 
 
 @AGGREGATORS.register("fednova")
@@ -204,67 +268,3 @@ class FedBuff(Aggregator):
                 step[e] += buffer[e]
                 buffer[e], count[e] = 0, 0
         return step
-
-
-@AGGREGATORS.register("by-samples")
-class BySamples(Weighting):
-    """`n_k / sum n_j` over the arrivals (McMahan et al. 2017), n_k the rows client k holds."""
-
-    name = "by-samples"
-
-    def coefficients(self, arrivals: Arrivals) -> Floats:
-        """See `Weighting.coefficients`."""
-        return arrivals.held / span_sums(arrivals.span, arrivals.held)[arrivals.env]
-
-
-@AGGREGATORS.register("uniform")
-class Uniform(Weighting):
-    """One over the number of arrivals."""
-
-    name = "uniform"
-
-    def coefficients(self, arrivals: Arrivals) -> Floats:
-        """See `Weighting.coefficients`."""
-        return 1.0 / np.diff(arrivals.span)[arrivals.env]
-
-
-@AGGREGATORS.register("unbiased")
-class Unbiased(Weighting):
-    """`alpha_k / rate_k`, not normalised: right in expectation for any stationary participation.
-
-    With the true participation rates the expected step is `sum_k alpha_k delta_k` (Ribero et al. 2023;
-    Rodio et al. 2023). A rate near zero would let one rare client throw the model, so rates are floored at
-    `min_rate`: a client rarer than that is still under-represented, by at most `rate / min_rate`.
-    """
-
-    name = "unbiased"
-
-    class Options(Settings):
-        """Settings of the aggregator, see the class."""
-
-        min_rate: float = Field(default=0.05, gt=0, le=1)
-
-    def __init__(self, min_rate: float = 0.05) -> None:
-        super().__init__()
-        self.min_rate = min_rate
-
-    def coefficients(self, arrivals: Arrivals) -> Floats:
-        """See `Weighting.coefficients`."""
-        if arrivals.rate is None:
-            raise ValueError(
-                "rates: None, expected each client's participation rate, which aggregator 'unbiased' needs"
-            )
-        return arrivals.target_weight / np.maximum(arrivals.rate, self.min_rate)
-
-
-@AGGREGATORS.register("given")
-class Given(Weighting):
-    """The plan's own coefficients, used as they are and not renormalised."""
-
-    name = "given"
-
-    def coefficients(self, arrivals: Arrivals) -> Floats:
-        """See `Weighting.coefficients`."""
-        if arrivals.given is None:
-            raise ValueError("weights: None, expected a plan with weights, which aggregator 'given' needs")
-        return arrivals.given

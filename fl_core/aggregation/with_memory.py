@@ -114,7 +114,7 @@ class FedAwe(Aggregator):
     """FedAWE (Xiang et al., NeurIPS 2024): everyone goes on from its own stale model, absences are echoed.
 
     A client trains from its own model x_k and contributes `x_k + rate (t - tau_k) delta_k`, tau_k the round
-    it last took part in; the server averages these, and only those present receive the average.
+    it last took part in; the server averages these, and only those taking part receive the average.
 
     Args:
         rate: eta_g of the paper.

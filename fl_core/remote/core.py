@@ -43,7 +43,7 @@ class RemoteCore(FederatedCore):
         self._updates: Mapping[int, LocalUpdate] = {}
 
     def orders(self, local_steps: AnyArray, sent: AnyArray, round_index: int) -> dict[int, TrainOrder]:
-        """The orders of a round at the present model.
+        """The orders of a round at the current model.
 
         Args:
             local_steps: int `[N]`, 0 = not invited.
@@ -71,7 +71,7 @@ class RemoteCore(FederatedCore):
         return orders
 
     def probes(self, samples: AnyArray, round_index: int) -> dict[int, TrainOrder]:
-        """Questions for the loss at the present model, on `samples [N]` each; 0 = not asked."""
+        """Questions for the loss at the current model, on `samples [N]` each; 0 = not asked."""
         return {
             client: replace(self._blank_order(client, round_index), probe_samples=int(samples[client]))
             for client in np.flatnonzero(np.asarray(samples) > 0).tolist()

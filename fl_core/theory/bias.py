@@ -111,7 +111,7 @@ def predicted_gap(
     learning_rate: float,
     steps: int = 1,
 ) -> tuple[float, float]:
-    """Small-step bias and variance of fixed coefficients q_k for whoever is there.
+    """Small-step bias and variance of fixed coefficients q_k for whoever is available.
 
     The model settles around w_B, the minimiser of `sum_k q_k pi_k F_k`, with the covariance S that solves
     `A S + S A = eta H sum_k q_k^2 pi_k (1 - pi_k) (1 + lambda_k)/(1 - lambda_k) g_k g_k^T`, where A is the

@@ -42,8 +42,8 @@ def chi_square(alpha: Floats, p: Floats) -> float:
     difference = np.asarray(alpha - p)
     if np.any((p <= 0) & (difference != 0)):
         return float("inf")
-    present = p > 0
-    return float((difference[present] ** 2 / p[present]).sum())
+    some = p > 0
+    return float((difference[some] ** 2 / p[some]).sum())
 
 
 def correlation_factor(memory: Floats) -> Floats:
