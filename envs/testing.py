@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -28,9 +29,8 @@ from gymnasium.utils.env_checker import check_env
 from ..common.arrays import AnyArray, Bools, Ints
 from ..common.units import BYTES_PER_GB, GRAMS_PER_KG, JOULES_PER_KWH, SECONDS_PER_HOUR
 from .adapters.federated_env import FederatedEnv
-from .agent_view import ScenarioSource
 from .contract import STOP_S, RoundPlan, SimulatedWorld, Situation, StepResult
-from .scenario import load_scenario
+from .scenario import ScenarioSource, load_scenario
 from .world import FederatedWorld
 
 __all__ = ["check_environment", "check_world"]
@@ -87,7 +87,7 @@ def check_world(source: ScenarioSource | MakeWorld, decisions: int = 6) -> None:
     _check_end_and_reset(_begin(make, _SEEDS))
 
 
-def check_environment(env_id: str, **options: object) -> None:
+def check_environment(env_id: str, **options: Any) -> None:
     """See that a registered id is a good environment of Gymnasium, with masks that keep what they promise.
 
     Checked: Gymnasium's own checker; the same seed gives the same episode; observations are in their space
