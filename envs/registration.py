@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gymnasium as gym
+
+from ..common.settings import suggest
 
 if TYPE_CHECKING:
     from .adapters.sb3_vec_env import FederatedVecEnv
@@ -23,7 +24,7 @@ WORLDS = {
 }
 """Name in the id, and the packaged scenario behind it."""
 
-_VARIANTS: dict[str, dict[str, Any]] = {
+_VARIANTS: dict[str, dict[str, object]] = {
     "{}": {},
     "{}-discrete": {"action": "discrete"},
     "{}-scores": {"action": "scores"},
@@ -36,7 +37,7 @@ class Entry:
     """One registered id."""
 
     id: str
-    kwargs: dict[str, Any]
+    kwargs: dict[str, object]
 
 
 def entries() -> Iterator[Entry]:
@@ -67,12 +68,10 @@ def find_entry(env_id: str) -> Entry:
     known = {entry.id: entry for entry in entries()}
     if env_id in known:
         return known[env_id]
-    close = difflib.get_close_matches(env_id, known, n=1, cutoff=0.4)
-    hint = f"did you mean {close[0]!r}?" if close else f"known ids: {', '.join(known)}"
-    raise ValueError(f"env: {env_id!r} is not an environment of frugalfl; {hint}")
+    raise ValueError(f"env: {env_id!r} is not an environment of frugalfl; {suggest(env_id, known)}")
 
 
-def make_vec_env(env_id: str, num_envs: int = 1, split: str = "train", **kwargs: Any) -> FederatedVecEnv:
+def make_vec_env(env_id: str, num_envs: int = 1, split: str = "train", **kwargs: object) -> FederatedVecEnv:
     """A Stable-Baselines3 `VecEnv` of an id, all environments in one batch.
 
     Args:
@@ -85,5 +84,6 @@ def make_vec_env(env_id: str, num_envs: int = 1, split: str = "train", **kwargs:
 
     entry = find_entry(env_id)
     if entry.kwargs.get("vector_reward"):
-        raise ValueError(f"env: {env_id!r} has a vector reward; use {env_id.replace('mo-', '')!r}")
+        scalar = env_id.replace("mo-", "")
+        raise ValueError(f"env: {env_id!r} has a vector reward, expected a scalar one; use {scalar!r}")
     return FederatedVecEnv(num_envs=num_envs, split=split, **{**entry.kwargs, **kwargs})  # type: ignore[arg-type]

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import SupportsFloat
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import NDArray
 
 from ...common.arrays import AnyArray, Bools
 from ...common.splits import Split
-from ..agent_view import AgentView, Menu, Observation, ScenarioSource
+from ..agent_view import AgentView, Info, Menu, Observation
 from ..contract import REWARD_TERMS
-from ..scenario import Scenario
+from ..scenario import Scenario, ScenarioSource
 from ..world import FederatedWorld
 from .viewer import Viewer
 
 
-class FederatedEnv(gym.Env[Observation, Any]):
+class FederatedEnv(gym.Env[Observation, AnyArray]):
     """Schedule one federated training run.
 
     ## Description
@@ -58,7 +59,7 @@ class FederatedEnv(gym.Env[Observation, Any]):
         ValueError: one line naming the field, the value and what was expected.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}  # noqa: RUF012
+    metadata: Info = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}  # noqa: RUF012
 
     def __init__(
         self,
@@ -68,13 +69,13 @@ class FederatedEnv(gym.Env[Observation, Any]):
         menu: Menu | None = None,
         vector_reward: bool = False,
         render_mode: str | None = None,
-        **changes: Any,
+        **changes: object,
     ):
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(f"render_mode: {render_mode!r}, expected one of {self.metadata['render_modes']}")
         self.agent_view = AgentView(scenario, 1, split, action, menu, **changes)
         self.observation_space = self.agent_view.encoder.space  # type: ignore[assignment]
-        self.action_space = self.agent_view.action_mode.space
+        self.action_space = self.agent_view.action_mode.space  # type: ignore[assignment]
         self.render_mode = render_mode
         self._vector_reward = vector_reward
         self._viewer = Viewer(self.agent_view.world) if render_mode else None
@@ -98,12 +99,10 @@ class FederatedEnv(gym.Env[Observation, Any]):
     def use_action(self, action: str, menu: Menu | None = None) -> None:
         """Exchange the action space, see `action_modes`; the running episode ends without a step."""
         self.agent_view.use_action(action, menu)
-        self.action_space = self.agent_view.action_mode.space
+        self.action_space = self.agent_view.action_mode.space  # type: ignore[assignment]
         self._ready = False
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observation, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Observation, Info]:
         """Begin an episode; `seed` also fixes all episodes after it."""
         super().reset(seed=seed)
         episode_seed = self.np_random.integers(2**31, size=1)
@@ -113,7 +112,7 @@ class FederatedEnv(gym.Env[Observation, Any]):
             self._viewer.begin()
         return _only(self.agent_view.observe()), {"episode_seed": int(episode_seed[0])}
 
-    def step(self, action: Any) -> tuple[Observation, Any, bool, bool, dict[str, Any]]:
+    def step(self, action: AnyArray) -> tuple[Observation, SupportsFloat, bool, bool, Info]:
         """Carry out one round; see the class."""
         if not self._ready:
             raise gym.error.ResetNeeded("step: called before reset() or after the end of an episode")
@@ -125,16 +124,17 @@ class FederatedEnv(gym.Env[Observation, Any]):
             info["episode_totals"] = _only(self.agent_view.world.totals())
         if self._viewer:
             self._viewer.record(result)
-        reward: Any = float(result.reward[0])
+        reward: SupportsFloat = float(result.reward[0])
         if self._vector_reward:
             reward = result.terms[0].astype(np.float32)
         return _only(self.agent_view.observe()), reward, terminated, truncated, info
 
     def action_masks(self) -> Bools:
         """Legal choices of every dimension, flat, as sb3-contrib's MaskablePPO wants them."""
-        return self.agent_view.masks()[0]
+        masks: Bools = self.agent_view.masks()[0]
+        return masks
 
-    def render(self) -> Any:
+    def render(self) -> str | NDArray[np.uint8] | None:  # type: ignore[override]
         """A page of text ("ansi") or an RGB image `[H, W, 3]` uint8 ("rgb_array") of the episode so far."""
         if self._viewer is None:
             gym.logger.warn("render: called without a render_mode; pass render_mode='ansi' or 'rgb_array'")
@@ -142,6 +142,6 @@ class FederatedEnv(gym.Env[Observation, Any]):
         return self._viewer.text() if self.render_mode == "ansi" else self._viewer.image()
 
 
-def _only(batch: dict[str, AnyArray]) -> dict[str, Any]:
+def _only(batch: dict[str, AnyArray]) -> Info:
     """Row 0 of a batch of one, numbers as numpy scalars."""
     return {name: values[0] for name, values in batch.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from gymnasium.utils import seeding
@@ -12,7 +11,8 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 
 from ...common.arrays import AnyArray, Bools
 from ...common.splits import Split
-from ..agent_view import AgentView, Menu, Observation, ScenarioSource
+from ..agent_view import AgentView, Info, Menu, Observation
+from ..scenario import ScenarioSource
 from ..world import FederatedWorld
 
 
@@ -39,7 +39,7 @@ class FederatedVecEnv(VecEnv):
         split: Split = "train",
         action: str = "levels",
         menu: Menu | None = None,
-        **changes: Any,
+        **changes: object,
     ):
         self.agent_view = AgentView(scenario, num_envs, split, action, menu, **changes)
         self.render_mode = None
@@ -77,7 +77,7 @@ class FederatedVecEnv(VecEnv):
         """Step all environments."""
         result = self.agent_view.act(self._actions)
         ended = result.terminated | result.truncated
-        infos: list[dict[str, Any]] = [{"reward_terms": row} for row in result.terms.copy()]
+        infos: list[Info] = [{"reward_terms": row} for row in result.terms.copy()]
         observation = self.agent_view.observe()
         if ended.any():
             self._close(infos, observation, ended, result.truncated)
@@ -93,19 +93,19 @@ class FederatedVecEnv(VecEnv):
         """Nothing to release."""
 
     def env_method(
-        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
-    ) -> list[Any]:
+        self, method_name: str, *method_args: object, indices: VecEnvIndices = None, **method_kwargs: object
+    ) -> list[object]:
         """`action_masks` of the chosen environments; there are no single environments behind the batch."""
         if method_name != "action_masks":
             raise AttributeError(f"env_method: {method_name!r}, expected 'action_masks'")
         masks = self.agent_view.masks()
         return [masks[env] for env in self._get_indices(indices)]
 
-    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[object]:
         """The batch's attribute once for each chosen environment."""
         return [getattr(self, attr_name) for _ in self._get_indices(indices)]
 
-    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+    def set_attr(self, attr_name: str, value: object, indices: VecEnvIndices = None) -> None:
         """Refused: the environments share their settings."""
         raise AttributeError(f"set_attr: {attr_name!r}; make a new FederatedVecEnv with other settings")
 
@@ -120,7 +120,7 @@ class FederatedVecEnv(VecEnv):
         self.agent_view.reset(envs, seeds)
 
     def _close(
-        self, infos: list[dict[str, Any]], observation: Observation, ended: AnyArray, truncated: AnyArray
+        self, infos: list[Info], observation: Observation, ended: AnyArray, truncated: AnyArray
     ) -> None:
         info_totals = self.agent_view.world.totals()
         for env in np.flatnonzero(ended):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from gymnasium.utils import seeding
@@ -12,12 +11,13 @@ from gymnasium.vector.utils import batch_space
 
 from ...common.arrays import AnyArray, Bools
 from ...common.splits import Split
-from ..agent_view import AgentView, Menu, Observation, ScenarioSource
+from ..agent_view import AgentView, Info, Menu, Observation
 from ..contract import StepResult
+from ..scenario import ScenarioSource
 from ..world import FederatedWorld
 
 
-class FederatedVectorEnv(VectorEnv[Observation, Any, AnyArray]):
+class FederatedVectorEnv(VectorEnv[Observation, AnyArray, AnyArray]):
     """The batch behind `gym.make_vec(id, num_envs=E, vectorization_mode="vector_entry_point")`.
 
     All clients of all environments train in one batch. Seeded alike, environment i and a single
@@ -35,7 +35,7 @@ class FederatedVectorEnv(VectorEnv[Observation, Any, AnyArray]):
         **changes: fields of the scenario to replace.
     """
 
-    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
+    metadata: Info = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class FederatedVectorEnv(VectorEnv[Observation, Any, AnyArray]):
         vector_reward: bool = False,
         render_mode: str | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-        **changes: Any,
+        **changes: object,
     ):
         if render_mode is not None:
             raise ValueError(f"render_mode: {render_mode!r}, expected None; render a single environment")
@@ -73,8 +73,8 @@ class FederatedVectorEnv(VectorEnv[Observation, Any, AnyArray]):
         self,
         *,
         seed: int | Sequence[int | None] | None = None,
-        options: dict[str, Any] | None = None,
-    ) -> tuple[Observation, dict[str, Any]]:
+        options: Info | None = None,
+    ) -> tuple[Observation, Info]:
         """Begin new episodes everywhere, or only where `options={"reset_mask": [E]}` says."""
         seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed
         if seeds is not None:
@@ -91,7 +91,7 @@ class FederatedVectorEnv(VectorEnv[Observation, Any, AnyArray]):
         self._begin(mask)
         return self.agent_view.observe(), {}
 
-    def step(self, actions: Any) -> tuple[Observation, AnyArray, AnyArray, AnyArray, dict[str, Any]]:
+    def step(self, actions: AnyArray) -> tuple[Observation, AnyArray, AnyArray, AnyArray, Info]:
         """Step all environments; ended ones follow the autoreset mode."""
         starting = self._ended.copy()
         if self.autoreset_mode == AutoresetMode.DISABLED and starting.any():
@@ -121,8 +121,8 @@ class FederatedVectorEnv(VectorEnv[Observation, Any, AnyArray]):
         self.agent_view.reset(envs, seeds)
         self._ended = self._ended & ~envs
 
-    def _infos(self, result: StepResult) -> dict[str, Any]:
-        infos: dict[str, Any] = {}
+    def _infos(self, result: StepResult) -> Info:
+        infos: Info = {}
         for name, values in self.agent_view.info(result).items():
             infos[name], infos[f"_{name}"] = values, result.active.copy()
         ended = result.terminated | result.truncated
@@ -131,7 +131,7 @@ class FederatedVectorEnv(VectorEnv[Observation, Any, AnyArray]):
             infos["_episode_totals"] = ended.copy()
         return infos
 
-    def _final(self, observation: Observation, infos: dict[str, Any], ended: Bools) -> dict[str, Any]:
+    def _final(self, observation: Observation, infos: Info, ended: Bools) -> Info:
         """Gymnasium's SAME_STEP convention: the last observation and info of ended episodes."""
         final_obs = np.full(self.num_envs, None, dtype=object)
         for env in np.flatnonzero(ended):

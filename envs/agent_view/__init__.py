@@ -13,7 +13,7 @@ from .action_modes import (
 )
 from .actions import ActionCodec, ActionLayout
 from .encoder import CLIENT_FEATURES, CLIENT_TABLE, SERVER_FEATURES, SERVER_TABLE, ObservationEncoder
-from .view import AgentView, Observation, ScenarioSource, layout_of
+from .view import AgentView, Info, Observation, layout_of
 
 __all__ = [
     "ACTION_MODES",
@@ -26,11 +26,11 @@ __all__ = [
     "ActionLayout",
     "ActionMode",
     "AgentView",
+    "Info",
     "MakeScheduler",
     "Menu",
     "Observation",
     "ObservationEncoder",
-    "ScenarioSource",
     "ScoresMode",
     "layout_of",
     "make_action_mode",

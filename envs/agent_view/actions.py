@@ -121,7 +121,8 @@ def _nearest(levels: Floats, values: AnyArray) -> Ints:
     """Index of the nearest level; infinity matches only infinity."""
     finite = np.where(np.isfinite(levels), levels, 1e300)
     wanted = np.where(np.isfinite(values), values, 1e300)
-    return np.abs(finite - wanted[..., None]).argmin(axis=-1)
+    nearest: Ints = np.abs(finite - wanted[..., None]).argmin(axis=-1)
+    return nearest
 
 
 def _nearest_positive(levels: Ints32, values: Ints32) -> Ints:

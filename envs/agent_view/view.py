@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from ...common.arrays import AnyArray, Bools, Floats32, Ints
 from ...common.registry import load_dotted
 from ...common.splits import Split
 from ..contract import RoundPlan, Situation, StepResult
-from ..scenario import Scenario, load_scenario
+from ..scenario import Scenario, ScenarioSource, load_scenario
 from ..world import FederatedWorld
 from .action_modes import MakeScheduler, Menu, make_action_mode
 from .actions import ActionCodec, ActionLayout
@@ -18,8 +16,8 @@ from .encoder import ObservationEncoder
 
 Observation: TypeAlias = dict[str, Floats32]
 
-ScenarioSource: TypeAlias = str | Path | Mapping[str, Any] | Scenario
-"""A packaged scenario's name, the path of a YAML file, a mapping of the same form, or a `Scenario`."""
+Info: TypeAlias = dict[str, Any]
+"""Gymnasium's dictionaries beside an observation: `info`, and `options` of a reset."""
 
 # By name: schedulers live above this package, and users bring their own.
 _MAKE_SCHEDULER = "frugalfl.agents.schedulers:make_scheduler"
@@ -44,7 +42,7 @@ class AgentView:
         split: Split = "train",
         action: str = "levels",
         menu: Menu | None = None,
-        **changes: Any,
+        **changes: object,
     ):
         self.scenario: Scenario = load_scenario(scenario, **changes)
         self.world = FederatedWorld(self.scenario, num_envs, split)

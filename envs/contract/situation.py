@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ...common.arrays import Bools, Floats, Ints, Ints32
 from ...common.units import BYTES_PER_GB, GRAMS_PER_KG, JOULES_PER_KWH
 
+Values: TypeAlias = dict[str, Any]
+"""Fields of the parts of a situation by name: arrays and numbers."""
+
 
 @dataclass(frozen=True)
 class ClientFacts:
-    """What is known of each client, before a decision."""
+    """What is known of each client, before a decision; one record, since most schedulers read across it."""
 
     available: Bools  # [E, N] could be invited now
     busy: Bools  # [E, N] still works for an earlier round and cannot be invited
@@ -148,7 +151,7 @@ class Situation:
         Raises:
             TypeError: there is no field of that name.
         """
-        whole: dict[str, Any] = {"future": values.pop("future")} if "future" in values else {}
+        whole: Values = {"future": values.pop("future")} if "future" in values else {}
         for part, kind in _PARTS.items():
             mine = {f.name: values.pop(f.name) for f in fields(kind) if f.name in values}
             if mine:
@@ -157,7 +160,7 @@ class Situation:
             raise TypeError(f"Situation: unknown fields {', '.join(values)}")
         return replace(self, **whole)
 
-    def flat(self) -> dict[str, Any]:
+    def flat(self) -> Values:
         """The fields of all parts by name, as `of` takes them; without the future."""
         return {
             f.name: getattr(getattr(self, part), f.name)
@@ -179,7 +182,8 @@ class Situation:
     def client_carbon(self) -> Floats:
         """`[E, N]`, g CO2e per kWh at each client now."""
         first = np.arange(self.num_envs)[:, None] * self.zones.carbon_g_per_kwh.shape[1]
-        return np.take(self.zones.carbon_g_per_kwh, self.clients.zone + first)
+        carbon: Floats = np.take(self.zones.carbon_g_per_kwh, self.clients.zone + first)
+        return carbon
 
     def round_s(self, local_steps: Ints32 | int, transfer_samples: Ints32 | int = 0) -> Floats:
         """`[E, N]`, seconds each client would need: download, local steps, upload."""

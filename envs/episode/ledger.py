@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...common.arrays import Bools, Floats, Ints
-from ...common.units import BYTES_PER_GB, JOULES_PER_KWH
+from ...common.units import BYTES_PER_GB, GRAMS_PER_KG, JOULES_PER_KWH, SECONDS_PER_HOUR
 from ..contract import RoundOutcome
 
 GAIN_WINDOW = 5
@@ -107,7 +107,7 @@ class Ledger:
             known = np.where(outcome.answered, outcome.probed_loss, self.probed_loss)
             self.probed_loss = np.where(trained[:, None], np.nan, known)
         self.repairs += outcome.repairs
-        self.hours += outcome.duration_s / 3600.0
+        self.hours += outcome.duration_s / SECONDS_PER_HOUR
         self.gigabytes += round_gigabytes(outcome)
         self.kilowatt_hours += outcome.energy_j.sum(axis=1) / JOULES_PER_KWH
         self.kilograms += round_kilograms(outcome)
@@ -132,7 +132,7 @@ class Ledger:
         """Enter costs beyond training, each `[E, N]`, at the prices `[E, 3]`; once per episode."""
         due = ~self._closed
         gigabytes = np.where(due, moved_bytes.sum(axis=1) / BYTES_PER_GB, 0.0)
-        kilograms = np.where(due, emissions_g.sum(axis=1) / 1e3, 0.0)
+        kilograms = np.where(due, emissions_g.sum(axis=1) / GRAMS_PER_KG, 0.0)
         self.gigabytes += gigabytes
         self.kilograms += kilograms
         self.kilowatt_hours += np.where(due, energy_j.sum(axis=1) / JOULES_PER_KWH, 0.0)
@@ -164,9 +164,11 @@ class Ledger:
 
 def round_gigabytes(outcome: RoundOutcome) -> Floats:
     """`[E]`, GB that one step moved in both directions."""
-    return (outcome.down_bytes.sum(axis=1) + outcome.up_bytes.sum(axis=1)) / BYTES_PER_GB
+    gigabytes: Floats = (outcome.down_bytes.sum(axis=1) + outcome.up_bytes.sum(axis=1)) / BYTES_PER_GB
+    return gigabytes
 
 
 def round_kilograms(outcome: RoundOutcome) -> Floats:
     """`[E]`, kg CO2e that one step emitted."""
-    return outcome.emissions_g.sum(axis=1) / 1e3
+    kilograms: Floats = outcome.emissions_g.sum(axis=1) / GRAMS_PER_KG
+    return kilograms

@@ -33,7 +33,8 @@ def overrun(ledger: Ledger, outcome: RoundOutcome, budgets: Floats) -> Floats:
     step = [outcome.duration_s / SECONDS_PER_HOUR, round_gigabytes(outcome), round_kilograms(outcome)]
     before = now - np.stack(step, axis=1)
     over = np.maximum(now - budgets, 0.0) - np.maximum(before - budgets, 0.0)
-    return np.where(np.isfinite(budgets), over / budgets, 0.0).sum(axis=1)
+    shares: Floats = np.where(np.isfinite(budgets), over / budgets, 0.0).sum(axis=1)
+    return shares
 
 
 def ended(

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from .document import Preferences, Scenario
-from .loading import load_scenario, scenario_names
+from .loading import ScenarioSource, load_scenario, scenario_names
 from .options import Evaluation, Late
 
-__all__ = ["Evaluation", "Late", "Preferences", "Scenario", "load_scenario", "scenario_names"]
+__all__ = [
+    "Evaluation",
+    "Late",
+    "Preferences",
+    "Scenario",
+    "ScenarioSource",
+    "load_scenario",
+    "scenario_names",
+]

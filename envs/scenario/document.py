@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SerializationInfo, field_serializer, model_validator
 
@@ -192,7 +192,7 @@ class Scenario(Settings):
     target_accuracy: Annotated[float, Field(gt=0, le=1)] | None = None
 
     @field_serializer("training", "quadratic")
-    def _as_given(self, value: Settings | None, info: SerializationInfo) -> dict[str, Any] | None:
+    def _as_given(self, value: Settings | None, info: SerializationInfo) -> dict[str, object] | None:
         return None if value is None else value.model_dump(mode=info.mode, exclude_unset=True)
 
     @model_validator(mode="after")

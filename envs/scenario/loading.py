@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from ...common.settings import one_line, suggest
 from .document import Scenario
+
+ScenarioSource: TypeAlias = str | Path | Mapping[str, object] | Scenario
+"""A packaged scenario's name, the path of a YAML file, a mapping of the same form, or a `Scenario`."""
 
 
 def scenario_names() -> list[str]:
@@ -20,7 +23,7 @@ def scenario_names() -> list[str]:
     return sorted(item.name[:-5] for item in folder.iterdir() if item.name.endswith(".yaml"))
 
 
-def load_scenario(source: str | Path | Mapping[str, Any] | Scenario, **changes: Any) -> Scenario:
+def load_scenario(source: ScenarioSource, **changes: object) -> Scenario:
     """Read a scenario and apply changes to it.
 
     Args:
@@ -41,7 +44,7 @@ def load_scenario(source: str | Path | Mapping[str, Any] | Scenario, **changes: 
         raise ValueError(one_line(error, Scenario)) from None
 
 
-def _document(source: str | Path | Mapping[str, Any] | Scenario) -> dict[str, Any]:
+def _document(source: ScenarioSource) -> dict[str, object]:
     if isinstance(source, Scenario):
         return source.model_dump()
     if isinstance(source, Mapping):
@@ -57,7 +60,7 @@ def _document(source: str | Path | Mapping[str, Any] | Scenario) -> dict[str, An
     return {**start, **{name: _merge(start.get(name), value) for name, value in document.items()}}
 
 
-def _packaged(name: str) -> dict[str, Any]:
+def _packaged(name: str) -> dict[str, object]:
     names = scenario_names()
     if name not in names:
         raise ValueError(
@@ -68,10 +71,11 @@ def _packaged(name: str) -> dict[str, Any]:
         .joinpath(f"{name}.yaml")
         .read_text(encoding="utf-8")
     )
-    return yaml.safe_load(text)
+    document: dict[str, object] = yaml.safe_load(text)
+    return document
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _read_yaml(path: Path) -> dict[str, object]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -87,7 +91,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return document
 
 
-def _merge(old: Any, new: Any) -> Any:
+def _merge(old: object, new: object) -> object:
     """Keys of a mapping change one by one; anything else, and any specification by kind, is replaced."""
     if isinstance(new, BaseModel):
         new = new.model_dump(exclude_unset=True)

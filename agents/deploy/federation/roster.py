@@ -78,7 +78,8 @@ class Roster:
     @property
     def available(self) -> Bools:
         """Bool `[N]`: connected and not busy."""
-        return self.connected & np.array([ticket is None for ticket in self.order])
+        idle: Bools = np.array([ticket is None for ticket in self.order])
+        return self.connected & idle
 
     @property
     def questions(self) -> list[str]:
