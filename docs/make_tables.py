@@ -159,7 +159,10 @@ def first_source(paper: str) -> str:
 
 def scheduler_table() -> list[str]:
     """The registry as Markdown: one line per scheduler."""
-    lines = ["| name | what it does | paper | needs | aggregation | knobs |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| name | what it does | paper | needs | aggregation | hyperparameters |",
+        "|---|---|---|---|---|---|",
+    ]
     common = knobs_of(Rule)
     for name in SCHEDULERS:
         scheduler = SCHEDULERS[name]

@@ -30,6 +30,7 @@ from ..learning.run_folder import (
     write_curve,
 )
 from ..learning.training import CHECKPOINTS, Observer, TrainingRun
+from ..players import make_player
 from ..reports import write_report
 from ..reports.html import write_html
 from ..schedulers import SCHEDULERS, best_tuned, make_scheduler, strongest
@@ -92,9 +93,7 @@ class Experiment:
         self.scenario = self.env.agent_view.scenario
         self.start = self._start_weights()
         self.teacher = self._make_teacher() if self.start is None else None
-        self.rivals = {
-            name: make_scheduler(name, self.scenario.name) for name in _rivals(rivals, self.scenario.name)
-        }
+        self.rivals = {name: make_player(name, self.scenario) for name in _rivals(rivals, self.scenario.name)}
         self.run = TrainingRun(
             settings,
             self.env,

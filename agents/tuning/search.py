@@ -30,8 +30,8 @@ _EXPLORED_SHARE = 0.4
 _ELITE = 3
 """A trial starts from one of so many best ones."""
 _MOVED = 4
-"""Knobs that the sampler sets anew in such a trial, on average. With some twenty knobs and a few dozen trials
-a proposal for all of them at once is hardly ever good."""
+"""Settings that the sampler draws anew in such a trial, on average. With some twenty of them and a few dozen
+trials a proposal for all at once is hardly ever good."""
 
 
 @dataclass(frozen=True)

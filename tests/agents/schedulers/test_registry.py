@@ -377,6 +377,24 @@ class TestWhatAllShare:
 
 
 class TestRegistry:
+    def test_ones_own_class_is_registered_by_name(self):
+        @SCHEDULERS.register("mine")
+        class Mine(type(make_scheduler("random-m"))):
+            """A rule of one's own."""
+
+            name = "mine"
+
+        try:
+            assert make_scheduler("mine", participants=4).participants == 4
+            with pytest.raises(ValueError, match="did you mean 'participants'"):
+                make_scheduler("mine", participant=4)
+            with pytest.raises(ValueError, match="registered already"):
+                SCHEDULERS.register("mine")(object)
+        finally:
+            SCHEDULERS.remove("mine")
+        with pytest.raises(ValueError, match="'mine' is unknown"):
+            make_scheduler("mine")
+
     def test_unknown_names_get_a_suggestion(self):
         with pytest.raises(ValueError, match="did you mean 'greenest-m'"):
             make_scheduler("grenest-m")
