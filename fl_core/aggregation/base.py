@@ -1,6 +1,6 @@
 """From the updates that arrived to the server's step.
 
-The server moves by ``w <- w + lr_s * sum_k omega_k * delta_k`` over the updates that arrived. Which omega is
+The server moves by `w <- w + lr_s * sum_k omega_k * delta_k` over the updates that arrived. Which omega is
 right depends on how the clients were selected (see `Unbiased`), so aggregators are plug-ins of their own,
 and a scheduler that prescribes its coefficients hands them over in the plan (`Given`).
 """
@@ -25,38 +25,23 @@ DType: TypeAlias = np.dtype[np.generic]
 
 @dataclass(frozen=True)
 class Arrivals:
-    """The J updates that arrived in one round, sorted by environment and then by client.
+    """The J updates that arrived in one round, sorted by environment and then by client."""
 
-    Attributes:
-        env: ``int64 [J]``.
-        client: ``int64 [J]``.
-        span: ``int64 [E + 1]``; environment e's arrivals are ``span[e]:span[e + 1]``.
-        steps: ``int64 [J]`` local steps made.
-        held: ``int64 [J]`` rows the client holds.
-        target_weight: ``float64 [J]`` its share alpha_k of the objective.
-        rate: ``float64 [J]`` its participation rate, or None if nobody measured it.
-        given: ``float64 [J]`` coefficients from the plan, or None.
-        staleness: ``int64 [J]`` rounds since the update was started; 0 = fresh.
-        delta: ``[J, P]`` in the parameters' precision.
-        num_clients: N.
-        training: Settings of the local training.
-    """
-
-    env: Ints
-    client: Ints
-    span: Ints
-    steps: Ints
-    held: Ints
-    target_weight: Floats
-    rate: Floats | None
-    given: Floats | None
-    staleness: Ints
-    delta: AnyArray
-    num_clients: int
-    training: LocalTraining
+    env: Ints  # [J]
+    client: Ints  # [J]
+    span: Ints  # [E + 1]; environment e's arrivals are `span[e]:span[e + 1]`
+    steps: Ints  # [J] local steps made
+    held: Ints  # [J] rows the client holds
+    target_weight: Floats  # [J] its share alpha_k of the objective
+    rate: Floats | None  # [J] its participation rate, or None if nobody measured it
+    given: Floats | None  # [J] coefficients from the plan, or None
+    staleness: Ints  # [J] rounds since the update was started; 0 = fresh
+    delta: AnyArray  # [J, P] in the parameters' precision
+    num_clients: int  # N
+    training: LocalTraining  # settings of the local training
 
     def select(self, keep: AnyArray) -> Arrivals:
-        """The arrivals of a boolean mask ``[J]``."""
+        """The arrivals of a boolean mask `[J]`."""
         return replace(
             self,
             env=self.env[keep],
@@ -74,28 +59,22 @@ class Arrivals:
 
 @dataclass(frozen=True)
 class Start:
-    """Where the J local trainings of a round start.
+    """Where the J local trainings of a round start."""
 
-    Attributes:
-        pool: ``[M, P]`` starting points.
-        origin: ``int64 [J]``, row of the pool.
-        correction: ``[J, P]`` added to each local gradient, or None.
-    """
-
-    pool: AnyArray
-    origin: Ints
-    correction: AnyArray | None = None
+    pool: AnyArray  # [M, P] starting points
+    origin: Ints  # [J] row of the pool
+    correction: AnyArray | None = None  # [J, P] added to each local gradient, or None
 
 
 class Aggregator(ABC):
     """Turns arrivals into one step per environment; may remember things between rounds.
 
     Attributes:
-        name: The name it is known by.
-        accepts_weights: Whether a plan's own coefficients may replace its rule.
-        accepts_late: Whether updates may have been started on older models.
-        accepts_compression: Whether it makes sense of compressed updates.
-        traffic: Model-sized vectors sent each way per client and round (2 where control variates go along).
+        name: the name it is known by.
+        accepts_weights: whether a plan's own coefficients may replace its rule.
+        accepts_late: whether updates may have been started on older models.
+        accepts_compression: whether it makes sense of compressed updates.
+        traffic: model-sized vectors sent each way per client and round (2 where control variates go along).
     """
 
     name = ""
@@ -108,21 +87,21 @@ class Aggregator(ABC):
         self.memory: State = {}
 
     def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: DType) -> None:
-        """Allocates ``memory``, arrays with one row per environment; called once by the core."""
+        """Allocate `memory`, arrays with one row per environment; called once by the core."""
         self.memory = {}
 
     def reset(self, env: int, params: AnyArray, seed: int) -> None:
-        """Forgets everything about one environment, which starts from ``params [P]`` with this seed."""
+        """Forget everything about one environment, which starts from `params [P]` with this seed."""
         for table in self.memory.values():
             table[env] = 0
 
     def prepare(self, env: Ints, client: Ints, params: AnyArray) -> Start:
-        """Says where the jobs start; by default from their server's model ``params [E, P]``."""
+        """Say where the jobs start; by default from their server's model `params [E, P]`."""
         return Start(params, env)
 
     @abstractmethod
     def step(self, arrivals: Arrivals, params: AnyArray) -> AnyArray:
-        """``[E, P]``, the step before the server's learning rate; zero where nothing arrived."""
+        """`[E, P]`, the step before the server's learning rate; zero where nothing arrived."""
 
 
 class Weighting(Aggregator):
@@ -130,7 +109,7 @@ class Weighting(Aggregator):
 
     @abstractmethod
     def coefficients(self, arrivals: Arrivals) -> Floats:
-        """``float64 [J]``, the omega of every arrival."""
+        """`[J]`, the omega of every arrival."""
 
     def omega(self, arrivals: Arrivals) -> Floats:
         """The plan's own coefficients where it has any, else the rule's."""

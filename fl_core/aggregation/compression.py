@@ -20,7 +20,7 @@ class Compression(ABC):
     """What happens to an update between the client and the server.
 
     Attributes:
-        name: The name it is known by.
+        name: the name it is known by.
     """
 
     name = ""
@@ -29,11 +29,11 @@ class Compression(ABC):
         self.memory: State = {}
 
     def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: DType) -> None:
-        """Allocates memory, if any; called once by the core."""
+        """Allocate memory, if any; called once by the core."""
         self.memory = {}
 
     def reset(self, env: int) -> None:
-        """Forgets everything about one environment."""
+        """Forget everything about one environment."""
         for table in self.memory.values():
             table[env] = 0
 
@@ -43,7 +43,7 @@ class Compression(ABC):
 
     @abstractmethod
     def send(self, env: AnyArray, client: AnyArray, delta: AnyArray) -> AnyArray:
-        """What the server decodes from the updates ``delta [J, P]``."""
+        """What the server decodes from the updates `delta [J, P]`."""
 
 
 COMPRESSIONS: Registry[Compression] = Registry("compression", Compression)
@@ -52,14 +52,14 @@ COMPRESSIONS: Registry[Compression] = Registry("compression", Compression)
 
 @COMPRESSIONS.register("top-k")
 class TopK(Compression):
-    """Sends the ``share`` of coordinates with the largest absolute values, each with its index.
+    """Sends the `share` of coordinates with the largest absolute values, each with its index.
 
     With error feedback a client adds what it could not send to its next update (Stich et al., "Sparsified SGD
     with Memory", NeurIPS 2018).
 
     Args:
-        share: Share of the coordinates that is sent.
-        error_feedback: Whether clients remember the rest; costs a table of one update per client.
+        share: share of the coordinates that is sent.
+        error_feedback: whether clients remember the rest; costs a table of one update per client.
     """
 
     name = "top-k"

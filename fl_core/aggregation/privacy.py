@@ -20,11 +20,11 @@ _NOISE_STREAM = 0x6E6F6973
 
 @AGGREGATORS.register("gaussian")
 class GaussianMechanism(Aggregator):
-    """``1/m (sum of clipped updates + N(0, (noise_multiplier clip)^2))``.
+    """`1/m (sum of clipped updates + N(0, (noise_multiplier clip)^2))`.
 
     Args:
-        clip: Largest length an update may have; longer ones are scaled down.
-        noise_multiplier: Standard deviation of the noise in units of ``clip``.
+        clip: largest length an update may have; longer ones are scaled down.
+        noise_multiplier: standard deviation of the noise in units of `clip`.
         expected_clients: m, the number of updates a round is planned for. It must not depend on the data.
     """
 
@@ -77,21 +77,21 @@ def _normal(seed: int, round_index: int, count: int) -> Floats:
 def epsilon(noise_multiplier: float, sampling_rate: float, rounds: int, delta: float) -> float:
     """Privacy spent by a client after a number of rounds, by Renyi accounting.
 
-    The accountant assumes that every client takes part independently with probability ``sampling_rate``.
+    The accountant assumes that every client takes part independently with probability `sampling_rate`.
     Availability that others can observe, or a scheduler that looks at the clients' data, is not covered.
 
     Args:
-        noise_multiplier: As in `GaussianMechanism`.
-        sampling_rate: Probability that a client takes part in a round.
-        rounds: Rounds of training.
-        delta: Failure probability, e.g. below one over the number of clients.
+        noise_multiplier: as in `GaussianMechanism`.
+        sampling_rate: probability that a client takes part in a round.
+        rounds: rounds of training.
+        delta: failure probability, e.g. below one over the number of clients.
 
     Returns:
         Epsilon of (epsilon, delta)-differential privacy.
 
     Raises:
-        ImportError: If `dp_accounting` is not installed.
-        ValueError: For arguments out of range.
+        ImportError: if `dp_accounting` is not installed.
+        ValueError: for arguments out of range.
     """
     for name, value, fits, expected in (
         ("noise_multiplier", noise_multiplier, noise_multiplier > 0, "a positive number"),

@@ -8,7 +8,7 @@ alone.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -22,10 +22,10 @@ Rule = Literal["adagrad", "adam", "yogi"]
 
 @AGGREGATORS.register("fedavgm")
 class FedAvgM(Aggregator):
-    """Heavy-ball momentum on the server: ``m <- beta m + update``.
+    """Heavy-ball momentum on the server: `m <- beta m + update`.
 
     Args:
-        weighting: The rule that makes the update.
+        weighting: the rule that makes the update.
         momentum: beta.
     """
 
@@ -55,30 +55,37 @@ class FedAvgM(Aggregator):
 
 
 class FedOpt(Aggregator):
-    """Adaptive server step ``m / (sqrt(v) + tau)``.
+    """Adaptive server step `m / (sqrt(v) + tau)`.
 
-    ``m <- beta_1 m + (1 - beta_1) d``; the second moment v by Adagrad (``v + d^2``), Adam
-    (``beta_2 v + (1 - beta_2) d^2``) or Yogi (``v - (1 - beta_2) d^2 sign(v - d^2)``), from ``v = tau^2``.
+    `m <- beta_1 m + (1 - beta_1) d`; the second moment v by Adagrad (`v + d^2`), Adam
+    (`beta_2 v + (1 - beta_2) d^2`) or Yogi (`v - (1 - beta_2) d^2 sign(v - d^2)`), from `v = tau^2`.
 
     Args:
-        rule: Which second moment.
-        weighting: The rule that makes the update d.
-        beta_1: Decay of m.
-        beta_2: Decay of v.
-        tau: Degree of adaptivity.
+        weighting: the rule that makes the update d.
+        beta_1: decay of m.
+        beta_2: decay of v.
+        tau: degree of adaptivity.
     """
+
+    rule: ClassVar[Rule]
+
+    class Options(Settings):
+        """Settings of the aggregator, see the class."""
+
+        weighting: Spec = "by-samples"
+        beta_1: float = Field(default=0.9, ge=0, lt=1)
+        beta_2: float = Field(default=0.99, ge=0, lt=1)
+        tau: float = Field(default=1e-3, gt=0)
 
     def __init__(
         self,
-        rule: Rule,
         weighting: Spec = "by-samples",
         beta_1: float = 0.9,
         beta_2: float = 0.99,
         tau: float = 1e-3,
     ) -> None:
         super().__init__()
-        self.name = f"fed{rule}"
-        self._rule, self._inner = rule, make_weighting(weighting)
+        self._inner = make_weighting(weighting)
         self._beta_1, self._beta_2, self._tau = beta_1, beta_2, tau
 
     def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: DType) -> None:
@@ -99,9 +106,9 @@ class FedOpt(Aggregator):
         square = update**2
         first = kind(self._beta_1) * self.memory["first"][moves] + kind(1 - self._beta_1) * update
         second = self.memory["second"][moves]
-        if self._rule == "adagrad":
+        if self.rule == "adagrad":
             second = second + square
-        elif self._rule == "adam":
+        elif self.rule == "adam":
             second = kind(self._beta_2) * second + kind(1 - self._beta_2) * square
         else:
             second = second - kind(1 - self._beta_2) * square * np.sign(second - square)
@@ -111,23 +118,22 @@ class FedOpt(Aggregator):
         return step
 
 
-class _Adaptive(Settings):
-    weighting: Spec = "by-samples"
-    beta_1: float = Field(default=0.9, ge=0, lt=1)
-    beta_2: float = Field(default=0.99, ge=0, lt=1)
-    tau: float = Field(default=1e-3, gt=0)
+@AGGREGATORS.register("fedadagrad")
+class FedAdagrad(FedOpt):
+    """Adaptive server step whose second moment is a sum of squares, see `FedOpt`."""
+
+    name, rule = "fedadagrad", "adagrad"
 
 
-@AGGREGATORS.register("fedadagrad", _Adaptive)
-def _fedadagrad(**settings: Any) -> FedOpt:
-    return FedOpt("adagrad", **settings)
+@AGGREGATORS.register("fedadam")
+class FedAdam(FedOpt):
+    """Adaptive server step whose second moment decays, see `FedOpt`."""
+
+    name, rule = "fedadam", "adam"
 
 
-@AGGREGATORS.register("fedadam", _Adaptive)
-def _fedadam(**settings: Any) -> FedOpt:
-    return FedOpt("adam", **settings)
+@AGGREGATORS.register("fedyogi")
+class FedYogi(FedOpt):
+    """Adaptive server step whose second moment grows and falls by bounded steps, see `FedOpt`."""
 
-
-@AGGREGATORS.register("fedyogi", _Adaptive)
-def _fedyogi(**settings: Any) -> FedOpt:
-    return FedOpt("yogi", **settings)
+    name, rule = "fedyogi", "yogi"

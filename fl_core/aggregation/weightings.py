@@ -1,4 +1,4 @@
-"""Further rules for the coefficients: normalised steps, participation intervals, staleness."""
+"""Rules for the coefficients: by samples, unbiased, normalised steps, participation intervals, staleness."""
 
 from __future__ import annotations
 
@@ -11,16 +11,80 @@ from ..numerics import span_sums
 from .base import AGGREGATORS, Aggregator, Arrivals, DType, Weighting, make_weighting
 
 
+@AGGREGATORS.register("by-samples")
+class BySamples(Weighting):
+    """`n_k / sum n_j` over the arrivals (McMahan et al. 2017), n_k the rows client k holds."""
+
+    name = "by-samples"
+
+    def coefficients(self, arrivals: Arrivals) -> Floats:
+        """See `Weighting.coefficients`."""
+        return arrivals.held / span_sums(arrivals.span, arrivals.held)[arrivals.env]
+
+
+@AGGREGATORS.register("uniform")
+class Uniform(Weighting):
+    """One over the number of arrivals."""
+
+    name = "uniform"
+
+    def coefficients(self, arrivals: Arrivals) -> Floats:
+        """See `Weighting.coefficients`."""
+        return 1.0 / np.diff(arrivals.span)[arrivals.env]
+
+
+@AGGREGATORS.register("unbiased")
+class Unbiased(Weighting):
+    """`alpha_k / rate_k`, not normalised: right in expectation for any stationary participation.
+
+    With the true participation rates the expected step is `sum_k alpha_k delta_k` (Ribero et al. 2023;
+    Rodio et al. 2023). A rate near zero would let one rare client throw the model, so rates are floored at
+    `min_rate`: a client rarer than that is still under-represented, by at most `rate / min_rate`.
+    """
+
+    name = "unbiased"
+
+    class Options(Settings):
+        """Settings of the aggregator, see the class."""
+
+        min_rate: float = Field(default=0.05, gt=0, le=1)
+
+    def __init__(self, min_rate: float = 0.05) -> None:
+        super().__init__()
+        self.min_rate = min_rate
+
+    def coefficients(self, arrivals: Arrivals) -> Floats:
+        """See `Weighting.coefficients`."""
+        if arrivals.rate is None:
+            raise ValueError(
+                "rates: None, expected each client's participation rate, which aggregator 'unbiased' needs"
+            )
+        return arrivals.target_weight / np.maximum(arrivals.rate, self.min_rate)
+
+
+@AGGREGATORS.register("given")
+class Given(Weighting):
+    """The plan's own coefficients, used as they are and not renormalised."""
+
+    name = "given"
+
+    def coefficients(self, arrivals: Arrivals) -> Floats:
+        """See `Weighting.coefficients`."""
+        if arrivals.given is None:
+            raise ValueError("weights: None, expected a plan with weights, which aggregator 'given' needs")
+        return arrivals.given
+
+
 @AGGREGATORS.register("fednova")
 class FedNova(Weighting):
     """Normalised averaging (Wang et al., "Tackling the Objective Inconsistency Problem", NeurIPS 2020).
 
-    ``tau_eff sum_k omega_k delta_k / a_k`` with ``tau_eff = sum_k omega_k a_k``: clients that made more local
-    steps no longer weigh more. ``a_k`` is the number of steps, or ``(1 - (1 - eta mu)^H) / (eta mu)`` with a
+    `tau_eff sum_k omega_k delta_k / a_k` with `tau_eff = sum_k omega_k a_k`: clients that made more local
+    steps no longer weigh more. `a_k` is the number of steps, or `(1 - (1 - eta mu)^H) / (eta mu)` with a
     proximal term mu.
 
     Args:
-        weighting: The rule for omega.
+        weighting: the rule for omega.
     """
 
     name = "fednova"
@@ -52,8 +116,8 @@ class FedNova(Weighting):
 class FedAu(Weighting):
     """Weights by past participation intervals (Wang and Ji, "A Lightweight Method", ICLR 2024).
 
-    ``omega_k = alpha_k * mean interval between k's participations``, an online estimate of
-    ``alpha_k / rate_k`` that needs no rates. An interval is cut at ``cutoff`` rounds; the one that just ended
+    `omega_k = alpha_k * mean interval between k's participations`, an online estimate of
+    `alpha_k / rate_k` that needs no rates. An interval is cut at `cutoff` rounds; the one that just ended
     counts from the next time on. Rounds in which nothing arrived do not count.
 
     Args:
@@ -96,7 +160,7 @@ class FedAu(Weighting):
 
 @AGGREGATORS.register("stale")
 class Stale(Weighting):
-    """Down-weights late updates by ``1 / sqrt(1 + staleness)``, then normalises (FedBuff's discount).
+    """Down-weights late updates by `1 / sqrt(1 + staleness)`, then normalises (FedBuff's discount).
 
     Args:
         exponent: 0.5 in Nguyen et al., "Federated Learning with Buffered Asynchronous Aggregation" (2022).
@@ -123,7 +187,7 @@ class Stale(Weighting):
 class Refl(Weighting):
     """REFL's staleness-aware weights (Abdelmoniem et al., EuroSys 2023).
 
-    Fresh updates weigh 1, one that is tau rounds late ``(1 - beta)/(tau + 1) + beta (1 - exp(-L/L_max))``,
+    Fresh updates weigh 1, one that is tau rounds late `(1 - beta)/(tau + 1) + beta (1 - exp(-L/L_max))`,
     where L measures how far it would pull the mean of the fresh ones; then everything is normalised. Without
     fresh updates to compare with, only the first term is used.
 
@@ -166,7 +230,7 @@ class Refl(Weighting):
 class FedBuff(Aggregator):
     """Buffered asynchrony (Nguyen et al., AISTATS 2022): the model moves once per K updates.
 
-    ``w <- w + 1/K sum_k delta_k / sqrt(1 + staleness_k)`` over K arrivals, which may come in over several
+    `w <- w + 1/K sum_k delta_k / sqrt(1 + staleness_k)` over K arrivals, which may come in over several
     rounds.
 
     Args:
@@ -204,67 +268,3 @@ class FedBuff(Aggregator):
                 step[e] += buffer[e]
                 buffer[e], count[e] = 0, 0
         return step
-
-
-@AGGREGATORS.register("by-samples")
-class BySamples(Weighting):
-    """``n_k / sum n_j`` over the arrivals (McMahan et al. 2017), n_k the rows client k holds."""
-
-    name = "by-samples"
-
-    def coefficients(self, arrivals: Arrivals) -> Floats:
-        """See `Weighting.coefficients`."""
-        return arrivals.held / span_sums(arrivals.span, arrivals.held)[arrivals.env]
-
-
-@AGGREGATORS.register("uniform")
-class Uniform(Weighting):
-    """One over the number of arrivals."""
-
-    name = "uniform"
-
-    def coefficients(self, arrivals: Arrivals) -> Floats:
-        """See `Weighting.coefficients`."""
-        return 1.0 / np.diff(arrivals.span)[arrivals.env]
-
-
-@AGGREGATORS.register("unbiased")
-class Unbiased(Weighting):
-    """``alpha_k / rate_k``, not normalised: right in expectation for any stationary participation.
-
-    With the true participation rates the expected step is ``sum_k alpha_k delta_k`` (Ribero et al. 2023;
-    Rodio et al. 2023). A rate near zero would let one rare client throw the model, so rates are floored at
-    ``min_rate``: a client rarer than that is still under-represented, by at most ``rate / min_rate``.
-    """
-
-    name = "unbiased"
-
-    class Options(Settings):
-        """Settings of the aggregator, see the class."""
-
-        min_rate: float = Field(default=0.05, gt=0, le=1)
-
-    def __init__(self, min_rate: float = 0.05) -> None:
-        super().__init__()
-        self.min_rate = min_rate
-
-    def coefficients(self, arrivals: Arrivals) -> Floats:
-        """See `Weighting.coefficients`."""
-        if arrivals.rate is None:
-            raise ValueError(
-                "rates: None, expected each client's participation rate, which aggregator 'unbiased' needs"
-            )
-        return arrivals.target_weight / np.maximum(arrivals.rate, self.min_rate)
-
-
-@AGGREGATORS.register("given")
-class Given(Weighting):
-    """The plan's own coefficients, used as they are and not renormalised."""
-
-    name = "given"
-
-    def coefficients(self, arrivals: Arrivals) -> Floats:
-        """See `Weighting.coefficients`."""
-        if arrivals.given is None:
-            raise ValueError("weights: None, expected a plan with weights, which aggregator 'given' needs")
-        return arrivals.given

@@ -41,7 +41,7 @@ class _Tabled(Aggregator):
         }
 
     def _exchange(self, arrivals: Arrivals) -> tuple[AnyArray, AnyArray]:
-        """Stores the new updates; returns the changes ``[J, P]`` and the weighted mean before them."""
+        """Store the new updates; returns the changes `[J, P]` and the weighted mean before them."""
         table, mean = self.memory["table"], self.memory["mean"]
         change = arrivals.delta - table[arrivals.env, arrivals.client]
         before = mean.copy()
@@ -52,13 +52,13 @@ class _Tabled(Aggregator):
 
 @AGGREGATORS.register("mifa")
 class Mifa(_Tabled):
-    """Memory-augmented impatient averaging (Gu et al., NeurIPS 2021): ``sum_k alpha_k (latest delta_k)``.
+    """Memory-augmented impatient averaging (Gu et al., NeurIPS 2021): `sum_k alpha_k (latest delta_k)`.
 
-    Clients not seen yet count as zero, unless ``wait_for_all``: then the model waits for everybody's first
+    Clients not seen yet count as zero, unless `wait_for_all`: then the model waits for everybody's first
     update, as in the paper. A round in which nothing arrived leaves the model alone.
 
     Args:
-        wait_for_all: Whether to stand still until every client has been seen.
+        wait_for_all: whether to stand still until every client has been seen.
     """
 
     name = "mifa"
@@ -92,7 +92,7 @@ class Mifa(_Tabled):
 class FedVarp(_Tabled):
     """Variance reduction for partial participation (Jhunjhunwala et al., UAI 2022).
 
-    ``sum_k alpha_k y_k + mean over arrivals of (delta_k - y_k)`` with y_k the latest update of client k; the
+    `sum_k alpha_k y_k + mean over arrivals of (delta_k - y_k)` with y_k the latest update of client k; the
     mean is weighted by alpha.
     """
 
@@ -113,12 +113,12 @@ class FedVarp(_Tabled):
 class FedAwe(Aggregator):
     """FedAWE (Xiang et al., NeurIPS 2024): everyone goes on from its own stale model, absences are echoed.
 
-    A client trains from its own model x_k and contributes ``x_k + rate (t - tau_k) delta_k``, tau_k the round
-    it last took part in; the server averages these, and only those present receive the average.
+    A client trains from its own model x_k and contributes `x_k + rate (t - tau_k) delta_k`, tau_k the round
+    it last took part in; the server averages these, and only those taking part receive the average.
 
     Args:
         rate: eta_g of the paper.
-        longest_gap: Cap on ``t - tau_k``; None as in the paper, which assumes no long absences.
+        longest_gap: cap on `t - tau_k`; None as in the paper, which assumes no long absences.
     """
 
     name = "fedawe"
@@ -175,7 +175,7 @@ class FedAwe(Aggregator):
 class Scaffold(Aggregator):
     """SCAFFOLD (Karimireddy et al., ICML 2020): control variates undo the drift of local steps.
 
-    Local gradients get ``c - c_k`` added; afterwards ``c_k+ = c_k - c - delta_k / (H eta)`` and c moves by
+    Local gradients get `c - c_k` added; afterwards `c_k+ = c_k - c - delta_k / (H eta)` and c moves by
     the mean change over all clients. Twice the traffic of FedAvg.
     """
 

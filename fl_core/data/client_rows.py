@@ -19,7 +19,7 @@ Residency = Literal["shared", "zone"]
 class ClientRows:
     """Row sequences of N clients over one data set's training rows.
 
-    Client k's sequence is ``rows[offset[k]:offset[k + 1]]``: its own rows first, then those that the hub may
+    Client k's sequence is `rows[offset[k]:offset[k + 1]]`: its own rows first, then those that the hub may
     send it, in the order in which they would arrive. A client that holds h rows holds the first h of it.
     """
 
@@ -30,7 +30,7 @@ class ClientRows:
 
     @property
     def capacity(self) -> Ints32:
-        """``int32 [N]``, rows a client holds once everything has been sent."""
+        """`[N]`, rows a client holds once everything has been sent."""
         return np.diff(self.offset).astype(np.int32)
 
 
@@ -45,27 +45,27 @@ def partition(
     hub_rows_per_client: int = 0,
     residency: Residency = "shared",
 ) -> ClientRows:
-    """Deals the training rows out to clients and hub.
+    """Deal the training rows out to clients and hub.
 
     Args:
-        dataset: The rows.
+        dataset: the rows.
         num_clients: N.
-        zone: ``int [N]``, zone of each client.
+        zone: int `[N]`, zone of each client.
         num_zones: Z.
         spec: `"iid"`, `"dirichlet"`, `"shards"`, `"zone"`, `"natural"`, a mapping, or a `Partition`.
-        rng: Source of all randomness.
-        hub_share: Share of the training rows that lies at the hub, in [0, 1].
-        hub_rows_per_client: Most hub rows one client can ever be sent (its storage). 0 = none.
-        residency: ``"shared"``: every client may be sent any hub row, in its own random order. ``"zone"``:
+        rng: source of all randomness.
+        hub_share: share of the training rows that lies at the hub, in [0, 1].
+        hub_rows_per_client: most hub rows one client can ever be sent (its storage). 0 = none.
+        residency: `"shared"`: every client may be sent any hub row, in its own random order. `"zone"`:
             hub rows are dealt by the same label mixes as the clients' own, each to one client for good, so
             that a zone's samples are only ever processed there.
 
     Returns:
         The sequences. Every row that is not at the hub belongs to exactly one client, no client meets a row
-        twice, and every client owns at least one row if ``hub_share < 1``.
+        twice, and every client owns at least one row if `hub_share < 1`.
 
     Raises:
-        ValueError: More clients than rows, or an argument out of range.
+        ValueError: more clients than rows, or an argument out of range.
     """
     kind = PARTITIONS.make(spec)
     zones = _checked(num_clients, zone, num_zones, hub_share, hub_rows_per_client, residency)
@@ -93,7 +93,7 @@ def partition(
 
 
 def _client_rows(rows: Ints, client: Ints, own: Ints, assigned: Ints) -> ClientRows:
-    """Sorts rows by client, keeping their order; weighs clients by the rows that are theirs alone."""
+    """Sort rows by client, keeping their order; weighs clients by the rows that are theirs alone."""
     weight = (own + assigned).astype(np.float64)
     if not weight.any():  # everything at a shared hub: no client has data of its own
         weight[:] = 1.0
@@ -109,7 +109,7 @@ def _client_rows(rows: Ints, client: Ints, own: Ints, assigned: Ints) -> ClientR
 def _checked(
     num_clients: int, zone: AnyArray, num_zones: int, hub_share: float, hub_rows: int, residency: str
 ) -> Ints:
-    """Validates the arguments that are not settings; returns the zones as integers."""
+    """Validate the arguments that are not settings; returns the zones as integers."""
     if num_clients < 1:
         raise ValueError(f"num_clients: {num_clients}, expected at least 1")
     zones = np.asarray(zone, dtype=np.int64)
@@ -125,7 +125,7 @@ def _checked(
 
 
 def _nobody_empty(client: Ints, num_clients: int, rng: np.random.Generator) -> None:
-    """Gives every client at least one row, taken from random rows of clients with more than one; in place."""
+    """Give every client at least one row, taken from random rows of clients with more than one; in place."""
     held = np.bincount(client, minlength=num_clients)
     empty = np.flatnonzero(held == 0)
     if not empty.size:
@@ -138,7 +138,7 @@ def _nobody_empty(client: Ints, num_clients: int, rng: np.random.Generator) -> N
 
 
 def _first_of_each(rows: Ints, client: Ints, num_clients: int, limit: int) -> tuple[Ints, Ints]:
-    """The first ``limit`` rows of each client."""
+    """The first `limit` rows of each client."""
     order = np.argsort(client, kind="stable")
     count = np.bincount(client, minlength=num_clients)
     rank = np.arange(rows.size) - np.repeat(np.cumsum(count) - count, count)
@@ -147,7 +147,7 @@ def _first_of_each(rows: Ints, client: Ints, num_clients: int, limit: int) -> tu
 
 
 def _own_orders(hub: Ints, num_clients: int, limit: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
-    """For each client its own random order of the hub's rows, cut at ``limit``."""
+    """For each client its own random order of the hub's rows, cut at `limit`."""
     length = min(limit, hub.size)
     if not length:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)

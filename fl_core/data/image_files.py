@@ -46,7 +46,7 @@ def _missing(name: str, path: Path, torchvision_name: str) -> ValueError:
 
 
 def _download(torchvision_name: str, root: str, **options: str) -> None:
-    """Lets torchvision fetch the files."""
+    """Let torchvision fetch the files."""
     try:
         from torchvision import datasets
     except ImportError as error:
@@ -56,16 +56,16 @@ def _download(torchvision_name: str, root: str, **options: str) -> None:
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
-    """Reads an IDX file of unsigned bytes, gzipped or not.
+    """Read an IDX file of unsigned bytes, gzipped or not.
 
     Args:
-        path: The file, with or without ``.gz``.
+        path: the file, with or without `.gz`.
 
     Returns:
         The array in its stored shape.
 
     Raises:
-        ValueError: If the file is no such file, or truncated; the message names it.
+        ValueError: if the file is no such file, or truncated; the message names it.
     """
     raw = path.read_bytes()
     if raw[:2] == b"\x1f\x8b":
@@ -98,7 +98,7 @@ class _ArrayUnpickler(pickle.Unpickler):
     )
 
     def find_class(self, module: str, name: str) -> object:
-        """Resolves the few names that arrays need."""
+        """Resolve the few names that arrays need."""
         if (module, name) not in self._ALLOWED:
             raise pickle.UnpicklingError(f"refers to {module}.{name}")
         found: object = super().find_class(
@@ -111,16 +111,16 @@ _NEW_NUMPY = int(np.__version__.split(".")[0]) >= 2
 
 
 def read_cifar_batch(path: Path) -> tuple[NDArray[np.uint8], Ints]:
-    """Reads one of CIFAR-10's batch files.
+    """Read one of CIFAR-10's batch files.
 
     Args:
-        path: The file.
+        path: the file.
 
     Returns:
-        ``uint8 [n, 3072]`` in channel, row, column order, and labels ``int64 [n]``.
+        `uint8 [n, 3072]` in channel, row, column order, and labels int `[n]`.
 
     Raises:
-        ValueError: If the file is damaged, or holds anything but arrays; the message names it.
+        ValueError: if the file is damaged, or holds anything but arrays; the message names it.
     """
     try:
         batch = _ArrayUnpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
@@ -141,7 +141,7 @@ def _assemble(
     train: tuple[AnyArray, AnyArray],
     test: tuple[AnyArray, AnyArray],
 ) -> Dataset:
-    """Sets the validation rows aside and scales to [0, 1]."""
+    """Set the validation rows aside and scales to [0, 1]."""
     order = np.random.default_rng(_SPLIT_SEED).permutation(len(train[1]))
     if settings.max_rows is not None:
         order = order[: settings.max_rows]

@@ -35,7 +35,7 @@ class Partition(Settings):
         """`[N, C]`, how much of each label a client would like, before supply is considered; sums to 1."""
         mix = self.label_mix(num_classes, zone, num_zones, rng)
         size = self.sizes(zone.size, rng)
-        return mix * (size / size.sum())[:, None]
+        return np.asarray(mix * (size / size.sum())[:, None])
 
     def deal(self, dataset: Dataset, rows: Ints, appetite: Floats, rng: np.random.Generator) -> Ints:
         """Say to which client each row goes.
@@ -174,11 +174,11 @@ def parse_partition(spec: Spec | Partition) -> Partition:
 def _dirichlet(rng: np.random.Generator, concentration: Floats) -> Floats:
     """Row-wise Dirichlet draws that survive tiny concentrations (floor keeps every label possible)."""
     gamma = rng.standard_gamma(np.maximum(concentration, 1e-3)) + 1e-9
-    return gamma / gamma.sum(axis=1, keepdims=True)
+    return np.asarray(gamma / gamma.sum(axis=1, keepdims=True))
 
 
 def _balance(appetite: Floats, supply: Floats) -> Floats:
-    """Scales rows and columns (Sinkhorn) to the wanted sizes and to the labels there are."""
+    """Scale rows and columns (Sinkhorn) to the wanted sizes and to the labels there are."""
     size = appetite.sum(axis=1)
     supply = supply / max(1.0, supply.sum())
     share = appetite.copy()

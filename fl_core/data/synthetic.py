@@ -1,7 +1,7 @@
 """LEAF's synthetic(alpha, beta) data: a softmax teacher per client.
 
 Caldas et al., "LEAF: A Benchmark for Federated Settings" (2018); Li et al., "Federated Optimization in
-Heterogeneous Networks" (2020). ``alpha`` sets how far the clients' teachers differ, ``beta`` how far
+Heterogeneous Networks" (2020). `alpha` sets how far the clients' teachers differ, `beta` how far
 their inputs do. As in the reference code, both are used as standard deviations.
 """
 
@@ -21,15 +21,15 @@ class Synthetic(DatasetSource):
     `Dataset.natural_client` names the client of each training row.
 
     Attributes:
-        alpha: Spread of the clients' teachers.
-        beta: Spread of the clients' inputs.
-        num_clients: Clients of the natural partition.
-        num_features: Inputs d.
-        num_classes: Labels C.
+        alpha: spread of the clients' teachers.
+        beta: spread of the clients' inputs.
+        num_clients: clients of the natural partition.
+        num_features: inputs d.
+        num_classes: labels C.
         min_rows: rows every client has at least.
-        max_rows: Rows a client has at most (the log-normal sizes have a heavy tail).
-        log_size_mean: Mean of the log-normal number of rows beyond ``min_rows``.
-        log_size_sigma: Its standard deviation.
+        max_rows: rows a client has at most (the log-normal sizes have a heavy tail).
+        log_size_mean: mean of the log-normal number of rows beyond `min_rows`.
+        log_size_sigma: its standard deviation.
     """
 
     alpha: float = Field(default=1.0, ge=0)

@@ -21,41 +21,32 @@ from .personal import PersonalScores, class_means, label_mix, reference_trainer
 
 @dataclass(frozen=True)
 class MixtureRound:
-    """What one round came to and cost.
+    """What one round came to and cost."""
 
-    Attributes:
-        trained: ``bool [N]``, whose updates were used; a client whose training diverged is left out.
-        loss: ``float64 [N]``, mean loss of the mixture on the client's rows before the round; nan if idle.
-        down_bytes: ``float64 [N]``, M models for each participant.
-        up_bytes: ``float64 [N]``, likewise.
-        local_steps: ``int64 [N]``, M times the steps ordered.
-        row_passes: ``float64 [N]``, rows run forward through a model by the E-step: M times those held.
-    """
-
-    trained: Bools
-    loss: Floats
-    down_bytes: Floats
-    up_bytes: Floats
-    local_steps: Ints
-    row_passes: Floats
+    trained: Bools  # [N] whose updates were used; a client whose training diverged is left out
+    loss: Floats  # [N] mean loss of the mixture on the client's rows before the round; nan if idle
+    down_bytes: Floats  # [N] M models for each participant
+    up_bytes: Floats  # [N] likewise
+    local_steps: Ints  # [N] M times the steps ordered
+    row_passes: Floats  # [N] rows run forward through a model by the E-step: M times those held
 
 
 class FederatedMixture:
     """M components and every client's mixture weights over one federation of a core.
 
     Args:
-        core: Lends rows, model, trainer and training settings; the model must be dense.
-        env: Which of its environments.
+        core: lends rows, model, trainer and training settings; the model must be dense.
+        env: which of its environments.
         num_components: M; 3 in the paper.
-        seed: Of the first components and weights and of all minibatches. Clients begin with random weights:
+        seed: of the first components and weights and of all minibatches. Clients begin with random weights:
             components that start alike, as those of softmax regression do, would otherwise stay alike.
 
     Attributes:
-        params: ``float32 [M, P]``.
-        weights: ``float64 [N, M]``, each row sums to 1.
+        params: `[M, P]`.
+        weights: `[N, M]`, each row sums to 1.
 
     Raises:
-        ValueError: If M is below 1 or the model is not dense.
+        ValueError: if M is below 1 or the model is not dense.
     """
 
     def __init__(self, core: FederatedCore, env: int, num_components: int = 3, seed: int = 0) -> None:
@@ -71,11 +62,11 @@ class FederatedMixture:
         """One round: E-step and M-step of the participants, then the server's average of each component.
 
         The M-step is plain local SGD on minibatches drawn in proportion to the responsibilities q; the
-        server weighs client k's component m with ``sum_i q_kim``, the number of rows it stands for.
+        server weighs client k's component m with `sum_i q_kim`, the number of rows it stands for.
 
         Args:
-            local_steps: ``int [N]``, steps of each component; 0 = not taking part.
-            round_index: Names the minibatches.
+            local_steps: int `[N]`, steps of each component; 0 = not taking part.
+            round_index: names the minibatches.
 
         Returns:
             Who trained, and the costs.
@@ -99,7 +90,7 @@ class FederatedMixture:
         return MixtureRound(trained, loss, sent, sent.copy(), components * steps, passes)
 
     def probabilities(self, client: int, x: Floats32) -> Floats:
-        """A client's predictions ``float64 [n, C]``: its mixture of the components' probabilities."""
+        """A client's predictions `[n, C]`: its mixture of the components' probabilities."""
         logits = [self._forward.embed(theta, x)[1].astype(np.float64) for theta in self.params]
         each = [np.exp(z - z.max(axis=1, keepdims=True)) for z in logits]
         mixed = sum(
@@ -113,8 +104,8 @@ class FederatedMixture:
         Every client, those that never took part as well, first fits its weights to its rows.
 
         Args:
-            part: As in `personal.client_scores`.
-            iterations: Of EM on the weights; the components' losses are computed once.
+            part: as in `personal.client_scores`.
+            iterations: of EM on the weights; the components' losses are computed once.
 
         Returns:
             The scores; every client is sent M models and runs its rows through each.
@@ -132,9 +123,9 @@ class FederatedMixture:
         return PersonalScores(accuracy, float(len(self.params) * core.model.bytes), passes)
 
     def _expect(self, k: int, rows: Ints32, iterations: int) -> tuple[Floats, Floats, float]:
-        """E-step: new weights ``[M]``, responsibilities ``[n, M]``, mean loss of the mixture before it.
+        """E-step: new weights `[M]`, responsibilities `[n, M]`, mean loss of the mixture before it.
 
-        ``q_im ~ pi_m exp(-loss_m(i))`` and ``pi_m = mean_i q_im``.
+        `q_im ~ pi_m exp(-loss_m(i))` and `pi_m = mean_i q_im`.
         """
         x, y = self._core.dataset.x_train[rows], self._core.dataset.y_train[rows]
         loss = np.stack(
@@ -151,7 +142,7 @@ class FederatedMixture:
         return weights, q, before
 
     def _draw(self, rows: Ints32, q: Floats, steps: int, rng: np.random.Generator) -> Ints32:
-        """Minibatches ``[steps, B]`` of rows drawn in proportion to q."""
+        """Minibatches `[steps, B]` of rows drawn in proportion to q."""
         marks = np.cumsum(q)
         uniform = rng.random((steps, self._core.training.batch_size)) * marks[-1]
         return np.asarray(rows[np.minimum(np.searchsorted(marks, uniform, side="right"), rows.size - 1)])

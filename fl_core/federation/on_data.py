@@ -31,15 +31,15 @@ class FederatedCore(RoundEngine):
     All state is arrays; see `RoundEngine` for what is exact and for the round itself.
 
     Args:
-        dataset: The rows.
-        model: The model.
+        dataset: the rows.
+        model: the model.
         num_envs: E.
         num_clients: N.
-        training: Settings of local training and the server's step, or a mapping of them.
-        aggregator: Name, mapping with settings, or an `Aggregator`.
-        trainer: ``"auto"``, ``"fused"``, ``"numpy"``, ``"torch"`` or a `LocalTrainer`.
-        history: How many earlier server models are kept, for late updates.
-        compression: ``"top-k"``, ``"8-bit"`` or a mapping; None = plain float32 updates.
+        training: settings of local training and the server's step, or a mapping of them.
+        aggregator: name, mapping with settings, or an `Aggregator`.
+        trainer: `"auto"`, `"fused"`, `"numpy"`, `"torch"` or a `LocalTrainer`.
+        history: how many earlier server models are kept, for late updates.
+        compression: `"top-k"`, `"8-bit"` or a mapping; None = plain float32 updates.
     """
 
     _STATE = (*RoundEngine._STATE, "rows")
@@ -94,7 +94,7 @@ class FederatedCore(RoundEngine):
     def _local(
         self, env: AnyArray, client: AnyArray, steps: AnyArray, round_index: AnyArray, start: Start
     ) -> LocalUpdates:
-        """Draws the minibatches and trains."""
+        """Draw the minibatches and trains."""
         first = np.concatenate([[0], np.cumsum(steps)])
         rows = np.empty((int(first[-1]), self.training.batch_size), dtype=np.int32)
         begin, held = self._offset[env, client], self._held[env, client].astype(np.int64)
@@ -114,7 +114,7 @@ class FederatedCore(RoundEngine):
         return accuracy, loss
 
     def label_mix(self) -> Floats:
-        """Label frequencies ``float64 [E, N, C]`` of the rows each client owns.
+        """Label frequencies `[E, N, C]` of the rows each client owns.
 
         Rows sent by the hub are not the client's; one that owns none stands for those it may be sent.
         """
@@ -131,7 +131,7 @@ class FederatedCore(RoundEngine):
         """Accuracy of each server's model on its clients' own label mixes.
 
         Returns:
-            ``float64 [E, N]``: the model's accuracy on the rows of each label, averaged with the client's
+            `[E, N]`: the model's accuracy on the rows of each label, averaged with the client's
             label frequencies (`label_mix`). Labels that the part lacks are left out; a client with no others
             gets nan.
         """
@@ -160,7 +160,7 @@ class FederatedCore(RoundEngine):
 
 
 def by_label_mix(each: Floats, mix: Floats) -> Floats:
-    """Mean over labels of ``each [..., C]`` with the weights ``mix [..., N, C]``: ``[..., N]``.
+    """Mean over labels of `each [..., C]` with the weights `mix [..., N, C]`: `[..., N]`.
 
     Labels with nan are left out and the other weights scaled up; nan where none is left.
     """
@@ -172,6 +172,6 @@ def by_label_mix(each: Floats, mix: Floats) -> Floats:
 
 
 def _within(count: Ints) -> tuple[Ints, Ints]:
-    """The job of each of ``sum(count)`` items, and its position within the job."""
+    """The job of each of `sum(count)` items, and its position within the job."""
     job = np.repeat(np.arange(count.size), count)
     return job, np.arange(job.size) - (np.cumsum(count) - count)[job]

@@ -19,17 +19,11 @@ from .on_data import FederatedCore, by_label_mix
 
 @dataclass(frozen=True)
 class PersonalScores:
-    """Scores of every client on its own label mix, and the price of having them.
+    """Scores of every client on its own label mix, and the price of having them."""
 
-    Attributes:
-        accuracy: ``float64 [N]``.
-        download_bytes: Bytes that each client would have to be sent beyond training.
-        row_passes: Rows that each client would have to run through the model, beyond training.
-    """
-
-    accuracy: Floats
-    download_bytes: float
-    row_passes: Floats
+    accuracy: Floats  # [N]
+    download_bytes: float  # bytes that each client would have to be sent beyond training
+    row_passes: Floats  # rows that each client would have to run through the model, beyond training
 
     def fairness(self) -> dict[str, float]:
         """Mean, spread, worst and tenth-percentile client accuracy."""
@@ -42,7 +36,7 @@ class PersonalScores:
 
 
 def label_mix(core: FederatedCore, env: int) -> Floats:
-    """Label frequencies ``float64 [N, C]`` of an environment's clients, see `FederatedCore.label_mix`."""
+    """Label frequencies `[N, C]` of an environment's clients, see `FederatedCore.label_mix`."""
     return np.asarray(core.label_mix()[env])
 
 
@@ -68,10 +62,10 @@ def client_scores(
     """Accuracy of one model on each client's label mix.
 
     Args:
-        core: The core.
-        env: Which environment.
-        params: ``float32 [P]``; None = the server's current model.
-        part: Rows to measure on, ``"val"`` or ``"test"``, weighted by each client's label mix.
+        core: the core.
+        env: which environment.
+        params: `[P]`; None = the server's current model.
+        part: rows to measure on, `"val"` or `"test"`, weighted by each client's label mix.
 
     Returns:
         The scores; they cost nothing, every participant has the model anyway.
@@ -95,11 +89,11 @@ def pluralistic_scores(
     blocks (time zones, say), one snapshot per block serves each better than the last model serves all.
 
     Args:
-        core: The core.
-        env: Which environment.
-        snapshots: ``float32 [B, P]``, one model per block.
-        block: ``int [N]``, block of each client.
-        part: As in `client_scores`.
+        core: the core.
+        env: which environment.
+        snapshots: `[B, P]`, one model per block.
+        block: int `[N]`, block of each client.
+        part: as in `client_scores`.
 
     Returns:
         The scores; every client must be sent its block's model once more.
@@ -120,21 +114,21 @@ def knn_scores(
     """kNN-Per: a client mixes the model's probabilities with the labels of its nearest own rows.
 
     Marfoq et al., "Personalized Federated Learning through Local Memorization" (ICML 2022):
-    ``share * kNN + (1 - share) * model``, neighbours weighted by ``exp(-distance)`` in the last hidden layer.
+    `share * kNN + (1 - share) * model`, neighbours weighted by `exp(-distance)` in the last hidden layer.
 
     Args:
-        core: The core.
-        env: Which environment.
-        clients: ``int [M]``, which clients to score.
-        share: Weight of the neighbours, in [0, 1].
-        neighbours: How many.
-        part: As in `client_scores`.
+        core: the core.
+        env: which environment.
+        clients: int `[M]`, which clients to score.
+        share: weight of the neighbours, in [0, 1].
+        neighbours: how many.
+        part: as in `client_scores`.
 
     Returns:
         Scores of these clients; each must run its held rows through the model once.
 
     Raises:
-        ValueError: If ``share`` or ``neighbours`` is out of range.
+        ValueError: if `share` or `neighbours` is out of range.
     """
     if not 0 <= share <= 1:
         raise ValueError(f"share: {share}, expected a number in [0, 1]")
@@ -165,7 +159,7 @@ def _neighbour_votes(
     classes: int,
     neighbours: int,
 ) -> Floats:
-    """Label probabilities ``[Q, C]`` by the nearest rows of memory."""
+    """Label probabilities `[Q, C]` by the nearest rows of memory."""
     distance = np.sqrt(
         np.maximum((queries**2).sum(axis=1)[:, None] + (memory**2).sum(axis=1) - 2 * queries @ memory.T, 0.0)
     )

@@ -20,15 +20,10 @@ from .base import MODELS, ModelSource
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A stack of Linear layers with ReLU between them; softmax cross-entropy on top.
+    """A stack of Linear layers with ReLU between them; softmax cross-entropy on top."""
 
-    Attributes:
-        widths: ``(inputs, hidden..., classes)``; ``(d, C)`` is softmax regression.
-        name: How it was asked for, for logs.
-    """
-
-    widths: tuple[int, ...]
-    name: str = "dense"
+    widths: tuple[int, ...]  # `(inputs, hidden..., classes)`; `(d, C)` is softmax regression
+    name: str = "dense"  # how it was asked for, for logs
 
     def __post_init__(self) -> None:
         if len(self.widths) < 2 or min(self.widths) < 1:
@@ -48,10 +43,10 @@ class ModelSpec:
         """Initial parameters: zeros for softmax regression (convex), He-normal weights otherwise.
 
         Args:
-            seed: Seed of the draw.
+            seed: seed of the draw.
 
         Returns:
-            ``float32 [P]``.
+            `[P]`.
         """
         flat = np.zeros(self.num_parameters, dtype=np.float32)
         if len(self.widths) == 2:
@@ -62,7 +57,7 @@ class ModelSpec:
         return flat
 
     def layers(self, flat: AnyArray) -> list[tuple[AnyArray, AnyArray]]:
-        """Views of each layer's ``(weight [out, in], bias [out])`` in a flat vector."""
+        """Views of each layer's `(weight [out, in], bias [out])` in a flat vector."""
         views = []
         at = 0
         for a, b in itertools.pairwise(self.widths):

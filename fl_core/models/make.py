@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
 from pydantic import BeforeValidator
 
@@ -45,7 +45,7 @@ def check_model(spec: Spec) -> Spec:
     return spec
 
 
-ModelField = Annotated[str | dict[str, Any], BeforeValidator(check_model)]
+ModelField = Annotated[Spec, BeforeValidator(check_model)]
 """Type of a settings field that holds a model's specification."""
 
 

@@ -38,7 +38,7 @@ class TorchModel:
         """A freshly initialised module; the global generator of PyTorch is left as it was.
 
         Raises:
-            ValueError: If the module has buffers (batch normalisation), which are no parameters to average.
+            ValueError: if the module has buffers (batch normalisation), which are no parameters to average.
         """
         import torch
 
@@ -60,7 +60,7 @@ class TorchModel:
         return 4 * self.num_parameters
 
     def init(self, seed: int) -> Floats32:
-        """Initial parameters ``float32 [P]`` by the module's own initialisation."""
+        """Initial parameters `[P]` by the module's own initialisation."""
         import torch
 
         module = self.build(seed & 0x7FFFFFFFFFFFFFFF)
@@ -98,16 +98,16 @@ def cnn(input_shape: tuple[int, ...], num_classes: int, channels: int = 8, kerne
     """A small convolutional net: two convolutions with max-pooling, then one linear layer.
 
     Args:
-        input_shape: ``(channels, height, width)``, e.g. 28x28 grey or 32x32 colour.
-        num_classes: Number of labels.
-        channels: Channels of the first convolution; the second has twice as many.
-        kernel: Width of the convolutions.
+        input_shape: `(channels, height, width)`, e.g. 28x28 grey or 32x32 colour.
+        num_classes: number of labels.
+        channels: channels of the first convolution; the second has twice as many.
+        kernel: width of the convolutions.
 
     Returns:
         The module.
 
     Raises:
-        ValueError: If the rows are no images, or too small for two convolutions.
+        ValueError: if the rows are no images, or too small for two convolutions.
     """
     from torch import nn
 

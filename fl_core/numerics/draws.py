@@ -32,14 +32,14 @@ def _u64(value: Integers) -> Seeds:
 
 
 def uniform_bits(seed: Integers, *counters: Integers) -> Seeds:
-    """Returns 64 random bits for every broadcast combination of the seed and the counters.
+    """Return 64 random bits for every broadcast combination of the seed and the counters.
 
     Args:
-        seed: Seed of the stream, non-negative.
-        *counters: Non-negative integers or arrays, broadcast against each other, e.g. round, client, step.
+        seed: seed of the stream, non-negative.
+        *counters: non-negative integers or arrays, broadcast against each other, e.g. round, client, step.
 
     Returns:
-        ``uint64`` of the broadcast shape (at least one dimension).
+        `uint64` of the broadcast shape (at least one dimension).
     """
     state = mixed(_u64(seed) + GOLDEN)
     for counter in counters:
@@ -48,7 +48,7 @@ def uniform_bits(seed: Integers, *counters: Integers) -> Seeds:
 
 
 def uniform_index(bits: Seeds, size: Integers) -> Ints:
-    """Maps random bits to integers in ``[0, size)`` by multiply-and-shift (bias below ``size / 2**32``)."""
+    """Map random bits to integers in `[0, size)` by multiply-and-shift (bias below `size / 2**32`)."""
     return (((bits >> _BITS_32) * _u64(size)) >> _BITS_32).astype(np.int64)
 
 
@@ -58,15 +58,15 @@ def minibatch_positions(
     """Positions, within the rows a client holds, of one minibatch.
 
     Args:
-        seed: The environment's stream seed.
-        round_index: Index of the round in the episode.
-        client: Index of the client.
-        step: Index of the local step.
-        batch_size: Draws to make, with replacement.
-        held: Number of rows the client holds, at least 1.
+        seed: the environment's stream seed.
+        round_index: index of the round in the episode.
+        client: index of the client.
+        step: index of the local step.
+        batch_size: draws to make, with replacement.
+        held: number of rows the client holds, at least 1.
 
     Returns:
-        ``int64 [batch_size]`` in ``[0, held)``.
+        int `[batch_size]` in `[0, held)`.
     """
     return uniform_index(uniform_bits(seed, round_index, client, step, np.arange(batch_size)), held)
 
@@ -135,18 +135,18 @@ def draw_rows(
     held: Ints,
     out: Ints32,
 ) -> None:
-    """Draws the minibatches of many jobs at once; same numbers as `minibatch_positions`.
+    """Draw the minibatches of many jobs at once; same numbers as `minibatch_positions`.
 
     Args:
-        seed: ``[J]`` stream seed of each job.
-        round_index: ``[J]``.
-        client: ``[J]``.
-        first: ``[J + 1]``; job j makes the local steps ``first[j]:first[j + 1]`` of ``out``.
-        rows: ``[E, R]`` row sequences of each environment.
-        env: ``[J]``.
-        offset: ``[J]`` start of the client's sequence in ``rows[env]``.
-        held: ``[J]`` rows held, at least 1.
-        out: ``[total steps, batch_size]``, filled with row numbers of the data set.
+        seed: `[J]` stream seed of each job.
+        round_index: `[J]`.
+        client: `[J]`.
+        first: `[J + 1]`; job j makes the local steps `first[j]:first[j + 1]` of `out`.
+        rows: `[E, R]` row sequences of each environment.
+        env: `[J]`.
+        offset: `[J]` start of the client's sequence in `rows[env]`.
+        held: `[J]` rows held, at least 1.
+        out: `[total steps, batch_size]`, filled with row numbers of the data set.
     """
     jobs = tuple(DrawJobs(seed, round_index, client, first, env, offset, held))
     run_ranges(lambda begin, end: draw_range(begin, end, jobs, rows, out), first, _STEPS_WORTH_A_THREAD)

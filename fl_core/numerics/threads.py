@@ -25,10 +25,10 @@ _chosen: int | None = None
 
 
 def set_num_threads(count: int | None) -> None:
-    """Sets the number of threads of this process; None = by the environment, see `num_threads`.
+    """Set the number of threads of this process; None = by the environment, see `num_threads`.
 
     Raises:
-        ValueError: If the count is below 1.
+        ValueError: if the count is below 1.
     """
     global _chosen
     if count is not None and count < 1:
@@ -39,7 +39,7 @@ def set_num_threads(count: int | None) -> None:
 def num_threads() -> int:
     """Threads to use.
 
-    By `set_num_threads`, else ``NUMBA_NUM_THREADS``, else ``OMP_NUM_THREADS``, else all processors allowed.
+    By `set_num_threads`, else `NUMBA_NUM_THREADS`, else `OMP_NUM_THREADS`, else all processors allowed.
     """
     if _chosen is not None:
         return _chosen
@@ -58,12 +58,12 @@ def _pool(workers: int) -> ThreadPoolExecutor:
 
 
 def run_ranges(kernel: Callable[[int, int], object], work: Ints, smallest: int) -> None:
-    """Calls ``kernel(begin, end)`` on consecutive ranges that cover all jobs.
+    """Call `kernel(begin, end)` on consecutive ranges that cover all jobs.
 
     Args:
-        kernel: Works on the jobs ``begin:end``; releases the GIL.
-        work: ``int64 [J + 1]``, cumulative work before each job, to cut ranges of equal work.
-        smallest: Least work worth a thread; below twice that, everything runs in the caller.
+        kernel: works on the jobs `begin:end`; releases the GIL.
+        work: int `[J + 1]`, cumulative work before each job, to cut ranges of equal work.
+        smallest: least work worth a thread; below twice that, everything runs in the caller.
     """
     count = work.size - 1
     total = int(work[-1] - work[0])

@@ -1,8 +1,8 @@
 """Federated learning on quadratics: the same rounds with an exact optimum, for theory and for speed.
 
-Client k minimises ``F_k(w) = 1/2 (w - c_k)^T A_k (w - c_k)``, the federation ``F = sum_k alpha_k F_k``. Local
+Client k minimises `F_k(w) = 1/2 (w - c_k)^T A_k (w - c_k)`, the federation `F = sum_k alpha_k F_k`. Local
 training is gradient descent carried out step by step in double precision. A client that was sent rows from
-the hub trains on the mixture ``(1 - theta) F_k + theta F`` with theta the share of those rows in what it
+the hub trains on the mixture `(1 - theta) F_k + theta F` with theta the share of those rows in what it
 holds: hub rows are a random sample of everybody's data.
 """
 
@@ -29,13 +29,13 @@ class QuadraticCore(RoundEngine):
     """`FederatedCore`'s interface over quadratics.
 
     Args:
-        settings: Settings of the problems (used for noise, chance level and dimension).
+        settings: settings of the problems (used for noise, chance level and dimension).
         num_envs: E.
         num_clients: N.
-        training: As for `FederatedCore`; ``batch_size`` has no meaning here.
-        aggregator: As for `FederatedCore`.
-        history: As for `FederatedCore`.
-        compression: As for `FederatedCore`.
+        training: as for `FederatedCore`; `batch_size` has no meaning here.
+        aggregator: as for `FederatedCore`.
+        history: as for `FederatedCore`.
+        compression: as for `FederatedCore`.
     """
 
     _STATE = (*RoundEngine._STATE, "hessian", "linear", "constant", "best", "start_gap")
@@ -105,15 +105,15 @@ class QuadraticCore(RoundEngine):
         return Tables(self._hessian, self._linear, self._constant)
 
     def evaluate(self, envs: Bools | None = None, part: str = "val") -> tuple[Floats, Floats]:
-        """Measures the servers' models; validation and test are the same exact objective here.
+        """Measure the servers' models; validation and test are the same exact objective here.
 
         Args:
-            envs: ``bool [E]``, which environments; None = all. The others get nan.
-            part: ``"val"`` or ``"test"``.
+            envs: bool `[E]`, which environments; None = all. The others get nan.
+            part: `"val"` or `"test"`.
 
         Returns:
-            ``accuracy = 1 / (1 + (1 / chance - 1) gap / gap_0)`` with ``gap = F - F*``: the chance level at
-            the start, 1 at the optimum, monotone between; and the loss F. Each ``float64 [E]``.
+            `accuracy = 1 / (1 + (1 / chance - 1) gap / gap_0)` with `gap = F - F*`: the chance level at
+            the start, 1 at the optimum, monotone between; and the loss F. Each `[E]`.
         """
         if part not in ("val", "test"):
             raise ValueError(f"part: {part!r}, expected 'val' or 'test'")
@@ -126,7 +126,7 @@ class QuadraticCore(RoundEngine):
         return accuracy, loss
 
     def gap(self) -> Floats:
-        """``float64 [E]``, F(w) - F*."""
+        """`[E]`, F(w) - F*."""
         return np.asarray(self.evaluate()[1] - self._best)
 
     def _value(self, env: AnyArray, client: AnyArray) -> Floats:
@@ -137,7 +137,7 @@ class QuadraticCore(RoundEngine):
         """How well each server's model serves each client.
 
         Returns:
-            ``float64 [E, N]``, the formula of `evaluate` with the client's own loss: its gap is F_k(w), since
+            `[E, N]`, the formula of `evaluate` with the client's own loss: its gap is F_k(w), since
             its best loss is 0, measured in the federation's gap at the start, one yardstick for all.
         """
         if part not in ("val", "test"):

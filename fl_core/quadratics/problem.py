@@ -18,16 +18,16 @@ class QuadraticSettings(Settings):
     """Settings of a random heterogeneous quadratic.
 
     Attributes:
-        dimension: Length d of the parameter vector.
-        convexity: Smallest eigenvalue mu of every client's Hessian.
-        smoothness: Largest eigenvalue L of every client's Hessian.
-        zone_spread: How far the zones' minimisers scatter per coordinate.
-        client_spread: How far a client's minimiser scatters around its zone's.
-        start_distance: Distance of the starting point from the optimum.
-        rows_per_client: Mean number of rows a client owns; sets its weight, and what hub rows dilute.
-        size_sigma: Spread of a log-normal number of rows.
-        gradient_noise: Standard deviation of the noise on each coordinate of each local gradient.
-        chance: Accuracy reported at the starting point.
+        dimension: length d of the parameter vector.
+        convexity: smallest eigenvalue mu of every client's Hessian.
+        smoothness: largest eigenvalue L of every client's Hessian.
+        zone_spread: how far the zones' minimisers scatter per coordinate.
+        client_spread: how far a client's minimiser scatters around its zone's.
+        start_distance: distance of the starting point from the optimum.
+        rows_per_client: mean number of rows a client owns; sets its weight, and what hub rows dilute.
+        size_sigma: spread of a log-normal number of rows.
+        gradient_noise: standard deviation of the noise on each coordinate of each local gradient.
+        chance: accuracy reported at the starting point.
     """
 
     dimension: int = Field(default=8, ge=1, le=512)
@@ -44,33 +44,24 @@ class QuadraticSettings(Settings):
 
 @dataclass(frozen=True)
 class QuadraticProblem:
-    """One environment's quadratics; plays the part that `ClientRows` plays for data.
+    """One environment's quadratics; plays the part that `ClientRows` plays for data."""
 
-    Attributes:
-        hessian: ``float64 [N, d, d]``, symmetric positive definite.
-        centre: ``float64 [N, d]``, minimiser of each client.
-        target_weight: ``float64 [N]``, alpha.
-        own: ``int32 [N]``, rows owned.
-        capacity: ``int32 [N]``, rows held once everything has been sent.
-        start: ``float64 [d]``, starting point.
-    """
-
-    hessian: Floats
-    centre: Floats
-    target_weight: Floats
-    own: Ints32
-    capacity: Ints32
-    start: Floats
+    hessian: Floats  # [N, d, d] symmetric positive definite
+    centre: Floats  # [N, d] minimiser of each client
+    target_weight: Floats  # [N] alpha
+    own: Ints32  # [N] rows owned
+    capacity: Ints32  # [N] rows held once everything has been sent
+    start: Floats  # [d] starting point
 
     def optimum(self, weight: Floats | None = None) -> Floats:
-        """``argmin_w sum_k weight_k F_k(w)``; with the target weights by default."""
+        """`argmin_w sum_k weight_k F_k(w)`; with the target weights by default."""
         weight = self.target_weight if weight is None else weight
         mean = np.einsum("k,kij->ij", weight, self.hessian)
         return np.linalg.solve(mean, np.einsum("k,kij,kj->i", weight, self.hessian, self.centre))
 
     @cached_property
     def expanded(self) -> tuple[Floats, Floats, Floats, Floats]:
-        """A, b and c of ``1/2 w^T A w - b^T w + c`` of all clients and, last, F; and the optimum of F."""
+        """A, b and c of `1/2 w^T A w - b^T w + c` of all clients and, last, F; and the optimum of F."""
         n, d = self.centre.shape
         tables = np.empty((n + 1, d, d)), np.empty((n + 1, d)), np.empty(n + 1)
         expand(self.hessian, self.centre, self.target_weight, *tables)
@@ -80,16 +71,16 @@ class QuadraticProblem:
         return *tables, optimum
 
     def client_losses(self, w: Floats) -> Floats:
-        """``float64 [N]``, every F_k(w)."""
+        """`[N]`, every F_k(w)."""
         x = w - self.centre
-        return 0.5 * np.einsum("ki,kij,kj->k", x, self.hessian, x)
+        return np.asarray(0.5 * np.einsum("ki,kij,kj->k", x, self.hessian, x))
 
     def loss(self, w: Floats, weight: Floats | None = None) -> float:
-        """``sum_k weight_k F_k(w)``; with the target weights by default."""
+        """`sum_k weight_k F_k(w)`; with the target weights by default."""
         return float((self.target_weight if weight is None else weight) @ self.client_losses(w))
 
     def gap(self, w: Floats) -> float:
-        """``F(w) - F*``."""
+        """`F(w) - F*`."""
         return self.loss(w) - self.loss(self.optimum())
 
 
@@ -101,21 +92,21 @@ def quadratic_problem(
     rng: np.random.Generator,
     hub_rows_per_client: int = 0,
 ) -> QuadraticProblem:
-    """Draws one environment's quadratics; minimisers are correlated within zones.
+    """Draw one environment's quadratics; minimisers are correlated within zones.
 
     Args:
-        settings: Sizes and spreads.
+        settings: sizes and spreads.
         num_clients: N.
-        zone: ``int [N]``.
+        zone: int `[N]`.
         num_zones: Z.
-        rng: Source of all randomness.
-        hub_rows_per_client: Most hub rows one client can be sent.
+        rng: source of all randomness.
+        hub_rows_per_client: most hub rows one client can be sent.
 
     Returns:
-        The problem; the starting point lies ``start_distance`` from the optimum in a random direction.
+        The problem; the starting point lies `start_distance` from the optimum in a random direction.
 
     Raises:
-        ValueError: Bad settings or zones.
+        ValueError: bad settings or zones.
     """
     if not isinstance(settings, QuadraticSettings):
         settings = parse_settings(QuadraticSettings, settings, "quadratic")

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from ...common.arrays import AnyArray, Floats
-from ..aggregation import Start
+from ...common.settings import Spec
+from ..aggregation import Aggregator, Compression, Start
 from ..data import Dataset
 from ..federation import FederatedCore, TrainingOrders, TrainResult
 from ..models import Model
-from ..training import LocalUpdates
+from ..training import LocalTrainer, LocalTraining, LocalUpdates
 from .orders import LocalUpdate, TrainOrder
 
 
@@ -29,16 +29,25 @@ class RemoteCore(FederatedCore):
     server's step, evaluation, snapshots. Takes the arguments of `FederatedCore`.
     """
 
-    def __init__(self, dataset: Dataset, model: Model, num_clients: int, **options: Any) -> None:
-        super().__init__(dataset, model, 1, num_clients, **options)
+    def __init__(
+        self,
+        dataset: Dataset,
+        model: Model,
+        num_clients: int,
+        training: LocalTraining | Mapping[str, object] | None = None,
+        aggregator: Spec | Aggregator = "by-samples",
+        trainer: Spec | LocalTrainer = "auto",
+        compression: Spec | Compression | None = None,
+    ) -> None:
+        super().__init__(dataset, model, 1, num_clients, training, aggregator, trainer, 0, compression)
         self._updates: Mapping[int, LocalUpdate] = {}
 
     def orders(self, local_steps: AnyArray, sent: AnyArray, round_index: int) -> dict[int, TrainOrder]:
-        """The orders of a round at the present model.
+        """The orders of a round at the current model.
 
         Args:
-            local_steps: ``int [N]``, 0 = not invited.
-            sent: ``int [N]``, samples of the hub to send along.
+            local_steps: int `[N]`, 0 = not invited.
+            sent: int `[N]`, samples of the hub to send along.
             round_index: index of the round.
 
         Returns:
@@ -62,7 +71,7 @@ class RemoteCore(FederatedCore):
         return orders
 
     def probes(self, samples: AnyArray, round_index: int) -> dict[int, TrainOrder]:
-        """Questions for the loss at the present model, on ``samples [N]`` each; 0 = not asked."""
+        """Questions for the loss at the current model, on `samples [N]` each; 0 = not asked."""
         return {
             client: replace(self._blank_order(client, round_index), probe_samples=int(samples[client]))
             for client in np.flatnonzero(np.asarray(samples) > 0).tolist()
@@ -88,14 +97,14 @@ class RemoteCore(FederatedCore):
         weights: Floats | None = None,
         rates: Floats | None = None,
     ) -> TrainResult:
-        """Aggregates the updates that arrived in time and moves the server's model.
+        """Aggregate the updates that arrived in time and move the server's model.
 
         Args:
             updates: by client.
-            local_steps: ``int [N]``, as ordered.
+            local_steps: int `[N]`, as ordered.
             round_index: index of the round.
-            weights: ``float64 [1, N]``, the plan's own coefficients, or None.
-            rates: ``float64 [1, N]``, participation rates so far.
+            weights: `[1, N]`, the plan's own coefficients, or None.
+            rates: `[1, N]`, participation rates so far.
 
         Raises:
             ValueError: an update that does not fit the model or the round.

@@ -1,4 +1,4 @@
-"""Orders and updates as Flower's records; needs ``flwr`` (``pip install "frugalfl[flower]"``).
+"""Orders and updates as Flower's records; needs `flwr` (`pip install "frugalfl[flower]"`).
 
 A message carries one `ArrayRecord` with the arrays and one `ConfigRecord` with everything else. Flower is
 imported when a record is packed or read, never when this module is.
@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from ...common.arrays import AnyArray, Floats32
 from .orders import LocalUpdate, Storage, TrainOrder
+
+if TYPE_CHECKING:
+    from flwr.app import RecordDict
+
+Profile: TypeAlias = Mapping[str, int | float | str | bytes | list[int] | list[float] | list[str]]
+"""What a node says of itself: numbers, texts and lists of them by name."""
 
 INSTALL = 'pip install "frugalfl[flower]"'
 
@@ -23,12 +29,12 @@ _ARRAYS, _NUMBERS, _PROFILE = "arrays", "numbers", "profile"
 
 
 def require_flower() -> None:
-    """Raises ImportError with the command that installs Flower, where it is missing."""
+    """Raise ImportError with the command that installs Flower, where it is missing."""
     if importlib.util.find_spec("flwr") is None:
         raise ImportError(f"Flower is not installed, which this needs; {INSTALL}")
 
 
-def pack_order(order: TrainOrder) -> Any:
+def pack_order(order: TrainOrder) -> RecordDict:
     """The `RecordDict` of an order."""
     arrays = {"params": order.params, "sent_x": order.sent_x, "sent_y": order.sent_y}
     if order.correction is not None:
@@ -36,7 +42,7 @@ def pack_order(order: TrainOrder) -> Any:
     return _record(arrays, {name: getattr(order, name) for name in _ORDER_NUMBERS})
 
 
-def read_order(record: Any) -> TrainOrder:
+def read_order(record: RecordDict) -> TrainOrder:
     """The order in a `RecordDict`; ValueError naming what is missing or does not fit."""
     numbers = _numbers(record, _ORDER_NUMBERS, "order")
     arrays = _arrays(record)
@@ -52,13 +58,13 @@ def read_order(record: Any) -> TrainOrder:
         raise ValueError(f"order: array {error} is missing") from None
 
 
-def pack_update(update: LocalUpdate, profile: Mapping[str, Any]) -> Any:
+def pack_update(update: LocalUpdate, profile: Profile) -> RecordDict:
     """The `RecordDict` of an update, with what the node says of itself."""
     record = _record({"delta": update.delta}, {name: getattr(update, name) for name in _UPDATE_NUMBERS})
     return _with_profile(record, profile)
 
 
-def read_update(record: Any) -> LocalUpdate:
+def read_update(record: RecordDict) -> LocalUpdate:
     """The update in a `RecordDict`; ValueError naming what is missing or does not fit."""
     numbers = _numbers(record, _UPDATE_NUMBERS, "update")
     arrays = _arrays(record)
@@ -74,26 +80,26 @@ def read_update(record: Any) -> LocalUpdate:
     )
 
 
-def pack_profile(profile: Mapping[str, Any]) -> Any:
+def pack_profile(profile: Profile) -> RecordDict:
     """The `RecordDict` of what a node says of itself; empty for the question."""
     from flwr.app import RecordDict
 
     return _with_profile(RecordDict(), profile)
 
 
-def read_profile(record: Any) -> dict[str, Any]:
+def read_profile(record: RecordDict) -> dict[str, object]:
     """What a node says of itself; empty if it said nothing."""
     return dict(record[_PROFILE]) if _PROFILE in record else {}
 
 
-def keep_storage(state: Any, storage: Storage) -> None:
-    """Puts samples into a node's `Context.state`, which Flower keeps between messages of a run."""
+def keep_storage(state: RecordDict, storage: Storage) -> None:
+    """Put samples into a node's `Context.state`, which Flower keeps between messages of a run."""
     from flwr.app import Array, ArrayRecord
 
     state["storage"] = ArrayRecord({"x": Array(storage.x), "y": Array(storage.y)})
 
 
-def kept_storage(state: Any) -> Storage | None:
+def kept_storage(state: RecordDict) -> Storage | None:
     """Samples kept in a node's `Context.state`, or None."""
     if "storage" not in state:
         return None
@@ -101,7 +107,7 @@ def kept_storage(state: Any) -> Storage | None:
     return Storage(record["x"].numpy(), record["y"].numpy())
 
 
-def record_bytes(record: Any) -> int:
+def record_bytes(record: RecordDict) -> int:
     """Bytes of a `RecordDict` on the wire, without the envelope of the transport."""
     arrays = sum(len(array.data) for group in record.array_records.values() for array in group.values())
     others = [*record.config_records.values(), *record.metric_records.values()]
@@ -110,18 +116,18 @@ def record_bytes(record: Any) -> int:
     )
 
 
-def _value_bytes(value: Any) -> int:
+def _value_bytes(value: object) -> int:
     return len(value) if isinstance(value, (str, bytes, list)) else 8
 
 
-def _record(arrays: Mapping[str, AnyArray], numbers: Mapping[str, Any]) -> Any:
+def _record(arrays: Mapping[str, AnyArray], numbers: Mapping[str, float]) -> RecordDict:
     from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
     packed = ArrayRecord({name: Array(np.ascontiguousarray(values)) for name, values in arrays.items()})
     return RecordDict({_ARRAYS: packed, _NUMBERS: ConfigRecord(dict(numbers))})
 
 
-def _with_profile(record: Any, profile: Mapping[str, Any]) -> Any:
+def _with_profile(record: RecordDict, profile: Profile) -> RecordDict:
     from flwr.app import ConfigRecord
 
     if profile:
@@ -129,7 +135,7 @@ def _with_profile(record: Any, profile: Mapping[str, Any]) -> Any:
     return record
 
 
-def _numbers(record: Any, names: tuple[str, ...], what: str) -> dict[str, Any]:
+def _numbers(record: RecordDict, names: tuple[str, ...], what: str) -> dict[str, float]:
     found = record.get(_NUMBERS, {})
     missing = [name for name in names if name not in found]
     if missing:
@@ -137,7 +143,7 @@ def _numbers(record: Any, names: tuple[str, ...], what: str) -> dict[str, Any]:
     return {name: found[name] for name in names}
 
 
-def _arrays(record: Any) -> dict[str, AnyArray]:
+def _arrays(record: RecordDict) -> dict[str, AnyArray]:
     found = record.get(_ARRAYS, {})
     return {name: array.numpy() for name, array in found.items()}
 

@@ -26,7 +26,7 @@ class LocalNode:
         model: the model.
         training: settings of the local training.
         trainer: name of the trainer or a mapping with its settings.
-        own_rows: ``int [n]``, the training rows the client has from the start.
+        own_rows: int `[n]`, the training rows the client has from the start.
         clock: seconds of a clock that never goes back; measures the training.
     """
 
@@ -49,11 +49,11 @@ class LocalNode:
         return int(self._own_y.size)
 
     def train(self, order: TrainOrder, storage: Storage | None = None) -> tuple[LocalUpdate, Storage]:
-        """Carries out one order.
+        """Carry out one order.
 
         A node and its coordinator may disagree about what the node was sent before: it may have been
         restarted without its memory, or an answer may have been lost. A node that holds more than
-        ``order.base`` rows forgets the rest; one that holds fewer goes back to its own samples and takes no
+        `order.base` rows forgets the rest; one that holds fewer goes back to its own samples and takes no
         new ones. Either way the update says how many rows it was trained on.
 
         Args:

@@ -16,32 +16,25 @@ from .participation import chi_square, correlation_factor, total_variation
 
 @dataclass(frozen=True)
 class BiasBounds:
-    """Excess loss ``F(w_B) - F*`` at the minimiser w_B of the effective objective, and its upper bounds.
+    """Excess loss `F(w_B) - F*` at the minimiser w_B of the effective objective, and its upper bounds."""
 
-    Attributes:
-        exact: The excess itself.
-        by_total_variation: ``4 kappa TV^2 max_k (F_k(w_B) - F_k*)``.
-        by_chi_square: ``kappa chi^2 (F_B* - sum_k p_k F_k*)``.
-        kappa: Condition number L / mu.
-    """
-
-    exact: float
-    by_total_variation: float
-    by_chi_square: float
-    kappa: float
+    exact: float  # the excess itself
+    by_total_variation: float  # `4 kappa TV^2 max_k (F_k(w_B) - F_k*)`
+    by_chi_square: float  # `kappa chi^2 (F_B* - sum_k p_k F_k*)`
+    kappa: float  # condition number L / mu
 
 
 def bias_bounds(problem: QuadraticProblem, p: Floats) -> BiasBounds:
     """Bias of training with effective weights p on quadratics (F_k* = 0), with both bounds.
 
-    They follow from ``F(w) - F* <= |grad F(w)|^2 / (2 mu)``, from
-    ``grad F(w_B) = sum (alpha_k - p_k) grad F_k(w_B)`` and from ``|grad F_k|^2 <= 2 L (F_k - F_k*)``; compare
+    They follow from `F(w) - F* <= |grad F(w)|^2 / (2 mu)`, from
+    `grad F(w_B) = sum (alpha_k - p_k) grad F_k(w_B)` and from `|grad F_k|^2 <= 2 L (F_k - F_k*)`; compare
     Rodio et al., "Federated Learning under Heterogeneous and Correlated Client Availability" (2023), whose
     constants are larger.
 
     Args:
-        problem: The quadratics.
-        p: ``float64 [N]`` effective weights.
+        problem: the quadratics.
+        p: `[N]` effective weights.
 
     Returns:
         Exact bias and bounds.
@@ -60,11 +53,11 @@ def bias_bounds(problem: QuadraticProblem, p: Floats) -> BiasBounds:
 
 
 def distance_to_target(problem: QuadraticProblem, p: Floats, w: Floats) -> tuple[float, float, float]:
-    """Excess ``F(w) - F*`` at any w, and its two decompositions into optimisation error and bias.
+    """Excess `F(w) - F*` at any w, and its two decompositions into optimisation error and bias.
 
     Returns:
-        The excess, ``2 kappa^2 (F_B(w) - F_B*) + 8 kappa TV^2 Gamma'`` and
-        ``2 kappa^2 (F_B(w) - F_B*) + 2 kappa chi^2 Gamma_B``.
+        The excess, `2 kappa^2 (F_B(w) - F_B*) + 8 kappa TV^2 Gamma'` and
+        `2 kappa^2 (F_B(w) - F_B*) + 2 kappa chi^2 Gamma_B`.
     """
     bounds = bias_bounds(problem, p)
     error = problem.loss(w, p) - problem.loss(problem.optimum(p), p)
@@ -84,22 +77,22 @@ def participation_price(
     steps: int = 1,
     noise_variance: float = 0.0,
 ) -> float:
-    """Small-step excess loss of unbiased weights ``alpha_k / pi_k`` under Markov availability.
+    """Small-step excess loss of unbiased weights `alpha_k / pi_k` under Markov availability.
 
-    ``(eta H / 4) sum_k alpha_k^2 [(1 - pi_k)/pi_k (1 + lambda_k)/(1 - lambda_k) |grad F_k(w*)|^2 + s_k / H]``
-    with ``s_k = d * noise_variance / pi_k``, for independent two-state chains. It over-estimates where
-    ``eta mu / (1 - lambda)`` is not small.
+    `(eta H / 4) sum_k alpha_k^2 [(1 - pi_k)/pi_k (1 + lambda_k)/(1 - lambda_k) |grad F_k(w*)|^2 + s_k / H]`
+    with `s_k = d * noise_variance / pi_k`, for independent two-state chains. It over-estimates where
+    `eta mu / (1 - lambda)` is not small.
 
     Args:
-        problem: The quadratics.
-        availability: ``float64 [N]``, pi.
-        memory: ``float64 [N]``, lambda.
+        problem: the quadratics.
+        availability: `[N]`, pi.
+        memory: `[N]`, lambda.
         learning_rate: eta.
-        steps: Local steps H.
-        noise_variance: Variance of each coordinate of each local gradient.
+        steps: local steps H.
+        noise_variance: variance of each coordinate of each local gradient.
 
     Returns:
-        Predicted ``E F - F*``.
+        Predicted `E F - F*`.
     """
     alpha = problem.target_weight
     best = problem.optimum()
@@ -118,22 +111,22 @@ def predicted_gap(
     learning_rate: float,
     steps: int = 1,
 ) -> tuple[float, float]:
-    """Small-step bias and variance of fixed coefficients q_k for whoever is there.
+    """Small-step bias and variance of fixed coefficients q_k for whoever is available.
 
-    The model settles around w_B, the minimiser of ``sum_k q_k pi_k F_k``, with the covariance S that solves
-    ``A S + S A = eta H sum_k q_k^2 pi_k (1 - pi_k) (1 + lambda_k)/(1 - lambda_k) g_k g_k^T``, where A is the
+    The model settles around w_B, the minimiser of `sum_k q_k pi_k F_k`, with the covariance S that solves
+    `A S + S A = eta H sum_k q_k^2 pi_k (1 - pi_k) (1 + lambda_k)/(1 - lambda_k) g_k g_k^T`, where A is the
     Hessian of that objective and g_k the gradients at w_B. `participation_price` is the case q = alpha / pi.
 
     Args:
-        problem: The quadratics.
-        coefficient: ``float64 [N]``, q.
-        availability: ``float64 [N]``, pi.
-        memory: ``float64 [N]``, lambda.
+        problem: the quadratics.
+        coefficient: `[N]`, q.
+        availability: `[N]`, pi.
+        memory: `[N]`, lambda.
         learning_rate: eta.
-        steps: Local steps H.
+        steps: local steps H.
 
     Returns:
-        ``F(w_B) - F*`` and ``tr(Hessian of F, S) / 2``; their sum predicts ``E F - F*``.
+        `F(w_B) - F*` and `tr(Hessian of F, S) / 2`; their sum predicts `E F - F*`.
     """
     mean = coefficient * availability
     centre = problem.optimum(mean / mean.sum())
@@ -159,20 +152,20 @@ def transfer_value(
 ) -> Floats:
     """Marginal value of moving data: how fast `participation_price` falls per unit of shared share.
 
-    Mixing a share theta of everybody's data into client k turns ``grad F_k(w*)`` into ``(1 - theta)`` times
-    itself, hence its term of the price into ``(1 - theta)^2`` times itself.
+    Mixing a share theta of everybody's data into client k turns `grad F_k(w*)` into `(1 - theta)` times
+    itself, hence its term of the price into `(1 - theta)^2` times itself.
 
     Args:
-        alpha: ``float64 [N]`` target weights.
-        availability: ``float64 [N]``, pi.
-        memory: ``float64 [N]``, lambda.
-        gradient_norm: ``float64 [N]``, length of each client's own gradient near the optimum.
-        shared_share: ``float64 [N]``, theta now.
+        alpha: `[N]` target weights.
+        availability: `[N]`, pi.
+        memory: `[N]`, lambda.
+        gradient_norm: `[N]`, length of each client's own gradient near the optimum.
+        shared_share: `[N]`, theta now.
         learning_rate: eta.
-        steps: Local steps H.
+        steps: local steps H.
 
     Returns:
-        ``float64 [N]``, expected loss saved per unit of theta.
+        `[N]`, expected loss saved per unit of theta.
     """
     absence = (1 - availability) / availability * correlation_factor(memory)
     price = learning_rate * steps / 4 * alpha**2 * absence * gradient_norm**2
@@ -182,13 +175,13 @@ def transfer_value(
 def selection_skew(problem: QuadraticProblem, selected: Bools, at: Floats) -> float:
     """Selection skew of Cho, Wang and Joshi ("Towards Understanding Biased Client Selection", AISTATS 2022).
 
-    ``rho = E[mean over the selected of F_k(w) - F_k*] / (F(w) - sum_k alpha_k F_k*)``; 1 = unbiased, above
+    `rho = E[mean over the selected of F_k(w) - F_k*] / (F(w) - sum_k alpha_k F_k*)`; 1 = unbiased, above
     1 = clients with large losses are preferred, which converges faster to a floor further away.
 
     Args:
-        problem: The quadratics.
-        selected: ``bool [T, N]``, who was selected in T draws; rows with nobody are ignored.
-        at: ``float64 [d]``, where the losses are measured.
+        problem: the quadratics.
+        selected: bool `[T, N]`, who was selected in T draws; rows with nobody are ignored.
+        at: `[d]`, where the losses are measured.
 
     Returns:
         The skew.

@@ -1,6 +1,6 @@
 """Where federated training on quadratics ends up: exact means and covariances for a participation process.
 
-With local gradient descent on quadratics every round is an affine map ``w <- (I - G_s) w + g_s`` of the
+With local gradient descent on quadratics every round is an affine map `w <- (I - G_s) w + g_s` of the
 server's model, where s says who takes part. For independent rounds, cycles and Markov chains the stationary
 moments are solutions of linear equations. These are the oracles that simulations are tested against.
 """
@@ -19,44 +19,32 @@ from ..quadratics import QuadraticProblem
 
 @dataclass(frozen=True)
 class AffineRounds:
-    """The server's map in each of S participation states.
+    """The server's map in each of S participation states."""
 
-    Attributes:
-        gain: ``float64 [S, d, d]``, G_s.
-        shift: ``float64 [S, d]``, g_s.
-        noise: ``float64 [S, d, d]``, covariance of the aggregated gradient noise.
-    """
-
-    gain: Floats
-    shift: Floats
-    noise: Floats
+    gain: Floats  # [S, d, d] G_s
+    shift: Floats  # [S, d] g_s
+    noise: Floats  # [S, d, d] covariance of the aggregated gradient noise
 
 
 @dataclass(frozen=True)
 class ParticipationChain:
-    """A Markov chain over who is available.
+    """A Markov chain over who is available."""
 
-    Attributes:
-        states: ``bool [S, N]``.
-        transition: ``float64 [S, S]``, row-stochastic.
-        stationary: ``float64 [S]``.
-    """
-
-    states: Bools
-    transition: Floats
-    stationary: Floats
+    states: Bools  # [S, N]
+    transition: Floats  # [S, S] row-stochastic
+    stationary: Floats  # [S]
 
 
 def contraction(problem: QuadraticProblem, learning_rate: float, steps: int | Sequence[int]) -> Floats:
-    """``B_k = I - (I - eta A_k)^H_k``: local training moves a client by ``-B_k (w - c_k)``.
+    """`B_k = I - (I - eta A_k)^H_k`: local training moves a client by `-B_k (w - c_k)`.
 
     Args:
-        problem: The quadratics.
+        problem: the quadratics.
         learning_rate: eta.
         steps: H, one for all or one per client.
 
     Returns:
-        ``float64 [N, d, d]``.
+        `[N, d, d]`.
     """
     n, d = problem.centre.shape
     counts = np.broadcast_to(np.asarray(steps), (n,))
@@ -78,11 +66,11 @@ def affine_rounds(
     """The server's map for each row of aggregation coefficients.
 
     Args:
-        problem: The quadratics.
-        omega: ``float64 [S, N]``, coefficients in each state (0 = absent).
+        problem: the quadratics.
+        omega: `[S, N]`, coefficients in each state (0 = absent).
         learning_rate: eta.
-        steps: Local steps H.
-        noise_variance: Variance of each coordinate of each local gradient.
+        steps: local steps H.
+        noise_variance: variance of each coordinate of each local gradient.
 
     Returns:
         Gains, shifts and noise covariances.
@@ -106,23 +94,23 @@ def affine_rounds(
 def independent_fixed_point(
     problem: QuadraticProblem, mean_omega: Floats, learning_rate: float, steps: int | Sequence[int] = 1
 ) -> Floats:
-    """Stationary mean of the model when rounds are independent: ``(sum p_k B_k)^-1 sum p_k B_k c_k``.
+    """Stationary mean of the model when rounds are independent: `(sum p_k B_k)^-1 sum p_k B_k c_k`.
 
     Args:
-        problem: The quadratics.
-        mean_omega: ``float64 [N]``, expected coefficient of each client, proportional to p.
+        problem: the quadratics.
+        mean_omega: `[N]`, expected coefficient of each client, proportional to p.
         learning_rate: eta.
-        steps: Local steps H.
+        steps: local steps H.
 
     Returns:
-        ``float64 [d]``. With H = 1 this is the minimiser of ``sum p_k F_k``.
+        `[d]`. With H = 1 this is the minimiser of `sum p_k F_k`.
     """
     rounds = affine_rounds(problem, mean_omega[None], learning_rate, steps)
     return np.linalg.solve(rounds.gain[0], rounds.shift[0])
 
 
 def cyclic_fixed_point(rounds: AffineRounds) -> Floats:
-    """Model at the end of each cycle when the states take turns in their order: ``[d]``."""
+    """Model at the end of each cycle when the states take turns in their order: `[d]`."""
     d = rounds.shift.shape[1]
     matrix, vector = np.eye(d), np.zeros(d)
     for gain, shift in zip(rounds.gain, rounds.shift, strict=True):
@@ -135,14 +123,14 @@ def availability_chain(availability: Floats, memory: Floats) -> ParticipationCha
     """Product of N independent on/off chains.
 
     Args:
-        availability: ``float64 [N]``, pi_k, the stationary probability of being on.
-        memory: ``float64 [N]``, lambda_k, the second eigenvalue: the correlation of successive rounds.
+        availability: `[N]`, pi_k, the stationary probability of being on.
+        memory: `[N]`, lambda_k, the second eigenvalue: the correlation of successive rounds.
 
     Returns:
-        The chain over all ``2^N`` states.
+        The chain over all `2^N` states.
 
     Raises:
-        ValueError: If N > 10, or a pair (pi, lambda) is no Markov chain.
+        ValueError: if N > 10, or a pair (pi, lambda) is no Markov chain.
     """
     pi, lam = np.asarray(availability, float), np.asarray(memory, float)
     if pi.size > 10:
@@ -159,16 +147,16 @@ def availability_chain(availability: Floats, memory: Floats) -> ParticipationCha
 def markov_moments(rounds: AffineRounds, chain: ParticipationChain) -> tuple[Floats, Floats]:
     """Exact stationary moments of a Markov jump-linear recursion.
 
-    With ``T_s = I - G_s`` and x_s the moment of w restricted to being *about to* see state s,
-    ``m_r = sum_s P_sr (T_s m_s + rho_s g_s)``, and likewise for the second moment (Costa, Fragoso and
+    With `T_s = I - G_s` and x_s the moment of w restricted to being *about to* see state s,
+    `m_r = sum_s P_sr (T_s m_s + rho_s g_s)`, and likewise for the second moment (Costa, Fragoso and
     Marques, "Discrete-Time Markov Jump Linear Systems", 2005).
 
     Args:
-        rounds: The maps of the S states.
-        chain: Who comes after whom.
+        rounds: the maps of the S states.
+        chain: who comes after whom.
 
     Returns:
-        ``E w [d]`` and ``E w w^T [d, d]``.
+        `E w [d]` and `E w w^T [d, d]`.
     """
     transition, rho = chain.transition, chain.stationary
     count, d = rounds.shift.shape
@@ -184,7 +172,7 @@ def markov_moments(rounds: AffineRounds, chain: ParticipationChain) -> tuple[Flo
 
 
 def _restricted(transition: Floats, keep: Floats, source: Floats) -> Floats:
-    """Solves ``x_r = sum_s P_sr (K_s x_s + source_s)`` for x ``[S, m]``."""
+    """Solve `x_r = sum_s P_sr (K_s x_s + source_s)` for x `[S, m]`."""
     count, m = source.shape
     matrix = np.einsum("sr,sij->risj", transition, keep).reshape(count * m, count * m)
     right = (transition.T @ source).ravel()
@@ -192,7 +180,7 @@ def _restricted(transition: Floats, keep: Floats, source: Floats) -> Floats:
 
 
 def expected_gap(problem: QuadraticProblem, mean: Floats, second: Floats) -> float:
-    """``E F(w) - F*`` from the first two moments of w."""
+    """`E F(w) - F*` from the first two moments of w."""
     hessian = np.einsum("k,kij->ij", problem.target_weight, problem.hessian)
     best = problem.optimum()
     spread = second - np.outer(mean, best) - np.outer(best, mean) + np.outer(best, best)

@@ -14,50 +14,50 @@ from ...common.arrays import Bools, Floats, Ints
 
 
 def effective_weights(omega: Floats, probability: Floats | None = None) -> Floats:
-    """The objective that a participation pattern really minimises: ``p_k ~ E[omega_k 1{k takes part}]``.
+    """The objective that a participation pattern really minimises: `p_k ~ E[omega_k 1{k takes part}]`.
 
     Args:
-        omega: ``float64 [T, N]``, aggregation coefficients in T rounds or states, 0 where absent.
-        probability: ``float64 [T]`` of the states; None = equally likely (an observed history).
+        omega: `[T, N]`, aggregation coefficients in T rounds or states, 0 where absent.
+        probability: `[T]` of the states; None = equally likely (an observed history).
 
     Returns:
-        ``float64 [N]``, sums to 1.
+        `[N]`, sums to 1.
 
     Raises:
-        ValueError: If nobody ever takes part.
+        ValueError: if nobody ever takes part.
     """
     mean = np.asarray(omega).mean(axis=0) if probability is None else probability @ np.asarray(omega)
     if not mean.sum() > 0:
         raise ValueError("omega: all zero; nobody ever takes part, so there is no effective objective")
-    return mean / mean.sum()
+    return np.asarray(mean / mean.sum())
 
 
 def total_variation(alpha: Floats, p: Floats) -> float:
-    """``1/2 sum |alpha_k - p_k|``."""
+    """`1/2 sum |alpha_k - p_k|`."""
     return float(0.5 * np.abs(alpha - p).sum())
 
 
 def chi_square(alpha: Floats, p: Floats) -> float:
-    """``sum (alpha_k - p_k)^2 / p_k``, infinite if a client with weight never takes part."""
+    """`sum (alpha_k - p_k)^2 / p_k`, infinite if a client with weight never takes part."""
     difference = np.asarray(alpha - p)
     if np.any((p <= 0) & (difference != 0)):
         return float("inf")
-    present = p > 0
-    return float((difference[present] ** 2 / p[present]).sum())
+    some = p > 0
+    return float((difference[some] ** 2 / p[some]).sum())
 
 
 def correlation_factor(memory: Floats) -> Floats:
-    """``(1 + lambda) / (1 - lambda)``: how much longer correlated rounds take to average out."""
+    """`(1 + lambda) / (1 - lambda)`: how much longer correlated rounds take to average out."""
     return (1 + memory) / (1 - memory)
 
 
 def variance_proxy(alpha: Floats, rate: Floats) -> float:
-    """``sum alpha_k^2 / r_k``, what F3AST's rates minimise (Ribero, Vikalo and de Veciana, 2023)."""
+    """`sum alpha_k^2 / r_k`, what F3AST's rates minimise (Ribero, Vikalo and de Veciana, 2023)."""
     return float((alpha**2 / rate).sum())
 
 
 def stay_probability(availability: Floats, memory: Floats, slots: int) -> Floats:
-    """Probability of being on for ``slots`` slots in a row: ``pi (lambda + (1 - lambda) pi)^(n - 1)``."""
+    """Probability of being on for `slots` slots in a row: `pi (lambda + (1 - lambda) pi)^(n - 1)`."""
     return availability * (memory + (1 - memory) * availability) ** (slots - 1)
 
 
@@ -67,7 +67,7 @@ def mean_run_slots(availability: Floats, memory: Floats) -> tuple[Floats, Floats
 
 
 def availability_forecast(availability: Floats, memory: Floats, slots: int, now: Bools) -> Floats:
-    """Probability of being on in ``slots`` slots given who is on now: ``pi + (1{on} - pi) lambda^n``."""
+    """Probability of being on in `slots` slots given who is on now: `pi + (1{on} - pi) lambda^n`."""
     return availability + (now - availability) * memory**slots
 
 
@@ -75,10 +75,10 @@ def estimate_chains(history: Bools) -> tuple[Floats, Floats]:
     """Availability and memory of each client from an observed history.
 
     Args:
-        history: ``bool [T, N]``, T >= 2 rounds in order.
+        history: bool `[T, N]`, T >= 2 rounds in order.
 
     Returns:
-        pi and lambda, each ``float64 [N]``; lambda is 0 where a client never changed.
+        pi and lambda, each `[N]`; lambda is 0 where a client never changed.
     """
     seen = np.asarray(history, dtype=np.float64)
     pi = seen.mean(axis=0)
@@ -94,13 +94,13 @@ class ParticipationSummary:
     """What a recorded participation pattern means for the objective.
 
     Attributes:
-        weights: ``float64 [N]``, effective weights p.
-        total_variation: Distance of p from the target weights.
+        weights: `[N]`, effective weights p.
+        total_variation: distance of p from the target weights.
         chi_square: chi^2(alpha || p).
-        rate: ``float64 [N]``, share of the rounds each client took part in.
-        memory: ``float64 [N]``, correlation of its participation from round to round.
+        rate: `[N]`, share of the rounds each client took part in.
+        memory: `[N]`, correlation of its participation from round to round.
         fairness: Jain's index of the rates, 1 = everybody equally often.
-        variance_factor: ``sum alpha_k^2 (1 - r_k)/r_k (1 + lambda_k)/(1 - lambda_k)``, by which unequal and
+        variance_factor: `sum alpha_k^2 (1 - r_k)/r_k (1 + lambda_k)/(1 - lambda_k)`, by which unequal and
             bunched participation inflates the variance of unbiased weights; over clients that took part.
     """
 
@@ -114,12 +114,12 @@ class ParticipationSummary:
 
 
 def summarise_participation(alpha: Floats, omega: Floats, participated: Bools) -> ParticipationSummary:
-    """Summarises a history of rounds, from a world or a deployment.
+    """Summarise a history of rounds, from a world or a deployment.
 
     Args:
-        alpha: ``float64 [N]``, target weights.
-        omega: ``float64 [T, N]``, coefficients used, 0 where absent.
-        participated: ``bool [T, N]``, whose updates arrived, T >= 2.
+        alpha: `[N]`, target weights.
+        omega: `[T, N]`, coefficients used, 0 where absent.
+        participated: bool `[T, N]`, whose updates arrived, T >= 2.
 
     Returns:
         Predicted bias and variance figures.
@@ -140,17 +140,17 @@ def summarise_participation(alpha: Floats, omega: Floats, participated: Bools) -
 
 
 def systematic_sample(marginals: Floats, rng: np.random.Generator) -> Ints:
-    """Draws a set in which k occurs with probability ``marginals[k]`` exactly (Madow 1949).
+    """Draw a set in which k occurs with probability `marginals[k]` exactly (Madow 1949).
 
     Args:
-        marginals: ``float64 [N]`` in [0, 1], summing to a whole number m.
-        rng: Source of the one uniform number needed.
+        marginals: `[N]` in [0, 1], summing to a whole number m.
+        rng: source of the one uniform number needed.
 
     Returns:
         Indices of the m members.
 
     Raises:
-        ValueError: If the marginals are not probabilities or do not sum to a whole number.
+        ValueError: if the marginals are not probabilities or do not sum to a whole number.
     """
     marginals = np.asarray(marginals, dtype=np.float64)
     total = marginals.sum()

@@ -20,27 +20,21 @@ from .participation import effective_weights, estimate_chains
 
 @dataclass(frozen=True)
 class RoundHistory:
-    """The T rounds of one environment in which somebody's update arrived.
+    """The T rounds of one environment in which somebody's update arrived."""
 
-    Attributes:
-        omega: ``float64 [T, N]``, coefficients in the server's step, 0 where absent.
-        steps: ``int64 [T, N]``, local steps, 0 where absent.
-        shared: ``float64 [T, N]``, share of hub rows in what a client trained on, 0 where absent.
-    """
-
-    omega: Floats
-    steps: Ints
-    shared: Floats
+    omega: Floats  # [T, N] coefficients in the server's step, 0 where absent
+    steps: Ints  # [T, N] local steps, 0 where absent
+    shared: Floats  # [T, N] share of hub rows in what a client trained on, 0 where absent
 
     @property
     def participated(self) -> Bools:
-        """``bool [T, N]``."""
+        """`[T, N]`, who took part in which round."""
         return self.steps > 0
 
     def coefficients(self, alpha: Floats) -> Floats:
-        """``float64 [T, N]``, each client's pull on the model for small steps.
+        """`[T, N]`, each client's pull on the model for small steps.
 
-        A client pulls ``omega_k H_k`` times; the part of it that hub rows make pulls towards everybody's
+        A client pulls `omega_k H_k` times; the part of it that hub rows make pulls towards everybody's
         objective, whose weights are alpha.
         """
         pull = self.omega * self.steps
@@ -49,17 +43,17 @@ class RoundHistory:
 
 @dataclass(frozen=True)
 class ObservedPrediction:
-    """Predicted excess losses ``F - F*`` of training with a recorded participation.
+    """Predicted excess losses `F - F*` of training with a recorded participation.
 
     Attributes:
-        bounds: Bias at the minimiser of the effective objective, for small steps, with its upper bounds.
-        drift_gap: Bias where the mean model settles, drift of several local steps included.
-        variance: Excess caused by the rounds' scatter around the mean model, in the long run.
+        bounds: bias at the minimiser of the effective objective, for small steps, with its upper bounds.
+        drift_gap: bias where the mean model settles, drift of several local steps included.
+        variance: excess caused by the rounds' scatter around the mean model, in the long run.
         price: `participation_price` of unbiased weights with the same rates and memories and independent
             clients; nan if somebody never took part.
-        average_gap: Of the average of the second half's models, what scatter is left in it included.
-        mean_gap: Mean over the second half of the rounds, scatter included.
-        final_gap: After the last round, scatter included.
+        average_gap: of the average of the second half's models, what scatter is left in it included.
+        mean_gap: mean over the second half of the rounds, scatter included.
+        final_gap: after the last round, scatter included.
     """
 
     bounds: BiasBounds
@@ -75,11 +69,11 @@ def long_run_covariance(series: Floats, lags: int | None = None) -> Floats:
     """Sum of a series' autocovariances over all lags, with Bartlett's weights (Newey and West 1987).
 
     Args:
-        series: ``float64 [T, d]``.
-        lags: Largest lag; None = the square root of T.
+        series: `[T, d]`.
+        lags: largest lag; None = the square root of T.
 
     Returns:
-        ``float64 [d, d]``, positive semidefinite.
+        `[d, d]`, positive semidefinite.
     """
     centred = series - series.mean(axis=0)
     count = len(centred)
@@ -98,26 +92,26 @@ def predict(
     server_learning_rate: float = 1.0,
     noise_variance: float = 0.0,
 ) -> ObservedPrediction:
-    """Predicts what a recorded participation does to training on quadratics.
+    """Predict what a recorded participation does to training on quadratics.
 
-    The mean model follows ``w <- w - lr_s sum_k E[omega_k] B_k (w - c_k)`` from the problem's start, with
+    The mean model follows `w <- w - lr_s sum_k E[omega_k] B_k (w - c_k)` from the problem's start, with
     the contractions B of `fixed_points` at each client's mean number of local steps and mean share of hub
-    rows. Its scatter S solves ``S = (I - M) S (I - M)^T + C``, with M the mean gain and C the long-run
+    rows. Its scatter S solves `S = (I - M) S (I - M)^T + C`, with M the mean gain and C the long-run
     covariance of the server's step at the fixed point. What correlated participation does to the mean itself
     is of the order of the learning rate and left out.
 
     Args:
-        problem: The quadratics.
-        history: The rounds, at least 2.
-        learning_rate: The clients' eta.
+        problem: the quadratics.
+        history: the rounds, at least 2.
+        learning_rate: the clients' eta.
         server_learning_rate: lr_s.
-        noise_variance: Variance of each coordinate of each local gradient.
+        noise_variance: variance of each coordinate of each local gradient.
 
     Returns:
         The predictions.
 
     Raises:
-        ValueError: If there are fewer than 2 rounds.
+        ValueError: if there are fewer than 2 rounds.
     """
     rounds = len(history.omega)
     if rounds < 2:
@@ -174,14 +168,14 @@ def _excess(problem: QuadraticProblem, mean: Floats, covariance: Floats) -> floa
 
 
 def _scatter(gain: Floats, covariance: Floats) -> Floats:
-    """The S of ``S = (I - M) S (I - M)^T + C``."""
+    """The S of `S = (I - M) S (I - M)^T + C`."""
     keep = np.eye(len(gain)) - gain
     system = np.eye(gain.size) - np.kron(keep, keep)
     return np.asarray(np.linalg.solve(system, covariance.ravel()).reshape(gain.shape))
 
 
 def _mean_path(start: Floats, settled: Floats, gain: Floats, rounds: int) -> Floats:
-    """Mean model after each round, ``float64 [T, d]``."""
+    """Mean model after each round, `[T, d]`."""
     keep, offset, path = np.eye(len(gain)) - gain, start - settled, np.empty((rounds, start.size))
     for t in range(rounds):
         offset = keep @ offset

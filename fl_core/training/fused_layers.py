@@ -4,9 +4,9 @@ Products are done by small kernels that keep a block of sums in registers (`simd
 lie, and apply the SGD step where the gradient is born. There is no BLAS, hence no dependence on batch shapes
 or thread counts.
 
-The weights of a layer lie transposed and padded, ``[in, out rounded up to 16]``; `pack` and `unpack` convert
-from and to the flat vector of `models`. Gradients are carried pre-multiplied by ``-learning_rate /
-batch_size``, so that an update is an addition.
+The weights of a layer lie transposed and padded, `[in, out rounded up to 16]`; `pack` and `unpack` convert
+from and to the flat vector of `models`. Gradients are carried pre-multiplied by `-learning_rate /
+batch_size`, so that an update is an addition.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LANES = simd.LANES
 
 @inner(cache=True)
 def pack(flat, widths, vectors, w_at, b_at, packed, pad):  # type: ignore[no-untyped-def]
-    """Flat parameters to padded, transposed layers; ``pad`` fills the last bias's padding lanes."""
+    """Flat parameters to padded, transposed layers; `pad` fills the last bias's padding lanes."""
     at = 0
     packed[:] = np.float32(0.0)
     for layer in range(vectors.size):
@@ -40,7 +40,7 @@ def pack(flat, widths, vectors, w_at, b_at, packed, pad):  # type: ignore[no-unt
 
 @inner(cache=True, fastmath={"reassoc"})  # lets the sum of squares run in parallel; nan and inf stay
 def unpack(packed, widths, vectors, w_at, b_at, start, delta):  # type: ignore[no-untyped-def]
-    """Writes ``delta = parameters - start`` in flat order and returns its length."""
+    """Write `delta = parameters - start` in flat order and returns its length."""
     at = 0
     square = 0.0
     for layer in range(vectors.size):
@@ -60,7 +60,7 @@ def unpack(packed, widths, vectors, w_at, b_at, start, delta):  # type: ignore[n
 
 @inner(cache=True)
 def forward(a, a_at, count, n_in, w, w_at, b_at, vectors, relu, out, out_at):  # type: ignore[no-untyped-def]
-    """``out = a W + b`` for ``count`` rows (a multiple of 4) of ``a`` that begin at ``a_at``."""
+    """`out = a W + b` for `count` rows (a multiple of 4) of `a` that begin at `a_at`."""
     stride = vectors * LANES
     # Outputs outside, rows inside: sixteen columns of W stay in the first-level cache.
     for v in range(0, stride, LANES):
@@ -87,7 +87,7 @@ def forward(a, a_at, count, n_in, w, w_at, b_at, vectors, relu, out, out_at):  #
 
 @inner(cache=True)
 def backward(back, n_out, w, w_at, vectors, below, below_at, below_vectors, count, turned, out):  # type: ignore[no-untyped-def]
-    """``out = (back W^T)`` where the layer below was active; ``turned`` is scratch for ``W^T``."""
+    """`out = (back W^T)` where the layer below was active; `turned` is scratch for `W^T`."""
     stride, n_in = vectors * LANES, below_vectors * LANES
     for o in range(n_out):
         for i in range(n_in):
@@ -116,13 +116,13 @@ def backward(back, n_out, w, w_at, vectors, below, below_at, below_vectors, coun
 
 @inner(inline="always")
 def _descend(w, at, gradient, shrink, anchor):  # type: ignore[no-untyped-def]
-    """One vector of the SGD step: ``w <- shrink w + gradient + anchor`` (inlined: no reference counting)."""
+    """One vector of the SGD step: `w <- shrink w + gradient + anchor` (inlined: no reference counting)."""
     simd.store(w, at, simd.fma(shrink, simd.load(w, at), simd.add(gradient, simd.load(anchor, at))))
 
 
 @inner(cache=True)
 def update(a, a_at, batch, n_in, back, w, w_at, b_at, vectors, decay, anchor):  # type: ignore[no-untyped-def]
-    """Gradient of one layer and its SGD step: ``W <- shrink W + a^T back``."""
+    """Gradient of one layer and its SGD step: `W <- shrink W + a^T back`."""
     stride = vectors * LANES
     shrink, zero = simd.splat(decay), simd.splat(np.float32(0.0))
     whole = n_in - n_in % 4
@@ -154,7 +154,7 @@ def update(a, a_at, batch, n_in, back, w, w_at, b_at, vectors, decay, anchor):  
 
 @inner(cache=True)
 def softmax(z, labels, rows, batch, vectors, scale):  # type: ignore[no-untyped-def]
-    """Turns logits into ``scale * (probability - one_hot)`` in place; returns the summed loss.
+    """Turn logits into `scale * (probability - one_hot)` in place; returns the summed loss.
 
     The logarithms of many normalisers are taken as one logarithm of their product.
     """

@@ -38,16 +38,16 @@ class LocalTrainer(Protocol):
     name: str
 
     def run(self, jobs: LocalJobs, settings: LocalTraining) -> LocalUpdates:
-        """Trains all jobs; job j's result depends on job j alone."""
+        """Train all jobs; job j's result depends on job j alone."""
 
     def losses(self, params: Floats32, origin: Ints, first: Ints, rows: Ints32) -> Floats32:
-        """Mean loss of ``params[origin[j]]`` over the training rows ``rows[first[j]:first[j + 1]]``."""
+        """Mean loss of `params[origin[j]]` over the training rows `rows[first[j]:first[j + 1]]`."""
 
     def evaluate(self, params: Floats32, part: str) -> tuple[Floats, Floats]:
-        """Accuracy and mean loss of each row of ``params`` on the part ``"val"`` or ``"test"``."""
+        """Accuracy and mean loss of each row of `params` on the part `"val"` or `"test"`."""
 
     def class_accuracy(self, params: Floats32, part: str) -> Floats:
-        """``[M, C]``, accuracy of each row of ``params`` on the rows of each label; nan without rows."""
+        """`[M, C]`, accuracy of each row of `params` on the rows of each label; nan without rows."""
 
 
 def softmax_loss(logits: Floats32, labels: Ints32) -> tuple[Floats32, Floats32]:
@@ -60,6 +60,6 @@ def softmax_loss(logits: Floats32, labels: Ints32) -> tuple[Floats32, Floats32]:
 
 
 def rows_by_label(labels: AnyArray, classes: int) -> tuple[Ints32, Ints]:
-    """Row numbers sorted by label, and the ``int64 [C + 1]`` bounds of every label's."""
+    """Row numbers sorted by label, and the int `[C + 1]` bounds of every label's."""
     order = np.argsort(labels, kind="stable").astype(np.int32)
     return order, np.searchsorted(labels[order], np.arange(classes + 1)).astype(np.int64)

@@ -6,7 +6,7 @@ return the same parameters, and none of them draws anything itself.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 from ...common.compiled import uses_numba
 from ...common.registry import Registry
@@ -60,11 +60,11 @@ def _numpy(dataset: Dataset, model: Model) -> LocalTrainer:
 
 
 @TRAINERS.register("torch", TorchSettings)
-def _torch(dataset: Dataset, model: Model, **settings: Any) -> LocalTrainer:
+def _torch(dataset: Dataset, model: Model, **settings: object) -> LocalTrainer:
     from .torch_trainer import TorchTrainer
     from .torch_workers import TorchWorkers
 
-    chosen, module = TorchSettings(**settings), cast("ModelSpec | TorchModel", model)
+    chosen, module = TorchSettings.model_validate(settings), cast("ModelSpec | TorchModel", model)
     return (TorchWorkers if chosen.workers > 1 else TorchTrainer)(dataset, module, chosen)
 
 

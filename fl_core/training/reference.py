@@ -41,7 +41,7 @@ class NumpyTrainer:
         settings: LocalTraining,
         extra: Floats32 | None,
     ) -> tuple[Floats32, float]:
-        """Runs one client's local steps."""
+        """Run one client's local steps."""
         params = start.copy()
         total = 0.0
         for rows in minibatches:

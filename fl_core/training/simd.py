@@ -2,20 +2,25 @@
 
 Numba does not vectorise short products of small matrices well: it must prove that arrays do not overlap
 and cannot keep a block of sums in registers. `VecType` is a numba type that *is* an LLVM vector
-``<16 x float>``, so a kernel can say which sums stay in registers. LLVM turns it into whatever the processor
+`<16 x float>`, so a kernel can say which sums stay in registers. LLVM turns it into whatever the processor
 has (one AVX-512, two AVX, four SSE or NEON registers), so nothing here depends on the machine. Reductions
 have a fixed tree.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from llvmlite import ir  # type: ignore[import-untyped,unused-ignore]
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic as _intrinsic
 from numba.extending import models, register_model
+
+if TYPE_CHECKING:
+    from numba.core.base import BaseContext
+    from numba.core.datamodel.manager import DataModelManager
 
 # The decorated functions lose their first argument, which type checkers cannot know.
 intrinsic: Any = _intrinsic
@@ -43,42 +48,49 @@ vec = VecType()
 class _VecModel(models.PrimitiveModel):
     """A `Vec` is held as one LLVM vector value."""
 
-    def __init__(self, dmm: Any, fe_type: Any) -> None:
+    def __init__(self, dmm: DataModelManager, fe_type: types.Type) -> None:
         super().__init__(dmm, fe_type, _VEC)
 
 
-def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any, element: Any) -> Any:
-    """Address of ``array[index]`` of a flat array, as a pointer to ``element``."""
+def _pointer(
+    context: BaseContext,
+    builder: ir.IRBuilder,
+    array_type: types.Array,
+    array: ir.Value,
+    index: ir.Value,
+    element: ir.Type,
+) -> ir.Value:
+    """Address of `array[index]` of a flat array, as a pointer to `element`."""
     data = context.make_array(array_type)(context, builder, value=array).data
     return builder.bitcast(builder.gep(data, [index]), element.as_pointer())
 
 
-def _splat(builder: Any, scalar: Any, kind: Any = _VEC) -> Any:
+def _splat(builder: ir.IRBuilder, scalar: ir.Value, kind: ir.Type = _VEC) -> ir.Value:
     """All lanes equal to a scalar."""
     single = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, ir.Constant(_INT, 0))
     mask = ir.Constant(ir.VectorType(_INT, LANES), [0] * LANES)
     return builder.shuffle_vector(single, ir.Constant(kind, ir.Undefined), mask)
 
 
-def _constant(value: float) -> Any:
+def _constant(value: float) -> ir.Constant:
     return ir.Constant(_VEC, [value] * LANES)
 
 
-def _call(builder: Any, name: str, result: Any, args: list[Any], flags: tuple[str, ...] = ()) -> Any:
-    """Calls an LLVM intrinsic by its mangled name."""
+def _call(builder: ir.IRBuilder, name: str, result: ir.Type, args: list[ir.Value]) -> ir.Value:
+    """Call an LLVM intrinsic by its mangled name."""
     kind = ir.FunctionType(result, [arg.type for arg in args])
     function = cgutils.get_or_insert_function(builder.module, kind, name)
-    return builder.call(function, args, fastmath=flags)
+    return builder.call(function, args)
 
 
-def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
-    """``a b + c``: fused where the processor can, two roundings where it cannot."""
+def _fma(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+    """`a b + c`: fused where the processor can, two roundings where it cannot."""
     return _call(builder, "llvm.fmuladd.v16f32", _VEC, [a, b, c])
 
 
 @intrinsic
 def load(typingctx, array, index):  # type: ignore[no-untyped-def]
-    """``array[index:index + 16]`` of a flat float32 array."""
+    """`array[index:index + 16]` of a flat float32 array."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
         pointer = _pointer(context, builder, signature.args[0], args[0], args[1], _VEC)
@@ -89,7 +101,7 @@ def load(typingctx, array, index):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def store(typingctx, array, index, value):  # type: ignore[no-untyped-def]
-    """``array[index:index + 16] = value`` of a flat float32 array."""
+    """`array[index:index + 16] = value` of a flat float32 array."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
         pointer = _pointer(context, builder, signature.args[0], args[0], args[1], _VEC)
@@ -111,7 +123,7 @@ def splat(typingctx, scalar):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def fma_splat(typingctx, array, index, b, c):  # type: ignore[no-untyped-def]
-    """``array[index] * b + c`` with one float32 of a flat array spread over all lanes."""
+    """`array[index] * b + c` with one float32 of a flat array spread over all lanes."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
         pointer = _pointer(context, builder, signature.args[0], args[0], args[1], _FLOAT)
@@ -122,7 +134,7 @@ def fma_splat(typingctx, array, index, b, c):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def fma(typingctx, a, b, c):  # type: ignore[no-untyped-def]
-    """``a * b + c`` lane by lane."""
+    """`a * b + c` lane by lane."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
         return _fma(builder, *args)
@@ -148,8 +160,8 @@ sub = _binary("fsub")
 mul = _binary("fmul")
 
 
-def _larger(builder: Any, a: Any, b: Any) -> Any:
-    """Lane-wise maximum; a NaN in ``a`` is kept."""
+def _larger(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
+    """Lane-wise maximum; a NaN in `a` is kept."""
     return builder.select(builder.fcmp_unordered(">", a, b), a, b)
 
 
@@ -165,7 +177,7 @@ def maximum(typingctx, a, b):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def where_positive(typingctx, test, value):  # type: ignore[no-untyped-def]
-    """``value`` in the lanes where ``test > 0``, zero elsewhere."""
+    """`value` in the lanes where `test > 0`, zero elsewhere."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
         return builder.select(builder.fcmp_ordered(">", args[0], _constant(0.0)), args[1], _constant(0.0))
@@ -173,8 +185,10 @@ def where_positive(typingctx, test, value):  # type: ignore[no-untyped-def]
     return vec(vec, vec), codegen
 
 
-def _tree(builder: Any, value: Any, combine: Any) -> Any:
-    """Folds the lanes in halves: the same tree on every machine."""
+def _tree(
+    builder: ir.IRBuilder, value: ir.Value, combine: Callable[[ir.Value, ir.Value], ir.Value]
+) -> ir.Value:
+    """Fold the lanes in halves: the same tree on every machine."""
     width = LANES
     while width > 1:
         width //= 2
@@ -213,7 +227,7 @@ _EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.66
 
 @intrinsic
 def exp(typingctx, a):  # type: ignore[no-untyped-def]
-    """``e**a`` for a <= 88; 0 below -87; NaN stays NaN."""
+    """`e**a` for a <= 88; 0 below -87; NaN stays NaN."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
         low = _constant(-87.0)

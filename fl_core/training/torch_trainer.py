@@ -1,9 +1,9 @@
 """The torch backend: local SGD for any module without buffers.
 
-Two ways of going through the clients. ``loop`` trains one client after another on as many threads as allowed,
-images in channels-last order: on a processor batching convolutions over clients buys nothing. ``vmap`` trains
-all clients in one batch, for accelerators. With ``loop`` a client's result does not depend on the others, bit
-for bit; with ``vmap`` it does in the last digits, because libraries choose algorithms by batch size.
+Two ways of going through the clients. `loop` trains one client after another on as many threads as allowed,
+images in channels-last order: on a processor batching convolutions over clients buys nothing. `vmap` trains
+all clients in one batch, for accelerators. With `loop` a client's result does not depend on the others, bit
+for bit; with `vmap` it does in the last digits, because libraries choose algorithms by batch size.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class TorchTrainer:
     """See the module.
 
     Args:
-        dataset: The rows.
+        dataset: the rows.
         model: A `TorchModel`, or a dense `ModelSpec`.
-        settings: Device and mode.
+        settings: device and mode.
     """
 
     name = "torch"
@@ -179,12 +179,12 @@ class TorchTrainer:
             loss[chunk] = total.cpu().numpy() / np.maximum(1, steps[chunk])
 
     def _scores(self, flat: Floats32, part: str, rows: AnyArray | None) -> Tensor:
-        """Summed loss and number of correct rows of each model, ``float64 [M, 2]`` on the device.
+        """Summed loss and number of correct rows of each model, `[M, 2]` on the device.
 
         Args:
-            flat: ``float32 [M, P]``; M = 1 when looping, so that nothing can depend on the other models.
-            part: Which rows.
-            rows: Their numbers; None = all.
+            flat: `[M, P]`; M = 1 when looping, so that nothing can depend on the other models.
+            part: which rows.
+            rows: their numbers; None = all.
         """
         import torch
 

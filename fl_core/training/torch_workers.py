@@ -2,7 +2,7 @@
 
 Every worker holds the data and a module of its own and trains whole clients, so results are bit for bit those
 of the loop in one process. Workers are started afresh, so a script that uses them needs the usual
-``if __name__ == "__main__":``.
+`if __name__ == "__main__":`.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _trainer: TorchTrainer | None = None  # a worker's own
 
 
 def _begin(dataset: Dataset, model: ModelSpec | TorchModel, settings: TorchSettings) -> None:
-    """Prepares a worker process."""
+    """Prepare a worker process."""
     global _trainer
     set_num_threads(1)
     _trainer = TorchTrainer(dataset, model, settings)
 
 
 def _train(jobs: LocalJobs, settings: LocalTraining) -> LocalUpdates:
-    """Trains some jobs in a worker process."""
+    """Train some jobs in a worker process."""
     if _trainer is None:
         raise RuntimeError("worker process: not prepared")
     return _trainer.run(jobs, settings)
@@ -47,9 +47,9 @@ class TorchWorkers(TorchTrainer):
     """`TorchTrainer` that hands local training to processes; evaluation stays here.
 
     Args:
-        dataset: The rows.
-        model: The model; must be picklable, as one by dotted name is.
-        settings: With ``workers``, at least 2.
+        dataset: the rows.
+        model: the model; must be picklable, as one by dotted name is.
+        settings: with `workers`, at least 2.
     """
 
     def __init__(self, dataset: Dataset, model: ModelSpec | TorchModel, settings: TorchSettings) -> None:
@@ -68,7 +68,7 @@ class TorchWorkers(TorchTrainer):
         return self._pool[1]
 
     def close(self) -> None:
-        """Ends the workers; the next round would start new ones."""
+        """End the workers; the next round would start new ones."""
         if self._pool is not None and self._pool[0] == os.getpid():
             self._pool[1].shutdown()
         self._pool = None
@@ -92,7 +92,7 @@ class TorchWorkers(TorchTrainer):
 
 
 def _range(jobs: LocalJobs, begin: int, end: int) -> LocalJobs:
-    """The jobs ``begin:end`` with no more starting points and minibatches than they need."""
+    """The jobs `begin:end` with no more starting points and minibatches than they need."""
     used, origin = np.unique(jobs.origin[begin:end], return_inverse=True)
     first = jobs.first[begin : end + 1]
     correction = None if jobs.correction is None else jobs.correction[begin:end]

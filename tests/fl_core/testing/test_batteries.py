@@ -1,0 +1,174 @@
+"""The batteries pass on everything that is registered, and find what is wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from frugalfl.fl_core.aggregation import AGGREGATORS, COMPRESSIONS, Compression, Mifa, TopK, Uniform
+from frugalfl.fl_core.data import DATASETS, PARTITIONS, Dataset, DatasetSource, Partition, load_dataset
+from frugalfl.fl_core.models import make_model
+from frugalfl.fl_core.testing import (
+    check_aggregator,
+    check_compression,
+    check_dataset,
+    check_partition,
+    check_trainer,
+)
+from frugalfl.fl_core.training import TRAINERS, NumpyTrainer
+
+FROM_FILES = ("mnist", "fashion-mnist", "emnist", "cifar10")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [*AGGREGATORS.names(), {"kind": "mifa", "wait_for_all": True}, {"kind": "fedbuff", "size": 4}, Mifa()],
+)
+def test_every_aggregator(spec):
+    check_aggregator(spec)
+
+
+@pytest.mark.parametrize(
+    "spec", [*COMPRESSIONS.names(), {"kind": "top-k", "error_feedback": True}, TopK(0.5)]
+)
+def test_every_compression(spec):
+    check_compression(spec)
+
+
+@pytest.mark.parametrize("name", [name for name in DATASETS if name not in FROM_FILES])
+def test_every_data_set(name):
+    check_dataset(name)
+
+
+@pytest.mark.parametrize("name", PARTITIONS.names())
+def test_every_partition(name):
+    check_partition(name, load_dataset("synthetic") if name == "natural" else None)
+
+
+@pytest.mark.parametrize("name", TRAINERS.names())
+def test_every_trainer(name):
+    check_trainer(name)
+
+
+def test_a_convolutional_net():
+    pytest.importorskip("torch")
+    digits = load_dataset("digits")
+    check_trainer("torch", digits, make_model({"kind": "cnn", "kernel": 2}, digits))
+    check_trainer({"kind": "torch", "mode": "vmap"}, exact=False)
+
+
+class Growing(Uniform):
+    """Remembers where no snapshot looks."""
+
+    count = 0.0
+
+    def coefficients(self, arrivals):
+        self.count += 1
+        return super().coefficients(arrivals) * self.count
+
+
+class FirstOnly(Uniform):
+    """Takes whoever comes first."""
+
+    def omega(self, arrivals):
+        return np.isin(np.arange(arrivals.env.size), arrivals.span[:-1]).astype(float)
+
+
+class Restless(Uniform):
+    """Moves although nothing arrived."""
+
+    def step(self, arrivals, params):
+        return super().step(arrivals, params) + 1
+
+
+class Wider(Uniform):
+    """Forgets the precision."""
+
+    def step(self, arrivals, params):
+        return super().step(arrivals, params).astype(np.float64)
+
+
+class Careless(Uniform):
+    """Works in place."""
+
+    def step(self, arrivals, params):
+        arrivals.delta[...] *= 2
+        return super().step(arrivals, params)
+
+
+class Talkative(Compression):
+    """Zeros become something."""
+
+    name = "talkative"
+
+    def upload_bytes(self, num_parameters):
+        return num_parameters
+
+    def send(self, env, client, delta):
+        return delta + delta.dtype.type(1)
+
+
+class Mixing(Talkative):
+    """Updates are not compressed by themselves."""
+
+    def send(self, env, client, delta):
+        return delta - delta.mean(axis=0, keepdims=True)
+
+
+class Fraction(Talkative):
+    """Half bytes."""
+
+    def upload_bytes(self, num_parameters):
+        return num_parameters / 2
+
+
+class Changing(DatasetSource):
+    """Other rows every time."""
+
+    def load(self, rng_seed):
+        x, y = np.random.default_rng().normal(size=(4, 2)).astype("f4"), np.array([0, 1, 1, 0], dtype="i4")
+        return Dataset("changing", x, y, x, y, x, y, 2)
+
+
+class Moody(Partition):
+    """Another deal every time."""
+
+    def deal(self, dataset, rows, appetite, rng):
+        return np.random.default_rng().integers(0, len(appetite), rows.size)
+
+
+class Lazy(NumpyTrainer):
+    """Steps half as far."""
+
+    def run(self, jobs, settings):
+        return super().run(jobs, settings.model_copy(update={"learning_rate": settings.learning_rate / 2}))
+
+
+@pytest.mark.parametrize(
+    ("check", "plug_in", "words"),
+    [
+        (check_aggregator, Growing(), "Growing: after a snapshot: .*what it remembers goes into `memory`"),
+        (check_aggregator, FirstOnly(), "depends on the order"),
+        (check_aggregator, Restless(), "expected zero where nothing arrived"),
+        (check_aggregator, Wider(), "step: float64, expected float32"),
+        (check_aggregator, Careless(), "changed what it was given"),
+        (check_compression, Talkative(), "expected zeros"),
+        (check_compression, Mixing(), "an update alone is decoded otherwise"),
+        (check_compression, Fraction(), "expected positive integers"),
+        (check_dataset, Changing(), "expected the same"),
+        (check_partition, Moody(), "expected the same"),
+    ],
+)
+def test_what_is_wrong_is_found(check, plug_in, words):
+    with pytest.raises(AssertionError, match=words) as caught:
+        check(plug_in)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_trainer_that_trains_otherwise_is_found():
+    TRAINERS.register("lazy")(Lazy)
+    try:
+        with pytest.raises(AssertionError, match="other numbers than the trainer 'numpy'"):
+            check_trainer("lazy")
+    finally:
+        TRAINERS.remove("lazy")
