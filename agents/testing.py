@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar, get_args
+from typing import TypeVar, cast, get_args
 
 import numpy as np
 
@@ -215,7 +215,8 @@ def _part(part: Part, rows: slice) -> Part:
         for name, value in values.items()
         if isinstance(value, np.ndarray) and name not in _SHARED
     }
-    return replace(part, **batched)
+    build = cast("Callable[..., Part]", type(part))
+    return build(**values | batched)
 
 
 def _plan_rows(plan: RoundPlan, rows: slice) -> RoundPlan:

@@ -26,7 +26,7 @@ class Study:
         seed: of the whole evaluation.
         episodes: per scheduler, the same for all.
         batch: episodes of a cell, played at once.
-        story_episode: the episode kept as a full timeline.
+        timeline_episode: the episode kept as a full timeline.
     """
 
     scenario: Scenario
@@ -34,7 +34,7 @@ class Study:
     seed: int = 0
     episodes: int = 64
     batch: int = 32
-    story_episode: int = 0
+    timeline_episode: int = 0
 
     def check(self) -> Study:
         """Return the study if its numbers are in range; ValueError naming the first that is not."""
@@ -71,7 +71,9 @@ def play_cell(study: Study, cell: Cell) -> list[Played]:
     worlds = shelf_of(study)
     seeds = episode_seeds(study.seed, study.episodes)[cell.first : cell.stop]
     player = make_player(cell.source, study.scenario)
-    return list(play_episodes(cell.name, player, worlds, seeds, cell.first, study.batch, study.story_episode))
+    return list(
+        play_episodes(cell.name, player, worlds, seeds, cell.first, study.batch, study.timeline_episode)
+    )
 
 
 _shelves: dict[tuple[str, str], WorldShelf] = {}
@@ -104,8 +106,8 @@ def read_cell(folder: Path) -> Played | None:
     if not folder.is_dir():
         return None
     try:
-        stories = [read_timeline(path) for path in (folder / TIMELINES).glob("*.npz")]
+        timelines = [read_timeline(path) for path in (folder / TIMELINES).glob("*.npz")]
         tables = (read_table(folder / EPISODES), read_table(folder / CURVES))
     except ValueError:
         return None
-    return Played(*tables, stories[0] if stories else None)
+    return Played(*tables, timelines[0] if timelines else None)

@@ -44,7 +44,7 @@ def evaluate(
     seed: int = 0,
     batch: int = 32,
     progress: bool = True,
-    story_episode: int = 0,
+    timeline_episode: int = 0,
     make_world: MakeWorld | None = None,
 ) -> EvaluationResult:
     """Play every scheduler on the same episodes. Nine arguments, as it is the one call that users make.
@@ -57,7 +57,7 @@ def evaluate(
         seed: of the whole evaluation.
         batch: episodes played at once; changes speed and nothing else.
         progress: whether to show a progress bar on stderr.
-        story_episode: the episode kept as a full timeline.
+        timeline_episode: the episode kept as a timeline.
         make_world: builds so many worlds; None: `FederatedWorld` of the scenario and split.
 
     Raises:
@@ -69,16 +69,16 @@ def evaluate(
     if not schedulers:
         raise ValueError("schedulers: none given, expected at least one")
     place = scenario if isinstance(scenario, str) and make_world is not None else load_scenario(scenario)
-    players = _players(schedulers, place)
+    named = _named(schedulers, place)
     worlds = WorldShelf(make_world or make_worlds(place, split))
     seeds = episode_seeds(seed, episodes)
     parts: list[Played] = []
     with progress_bar(progress) as bar:
-        task = bar.add_task("evaluation", total=len(players) * episodes)
-        for name, player in players.items():
+        task = bar.add_task("evaluation", total=len(named) * episodes)
+        for name, scheduler in named.items():
             bar.update(task, description=name)
             for played in play_episodes(
-                name, player, worlds, seeds, batch=batch, story_episode=story_episode
+                name, scheduler, worlds, seeds, batch=batch, timeline_episode=timeline_episode
             ):
                 parts.append(played)
                 bar.advance(task, len(played.episodes))
@@ -87,7 +87,7 @@ def evaluate(
 
 
 class Played(NamedTuple):
-    """Some episodes of one scheduler: rows of `EvaluationResult.episodes` and `.curves`, and their story."""
+    """Some episodes of one scheduler: rows of `EvaluationResult.episodes` and `.curves`, a timeline."""
 
     episodes: pd.DataFrame
     curves: pd.DataFrame
@@ -96,31 +96,31 @@ class Played(NamedTuple):
 
 def play_episodes(
     name: str,
-    player: Scheduler,
+    scheduler: Scheduler,
     worlds: WorldShelf,
     seeds: Ints,
     first: int = 0,
     batch: int = 32,
-    story_episode: int = 0,
+    timeline_episode: int = 0,
 ) -> Iterator[Played]:
     """Play the episodes `first`, `first` + 1, ... of one scheduler, a batch at a time.
 
     Args:
         name: what the tables call it.
-        player: the scheduler; one that wants to `prepare` is shown these seeds before.
+        scheduler: who plays; one that wants to `prepare` is shown these seeds before.
         worlds: where to play.
         seeds: of these episodes.
         first: number of the first of them.
         batch: episodes played at once.
-        story_episode: number of the episode whose full story is kept, if it is among them.
+        timeline_episode: number of the episode whose timeline is kept, if it is among them.
     """
-    if isinstance(player, Preparing):
-        player.prepare(worlds.take, seeds.tolist(), batch)
+    if isinstance(scheduler, Preparing):
+        scheduler.prepare(worlds.take, seeds.tolist(), batch)
     for start in range(0, len(seeds), batch):
         part = seeds[start : start + batch]
-        row = story_episode - first - start
-        story = row if 0 <= row < len(part) else None
-        yield Played(*play_batch(name, player, worlds.take(len(part)), part, first + start, story))
+        row = timeline_episode - first - start
+        timeline = row if 0 <= row < len(part) else None
+        yield Played(*play_batch(name, scheduler, worlds.take(len(part)), part, first + start, timeline))
 
 
 def assemble(
@@ -132,13 +132,13 @@ def assemble(
 ) -> EvaluationResult:
     """The result of all parts, in the order given."""
     frames, curves = [part.episodes for part in parts], [part.curves for part in parts]
-    stories = [part.timeline for part in parts if part.timeline is not None]
+    timelines = [part.timeline for part in parts if part.timeline is not None]
     return EvaluationResult(
         world,
         split,
         pd.concat(frames, ignore_index=True),
         pd.concat(curves, ignore_index=True),
-        {story.scheduler: story for story in stories},
+        {timeline.scheduler: timeline for timeline in timelines},
         zones,
         config or {},
     )
@@ -146,22 +146,22 @@ def assemble(
 
 def play_batch(
     name: str,
-    player: Scheduler,
+    scheduler: Scheduler,
     world: SimulatedWorld,
     seeds: Ints,
     first_episode: int = 0,
-    story_row: int | None = None,
+    timeline_row: int | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, Timeline | None]:
     """Play one batch of episodes to their ends; the columns of `EvaluationResult.episodes` and `.curves`."""
-    recorder, decided_s = Recorder(len(seeds), story_row), 0.0
-    for turn in rollout(world, player, seeds):
+    recorder, decided_s = Recorder(len(seeds), timeline_row), 0.0
+    for turn in rollout(world, scheduler, seeds):
         decided_s += turn.decided_s
         recorder.record(turn)
     start_accuracy = np.array(world.initial_test_accuracy, dtype=np.float64)
     numbers = first_episode + np.arange(len(seeds))
     label = {
         "scheduler": name,
-        "kind": player.kind,
+        "kind": scheduler.kind,
         "episode": numbers,
         "seed": seeds,
     }
@@ -171,7 +171,7 @@ def play_batch(
     curves = recorder.curves()
     curves.insert(0, "scheduler", name)
     curves.insert(1, "episode", curves.pop("row").to_numpy() + first_episode)
-    episode = first_episode + (story_row or 0)
+    episode = first_episode + (timeline_row or 0)
     return frame, curves, recorder.timeline(name, episode)
 
 
@@ -218,7 +218,7 @@ def _client_scores(world: SimulatedWorld, target_weight: Floats) -> dict[str, Fl
     }
 
 
-def _players(
+def _named(
     schedulers: Mapping[str, object] | Sequence[str], scenario: Scenario | str
 ) -> dict[str, Scheduler]:
     if isinstance(schedulers, Mapping):

@@ -32,7 +32,7 @@ _DEFINING = (
     "seed",
     "episodes",
     "batch",
-    "story_episode",
+    "timeline_episode",
     "scenario",
     "schedulers",
 )
@@ -127,7 +127,7 @@ def _config(
         "seed": study.seed,
         "episodes": study.episodes,
         "batch": study.batch,
-        "story_episode": study.story_episode,
+        "timeline_episode": study.timeline_episode,
         "schedulers": schedulers,
         "scenario": plain(study.scenario.model_dump()),
         "versions": {"frugalfl": __version__, "python": platform.python_version(), "numpy": np.__version__},

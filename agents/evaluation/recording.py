@@ -1,4 +1,4 @@
-"""What is kept of episodes while they are played: curves of all, the full story of one."""
+"""What is kept of episodes while they are played: curves of all, the timeline of one."""
 
 from __future__ import annotations
 
@@ -66,17 +66,17 @@ class Recorder:
 
     Args:
         num_envs: E.
-        story_row: the row whose full story is kept; None for none.
+        timeline_row: the row whose timeline is kept; None for none.
     """
 
-    def __init__(self, num_envs: int, story_row: int | None = None):
+    def __init__(self, num_envs: int, timeline_row: int | None = None):
         self.terms = {name: np.zeros(num_envs) for name in REWARD_TERMS}
         self.training_rounds = np.zeros(num_envs, dtype=np.int64)
         self.decisions = np.zeros(num_envs, dtype=np.int64)
         self.target_weight: Floats = np.zeros((num_envs, 0))
-        self._story_row = story_row
+        self._timeline_row = timeline_row
         self._zone: Ints | None = None
-        self._story: list[_Page] = []
+        self._pages: list[_Page] = []
         self._points: list[tuple[AnyArray, ...]] = []
 
     def record(self, turn: Turn) -> None:
@@ -89,8 +89,8 @@ class Recorder:
         self.decisions += running
         self.training_rounds += running & result.outcome.invited.any(axis=1)
         self._mark(np.flatnonzero(running), turn.after)
-        if self._story_row is not None and running[self._story_row]:
-            self._story.append(_page(before, result.outcome, self._story_row))
+        if self._timeline_row is not None and running[self._timeline_row]:
+            self._pages.append(_page(before, result.outcome, self._timeline_row))
 
     def curves(self) -> pd.DataFrame:
         """One line per row for the start and one for each decision: `row` and `CURVES`, in time."""
@@ -99,10 +99,10 @@ class Recorder:
         return pd.DataFrame(frame).sort_values("row", kind="stable", ignore_index=True)
 
     def timeline(self, scheduler: str, episode: int) -> Timeline | None:
-        """The story of the chosen row; None if none was chosen."""
+        """The timeline of the chosen row; None if none was chosen."""
         if self._zone is None:
             return None
-        pages = self._story
+        pages = self._pages
         return Timeline(
             scheduler,
             episode,
@@ -118,8 +118,8 @@ class Recorder:
 
     def _begin(self, first: Situation) -> None:
         self.target_weight = first.clients.target_weight.copy()
-        if self._story_row is not None:
-            self._zone = first.clients.zone[self._story_row].copy()
+        if self._timeline_row is not None:
+            self._zone = first.clients.zone[self._timeline_row].copy()
         self._mark(np.arange(first.num_envs), first)
 
     def _mark(self, rows: Ints, s: Situation) -> None:

@@ -75,7 +75,7 @@ class EvaluationResult:
             decision_ms; where the world tells: worst_client_accuracy and p10_client_accuracy (test).
         curves: one row per scheduler, episode and decision: hours, gigabytes, kilograms, validation accuracy,
             points spent, training rounds; so far.
-        timelines: the full story of one episode per scheduler.
+        timelines: the timeline of one episode per scheduler.
         zones: names of the grid zones; empty if they have none.
         config: what was played, as `config.json` has it; empty if nobody wrote it down.
     """
@@ -179,13 +179,13 @@ def load_result(folder: Path | str) -> EvaluationResult:
             f"result: {source / CONFIG}: format {config.get('format')!r}, expected {RESULT_FORMAT!r}, "
             "as `frugalfl evaluate --out` writes it"
         )
-    stories = [read_timeline(path) for path in sorted((source / TIMELINES).glob("*.npz"))]
+    timelines = [read_timeline(path) for path in sorted((source / TIMELINES).glob("*.npz"))]
     return EvaluationResult(
         str(config.get("world")),
         str(config.get("split")),
         read_table(source / EPISODES),
         read_table(source / CURVES),
-        {story.scheduler: story for story in stories},
+        {timeline.scheduler: timeline for timeline in timelines},
         tuple(map(str, config.get("zones", ()))),
         config,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -108,7 +107,7 @@ def make_card(
         rounds_trained=int(config["rounds_trained"]),
         validation={"net_points": best["net_points"], "segment": best["segment"]},
         curve=curve,
-        test=cast("Mapping[str, object]", test or {}),
+        test=cast("dict[str, object]", test or {}),
     )
 
 
@@ -129,7 +128,7 @@ def _figures(folder: Path, label: str, name: str) -> Figures:
     return figures_on_test(kept, str(result.config.get("command", "")))
 
 
-def _curve(path: Path) -> list[dict[str, float | None]]:
+def _curve(path: Path) -> list[dict[str, object]]:
     if not path.is_file():
         return []
     frame = pd.read_csv(path)[["rounds_trained", "net_points", "val_net_points"]]

@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from ...common.arrays import AnyArray
-from ..reports import new_figure, save_figure
-from ..reports.palette import BLUE, GREY, RED
+from ..reports import BLUE, GREY, RED, new_figure, save_figure
 from .explain import Question
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from .data import curve_data, held_curves, net_points_data
-from .palette import styles_of
+from .palette import BLUE, GREY, RED, styles_of
 from .plots import new_figure, save_figure
 from .report import COLUMNS, print_report, verdict, write_report
 from .timeline_plot import plot_timeline
 
 __all__ = [
+    "BLUE",
     "COLUMNS",
+    "GREY",
+    "RED",
     "curve_data",
     "held_curves",
     "net_points_data",

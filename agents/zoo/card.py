@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+
+from pydantic import ConfigDict
 
 from ...common.files import read_json
+from ...common.files import sha256 as checksum
+from ...common.settings import Settings, parse_settings
 
 FORMAT = "frugalfl-scheduler-1"
 CARD, WEIGHTS, README = "card.json", "weights.safetensors", "README.md"
 
 
-@dataclass(frozen=True)
-class Card:
-    """What `card.json` says; JSON-able.
+class Card(Settings):
+    """What `card.json` says.
 
     Attributes:
         name: what tables call it.
@@ -40,63 +39,48 @@ class Card:
         test: figures on the `test` split: `command`, `episodes` and one entry per scheduler in `table`.
     """
 
+    model_config = ConfigDict(strict=True)
+
     name: str
     env: str
     scenario: str
     trained_clients: int
     algo: str
     decision: str
-    features: Mapping[str, Any]
-    choices: Mapping[str, int]
-    policy: Mapping[str, Any]
+    features: dict[str, list[str] | int]
+    choices: dict[str, int]
+    policy: dict[str, object]
     weights_sha256: str
-    settings: Mapping[str, Any]
+    settings: dict[str, object]
     command: str
     version: str
     git: str | None
     rounds_trained: int
-    validation: Mapping[str, Any]
-    curve: list[dict[str, Any]]
-    test: Mapping[str, Any]
+    validation: dict[str, object]
+    curve: list[dict[str, object]]
+    test: dict[str, object]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """The document of `card.json`."""
-        return {"format": FORMAT, **asdict(self)}
+        return {"format": FORMAT, **self.model_dump()}
 
 
 def read_card(folder: Path) -> Card:
     """The card of a folder.
 
     Raises:
-        ValueError: one line: no such file, not a card, or a field missing or of another type.
+        ValueError: one line: no such file, not a card, or a field that is missing, unknown or wrong.
     """
     path = folder / CARD
     document = read_json(path, "scheduler")
     if document.pop("format", None) != FORMAT:
         raise ValueError(f"scheduler: {path}: not the card of a trained scheduler ({FORMAT!r})")
-    kinds: dict[str, tuple[type, ...]] = {
-        "rounds_trained": (int,),
-        "trained_clients": (int,),
-        "curve": (list,),
-        "git": (str, type(None)),
-    }
-    kinds |= dict.fromkeys(("features", "choices", "policy", "settings", "validation", "test"), (dict,))
-    for item in fields(Card):
-        value = document.get(item.name, _MISSING)
-        if value is _MISSING or not isinstance(value, kinds.get(item.name, (str,))):
-            raise ValueError(f"scheduler: {path}: field {item.name!r} is missing or of another type")
-    odd = sorted(set(document) - {item.name for item in fields(Card)})
-    if odd:
-        raise ValueError(f"scheduler: {path}: field {odd[0]!r} is unknown")
-    return Card(**document)
+    return parse_settings(Card, document, f"scheduler: {path}")
 
 
 def sha256(path: Path) -> str:
     """Checksum of a file; ValueError if it cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return checksum(path.read_bytes())
     except OSError as error:
         raise ValueError(f"scheduler: {path}: {error.strerror}") from None
-
-
-_MISSING = object()

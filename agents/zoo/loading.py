@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
+from ...common.settings import suggest
 from .card import CARD, WEIGHTS, Card, read_card, sha256
 
 if TYPE_CHECKING:
+    from gymnasium import spaces
+
     from ...envs.agent_view import ObservationEncoder
     from ...envs.scenario import Scenario
     from ..learned.scheduler import LearnedScheduler
+    from ..policies.set_policy import SetActorCriticPolicy
 
 HOME = Path(__file__).resolve().parent
 """Where the schedulers of the package lie."""
@@ -39,14 +43,15 @@ def find_card(source: str | Path) -> tuple[Path, Card]:
     folder = Path(source).expanduser()
     if folder.is_dir():
         return folder, read_card(folder)
-    names = shipped_names()
-    close = difflib.get_close_matches(text, names, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names) or 'none'}"
+    hint = suggest(text, shipped_names())
     raise ValueError(f"scheduler: {text!r} is no trained scheduler; {hint} (or a folder with {CARD})")
 
 
 def load_scheduler(
-    source: str | Path, scenario: Any = None, decision: str | None = None, **changes: Any
+    source: str | Path,
+    scenario: Scenario | str | Path | Mapping[str, object] | None = None,
+    decision: str | None = None,
+    **changes: object,
 ) -> LearnedScheduler:
     """A trained scheduler, ready to play in a world with any number of clients.
 
@@ -71,16 +76,14 @@ def load_scheduler(
     encoder = ObservationEncoder(world)
     _check_fit(card, world, encoder)
     layout = layout_of(world)
-    frames = int(card.settings["policy"].get("frames", 1))
+    frames = int(cast("Mapping[str, int]", card.settings["policy"]).get("frames", 1))
     policy = _policy(folder, card, stacked_space(encoder.space, frames), layout.space)
     way = decision or card.decision
-    trained = int(card.trained_clients)
-    return LearnedScheduler(
-        policy, encoder, make_action_mode("levels", layout, None), card.name, way, trained, frames
-    )
+    mode = make_action_mode("levels", layout)
+    return LearnedScheduler(policy, encoder, mode, card.name, way, card.trained_clients, frames)
 
 
-def features_of(encoder: ObservationEncoder) -> dict[str, Any]:
+def features_of(encoder: ObservationEncoder) -> dict[str, list[str] | int]:
     """What the weights read of an observation, as a card has it."""
     from ...envs.agent_view import CLIENT_FEATURES, SERVER_FEATURES
 
@@ -113,7 +116,9 @@ def _check_fit(card: Card, world: Scenario, encoder: ObservationEncoder) -> None
             )
 
 
-def _policy(folder: Path, card: Card, observation_space: Any, action_space: Any) -> Any:
+def _policy(
+    folder: Path, card: Card, observation_space: spaces.Space[object], action_space: spaces.Space[object]
+) -> SetActorCriticPolicy:
     import safetensors
     from safetensors.torch import load_file
 
@@ -123,7 +128,8 @@ def _policy(folder: Path, card: Card, observation_space: Any, action_space: Any)
     if sha256(path) != card.weights_sha256:
         raise ValueError(f"scheduler: {path}: damaged or exchanged (its checksum is not the card's)")
     try:
-        policy = SetActorCriticPolicy(observation_space, action_space, lambda _: 0.0, **card.policy)
+        build = cast("Callable[..., SetActorCriticPolicy]", SetActorCriticPolicy)
+        policy = build(observation_space, action_space, lambda _: 0.0, **card.policy)
         policy.load_state_dict(load_file(path))
     except (safetensors.SafetensorError, RuntimeError, TypeError, ValueError) as error:
         lines = str(error).strip().splitlines()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict, cast
 
 from .card import Card
 
@@ -13,6 +13,14 @@ _FIGURES = {
     "gigabytes": ("GB", 1.0, 1),
     "kilograms": ("kg CO2e", 1.0, 2),
 }
+
+
+class _Judged(TypedDict):
+    """One row of the training curve."""
+
+    rounds_trained: int
+    net_points: float | None
+    val_net_points: float | None
 
 
 def card_page(card: Card) -> str:
@@ -37,13 +45,13 @@ def card_page(card: Card) -> str:
     if card.command:
         lines += ["Trained by", "", f"    {card.command}", ""]
     score = card.validation.get("net_points")
-    if score is not None:
+    if isinstance(score, int | float):
         lines += [f"Chosen for {score:.1f} net points on the `val` episodes; plans by `{card.decision}`.", ""]
     return "\n".join(lines + _test(card) + _curve(card)) + "\n"
 
 
 def _test(card: Card) -> list[str]:
-    table = card.test.get("table") or []
+    table = cast("list[dict[str, object]]", card.test.get("table") or [])
     if not table:
         return []
     lines = [
@@ -53,7 +61,7 @@ def _test(card: Card) -> list[str]:
         "|---|" + "---:|" * len(_FIGURES),
     ]
     for row in table:
-        cells = [_cell(row[metric], *figure[1:]) for metric, figure in _FIGURES.items()]
+        cells = [_cell(cast("list[float]", row[metric]), *figure[1:]) for metric, figure in _FIGURES.items()]
         label = f"**{row['scheduler']}**" if row["kind"] == "learned" else row["scheduler"]
         lines.append(f"| {label} ({row['kind']}) | " + " | ".join(cells) + " |")
     return [*lines, "", "Interquartile mean [95% bootstrap interval], best first.", ""]
@@ -65,7 +73,8 @@ def _cell(interval: list[float], factor: float, decimals: int) -> str:
 
 
 def _curve(card: Card) -> list[str]:
-    judged: list[dict[str, Any]] = [row for row in card.curve if row.get("val_net_points") is not None]
+    curve = cast("list[_Judged]", card.curve)
+    judged = [row for row in curve if row.get("val_net_points") is not None]
     if not judged:
         return []
     lines = ["## Training curve", "", "| rounds | net points in training | on `val` |", "|---:|---:|---:|"]

@@ -107,5 +107,5 @@ def test_mistakes_are_found(wrong: Callable[[], object], said):
 
 
 def test_what_is_no_scheduler_is_refused():
-    with pytest.raises(ValueError, match="expected a class with plan"):
+    with pytest.raises(ValueError, match="has no plan"):
         check_scheduler(object())

@@ -66,9 +66,7 @@ def adopt(scheduler: object) -> Scheduler:
     if isinstance(scheduler, Scheduler):
         return scheduler
     if isinstance(scheduler, type) or not isinstance(scheduler, Deciding):
-        raise ValueError(
-            f"scheduler: {type(scheduler).__name__}, expected a class with plan() and reset(), see Scheduler"
-        )
+        raise ValueError(f"scheduler: {type(scheduler).__name__} has no plan() and reset(), see Scheduler")
     return AdoptedPreparing(scheduler) if isinstance(scheduler, Preparing) else Adopted(scheduler)
 
 

@@ -1,4 +1,4 @@
-"""The interface of everything that decides, and the few lines each decision is made of."""
+"""Parts of a decision: the top m of a score, plans, survival, standardised scores, points spent."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from ....common.arrays import Bools, Floats, Ints
 from ....envs.contract import RoundPlan, Situation
-
-"""Local steps or samples per client."""
 
 IDLE_WAIT_S = 900.0
 """How long to wait when there is nobody to invite."""
@@ -73,14 +71,14 @@ def plan_for(
 
 
 def survival(situation: Situation, needed_s: Floats) -> Floats:
-    """Chance `[E, N]` that a client is still there after `needed_s` `[E, N]`.
+    """Chance `[E, N]` that a client is still available after `needed_s` `[E, N]`.
 
     An announced end decides where there is one; elsewhere the availability forecast, linear between its
     leads and constant behind the last. 0 for clients that are away.
     """
     leads = np.concatenate([[0.0], situation.clients.forecast_leads_s])
-    here = situation.clients.available.astype(np.float64)
-    chances = np.concatenate([here[:, :, None], situation.clients.available_forecast], axis=2)
+    now = situation.clients.available.astype(np.float64)
+    chances = np.concatenate([now[:, :, None], situation.clients.available_forecast], axis=2)
     left = np.clip(np.searchsorted(leads, needed_s, side="right") - 1, 0, max(leads.size - 2, 0))
     right = np.minimum(left + 1, leads.size - 1)
     span = np.maximum(leads[right] - leads[left], 1e-9)
@@ -89,7 +87,7 @@ def survival(situation: Situation, needed_s: Floats) -> Floats:
     after = np.take_along_axis(chances, right[:, :, None], axis=2)[:, :, 0]
     chance = before + share * (after - before)
     announced = np.where(situation.clients.announced_left_s >= needed_s, 1.0, 0.0)
-    return np.where(np.isfinite(situation.clients.announced_left_s), announced, chance) * here
+    return np.where(np.isfinite(situation.clients.announced_left_s), announced, chance) * now
 
 
 def standardised(values: Floats, among: Bools) -> Floats:

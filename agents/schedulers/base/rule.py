@@ -1,4 +1,4 @@
-"""What every handcrafted rule shares, so that a comparison is about the rule and not about its trimmings."""
+"""Base of the handcrafted schedulers: what all share, so that comparisons are about the rule alone."""
 
 from __future__ import annotations
 

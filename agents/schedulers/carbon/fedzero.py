@@ -10,7 +10,7 @@ import numpy as np
 from ....common.arrays import AnyArray, Bools, Floats, Ints32
 from ....envs.contract import RoundPlan, Situation
 from ..base import Rule, State, knob, switch
-from ..parts import feasible, presence_ahead, select_by_milp, select_greedily, zone_carbon_ahead
+from ..parts import availability_ahead, feasible, select_by_milp, select_greedily, zone_carbon_ahead
 
 _DURATIONS = 6
 """Round durations tried, equally spaced up to the deadline."""
@@ -33,7 +33,7 @@ class Fedzero(Rule):
     power is `domain_clients` median clients' draw x how far its intensity falls below the threshold:
     min(1, 2 (1 - c / threshold)), threshold = `excess_below` x the mean over zones and forecast. So "excess"
     is clean grid power here, not zero-carbon power, and it is charged like any other. Capacity is a
-    client's speed x its forecast presence. Energy and capacity are summed over the duration (the paper's
+    client's speed x its forecast availability. Energy and capacity are summed over the duration (the paper's
     minutes within it are not planned one by one). Without any solution it waits `wait_s`, in all
     `wait_slack_s` at most; then excess is no longer asked for (the paper's would wait on).
     Aggregation: the world's aggregator.
@@ -138,10 +138,10 @@ class Fedzero(Rule):
 
     def _reach(self, situation: Situation, durations_s: Floats) -> Floats:
         """Batches `[E, N, D]` that forecast capacity allows within each duration, transfers taken off."""
-        presence = presence_ahead(situation, durations_s)
+        chance = availability_ahead(situation, durations_s)
         moving_s = situation.round_s(0, self.transfers(situation))
         computing_s = np.maximum(durations_s[:, None, :] - moving_s[:, :, None], 0.0)
-        return computing_s / situation.clients.step_s[:, :, None] * (0.5 + 0.5 * presence)
+        return computing_s / situation.clients.step_s[:, :, None] * (0.5 + 0.5 * chance)
 
     def _spare_j(self, situation: Situation, durations_s: Floats) -> Floats:
         """Joules `[E, Z, D]` of excess within each duration, by the mapping of the class."""

@@ -11,7 +11,7 @@ from ....common.arrays import Bools, Floats, Ints32
 from ....common.units import JOULES_PER_KWH
 from ....envs.contract import STOP_S, SchedulerKind, Situation
 from ..base import Rule, State, knob
-from ..parts import client_carbon_ahead, fill_slots, full_rounds, presence_ahead
+from ..parts import availability_ahead, client_carbon_ahead, fill_slots, full_rounds
 
 _LEAST_ROUNDS = 1
 _GRAMS_FLOOR = 1e-9
@@ -28,7 +28,7 @@ class GreenflOnline(Rule):
     budget would pay for, s the slack. A slot is a decision here: the pace of the decisions so far tells
     which hour a later slot falls into. The online version re-plans at every decision, with the budget and
     slots left, on the carbon forecast; an empty column is a wait of `slot_s`. Clients come and go here
-    (not in the paper): a later slot of a client is planned with only if its forecast presence is at least
+    (not in the paper): a later slot of a client is planned with only if its forecast availability is at least
     `min_presence`.
     Needs: carbon now and forecast, energy per round, carbon budget (without one: `budget_share` of what
     everybody expected would emit in all decisions), availability forecast.
@@ -57,7 +57,7 @@ class GreenflOnline(Rule):
     )
     fine_tuning: int = knob(1, "t_ft, slots at the end in which everybody trains", low=1, high=10, off=0)
     slot_s: float = knob(3600.0, "length of an empty slot, s", low=900.0, high=7200.0, log=True)
-    min_presence: float = knob(0.3, "forecast presence that counts on a client", low=0.0, high=0.95)
+    min_presence: float = knob(0.3, "forecast availability that counts on a client", low=0.0, high=0.95)
     coefficients: str = knob(
         "normalised",
         "alpha / pi over their sum, as they are, or the world's aggregator",
@@ -76,13 +76,13 @@ class GreenflOnline(Rule):
         """The first column of each environment's schedule; `participants` plays no part."""
         most = int(situation.run.rounds_left.max(initial=1))
         grams = self._grams_ahead(situation, steps, max(most, 1))
-        presence = presence_ahead(situation, self._ahead_s(situation, max(most, 1)))
-        self._open(situation, grams, presence)
+        chance = availability_ahead(situation, self._ahead_s(situation, max(most, 1)))
+        self._open(situation, grams, chance)
         chosen = np.zeros(allowed.shape, dtype=bool)
         for row in range(situation.num_envs):
             left = int(min(self.state["end"][row] - self.state["slot"][row], situation.run.rounds_left[row]))
             if left > 0:
-                usable = presence[row, :, :left] >= max(self.min_presence, 1e-9)
+                usable = chance[row, :, :left] >= max(self.min_presence, 1e-9)
                 usable[:, 0] = allowed[row]
                 chosen[row] = self._column(row, situation, grams[row, :, :left], usable)
         return chosen
@@ -131,12 +131,12 @@ class GreenflOnline(Rule):
         plain = there / np.maximum(there.sum(axis=1, keepdims=True), 1e-12)
         return np.where(tuning, plain, unbiased)
 
-    def _open(self, situation: Situation, grams: Floats, presence: Floats) -> None:
+    def _open(self, situation: Situation, grams: Floats, chance: Floats) -> None:
         """Fix budget and end at the first decision of an episode."""
         state = self.state
         for row in np.flatnonzero(state["slot"] == 0):
             most = int(situation.run.rounds_left[row])
-            full_g = (grams[row, :, :most] * presence[row, :, :most]).sum(axis=0)
+            full_g = (grams[row, :, :most] * chance[row, :, :most]).sum(axis=0)
             allowance_g = 1e3 * float(situation.terms.budget_left[row, 2])
             budget_g = allowance_g if np.isfinite(allowance_g) else self.budget_share * float(full_g.sum())
             rounds = max(full_rounds(full_g[None], budget_g), _LEAST_ROUNDS)

@@ -7,7 +7,7 @@ from .chains import estimated_availability, estimated_memory, fresh_chains, obse
 from .energy_selection import feasible, select_by_milp, select_greedily
 from .gain_curve import GainCurve
 from .hindsight import Play, Splice, Tape, fork, play_ahead, play_out
-from .lookahead import client_carbon_ahead, presence_ahead, zone_carbon_ahead
+from .lookahead import availability_ahead, client_carbon_ahead, zone_carbon_ahead
 from .slot_greedy import fill_slots, full_rounds, green_schedule
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Play",
     "Splice",
     "Tape",
+    "availability_ahead",
     "best_value",
     "capped_proportional",
     "client_carbon_ahead",
@@ -30,7 +31,6 @@ __all__ = [
     "observe_chains",
     "play_ahead",
     "play_out",
-    "presence_ahead",
     "project",
     "select_by_milp",
     "select_greedily",

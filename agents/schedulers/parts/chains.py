@@ -8,17 +8,17 @@ from ....common.arrays import Bools, Floats
 from ..base import State
 
 _LEAST = 1e-3
-"""No client is believed to be there less often than this, or its coefficient would have no bound."""
+"""No client is believed to be available less often than this, or its coefficient would have no bound."""
 _MOST_MEMORY = 0.99
 
 
 def fresh_chains(num_envs: int, num_clients: int) -> State:
-    """State of the estimators: counts per client, and who was there last.
+    """State of the estimators: counts per client, and who was available last.
 
-    `seen` and `missed` count decisions at which a client was there and was not; `stays` and `returns` how
-    often it was there again at the next decision, out of the `from_here` and `from_away` transitions.
+    `seen` and `missed` count decisions at which a client was available and was not; `stays` and `returns`
+    how often it was so at the next decision, out of the `from_available` and `from_away` transitions.
     """
-    names = ("seen", "missed", "stays", "returns", "from_here", "from_away")
+    names = ("seen", "missed", "stays", "returns", "from_available", "from_away")
     counts = {f"chain_{name}": np.zeros((num_envs, num_clients)) for name in names}
     return counts | {
         "chain_before": np.zeros((num_envs, num_clients), dtype=bool),
@@ -28,15 +28,15 @@ def fresh_chains(num_envs: int, num_clients: int) -> State:
 
 def observe_chains(state: State, available: Bools, rows: Bools) -> None:
     """Count who is available at a decision of the environments `rows`, bool `[E]`."""
-    here, counted = available & rows[:, None], rows[:, None] & np.ones_like(available)
+    seen, counted = available & rows[:, None], rows[:, None] & np.ones_like(available)
     before = state["chain_before"]
     linked = counted & state["chain_begun"][:, None]
     for name, event in (
-        ("seen", here),
+        ("seen", seen),
         ("missed", counted & ~available),
         ("stays", linked & before & available),
         ("returns", linked & ~before & available),
-        ("from_here", linked & before),
+        ("from_available", linked & before),
         ("from_away", linked & ~before),
     ):
         state[f"chain_{name}"] = state[f"chain_{name}"] + event
@@ -57,14 +57,14 @@ def estimated_availability(state: State, prior_rounds: float) -> Floats:
 
 
 def estimated_memory(state: State, prior_rounds: float) -> Floats:
-    """Memory lambda `[E, N]`: P(there again | there) - P(there | away), the correlation of decisions.
+    """Memory lambda `[E, N]`: P(available | available before) - P(available | away before), a correlation.
 
     Each client's two rates are shrunk towards those of all clients by `prior_rounds` pseudo-transitions;
     before anything is known lambda is 0.
     """
     pi = estimated_availability(state, prior_rounds).mean(axis=1, keepdims=True)
     rates = []
-    for hits, trials in (("stays", "from_here"), ("returns", "from_away")):
+    for hits, trials in (("stays", "from_available"), ("returns", "from_away")):
         hit, trial = state[f"chain_{hits}"], state[f"chain_{trials}"]
         common = (hit.sum(axis=1, keepdims=True) + pi) / (trial.sum(axis=1, keepdims=True) + 1.0)
         rates.append((hit + prior_rounds * common) / (trial + prior_rounds))

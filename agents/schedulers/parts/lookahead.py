@@ -1,4 +1,4 @@
-"""Grid carbon and presence ahead, as schedulers that plan several slots need them."""
+"""Grid carbon and availability ahead, as schedulers that plan several slots need them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def client_carbon_ahead(situation: Situation, ahead_s: ArrayLike, truth: bool = 
     return np.take_along_axis(curves, situation.clients.zone[:, :, None], axis=1)
 
 
-def presence_ahead(situation: Situation, ahead_s: ArrayLike) -> Floats:
+def availability_ahead(situation: Situation, ahead_s: ArrayLike) -> Floats:
     """Forecast chance `[E, N, S]` that a client is available `ahead_s` from now; now it is 0 or 1."""
     now = situation.clients.available[:, :, None].astype(np.float64)
     curves = np.concatenate([now, situation.clients.available_forecast], axis=2)

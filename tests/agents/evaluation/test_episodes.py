@@ -35,7 +35,9 @@ EXACT = [
 
 @pytest.fixture
 def played(toy_world):
-    return evaluate(NAMES, "toy", episodes=6, batch=4, progress=False, story_episode=5, make_world=toy_world)
+    return evaluate(
+        NAMES, "toy", episodes=6, batch=4, progress=False, timeline_episode=5, make_world=toy_world
+    )
 
 
 class TestEvaluate:
@@ -76,12 +78,12 @@ class TestEvaluate:
 
     def test_timeline_tells_the_chosen_episode(self, played):
         row = played.episodes.set_index(["scheduler", "episode"]).loc[("random-m", 5)]
-        story = played.timelines["random-m"]
-        assert story.episode == 5
-        assert (story.status == COMPLETED).sum() == row["completions"]
-        assert (story.status == LOST).sum() == row["lost"]
-        assert not ((story.status != IDLE) & ~story.available).any()
-        assert story.duration_h.sum() == pytest.approx(row["hours"])
+        timeline = played.timelines["random-m"]
+        assert timeline.episode == 5
+        assert (timeline.status == COMPLETED).sum() == row["completions"]
+        assert (timeline.status == LOST).sum() == row["lost"]
+        assert not ((timeline.status != IDLE) & ~timeline.available).any()
+        assert timeline.duration_h.sum() == pytest.approx(row["hours"])
 
     def test_ranking_summary_and_comparison(self, played):
         ranking = played.ranking()

@@ -30,9 +30,9 @@ def test_what_is_read_is_what_was_written(played, tmp_path):
 def test_timelines_come_back_whole(played, tmp_path):
     again = load_result(save_result(played, tmp_path))
     assert set(again.timelines) == set(played.timelines) == {"random-m", "fastest-m", "never"}
-    for name, story in played.timelines.items():
+    for name, timeline in played.timelines.items():
         for item in fields(Timeline):
-            ours, theirs = getattr(again.timelines[name], item.name), getattr(story, item.name)
+            ours, theirs = getattr(again.timelines[name], item.name), getattr(timeline, item.name)
             assert np.array_equal(ours, theirs)
             assert np.asarray(ours).dtype == np.asarray(theirs).dtype
 

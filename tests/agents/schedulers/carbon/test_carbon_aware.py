@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from frugalfl.agents.schedulers import make_scheduler
 from frugalfl.agents.schedulers.carbon import carbon_scale, run_now
 from frugalfl.agents.schedulers.parts import (
+    availability_ahead,
     client_carbon_ahead,
     fill_slots,
     full_rounds,
     green_schedule,
-    presence_ahead,
     select_by_milp,
     select_greedily,
     zone_carbon_ahead,
@@ -140,7 +140,9 @@ class TestLookahead:
         ahead = zone_carbon_ahead(situation, [0.0, 1800.0, 3600.0, 7200.0, 10800.0, 14400.0, 9e9])
         assert ahead[0, 0] == pytest.approx([100, 150, 200, 400, 250, 100, 100])
         assert np.array_equal(client_carbon_ahead(situation, [0.0])[:, :, 0], situation.client_carbon)
-        assert np.array_equal(presence_ahead(situation, [0.0])[0, :, 0], situation.clients.available[0] * 1.0)
+        assert np.array_equal(
+            availability_ahead(situation, [0.0])[0, :, 0], situation.clients.available[0] * 1.0
+        )
 
     def test_the_truth_is_for_those_who_ask_and_may(self, situation_of):
         situation = situation_of(0)

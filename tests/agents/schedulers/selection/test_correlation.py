@@ -85,7 +85,7 @@ class TestEstimatedChains:
         for here in ([True] * 3, [False] * 3):
             observe_chains(state, np.array([here, here]), np.array([True, False]))
         assert state["chain_seen"].tolist() == [[1] * 3, [0] * 3]
-        assert state["chain_from_here"].tolist() == [[1] * 3, [0] * 3]
+        assert state["chain_from_available"].tolist() == [[1] * 3, [0] * 3]
 
 
 class TestUnbiased:
