@@ -85,5 +85,5 @@ def make_vec_env(env_id: str, num_envs: int = 1, split: str = "train", **kwargs:
     entry = find_entry(env_id)
     if entry.kwargs.get("vector_reward"):
         scalar = env_id.replace("mo-", "")
-        raise ValueError(f"env: {env_id!r} has a vector reward, expected a scalar one; use {scalar!r}")
+        raise ValueError(f"env: {env_id!r} has a vector reward; use {scalar!r}")
     return FederatedVecEnv(num_envs=num_envs, split=split, **{**entry.kwargs, **kwargs})  # type: ignore[arg-type]
