@@ -44,7 +44,7 @@ def scenario_of(env: str) -> Scenario:
         ValueError: there is no such world; one line with a suggestion.
     """
     if "/" in env and not env.endswith((".yaml", ".yml")):
-        return load_scenario(find_entry(env).kwargs["scenario"])
+        return load_scenario(find_entry(env).scenario)
     return load_scenario(env)
 
 

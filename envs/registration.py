@@ -37,14 +37,16 @@ class Entry:
     """One registered id."""
 
     id: str
-    kwargs: dict[str, object]
+    scenario: str  # the packaged scenario behind it
+    kwargs: dict[str, object]  # of the environment, the scenario included
 
 
 def entries() -> Iterator[Entry]:
     """Every id of the suite, `frugalfl/<Name>-v0` and its variants."""
     for world, scenario in WORLDS.items():
         for pattern, kwargs in _VARIANTS.items():
-            yield Entry(f"frugalfl/{pattern.format(world)}-v0", {"scenario": scenario, **kwargs})
+            env_id = f"frugalfl/{pattern.format(world)}-v0"
+            yield Entry(env_id, scenario, {"scenario": scenario, **kwargs})
 
 
 def register_all() -> None:
