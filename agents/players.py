@@ -11,7 +11,7 @@ from dataclasses import is_dataclass
 from pathlib import Path
 
 from ..common.files import sha256, slug
-from ..common.settings import suggest
+from ..common.spelling import suggest
 from ..envs.contract import Scheduler
 from ..envs.registration import find_entry
 from ..envs.scenario import Scenario, load_scenario
@@ -44,7 +44,7 @@ def scenario_of(env: str) -> Scenario:
         ValueError: there is no such world; one line with a suggestion.
     """
     if "/" in env and not env.endswith((".yaml", ".yml")):
-        return load_scenario(find_entry(env).kwargs["scenario"])
+        return load_scenario(find_entry(env).scenario)
     return load_scenario(env)
 
 

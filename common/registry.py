@@ -10,7 +10,8 @@ from typing import Annotated, Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel, BeforeValidator
 
-from .settings import Settings, parse_settings, split_spec, suggest
+from .settings import Settings, parse_settings, split_spec
+from .spelling import suggest
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
+
+from .spelling import suggest
 
 Spec = str | dict[str, Any]
 """How a document names one of several kinds: "name", or {"kind": "name", **settings}."""
@@ -57,14 +58,6 @@ def one_line(error: ValidationError, kind: type[BaseModel]) -> str:
     # A field that takes one of several types complains once for each.
     said = dict.fromkeys(_expected(_message(each)) for each in errors if _path(each, kind)[0] == path)
     return f"{field}: {shown}, expected {' or '.join(said)}"
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """A hint for an unknown name: the closest known one, and all of them."""
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{hint}known: {', '.join(names)}"
 
 
 def split_spec(spec: str | Mapping[str, Any], where: str) -> tuple[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import gymnasium as gym
 
-from ..common.settings import suggest
+from ..common.spelling import suggest
 
 if TYPE_CHECKING:
     from .adapters.sb3_vec_env import FederatedVecEnv
@@ -37,14 +37,16 @@ class Entry:
     """One registered id."""
 
     id: str
-    kwargs: dict[str, object]
+    scenario: str  # the packaged scenario behind it
+    kwargs: dict[str, object]  # of the environment, the scenario included
 
 
 def entries() -> Iterator[Entry]:
     """Every id of the suite, `frugalfl/<Name>-v0` and its variants."""
     for world, scenario in WORLDS.items():
         for pattern, kwargs in _VARIANTS.items():
-            yield Entry(f"frugalfl/{pattern.format(world)}-v0", {"scenario": scenario, **kwargs})
+            env_id = f"frugalfl/{pattern.format(world)}-v0"
+            yield Entry(env_id, scenario, {"scenario": scenario, **kwargs})
 
 
 def register_all() -> None:
@@ -85,5 +87,5 @@ def make_vec_env(env_id: str, num_envs: int = 1, split: str = "train", **kwargs:
     entry = find_entry(env_id)
     if entry.kwargs.get("vector_reward"):
         scalar = env_id.replace("mo-", "")
-        raise ValueError(f"env: {env_id!r} has a vector reward, expected a scalar one; use {scalar!r}")
+        raise ValueError(f"env: {env_id!r} has a vector reward; use {scalar!r}")
     return FederatedVecEnv(num_envs=num_envs, split=split, **{**entry.kwargs, **kwargs})  # type: ignore[arg-type]

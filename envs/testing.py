@@ -28,7 +28,7 @@ from gymnasium.utils.env_checker import check_env
 
 from ..common.arrays import AnyArray, Bools, Ints
 from ..common.units import BYTES_PER_GB, GRAMS_PER_KG, JOULES_PER_KWH, SECONDS_PER_HOUR
-from .adapters.federated_env import FederatedEnv
+from .adapters import FederatedEnv
 from .contract import STOP_S, RoundPlan, SimulatedWorld, Situation, StepResult
 from .scenario import ScenarioSource, load_scenario
 from .world import FederatedWorld

@@ -177,7 +177,7 @@ class Arguments:
 
         if not (math.isfinite(spread) and spread > 1):
             raise ValueError(f"reward.spread: {spread}, expected a factor above 1")
-        source = str(self.scenario) if self.scenario is not None else find_entry(self.env).kwargs["scenario"]
+        source = str(self.scenario) if self.scenario is not None else find_entry(self.env).scenario
         middle = {**load_scenario(source).preferences.model_dump(), **prices}
         for name, value in middle.items():
             if not isinstance(value, float | int):

@@ -80,7 +80,7 @@ def scenario_of(options: Options) -> Scenario:
     for name, value in (("episodes", options.episodes), ("rounds", options.rounds)):
         if value is not None and value < 1:
             raise ValueError(f"{name}: {value}, expected at least 1")
-    scenario = load_scenario(find_entry(options.env).kwargs["scenario"])
+    scenario = load_scenario(find_entry(options.env).scenario)
     changes: dict[str, object] = {}
     if options.learning_rate is not None:
         changes["training"] = {"learning_rate": options.learning_rate}

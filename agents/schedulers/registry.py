@@ -9,7 +9,7 @@ from importlib import resources
 from typing import TypedDict, cast
 
 from ...common.registry import Registry
-from ...common.settings import suggest
+from ...common.spelling import suggest
 from ...envs.contract import Scheduler
 from .bandits import CsUcb, CsUcbQ, E3cs, HorizonFair, OnlineGradient, OnlineMirror, RbcsF
 from .base import Rule, Setting, adopt, knobs_of

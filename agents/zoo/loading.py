@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from ...common.settings import suggest
+from ...common.spelling import suggest
 from .card import CARD, WEIGHTS, Card, read_card, sha256
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def load_scheduler(
     frames = int(cast("Mapping[str, int]", card.settings["policy"]).get("frames", 1))
     policy = _policy(folder, card, stacked_space(encoder.space, frames), layout.space)
     way = decision or card.decision
-    mode = make_action_mode("levels", layout, None)
+    mode = make_action_mode("levels", layout)
     return LearnedScheduler(policy, encoder, mode, card.name, way, card.trained_clients, frames)
 
 

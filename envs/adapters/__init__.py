@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from .federated_env import FederatedEnv
+from .vector_env import FederatedVectorEnv
 from .viewer import Viewer
 from .wrappers import ClientScores, SchedulerMenu
 
-__all__ = ["ClientScores", "SchedulerMenu", "Viewer"]
+__all__ = ["ClientScores", "FederatedEnv", "FederatedVectorEnv", "SchedulerMenu", "Viewer"]

@@ -21,7 +21,7 @@ class FederatedVecEnv(VecEnv):
 
     `env_method("action_masks")` and `get_attr` answer for the whole batch at once. An ended episode is
     followed by a new one in the same step, with `terminal_observation` and `TimeLimit.truncated` in its info;
-    `episode` (r, l) and `episode_totals` are there too, so that no Monitor is needed.
+    `episode` (r, l) and `episode_totals` are in it too, so that no Monitor is needed.
 
     Args:
         scenario: see `FederatedEnv`.

@@ -95,7 +95,7 @@ class FederatedVectorEnv(VectorEnv[Observation, AnyArray, AnyArray]):
         """Step all environments; ended ones follow the autoreset mode."""
         starting = self._ended.copy()
         if self.autoreset_mode == AutoresetMode.DISABLED and starting.any():
-            raise ValueError("step: some episodes have ended; reset them with options={'reset_mask': ...}")
+            raise ValueError("step: some episodes have ended; reset them with the option 'reset_mask'")
         result = self.agent_view.act(np.asarray(actions))
         infos = self._infos(result)
         ended = result.terminated | result.truncated

@@ -1,4 +1,4 @@
-"""The agent's action: which menu of levels it has, and how a choice becomes a `RoundPlan`."""
+"""Actions by levels (MultiDiscrete): their layout, and from an action to a `RoundPlan` and back."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ class ActionCodec:
     def masks(self, situation: Situation) -> Bools:
         """Legal choices, bool `[E, sum(nvec)]`, as sb3-contrib's MaskablePPO wants them.
 
-        Clients that are away can only be left out, clients with full storage can be sent nothing, and
-        training now is not offered when nobody is there.
+        Clients that are unavailable can only be left out, clients with full storage can be sent nothing, and
+        training now is not offered when nobody is available.
         """
         layout = self.layout
         num_envs, n = situation.clients.available.shape

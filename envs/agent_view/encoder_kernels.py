@@ -153,7 +153,7 @@ def client_table(
     mean_carbon: Floats,
     round_index: Ints,
 ) -> Floats32:
-    """The observation `clients`.
+    """The observation `clients`; a long function, for one pass over all columns.
 
     Args:
         facts: as they are.

@@ -1,4 +1,4 @@
-"""The books of a batch of episodes: what every client did and what everything cost so far."""
+"""The ledger of a batch of episodes: what every client did and what everything cost so far."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who and what an episode is made of: clients, devices, data, traces and prices, drawn from one seed."""
+"""Populations: clients, devices, data, traces and prices of an episode, drawn from one seed."""
 
 from __future__ import annotations
 
@@ -36,46 +36,34 @@ _SPLIT_KEY = {"train": 0, "val": 1, "test": 2}
 
 @dataclass(frozen=True)
 class EpisodeDraw:
-    """Everything that one episode's seed decides.
+    """Everything that one episode's seed decides."""
 
-    Attributes:
-        start_utc_s: Unix time of the episode's beginning.
-        zone: int `[N]`, each client's grid zone.
-        utc_offset_h: `[Z]`, hours each zone is ahead of UTC.
-        devices: step seconds, bandwidths, watts, joules per byte by name, each `[N]`.
-        availability: sessions and what is known of them.
-        carbon: intensity of all zones.
-        task: the partition of the training data, or the clients' quadratics.
-        model_seed: seed of the initial model and of every minibatch.
-        prices: `[3]`.
-    """
-
-    start_utc_s: float
-    zone: Ints
-    utc_offset_h: Floats
-    devices: dict[str, Floats]
-    availability: AvailabilityEpisode
-    carbon: CarbonEpisode
-    task: ClientRows | QuadraticProblem
-    model_seed: int
-    prices: Floats
+    start_utc_s: float  # Unix time of the episode's beginning
+    zone: Ints  # [N] each client's grid zone
+    utc_offset_h: Floats  # [Z] hours each zone is ahead of UTC
+    devices: dict[str, Floats]  # step seconds, bandwidths, watts, joules per byte by name, each `[N]`
+    availability: AvailabilityEpisode  # sessions and what is known of them
+    carbon: CarbonEpisode  # intensity of all zones
+    task: ClientRows | QuadraticProblem  # the partition of the training data, or the clients' quadratics
+    model_seed: int  # seed of the initial model and of every minibatch
+    prices: Floats  # [3]
 
 
 @dataclass
 class Population:
     """The drawn quantities of E episodes that do not change while they run, stacked row by row."""
 
-    start_utc_s: Floats
-    zone: Ints
-    utc_offset_h: Floats
-    step_s: Floats
-    down_bytes_per_s: Floats
-    up_bytes_per_s: Floats
-    compute_watts: Floats
-    network_j_per_byte: Floats
-    down_watts: Floats
-    up_watts: Floats
-    prices: Floats
+    start_utc_s: Floats  # [E]
+    zone: Ints  # [E, N]
+    utc_offset_h: Floats  # [E, Z]
+    step_s: Floats  # [E, N]
+    down_bytes_per_s: Floats  # [E, N]
+    up_bytes_per_s: Floats  # [E, N]
+    compute_watts: Floats  # [E, N]
+    network_j_per_byte: Floats  # [E, N]
+    down_watts: Floats  # [E, N]
+    up_watts: Floats  # [E, N]
+    prices: Floats  # [E, 3]
 
     def set_row(self, env: int, draw: EpisodeDraw) -> None:
         """Enter one episode."""
@@ -88,7 +76,7 @@ class Population:
 
 
 class PopulationSource:
-    """Draws the episodes of one scenario and split; all inputs are read and checked once, here.
+    """Draws the episodes of one scenario and split; all inputs are read and checked once.
 
     Args:
         scenario: what to draw.

@@ -1,10 +1,11 @@
-"""What a step is worth: accuracy points gained minus the price of hours, bytes and emissions."""
+"""The reward of a step: accuracy points gained minus the price of hours, bytes and emissions."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ...common.arrays import Floats
+from ...common.units import SECONDS_PER_HOUR
 from ..contract import RoundOutcome
 from ..scenario import Preferences
 from .ledger import round_gigabytes, round_kilograms
@@ -37,7 +38,7 @@ def reward_terms(outcome: RoundOutcome, accuracy_before: Floats, prices: Floats)
     return np.stack(
         [
             100.0 * (outcome.accuracy - accuracy_before),
-            -prices[:, 0] * outcome.duration_s / 3600.0,
+            -prices[:, 0] * outcome.duration_s / SECONDS_PER_HOUR,
             -prices[:, 1] * round_gigabytes(outcome),
             -prices[:, 2] * round_kilograms(outcome),
         ],

@@ -1,4 +1,4 @@
-"""What work costs: bytes, joules and grams of every client, integrated over its grid's trace."""
+"""Costs of work: bytes, joules and grams CO2e of every client, integrated over its grid's trace."""
 
 from __future__ import annotations
 
@@ -15,23 +15,14 @@ from .work import Progress
 
 @dataclass(frozen=True)
 class Bill:
-    """One step's costs, all `[E, N]`.
+    """One step's costs, all `[E, N]`."""
 
-    Attributes:
-        down_bytes: moved towards the client.
-        up_bytes: moved away from it.
-        sample_bytes: the part of `down_bytes` that was training data.
-        compute_s: seconds computed.
-        energy_j: joules of compute and network.
-        emissions_g: grams CO2e of that energy, by zone and hour.
-    """
-
-    down_bytes: Floats
-    up_bytes: Floats
-    sample_bytes: Floats
-    compute_s: Floats
-    energy_j: Floats
-    emissions_g: Floats
+    down_bytes: Floats  # moved towards the client
+    up_bytes: Floats  # moved away from it
+    sample_bytes: Floats  # the part of `down_bytes` that was training data
+    compute_s: Floats  # seconds computed
+    energy_j: Floats  # joules of compute and network
+    emissions_g: Floats  # grams CO2e of that energy, by zone and hour
 
 
 def bill_phases(

@@ -1,4 +1,4 @@
-"""Carrying out one plan: who works, for how long, what it costs, and what the model makes of it."""
+"""The execution of a plan: who works, for how long, what it costs, and the training on what arrives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of clients that still work when their round closes: cancelled, or awaited in later rounds."""
+"""Late updates: clients that still work when their round closes are cancelled, or awaited in later rounds."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class LateRule(Protocol):
         """
 
     def abandon(self, envs: Bools) -> tuple[Bools, Floats]:
-        """The episodes of `envs` end: as `settle`, for everybody still at work there."""
+        """The episodes of `envs` end: as `settle`, for everybody still at work in them."""
 
 
 class DropLate:

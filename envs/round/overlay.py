@@ -1,4 +1,4 @@
-"""Rounds whose participants exchange models with each other instead of with the coordinator."""
+"""Decentralised rounds: participants exchange models with each other over an overlay (Marfoq et al. 2020)."""
 
 from __future__ import annotations
 
@@ -17,23 +17,14 @@ from .work import Progress, Work
 
 @dataclass(frozen=True)
 class Overlays:
-    """The overlays of one step; all `[E, N]`.
+    """The overlays of one step; all `[E, N]`."""
 
-    Attributes:
-        joined: who is part of one.
-        cycle_s: its cycle time.
-        compute_s: each participant's own work in it.
-        down_bytes: to each participant: from its in-neighbours, its samples, the model if it lacks it.
-        up_bytes: to its out-neighbours.
-        sample_bytes: the part of `down_bytes` that is training data.
-    """
-
-    joined: Bools
-    cycle_s: Floats
-    compute_s: Floats
-    down_bytes: Floats
-    up_bytes: Floats
-    sample_bytes: Floats
+    joined: Bools  # who is part of one
+    cycle_s: Floats  # its cycle time
+    compute_s: Floats  # each participant's own work in it
+    down_bytes: Floats  # to each participant: from its in-neighbours, its samples, the model if it lacks it
+    up_bytes: Floats  # to its out-neighbours
+    sample_bytes: Floats  # the part of `down_bytes` that is training data
 
     def bill(
         self, bill: Bill, population: Population, carbon: CarbonBatch, time_s: Floats, progress: Progress

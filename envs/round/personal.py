@@ -1,4 +1,4 @@
-"""What clients use in the end: the global model, neighbours, a snapshot per block of hours, or a mixture."""
+"""Personalised models: nearest neighbours, a snapshot per block of hours, a mixture, or the global model."""
 
 from __future__ import annotations
 
@@ -24,21 +24,13 @@ FORWARD_SHARE = 1.0 / 3.0
 
 @dataclass(frozen=True)
 class ClientScores:
-    """How well every client is served in the end, and what personalising cost beyond training.
+    """How well every client is served in the end, and what personalising cost beyond training."""
 
-    Attributes:
-        accuracy: `[E, N]`, on the test set re-weighted to the client's own label mix.
-        moved_bytes: `[E, N]`, sent to the client.
-        compute_s: `[E, N]`, computed by it.
-        energy_j: `[E, N]`, joules of both.
-        emissions_g: `[E, N]`, grams CO2e of them at the present intensity.
-    """
-
-    accuracy: Floats
-    moved_bytes: Floats
-    compute_s: Floats
-    energy_j: Floats
-    emissions_g: Floats
+    accuracy: Floats  # [E, N] on the test set re-weighted to the client's own label mix
+    moved_bytes: Floats  # [E, N] sent to the client
+    compute_s: Floats  # [E, N] computed by it
+    energy_j: Floats  # [E, N] joules of both
+    emissions_g: Floats  # [E, N] grams CO2e of them at the present intensity
 
 
 class PersonalModels:

@@ -1,4 +1,4 @@
-"""When each invited client finishes, is lost or is cancelled: the clock of one round."""
+"""The timeline of a round: when each invited client finishes, is lost or is cancelled."""
 
 from __future__ import annotations
 
@@ -10,27 +10,16 @@ from .timeline_kernels import timelines
 
 @dataclass(frozen=True)
 class RoundTimeline:
-    """How one round of E environments went, in seconds after its start.
+    """How one round of E environments went, in seconds after its start."""
 
-    Attributes:
-        completed: bool `[E, N]`, the update arrived before the round closed.
-        lost: bool `[E, N]`, the session ended first.
-        cancelled: bool `[E, N]`, still working when the round closed.
-        stop_s: `[E, N]`, when the client's work ended, however it ended; 0 if not invited.
-        down_s: `[E, N]`, seconds it really downloaded.
-        compute_s: `[E, N]`, seconds it really computed.
-        up_s: `[E, N]`, seconds it really uploaded.
-        duration_s: `[E]`, when the round closed; 0 where nobody was invited.
-    """
-
-    completed: Bools
-    lost: Bools
-    cancelled: Bools
-    stop_s: Floats
-    down_s: Floats
-    compute_s: Floats
-    up_s: Floats
-    duration_s: Floats
+    completed: Bools  # [E, N] the update arrived before the round closed
+    lost: Bools  # [E, N] the session ended first
+    cancelled: Bools  # [E, N] still working when the round closed
+    stop_s: Floats  # [E, N] when the client's work ended, however it ended; 0 if not invited
+    down_s: Floats  # [E, N] really downloading
+    compute_s: Floats  # [E, N] really computing
+    up_s: Floats  # [E, N] really uploading
+    duration_s: Floats  # [E] when the round closed; 0 where nobody was invited
 
 
 def play_round(

@@ -1,7 +1,7 @@
-"""Overlays for training without a server in the middle: how long one round of exchange takes, and good ones.
+"""Overlay topologies for cross-silo training without a server: their cycle time, and good ones.
 
 Marfoq, Xu, Neglia and Vidal, "Throughput-Optimal Topology Design for Cross-Silo Federated Learning" (NeurIPS
-2020). Silo i computes for ``compute_s[i]`` and then sends its model to its out-neighbours in the overlay; it
+2020). Silo i computes for `compute_s[i]` and then sends its model to its out-neighbours in the overlay; it
 goes on as soon as the models of its in-neighbours are there. Rounds then follow each other at the *cycle
 time*: the largest mean delay over the circuits of the overlay, a max-plus eigenvalue.
 """
@@ -19,23 +19,14 @@ from ...common.arrays import Bools, Floats, Ints
 
 @dataclass(frozen=True)
 class Network:
-    """N silos and the links between them.
+    """N silos and the links between them."""
 
-    Attributes:
-        compute_s: ``[N]``, seconds of local work in a round.
-        up_bytes_per_s: ``[N]``, what a silo can send, shared by its out-neighbours.
-        down_bytes_per_s: ``[N]``, what it can receive, shared by its in-neighbours.
-        model_bytes: Size of what is exchanged.
-        latency_s: ``[N, N]``, from row to column; None = 0.
-        core_bytes_per_s: ``[N, N]``, bandwidth between two silos' access links; None = no limit.
-    """
-
-    compute_s: Floats
-    up_bytes_per_s: Floats
-    down_bytes_per_s: Floats
-    model_bytes: float
-    latency_s: Floats | None = None
-    core_bytes_per_s: Floats | None = None
+    compute_s: Floats  # [N] seconds of local work in a round
+    up_bytes_per_s: Floats  # [N] what a silo can send, shared by its out-neighbours
+    down_bytes_per_s: Floats  # [N] what it can receive, shared by its in-neighbours
+    model_bytes: float  # size of what is exchanged
+    latency_s: Floats | None = None  # [N, N] from row to column; None = 0
+    core_bytes_per_s: Floats | None = None  # [N, N] between two silos' access links; None = no limit
 
     @property
     def size(self) -> int:
@@ -46,11 +37,11 @@ class Network:
         """Delays on the arcs of an overlay, whose degrees divide the access links.
 
         Args:
-            overlay: ``bool [N, N]``, arcs from row to column.
+            overlay: bool `[N, N]`, arcs from row to column.
 
         Returns:
-            ``float64 [N, N]``: ``compute_i + latency + model / min(up_i / out-degree, down_j / in-degree,
-            core)`` on arcs, ``compute_i`` on the diagonal, ``-inf`` elsewhere.
+            `[N, N]`: `compute_i + latency + model / min(up_i / out-degree, down_j / in-degree,
+            core)` on arcs, `compute_i` on the diagonal, `-inf` elsewhere.
         """
         arcs = overlay & ~np.eye(self.size, dtype=bool)
         out, into = np.maximum(1, arcs.sum(axis=1)), np.maximum(1, arcs.sum(axis=0))
@@ -60,7 +51,7 @@ class Network:
         return delay
 
     def direct_delay_s(self) -> Floats:
-        """``[N, N]``, delays between silos that have no other neighbours; ``compute_i`` on the diagonal."""
+        """`[N, N]`, delays between silos that have no other neighbours; `compute_i` on the diagonal."""
         rate = np.minimum(self.up_bytes_per_s[:, None], self.down_bytes_per_s[None, :])
         delay = self._delay_s(rate)
         np.fill_diagonal(delay, self.compute_s)
@@ -79,14 +70,14 @@ class Network:
 def cycle_time_s(delay_s: Floats) -> float:
     """The largest mean weight of a circuit, by Karp's algorithm (Discrete Mathematics 23, 1978).
 
-    ``max over v of min over k < n of (D_n(v) - D_k(v)) / (n - k)``, D_k(v) the heaviest walk of k arcs that
+    `max over v of min over k < n of (D_n(v) - D_k(v)) / (n - k)`, D_k(v) the heaviest walk of k arcs that
     ends in v. O(n^3).
 
     Args:
-        delay_s: ``float64 [n, n]``, ``-inf`` where there is no arc.
+        delay_s: `[n, n]`, `-inf` where there is no arc.
 
     Returns:
-        The maximum cycle mean; ``-inf`` without circuits.
+        The maximum cycle mean; `-inf` without circuits.
     """
     n = len(delay_s)
     walks = np.zeros((n + 1, n))
@@ -126,10 +117,10 @@ def ring(network: Network) -> Bools:
 
 
 def mst(network: Network) -> Bools:
-    """The minimum spanning tree of the delays there and back, used both ways (Prim).
+    """The minimum spanning tree of the delays both ways, used both ways (Prim).
 
     Optimal among undirected overlays where access links are no bottleneck, since the circuits of a tree that
-    matter are its edges, there and back.
+    matter are its edges, both ways.
     """
     return _edges(network.size, _prim(_weights(network), network.size))
 
@@ -165,7 +156,7 @@ BUILDERS: dict[str, Callable[[Network], Bools]] = {
 
 
 def _weights(network: Network) -> Floats:
-    """``[N, N]``, mean delay there and back; infinite on the diagonal."""
+    """`[N, N]`, mean delay of both ways; infinite on the diagonal."""
     delay = network.direct_delay_s()
     weights = (delay + delay.T) / 2
     np.fill_diagonal(weights, np.inf)
@@ -205,7 +196,7 @@ def _cube_path(tree: list[tuple[int, int]], n: int) -> list[int]:
         neighbours[j].add(i)
 
     def walk(start: int, end: int) -> list[int]:
-        """Through the component of the edge from start to end, beginning and ending there."""
+        """Through the component of the edge from start to end, beginning and ending at it."""
         neighbours[start].remove(end)
         neighbours[end].remove(start)
         first = walk(start, min(neighbours[start])) if neighbours[start] else [start]
@@ -232,11 +223,11 @@ def _christofides(weights: Floats) -> Ints:
         links[j].append(i)
     stack, circuit = [0], []
     while stack:
-        here = stack[-1]
-        if links[here]:
-            there = links[here].pop()
-            links[there].remove(here)
-            stack.append(there)
+        silo = stack[-1]
+        if links[silo]:
+            following = links[silo].pop()
+            links[following].remove(silo)
+            stack.append(following)
         else:
             circuit.append(stack.pop())
     return np.array(list(dict.fromkeys(circuit)), dtype=np.int64)

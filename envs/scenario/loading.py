@@ -10,7 +10,8 @@ from typing import TypeAlias
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from ...common.settings import one_line, suggest
+from ...common.settings import one_line
+from ...common.spelling import suggest
 from .document import Scenario
 
 ScenarioSource: TypeAlias = str | Path | Mapping[str, object] | Scenario

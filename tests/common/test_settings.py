@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field, ValidationError, model_validator
 
-from frugalfl.common.settings import Settings, parse_settings, split_spec, suggest
+from frugalfl.common.settings import Settings, parse_settings, split_spec
+from frugalfl.common.spelling import suggest
 
 
 class Part(Settings):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...common.settings import suggest
+from ...common.spelling import suggest
 from ..devices import DeviceTable, read_devices
 from ..formats.availability import AVAILABILITY_FORMATS, read_availability, sniff_availability
 from ..formats.carbon import CARBON_FORMATS, read_carbon, sniff_carbon

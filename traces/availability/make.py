@@ -9,7 +9,8 @@ from typing import Annotated, TypeAlias
 from pydantic import Field, field_validator
 
 from ...common.registry import is_dotted
-from ...common.settings import Settings, suggest
+from ...common.settings import Settings
+from ...common.spelling import suggest
 from ..formats import is_generator_file, load_generator
 from ..formats.availability import AVAILABILITY_FORMATS, read_availability
 from ..records import DEBOUNCE_S

@@ -11,7 +11,8 @@ import numpy as np
 from pydantic import Field
 
 from ...common.arrays import Floats
-from ...common.settings import Settings, suggest
+from ...common.settings import Settings
+from ...common.spelling import suggest
 from ...common.splits import Split
 from ..calibration import calibration
 from ..numerics import autoregression, utc_offset_h

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from ...common.settings import suggest
+from ...common.spelling import suggest
 from .parsing import is_pickle, read_bytes, read_head
 
 T = TypeVar("T")

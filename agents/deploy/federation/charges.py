@@ -16,19 +16,12 @@ from .roster import Roster
 
 @dataclass(frozen=True)
 class Charges:
-    """What one step cost, each `[N]`.
+    """What one step cost, each `[N]`."""
 
-    Attributes:
-        energy_j: joules of compute and network.
-        emissions_g: grams CO2e of that energy, by each client's zone and hour.
-        wasted_j: the part of `energy_j` spent on updates that did not enter the model.
-        up_bytes: received from each client, late answers included.
-    """
-
-    energy_j: Floats
-    emissions_g: Floats
-    wasted_j: Floats
-    up_bytes: Floats
+    energy_j: Floats  # joules of compute and network
+    emissions_g: Floats  # CO2e of that energy, by each client's zone and hour
+    wasted_j: Floats  # the part of `energy_j` spent on updates that did not enter the model
+    up_bytes: Floats  # received from each client, late answers included
 
 
 def charge(

@@ -1,4 +1,4 @@
-"""Which scenarios a live federation can carry out, and what they are charged for there."""
+"""Which scenarios a live federation can carry out, and what it charges for."""
 
 from __future__ import annotations
 

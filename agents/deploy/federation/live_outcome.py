@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ....common.arrays import Floats
@@ -53,4 +55,22 @@ def live_outcome(
         probed=np.zeros_like(played.invited)[None],
         answered=np.zeros_like(played.invited)[None],
         probed_loss=blank.copy(),
+    )
+
+
+def probed_outcome(outcome: RoundOutcome, played: LiveRound) -> RoundOutcome:
+    """The outcome of a round in which nobody trained: those invited were asked for their loss."""
+    answers = np.full(outcome.invited.shape, np.nan, dtype=np.float32)
+    for client, update in played.updates.items():
+        answers[0, client] = update.loss
+    nobody = np.zeros_like(outcome.invited)
+    return replace(
+        outcome,
+        invited=nobody,
+        completed=nobody.copy(),
+        lost=nobody.copy(),
+        cancelled=nobody.copy(),
+        probed=outcome.invited,
+        answered=outcome.completed,
+        probed_loss=answers,
     )

@@ -28,33 +28,19 @@ _MEASURED = 32
 
 @dataclass
 class LiveRound:
-    """How one round went; arrays `[N]`, seconds since it began.
+    """How one round went; arrays `[N]`, seconds since it began."""
 
-    Attributes:
-        invited: who was sent an order, or asked for its loss.
-        completed: whose update arrived in time.
-        lost: whose node left or failed.
-        cancelled: who was still working when the round closed.
-        stop_s: when the update arrived, the node was lost or the round closed.
-        compute_s: seconds computed, as reported by those who answered, else as many as they can have.
-        down_bytes: sent to each client.
-        up_bytes: received from it.
-        sample_bytes: the part of `down_bytes` that was training data.
-        updates: the updates that arrived in time, by client.
-        duration_s: when the round closed.
-    """
-
-    invited: Bools
-    completed: Bools
-    lost: Bools
-    cancelled: Bools
-    stop_s: Floats
-    compute_s: Floats
-    down_bytes: Floats
-    up_bytes: Floats
-    sample_bytes: Floats
-    updates: dict[int, LocalUpdate] = field(default_factory=dict)
-    duration_s: float = 0.0
+    invited: Bools  # who was sent an order, or asked for its loss
+    completed: Bools  # whose update arrived in time
+    lost: Bools  # whose node left or failed
+    cancelled: Bools  # who was still working when the round closed
+    stop_s: Floats  # when the update arrived, the node was lost or the round closed
+    compute_s: Floats  # computed, as those who answered say, else as many as they can have
+    down_bytes: Floats  # sent to each client
+    up_bytes: Floats  # received from it
+    sample_bytes: Floats  # the part of `down_bytes` that was training data
+    updates: dict[int, LocalUpdate] = field(default_factory=dict)  # that arrived in time, by client
+    duration_s: float = 0.0  # when the round closed
 
     @staticmethod
     def blank(num_clients: int) -> LiveRound:
@@ -81,19 +67,12 @@ class _Sent:
 
 @dataclass(frozen=True)
 class Late:
-    """An answer to an order of a round that was closed before it came.
+    """An answer to an order of a round that was closed before it came."""
 
-    Attributes:
-        client: whose.
-        update: what came back; it is not used.
-        up_bytes: its size.
-        compute_s: seconds computed since its round was closed.
-    """
-
-    client: int
-    update: LocalUpdate
-    up_bytes: int
-    compute_s: float
+    client: int  # whose
+    update: LocalUpdate  # what came back; it is not used
+    up_bytes: int  # its size
+    compute_s: float  # seconds computed since its round was closed
 
 
 class RoundRunner:
@@ -101,7 +80,7 @@ class RoundRunner:
 
     Args:
         transport: carries orders and answers.
-        roster: who is there.
+        roster: who is in the federation.
         clock: federation time.
         poll_s: real seconds between two looks at the transport.
         wall: a clock of real seconds that never goes back.

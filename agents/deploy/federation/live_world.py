@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -28,7 +27,7 @@ from ....traces.carbon import CarbonBatch
 from ..transport import Clock, Transport
 from .charges import charge
 from .deployable import charge_actual, check_deployable
-from .live_outcome import live_outcome
+from .live_outcome import live_outcome, probed_outcome
 from .live_round import LiveRound, RoundRunner
 from .live_situation import live_situation
 from .live_state import federation_state, restore_federation
@@ -225,9 +224,7 @@ class LiveWorld:
         rates = participation_rates(self.ledger)
         result = self.core.apply(played.updates, plan.local_steps[0], index, plan.weights, rates)
         trained = np.array([bool(played.updates) and not bool(result.diverged[0])])
-        scores = (
-            self.core.evaluate() if trained[0] else (self.ledger.accuracy.copy(), self.ledger.loss.copy())
-        )
+        scores = self.core.evaluate() if trained[0] else None
         repairs = int((asked & ~invited).sum() + cut[0])
         outcome = self._outcome(played, result, repairs, began_s, scores)
         return outcome, trained
@@ -242,21 +239,7 @@ class LiveWorld:
         played = self._play(orders, float(plan.quorum[0]))
         repairs = int((asked & ~probed).sum())
         outcome = self._outcome(played, None, repairs, began_s)
-        answers = np.full((1, self.scenario.clients), np.nan, dtype=np.float32)
-        for client, update in played.updates.items():
-            answers[0, client] = update.loss
-        none = np.zeros_like(outcome.invited)
-        outcome = replace(
-            outcome,
-            invited=none,
-            completed=none.copy(),
-            lost=none.copy(),
-            cancelled=none.copy(),
-            probed=outcome.invited,
-            answered=outcome.completed,
-            probed_loss=answers,
-        )
-        return outcome, np.zeros(1, dtype=bool)
+        return probed_outcome(outcome, played), np.zeros(1, dtype=bool)
 
     def state(self) -> dict[str, AnyArray]:
         """Everything that a world built alike needs to go on from here; see `load_state`."""

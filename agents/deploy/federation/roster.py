@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ....common.arrays import AnyArray, Bools, Floats
+from ....common.units import SECONDS_PER_HOUR
 from ....envs.episode import EpisodeDraw
 from ..nodes import NodeProfile, read_profile
 from ..transport import Reply, Transport
@@ -17,7 +18,7 @@ _LOG = logging.getLogger(__name__)
 
 HELLO_TTL_S = 600.0
 """Real seconds after which a node that has not said who it is is asked again."""
-_PRIOR_S = 4 * 3600.0
+_PRIOR_S = 4 * SECONDS_PER_HOUR
 """What a session and an absence are taken to last before any was seen."""
 _MEMORY = 0.5
 """Weight of the latest measurement of a client's speed."""
@@ -197,9 +198,9 @@ class Roster:
         returning = (self.returns + 1.0) / (self.away_s + _PRIOR_S)
         total = leaving + returning
         share = (returning / total)[:, None]
-        here = self.connected.astype(np.float64)[:, None]
+        connected = self.connected.astype(np.float64)[:, None]
         known = np.array([bool(name) for name in self.names])[:, None]
-        chance = (share + (here - share) * np.exp(-total[:, None] * leads_s)) * known
+        chance = (share + (connected - share) * np.exp(-total[:, None] * leads_s)) * known
         ended = self.announced_end_s[:, None] - now_s < leads_s
         return np.where(ended & self.connected[:, None], 0.0, chance)
 
@@ -224,12 +225,12 @@ class Roster:
             free = [index for index, taken in enumerate(self.names) if not taken]
             if not free:
                 raise ValueError(
-                    f"name={name!r}: all {len(self.names)} clients are taken; add clients or partition-id"
+                    f"name: {name!r}: all {len(self.names)} clients are taken; add clients or partition-id"
                 )
             return free[0]
         if client >= len(self.names):
-            raise ValueError(f"partition-id={client}: expected 0 to {len(self.names) - 1}")
+            raise ValueError(f"partition-id: {client}, expected 0 to {len(self.names) - 1}")
         holder = self.names[client]
         if holder and holder != (name or f"client-{client}") and self.connected[client]:
-            raise ValueError(f"partition-id={client}: {holder!r} plays it; give {name!r} another one")
+            raise ValueError(f"partition-id: {client}, expected a free one for {name!r}: {holder!r} plays it")
         return client

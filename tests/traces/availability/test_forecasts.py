@@ -135,7 +135,7 @@ def test_specifications_are_checked_where_they_are_written():
     with pytest.raises(ValueError, match=r"forecast: 'persistance' is unknown; did you mean 'persistence'"):
         AVAILABILITY_FORECASTS.make("persistance")
     with pytest.raises(
-        ValueError, match=r"availability 'phones': forecast: forecast 'noisy': accuracy: 2, expected less"
+        ValueError, match=r"availability 'phones': forecast 'noisy': accuracy: 2, expected less"
     ):
         make_availability({"kind": "phones", "forecast": {"kind": "noisy", "accuracy": 2}})
     with pytest.raises(ValueError, match="provider"):

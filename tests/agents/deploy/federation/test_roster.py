@@ -51,7 +51,7 @@ def test_two_nodes_cannot_play_one_client():
     who.enrol(7, NodeProfile(name="desk", client=1), 0.0)
     with pytest.raises(ValueError, match="'desk' plays it"):
         who.enrol(8, NodeProfile(name="lamp", client=1), 0.0)
-    with pytest.raises(ValueError, match="partition-id=4: expected 0 to 3"):
+    with pytest.raises(ValueError, match="partition-id: 4, expected 0 to 3"):
         who.enrol(8, NodeProfile(name="lamp", client=4), 0.0)
     for name in ("a", "b", "c"):
         who.enrol(hash(name), NodeProfile(name=name), 0.0)
