@@ -104,14 +104,17 @@ def test_a_scheduler_enters_comparisons_and_a_section_the_report(own_plugins, tm
 
 def test_a_format_is_recognised_by_its_beginning(own_plugins, tmp_path):
     path = tmp_path / "lab.txt"
-    path.write_text("stays ann 0 5000\nstays ann 9000 200000\nstays bob 100 150000\n", encoding="utf-8")
+    lines = [f"stays user-{k:02} 0 5000\nstays user-{k:02} 9000 {200_000 + k}\n" for k in range(30)]
+    path.write_text("".join(lines), encoding="utf-8")
     AVAILABILITY_FORMATS.add(own_plugins.STAYS)
     try:
         trace = read_availability(path)
-        world = FederatedWorld(load_scenario("volunteers", availability=str(path), budgets={"hours": 1}), 1)
+        source = {"kind": "file", "path": str(path), "repeat": True}
+        scenario = load_scenario("volunteers", availability=source, budgets={"hours": 1})
+        world = FederatedWorld(scenario, 1)
     finally:
         AVAILABILITY_FORMATS.remove("stays")
-    assert trace.users == ("ann", "bob") and trace.session_start_s.tolist() == [0.0, 9000.0, 100.0]
+    assert len(trace.users) == 30 and trace.session_start_s[:2].tolist() == [0.0, 9000.0]
     world.reset(np.ones(1, dtype=bool), np.array([3]))
     assert world.situation().clients.available.any()
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...common.arrays import Ints, Ints32
+from ...common.arrays import AnyArray, Ints, Ints32
 from ...common.compiled import kernel
 
 
 @kernel(nogil=True)
-def look_up(actions: Ints, nvec: Ints, steps: Ints32, transfer: Ints32) -> tuple[Ints32, Ints32, bool]:
+def look_up(actions: AnyArray, nvec: Ints, steps: Ints32, transfer: Ints32) -> tuple[Ints32, Ints32, bool]:
     """Local steps and samples to send `[E, N]` of the actions `[E, D]`; and whether all are in the space."""
     e, d = actions.shape
     moves = transfer.size > 1

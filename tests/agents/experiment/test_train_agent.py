@@ -112,7 +112,7 @@ BAD = {
     "sac on levels": (["--algo=sac"], "use --env frugalfl/Volunteers-scores-v0"),
     "vector reward": (
         ["--env=frugalfl/mo-Volunteers-v0"],
-        "vector reward, expected a scalar one; use 'frugalfl/Volunteers-v0'",
+        "vector reward; use 'frugalfl/Volunteers-v0'",
     ),
     "no clients": (["--clients=0"], "clients.*0"),
     "no environments": (["--num-envs=0"], "num_envs: 0, expected at least 1"),
