@@ -86,20 +86,22 @@ class Kernel:
     def __init__(self, function: Callable[..., Any], **options: object) -> None:
         self.python = _quiet(as_python(function))
         self.compiled: Callable[..., Any] = _njit(**{"cache": True, **options})(function)
-        self._call, self._proven = self.compiled, False
+        self._call: Callable[..., Any] = self._first_call
         functools.update_wrapper(cast(Any, self), function)
 
     def __call__(self, *args: Any) -> Any:
-        """Call it; the first time, see whether it can be compiled at all."""
-        if self._proven:
-            return self._call(*args)
+        """Call the compiled function, or Python's."""
+        return self._call(*args)
+
+    def _first_call(self, *args: Any) -> Any:
+        """See whether it can be compiled at all; what serves now serves from then on."""
         try:
-            result = self._call(*args)
+            result = self.compiled(*args)
         except _TROUBLE as error:
             _warn(self.python, f"numba {numba.__version__}: {str(error).strip().splitlines()[0]}")
             self._call = self.python
-            result = self._call(*args)
-        self._proven = True
+            return self.python(*args)
+        self._call = self.compiled
         return result
 
 

@@ -67,7 +67,8 @@ def run_ranges(kernel: Callable[[int, int], object], work: Ints, smallest: int) 
     """
     count = work.size - 1
     total = int(work[-1] - work[0])
-    workers = min(num_threads(), max(1, total // max(1, smallest)), count)
+    worth = min(total // max(1, smallest), count)
+    workers = min(num_threads(), worth) if worth > 1 else 1  # most rounds are small: no look at the settings
     if workers <= 1:
         kernel(0, count)
         return
