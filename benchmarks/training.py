@@ -2,6 +2,7 @@
 
     python benchmarks/training.py --threads 1
     python benchmarks/training.py --worlds Volunteers --profile
+    python benchmarks/training.py --distribution
 
 Training as `train_agent.py` does it, without validation and checkpoints. CPU seconds of this process are
 counted as well as wall seconds, so that a busy machine does not blur the shares.
@@ -15,13 +16,16 @@ import pstats
 import time
 from typing import Any
 
+import numpy as np
 import torch as th
+from stable_baselines3.common.distributions import MultiCategoricalDistribution
 from stable_baselines3.common.logger import configure
 
 from frugalfl.agents.learning import PPOSettings, RunSettings
 from frugalfl.agents.learning.algorithms import build_model
 from frugalfl.agents.learning.learners_view import LearnersView
 from frugalfl.agents.learning.run_folder import training_worlds
+from frugalfl.agents.policies.distribution import BatchedMultiCategorical
 from frugalfl.fl_core.numerics import set_num_threads
 
 
@@ -79,6 +83,22 @@ def measure(world: str, num_envs: int, updates: int, threads: int, profile: bool
     }
 
 
+def distribution_seconds(kind: type[Any], nvec: list[int], batch: int = 256) -> float:
+    """Best of five: log-probabilities, entropy and samples of a batch of actions with so many levels each."""
+    rng = np.random.default_rng(0)
+    logits = th.tensor(rng.normal(0, 3, (batch, sum(nvec))), dtype=th.float32)
+    actions = th.tensor(rng.integers(0, nvec, (batch, len(nvec))))
+    distribution, best_s = kind(nvec), float("inf")
+    for _ in range(5):
+        began_s = time.perf_counter()
+        distribution.proba_distribution(logits)
+        distribution.log_prob(actions)
+        distribution.entropy()
+        distribution.sample()
+        best_s = min(best_s, time.perf_counter() - began_s)
+    return best_s
+
+
 def main() -> None:
     """Print one row per world."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -87,7 +107,19 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--profile", action="store_true", help="show the 25 dearest functions")
+    parser.add_argument(
+        "--distribution", action="store_true", help="our batched categorical beside SB3's loop"
+    )
     args = parser.parse_args()
+    if args.distribution:
+        nvec = [4, 3] + [5] * 100
+        ours, loop = (
+            distribution_seconds(k, nvec) for k in (BatchedMultiCategorical, MultiCategoricalDistribution)
+        )
+        print(
+            f"102 heads, batch of 256: {1e3 * ours:.2f} ms, SB3's loop {1e3 * loop:.2f} ms, {loop / ours:.1f}x"
+        )
+        return
     print(f"PPO, {args.num_envs} environments, {args.threads} thread(s), real training included")
     print("world        rounds/s  per CPU s  environment  learning  acting and rest")
     for world in args.worlds:

@@ -270,7 +270,7 @@ class TestPage:
             for tree in TREES.values()
             for node in ast.walk(tree)
         )
-        assert uses < 250
+        assert uses < 100
 
 
 @pytest.fixture(scope="module")
