@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .base import Engine, Landed
-from .make import make_engine
+from .make import ENGINES, make_engine
 
-__all__ = ["Engine", "Landed", "make_engine"]
+__all__ = ["ENGINES", "Engine", "Landed", "make_engine"]

@@ -8,9 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, cast
 
-ENGINES = ("local", "ray")
-
-
 ATTEMPTS = 2
 """How often a piece of work is tried."""
 

@@ -99,7 +99,7 @@ class TestLocal:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "slurm"}, "engine: 'slurm', expected one of local, ray"),
+        ({"name": "slurm"}, "engine: 'slurm' is unknown; known: local, ray"),
         ({"jobs": 0}, "jobs: 0"),
         ({"address": "127.0.0.1:6379"}, "without --engine ray"),
     ],
