@@ -6,6 +6,7 @@ from .pareto import contributions, hypervolume, non_dominated
 from .statistics import (
     Interval,
     bootstrap,
+    crossed_bootstrap,
     holm_correction,
     interquartile_mean,
     jain_index,
@@ -23,6 +24,7 @@ __all__ = [
     "Interval",
     "bootstrap",
     "contributions",
+    "crossed_bootstrap",
     "holm_correction",
     "hypervolume",
     "interquartile_mean",

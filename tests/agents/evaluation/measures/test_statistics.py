@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from frugalfl.agents.evaluation.measures import (
+    bootstrap,
     contributions,
+    crossed_bootstrap,
     holm_correction,
     hypervolume,
     kaplan_meier,
+    mean,
     median_interval,
     non_dominated,
     performance_profile,
@@ -49,6 +52,43 @@ class TestHolm:
     def test_no_probabilities_are_refused(self):
         with pytest.raises(ValueError, match="p_values"):
             holm_correction([0.1, 1.2])
+
+
+def shared_episodes(rng, seeds=5, episodes=64):
+    """Net points of training seeds on the same episodes: both matter, and what is left is noise."""
+    return rng.normal(0, 1.5, (seeds, 1)) + rng.normal(0, 6, episodes) + rng.normal(0, 3, (seeds, episodes))
+
+
+class TestCrossedBootstrap:
+    def test_of_one_run_it_is_the_plain_bootstrap(self):
+        values = np.random.default_rng(1).normal(size=40)
+        assert crossed_bootstrap(values[None]) == bootstrap(values)
+
+    def test_covers_where_strata_do_not(self):
+        """The truth is 0; a 95% interval should miss it in one study of twenty."""
+        rng, studies = np.random.default_rng(7), 120
+        crossed = strata = 0
+        for study in range(studies):
+            values = shared_episodes(rng)
+            both = crossed_bootstrap(values, mean, repetitions=300, seed=study)
+            alone = bootstrap(list(values), mean, repetitions=300, seed=study)
+            crossed += both.low <= 0 <= both.high
+            strata += alone.low <= 0 <= alone.high
+        assert crossed / studies > 0.87
+        assert strata / studies < 0.65
+
+    def test_more_runs_alike_do_not_narrow_what_the_episodes_leave_open(self):
+        episodes = np.random.default_rng(2).normal(0, 6, 64)
+        one, many = (
+            crossed_bootstrap(episodes[None], mean),
+            crossed_bootstrap(np.tile(episodes, (9, 1)), mean),
+        )
+        assert many == pytest.approx(one)
+
+    @pytest.mark.parametrize("values", [np.ones(4), np.empty((0, 3)), [[1.0, np.nan]]])
+    def test_no_table_of_finite_numbers_is_refused(self, values):
+        with pytest.raises(ValueError, match="crossed_bootstrap"):
+            crossed_bootstrap(values)
 
 
 class TestSignRank:
