@@ -98,7 +98,7 @@ class FederatedWorld:
             ValueError: if the plan's shapes or values are out of range; the world is then as before.
         """
         plan.validate(self.num_envs, self.scenario.clients)
-        active, budgets = self.running.copy(), self.source.budgets
+        active, budgets = self.running.copy(), self._population.budgets
         began_s, accuracy_before = self._time_s.copy(), self.ledger.accuracy
         outcome, trained = self._execution.run(plan, self._time_s, active, self.ledger)
         probing: Bools = np.any(plan.probed, axis=1)
@@ -123,7 +123,12 @@ class FederatedWorld:
             zones=zone_facts(self.carbon, time_s, hour, p.utc_offset_h, self._carbon_leads_s.copy()),
             run=run_facts(self.ledger, time_s, hour, self.scenario.max_rounds),
             terms=terms_of(
-                self.source, self.ledger, p.prices, execution.download_bytes, execution.upload_bytes
+                self.source,
+                self.ledger,
+                p.prices,
+                p.budgets,
+                execution.download_bytes,
+                execution.upload_bytes,
             ),
             future=self._future(time_s) if clairvoyant else None,
         )

@@ -89,7 +89,10 @@ def scenario_of(options: Options) -> Scenario:
     if options.rounds is not None:
         work = scenario.workload
         hours = options.rounds * (work.deadline_s + work.overhead_s) / 3600.0
-        changes |= {"max_rounds": options.rounds, "budgets": {"hours": max(scenario.budgets.hours, hours)}}
+        changes |= {
+            "max_rounds": options.rounds,
+            "budgets": {"hours": max(scenario.budgets.largest[0], hours)},
+        }
     scenario = load_scenario(scenario, **changes)
     make_weighting(scenario.aggregator)
     return scenario

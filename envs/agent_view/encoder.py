@@ -68,9 +68,9 @@ SERVER_TABLE = {
     "price_per_hour": "points per hour, 0.5 at 1",
     "price_per_gb": "points per GB, 0.5 at 1",
     "price_per_kg": "points per kg CO2e, 0.5 at 1",
-    "hours_left": "share of the hour budget left",
-    "gigabytes_left": "share of the GB budget left; 1 if there is none",
-    "kilograms_left": "share of the CO2e budget left; 1 if there is none",
+    "hours_left": "hours left as a share of the largest budget that an episode may have",
+    "gigabytes_left": "the same of GB; 1 if there is no budget",
+    "kilograms_left": "the same of kg CO2e; 1 if there is no budget",
     "utc_sin": "sine of the hour of the day, UTC",
     "utc_cos": "cosine of it",
 }
@@ -95,8 +95,7 @@ class ObservationEncoder:
         self._levels = np.array([0, self._steps[1], self._steps[len(self._steps) // 2], self._steps[-1]])
         self._levels = self._levels[:, None, None]
         self._max_rounds = scenario.max_rounds
-        limits = (scenario.budgets.hours, scenario.budgets.gigabytes, scenario.budgets.kilograms)
-        self._budgets = np.array([np.inf if limit is None else limit for limit in limits])
+        self._budgets = np.array(scenario.budgets.largest)
         zone_columns = len(scenario.forecasting.carbon_leads_s) + 3
         shapes = {
             "clients": (scenario.clients, len(CLIENT_FEATURES)),

@@ -17,7 +17,7 @@ from ...traces.availability import AvailabilityEpisode, AvailabilityRequest, mak
 from ...traces.carbon import CarbonEpisode, make_carbon
 from ...traces.devices import device_settings
 from ..scenario import Scenario
-from .reward import PRICES, draw_prices
+from .reward import PRICES, draw_fields
 from .streams import spawned_generators
 
 _DEVICE_FIELDS = (
@@ -46,7 +46,8 @@ class EpisodeDraw:
     carbon: CarbonEpisode  # intensity of all zones
     task: ClientRows | QuadraticProblem  # the partition of the training data, or the clients' quadratics
     model_seed: int  # seed of the initial model and of every minibatch
-    prices: Floats  # [3]
+    prices: Floats  # [3] per hour, GB and kg
+    budgets: Floats  # [3] of hours, GB and kg; inf = none
 
 
 @dataclass
@@ -63,7 +64,8 @@ class Population:
     network_j_per_byte: Floats  # [E, N]
     down_watts: Floats  # [E, N]
     up_watts: Floats  # [E, N]
-    prices: Floats  # [E, 3]
+    prices: Floats  # [E, 3] per hour, GB and kg
+    budgets: Floats  # [E, 3] of hours, GB and kg; inf = none
 
     def set_row(self, env: int, draw: EpisodeDraw) -> None:
         """Enter one episode."""
@@ -71,6 +73,7 @@ class Population:
         self.zone[env] = draw.zone
         self.utc_offset_h[env] = draw.utc_offset_h
         self.prices[env] = draw.prices
+        self.budgets[env] = draw.budgets
         for name, values in draw.devices.items():
             getattr(self, name)[env] = values
 
@@ -109,8 +112,6 @@ class PopulationSource:
         self.sample_bytes = float(actual_sample if work.sample_bytes == "actual" else work.sample_bytes)
         self.overhead_s = work.overhead_s
         self.deadline_s = work.deadline_s
-        limits = (scenario.budgets.hours, scenario.budgets.gigabytes, scenario.budgets.kilograms)
-        self.budgets = np.array([np.inf if limit is None else limit for limit in limits])
 
     @property
     def zone_names(self) -> tuple[str, ...]:
@@ -161,7 +162,8 @@ class PopulationSource:
             carbon=self._carbon.sample(start_utc_s, horizon_s, grid),
             task=self._draw_task(zone, data),
             model_seed=int(model.integers(2**62)),
-            prices=draw_prices(scenario.preferences, wishes),
+            prices=draw_fields(scenario.preferences, wishes),
+            budgets=draw_fields(scenario.budgets, wishes),
         )
 
     def empty(self, num_envs: int) -> Population:
@@ -172,6 +174,7 @@ class PopulationSource:
             zone=np.zeros((e, n), dtype=np.int64),
             utc_offset_h=np.zeros((e, z)),
             prices=np.zeros((e, len(PRICES))),
+            budgets=np.full((e, 3), np.inf),
             **{name: np.ones((e, n)) for name in _DEVICE_FIELDS},
         )
 

@@ -7,24 +7,29 @@ import numpy as np
 from ...common.arrays import Floats
 from ...common.units import SECONDS_PER_HOUR
 from ..contract import RoundOutcome
-from ..scenario import Preferences
+from ..scenario import Drawn
 from .ledger import round_gigabytes, round_kilograms
 
 PRICES = ("price_per_hour", "price_per_gb", "price_per_kg")
 
 
-def draw_prices(preferences: Preferences, rng: np.random.Generator) -> Floats:
-    """`[3]`, this episode's prices; a range is drawn log-uniformly (uniformly if it begins at 0)."""
-    prices = np.empty(len(PRICES))
-    for index, name in enumerate(PRICES):
-        value = getattr(preferences, name)
+def draw_fields(settings: Drawn, rng: np.random.Generator) -> Floats:
+    """`[F]`, this episode's values of settings that may be ranges, in the order of their fields.
+
+    A range is drawn log-uniformly (uniformly if it begins at 0); infinity stands for a limit that is None.
+    """
+    values = np.empty(len(type(settings).model_fields))
+    for index, name in enumerate(type(settings).model_fields):
+        value = getattr(settings, name)
         low, high = value if isinstance(value, tuple) else (value, value)
-        share = rng.random()  # drawn for a fixed price too: what follows it does not depend on the others
-        if low == high:
-            prices[index] = low
+        share = rng.random()  # drawn for a fixed value too: what follows it does not depend on the others
+        if low is None:
+            values[index] = np.inf
+        elif low == high:
+            values[index] = low
         else:
-            prices[index] = low * (high / low) ** share if low > 0 else high * share
-    return prices
+            values[index] = low * (high / low) ** share if low > 0 else high * share
+    return values
 
 
 def reward_terms(outcome: RoundOutcome, accuracy_before: Floats, prices: Floats) -> Floats:

@@ -25,7 +25,7 @@ def overrun(ledger: Ledger, outcome: RoundOutcome, budgets: Floats) -> Floats:
     Args:
         ledger: the books after the step.
         outcome: of the step.
-        budgets: `[3]`, of hours, GB and kg; inf = none.
+        budgets: `[E, 3]`, of hours, GB and kg; inf = none.
     """
     now = spent(ledger)
     if not (now > budgets).any():  # nearly every step
@@ -44,7 +44,7 @@ def ended(
 
     Args:
         scenario: target accuracy and round limit.
-        budgets: `[3]`, of hours, GB and kg.
+        budgets: `[E, 3]`, of hours, GB and kg.
         ledger: the books after the step.
         plan: its orders.
         outcome: what it did.

@@ -65,6 +65,7 @@ def terms_of(
     source: PopulationSource,
     ledger: Ledger,
     prices: Floats,
+    budgets: Floats,
     download_bytes: float,
     upload_bytes: float,
     overhead_s: float | None = None,
@@ -72,9 +73,10 @@ def terms_of(
     """Prices, budgets and sizes.
 
     Args:
-        source: budgets, deadline and sample size.
+        source: deadline and sample size.
         ledger: what has been spent.
         prices: `[E, 3]`, per hour, GB and kg.
+        budgets: `[E, 3]`, of hours, GB and kg.
         download_bytes: of the model on its way to a client.
         upload_bytes: of an update on its way back.
         overhead_s: the server's seconds per round; None = the scenario's.
@@ -84,7 +86,7 @@ def terms_of(
         price_per_hour=prices[:, 0].copy(),
         price_per_gb=prices[:, 1].copy(),
         price_per_kg=prices[:, 2].copy(),
-        budget_left=source.budgets - spent(ledger),
+        budget_left=budgets - spent(ledger),
         model_bytes=download_bytes,
         sample_bytes=source.sample_bytes,
         upload_bytes=np.full(e, upload_bytes),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from .document import Preferences, Scenario
+from .document import Budgets, Drawn, Preferences, Scenario
 from .loading import ScenarioSource, load_scenario, scenario_names
 from .options import Evaluation, Late
 
 __all__ = [
+    "Budgets",
+    "Drawn",
     "Evaluation",
     "Late",
     "Preferences",

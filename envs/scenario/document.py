@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field, SerializationInfo, field_serializer, model_validator
+from typing_extensions import Self
 
 from ...common.settings import Settings
 from ...common.units import SECONDS_PER_HOUR
@@ -48,15 +49,11 @@ class Workload(Settings):
     deadline_s: Positive = 3600.0
 
 
-class Preferences(Settings):
-    """Accuracy points charged per unit of each cost: a number, or a range to draw from per episode."""
-
-    price_per_hour: Price | tuple[Price, Price] = 0.0
-    price_per_gb: Price | tuple[Price, Price] = 0.0
-    price_per_kg: Price | tuple[Price, Price] = 0.0
+class Drawn(Settings):
+    """Settings whose fields are a number, or a range from which every episode draws its own."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> Preferences:
+    def _ordered(self) -> Self:
         for name in type(self).model_fields:
             value = getattr(self, name)
             if isinstance(value, tuple) and value[0] > value[1]:
@@ -64,12 +61,33 @@ class Preferences(Settings):
         return self
 
 
-class Budgets(Settings):
-    """What the whole run may spend; exhausting one ends the episode."""
+class Preferences(Drawn):
+    """Accuracy points charged per unit of each cost: a number, or a range to draw from per episode."""
 
-    hours: Positive = 48.0
-    gigabytes: Positive | None = None
-    kilograms: Positive | None = None
+    price_per_hour: Price | tuple[Price, Price] = 0.0
+    price_per_gb: Price | tuple[Price, Price] = 0.0
+    price_per_kg: Price | tuple[Price, Price] = 0.0
+
+
+class Budgets(Drawn):
+    """What the whole run may spend: a number, or a range to draw from per episode.
+
+    Exhausting one ends the episode. A coordinator knows its budgets (`Terms.budget_left`); a drawn budget of
+    hours is a deadline that is near for some operators and leaves others time to wait.
+    """
+
+    hours: Positive | tuple[Positive, Positive] = 48.0
+    gigabytes: Positive | tuple[Positive, Positive] | None = None
+    kilograms: Positive | tuple[Positive, Positive] | None = None
+
+    @property
+    def largest(self) -> tuple[float, float, float]:
+        """The most that an episode may have of hours, GB and kg; infinity where there is no limit."""
+        hours, gigabytes, kilograms = (
+            float("inf") if value is None else max(value) if isinstance(value, tuple) else value
+            for value in (self.hours, self.gigabytes, self.kilograms)
+        )
+        return hours, gigabytes, kilograms
 
 
 class Levels(Settings):
@@ -158,7 +176,7 @@ class Scenario(Settings):
         hub: data at the coordinator.
         workload: what a round is charged for.
         preferences: prices.
-        budgets: what the run may spend.
+        budgets: what the run may spend, for all episodes or drawn for each.
         levels: the agent's menu.
         forecasting: leads of the forecasts in the situation.
         max_rounds: decisions after which the episode is truncated.
@@ -225,7 +243,7 @@ class Scenario(Settings):
         waits = [wait for wait in self.levels.wait_s if wait != float("inf")]
         round_s = self.workload.deadline_s + self.workload.overhead_s
         return (
-            self.budgets.hours * SECONDS_PER_HOUR
+            self.budgets.largest[0] * SECONDS_PER_HOUR
             + max(waits)
             + round_s
             + max(self.forecasting.carbon_leads_s)

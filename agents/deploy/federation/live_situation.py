@@ -31,8 +31,8 @@ def live_situation(
         ledger: the books.
         core: who holds what.
         carbon: the grids.
-        draw: beginning, offsets and prices.
-        source: budgets and sizes.
+        draw: beginning, offsets, prices and budgets.
+        source: sizes.
         now_s: federation time.
         overhead_s: seconds a round takes beyond computing.
     """
@@ -44,7 +44,15 @@ def live_situation(
         clients=_client_facts(roster, ledger, core, now_s, scenario.forecasting.availability_leads_s),
         zones=zone_facts(carbon, time_s, hour, draw.utc_offset_h[None], carbon_leads_s),
         run=run_facts(ledger, time_s, hour, scenario.max_rounds),
-        terms=terms_of(source, ledger, draw.prices[None], down_bytes, source.model_bytes, overhead_s),
+        terms=terms_of(
+            source,
+            ledger,
+            draw.prices[None],
+            draw.budgets[None],
+            down_bytes,
+            source.model_bytes,
+            overhead_s,
+        ),
     )
 
 

@@ -170,7 +170,7 @@ class LiveWorld:
         plan.validate(1, self.scenario.clients)
         if not self.running:
             raise ValueError("step: the run has ended")
-        before, seen, budgets = self.ledger.accuracy, self.available, self.source.budgets
+        before, seen, budgets = self.ledger.accuracy, self.available, self.draw.budgets[None]
         stop, wait_s = bool(plan.wait_s[0] == STOP_S), float(plan.wait_s[0])
         if stop or wait_s > 0:
             outcome, trained = self._wait(0.0 if stop else wait_s), np.zeros(1, dtype=bool)
