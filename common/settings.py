@@ -51,8 +51,10 @@ def one_line(error: ValidationError, kind: type[BaseModel]) -> str:
     message = _message(first)
     if first["type"] == "value_error":  # our own validators say themselves what they saw
         named = bool(path) and message.startswith((f"{path[-1]}: ", f"{path[-1]}.", f"{path[-1]} "))
+        # A validator of a whole block names the field inside it.
+        inside = message.partition(":")[0] in _fields_of(kind, path)
         outer = path[:-1] if named else path
-        return f"{'.'.join(outer)}{'.' if named else ': '}{message}" if outer else message
+        return f"{'.'.join(outer)}{'.' if named or inside else ': '}{message}" if outer else message
     shown = repr(first["input"]).replace("\n", " ")
     shown = shown if len(shown) <= 200 else f"{shown[:197]}..."
     # A field that takes one of several types complains once for each.
@@ -105,6 +107,15 @@ def _path(first: ErrorDetails, kind: type[BaseModel]) -> tuple[list[str], list[s
     if last != "" and (isinstance(last, int) or keys or last in known or first["type"] == "extra_forbidden"):
         path.append(str(last))
     return path, known
+
+
+def _fields_of(kind: type[BaseModel], path: list[str]) -> list[str]:
+    """Names of the fields of the block at a path."""
+    models = [kind]
+    for part in path:
+        fields = [model.model_fields[part] for model in models if part in model.model_fields]
+        models = [found for field in fields for found in _models_in(field.annotation)]
+    return [name for model in models for name in model.model_fields]
 
 
 def _models_in(annotation: object) -> list[type[BaseModel]]:

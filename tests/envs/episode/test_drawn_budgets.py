@@ -69,5 +69,5 @@ def test_the_agent_sees_how_much_is_left_in_hours_not_in_shares_of_its_own():
 
 @pytest.mark.parametrize("hours", [[8.0, 2.0], [0.0, 5.0], [1.0, 2.0, 3.0]])
 def test_what_is_no_range_is_refused(hours):
-    with pytest.raises(ValueError, match=r"budgets(\.|: )hours"):
+    with pytest.raises(ValueError, match=r"budgets\.hours"):
         load_scenario("quadratic", budgets={"hours": hours})
