@@ -25,7 +25,7 @@ import yaml
 from frugalfl.agents.deploy.federation import charge_actual
 from frugalfl.agents.deploy.rehearsal import LocalCluster
 from frugalfl.agents.deploy.run import load_round, load_state
-from frugalfl.envs.contract import RoundOutcome
+from frugalfl.envs.contract import RoundOutcome, RoundPlan, Situation
 from frugalfl.envs.scenario import Scenario, load_scenario
 from frugalfl.envs.world import FederatedWorld
 from frugalfl.traces.availability import Sessions
@@ -97,30 +97,33 @@ def run_real(folder: Path, arguments: argparse.Namespace) -> Path:
     return out
 
 
-def recorded(out: Path) -> list[Any]:
+Recorded = tuple[Situation, RoundPlan, RoundOutcome]
+
+
+def recorded(out: Path) -> list[Recorded]:
     """Situation, plan and outcome of every round on real nodes."""
     return [load_round(out, number) for number in range(load_state(out)[1])]
 
 
-def overhead_of(rounds: list[Any]) -> float:
+def overhead_of(rounds: list[Recorded]) -> float:
     """Seconds that a round takes beyond computing: the mean of the first two after the first."""
     extra = [float(o.duration_s[0] - o.compute_s.max()) for _, _, o in rounds[1:3]]
     return float(np.mean(extra))
 
 
-def gaps_of(rounds: list[Any], client: int) -> list[tuple[int, int]]:
+def gaps_of(rounds: list[Recorded], client: int) -> list[tuple[int, int]]:
     """Rounds in which a node failed, each with the first later one at which it was available again."""
     gaps, again = [], 0
     for number, (_, _, outcome) in enumerate(rounds):
         if number < again or not outcome.invited[0, client] or outcome.completed[0, client]:
             continue
-        later = [n for n in range(number + 1, len(rounds)) if rounds[n][0].available[0, client]]
+        later = [n for n in range(number + 1, len(rounds)) if rounds[n][0].clients.available[0, client]]
         again = later[0] if later else len(rounds)
         gaps.append((number, again))
     return gaps
 
 
-def sessions_of(starts_s: list[float], rounds: list[Any]) -> Sessions:
+def sessions_of(starts_s: list[float], rounds: list[Recorded]) -> Sessions:
     """Everybody is there but for the rounds in which they failed or were still away."""
     lists = []
     for client in range(len(NODES)):
@@ -133,7 +136,7 @@ def sessions_of(starts_s: list[float], rounds: list[Any]) -> Sessions:
 
 
 def simulate(
-    scenario: Scenario, rounds: list[Any], sessions: Sessions, overhead_s: float
+    scenario: Scenario, rounds: list[Recorded], sessions: Sessions, overhead_s: float
 ) -> tuple[list[RoundOutcome], list[float], np.ndarray]:
     """The recorded plans in the simulator: outcomes, times at which rounds began, the model."""
     work = scenario.workload.model_copy(update={"overhead_s": overhead_s})

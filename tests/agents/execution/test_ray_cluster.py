@@ -15,7 +15,7 @@ import pytest
 from frugalfl.agents.evaluation import load_result
 from frugalfl.agents.execution import make_engine
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 ALONE = ["unshare", "--map-root-user", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
 

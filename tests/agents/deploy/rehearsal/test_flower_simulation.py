@@ -95,7 +95,7 @@ def test_the_global_model_is_the_simulators_to_1e_5(out):
 
 def test_samples_that_were_sent_are_kept_by_the_nodes(out):
     last, _, _ = load_round(out, ROUNDS - 1)
-    assert last.samples_sent.sum() > 0
+    assert last.clients.samples_sent.sum() > 0
 
 
 def test_the_command_of_the_docs_ends_though_its_scheduler_waits(tmp_path):
