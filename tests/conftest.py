@@ -1,8 +1,13 @@
 """What all tests need, wherever the test run itself was started."""
 
 import signal
+import sys
+from pathlib import Path
 
 import pytest
+
+# One plug-in of each kind, for every test that brings its own: `own_plugins`.
+sys.path.append(str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -219,6 +219,11 @@ class TestDoors:
             _ = root.evalute
 
 
+def chapter(title: str) -> str:
+    """The part of the page under a heading that begins so."""
+    return PAGE.split(f"## {title}")[1].split("\n## ")[0]
+
+
 def larger_than_the_rule() -> set[str]:
     """Functions and classes beyond the sizes that docs/structure.md names."""
     found = set()
@@ -265,12 +270,12 @@ class TestPage:
         assert self.listed() == there
 
     def test_every_file_it_names_exists(self):
-        table = PAGE.split("## Where to add")[1].split("\n## ")[0]
+        table = chapter("Where to add")
         for name in re.findall(r"`((?:common|traces|fl_core|envs|agents|docs)/[\w/.\-]+)`", table):
             assert (ROOT / name).exists(), name
 
     def test_long_files_say_why(self):
-        table = PAGE.split("## Longer than 300 lines")[1].split("\n## ")[0]
+        table = chapter("Longer than 300 lines")
         excused = set(re.findall(r"`([\w/]+\.py)`", table))
         long = {
             path.relative_to(ROOT).as_posix()
@@ -280,7 +285,7 @@ class TestPage:
         assert long == excused
 
     def test_listings_are_short_enough_to_explain_themselves(self):
-        table = PAGE.split("## Longer than 300 lines")[1].split("\n## ")[0]
+        table = chapter("Longer than 300 lines")
         excused = set(re.findall(r"`([\w/]+)/`", table))
         crowded = {
             folder.relative_to(ROOT).as_posix()
@@ -290,7 +295,7 @@ class TestPage:
         assert crowded == excused
 
     def test_what_is_larger_than_the_rule_says_why(self):
-        table = PAGE.split("## Larger than the rule")[1].split("\n## ")[0]
+        table = chapter("Larger than the rule")
         excused = {
             f"{path}: {name}"
             for path, names in re.findall(r"`([\w/]+\.py)`: ((?:`[\w.]+`(?:, )?)+)", table)

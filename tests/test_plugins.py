@@ -8,6 +8,7 @@ from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
+import own_plugins
 import pytest
 import yaml
 
@@ -50,16 +51,7 @@ CHANGES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def own_plugins(monkeypatch):
-    """The user's file can be imported, as from the folder where they work."""
-    monkeypatch.syspath_prepend(str(HERE))
-    import own_plugins
-
-    return own_plugins
-
-
-def test_a_world_of_nothing_but_ones_own(own_plugins):
+def test_a_world_of_nothing_but_ones_own():
     env = gym.make("frugalfl/Volunteers-v0", **CHANGES).unwrapped
     env.reset(seed=1)
     source = env.world.source
@@ -90,7 +82,7 @@ def test_the_world_is_a_file_and_plays_in_another_process(tmp_path):
     assert said.split() == ["4", "32"]
 
 
-def test_a_scheduler_enters_comparisons_and_a_section_the_report(own_plugins, tmp_path):
+def test_a_scheduler_enters_comparisons_and_a_section_the_report(tmp_path):
     scenario = load_scenario("volunteers", **CHANGES)
     result = evaluate(["own_plugins:Everybody", "random-m"], scenario, episodes=2, progress=False)
     assert set(result.episodes["scheduler"]) == {"own_plugins:Everybody", "random-m"}
@@ -102,7 +94,7 @@ def test_a_scheduler_enters_comparisons_and_a_section_the_report(own_plugins, tm
     assert ">Invitations</h2>" in page and "<td>own_plugins:Everybody</td>" in page
 
 
-def test_a_format_is_recognised_by_its_beginning(own_plugins, tmp_path):
+def test_a_format_is_recognised_by_its_beginning(tmp_path):
     path = tmp_path / "lab.txt"
     lines = [f"stays user-{k:02} 0 5000\nstays user-{k:02} 9000 {200_000 + k}\n" for k in range(30)]
     path.write_text("".join(lines), encoding="utf-8")
@@ -136,7 +128,7 @@ def test_a_format_is_recognised_by_its_beginning(own_plugins, tmp_path):
     ],
     ids=lambda value: getattr(value, "what", value),
 )
-def test_every_registry_takes_a_name_of_ones_own(own_plugins, registry, kind):
+def test_every_registry_takes_a_name_of_ones_own(registry, kind):
     registry.register("my-own")(getattr(own_plugins, kind))
     try:
         assert "my-own" in registry and registry["my-own"] is getattr(own_plugins, kind)

@@ -2,81 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
+from own_plugins import Capped, Fewer, Halves, Signs, Slow, Wide
 from pydantic import BaseModel
 
-from frugalfl.common.settings import Settings
-from frugalfl.fl_core.aggregation import AGGREGATORS, COMPRESSIONS, Compression, Weighting
-from frugalfl.fl_core.data import DATASETS, PARTITIONS, DatasetSource, Partition, load_dataset, partition
+from frugalfl.fl_core.aggregation import AGGREGATORS, COMPRESSIONS
+from frugalfl.fl_core.data import DATASETS, PARTITIONS, load_dataset, partition
 from frugalfl.fl_core.federation import FederatedCore, TrainingOrders
-from frugalfl.fl_core.models import MODELS, ModelField, ModelSource, ModelSpec, make_model
+from frugalfl.fl_core.models import MODELS, ModelField, ModelSpec, make_model
 from frugalfl.fl_core.training import TRAINERS, NumpyTrainer, make_trainer
 
 DIGITS = load_dataset("digits")
-HERE = "our_plug_ins"
-
-
-class Fewer(DatasetSource):
-    """The first rows of the digits."""
-
-    rows: int = 200
-
-    def load(self, rng_seed):
-        from dataclasses import replace
-
-        return replace(DIGITS, x_train=DIGITS.x_train[: self.rows], y_train=DIGITS.y_train[: self.rows])
-
-
-class Halves(Partition):
-    """Rows in their shuffled order, in equal parts."""
-
-    def deal(self, dataset, rows, appetite, rng):
-        return np.arange(rows.size) * len(appetite) // rows.size
-
-
-class Wide(ModelSource):
-    """One wide layer."""
-
-    width: int = 11
-
-    def build(self, dataset):
-        return ModelSpec((dataset.num_features, self.width, dataset.num_classes), "wide")
-
-
-class Slow(NumpyTrainer):
-    """The reference under a name of our own."""
-
-    name = "slow"
-
-
-class Capped(Weighting):
-    """Equal coefficients, at most `most`."""
-
-    class Options(Settings):
-        most: float = 0.5
-
-    def __init__(self, most=0.5):
-        super().__init__()
-        self.most = most
-
-    def coefficients(self, arrivals):
-        return np.minimum(self.most, 1.0 / np.diff(arrivals.span)[arrivals.env])
-
-
-class Signs(Compression):
-    """One bit per coordinate and one scale."""
-
-    name = "signs"
-
-    def upload_bytes(self, num_parameters):
-        return -(-num_parameters // 8) + 4
-
-    def send(self, env, client, delta):
-        return np.sign(delta) * np.abs(delta).mean(axis=1, keepdims=True)
-
+HERE = "own_plugins"
 
 OURS = {
     DATASETS: (Fewer, {"rows": 300}),
@@ -89,9 +27,8 @@ OURS = {
 
 
 @pytest.fixture(params=["name", "dotted"])
-def named(request, monkeypatch):
+def named(request):
     """How each of our plug-ins is called: by a name, or by where it stands."""
-    monkeypatch.setitem(sys.modules, HERE, sys.modules[__name__])
     if request.param == "dotted":
         yield {registry.what: f"{HERE}:{kind.__name__}" for registry, (kind, _) in OURS.items()}
         return

@@ -6,51 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from own_plugins import Alike, FlatGrid
 
 from frugalfl.common.settings import Settings
 from frugalfl.traces.availability import AVAILABILITY_FORECASTS, check_availability, make_availability
-from frugalfl.traces.carbon import CARBON_FORECASTS, CARBON_SOURCES, CarbonEpisode, check_carbon, make_carbon
-from frugalfl.traces.devices import DEVICES, Devices, check_devices, device_settings, sample_devices
+from frugalfl.traces.carbon import CARBON_FORECASTS, CARBON_SOURCES, check_carbon, make_carbon
+from frugalfl.traces.devices import DEVICES, check_devices, device_settings, sample_devices
 from frugalfl.traces.testing import check_forecast
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "traces.md"
-
-
-class Flat(Settings):
-    """Carbon intensity that never changes."""
-
-    g_per_kwh: float = 100.0
-
-    @property
-    def zones(self):
-        return ("flat",)
-
-    @property
-    def kind(self):
-        return "direct"
-
-    def utc_offset_h(self, start_utc_s):
-        return np.zeros(1)
-
-    def draw_start_utc_s(self, split, horizon_s, rng):
-        return 1.7e9
-
-    def validate_for(self, horizon_s):
-        """Any will do."""
-
-    def sample(self, start_utc_s, horizon_s, rng):
-        g = np.full((1, 60), self.g_per_kwh)
-        return CarbonEpisode(3600.0, 0.0, g, g, np.array([0.9]))
-
-
-class Fleet(Settings):
-    """Machines that are all alike."""
-
-    watts: float = 10.0
-
-    def draw(self, num_clients, rng):
-        one = np.ones(num_clients)
-        return Devices(one, 1e6 * one, 1e6 * one, self.watts * one, 0.03 * one)
 
 
 class Half(Settings):
@@ -66,7 +30,7 @@ class Half(Settings):
 @pytest.fixture
 def registered():
     tables = (CARBON_SOURCES, DEVICES, AVAILABILITY_FORECASTS, CARBON_FORECASTS)
-    for table, factory in zip(tables, (Flat, Fleet, Half, Half), strict=True):
+    for table, factory in zip(tables, (FlatGrid, Alike, Half, Half), strict=True):
         table.register("mine")(factory)
     yield
     for table in tables:
@@ -76,13 +40,13 @@ def registered():
 @pytest.mark.parametrize("kind", ["mine", "dotted"])
 def test_sources_of_ones_own(registered, kind):
     def name(factory):
-        return kind if kind == "mine" else f"{__name__}:{factory.__name__}"
+        return kind if kind == "mine" else f"{factory.__module__}:{factory.__name__}"
 
-    carbon = {"kind": name(Flat), "g_per_kwh": 7.0}
+    carbon = {"kind": name(FlatGrid), "g_per_kwh": 7.0, "number": 1}
     check_carbon(carbon)
     model = make_carbon(carbon, 1)
     assert model.sample(0.0, 3600.0, np.random.default_rng(0)).g_per_kwh[0, 0] == 7.0
-    devices = {"kind": name(Fleet), "watts": 3.0}
+    devices = {"kind": name(Alike), "watts": 3.0}
     check_devices(devices)
     drawn = sample_devices(devices, 4, np.zeros(4, dtype=np.int64), np.random.default_rng(0))
     assert drawn.compute_watts.tolist() == [3.0] * 4
@@ -92,7 +56,7 @@ def test_sources_of_ones_own(registered, kind):
 
 
 def test_objects_pass_through():
-    model, fleet = Flat(), Fleet()
+    model, fleet = FlatGrid(), Alike()
     assert make_carbon(model) is model
     assert device_settings(fleet) is fleet
     phones = make_availability("phones")
