@@ -95,10 +95,9 @@ def _path(first: ErrorDetails, kind: type[BaseModel]) -> tuple[list[str], list[s
     models, keys = [kind], False
     *outer, last = first["loc"] or ("",)
     for part in outer:
-        inside = [model for model in models if part in model.model_fields]
-        if inside:
+        annotations = _annotations(models, str(part))
+        if annotations:
             path.append(str(part))
-            annotations = [model.model_fields[str(part)].annotation for model in inside]
             models = [found for annotation in annotations for found in _models_in(annotation)]
             keys = any(_holds_mapping(annotation) for annotation in annotations)
         elif isinstance(part, int) or keys:
@@ -113,9 +112,13 @@ def _fields_of(kind: type[BaseModel], path: list[str]) -> list[str]:
     """Names of the fields of the block at a path."""
     models = [kind]
     for part in path:
-        fields = [model.model_fields[part] for model in models if part in model.model_fields]
-        models = [found for field in fields for found in _models_in(field.annotation)]
+        models = [found for annotation in _annotations(models, part) for found in _models_in(annotation)]
     return [name for model in models for name in model.model_fields]
+
+
+def _annotations(models: list[type[BaseModel]], field: str) -> list[object]:
+    """What each of the models that have a field admits in it."""
+    return [model.model_fields[field].annotation for model in models if field in model.model_fields]
 
 
 def _models_in(annotation: object) -> list[type[BaseModel]]:

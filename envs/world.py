@@ -12,6 +12,7 @@ from .contract import ClientFacts, Future, RoundPlan, Situation, StepResult
 from .episode import (
     Ledger,
     PopulationSource,
+    client_books,
     ended,
     overrun,
     reward_terms,
@@ -164,8 +165,8 @@ class FederatedWorld:
         return self._core.parameters()
 
     def _client_facts(self, time_s: Floats) -> ClientFacts:
-        s, p, ledger, core = self.sessions, self._population, self.ledger, self._core
-        available, held, leads_s = self._execution.available, self._execution.held, self._available_leads_s
+        s, p = self.sessions, self._population
+        available, leads_s = self._execution.available, self._available_leads_s
         return ClientFacts(
             available=available,
             busy=self._execution.busy,
@@ -179,17 +180,8 @@ class FederatedWorld:
             up_bytes_per_s=p.up_bytes_per_s.copy(),
             compute_watts=p.compute_watts.copy(),
             network_j_per_byte=p.network_j_per_byte.copy(),
-            samples_held=held.copy(),
-            samples_sent=held - core.own,
-            storage_left=core.capacity - held,
-            target_weight=core.target_weight,
-            last_loss=ledger.last_loss.copy(),
-            last_norm=ledger.last_norm.copy(),
-            probed_loss=ledger.probed_loss.copy(),
-            rounds_since=ledger.decisions[:, None] - ledger.last_round,
-            invitations=ledger.invitations.copy(),
-            completions=ledger.completions.copy(),
-            sightings=ledger.sightings.copy(),
+            sightings=self.ledger.sightings.copy(),
+            **client_books(self.ledger, self._core, self._execution.held),
         )
 
     def _wipe(self, began_s: Floats, active: Bools) -> None:

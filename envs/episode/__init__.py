@@ -6,7 +6,7 @@ from .ledger import Ledger
 from .population import EpisodeDraw, Population, PopulationSource
 from .reward import PRICES, reward_terms
 from .rules import MOST_PROBES_PER_ROUND, ended, overrun, participation_rates, spent, transfers
-from .situation_builder import run_facts, terms_of, utc_hour, zone_facts
+from .situation_builder import client_books, run_facts, terms_of, utc_hour, zone_facts
 from .streams import spawned_generators
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Ledger",
     "Population",
     "PopulationSource",
+    "client_books",
     "ended",
     "overrun",
     "participation_rates",

@@ -1,11 +1,14 @@
-"""Zones, run and terms of a `Situation`, the same for simulated and live worlds; clients are the world's."""
+"""What a `Situation` has in simulated and live worlds alike; who is available is each world's own."""
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 import numpy as np
 
-from ...common.arrays import Floats
+from ...common.arrays import Floats, Ints
 from ...common.units import SECONDS_PER_HOUR
+from ...fl_core.federation import RoundEngine
 from ...traces.carbon import CarbonBatch
 from ..contract import RunFacts, Terms, ZoneFacts
 from .ledger import Ledger
@@ -59,6 +62,43 @@ def run_facts(ledger: Ledger, time_s: Floats, hour: Floats, max_rounds: int) -> 
         gigabytes=ledger.gigabytes.copy(),
         kilograms=ledger.kilograms.copy(),
     )
+
+
+class ClientBooks(TypedDict):
+    """The fields of `ClientFacts` that any coordinator keeps itself, each `[E, N]`."""
+
+    samples_held: Ints
+    samples_sent: Ints
+    storage_left: Ints
+    target_weight: Floats
+    last_loss: Floats
+    last_norm: Floats
+    probed_loss: Floats
+    rounds_since: Ints
+    invitations: Ints
+    completions: Ints
+
+
+def client_books(ledger: Ledger, core: RoundEngine, held: Ints) -> ClientBooks:
+    """What clients hold, weigh and have done so far.
+
+    Args:
+        ledger: the books.
+        core: what they own and may hold.
+        held: `[E, N]`, samples held now.
+    """
+    return {
+        "samples_held": held.copy(),
+        "samples_sent": held - core.own,
+        "storage_left": core.capacity - held,
+        "target_weight": core.target_weight,
+        "last_loss": ledger.last_loss.copy(),
+        "last_norm": ledger.last_norm.copy(),
+        "probed_loss": ledger.probed_loss.copy(),
+        "rounds_since": ledger.decisions[:, None] - ledger.last_round,
+        "invitations": ledger.invitations.copy(),
+        "completions": ledger.completions.copy(),
+    }
 
 
 def terms_of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import AGGREGATORS, Aggregator, Arrivals, Start, Weighting, make_weighting
-from .compression import COMPRESSIONS, Compression, EightBit, TopK, make_compression
+from .compression import COMPRESSIONS, Compression, EightBit, TopK
 from .privacy import GaussianMechanism, epsilon
 from .server_optimisers import FedAvgM, FedOpt
 from .weightings import BySamples, FedAu, FedBuff, FedNova, Given, Refl, Stale, Unbiased, Uniform
@@ -36,6 +36,5 @@ __all__ = [
     "Uniform",
     "Weighting",
     "epsilon",
-    "make_compression",
     "make_weighting",
 ]

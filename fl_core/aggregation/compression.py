@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ...common.arrays import AnyArray
 from ...common.registry import Registry
-from ...common.settings import Settings, Spec
+from ...common.settings import Settings
 from .base import DType, State
 
 _VALUE_BYTES, _INDEX_BYTES = 4, 4
@@ -117,12 +117,3 @@ class EightBit(Compression):
         scale = np.abs(delta).max(axis=1, keepdims=True, initial=0) / delta.dtype.type(127)
         levels = np.rint(np.divide(delta, scale, out=np.zeros_like(delta), where=scale > 0)).astype(np.int8)
         return np.asarray(levels * scale)
-
-
-def make_compression(spec: Spec | Compression) -> Compression:
-    """Make a compression by name or from a mapping with settings.
-
-    Raises:
-        ValueError: an unknown name (with a suggestion) or bad settings.
-    """
-    return COMPRESSIONS.make(spec)

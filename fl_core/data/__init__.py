@@ -5,7 +5,7 @@ from __future__ import annotations
 from .client_rows import ClientRows, partition
 from .dataset import DATASETS, Dataset, DatasetSource, Digits, load_dataset
 from .image_files import Cifar10, Emnist, FashionMnist, ImageFiles, Mnist, read_cifar_batch, read_idx
-from .partitions import PARTITIONS, Partition, parse_partition
+from .partitions import PARTITIONS, Partition
 from .synthetic import Synthetic
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "Partition",
     "Synthetic",
     "load_dataset",
-    "parse_partition",
     "partition",
     "read_cifar_batch",
     "read_idx",

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from ...common.arrays import Floats, Ints
 from ...common.registry import Registry
-from ...common.settings import Settings, Spec
+from ...common.settings import Settings
 from .dataset import Dataset
 
 
@@ -160,15 +160,6 @@ class Natural(Partition):
                 "use 'dirichlet'"
             )
         return dataset.natural_client[rows].astype(np.int64) % len(appetite)
-
-
-def parse_partition(spec: Spec | Partition) -> Partition:
-    """Validate a partition's name and settings.
-
-    Raises:
-        ValueError: an unknown name (with a suggestion) or bad settings.
-    """
-    return PARTITIONS.make(spec)
 
 
 def _dirichlet(rng: np.random.Generator, concentration: Floats) -> Floats:

@@ -111,7 +111,7 @@ class FederatedMixture:
             The scores; every client is sent M models and runs its rows through each.
         """
         core, data = self._core, self._core.dataset
-        x, y = getattr(data, f"x_{part}"), getattr(data, f"y_{part}")
+        x, y = data.rows(part)
         mix, accuracy = label_mix(core, self._env), np.zeros(core.num_clients)
         for k in range(core.num_clients):
             rows = core.held_rows(self._env, k)

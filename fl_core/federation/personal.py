@@ -135,7 +135,7 @@ def knn_scores(
     if neighbours < 1:
         raise ValueError(f"neighbours: {neighbours}, expected at least 1")
     reference, params, data = reference_trainer(core), core.parameters()[env], core.dataset
-    x, y = getattr(data, f"x_{part}"), getattr(data, f"y_{part}")
+    x, y = data.rows(part)
     embedded, logits = reference.embed(params, x)
     model = np.exp(logits - logits.max(axis=1, keepdims=True))
     model /= model.sum(axis=1, keepdims=True)

@@ -92,7 +92,7 @@ class NumpyTrainer:
 
     def evaluate(self, params: Floats32, part: str) -> tuple[Floats, Floats]:
         """See `LocalTrainer.evaluate`."""
-        x, y = getattr(self._dataset, f"x_{part}"), getattr(self._dataset, f"y_{part}")
+        x, y = self._dataset.rows(part)
         accuracy, loss = np.empty(len(params)), np.empty(len(params))
         for e, row in enumerate(params):
             logits = self._forward(row, x)
@@ -102,7 +102,7 @@ class NumpyTrainer:
 
     def class_accuracy(self, params: Floats32, part: str) -> Floats:
         """See `LocalTrainer.class_accuracy`."""
-        x, y = getattr(self._dataset, f"x_{part}"), getattr(self._dataset, f"y_{part}")
+        x, y = self._dataset.rows(part)
         accuracy = np.full((len(params), self._dataset.num_classes), np.nan)
         for e, row in enumerate(params):
             hit = self._forward(row, x).argmax(axis=1) == y

@@ -82,9 +82,8 @@ class TorchTrainer:
         self._num_classes = dataset.num_classes
         self._parts = {}
         for part in ("train", "val", "test"):
-            x = torch.from_numpy(getattr(dataset, f"x_{part}")).to(self._device)
-            y = torch.from_numpy(getattr(dataset, f"y_{part}")).long().to(self._device)
-            self._parts[part] = (self._layout(x), y)
+            x, y = (torch.from_numpy(rows).to(self._device) for rows in dataset.rows(part))
+            self._parts[part] = (self._layout(x), y.long())
 
     def _layout(self, x: Tensor) -> Tensor:
         """Rows as the module wants them; images in channels-last order."""

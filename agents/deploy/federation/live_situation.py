@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from ....envs.contract import ClientFacts, Situation
-from ....envs.episode import EpisodeDraw, Ledger, PopulationSource, run_facts, terms_of, utc_hour, zone_facts
+from ....envs.episode import (
+    EpisodeDraw,
+    Ledger,
+    PopulationSource,
+    client_books,
+    run_facts,
+    terms_of,
+    utc_hour,
+    zone_facts,
+)
 from ....fl_core.federation import FederatedCore
 from ....traces.carbon import CarbonBatch
 from .roster import Roster
@@ -60,7 +69,6 @@ def _client_facts(
     roster: Roster, ledger: Ledger, core: FederatedCore, now_s: float, leads: tuple[float, ...]
 ) -> ClientFacts:
     available, leads_s = roster.available[None], np.array(leads)
-    held = core.held.astype(np.int64)
     return ClientFacts(
         available=available,
         busy=np.zeros_like(available),
@@ -74,15 +82,6 @@ def _client_facts(
         up_bytes_per_s=roster.up_bytes_per_s[None].copy(),
         compute_watts=roster.watts[None].copy(),
         network_j_per_byte=roster.network_j_per_byte[None].copy(),
-        samples_held=held,
-        samples_sent=held - core.own,
-        storage_left=core.capacity - held,
-        target_weight=core.target_weight,
-        last_loss=ledger.last_loss.copy(),
-        last_norm=ledger.last_norm.copy(),
-        probed_loss=ledger.probed_loss.copy(),
-        rounds_since=ledger.decisions[:, None] - ledger.last_round,
-        invitations=ledger.invitations.copy(),
-        completions=ledger.completions.copy(),
         sightings=ledger.sightings + available,
+        **client_books(ledger, core, core.held.astype(np.int64)),
     )

@@ -44,21 +44,3 @@ SECTIONS: Registry[Section] = Registry("section")
 def extra_sections(result: EvaluationResult) -> list[Section]:
     """What every registered section makes of a result."""
     return [SECTIONS.make(name, result=result) for name in SECTIONS]
-
-
-@SECTIONS.register("worst-clients")
-def worst_clients(result: EvaluationResult) -> Section:
-    """Whom the models serve worst, and how unevenly clients took part."""
-    columns = {
-        "worst_client_accuracy": "worst client",
-        "p10_client_accuracy": "worst tenth",
-        "jain": "Jain index",
-        "participation_tv": "distance from target",
-    }
-    known = [name for name in columns if name in result.episodes]
-    means = result.episodes.groupby("scheduler", sort=False)[known].mean().loc[result.ranking()]
-    note = (
-        "Means over the episodes: accuracy on the label mix of the client served worst, Jain's index of "
-        "participations (1 = all alike), total variation between participations and target weights."
-    )
-    return Section("Clients served worst", means.rename(columns=columns).reset_index(), note)

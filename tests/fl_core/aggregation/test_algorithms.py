@@ -300,10 +300,10 @@ def test_error_feedback_loses_nothing_in_the_long_run():
 
 
 def test_eight_bits_err_by_half_a_level():
-    from frugalfl.fl_core.aggregation import make_compression
+    from frugalfl.fl_core.aggregation import COMPRESSIONS
 
     delta = np.random.default_rng(0).normal(size=(3, 100))
-    sent = make_compression("8-bit").send(np.zeros(3), np.arange(3), delta)
+    sent = COMPRESSIONS.make("8-bit").send(np.zeros(3), np.arange(3), delta)
     assert (np.abs(sent - delta).max(axis=1) <= np.abs(delta).max(axis=1) / 254 + 1e-12).all()
 
 
