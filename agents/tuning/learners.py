@@ -1,18 +1,11 @@
-"""Hyper-parameters of learning algorithms: short trainings, each judged on the validation episodes.
-
-Trials are proposed in generations of four from all earlier generations, and a generation is carried out side
-by side; so the trials do not depend on how many processes there are.
-"""
+"""Hyper-parameters of learning algorithms: short trainings, each judged on the validation episodes."""
 
 from __future__ import annotations
 
 import shutil
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
 
 from ...common.files import read_json
 from ...envs.registration import WORLDS, find_entry
@@ -20,12 +13,10 @@ from ...envs.scenario import Scenario, load_scenario
 from ..execution import Engine
 from ..learning import ALGORITHMS, RunSettings
 from ..schedulers.base import Knob, Setting
+from .generations import Generations
 from .search import Tuned, fingerprint
 from .search_space import SearchSpace
-from .trial_log import Journal, Trial
-
-GENERATION = 4
-"""Trials proposed together."""
+from .trial_log import Journal
 
 _RATE = Knob("Adam's step at the start", 1e-4, 5e-3, log=True)
 _ACTOR_CRITIC = {
@@ -130,26 +121,17 @@ def tune_learner(search: LearnerSearch, log: Path, engine: Engine) -> Tuned:
     scenario = load_scenario(search.world)
     folder = log / scenario.name
     journal = Journal(folder / f"{search.algorithm}.journal", _head(search, scenario))
-    found = journal.trials()[: search.trials]
-    while len(found) < search.trials:
-        # A generation is proposed from whole generations only, also where a kill has cut the last one short.
-        first = len(found) - len(found) % GENERATION
-        numbers = range(len(found), min(first + GENERATION, search.trials))
-        proposals = {number: _propose(search, space, number, found[:first]) for number in numbers}
-        work = {
-            str(number): (search, changes, folder / f"{search.algorithm}-{number:03d}")
-            for number, changes in proposals.items()
-        }
-        scores: dict[int, float] = {}
-        for landed in engine.run(train_trial, work):
-            if landed.failure is not None:
-                raise ValueError(f"trial {landed.key} of {search.algorithm}: {landed.failure}")
-            scores[int(landed.key)] = landed.result()
-        for number, changes in proposals.items():
-            different = {name: value for name, value in changes.items() if value != defaults[name]}
-            found.append(Trial(number, different, scores[number]))
-            journal.append(found[-1], space)
-            shutil.rmtree(folder / f"{search.algorithm}-{number:03d}", ignore_errors=True)
+
+    def place(number: int) -> Path:
+        return folder / f"{search.algorithm}-{number:03d}"
+
+    found = Generations(search.algorithm, space, defaults, search.trials, search.seed).run(
+        journal,
+        engine,
+        train_trial,
+        lambda number, changes: (search, changes, place(number)),
+        lambda number: shutil.rmtree(place(number), ignore_errors=True),
+    )
     return Tuned(search.algorithm, found)
 
 
@@ -170,18 +152,6 @@ def train_trial(search: LearnerSearch, changes: Mapping[str, Setting], folder: P
     score = experiment.run.best["net_points"]
     assert score is not None
     return score
-
-
-def _propose(search: LearnerSearch, space: SearchSpace, number: int, past: list[Trial]) -> dict[str, Setting]:
-    if number == 0:
-        return {}
-    words = [0x1EA2, search.seed, zlib.crc32(search.algorithm.encode()), number]
-    if not past:
-        rng = np.random.default_rng(words)
-        return {name: value for name, value in space.draw(rng).items() if rng.random() < 0.5}
-    seed = int(np.random.SeedSequence(words).generate_state(1)[0])
-    known = [space.frozen(trial.settings, trial.score) for trial in past]
-    return space.settings(space.suggest(known, seed))
 
 
 def _head(search: LearnerSearch, scenario: Scenario) -> dict[str, object]:

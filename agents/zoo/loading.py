@@ -73,7 +73,7 @@ def load_scheduler(
 
     folder, card = find_card(source)
     world = load_scenario(card.scenario if scenario is None else scenario, **changes)
-    encoder = ObservationEncoder(world)
+    encoder = ObservationEncoder(world, _columns(card))
     _check_fit(card, world, encoder)
     layout = layout_of(world)
     frames = int(cast("Mapping[str, int]", card.settings["policy"]).get("frames", 1))
@@ -85,11 +85,10 @@ def load_scheduler(
 
 def features_of(encoder: ObservationEncoder) -> dict[str, list[str] | int]:
     """What the weights read of an observation, as a card has it."""
-    from ...envs.agent_view import CLIENT_FEATURES, SERVER_FEATURES
-
     zones = encoder.space["zones"].shape
     assert zones is not None
-    return {"clients": list(CLIENT_FEATURES), "server": list(SERVER_FEATURES), "zones": zones[1]}
+    columns = {part: list(names) for part, names in encoder.columns.items()}
+    return {**columns, "zones": zones[1]}
 
 
 def choices_of(world: Scenario) -> dict[str, int]:
@@ -99,6 +98,19 @@ def choices_of(world: Scenario) -> dict[str, int]:
     layout = layout_of(world)
     names = ("wait_s", "quorum", "local_steps", "transfer_samples")
     return {name: len(getattr(layout, name)) for name in names}
+
+
+def _columns(card: Card) -> dict[str, list[str]]:
+    """The features that the weights read; ValueError where this version has no such ones."""
+    from ...envs.agent_view import CLIENT_FEATURES, SERVER_FEATURES
+
+    columns = {part: names for part, names in card.features.items() if isinstance(names, list)}
+    for part, known in (("clients", CLIENT_FEATURES), ("server", SERVER_FEATURES)):
+        if not set(columns.get(part, ())) <= set(known):
+            raise ValueError(
+                f"scheduler: {card.name}: reads {part} features that this version does not have; train it anew"
+            )
+    return columns
 
 
 def _check_fit(card: Card, world: Scenario, encoder: ObservationEncoder) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from gymnasium import spaces
 
-from ...common.arrays import Floats, Floats32
+from ...common.arrays import Floats, Floats32, Ints
+from ...common.spelling import suggest
 from ...common.units import SECONDS_PER_HOUR
 from ..contract import Situation
 from ..scenario import Scenario
@@ -88,18 +91,32 @@ class ObservationEncoder:
 
     Args:
         scenario: fixes the shapes and the step levels that "short" and "long" rounds refer to.
+        columns: names of the features that `clients` and `server` show, in their order; all where one is
+            missing. A policy that was trained when there were fewer goes on seeing what it knows.
+
+    Raises:
+        ValueError: there is no feature of that name.
     """
 
-    def __init__(self, scenario: Scenario):
+    def __init__(self, scenario: Scenario, columns: Mapping[str, Sequence[str]] | None = None):
         self._steps = scenario.levels.local_steps
         self._levels = np.array([0, self._steps[1], self._steps[len(self._steps) // 2], self._steps[-1]])
         self._levels = self._levels[:, None, None]
         self._max_rounds = scenario.max_rounds
         self._budgets = np.array(scenario.budgets.largest)
         zone_columns = len(scenario.forecasting.carbon_leads_s) + 3
+        self.columns = {
+            part: tuple((columns or {}).get(part, names))
+            for part, names in (("clients", CLIENT_FEATURES), ("server", SERVER_FEATURES))
+        }
+        self._picked = {
+            part: _indices(part, self.columns[part], names)
+            for part, names in (("clients", CLIENT_FEATURES), ("server", SERVER_FEATURES))
+            if self.columns[part] != names
+        }
         shapes = {
-            "clients": (scenario.clients, len(CLIENT_FEATURES)),
-            "server": (len(SERVER_FEATURES),),
+            "clients": (scenario.clients, len(self.columns["clients"])),
+            "server": (len(self.columns["server"]),),
             "zones": (scenario.zones, zone_columns),
         }
         self.space = spaces.Dict(
@@ -115,11 +132,12 @@ class ObservationEncoder:
         hours = np.concatenate([s.run.utc_hour[:, None], s.zones.local_hour], axis=1)
         angle = 2.0 * np.pi * hours / 24.0
         sine, cosine = np.sin(angle), np.cos(angle)
-        return {
+        tables: dict[str, Floats32] = {
             "clients": self._clients(s, ahead),
             "server": self._server(s, ahead, sine, cosine),
             "zones": zone_table(s.zones.carbon_g_per_kwh, s.zones.carbon_forecast, sine, cosine),
         }
+        return tables | {part: tables[part][..., index] for part, index in self._picked.items()}
 
     def _clients(self, s: Situation, ahead: Floats) -> Floats32:
         middle = self._steps[len(self._steps) // 2]
@@ -187,3 +205,11 @@ class ObservationEncoder:
             run, limits, s.clients.available, s.clients.last_loss, carbon, ahead, sine, cosine
         )
         return table
+
+
+def _indices(part: str, wanted: Sequence[str], known: Sequence[str]) -> Ints:
+    """Where the wanted features stand among the known ones; ValueError for an unknown one."""
+    for name in wanted:
+        if name not in known:
+            raise ValueError(f"observation: {part}: {name!r} is no feature; {suggest(name, list(known))}")
+    return np.array([known.index(name) for name in wanted], dtype=np.int64)

@@ -16,7 +16,9 @@ from frugalfl.agents.evaluation import evaluate
 from frugalfl.agents.evaluation.measures import interquartile_mean
 from frugalfl.agents.experiment.export import export_run
 from frugalfl.agents.players import describe, make_player, name_players
-from frugalfl.agents.zoo import is_shipped, loading, read_card, sha256, shipped_names
+from frugalfl.agents.policies.set_policy import SetActorCriticPolicy
+from frugalfl.agents.zoo import WEIGHTS, is_shipped, loading, read_card, sha256, shipped_names
+from frugalfl.envs.agent_view import ObservationEncoder, layout_of
 from frugalfl.envs.scenario import load_scenario
 from frugalfl.envs.world import FederatedWorld
 from frugalfl.train_agent import main as train_main
@@ -176,6 +178,21 @@ def test_bytes_that_are_no_tensors_are_refused_even_with_a_fitting_checksum(zoo,
     path.write_bytes(content)
     spoil(zoo / "tiny-ppo", lambda d: d.update(weights_sha256=sha256(path)))
     refused(lambda: frugalfl.load_scheduler("tiny-ppo"), "not weights")
+
+
+def test_weights_of_a_version_with_fewer_features_go_on_seeing_those(zoo):
+    folder = zoo / "tiny-ppo"
+    card = read_card(folder)
+    columns = {part: names[:-2] for part, names in card.features.items() if part != "zones"}
+    world = load_scenario("volunteers")
+    space, actions = ObservationEncoder(world, columns).space, layout_of(world).space
+    save_file(
+        SetActorCriticPolicy(space, actions, lambda _: 0.0, **card.policy).state_dict(), folder / WEIGHTS
+    )
+    spoil(folder, lambda d: d["features"].update(columns))
+    spoil(folder, lambda d: d.update(weights_sha256=sha256(folder / WEIGHTS)))
+    plan = plan_of(frugalfl.load_scheduler("tiny-ppo"), 24)
+    assert plan.local_steps.shape == (3, 24)
 
 
 def test_weights_of_another_network_are_refused(zoo):

@@ -7,7 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from frugalfl.envs.agent_view import CLIENT_FEATURES, SERVER_FEATURES, AgentView
+from frugalfl.envs.agent_view import CLIENT_FEATURES, SERVER_FEATURES, AgentView, ObservationEncoder
+from frugalfl.envs.scenario import load_scenario
 
 
 def squash(values):
@@ -169,3 +170,20 @@ def test_a_world_without_forecasts_is_refused():
     view.reset(np.ones(1, dtype=bool), np.zeros(1, dtype=np.int64))
     with pytest.raises(ValueError, match="no leads, expected at least one"):
         view.observe()
+
+
+def test_chosen_columns_are_those_of_the_whole_observation_in_the_order_asked_for():
+    columns = {"clients": ("last_loss", "available"), "server": ("hours_left", "accuracy")}
+    for view, situation, whole in played("quadratic", 2, rounds=3):
+        encoder = ObservationEncoder(view.scenario, columns)
+        seen = encoder.encode(situation)
+        for part, features in (("clients", CLIENT_FEATURES), ("server", SERVER_FEATURES)):
+            chosen = [features.index(name) for name in columns[part]]
+            assert np.array_equal(seen[part], whole[part][..., chosen])
+            assert encoder.space[part].contains(seen[part][0])
+        assert np.array_equal(seen["zones"], whole["zones"])
+
+
+def test_unknown_columns_are_refused_with_a_suggestion():
+    with pytest.raises(ValueError, match=r"clients: 'last_los' is no feature; did you mean 'last_loss'"):
+        ObservationEncoder(load_scenario("quadratic"), {"clients": ("last_los",)})

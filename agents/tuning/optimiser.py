@@ -1,0 +1,175 @@
+"""Search of a world's optimiser: how clients and server train, before it is asked who should.
+
+What a scheduler cannot decide must not be worth more than what it can. So the settings of training are tuned
+first, for a plain scheduler and for a planner alike, and become part of the scenario.
+
+`frugalfl tune --optimiser`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ...envs.scenario import Scenario, load_scenario
+from ..evaluation import episode_seeds, make_worlds, play_batch
+from ..evaluation.measures import interquartile_mean
+from ..execution import Engine
+from ..schedulers import make_scheduler
+from ..schedulers.base import Knob, Rule, Setting
+from .generations import Generations
+from .search import Tuned, check_budget, fingerprint
+from .search_space import SearchSpace
+from .stopping import best_stop, run_logs
+from .trial_log import Journal
+
+MEASURED_BY = ("random-m", "mpc")
+"""Who plays every trial, unless others are named: a plain scheduler and a planner."""
+
+RANGES: dict[str, Knob] = {
+    "learning_rate": Knob("SGD step size of the clients", 5e-3, 2.0, log=True),
+    "learning_rate_decay": Knob("factor on it per round", 0.8, 0.995, off=1.0),
+    "batch_size": Knob("rows per local step; a step takes seconds in proportion", choices=(4, 8, 16, 32, 64)),
+    "server_learning_rate": Knob("step of the server along the aggregated update", 0.25, 4.0, log=True),
+    "server": Knob(
+        "server optimiser: the aggregator's mean, with momentum, or adaptive",
+        choices=("mean", "momentum", "adam"),
+    ),
+    "momentum": Knob("of the server, where it has one", 0.1, 0.9),
+}
+"""What is searched of a world's training."""
+_OWN = ("learning_rate", "learning_rate_decay", "batch_size", "server_learning_rate")
+"""Those of them that are fields of `LocalTraining`."""
+
+
+@dataclass(frozen=True)
+class OptimiserSearch:
+    """Whose optimiser is tuned, and who plays.
+
+    Attributes:
+        world: the scenario's name or YAML file.
+        schedulers: who plays every trial; its score is the mean of theirs.
+        trials: settings tried.
+        episodes: validation episodes.
+        seed: of the search and of the episodes.
+    """
+
+    world: str
+    schedulers: tuple[str, ...] = MEASURED_BY
+    trials: int = 60
+    episodes: int = 64
+    seed: int = 0
+
+    def check(self) -> OptimiserSearch:
+        """Return the search if it can be begun; ValueError naming the field that is wrong."""
+        check_budget(self.trials, self.episodes, "val")
+        for name in self.schedulers:
+            make_scheduler(name)
+        return self
+
+
+def tune_optimiser(search: OptimiserSearch, log: Path, engine: Engine) -> Tuned:
+    """Search a world's optimiser; resumed from its journal.
+
+    Args:
+        search: what to tune.
+        log: folder of the journal.
+        engine: who plays.
+
+    Returns:
+        The trials, as those of a scheduler called "optimiser"; settings as `with_optimiser` takes them, the
+        scenario's own where they are missing.
+
+    Raises:
+        ValueError: bad settings, a journal of another search, or a trial that crashed twice.
+    """
+    search.check()
+    scenario = load_scenario(search.world)
+    defaults = optimiser_of(scenario)
+    space = SearchSpace({name: RANGES[name] for name in defaults}, defaults, {})
+    head: dict[str, object] = {name: getattr(search, name) for name in ("trials", "episodes", "seed")}
+    head |= {"optimiser": list(search.schedulers), "world": fingerprint(scenario)}
+    journal = Journal(log / scenario.name / "optimiser.journal", head)
+    generations = Generations("optimiser", space, defaults, search.trials, search.seed)
+    found = generations.run(journal, engine, play_trial, lambda number, changes: (search, changes))
+    return Tuned("optimiser", found)
+
+
+def play_trial(search: OptimiserSearch, changes: Mapping[str, Setting]) -> float:
+    """Mean of the schedulers' validation net points under a changed optimiser, in a process of its own."""
+    scenario = with_optimiser(load_scenario(search.world), changes)
+    scores = [net_points(name, scenario, search.episodes, search.seed) for name in search.schedulers]
+    return float(np.mean([interquartile_mean(points) for points in scores]))
+
+
+def net_points(name: str, scenario: Scenario, episodes: int, seed: int) -> list[float]:
+    """Validation net points of one scheduler, episode by episode, with the stop that suits it best.
+
+    Where training is faster it pays to stop earlier; a stop that was tuned for another optimiser would hide
+    what this one is worth. Schedulers with a judgement of their own when to stop keep it.
+
+    Args:
+        name: a scheduler; its settings are those tuned for the world.
+        scenario: the world.
+        episodes: how many.
+        seed: of the episodes.
+    """
+    scheduler = make_scheduler(name, scenario.name)
+    if isinstance(scheduler, Rule):
+        scheduler = replace(scheduler, stop_gain=0.0, stop_after_rounds=0)
+    world = make_worlds(scenario, "val")(episodes)
+    frame, curves, _ = play_batch(name, scheduler, world, episode_seeds(seed, episodes))
+    if not isinstance(scheduler, Rule):
+        return [float(points) for points in frame["val_net_points"]]
+    logs = run_logs(curves)
+    stop, _ = best_stop(logs, scenario.max_rounds)
+    return [log.stopped(stop) for log in logs]
+
+
+def optimiser_of(scenario: Scenario) -> dict[str, Setting]:
+    """A world's optimiser, as far as it is searched: `RANGES` by name.
+
+    Raises:
+        ValueError: the world's aggregator is more than a mean, and so no matter of tuning alone.
+    """
+    if scenario.aggregator != "by-samples" or scenario.late.aggregator is not None:
+        spec = scenario.late.aggregator or scenario.aggregator
+        raise ValueError(f"aggregator: {spec!r}, expected 'by-samples' where the optimiser is tuned")
+    found: dict[str, Setting] = {name: getattr(scenario.training, name) for name in _OWN}
+    if scenario.quadratic is not None:
+        del found["batch_size"]  # gradients of quadratics are not sampled by rows
+    return found | {"server": "mean", "momentum": 0.5}
+
+
+def with_optimiser(scenario: Scenario, settings: Mapping[str, Setting]) -> Scenario:
+    """The same world with another optimiser.
+
+    A step on twice as many rows takes twice the seconds: how much a client computes in a second is the
+    workload's, not the optimiser's.
+
+    Args:
+        scenario: the world.
+        settings: by name as in `RANGES`; the world's own where they are missing.
+
+    Raises:
+        ValueError: an unknown name, or a value out of range.
+    """
+    for name, value in settings.items():
+        if name not in RANGES:
+            raise ValueError(f"optimiser: {name!r} is no setting of it, expected {', '.join(RANGES)}")
+        RANGES[name].check(name, value)
+    changes: dict[str, object] = {"training": {name: settings[name] for name in _OWN if name in settings}}
+    momentum = settings.get("momentum", 0.5)
+    if settings.get("server", "mean") == "momentum":
+        changes["aggregator"] = {"kind": "fedavgm", "momentum": momentum}
+    elif settings.get("server", "mean") == "adam":
+        changes["aggregator"] = {"kind": "fedadam", "beta_1": momentum}
+    ratio = int(settings.get("batch_size", scenario.training.batch_size)) / scenario.training.batch_size
+    if ratio != 1.0:
+        step_s = scenario.workload.step_s
+        scaled = tuple(ratio * each for each in step_s) if isinstance(step_s, tuple) else ratio * step_s
+        changes["workload"] = {"step_s": scaled}
+    return load_scenario(scenario, **changes)
