@@ -108,7 +108,8 @@ def _columns(card: Card) -> dict[str, list[str]]:
     for part, known in (("clients", CLIENT_FEATURES), ("server", SERVER_FEATURES)):
         if not set(columns.get(part, ())) <= set(known):
             raise ValueError(
-                f"scheduler: {card.name}: reads {part} features that this version does not have; train it anew"
+                f"scheduler: {card.name}: reads {part} features that this version does not have; "
+                "train it anew"
             )
     return columns
 
