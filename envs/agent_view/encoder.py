@@ -50,7 +50,7 @@ CLIENT_TABLE = {
     "staleness": "rounds since it last completed, 0.5 at 8",
     "invited_share": "invitations per round so far",
     "completed_share": "completed invitations; 1 if never invited",
-    "seen_share": "share of the rounds at which it was available",
+    "seen_share": "share of the rounds and waits at whose beginning it was available",
 }
 """Columns of the observation `clients`, in order, and what they mean."""
 
@@ -166,7 +166,7 @@ class ObservationEncoder:
         )
         mean_carbon = s.zones.carbon_g_per_kwh.mean(axis=1)
         table: Floats32 = client_table(
-            facts, curves, c.available_forecast, ahead, mean_carbon, s.run.round_index
+            facts, curves, c.available_forecast, ahead, mean_carbon, s.run.round_index, s.run.looks
         )
         return table
 

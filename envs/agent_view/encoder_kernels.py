@@ -152,6 +152,7 @@ def client_table(
     ahead: Floats,
     mean_carbon: Floats,
     round_index: Ints,
+    looks: Ints,
 ) -> Floats32:
     """The observation `clients`; a long function, for one pass over all columns.
 
@@ -162,6 +163,7 @@ def client_table(
         ahead: `[E, Z]`, see `best_ahead`.
         mean_carbon: `[E]`, of the zones now.
         round_index: `[E]`.
+        looks: `[E]`, see `RunFacts`.
     """
     bends, n = curves.bends, facts.available.shape[1]
     out = np.empty((facts.available.shape[0], n, CLIENT_COLUMNS), dtype=np.float32)
@@ -211,7 +213,7 @@ def client_table(
             row[STALENESS, k] = _bounded(since / (since + 8.0))
             row[INVITED_SHARE, k] = _bounded(min(asked / rounds, 1.0))
             row[COMPLETED_SHARE, k] = _bounded(facts.completions[i, k] / max(asked, 1)) if asked > 0 else 1.0
-            row[SEEN_SHARE, k] = _bounded(facts.sightings[i, k] / rounds)
+            row[SEEN_SHARE, k] = _bounded(facts.sightings[i, k] / looks[i])
         for k in range(n):
             for column in range(CLIENT_COLUMNS):
                 out[i, k, column] = row[column, k]

@@ -38,10 +38,10 @@ class ClientFacts:
     last_loss: Floats  # [E, N] training loss last reported; nan if never
     last_norm: Floats  # [E, N] length of its last update; nan if never
     probed_loss: Floats  # [E, N] answer to a probe at the present model; nan for the others
-    rounds_since: Ints  # [E, N] rounds since it last completed; `round_index + 1` if never
+    rounds_since: Ints  # [E, N] training rounds since it last completed; `round_index + 1` if never
     invitations: Ints  # [E, N] so far
     completions: Ints  # [E, N] updates that arrived so far
-    sightings: Ints  # [E, N] decisions at which it was available so far, this one included
+    sightings: Ints  # [E, N] looks (`RunFacts.looks`) at which it was available so far
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,9 @@ class RunFacts:
 
     time_s: Floats  # [E] since the episode began
     utc_hour: Floats  # [E] hour of the day, 0 to 24
-    round_index: Ints  # [E] decisions made so far
-    rounds_left: Ints  # [E] decisions left before the episode is cut off
+    round_index: Ints  # [E] training rounds so far; waits and probes are none
+    rounds_left: Ints  # [E] training rounds left before the episode is cut off
+    looks: Ints  # [E] times that `sightings` was counted: before each round and wait, this one included
     accuracy: Floats  # [E] on the validation set now, 0 to 1
     loss: Floats  # [E] on the validation set now
     recent_gain: Floats  # [E] accuracy gained over the last five training rounds
@@ -117,7 +118,7 @@ class Situation:
         """A situation from the fields of all its parts; for adapters of other simulators, and for tests.
 
         What nobody need know may be missing: nobody is busy, nothing was probed, an update is as large as
-        the model.
+        the model, nobody has waited.
 
         Args:
             future: see the class.
@@ -130,6 +131,7 @@ class Situation:
         missing: dict[str, Callable[[], Any]] = {
             "busy": lambda: np.zeros(shape, dtype=bool),
             "probed_loss": lambda: np.full(shape, np.nan),
+            "looks": lambda: np.asarray(values["round_index"]) + 1,
             "upload_bytes": lambda: np.full(shape[:1], values["model_bytes"]),
         }
         values |= {name: default() for name, default in missing.items() if name not in values}

@@ -115,7 +115,7 @@ class RoundExecution:
         answered = step.timeline.completed & work.probed
         answers = np.full(answered.shape, np.nan, dtype=np.float32)
         if answered.any() and plan.probe_samples is not None:
-            answers = self.core.client_losses(answered, plan.probe_samples, ledger.decisions)
+            answers = self.core.client_losses(answered, plan.probe_samples, ledger.rounds)
         result, accuracy, loss = self._train(progress, ledger)
         bill = self._bill(time_s, overlays, progress)
         own_j = np.where(work.probed, 0.0, bill.energy_j)
@@ -191,8 +191,8 @@ class RoundExecution:
             session_left_s=session_left_s,
             timeline=timeline,
             duration_s=np.where(training, timeline.duration_s + source.overhead_s, waited_s),
-            closes=training & ~np.any(plan.probed, axis=1),
-            round_index=ledger.decisions,
+            closes=training & plan.is_round,
+            round_index=ledger.rounds,
             versions=self.core.version,
             held=self.held,
         )
@@ -245,7 +245,7 @@ class RoundExecution:
             self.core.hold(progress.held)
         result = self.core.run_round(replace(progress.orders, rates=participation_rates(ledger)))
         if self.personal is not None:
-            self.personal.train(progress.orders.local_steps, ledger.decisions)
+            self.personal.train(progress.orders.local_steps, ledger.rounds)
         if progress.held is not None:
             self.core.hold(self.held)
         trained = progress.completed.any(axis=1) & ~result.diverged

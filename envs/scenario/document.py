@@ -179,7 +179,8 @@ class Scenario(Settings):
         budgets: what the run may spend, for all episodes or drawn for each.
         levels: the agent's menu.
         forecasting: leads of the forecasts in the situation.
-        max_rounds: decisions after which the episode is truncated.
+        max_rounds: training rounds after which the episode is truncated; waits and probes use hours instead.
+            So that a loop ends, ten decisions of any kind per round of the limit truncate it as well.
         target_accuracy: validation accuracy at which it terminates; None = never.
     """
 

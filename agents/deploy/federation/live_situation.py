@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ....envs.contract import ClientFacts, Situation
@@ -52,7 +54,7 @@ def live_situation(
     return Situation(
         clients=_client_facts(roster, ledger, core, now_s, scenario.forecasting.availability_leads_s),
         zones=zone_facts(carbon, time_s, hour, draw.utc_offset_h[None], carbon_leads_s),
-        run=run_facts(ledger, time_s, hour, scenario.max_rounds),
+        run=replace(run_facts(ledger, time_s, hour, scenario.max_rounds), looks=ledger.looks + 1),
         terms=terms_of(
             source,
             ledger,

@@ -52,7 +52,8 @@ class Mpc(Rule):
     (the common schedule of `local_steps` and `decay` times each of three factors) and the m best clients by
     their own predicted net value, m = 1 ... `participants`; it is repeated for 1, 2, ... `horizon` rounds,
     and the best of these counts. Stopping competes with the accuracy that is there now, not with its filtered
-    level: a lucky measurement is a moment to stop. Waiting competes where the carbon forecast falls.
+    level: a lucky measurement is a moment to stop. Waiting competes where the carbon forecast falls,
+    for `wait_slack_s` in all.
     Paper: none; certainty-equivalent receding-horizon control (e.g. Rawlings & Mayne, Model Predictive
     Control, 2009).
     Needs: all of the Situation.
@@ -194,8 +195,13 @@ class Mpc(Rule):
             grams = self._carbon_points(situation, actions.steps[rows, which], self.transfers(situation))
             saved = np.where(chosen[:, :, None], grams[:, :, None] * (1.0 - zones), 0.0).sum(axis=1)
             gain = saved - situation.terms.price_per_hour[:, None] * leads_s[None, :] / 3600.0
-            waiting = (gain.max(axis=1) > 0) & possible & (situation.run.rounds_left > 1) & (wait_s == 0)
-            wait_s = np.where(waiting, leads_s[gain.argmax(axis=1)], wait_s)
+            # No wait uses a round; without a bound, cheap hours would be waited through to the last.
+            slack_s = self.wait_slack_s - self._state["waited_s"]
+            gain = np.where(leads_s <= slack_s[:, None], gain, -np.inf)
+            waiting = (gain.max(axis=1) > 0) & possible & (wait_s == 0)
+            lead_s = np.where(waiting, leads_s[gain.argmax(axis=1)], 0.0)
+            self._state["waited_s"] = self._state["waited_s"] + lead_s
+            wait_s = np.where(waiting, lead_s, wait_s)
         stop = possible & (value < self.stop_margin) & (self._state["rounds"] > 0)
         return np.where(stop, STOP_S, wait_s)
 

@@ -66,7 +66,7 @@ def plain_clients(s, steps):
             "completed_share": np.where(
                 s.clients.invitations > 0, s.clients.completions / np.maximum(s.clients.invitations, 1), 1.0
             ),
-            "seen_share": s.clients.sightings / rounds,
+            "seen_share": s.clients.sightings / s.run.looks[:, None],
         },
         CLIENT_FEATURES,
     )
