@@ -19,8 +19,9 @@ from ...common.compiled import inner, kernel
     FORECAST_NEAR, FORECAST_FAR, STEP_TIME, TRANSFER_TIME, ROUND_TIME, ROUND_POINTS,
     CARBON_NOW, CARBON_RANK, CARBON_AHEAD, SAMPLES, SAMPLES_SENT, STORAGE_LEFT, TARGET_WEIGHT,
     LOSS_KNOWN, LAST_LOSS, LOSS_RELATIVE, LAST_NORM, STALENESS, INVITED_SHARE, COMPLETED_SHARE, SEEN_SHARE,
-) = range(27)  # fmt: skip
-CLIENT_COLUMNS = 27
+    SETUP,
+) = range(28)  # fmt: skip
+CLIENT_COLUMNS = 28
 
 # Entries of the server, in the order of `SERVER_TABLE`; prices and what is left of budgets are three each.
 (
@@ -64,6 +65,7 @@ class ClientCurves(NamedTuple):
     bends: Floats  # [6, E, N] tanh of the five ratios' logarithms and of the relative loss
     points: Floats  # [E, N] of a round of the middle step level
     carbon: Floats  # [E, N] g/kWh
+    setup: Floats  # [E, N] share of a round of the middle step level
 
 
 class RunColumns(NamedTuple):
@@ -214,6 +216,7 @@ def client_table(
             row[INVITED_SHARE, k] = _bounded(min(asked / rounds, 1.0))
             row[COMPLETED_SHARE, k] = _bounded(facts.completions[i, k] / max(asked, 1)) if asked > 0 else 1.0
             row[SEEN_SHARE, k] = _bounded(facts.sightings[i, k] / looks[i])
+            row[SETUP, k] = _bounded(curves.setup[i, k])
         for k in range(n):
             for column in range(CLIENT_COLUMNS):
                 out[i, k, column] = row[column, k]

@@ -35,7 +35,8 @@ def live_situation(
     """The situation of one federation, E = 1.
 
     Availability is who is connected and not busy; session ends, zone, speed and watts are what nodes say or
-    what was measured, else the scenario's draw; carbon is the scenario's trace; accuracy is the server's.
+    what was measured, else the scenario's draw; they bring their own environment, so nobody is cold; carbon
+    is the scenario's trace; accuracy is the server's.
 
     Args:
         roster: who is in the federation.
@@ -84,6 +85,7 @@ def _client_facts(
         up_bytes_per_s=roster.up_bytes_per_s[None].copy(),
         compute_watts=roster.watts[None].copy(),
         network_j_per_byte=roster.network_j_per_byte[None].copy(),
+        setup_bytes=np.zeros(available.shape),
         sightings=ledger.sightings + available,
         **client_books(ledger, core, core.held.astype(np.int64)),
     )

@@ -150,15 +150,17 @@ class Mpc(Rule):
         def best(values: Floats) -> Floats:
             return np.take_along_axis(np.where(allowed, values, 0.0), top, axis=1)
 
-        hours_now = per_hour * (np.maximum.accumulate(best(needed_s), axis=1) + situation.terms.overhead_s)
-        later = points + (self._mean_carbon(situation) - 1.0) * self._carbon_points(
-            situation, steps, transfer
-        )
+        def hours(seconds: Floats) -> Floats:
+            return per_hour * (np.maximum.accumulate(best(seconds), axis=1) + situation.terms.overhead_s)
+
+        warm = situation.warm  # whoever goes on training is set up by then
+        later = warm.round_points(steps, transfer)
+        later = later + (self._mean_carbon(situation) - 1.0) * self._carbon_points(warm, steps, transfer)
         crowd = np.arange(1, most + 1)
         total = np.cumsum(best(work), axis=1)
         useful = crowd**self.crowd_exponent * total / crowd
-        now = np.cumsum(best(points), axis=1) + hours_now
-        ahead = np.cumsum(best(later), axis=1) + hours_now
+        now = np.cumsum(best(points), axis=1) + hours(needed_s)
+        ahead = np.cumsum(best(later), axis=1) + hours(warm.round_s(steps, transfer))
         possible = crowd[None, :] <= allowed.sum(axis=1)[:, None]
         return order, steps, useful, now, ahead, possible
 
