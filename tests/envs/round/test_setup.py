@@ -167,24 +167,25 @@ def test_a_quorum_cancels_downloads_that_stay_cold():
 
 
 def test_a_late_client_that_finishes_its_download_is_warm():
-    world = world_of(late={"kind": "keep"}, workload={"deadline_s": 20.0})
+    setup = 4e9
+    world = world_of(setup=setup, late={"kind": "keep"}, workload={"deadline_s": 20.0})
     before = world.situation(clairvoyant=True)
     long = before.future.session_left_s > 1.5 * before.round_s(40)
     moved = np.zeros(long.shape)
     outcome = world.step(train(world, 40, invited=long & before.clients.available)).outcome
     moved += outcome.down_bytes
     asked = outcome.invited & world.situation().clients.busy
-    cold = asked & (setup_of(world) == SETUP)
+    cold = asked & (setup_of(world) == setup)
     assert cold.any(), "every download was over within the first round; the test needs a larger one"
     seen_warm = np.zeros_like(cold)
     for _ in range(40):
         moved += world.step(wait(world, 60.0)).outcome.down_bytes
         s = world.situation()
         seen_warm |= cold & s.clients.busy & (s.clients.setup_bytes == 0)
-        whole = moved >= (SETUP + s.terms.model_bytes) * (1 - 1e-12)
+        whole = moved >= (setup + s.terms.model_bytes) * (1 - 1e-12)
         np.testing.assert_array_equal((s.clients.setup_bytes == 0)[cold], whole[cold])
     assert seen_warm.any()
-    np.testing.assert_allclose(moved[seen_warm], SETUP + before.terms.model_bytes, rtol=1e-9)
+    np.testing.assert_allclose(moved[seen_warm], setup + before.terms.model_bytes, rtol=1e-9)
 
 
 def test_a_probe_needs_the_set_up_too():
