@@ -59,9 +59,9 @@ def check_world(source: ScenarioSource | MakeWorld, decisions: int = 6) -> None:
     Checked: the same seeds give the same episodes; a row of a batch is what it is alone; nobody but the
     clairvoyant is shown the future, and looking changes nothing; what is returned is fresh, so that writing
     into it harms nobody; only available clients are invited, and each of them completes, is lost or is
-    cancelled; costs add up to the totals, and the terms to the reward; a bad plan is refused and changes
-    nothing; a stopped episode is frozen while the others go on; a reset begins the rows that it names, and
-    no other.
+    cancelled; only training counts as a round; who completes has fetched its set-up; costs add up to the
+    totals, and the terms to the reward; a bad plan is refused and changes nothing; a stopped episode is
+    frozen while the others go on; a reset begins the rows that it names, and no other.
 
     Args:
         source: a scenario as `load_scenario` takes it, or a function that makes a world of so many
@@ -182,6 +182,11 @@ def _check_costs(world: SimulatedWorld, decisions: int) -> None:
         )
         groups = outcome.completed.astype(int) + outcome.lost + outcome.cancelled
         _expect(bool((groups <= 1).all()), "outcome: a client completed, was lost and was cancelled at once")
+        counted = world.situation().run.round_index - situation.run.round_index
+        _expect_equal(counted, 1 * (plan.is_round & result.active), "round_index: counts what is no round")
+        fetched = outcome.down_bytes >= 0.999 * situation.clients.setup_bytes
+        at_once = outcome.completed & ~situation.clients.busy
+        _expect(bool(fetched[at_once].all()), "setup_bytes: somebody completed who had not fetched them")
         _expect_equal(result.reward, result.terms.sum(axis=1), "reward: not the sum of its terms")
         _expect(bool((result.terms[:, 1:] <= 0).all()), "terms: a cost that is positive")
         spent["hours"] += outcome.duration_s / SECONDS_PER_HOUR

@@ -102,17 +102,17 @@ class FederatedWorld:
         active, budgets = self.running.copy(), self._population.budgets
         began_s, accuracy_before = self._time_s.copy(), self.ledger.accuracy
         outcome, trained = self._execution.run(plan, self._time_s, active, self.ledger)
-        probing: Bools = np.any(plan.probed, axis=1)
         self._time_s += outcome.duration_s
         terms = reward_terms(outcome, accuracy_before, self._population.prices) * active[:, None]
-        self.ledger.record(outcome, trained, active, probing)
+        self.ledger.record(outcome, trained, active, plan.is_round)
         self.ledger.net_points += terms.sum(axis=1)
-        self._wipe(began_s, active)
+        ended_sessions = self.sessions.ended_between(began_s, self._time_s) & active[:, None]
+        self._execution.end_sessions(ended_sessions)
         cost = overrun(self.ledger, outcome, budgets)
         terminated, truncated = ended(self.scenario, budgets, self.ledger, plan, outcome, active)
         self.ledger.abandon(*self._execution.abandon(terminated | truncated))
         self.running &= ~(terminated | truncated)
-        self._begin_decision(self.running & ~probing)
+        self._begin_decision(self.running & ~plan.is_probe)
         return StepResult(outcome, terms.sum(axis=1), terms, cost, terminated, truncated, active)
 
     def situation(self, clairvoyant: bool = False) -> Situation:
@@ -180,21 +180,15 @@ class FederatedWorld:
             up_bytes_per_s=p.up_bytes_per_s.copy(),
             compute_watts=p.compute_watts.copy(),
             network_j_per_byte=p.network_j_per_byte.copy(),
+            setup_bytes=self._execution.setup_bytes,
             sightings=self.ledger.sightings.copy(),
             **client_books(self.ledger, self._core, self._execution.held),
         )
 
-    def _wipe(self, began_s: Floats, active: Bools) -> None:
-        """Data sent to a client whose session has ended since is gone, where storage is ephemeral."""
-        if not self.scenario.hub.ephemeral:
-            return
-        gone = self.sessions.ended_between(began_s, self._time_s) & active[:, None]
-        self._execution.wipe(gone)
-
     def _begin_decision(self, envs: Bools) -> None:
         """Bring the sessions up to the present; in the rows of `envs` whoever is available is counted."""
         self.sessions.advance(self._time_s)
-        self.ledger.sightings += self.sessions.available & envs[:, None]
+        self.ledger.look(self.sessions.available, envs)
 
     def _future(self, time_s: Floats) -> Future:
         s = self.sessions

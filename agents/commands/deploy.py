@@ -39,7 +39,7 @@ class Options:
     clients: int | None = None
     """clients of the partition; by default the scenario's"""
     rounds: int | None = None
-    """decisions after which the run ends; by default the scenario's"""
+    """training rounds after which the run ends; by default the scenario's"""
     deadline_s: float | None = None
     """a round is closed at the latest after this; a process start at the nodes, some 6 s, is part of it"""
     min_nodes: int | None = None

@@ -35,7 +35,7 @@ class Options:
         env: id of the world.
         scheduler: name of a handcrafted scheduler, or package.module:Class.
         episodes: played together, each its own population.
-        rounds: decisions per episode; the hour budget grows along. By default the world's.
+        rounds: training rounds per episode; the hour budget grows along. By default the world's.
         learning_rate: of the clients; by default the world's.
         aggregator: a plain weighting such as by-samples, uniform or unbiased; by default the world's.
         tuned: use the settings tuned for the world, which may stop early, instead of the defaults.

@@ -156,7 +156,7 @@ class Viewer:
     def _title(self) -> str:
         ledger = self._world.ledger
         return (
-            f"{self._world.scenario.name}: round {ledger.decisions[0]}, "
+            f"{self._world.scenario.name}: round {ledger.rounds[0]}, "
             f"accuracy {100 * ledger.accuracy[0]:.1f} %, "
             f"{ledger.kilograms[0]:.2f} kg CO2e, {ledger.gigabytes[0]:.1f} GB, "
             f"net {ledger.net_points[0]:+.1f} points"

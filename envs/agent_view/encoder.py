@@ -36,7 +36,7 @@ CLIENT_TABLE = {
     "forecast_near": "forecast probability of being available at the first lead",
     "forecast_far": "the same at the last lead",
     "step_time": "seconds per step, 0 where the middle step level takes 10 minutes",
-    "transfer_time": "seconds to move the model both ways, 0 at one minute",
+    "transfer_time": "seconds to move the model both ways, and its set-up, 0 at one minute",
     "round_time": "seconds of a round of the middle step level, 0 at the deadline",
     "round_points": "points such a round would cost in bytes and emissions, 0.5 at one point",
     "carbon_now": "intensity of its grid, 0.5 at 300 g/kWh",
@@ -53,7 +53,8 @@ CLIENT_TABLE = {
     "staleness": "rounds since it last completed, 0.5 at 8",
     "invited_share": "invitations per round so far",
     "completed_share": "completed invitations; 1 if never invited",
-    "seen_share": "share of the rounds at which it was available",
+    "seen_share": "share of the rounds and waits at whose beginning it was available",
+    "setup": "share of a round of the middle step level that fetching its set-up would take; 0 = warm",
 }
 """Columns of the observation `clients`, in order, and what they mean."""
 
@@ -181,10 +182,11 @@ class ObservationEncoder:
             bends,
             s.round_points(middle),
             s.client_carbon,
+            s.clients.setup_bytes / s.clients.down_bytes_per_s / middle_s,
         )
         mean_carbon = s.zones.carbon_g_per_kwh.mean(axis=1)
         table: Floats32 = client_table(
-            facts, curves, c.available_forecast, ahead, mean_carbon, s.run.round_index
+            facts, curves, c.available_forecast, ahead, mean_carbon, s.run.round_index, s.run.looks
         )
         return table
 

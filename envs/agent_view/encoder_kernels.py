@@ -19,8 +19,9 @@ from ...common.compiled import inner, kernel
     FORECAST_NEAR, FORECAST_FAR, STEP_TIME, TRANSFER_TIME, ROUND_TIME, ROUND_POINTS,
     CARBON_NOW, CARBON_RANK, CARBON_AHEAD, SAMPLES, SAMPLES_SENT, STORAGE_LEFT, TARGET_WEIGHT,
     LOSS_KNOWN, LAST_LOSS, LOSS_RELATIVE, LAST_NORM, STALENESS, INVITED_SHARE, COMPLETED_SHARE, SEEN_SHARE,
-) = range(27)  # fmt: skip
-CLIENT_COLUMNS = 27
+    SETUP,
+) = range(28)  # fmt: skip
+CLIENT_COLUMNS = 28
 
 # Entries of the server, in the order of `SERVER_TABLE`; prices and what is left of budgets are three each.
 (
@@ -64,6 +65,7 @@ class ClientCurves(NamedTuple):
     bends: Floats  # [6, E, N] tanh of the five ratios' logarithms and of the relative loss
     points: Floats  # [E, N] of a round of the middle step level
     carbon: Floats  # [E, N] g/kWh
+    setup: Floats  # [E, N] share of a round of the middle step level
 
 
 class RunColumns(NamedTuple):
@@ -152,6 +154,7 @@ def client_table(
     ahead: Floats,
     mean_carbon: Floats,
     round_index: Ints,
+    looks: Ints,
 ) -> Floats32:
     """The observation `clients`; a long function, for one pass over all columns.
 
@@ -162,6 +165,7 @@ def client_table(
         ahead: `[E, Z]`, see `best_ahead`.
         mean_carbon: `[E]`, of the zones now.
         round_index: `[E]`.
+        looks: `[E]`, see `RunFacts`.
     """
     bends, n = curves.bends, facts.available.shape[1]
     out = np.empty((facts.available.shape[0], n, CLIENT_COLUMNS), dtype=np.float32)
@@ -211,7 +215,8 @@ def client_table(
             row[STALENESS, k] = _bounded(since / (since + 8.0))
             row[INVITED_SHARE, k] = _bounded(min(asked / rounds, 1.0))
             row[COMPLETED_SHARE, k] = _bounded(facts.completions[i, k] / max(asked, 1)) if asked > 0 else 1.0
-            row[SEEN_SHARE, k] = _bounded(facts.sightings[i, k] / rounds)
+            row[SEEN_SHARE, k] = _bounded(facts.sightings[i, k] / looks[i])
+            row[SETUP, k] = _bounded(curves.setup[i, k])
         for k in range(n):
             for column in range(CLIENT_COLUMNS):
                 out[i, k, column] = row[column, k]

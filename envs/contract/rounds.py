@@ -33,6 +33,16 @@ class RoundPlan:
     probe_samples: Ints32 | None = None  # [E, N] to tell the loss on; where nobody trains or waits
 
     @property
+    def is_round(self) -> Bools:
+        """Bool `[E]`: where a training round is played, nobody invited included; no wait, stop or probe."""
+        return (self.wait_s <= 0) & ~self.is_probe
+
+    @property
+    def is_probe(self) -> Bools:
+        """Bool `[E]`: where somebody is asked for its loss."""
+        return np.asarray(self.probed.any(axis=1))
+
+    @property
     def invited(self) -> Bools:
         """Bool `[E, N]`: who is asked to train; nobody where the plan waits."""
         return (self.local_steps > 0) & (self.wait_s <= 0)[:, None]

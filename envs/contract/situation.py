@@ -31,6 +31,7 @@ class ClientFacts:
     up_bytes_per_s: Floats  # [E, N] bandwidth towards the server
     compute_watts: Floats  # [E, N] drawn while computing
     network_j_per_byte: Floats  # [E, N]
+    setup_bytes: Floats  # [E, N] to fetch first, once per session: container image, frozen weights; 0 = warm
     samples_held: Ints  # [E, N] rows it trains on now
     samples_sent: Ints  # [E, N] how many of them came from the hub
     storage_left: Ints  # [E, N] rows that may still be sent to it
@@ -38,10 +39,10 @@ class ClientFacts:
     last_loss: Floats  # [E, N] training loss last reported; nan if never
     last_norm: Floats  # [E, N] length of its last update; nan if never
     probed_loss: Floats  # [E, N] answer to a probe at the present model; nan for the others
-    rounds_since: Ints  # [E, N] rounds since it last completed; `round_index + 1` if never
+    rounds_since: Ints  # [E, N] training rounds since it last completed; `round_index + 1` if never
     invitations: Ints  # [E, N] so far
     completions: Ints  # [E, N] updates that arrived so far
-    sightings: Ints  # [E, N] decisions at which it was available so far, this one included
+    sightings: Ints  # [E, N] looks (`RunFacts.looks`) at which it was available so far
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,9 @@ class RunFacts:
 
     time_s: Floats  # [E] since the episode began
     utc_hour: Floats  # [E] hour of the day, 0 to 24
-    round_index: Ints  # [E] decisions made so far
-    rounds_left: Ints  # [E] decisions left before the episode is cut off
+    round_index: Ints  # [E] training rounds so far; waits and probes are none
+    rounds_left: Ints  # [E] training rounds left before the episode is cut off
+    looks: Ints  # [E] times that `sightings` was counted: before each round and wait, this one included
     accuracy: Floats  # [E] on the validation set now, 0 to 1
     loss: Floats  # [E] on the validation set now
     recent_gain: Floats  # [E] accuracy gained over the last five training rounds
@@ -116,8 +118,8 @@ class Situation:
     def of(cls, future: Future | None = None, **values: Any) -> Situation:
         """A situation from the fields of all its parts; for adapters of other simulators, and for tests.
 
-        What nobody need know may be missing: nobody is busy, nothing was probed, an update is as large as
-        the model.
+        What nobody need know may be missing: nobody is busy, nothing was probed, nobody has to be set up,
+        an update is as large as the model, nobody has waited.
 
         Args:
             future: see the class.
@@ -130,6 +132,8 @@ class Situation:
         missing: dict[str, Callable[[], Any]] = {
             "busy": lambda: np.zeros(shape, dtype=bool),
             "probed_loss": lambda: np.full(shape, np.nan),
+            "setup_bytes": lambda: np.zeros(shape),
+            "looks": lambda: np.asarray(values["round_index"]) + 1,
             "upload_bytes": lambda: np.full(shape[:1], values["model_bytes"]),
         }
         values |= {name: default() for name, default in missing.items() if name not in values}
@@ -185,10 +189,16 @@ class Situation:
         carbon: Floats = np.take(self.zones.carbon_g_per_kwh, self.clients.zone + first)
         return carbon
 
+    @property
+    def warm(self) -> Situation:
+        """A copy in which everybody is set up: what rounds after the first of a session cost."""
+        return self.changed(setup_bytes=np.zeros(self.clients.setup_bytes.shape))
+
     def round_s(self, local_steps: Ints32 | int, transfer_samples: Ints32 | int = 0) -> Floats:
-        """`[E, N]`, seconds each client would need: download, local steps, upload."""
+        """`[E, N]`, seconds each client would need: download, set-up included, local steps, upload."""
         clients, terms = self.clients, self.terms
-        down_bytes = terms.model_bytes + np.asarray(transfer_samples) * terms.sample_bytes
+        samples_bytes = np.asarray(transfer_samples) * terms.sample_bytes
+        down_bytes = clients.setup_bytes + terms.model_bytes + samples_bytes
         return (
             down_bytes / clients.down_bytes_per_s
             + np.asarray(local_steps) * clients.step_s
@@ -197,7 +207,7 @@ class Situation:
 
     def round_bytes(self, transfer_samples: Ints32 | int = 0) -> Floats:
         """`[E, N]`, bytes an invitation moves if it is carried out."""
-        model = self.terms.model_bytes + self.terms.upload_bytes[:, None]
+        model = self.clients.setup_bytes + self.terms.model_bytes + self.terms.upload_bytes[:, None]
         moved = model + np.asarray(transfer_samples) * self.terms.sample_bytes
         return np.broadcast_to(moved, self.clients.available.shape).astype(np.float64)
 

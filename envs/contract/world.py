@@ -23,7 +23,7 @@ class StepResult:
     terms: Floats  # [E, 4] in the order of `REWARD_TERMS`
     cost: Floats  # [E] budget overrun of this step as a share of the budget, for constrained learning
     terminated: Bools  # [E] target reached, a budget exhausted, the run stopped or diverged
-    truncated: Bools  # [E] the round limit
+    truncated: Bools  # [E] the limit of rounds or of decisions
     active: Bools  # [E] whose episode was still running when the step began
 
     @property

@@ -5,12 +5,12 @@ from __future__ import annotations
 from .ledger import Ledger
 from .population import EpisodeDraw, Population, PopulationSource
 from .reward import PRICES, reward_terms
-from .rules import MOST_PROBES_PER_ROUND, ended, overrun, participation_rates, spent, transfers
+from .rules import MOST_DECISIONS_PER_ROUND, ended, overrun, participation_rates, spent, transfers
 from .situation_builder import client_books, run_facts, terms_of, utc_hour, zone_facts
 from .streams import spawned_generators
 
 __all__ = [
-    "MOST_PROBES_PER_ROUND",
+    "MOST_DECISIONS_PER_ROUND",
     "PRICES",
     "EpisodeDraw",
     "Ledger",

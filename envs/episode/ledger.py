@@ -12,6 +12,7 @@ GAIN_WINDOW = 5
 """Training rounds over which `Situation.recent_gain` looks back."""
 
 _PER_CLIENT_COUNTS = ("invitations", "completions", "lost", "cancelled", "sightings", "probes")
+_PER_ENV_COUNTS = ("rounds", "decisions", "looks", "repairs")
 _PER_ENV_SUMS = ("hours", "gigabytes", "kilowatt_hours", "kilograms", "wasted_kilowatt_hours")
 
 
@@ -22,9 +23,10 @@ class Ledger:
         invitations, completions, lost, cancelled, sightings, probes: int64 `[E, N]`, how often.
         last_loss, last_norm: float64 `[E, N]`, as last reported; nan if never.
         probed_loss: float64 `[E, N]`, loss at the present model of clients asked since it changed; else nan.
-        last_round: int64 `[E, N]`, index of the last round it completed; -1 if never.
-        decisions: int64 `[E]`, so far, probes aside.
-        probe_steps: int64 `[E]`, steps that asked for losses.
+        last_round: int64 `[E, N]`, index of the last training round it completed; -1 if never.
+        rounds: int64 `[E]`, training rounds so far, those to which nobody could be invited included.
+        decisions: int64 `[E]`, steps so far: rounds, waits and probes.
+        looks: int64 `[E]`, how often `sightings` was counted.
         repairs: int64 `[E]`, orders that could not be carried out.
         hours, gigabytes, kilowatt_hours, kilograms, wasted_kilowatt_hours: float64 `[E]`, sums so far.
         accuracy, loss: float64 `[E]`, validation scores now.
@@ -41,9 +43,8 @@ class Ledger:
         self.last_norm = np.full((num_envs, num_clients), np.nan)
         self.probed_loss = np.full((num_envs, num_clients), np.nan)
         self.last_round = np.full((num_envs, num_clients), -1, dtype=np.int64)
-        self.decisions = np.zeros(num_envs, dtype=np.int64)
-        self.probe_steps = np.zeros(num_envs, dtype=np.int64)
-        self.repairs = np.zeros(num_envs, dtype=np.int64)
+        for name in _PER_ENV_COUNTS:
+            setattr(self, name, np.zeros(num_envs, dtype=np.int64))
         self.accuracy = np.zeros(num_envs)
         self.loss = np.zeros(num_envs)
         self.accuracy_start = np.zeros(num_envs)
@@ -57,6 +58,10 @@ class Ledger:
     cancelled: Ints
     sightings: Ints
     probes: Ints
+    rounds: Ints
+    decisions: Ints
+    looks: Ints
+    repairs: Ints
     hours: Floats
     gigabytes: Floats
     kilowatt_hours: Floats
@@ -65,14 +70,7 @@ class Ledger:
 
     def open(self, envs: Bools, accuracy: Floats, loss: Floats) -> None:
         """Begin new episodes in the rows of `envs` with the scores of their untrained models."""
-        for name in (
-            *_PER_CLIENT_COUNTS,
-            *_PER_ENV_SUMS,
-            "decisions",
-            "probe_steps",
-            "repairs",
-            "net_points",
-        ):
+        for name in (*_PER_CLIENT_COUNTS, *_PER_ENV_COUNTS, *_PER_ENV_SUMS, "net_points"):
             getattr(self, name)[envs] = 0
         self.last_loss[envs] = np.nan
         self.last_norm[envs] = np.nan
@@ -84,14 +82,19 @@ class Ledger:
         self.loss[envs] = loss[envs]
         self._accuracy_window[envs] = accuracy[envs, None]
 
-    def record(self, outcome: RoundOutcome, trained: Bools, active: Bools, probing: Bools) -> None:
+    def look(self, available: Bools, envs: Bools) -> None:
+        """Count who is available `[E, N]` before a round or a wait of the environments `envs` `[E]`."""
+        self.sightings += available & envs[:, None]
+        self.looks += envs
+
+    def record(self, outcome: RoundOutcome, trained: Bools, active: Bools, rounds: Bools) -> None:
         """Enter one step. Rows that are not `active` carry zeros and stay as they are.
 
         Args:
             outcome: what the step did.
             trained: bool `[E]`, whose model changed.
             active: bool `[E]`, whose episode was running.
-            probing: bool `[E]`, where the step only asked for losses: no round, so the index stays.
+            rounds: bool `[E]`, where the step was a training round (`RoundPlan.is_round`).
         """
         self.invitations += outcome.invited
         self.completions += outcome.completed
@@ -99,11 +102,11 @@ class Ledger:
         self.cancelled += outcome.cancelled
         self.last_loss = np.where(outcome.completed, outcome.reported_loss, self.last_loss)
         self.last_norm = np.where(outcome.completed, outcome.update_norm, self.last_norm)
-        self.last_round = np.where(outcome.completed, self.decisions[:, None], self.last_round)
-        self.decisions += active & ~probing
-        self.probe_steps += active & probing
+        self.last_round = np.where(outcome.completed, self.rounds[:, None], self.last_round)
+        self.rounds += active & rounds
+        self.decisions += active
         self.probes += outcome.probed
-        if self.probe_steps.any():
+        if self.probes.any():
             known = np.where(outcome.answered, outcome.probed_loss, self.probed_loss)
             self.probed_loss = np.where(trained[:, None], np.nan, known)
         self.repairs += outcome.repairs
@@ -151,7 +154,7 @@ class Ledger:
         totals = {name: getattr(self, name).copy() for name in _PER_ENV_SUMS}
         counts = {name: getattr(self, name).sum(axis=1) for name in _PER_CLIENT_COUNTS if name != "sightings"}
         return {
-            "rounds": self.decisions.copy(),
+            "rounds": self.rounds.copy(),
             **totals,
             "wasted_share": wasted_share,
             **counts,

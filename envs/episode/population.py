@@ -110,6 +110,7 @@ class PopulationSource:
         self.model_bytes = self.models_trained * one_model
         actual_sample = self.dataset.x_train.itemsize * self.dataset.x_train.shape[1]
         self.sample_bytes = float(actual_sample if work.sample_bytes == "actual" else work.sample_bytes)
+        self.setup_bytes = work.setup_bytes
         self.overhead_s = work.overhead_s
         self.deadline_s = work.deadline_s
 

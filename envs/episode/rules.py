@@ -10,8 +10,8 @@ from ..contract import STOP_S, RoundOutcome, RoundPlan
 from ..scenario import Scenario
 from .ledger import Ledger, round_gigabytes, round_kilograms
 
-MOST_PROBES_PER_ROUND = 10
-"""Probes do not count as rounds; so many per round of the limit end the episode all the same."""
+MOST_DECISIONS_PER_ROUND = 10
+"""Waits and probes are no rounds; so many decisions per round of the limit end the episode all the same."""
 
 
 def spent(ledger: Ledger) -> Floats:
@@ -55,7 +55,7 @@ def ended(
     exhausted = (spent(ledger) >= budgets).any(axis=1)
     stopped = plan.wait_s == STOP_S
     terminated = active & (reached | exhausted | stopped | outcome.diverged)
-    over = (ledger.decisions >= limit) | (ledger.probe_steps >= MOST_PROBES_PER_ROUND * limit)
+    over = (ledger.rounds >= limit) | (ledger.decisions >= MOST_DECISIONS_PER_ROUND * limit)
     return terminated, active & ~terminated & over
 
 
@@ -82,5 +82,5 @@ def transfers(
 
 
 def participation_rates(ledger: Ledger) -> Floats:
-    """`[E, N]`, share of the decisions so far in which each client's update arrived; one success assumed."""
-    return np.minimum((ledger.completions + 1.0) / (ledger.decisions[:, None] + 1.0), 1.0)
+    """`[E, N]`, share of the rounds so far in which each client's update arrived; one success assumed."""
+    return np.minimum((ledger.completions + 1.0) / (ledger.rounds[:, None] + 1.0), 1.0)

@@ -48,13 +48,14 @@ def run_facts(ledger: Ledger, time_s: Floats, hour: Floats, max_rounds: int) -> 
         ledger: the books.
         time_s: `[E]`, since each episode began.
         hour: `[E]`, of the day, UTC.
-        max_rounds: decisions after which the episode is cut off.
+        max_rounds: training rounds after which the episode is cut off.
     """
     return RunFacts(
         time_s=time_s.copy(),
         utc_hour=hour,
-        round_index=ledger.decisions.copy(),
-        rounds_left=max_rounds - ledger.decisions,
+        round_index=ledger.rounds.copy(),
+        rounds_left=max_rounds - ledger.rounds,
+        looks=ledger.looks.copy(),
         accuracy=ledger.accuracy.copy(),
         loss=ledger.loss.copy(),
         recent_gain=ledger.recent_gain,
@@ -95,7 +96,7 @@ def client_books(ledger: Ledger, core: RoundEngine, held: Ints) -> ClientBooks:
         "last_loss": ledger.last_loss.copy(),
         "last_norm": ledger.last_norm.copy(),
         "probed_loss": ledger.probed_loss.copy(),
-        "rounds_since": ledger.decisions[:, None] - ledger.last_round,
+        "rounds_since": ledger.rounds[:, None] - ledger.last_round,
         "invitations": ledger.invitations.copy(),
         "completions": ledger.completions.copy(),
     }

@@ -30,7 +30,7 @@ def bill_phases(
     carbon: CarbonBatch,
     time_s: Floats,
     progress: Progress,
-    model_bytes: float,
+    lead_bytes: Floats,
 ) -> Bill:
     """Download, compute, upload, one after the other, each at its own power.
 
@@ -39,7 +39,7 @@ def bill_phases(
         carbon: the grids.
         time_s: `[E]`, when the step began.
         progress: seconds of each phase.
-        model_bytes: part of each download that comes before the samples.
+        lead_bytes: `[E, N]`, part of each download that comes before the samples.
     """
     p, start_s = population, time_s[:, None]
     down_bytes = progress.down_s * p.down_bytes_per_s
@@ -60,13 +60,13 @@ def bill_phases(
     return Bill(
         down_bytes=down_bytes,
         up_bytes=up_bytes,
-        sample_bytes=_after(before_bytes + down_bytes, model_bytes) - _after(before_bytes, model_bytes),
+        sample_bytes=_after(before_bytes + down_bytes, lead_bytes) - _after(before_bytes, lead_bytes),
         compute_s=progress.compute_s,
         energy_j=down_j + progress.compute_s * p.compute_watts + up_j,
         emissions_g=grams,
     )
 
 
-def _after(moved_bytes: Floats, model_bytes: float) -> Floats:
-    """The part of a download `[E, N]` that comes after the model."""
-    return np.maximum(moved_bytes - model_bytes, 0.0)
+def _after(moved_bytes: Floats, lead_bytes: Floats) -> Floats:
+    """The part of a download `[E, N]` that comes after its first bytes."""
+    return np.maximum(moved_bytes - lead_bytes, 0.0)

@@ -42,6 +42,7 @@ class RoundExecution:
         self.population: Population = source.empty(e)
         self.held = np.zeros((e, n), dtype=np.int64)
         self._has_model = np.zeros((e, n), dtype=bool)
+        self._warm = np.zeros((e, n), dtype=bool)
         late = source.scenario.late
         keeps = late.kind != "drop"
         if keeps and not self.core.aggregator.accepts_late:
@@ -79,6 +80,11 @@ class RoundExecution:
         """Bytes of an update on its way back: compressed, and with control variates where there are any."""
         return self.source.model_bytes * float(self.core.upload_share)
 
+    @property
+    def setup_bytes(self) -> Floats:
+        """Bytes `[E, N]` that each client has to fetch before the model in its present or next session."""
+        return np.where(self._warm, 0.0, self.source.setup_bytes)
+
     def reset(self, envs: Bools, seeds: Ints) -> None:
         """Draw new episodes for the rows of `envs`."""
         for env in np.flatnonzero(envs).tolist():
@@ -91,6 +97,7 @@ class RoundExecution:
                 self.personal.reset(env, draw.model_seed)
         self._late.reset(envs)
         self._has_model[envs] = False
+        self._warm[envs] = False
         self._set_held(np.where(envs[:, None], self.core.own, self.held))
 
     def run(
@@ -112,12 +119,13 @@ class RoundExecution:
         step, overlays = self._step(plan, training, waited_s, time_s, ledger)
         work, progress = step.work, self._late.play(step)
         self._set_held(self.held + progress.received)
+        self._warm = self._warm | progress.downloaded
         answered = step.timeline.completed & work.probed
         answers = np.full(answered.shape, np.nan, dtype=np.float32)
         if answered.any() and plan.probe_samples is not None:
-            answers = self.core.client_losses(answered, plan.probe_samples, ledger.decisions)
+            answers = self.core.client_losses(answered, plan.probe_samples, ledger.rounds)
         result, accuracy, loss = self._train(progress, ledger)
-        bill = self._bill(time_s, overlays, progress)
+        bill = self._bill(time_s, overlays, step, progress)
         own_j = np.where(work.probed, 0.0, bill.energy_j)
         cancelled, wasted_j = self._late.settle(progress, own_j, self.core.version)
         trained = progress.completed.any(axis=1) & ~result.diverged
@@ -155,9 +163,11 @@ class RoundExecution:
         """Clients still at work where the episodes of `envs` end, and joules they spent, each `[E, N]`."""
         return self._late.abandon(envs)
 
-    def wipe(self, ended: Bools) -> None:
-        """Data sent to these clients `[E, N]` is gone."""
-        self._set_held(np.where(ended, self.core.own, self.held))
+    def end_sessions(self, ended: Bools) -> None:
+        """These clients `[E, N]` start afresh: cold, and without the data sent to them if it is ephemeral."""
+        self._warm = self._warm & ~ended
+        if self.source.scenario.hub.ephemeral:
+            self._set_held(np.where(ended, self.core.own, self.held))
 
     def _set_held(self, held: Ints) -> None:
         self.held = held
@@ -191,8 +201,8 @@ class RoundExecution:
             session_left_s=session_left_s,
             timeline=timeline,
             duration_s=np.where(training, timeline.duration_s + source.overhead_s, waited_s),
-            closes=training & ~np.any(plan.probed, axis=1),
-            round_index=ledger.decisions,
+            closes=training & plan.is_round,
+            round_index=ledger.rounds,
             versions=self.core.version,
             held=self.held,
         )
@@ -206,7 +216,7 @@ class RoundExecution:
         invited = asked & free
         batch_size = source.training.batch_size
         sent, cut = transfers(plan, invited, self.held, self.core.capacity, batch_size)
-        down_bytes = np.asarray(self.download_bytes + sent * source.sample_bytes, dtype=np.float64)
+        lead_bytes = self.setup_bytes + self.download_bytes
         compute_s = plan.local_steps * p.step_s
         if self.personal is not None:
             extra = self.personal.extra_batches(self.held + sent, batch_size)
@@ -225,7 +235,8 @@ class RoundExecution:
             invited=invited,
             probed=probed,
             sent=sent,
-            down_s=down_bytes / p.down_bytes_per_s,
+            lead_bytes=lead_bytes,
+            down_s=(lead_bytes + sent * source.sample_bytes) / p.down_bytes_per_s,
             compute_s=compute_s,
             up_s=up_bytes / p.up_bytes_per_s,
             repairs=repairs,
@@ -245,7 +256,7 @@ class RoundExecution:
             self.core.hold(progress.held)
         result = self.core.run_round(replace(progress.orders, rates=participation_rates(ledger)))
         if self.personal is not None:
-            self.personal.train(progress.orders.local_steps, ledger.decisions)
+            self.personal.train(progress.orders.local_steps, ledger.rounds)
         if progress.held is not None:
             self.core.hold(self.held)
         trained = progress.completed.any(axis=1) & ~result.diverged
@@ -255,8 +266,8 @@ class RoundExecution:
             accuracy, loss = np.where(trained, new_accuracy, accuracy), np.where(trained, new_loss, loss)
         return result, accuracy, loss
 
-    def _bill(self, time_s: Floats, overlays: Overlays | None, progress: Progress) -> Bill:
-        bill = bill_phases(self.population, self.carbon, time_s, progress, self.download_bytes)
+    def _bill(self, time_s: Floats, overlays: Overlays | None, step: Step, progress: Progress) -> Bill:
+        bill = bill_phases(self.population, self.carbon, time_s, progress, step.work.lead_bytes)
         if overlays is None:
             return bill
         return overlays.bill(bill, self.population, self.carbon, time_s, progress)

@@ -58,7 +58,7 @@ class DropLate:
         timeline, work = step.timeline, step.work
         completed = timeline.completed & work.invited
         self._cancelled = timeline.cancelled & work.invited
-        downloaded = work.invited & (timeline.down_s >= work.down_s)
+        downloaded = (work.invited | work.probed) & (timeline.down_s >= work.down_s)
         return Progress(
             completed=completed,
             lost=timeline.lost & work.invited,
@@ -67,6 +67,7 @@ class DropLate:
             compute_s=timeline.compute_s,
             up_s=timeline.up_s,
             down_before_s=np.zeros_like(timeline.down_s),
+            downloaded=downloaded,
             received=np.where(downloaded, work.sent, 0),
             orders=TrainingOrders(
                 local_steps=np.where(completed, step.plan.local_steps, 0).astype(np.int32),
@@ -174,6 +175,7 @@ class KeepLate:
             compute_s=np.where(probed, alone.compute_s, now[1] - earlier[1]),
             up_s=np.where(probed, alone.up_s, now[2] - earlier[2]),
             down_before_s=np.where(working, earlier[0], 0.0),
+            downloaded=got_it | (probed & (alone.down_s >= step.work.down_s)),
             received=np.where(got_it, t.sent, 0),
             orders=self._orders(step, entering),
             held=np.where(entering, t.held, step.held),

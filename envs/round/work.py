@@ -17,6 +17,9 @@ class Work:
     invited: Bools  # who trains
     probed: Bools  # who tells its loss
     sent: Ints  # samples sent along
+    lead_bytes: (
+        Floats  # of the download that come before the samples: what is lacking of the set-up, the model
+    )
     down_s: Floats  # seconds the download takes
     compute_s: Floats  # seconds the local steps, or the forward pass, take
     up_s: Floats  # seconds the upload takes
@@ -49,6 +52,7 @@ class Progress:
     compute_s: Floats  # of these, computing
     up_s: Floats  # of these, uploading
     down_before_s: Floats  # seconds downloaded in earlier steps
-    received: Ints  # samples whose download finished
+    downloaded: Bools  # whose download finished
+    received: Ints  # samples that came with it
     orders: TrainingOrders  # what the core is to train, the rates not yet known
     held: Ints | None = None  # samples that each client held when it trained; None = those it holds

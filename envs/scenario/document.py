@@ -37,6 +37,11 @@ class Workload(Settings):
     Attributes:
         model_bytes: bytes of one model transfer; 44.7 MB is a ResNet-18 in float32.
         sample_bytes: bytes of one training sample; 110 kB is an ImageNet photograph.
+        setup_bytes: what a client fetches once per session before the model: a container image, the frozen
+            part of a model, an index; charged like every byte. A lost or cancelled download is charged as far
+            as it came and begins anew. 0, the default: every client is always ready. Orders of magnitude,
+            assumptions: 3 to 9 GB for an image of PyTorch with CUDA (compressed, unpacked), 14 GB for the
+            frozen weights of a 7B language model in 16 bits, some MB for an app's update on a phone.
         step_s: seconds of one local step on the reference device.
         overhead_s: the server's seconds per round.
         deadline_s: a round is closed at the latest after this.
@@ -44,6 +49,7 @@ class Workload(Settings):
 
     model_bytes: Positive | Literal["actual"] = 44.7e6
     sample_bytes: Positive | Literal["actual"] = 110e3
+    setup_bytes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     step_s: Positive = 12.0
     overhead_s: Annotated[float, Field(ge=0)] = 10.0
     deadline_s: Positive = 3600.0
@@ -179,7 +185,8 @@ class Scenario(Settings):
         budgets: what the run may spend, for all episodes or drawn for each.
         levels: the agent's menu.
         forecasting: leads of the forecasts in the situation.
-        max_rounds: decisions after which the episode is truncated.
+        max_rounds: training rounds after which the episode is truncated; waits and probes use hours instead.
+            So that a loop ends, ten decisions of any kind per round of the limit truncate it as well.
         target_accuracy: validation accuracy at which it terminates; None = never.
     """
 
@@ -226,6 +233,15 @@ class Scenario(Settings):
     def _nobody_late_in_overlays(self) -> Scenario:
         if self.topology != "server" and self.late.kind != "drop":
             raise ValueError(f"topology: {self.topology}, expected server where late is {self.late.kind}")
+        return self
+
+    @model_validator(mode="after")
+    def _nobody_set_up_in_overlays(self) -> Scenario:
+        if self.topology != "server" and self.workload.setup_bytes > 0:
+            raise ValueError(
+                f"topology: {self.topology}, expected server where workload.setup_bytes is "
+                f"{self.workload.setup_bytes:g}; set one of them back"
+            )
         return self
 
     @model_validator(mode="after")

@@ -89,7 +89,15 @@ class ToyWorld:
         self.scenario = SimpleNamespace(name="toy", clients=n, max_rounds=rounds)
         self.seeds = np.zeros(num_envs, dtype=np.int64)
         self.running = np.zeros(num_envs, dtype=bool)
-        shape = {"work": (), "hours": (), "gigabytes": (), "kilograms": (), "points": (), "index": ()}
+        shape = {
+            "work": (),
+            "hours": (),
+            "gigabytes": (),
+            "kilograms": (),
+            "points": (),
+            "index": (),
+            "decisions": (),
+        }
         self.log = {key: np.zeros((num_envs, *tail)) for key, tail in shape.items()}
         self.log |= {key: np.zeros(num_envs) for key in ("invitations", "completed", "lost", "wasted")}
         self.completions = np.zeros((num_envs, n), dtype=np.int64)
@@ -131,12 +139,12 @@ class ToyWorld:
     def situation(self, clairvoyant=False):
         log, rows = self.log, []
         for env in range(self.num_envs):
-            index = int(log["index"][env])
+            index, number = int(log["index"][env]), int(log["decisions"][env])
             changes = dict(round_index=index, rounds_left=self.rounds - index, accuracy=self.accuracy[env])
             changes |= {key: log[key][env] for key in ("hours", "gigabytes", "kilograms")}
             changes |= dict(completions=self.completions[env], time_s=3600 * log["hours"][env])
             changes |= dict(probed_loss=self.told[env])
-            rows.append(one_situation(int(self.seeds[env]) * 1000 + index, self.n, **changes))
+            rows.append(one_situation(int(self.seeds[env]) * 1000 + number, self.n, **changes))
         batch = stack(*rows)
         if not clairvoyant:
             return batch
@@ -152,7 +160,6 @@ class ToyWorld:
         s, active = self.situation(), self.running.copy()
         invited = plan.invited & s.clients.available & active[:, None]
         asked = plan.probed & s.clients.available & active[:, None]
-        probing = asked.any(axis=1)
         needed_s = np.where(asked, 60.0, s.round_s(plan.local_steps, plan.transfer_samples))
         completed = invited & (needed_s <= self._left_s(s))
         lost = invited & ~completed
@@ -174,13 +181,17 @@ class ToyWorld:
         self.told = np.where(asked, needed_s / (1 + s.clients.samples_held), self.told)
         changes = dict(hours=hours, gigabytes=gigabytes, kilograms=grams.sum(axis=1) / 1e3, points=reward)
         changes |= dict(
-            index=(active & ~probing) * 1, invitations=invited.sum(axis=1), completed=completed.sum(axis=1)
+            index=active & plan.is_round,
+            decisions=active,
+            invitations=invited.sum(axis=1),
+            completed=completed.sum(axis=1),
         )
         changes |= dict(lost=lost.sum(axis=1), wasted=np.where(lost, grams, 0).sum(axis=1) / 1e3)
         for key, change in changes.items():
             self.log[key] += change
         terminated = active & (plan.wait_s == STOP_S)
-        truncated = active & ~terminated & (self.log["index"] >= self.rounds)
+        over = (self.log["index"] >= self.rounds) | (self.log["decisions"] >= 10 * self.rounds)
+        truncated = active & ~terminated & over
         self.running = self.running & ~(terminated | truncated)
         outcome = self._outcome(invited, completed, lost, needed_s, 3600 * hours, grams)
         by_term = np.stack([terms[name] for name in REWARD_TERMS], axis=1)

@@ -18,6 +18,8 @@ OPTIONS = {
     "compression": {"compression": {"kind": "top-k", "share": 0.1, "error_feedback": True}},
     "overlay": {"topology": "ring", "workload": {"step_s": 20}},
     "blocks": {"evaluation": {"personal": "blocks"}},
+    "set-up": {"workload": {"setup_bytes": 1e8}},
+    "set-up, late": {"workload": {"setup_bytes": 1e8, "deadline_s": 120}, "late": {"kind": "keep"}},
     "ephemeral": {"hub": {"share": 0.5, "rows_per_client": 40, "ephemeral": True}},
 }
 
@@ -90,6 +92,23 @@ class Credulous(FederatedWorld):
         return super().step(plan)
 
 
+class Hurried(FederatedWorld):
+    """A wait takes one of its rounds."""
+
+    def step(self, plan):
+        result = super().step(plan)
+        self.ledger.rounds += result.active & (plan.wait_s > 0)
+        return result
+
+
+class Forgiving(FederatedWorld):
+    """Asks for a set-up that nobody is charged for."""
+
+    def situation(self, clairvoyant=False):
+        situation = super().situation(clairvoyant)
+        return situation.changed(setup_bytes=situation.clients.setup_bytes + 1e12)
+
+
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
@@ -100,6 +119,8 @@ class Credulous(FederatedWorld):
         (Crowded, "batch: row"),
         (Restless, "an ended episode"),
         (Credulous, "gigabytes|a bad plan"),
+        (Hurried, "round_index"),
+        (Forgiving, "setup_bytes"),
     ],
 )
 def test_worlds_that_break_a_promise_are_noticed(kind, message):

@@ -6,8 +6,12 @@ from ....envs.scenario import Scenario
 
 
 def charge_actual(scenario: Scenario) -> Scenario:
-    """The scenario charged for what is really moved: the trained model's and the samples' own bytes."""
-    work = scenario.workload.model_copy(update={"model_bytes": "actual", "sample_bytes": "actual"})
+    """The scenario charged for what is really moved: the trained model's and the samples' own bytes.
+
+    Nodes bring their own environment, so there is no set-up.
+    """
+    moved = {"model_bytes": "actual", "sample_bytes": "actual", "setup_bytes": 0.0}
+    work = scenario.workload.model_copy(update=moved)
     return scenario.model_copy(update={"workload": work})
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ....envs.contract import ClientFacts, Situation
@@ -33,7 +35,8 @@ def live_situation(
     """The situation of one federation, E = 1.
 
     Availability is who is connected and not busy; session ends, zone, speed and watts are what nodes say or
-    what was measured, else the scenario's draw; carbon is the scenario's trace; accuracy is the server's.
+    what was measured, else the scenario's draw; they bring their own environment, so nobody is cold; carbon
+    is the scenario's trace; accuracy is the server's.
 
     Args:
         roster: who is in the federation.
@@ -52,7 +55,7 @@ def live_situation(
     return Situation(
         clients=_client_facts(roster, ledger, core, now_s, scenario.forecasting.availability_leads_s),
         zones=zone_facts(carbon, time_s, hour, draw.utc_offset_h[None], carbon_leads_s),
-        run=run_facts(ledger, time_s, hour, scenario.max_rounds),
+        run=replace(run_facts(ledger, time_s, hour, scenario.max_rounds), looks=ledger.looks + 1),
         terms=terms_of(
             source,
             ledger,
@@ -82,6 +85,7 @@ def _client_facts(
         up_bytes_per_s=roster.up_bytes_per_s[None].copy(),
         compute_watts=roster.watts[None].copy(),
         network_j_per_byte=roster.network_j_per_byte[None].copy(),
+        setup_bytes=np.zeros(available.shape),
         sightings=ledger.sightings + available,
         **client_books(ledger, core, core.held.astype(np.int64)),
     )

@@ -176,10 +176,10 @@ class LiveWorld:
             outcome, trained = self._wait(0.0 if stop else wait_s), np.zeros(1, dtype=bool)
         else:
             outcome, trained = self._probe(plan) if plan.probed.any() else self._train(plan)
-        active, probing = np.ones(1, dtype=bool), np.array([bool(plan.probed.any())])
-        self.ledger.sightings += seen & ~probing[:, None]
+        active = np.ones(1, dtype=bool)
+        self.ledger.look(seen, active & ~plan.is_probe)
         terms = reward_terms(outcome, before, self.prices)
-        self.ledger.record(outcome, trained, active, probing)
+        self.ledger.record(outcome, trained, active, plan.is_round)
         self.ledger.net_points += terms.sum(axis=1)
         cost = overrun(self.ledger, outcome, budgets)
         terminated, truncated = ended(self.scenario, budgets, self.ledger, plan, outcome, active)
@@ -213,7 +213,7 @@ class LiveWorld:
 
     def _train(self, plan: RoundPlan) -> tuple[RoundOutcome, Bools]:
         """Play a round and train on what arrived."""
-        began_s, index = self.clock.now(), int(self.ledger.decisions[0])
+        began_s, index = self.clock.now(), int(self.ledger.rounds[0])
         asked = plan.invited[0]
         invited = asked & self.roster.available
         batch_size = self.source.training.batch_size
@@ -232,7 +232,7 @@ class LiveWorld:
     def _probe(self, plan: RoundPlan) -> tuple[RoundOutcome, Bools]:
         """Ask clients for their loss at the present model; no round."""
         assert plan.probe_samples is not None
-        began_s, index = self.clock.now(), int(self.ledger.decisions[0])
+        began_s, index = self.clock.now(), int(self.ledger.rounds[0])
         asked = plan.probed[0]
         probed = asked & self.roster.available & (self.held[0] > 0)
         orders = self.core.probes(np.where(probed, plan.probe_samples[0], 0), index)

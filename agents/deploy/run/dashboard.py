@@ -89,7 +89,7 @@ class Dashboard:
         outcome, ledger = result.outcome, self._world.ledger
         sums = {name: float(np.sum(getattr(outcome, name))) for name in COUNTED}
         return {
-            "round": float(ledger.decisions[0]),
+            "round": float(ledger.rounds[0]),
             "hours": float(ledger.hours[0]),
             "duration_s": float(outcome.duration_s[0]),
             "connected": float(self._world.roster.connected.sum()),

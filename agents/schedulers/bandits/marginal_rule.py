@@ -12,8 +12,8 @@ from ....envs.contract import Situation
 from ..base import Rule, State, knob
 from ..parts import best_value, madow
 
-_PRIOR_DECISIONS = 2.0
-"""Pseudo-decisions of the prior on a client's availability."""
+_PRIOR_LOOKS = 2.0
+"""Pseudo-looks of the prior on a client's availability."""
 
 
 @dataclass(kw_only=True)
@@ -85,8 +85,8 @@ class MarginalRule(Rule):
     def choose(self, situation: Situation, allowed: Bools, wanted: int, steps: Ints32) -> Bools:
         """Learn from the last round's answers, then a systematic draw from the new probabilities."""
         first = self.state["horizon"] == 0
-        decisions = np.maximum(situation.run.round_index + situation.run.rounds_left, 1)
-        self.state["horizon"] = np.where(first, decisions, self.state["horizon"])
+        rounds = np.maximum(situation.run.round_index + situation.run.rounds_left, 1)
+        self.state["horizon"] = np.where(first, rounds, self.state["horizon"])
         self._digest(situation)
         self.state["played"] = self.marginals(situation, allowed, wanted)
         return madow(self.state["played"], np.array([rng.random() for rng in self._rngs]))
@@ -130,10 +130,10 @@ class MarginalRule(Rule):
 
 
 def seen_share(situation: Situation) -> Floats:
-    """Availability `[E, N]` as seen so far, with a prior of two decisions at the mean of all clients."""
-    decisions = situation.run.round_index[:, None] + 1.0
-    mean = situation.clients.sightings.mean(axis=1, keepdims=True) / decisions
-    seen = (situation.clients.sightings + _PRIOR_DECISIONS * mean) / (decisions + _PRIOR_DECISIONS)
+    """Availability `[E, N]` as seen so far, with a prior of two looks at the mean of all clients."""
+    looks = situation.run.looks[:, None]
+    mean = situation.clients.sightings.mean(axis=1, keepdims=True) / looks
+    seen = (situation.clients.sightings + _PRIOR_LOOKS * mean) / (looks + _PRIOR_LOOKS)
     return np.asarray(np.clip(seen, 1e-3, 1.0))
 
 

@@ -57,7 +57,7 @@ class OnlineMirror(OnlineAscent):
         self.state["point"] = np.where(moved[:, None], point, self.state["point"])
 
     def regret_bound(self) -> Floats:
-        """The bound m G sqrt(2 ln(N / m) T) `[E]`, T the episode's decisions, G = 1, m and x above the quota.
+        """The bound m G sqrt(2 ln(N / m) T) `[E]`, T the episode's rounds, G = 1, m and x above the quota.
 
         Looser if `rate` is not 1.
         """

@@ -18,7 +18,7 @@ class OnlineAscent(MarginalRule):
     """Online ascent: a point of the capped simplex that climbs along gains of length at most 1.
 
     Gains are divided by the running mean of their length and cut at length 1, which makes G = 1 in the
-    regret bounds, whatever the model. The step is the theory's for the episode's number of decisions T, times
+    regret bounds, whatever the model. The step is the theory's for the episode's number of rounds T, times
     `rate`; the bounds hold in every episode, not only on average.
 
     The marginals are x = least + (1 - least) z, so that no client's chance falls below `quota` m / N.
@@ -97,7 +97,7 @@ class GradientAscent(OnlineAscent):
         self.state["point"] = np.where(moved[:, None], point, self.state["point"])
 
     def regret_bound(self) -> Floats:
-        """D G sqrt(T) `[E]`, T the decisions of the episode, G = 1; looser if `rate` is not 1."""
+        """D G sqrt(T) `[E]`, T the rounds of the episode, G = 1; looser if `rate` is not 1."""
         return self.slack() * self._diameter(self._num_clients) * np.sqrt(self.state["horizon"])
 
     def _diameter(self, num_clients: int) -> float:

@@ -40,6 +40,6 @@ class AllAvailable(Everyone):
             return None
         if self.mean == "all":
             return np.where(chosen, situation.clients.target_weight, 0.0)
-        decisions = situation.run.round_index[:, None] + 1
-        seen = (situation.clients.sightings + _PRIOR_ROUNDS) / (decisions + _PRIOR_ROUNDS)
+        looks = situation.run.looks[:, None]
+        seen = (situation.clients.sightings + _PRIOR_ROUNDS) / (looks + _PRIOR_ROUNDS)
         return np.where(chosen, situation.clients.target_weight / np.minimum(seen, 1.0), 0.0)

@@ -22,8 +22,8 @@ class DriftPlusPenalty(Rule):
     what was really emitted since the last decision. Utility u_k is N alpha_k times the last reported loss
     over the present validation loss, 1 while unknown. Grams are counted in units of a typical invitation (the
     mean over all clients at the forecast's mean intensity at the first decision), which makes V unitless.
-    The allowance k/T is what is left of a carbon budget per decision left, where the episode has one, else
-    `allowance` times m typical invitations.
+    The allowance k/T is what is left of a carbon budget per round left, where the episode has one, else
+    `allowance` times m typical invitations. A slot is a decision: a wait lets the queue drain, too.
     Needs: carbon now, energy per round, reported losses, budget.
     Aggregation: the world's aggregator.
     Defaults: V = 3, allowance 0.8, m = 10, 10 local steps.

@@ -25,13 +25,14 @@ class GreenflOnline(Rule):
     Paper: Arputharaj, Rodio & Neglia, "Green Federated Learning via Carbon-Aware Client and Time Slot
     Scheduling", 2025: max sum_k (sum_t (g_max - g_kt) a_kt)^alpha within the budget, all clients in the last
     `fine_tuning` of T + s slots, nothing after them; T is the number of rounds of full participation that the
-    budget would pay for, s the slack. A slot is a decision here: the pace of the decisions so far tells
-    which hour a later slot falls into. The online version re-plans at every decision, with the budget and
-    slots left, on the carbon forecast; an empty column is a wait of `slot_s`. Clients come and go here
-    (not in the paper): a later slot of a client is planned with only if its forecast availability is at least
+    budget would pay for, s the slack. A slot is a decision here, a round or a wait: the pace of the decisions
+    so far tells which hour a later slot falls into. No more slots are planned ahead than rounds are left, as
+    each may be one. The online version re-plans at every decision, with the budget and slots left,
+    on the carbon forecast; an empty column is a wait of `slot_s`. Clients come and go here (not in the
+    paper): a later slot of a client is planned with only if its forecast availability is at least
     `min_presence`.
     Needs: carbon now and forecast, energy per round, carbon budget (without one: `budget_share` of what
-    everybody expected would emit in all decisions), availability forecast.
+    everybody expected would emit in all rounds), availability forecast.
     Aggregation: by `coefficients`; "unbiased" is the paper's, outside the fine-tuning alpha_k / pi_k with
     pi_k the share of the slots planned for k, cut at `max_weight` times the mean; "normalised" divides that
     by its sum, because a slot with few participants otherwise makes a step several times too long, which
@@ -142,7 +143,7 @@ class GreenflOnline(Rule):
             rounds = max(full_rounds(full_g[None], budget_g), _LEAST_ROUNDS)
             state["budget_g"][row], state["start_g"][row] = budget_g, 1e3 * situation.run.kilograms[row]
             state["worst_g"][row] = grams[row, :, :most].max(initial=_GRAMS_FLOOR)
-            state["end"][row] = min(rounds + self.slack_slots, most)
+            state["end"][row] = rounds + self.slack_slots
 
     def _ahead_s(self, situation: Situation, slots: int) -> Floats:
         """Seconds `[E, S]` from now to the slots ahead, by the pace of the decisions so far."""

@@ -76,7 +76,6 @@ class _Slots(Rule):
         needed = np.maximum(self.job_rounds - self.state["rounds"], 0)
         needed = np.minimum(needed, situation.run.rounds_left)
         slack = np.floor(np.maximum(3600 * self.slack_h - self.state["idle_s"], 0) / self.slot_s)
-        slack = np.minimum(slack, situation.run.rounds_left - needed)
         return needed, needed + slack.astype(np.int64)
 
     def _carbon_ahead(self, situation: Situation, among: Bools, slots: int) -> Floats:

@@ -153,7 +153,8 @@ class JsacTau(Rule):
             / np.maximum(count, 1)
         )
         length = np.maximum(self.learning_rate * np.maximum(state["tau"], 1), 1e-12)
-        fresh = (count > 0) & np.isfinite(state["old_loss"]) & (mean > 0)
+        # A wait brings no new reports: the same ones must not be averaged in again.
+        fresh = (count > 0) & np.isfinite(state["old_loss"]) & (mean > 0) & state["trained_last"]
         rho = np.abs(situation.run.loss - state["old_loss"]) / np.maximum(mean, 1e-12)
         # A single participant has no spread; half its own length stands in for it.
         delta = self.divergence * np.where(count > 1, spread, 0.5 * mean) / length

@@ -136,8 +136,7 @@ class TransferMarginal(Rule):
 
 def skew_price(situation: Situation) -> Floats:
     """Price `[E, N]` of each client's skew, over the mean of its environment."""
-    decisions = situation.run.round_index[:, None] + 1.0
-    pi = (situation.clients.sightings + 1.0) / (decisions + 2.0)
+    pi = (situation.clients.sightings + 1.0) / (situation.run.looks[:, None] + 2.0)
     if situation.clients.forecast_leads_s.size:
         stays = np.where(situation.clients.available, situation.clients.available_forecast[:, :, 0], pi)
         correlation = np.clip((stays - pi) / np.maximum(1.0 - pi, 1e-9), 0.0, 0.95)

@@ -52,7 +52,8 @@ class Mpc(Rule):
     (the common schedule of `local_steps` and `decay` times each of three factors) and the m best clients by
     their own predicted net value, m = 1 ... `participants`; it is repeated for 1, 2, ... `horizon` rounds,
     and the best of these counts. Stopping competes with the accuracy that is there now, not with its filtered
-    level: a lucky measurement is a moment to stop. Waiting competes where the carbon forecast falls.
+    level: a lucky measurement is a moment to stop. Waiting competes where the carbon forecast falls,
+    for `wait_slack_s` in all.
     Paper: none; certainty-equivalent receding-horizon control (e.g. Rawlings & Mayne, Model Predictive
     Control, 2009).
     Needs: all of the Situation.
@@ -149,15 +150,17 @@ class Mpc(Rule):
         def best(values: Floats) -> Floats:
             return np.take_along_axis(np.where(allowed, values, 0.0), top, axis=1)
 
-        hours_now = per_hour * (np.maximum.accumulate(best(needed_s), axis=1) + situation.terms.overhead_s)
-        later = points + (self._mean_carbon(situation) - 1.0) * self._carbon_points(
-            situation, steps, transfer
-        )
+        def hours(seconds: Floats) -> Floats:
+            return per_hour * (np.maximum.accumulate(best(seconds), axis=1) + situation.terms.overhead_s)
+
+        warm = situation.warm  # whoever goes on training is set up by then
+        later = warm.round_points(steps, transfer)
+        later = later + (self._mean_carbon(situation) - 1.0) * self._carbon_points(warm, steps, transfer)
         crowd = np.arange(1, most + 1)
         total = np.cumsum(best(work), axis=1)
         useful = crowd**self.crowd_exponent * total / crowd
-        now = np.cumsum(best(points), axis=1) + hours_now
-        ahead = np.cumsum(best(later), axis=1) + hours_now
+        now = np.cumsum(best(points), axis=1) + hours(needed_s)
+        ahead = np.cumsum(best(later), axis=1) + hours(warm.round_s(steps, transfer))
         possible = crowd[None, :] <= allowed.sum(axis=1)[:, None]
         return order, steps, useful, now, ahead, possible
 
@@ -194,8 +197,13 @@ class Mpc(Rule):
             grams = self._carbon_points(situation, actions.steps[rows, which], self.transfers(situation))
             saved = np.where(chosen[:, :, None], grams[:, :, None] * (1.0 - zones), 0.0).sum(axis=1)
             gain = saved - situation.terms.price_per_hour[:, None] * leads_s[None, :] / 3600.0
-            waiting = (gain.max(axis=1) > 0) & possible & (situation.run.rounds_left > 1) & (wait_s == 0)
-            wait_s = np.where(waiting, leads_s[gain.argmax(axis=1)], wait_s)
+            # No wait uses a round; without a bound, cheap hours would be waited through to the last.
+            slack_s = self.wait_slack_s - self._state["waited_s"]
+            gain = np.where(leads_s <= slack_s[:, None], gain, -np.inf)
+            waiting = (gain.max(axis=1) > 0) & possible & (wait_s == 0)
+            lead_s = np.where(waiting, leads_s[gain.argmax(axis=1)], 0.0)
+            self._state["waited_s"] = self._state["waited_s"] + lead_s
+            wait_s = np.where(waiting, lead_s, wait_s)
         stop = possible & (value < self.stop_margin) & (self._state["rounds"] > 0)
         return np.where(stop, STOP_S, wait_s)
 

@@ -20,8 +20,9 @@ class FedCs(Rule):
     Edge", IEEE ICC 2019. The model goes to the chosen S in one broadcast at the pace of the slowest of S
     (T_S); all compute at once; uploads follow one after the other. With Theta the time of the last upload's
     end after the broadcast, k adds (T_S+k - T_S) + t_UL_k + max(0, t_UD_k - Theta); the smallest is added
-    while T_S + Theta + overhead stays below the deadline. Samples sent to a client count in its t_UD.
-    The world's uploads run side by side, so its rounds are shorter than the deadline; the rule is as printed.
+    while T_S + Theta + overhead stays below the deadline. Samples, and a set-up that a client lacks, count in
+    its t_UD. The world's uploads run side by side, so its rounds are shorter than the deadline; the rule is
+    as printed.
     If not even one client fits, the one that needs least time trains alone, or the run would stand still.
     Needs: seconds per step, bandwidths.
     Aggregation: the world's aggregator (the paper's FedAvg); biased towards fast clients by design.
@@ -44,7 +45,8 @@ class FedCs(Rule):
         upload_s = situation.terms.model_bytes / situation.clients.up_bytes_per_s
         update_s = (
             steps * situation.clients.step_s
-            + transfer * situation.terms.sample_bytes / situation.clients.down_bytes_per_s
+            + (situation.clients.setup_bytes + transfer * situation.terms.sample_bytes)
+            / situation.clients.down_bytes_per_s
         )
         broadcast_s = situation.terms.model_bytes / situation.clients.down_bytes_per_s
         limit_s = self.round_deadline_s - situation.terms.overhead_s

@@ -24,7 +24,7 @@ class Tifl(Rule):
     The paper judges a tier by its accuracy on held-out data of its clients, which no coordinator here can
     see: the mean loss last reported by its clients, weighted by alpha, stands for it. A tier nobody of which
     is there is not drawn, one with fewer than m candidates trains with those; credits are `credits` equal
-    shares of the decisions of the episode, and are given anew when all tiers with candidates are out of them.
+    shares of the rounds of the episode, and are given anew when all tiers with candidates are out of them.
     Needs: seconds per step, bandwidths, last reported losses.
     Aggregation: the world's aggregator (the paper's FedAvg).
     Defaults: 5 tiers, adaptive, every 20 rounds, credits for 2 equal shares, m = 10, 10 local steps.
@@ -104,8 +104,8 @@ class Tifl(Rule):
 
     def _refilled(self, situation: Situation, present: Bools) -> Floats:
         credits = self.state["credits"]
-        decisions = situation.run.round_index + situation.run.rounds_left
-        share = np.maximum(np.ceil(self.credits * decisions / self.tiers), 1.0)
+        rounds = situation.run.round_index + situation.run.rounds_left
+        share = np.maximum(np.ceil(self.credits * rounds / self.tiers), 1.0)
         left = (present & (credits >= 1.0)).any(axis=1, keepdims=True)
         return np.where(left, credits, share[:, None])
 

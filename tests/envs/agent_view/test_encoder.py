@@ -67,7 +67,8 @@ def plain_clients(s, steps):
             "completed_share": np.where(
                 s.clients.invitations > 0, s.clients.completions / np.maximum(s.clients.invitations, 1), 1.0
             ),
-            "seen_share": s.clients.sightings / rounds,
+            "seen_share": s.clients.sightings / s.run.looks[:, None],
+            "setup": s.clients.setup_bytes / s.clients.down_bytes_per_s / s.round_s(middle),
         },
         CLIENT_FEATURES,
     )
@@ -143,6 +144,16 @@ def test_every_column_is_its_formula(name):
         for part, expected in plain.items():
             assert np.array_equal(observation[part], expected), part
             assert view.encoder.space[part].contains(observation[part][0])
+
+
+def test_the_set_up_is_a_share_of_a_round_and_nothing_when_warm():
+    shares = []
+    for view, situation, observation in played("volunteers", 2, workload={"setup_bytes": 3e8}):
+        plain = plain_clients(situation, view.scenario.levels.local_steps)
+        assert np.array_equal(observation["clients"], plain)
+        shares.append(observation["clients"][..., CLIENT_FEATURES.index("setup")])
+        assert np.array_equal(shares[-1] == 0, situation.clients.setup_bytes == 0)
+    assert (np.array(shares) < 1).all() and (np.array(shares) == 0).any() and (shares[0] > 0).all()
 
 
 def test_columns_with_budgets_are_their_formulas_too():

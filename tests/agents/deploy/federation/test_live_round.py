@@ -199,7 +199,7 @@ def test_a_probe_asks_for_the_loss_that_the_simulator_would_tell(federation, twi
     asked = np.array([[True, True, False, True]])
     expected = core.client_losses(asked, np.full((1, 4), 12), np.array([1]))
     np.testing.assert_allclose(result.outcome.probed_loss, expected, rtol=1e-5)
-    assert world.ledger.decisions[0] == 1 and not result.outcome.invited.any()
+    assert world.ledger.rounds[0] == 1 and world.ledger.decisions[0] == 2 and not result.outcome.invited.any()
     np.testing.assert_allclose(world.situation().clients.probed_loss, expected, rtol=1e-5)
 
 

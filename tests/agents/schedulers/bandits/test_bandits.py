@@ -42,6 +42,7 @@ class Bench:
             available=here,
             sightings=self.sightings,
             round_index=np.full(self.rows, self.round),
+            looks=np.full(self.rows, self.round + 1),
             rounds_left=np.full(self.rows, self.horizon - self.round),
             completions=self.completions.copy(),
             last_norm=self.norms.copy(),

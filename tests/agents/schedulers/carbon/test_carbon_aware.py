@@ -201,6 +201,12 @@ class TestGreenFL:
         clean = situation.changed(carbon_g_per_kwh=situation.zones.carbon_g_per_kwh / 20)
         assert start("greenfl-online").plan(clean).invited.any()
 
+    def test_its_slack_is_beyond_the_rounds_of_the_limit(self, situation_of):
+        situation = everyone_here(situation_of(1, rounds_left=3))
+        scheduler = start("greenfl-online", slack_slots=7, budget_share=1.0)
+        scheduler.plan(situation)
+        assert scheduler.state["end"][0] > 7
+
     def test_offline_believes_the_truth_and_counts_as_a_ceiling(self, situation_of):
         now = np.full(3, 200.0)
         wrong, truth = np.full((3, 3), 20.0), np.full((1, 3, 3), 1000.0)
@@ -362,5 +368,9 @@ class TestWaiting:
         scheduler = start(name, job_rounds=3, slack_h=2.0, slot_s=3600.0, **size)
         waits = [scheduler.plan(situation).wait_s[0] for _ in range(6)]
         assert waits == [3600, 3600, 0, 0, 0, STOP_S]
+        # Slack is hours: it is as long where no round is to spare.
+        tight = situation.changed(rounds_left=np.array([3]))
+        scheduler = start(name, job_rounds=3, slack_h=2.0, slot_s=3600.0, **size)
+        assert [scheduler.plan(tight).wait_s[0] for _ in range(4)] == [3600, 3600, 0, 0]
         clean = situation.changed(carbon_g_per_kwh=situation.zones.carbon_g_per_kwh / 20)
         assert start(name, job_rounds=3).plan(clean).invited.any()

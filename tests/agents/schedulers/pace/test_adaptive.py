@@ -139,6 +139,20 @@ class TestJsacTau:
         second = scheduler.plan(reported).local_steps.max()
         assert 1 < second <= 10
 
+    def test_a_wait_brings_no_new_reports(self, situation_of):
+        situation = everyone_here(situation_of(3))
+        norm, one = np.linspace(0.9, 1.1, 12)[None], np.ones((1, 12), dtype=np.int64)
+        scheduler = start("jsac-tau")
+        scheduler.plan(situation)
+        reported = situation.changed(last_norm=norm, rounds_since=one, loss=situation.run.loss * 0.9)
+        scheduler.plan(reported.changed(available=np.zeros((1, 12), dtype=bool)))
+        known = {key: scheduler.state[key].copy() for key in ("rho", "delta")}
+        assert np.isfinite(known["rho"]).all()
+        louder = reported.changed(loss=reported.run.loss * 3, available=np.zeros((1, 12), dtype=bool))
+        assert scheduler.plan(louder).wait_s[0] > 0
+        for key, value in known.items():
+            assert np.array_equal(scheduler.state[key], value)
+
     def test_diverging_clients_make_fewer_steps(self, situation_of):
         steps = []
         for spread in (0.001, 0.5):

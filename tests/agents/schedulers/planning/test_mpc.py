@@ -123,6 +123,19 @@ class TestMpc:
         assert start().plan(dear).wait_s[0] == 3600.0
         rushed = dear.changed(price_per_hour=np.array([1e4]))
         assert start().plan(rushed).wait_s[0] == 0.0
+        last = dear.changed(rounds_left=np.array([1]))  # a wait uses no round
+        assert start().plan(last).wait_s[0] == 3600.0
+
+    def test_cheap_hours_are_not_waited_through_to_the_last(self, situation_of):
+        now, coming = np.full(3, 800.0), np.tile([20.0, 20.0, 20.0], (3, 1))
+        tempting = everyone_here(
+            situation_of(
+                0, carbon_g_per_kwh=now, carbon_forecast=coming, price_per_kg=2000.0, price_per_hour=0.0
+            )
+        )
+        scheduler = start(wait_slack_s=3 * 3600.0)
+        waits = [scheduler.plan(tempting).wait_s[0] for _ in range(6)]
+        assert waits == [3600.0] * 3 + [0.0] * 3
 
     def test_stops_where_nothing_is_left_to_gain(self, situation_of):
         situation = everyone_here(situation_of(0, accuracy=0.2, price_per_hour=10.0))
