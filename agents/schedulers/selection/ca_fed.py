@@ -30,7 +30,7 @@ class CaFed(Probing):
     Needs: losses of the available clients before every round (`ClientFacts.probed_loss`, paid for; with
     `losses="reported"` those they last reported in training, for free), alpha. pi and lambda are estimated
     from sightings, see `chains`; the reference code knows them.
-    Aggregation: q_k, self-normalised. (Not normalised, the paper's steps are the smaller the more is excluded.)
+    Aggregation: q_k, self-normalised. (Not normalised, the paper's steps are smaller the more is excluded.)
     Defaults: c_bias = 1, threshold 0, smoothing 0 as in the code, 10 prior rounds, 10 local steps.
     `participants` plays no part.
     """

@@ -22,8 +22,9 @@ class CaFedQuantitative(CaFed):
     `fl_core.theory.bias.participation_price`. With kept weights p the model scatters by
     `eta H / 4 sum_k p_k^2 (1 - pi_k)/pi_k (1 + lambda_k)/(1 - lambda_k) |g_k|^2`, g_k the clients'
     gradients, and is off by at most about `(sum_k |alpha_k - p_k| sqrt(Gap_k))^2`, the gradients' directions
-    being unknown. Clients are tried by decreasing price, and taken out as long as the sum falls. `eta H |g_k|` is the length of the last update, so that early
-    updates, which all point the same way, make the price look higher.
+    being unknown. Clients are tried by decreasing price, and taken out as long as the sum falls.
+    `eta H |g_k|` is the length of the last update, so that early updates, which all point the same way, make
+    the price look higher.
     On small problems where everything is known exactly this ranks subsets with a correlation of about 0.7
     (0.9 with the gradients' directions, see the tests), and its choice tends to be worse than keeping all.
     Needs: as `ca-fed`, and the lengths of past updates.
