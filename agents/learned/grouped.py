@@ -57,11 +57,9 @@ def decide_in_groups(policy: SetPolicyMixin, observation: Observation, groups: i
     per_group = chance.sum(dim=1) / somebody.sum(dim=1).clamp_min(1)
     rank = (-chance).argsort(dim=1, stable=True).argsort(dim=1, stable=True)
     chosen = available & (rank < per_group.round().clamp_min(1.0)[:, None])
+    votes = [(head.exp().reshape(e, groups, -1) * speaks).sum(dim=1) for head in server]
     columns = [
-        *(
-            (head.exp().reshape(e, groups, -1) * speaks).sum(dim=1).argmax(dim=1, keepdim=True)
-            for head in server
-        ),
+        *(vote.argmax(dim=1, keepdim=True) for vote in votes),
         th.where(chosen, 1 + levels[..., 1:].argmax(dim=2), 0),
     ]
     if transfer is not None:

@@ -46,9 +46,9 @@ class SetPolicyMixin(_Base):
         storage_feature: index of the client feature that is 0 when nothing more can be sent to the client;
             None if there is none.
         effective_only: count in an action's log-probability only the heads that had an effect: no clients,
-            no quorum and no server step while waiting, no transfer to a client that is not invited. That is the exact
-            probability of what the environment sees, and less noise for the gradient. False: all heads, as
-            in Stable-Baselines3.
+            no quorum and no server step while waiting, no transfer to a client that is not invited. That is
+            the exact probability of what the environment sees, and less noise for the gradient. False: all
+            heads, as in Stable-Baselines3.
         initial_wait_logits: logits of the wait levels before training. The default rarely waits and hardly
             ever takes the last level, which may end the episode.
         initial_level_logits: logits of a client's local-step levels before training. The default invites

@@ -185,8 +185,9 @@ class Rule:
 
     def server_step_now(self, situation: Situation) -> Floats:
         """Factors `[E]` on the server's learning rate; 1 but where the world makes it a decision."""
-        last = self.last_server_step or self.server_step
-        return np.asarray(self.server_step * (last / self.server_step) ** progress(situation))
+        first, last = self.server_step, self.last_server_step or self.server_step
+        factors = first * (last / first) ** progress(situation)
+        return np.asarray(np.clip(factors, min(first, last), max(first, last)))
 
     def transfers(self, situation: Situation) -> Ints32:
         """Samples `[E, N]` to send: up to `transfer_samples` in all, and some to a client that has none."""

@@ -129,7 +129,7 @@ class TestEveryScheduler:
         scheduler.reset(np.ones(2, dtype=bool), seeds, world.n)
         for _ in range(4):
             situation = world.situation()
-            plan = scheduler.plan(situation).validate(2, world.n)
+            plan = scheduler.plan(situation).validate(2, world.n, (0.01, 100.0))
             assert not ((plan.invited | plan.probed) & ~situation.clients.available).any()
             assert ((plan.invited | plan.probed).any(axis=1) | (plan.wait_s > 0)).all()
             assert (plan.transfer_samples <= situation.clients.storage_left).all()

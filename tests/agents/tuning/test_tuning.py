@@ -232,7 +232,9 @@ class TestSpace:
     @pytest.fixture
     def space(self):
         scheduler = make_scheduler("tuned-rule")
-        return SearchSpace(knobs_of(scheduler), settings_of(scheduler), {"participants": 24.0})
+        knobs = knobs_of(scheduler)
+        knobs["participants"] = knobs["participants"].within(0, 24)
+        return SearchSpace(knobs, settings_of(scheduler))
 
     @pytest.mark.parametrize("seed", range(5))
     def test_settings_come_back_from_their_parameters(self, space, seed):
@@ -254,7 +256,7 @@ class TestSpace:
     def test_the_sampler_learns(self):
         """On one knob whose best value is 0.3, later suggestions gather there."""
         knobs = {"x": Knob("", 0.0, 1.0)}
-        space, past = SearchSpace(knobs, {"x": 0.9}, {}), []
+        space, past = SearchSpace(knobs, {"x": 0.9}), []
         for seed in range(40):
             value = space.settings(space.suggest(past, seed))["x"]
             past.append(space.frozen({"x": value}, -((value - 0.3) ** 2)))
