@@ -95,7 +95,7 @@ class PackedActions:
 
     @property
     def log_probs(self) -> tuple[list[th.Tensor], th.Tensor, th.Tensor | None]:
-        """Of the server's heads `[B, W]`, `[B, Q]` (, `[B, S]`), steps `[M, L]`, transfers `[M, T]` or None."""
+        """Of the server's heads `[B, choices]`, clients' steps `[M, L]`, transfers `[M, T]` or None."""
         return self._server, self._steps, self._transfer if self._moves_data else None
 
     def log_prob(self, actions: th.Tensor, effective_only: bool = True) -> th.Tensor:
