@@ -107,7 +107,8 @@ def _play(scheduler: Scheduler, scenario: Scenario, decisions: int) -> _Played:
         situation = world.situation(clairvoyant=True)
         shown = situation if scheduler.clairvoyant else replace(situation, future=None)
         twin = copy.deepcopy(scheduler)
-        plan = scheduler.plan(shown).validate(len(_SEEDS), scenario.clients)
+        plan = scheduler.plan(shown)
+        plan.validate(len(_SEEDS), scenario.clients, scenario.levels.server_step)
         _check_plan(plan, situation)
         _expect_same(twin.plan(shown), plan, "a copy of it plans otherwise than the original")
         played.situations.append(situation)
@@ -228,6 +229,7 @@ def _plan_rows(plan: RoundPlan, rows: slice) -> RoundPlan:
         plan.wait_s[rows],
         None if plan.weights is None else plan.weights[rows],
         None if plan.probe_samples is None else plan.probe_samples[rows],
+        None if plan.server_step is None else plan.server_step[rows],
     )
 
 
@@ -238,6 +240,9 @@ def _expect_same(plan: RoundPlan, other: RoundPlan, why: str) -> None:
     blank = np.full(plan.local_steps.shape, np.nan)
     weights = [blank if each.weights is None else each.weights for each in (plan, other)]
     _expect(np.array_equal(weights[0], weights[1], equal_nan=True), f"weights: {why}")
+    ones = np.ones(len(plan.quorum))
+    factors = [ones if each.server_step is None else each.server_step for each in (plan, other)]
+    _expect(np.array_equal(factors[0], factors[1]), f"server_step: {why}")
 
 
 def _expect(kept: bool, why: str) -> None:

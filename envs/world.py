@@ -98,7 +98,7 @@ class FederatedWorld:
         Raises:
             ValueError: if the plan's shapes or values are out of range; the world is then as before.
         """
-        plan.validate(self.num_envs, self.scenario.clients)
+        plan.validate(self.num_envs, self.scenario.clients, self.scenario.levels.server_step)
         active, budgets = self.running.copy(), self._population.budgets
         began_s, accuracy_before = self._time_s.copy(), self.ledger.accuracy
         outcome, trained = self._execution.run(plan, self._time_s, active, self.ledger)

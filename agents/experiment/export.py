@@ -98,7 +98,7 @@ def make_card(
         decision=str(best["decision"]),
         features=features_of(ObservationEncoder(world)),
         choices=choices_of(world),
-        policy=set_policy_arguments(settings, layout_of(world).space),
+        policy=set_policy_arguments(settings, layout_of(world).space, world.clients),
         weights_sha256=weights_sha256,
         settings=settings.to_json(),
         command=str(config.get("command", "")),

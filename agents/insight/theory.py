@@ -11,6 +11,7 @@ import numpy as np
 from ...common.arrays import AnyArray, Floats, Ints
 from ...envs.contract import RoundOutcome, RoundPlan, Scheduler, Situation, rollout
 from ...envs.registration import find_entry
+from ...envs.round import step_shares
 from ...envs.scenario import Scenario, load_scenario
 from ...envs.world import FederatedWorld
 from ...fl_core.aggregation import Arrivals, Weighting, make_weighting
@@ -123,6 +124,7 @@ def _page(
     held, steps = before.clients.samples_held + sent, np.where(arrived, plan.local_steps, 0).astype(np.int64)
     arrived &= (held > 0) & (steps > 0)
     env, client = np.nonzero(arrived)
+    shares = step_shares(plan.weights, arrived)
     rates = np.minimum((before.clients.completions + 1.0) / (before.run.round_index[:, None] + 1.0), 1.0)
     arrivals = Arrivals(
         env=env,
@@ -132,7 +134,7 @@ def _page(
         held=held[env, client].astype(np.int64),
         target_weight=before.clients.target_weight[env, client],
         rate=rates[env, client],
-        given=None if plan.weights is None else plan.weights[env, client],
+        given=None if shares is None else shares[env, client],
         staleness=np.zeros(env.size, dtype=np.int64),
         delta=np.zeros((env.size, 0)),
         num_clients=arrived.shape[1],
@@ -140,6 +142,8 @@ def _page(
     )
     omega = np.zeros(arrived.shape)
     omega[env, client] = weighting.omega(arrivals)
+    if plan.server_step is not None:
+        omega *= plan.server_step[:, None]
     shared = (before.clients.samples_sent + sent) / np.maximum(1, held)
     return {"omega": omega, "steps": steps * arrived, "shared": np.where(arrived, shared, 0.0)}
 

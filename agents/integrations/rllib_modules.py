@@ -21,6 +21,7 @@ from torch import nn
 
 from ..policies import default_wait_logits, share_logits
 from ..policies.distribution import MASKED_LOGIT, BatchedMultiCategorical
+from ..policies.packed import Choices
 from ..policies.set_network import SetShape, flat_logits, fresh_networks, orthogonal
 from .masked_observations import FlatLayout
 
@@ -170,19 +171,18 @@ class MaskedSetModule(MaskedModule):
                 "model_config: no 'layout', expected that of set_module_spec(env_id, env_config)"
             )
         self.layout = FlatLayout(**settings["layout"])
-        n = self.layout.clients[0]
-        self.waits, self.quorums, self.levels = self.nvec[:3]
-        self.transfers = self.nvec[2 + n] if len(self.nvec) > 2 + n else 0
+        choices = Choices.of(self.nvec, self.layout.clients[0])
+        self.levels = choices.levels
         hidden, pooling = int(settings.get("hidden", 64)), str(settings.get("pooling", "mean-max"))
         shape = SetShape(self.layout.clients[1], self.layout.server, self.layout.zones[1])
         self.actor, self.critic = fresh_networks(
             shape,
-            self.waits + self.quorums,
-            self.levels + self.transfers,
+            sum(choices.server),
+            sum(choices.clients),
             hidden,
             pooling,
-            default_wait_logits(self.waits),
-            share_logits(self.levels),
+            default_wait_logits(choices.waits),
+            share_logits(choices.levels),
         )
 
     def logits(self, flat: th.Tensor) -> th.Tensor:

@@ -42,7 +42,7 @@ def decide_in_groups(policy: SetPolicyMixin, observation: Observation, groups: i
         "zones": observation["zones"].repeat_interleave(groups, dim=0),
     }
     clients = available_clients(parts)
-    wait, quorum, steps, transfer = policy.packed(parts, clients).log_probs
+    server, steps, transfer = policy.packed(parts, clients).log_probs
 
     def per_client(log_probs: th.Tensor) -> th.Tensor:
         dense = clients.unpack(log_probs).reshape(e, groups, size, -1).transpose(1, 2)
@@ -57,9 +57,9 @@ def decide_in_groups(policy: SetPolicyMixin, observation: Observation, groups: i
     per_group = chance.sum(dim=1) / somebody.sum(dim=1).clamp_min(1)
     rank = (-chance).argsort(dim=1, stable=True).argsort(dim=1, stable=True)
     chosen = available & (rank < per_group.round().clamp_min(1.0)[:, None])
+    votes = [(head.exp().reshape(e, groups, -1) * speaks).sum(dim=1) for head in server]
     columns = [
-        (wait.exp().reshape(e, groups, -1) * speaks).sum(dim=1).argmax(dim=1, keepdim=True),
-        (quorum.exp().reshape(e, groups, -1) * speaks).sum(dim=1).argmax(dim=1, keepdim=True),
+        *(vote.argmax(dim=1, keepdim=True) for vote in votes),
         th.where(chosen, 1 + levels[..., 1:].argmax(dim=2), 0),
     ]
     if transfer is not None:

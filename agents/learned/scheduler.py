@@ -96,11 +96,10 @@ class LearnedScheduler:
         with th.no_grad():
             observation = self._encoder.encode(situation)
             tensors = {key: th.as_tensor(rows, device=policy.device) for key, rows in observation.items()}
-            chances = policy.get_distribution(tensors).log_probs().exp().cpu().numpy().astype(np.float64)
-        num_envs, n = situation.clients.available.shape
-        first = policy.waits + policy.quorums
-        levels = chances[:, first : first + n * policy.levels].reshape(num_envs, n, policy.levels)
-        return chances[:, : policy.waits], levels
+            distribution = policy.get_distribution(tensors)
+            levels = policy.level_log_probs(distribution)
+            waits = distribution.log_probs()[:, : policy.choices.waits]
+        return _chances(waits), _chances(levels)
 
     def _decide(self, policy: SetPolicyMixin, observation: dict[str, Floats32]) -> Ints:
         policy.set_training_mode(False)
@@ -128,3 +127,7 @@ class LearnedScheduler:
             for group in distribution.groups
         ]
         return np.concatenate(parts, axis=1)
+
+
+def _chances(log_probs: th.Tensor) -> Floats:
+    return log_probs.exp().cpu().numpy().astype(np.float64)

@@ -17,6 +17,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from ...envs.agent_view import CLIENT_FEATURES
 from ..policies import default_wait_logits, share_logits
+from ..policies.packed import Choices
 from ..policies.set_network import SetEncoder, SetShape
 from ..policies.set_policy import (
     MaskableSetActorCriticPolicy,
@@ -132,22 +133,26 @@ def learning_rate_at(settings: RunSettings, done: int) -> float:
     return float(learner.learning_rate + share * (learner.final_learning_rate - learner.learning_rate))
 
 
-def set_policy_arguments(settings: RunSettings, action_space: spaces.MultiDiscrete) -> dict[str, object]:
+def set_policy_arguments(
+    settings: RunSettings, action_space: spaces.MultiDiscrete, num_clients: int
+) -> dict[str, object]:
     """Keyword arguments of the set policy for a run, JSON-able."""
-    waits, levels = int(action_space.nvec[0]), int(action_space.nvec[2])
+    choices = Choices.of(action_space.nvec.tolist(), num_clients)
     return {
         "hidden": settings.policy.hidden,
         "pooling": settings.policy.pooling,
         "storage_feature": STORAGE_FEATURE,
-        "initial_wait_logits": default_wait_logits(waits),
-        "initial_level_logits": share_logits(levels, settings.policy.initial_share),
+        "initial_wait_logits": default_wait_logits(choices.waits),
+        "initial_level_logits": share_logits(choices.levels, settings.policy.initial_share),
     }
 
 
 def _actor_critic(settings: RunSettings, env: VecEnv, set_policy: type[ActorCriticPolicy]) -> PolicyChoice:
     """The policy of PPO and its kin: a set policy, or a context where heads are not per client."""
     if isinstance(env.action_space, spaces.MultiDiscrete):
-        return {"policy": set_policy, "policy_kwargs": set_policy_arguments(settings, env.action_space)}
+        num_clients = env.observation_space["clients"].shape[0]  # type: ignore[index]
+        arguments = set_policy_arguments(settings, env.action_space, num_clients)
+        return {"policy": set_policy, "policy_kwargs": arguments}
     return {"policy": "MultiInputPolicy", "policy_kwargs": _context(settings, env)}
 
 

@@ -210,7 +210,6 @@ def _fit(
 
 def _agreement(policy: SetPolicyMixin, shown: Demonstrations) -> float:
     right = total = 0
-    n = policy.num_clients
     for first in range(0, len(shown.actions), 4096):
         rows = np.arange(first, min(first + 4096, len(shown.actions)))
         observation = _tensors(shown.observations, rows, policy.device)
@@ -218,8 +217,8 @@ def _agreement(policy: SetPolicyMixin, shown: Demonstrations) -> float:
             mode = policy.get_distribution(observation).mode()
         actions = th.as_tensor(shown.actions[rows], device=policy.device)
         available = observation["clients"][..., AVAILABLE] > 0.5
-        counted = policy.effective(actions)[:, 2 : 2 + n] & available
-        right += int(((mode == actions)[:, 2 : 2 + n] & counted).sum())
+        counted = policy.levels_of(policy.effective(actions)) & available
+        right += int((policy.levels_of(mode == actions) & counted).sum())
         total += int(counted.sum())
     return right / max(total, 1)
 

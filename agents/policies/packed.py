@@ -6,6 +6,7 @@ clients that are away: their only choice is not to be invited, with probability 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch as th
@@ -21,14 +22,42 @@ class Choices:
     Attributes:
         waits: W.
         quorums: Q.
+        server_steps: S, factors on the server's step; 0 where it is no decision.
         levels: L, local-step levels of a client.
         transfers: T, transfer levels of a client; 0 where no data is moved.
     """
 
     waits: int
     quorums: int
+    server_steps: int
     levels: int
     transfers: int
+
+    @classmethod
+    def of(cls, nvec: Sequence[int], num_clients: int) -> Choices:
+        """The sizes of a `MultiDiscrete` action of N clients.
+
+        Raises:
+            ValueError: it is not `[W, Q] (+ [S]) + [L] * N (+ [T] * N)`.
+        """
+        sizes, n = [int(choices) for choices in nvec], num_clients
+        first = 2 + (len(sizes) - 2) % n if n > 1 else 2
+        levels, transfers = sizes[first : first + n], sizes[first + n :]
+        whole = first <= 3 and len(levels) == n and len(transfers) in (0, n)
+        if not whole or any(len(set(part)) > 1 for part in (levels, transfers)):
+            expected = f"[W, Q] (+ [S]) + [L] * {n} (+ [T] * {n})"
+            raise ValueError(f"action_space: nvec {sizes}, expected {expected}")
+        return cls(sizes[0], sizes[1], sum(sizes[2:first]), levels[0], sum(transfers[:1]))
+
+    @property
+    def server(self) -> tuple[int, ...]:
+        """Sizes of the server's heads, which stand before the clients'."""
+        return (self.waits, self.quorums, *([self.server_steps] if self.server_steps else []))
+
+    @property
+    def clients(self) -> tuple[int, ...]:
+        """Sizes of a client's heads."""
+        return (self.levels, *([self.transfers] if self.transfers else []))
 
 
 class PackedActions:
@@ -36,7 +65,7 @@ class PackedActions:
 
     Args:
         choices: sizes of the heads.
-        server: logits `[B, W + Q]`.
+        server: logits `[B, W + Q + S]`.
         each: logits `[M, L + T]`.
         clients: whose they are.
         storage: bool `[M]`, whether data can be sent to a client; None: to everyone.
@@ -51,12 +80,11 @@ class PackedActions:
         storage: th.Tensor | None = None,
     ):
         self._clients, self._moves_data = clients, choices.transfers > 0
-        wait, self._quorum = server.split([choices.waits, choices.quorums], dim=1)
+        wait, *others = server.split(list(choices.server), dim=1)
         if choices.waits > 1:
             train_now = wait[:, :1].masked_fill((clients.count == 0)[:, None], MASKED_LOGIT)
             wait = th.cat([train_now, wait[:, 1:]], dim=1)
-        self._wait = wait.log_softmax(dim=1)
-        self._quorum = self._quorum.log_softmax(dim=1)
+        self._server = [wait.log_softmax(dim=1), *(head.log_softmax(dim=1) for head in others)]
         self._steps = each[:, : choices.levels].log_softmax(dim=1)
         if self._moves_data:
             transfer = each[:, choices.levels :]
@@ -66,23 +94,22 @@ class PackedActions:
             self._transfer = transfer.log_softmax(dim=1)
 
     @property
-    def log_probs(self) -> tuple[th.Tensor, th.Tensor, th.Tensor, th.Tensor | None]:
-        """Of waits `[B, W]`, quorums `[B, Q]`, clients' steps `[M, L]`, transfers `[M, T]` or None."""
-        return self._wait, self._quorum, self._steps, self._transfer if self._moves_data else None
+    def log_probs(self) -> tuple[list[th.Tensor], th.Tensor, th.Tensor | None]:
+        """Of the server's heads `[B, choices]`, clients' steps `[M, L]`, transfers `[M, T]` or None."""
+        return self._server, self._steps, self._transfer if self._moves_data else None
 
     def log_prob(self, actions: th.Tensor, effective_only: bool = True) -> th.Tensor:
         """Log-probability `[B]` of actions `[B, D]`; only of the heads that had an effect if so asked."""
         chosen = actions.long()
-        b, n = self._clients.shape
-        wait = self._wait.gather(1, chosen[:, :1])[:, 0]
-        quorum = self._quorum.gather(1, chosen[:, 1:2])[:, 0]
-        level = chosen[:, 2 : 2 + n].reshape(b * n).index_select(0, self._clients.place)
+        (b, n), first = self._clients.shape, len(self._server)
+        wait, *others = (head.gather(1, chosen[:, at : at + 1])[:, 0] for at, head in enumerate(self._server))
+        level = chosen[:, first : first + n].reshape(b * n).index_select(0, self._clients.place)
         each = self._steps.gather(1, level[:, None])[:, 0]
         if self._moves_data:
-            moved = chosen[:, 2 + n :].reshape(b * n).index_select(0, self._clients.place)
+            moved = chosen[:, first + n :].reshape(b * n).index_select(0, self._clients.place)
             sent = self._transfer.gather(1, moved[:, None])[:, 0]
             each = each + (sent * (level > 0) if effective_only else sent)
-        rest = quorum + self._clients.total(each)
+        rest = sum(others[1:], others[0]) + self._clients.total(each)
         total: th.Tensor = wait + (rest * (chosen[:, 0] == 0) if effective_only else rest)
         return total
 
@@ -91,11 +118,12 @@ class PackedActions:
         each = _entropy(self._steps)
         if self._moves_data:
             each = each + _entropy(self._transfer)
-        return _entropy(self._wait) + _entropy(self._quorum) + self._clients.total(each)
+        wait, *others = (_entropy(head) for head in self._server)
+        return sum(others, wait) + self._clients.total(each)
 
     def sample(self) -> th.Tensor:
         """Random actions int64 `[B, D]`."""
-        parts = [_draw(self._wait)[:, None], _draw(self._quorum)[:, None], self._dense(_draw(self._steps))]
+        parts = [*(_draw(head)[:, None] for head in self._server), self._dense(_draw(self._steps))]
         if self._moves_data:
             parts.append(self._dense(_draw(self._transfer)))
         return th.cat(parts, dim=1)

@@ -84,7 +84,7 @@ class SetActor(nn.Module):
 
     Args:
         shape: sizes of the observation.
-        server_choices: wait levels plus quorum levels.
+        server_choices: levels of the server's heads: waits, quorums and, where it is a decision, its step.
         client_choices: local-step levels plus transfer levels.
         hidden: width of every layer.
         pooling: see `SetEncoder`.

@@ -31,10 +31,11 @@ class SetPolicyMixin(_Base):
     """What the plain and the maskable set policy share; not a policy by itself.
 
     The policy reads `clients`, `server` and `zones` of the observation and gives one categorical per
-    dimension of the `MultiDiscrete` action `[wait, quorum] + [levels] * N (+ [transfers] * N)`. It forbids
-    by itself what the observation shows to be impossible: inviting or sending data to clients that are
-    away, sending to full ones, training now (wait level 0) when nobody is available. Stable-Baselines3
-    hands a policy everything as arguments, hence their number.
+    dimension of the `MultiDiscrete` action
+    `[wait, quorum] (+ [server step]) + [levels] * N (+ [transfers] * N)`. It forbids by itself what the
+    observation shows to be impossible: inviting or sending data to clients that are away, sending to full
+    ones, training now (wait level 0) when nobody is available. Before training all quorums and all server
+    steps are equally likely. Stable-Baselines3 hands a policy everything as arguments, hence their number.
 
     Args:
         observation_space: `Dict` with `clients [N, F]`, `server [G]` and `zones [Z, H]`.
@@ -44,10 +45,10 @@ class SetPolicyMixin(_Base):
         pooling: `mean-max` or `attention`.
         storage_feature: index of the client feature that is 0 when nothing more can be sent to the client;
             None if there is none.
-        effective_only: count in an action's log-probability only the heads that had an effect: no clients
-            and no quorum while waiting, no transfer to a client that is not invited. That is the exact
-            probability of what the environment sees, and less noise for the gradient. False: all heads, as
-            in Stable-Baselines3.
+        effective_only: count in an action's log-probability only the heads that had an effect: no clients,
+            no quorum and no server step while waiting, no transfer to a client that is not invited. That is
+            the exact probability of what the environment sees, and less noise for the gradient. False: all
+            heads, as in Stable-Baselines3.
         initial_wait_logits: logits of the wait levels before training. The default rarely waits and hardly
             ever takes the last level, which may end the episode.
         initial_level_logits: logits of a client's local-step levels before training. The default invites
@@ -76,14 +77,12 @@ class SetPolicyMixin(_Base):
         self.hidden, self.pooling, self.storage_feature = hidden, pooling, storage_feature
         self.effective_only = effective_only
         self.num_clients = observation_space["clients"].shape[0]  # type: ignore[index]
-        nvec = [int(n) for n in action_space.nvec]
-        self.waits, self.quorums, self.levels = nvec[0], nvec[1], nvec[2]
-        self.transfers = nvec[2 + self.num_clients] if len(nvec) > 2 + self.num_clients else 0
+        self.choices = Choices.of(action_space.nvec.tolist(), self.num_clients)
         self.initial_wait_logits = checked_logits(
-            "initial_wait_logits", initial_wait_logits, default_wait_logits(self.waits)
+            "initial_wait_logits", initial_wait_logits, default_wait_logits(self.choices.waits)
         )
         self.initial_level_logits = checked_logits(
-            "initial_level_logits", initial_level_logits, share_logits(self.levels)
+            "initial_level_logits", initial_level_logits, share_logits(self.choices.levels)
         )
         super().__init__(observation_space, action_space, lr_schedule, **kwargs)  # type: ignore[arg-type]
 
@@ -92,8 +91,8 @@ class SetPolicyMixin(_Base):
         shape = SetShape(sizes["clients"][1], sizes["server"][0], sizes["zones"][1])
         self.actor, self.critic = fresh_networks(
             shape,
-            self.waits + self.quorums,
-            self.levels + self.transfers,
+            sum(self.choices.server),
+            sum(self.choices.clients),
             self.hidden,
             self.pooling,
             self.initial_wait_logits,
@@ -116,28 +115,33 @@ class SetPolicyMixin(_Base):
 
     def logits(self, obs: Observation) -> th.Tensor:
         """Flat logits `[B, sum(nvec)]` before any masking; zeros for the clients that are away."""
-        return flat_logits(self.actor, obs, self.levels)
+        return flat_logits(self.actor, obs, self.choices.levels)
 
     def possible(self, obs: Observation) -> th.Tensor:
         """Bool `[B, sum(nvec)]`: the choices that the observation does not rule out."""
-        available = is_available(obs)
-        server = available.new_ones((available.shape[0], self.waits + self.quorums))
-        if self.waits > 1:
+        available, choices = is_available(obs), self.choices
+        server = available.new_ones((available.shape[0], sum(choices.server)))
+        if choices.waits > 1:
             server[:, 0] = available.any(dim=1)
-        parts = [server, _level_mask(available, self.levels)]
-        if self.transfers:
+        parts = [server, _level_mask(available, choices.levels)]
+        if choices.transfers:
             if self.storage_feature is not None:
                 available = available & (obs["clients"][..., self.storage_feature] > NO_MORE_STORAGE)
-            parts.append(_level_mask(available, self.transfers))
+            parts.append(_level_mask(available, choices.transfers))
         return th.cat(parts, dim=1)
 
     def effective(self, actions: th.Tensor) -> th.Tensor:
         """Bool `[B, D]`: the heads whose choice makes a difference, given the others."""
-        trains = actions[:, :1] == 0
-        parts = [th.ones_like(trains), trains, trains.expand(-1, self.num_clients)]
-        if self.transfers:
-            parts.append(trains & (actions[:, 2 : 2 + self.num_clients] > 0))
+        trains, others, n = actions[:, :1] == 0, len(self.choices.server) - 1, self.num_clients
+        parts = [th.ones_like(trains), trains.expand(-1, others + n)]
+        if self.choices.transfers:
+            parts.append(trains & (self.levels_of(actions) > 0))
         return th.cat(parts, dim=1)
+
+    def levels_of(self, actions: th.Tensor) -> th.Tensor:
+        """The clients' local-step levels `[B, N]`, as a view of actions `[B, D]`."""
+        first = len(self.choices.server)
+        return actions[:, first : first + self.num_clients]
 
     def distribution(self, obs: Observation, action_masks: MaybeMasks = None) -> BatchedMultiCategorical:
         """The actor's distribution; `action_masks` `[B, sum(nvec)]` may forbid more."""
@@ -152,11 +156,10 @@ class SetPolicyMixin(_Base):
     def packed(self, obs: Observation, clients: ClientSet) -> PackedActions:
         """The distribution over the available clients; equals `distribution` without further masks."""
         storage = None
-        if self.transfers and self.storage_feature is not None:
+        if self.choices.transfers and self.storage_feature is not None:
             storage = clients.features[:, self.storage_feature] > NO_MORE_STORAGE
-        choices = Choices(self.waits, self.quorums, self.levels, self.transfers)
         server, each = self.actor(obs, clients)
-        return PackedActions(choices, server, each, clients, storage)
+        return PackedActions(self.choices, server, each, clients, storage)
 
     def decide(self, distribution: BatchedMultiCategorical) -> th.Tensor:
         """The actions int64 `[B, D]` a coordinator takes for sure: the deterministic action of this policy.
@@ -166,15 +169,19 @@ class SetPolicyMixin(_Base):
         of one in three, the likeliest choice of each is not to be, and the plain mode would invite nobody.
         """
         actions = distribution.mode()
-        first, n = self.waits + self.quorums, self.num_clients
-        levels = distribution.log_probs()[:, first : first + n * self.levels].reshape(-1, n, self.levels)
+        levels = self.level_log_probs(distribution)
         chance = 1.0 - levels[..., 0].exp()
         available = chance > 1e-6
         wanted = chance.sum(dim=1).round().clamp_min(1.0)
         rank = (-chance).argsort(dim=1, stable=True).argsort(dim=1, stable=True)
         chosen = available & (rank < wanted[:, None])
-        actions[:, 2 : 2 + n] = th.where(chosen, 1 + levels[..., 1:].argmax(dim=2), 0)
+        self.levels_of(actions)[:] = th.where(chosen, 1 + levels[..., 1:].argmax(dim=2), 0)
         return actions
+
+    def level_log_probs(self, distribution: BatchedMultiCategorical) -> th.Tensor:
+        """Log-probabilities `[B, N, L]` of the clients' local-step levels."""
+        first, n, levels = sum(self.choices.server), self.num_clients, self.choices.levels
+        return distribution.log_probs()[:, first : first + n * levels].reshape(-1, n, levels)
 
     def _actions(self, distribution: BatchedMultiCategorical, deterministic: bool) -> th.Tensor:
         return self.decide(distribution) if deterministic else distribution.sample()
@@ -275,8 +282,3 @@ def _check_spaces(observation_space: spaces.Space[object], action_space: spaces.
         raise ValueError(
             f"action_space: {type(action_space).__name__}, expected MultiDiscrete [W, Q] + [L] * N"
         )
-    n = observation_space["clients"].shape[0]  # type: ignore[index]
-    nvec = action_space.nvec
-    parts = [nvec[2 : 2 + n], nvec[2 + n :]]
-    if nvec.size not in (2 + n, 2 + 2 * n) or any(len(set(part.tolist())) > 1 for part in parts):
-        raise ValueError(f"action_space: nvec {nvec.tolist()}, expected [W, Q] + [L] * {n} (+ [T] * {n})")

@@ -117,7 +117,7 @@ def tune_learner(search: LearnerSearch, log: Path, engine: Engine) -> Tuned:
     """
     search.check()
     defaults = vars(getattr(RunSettings(), search.part))
-    space = SearchSpace(RANGES[search.part], defaults, {})
+    space = SearchSpace(RANGES[search.part], defaults)
     scenario = load_scenario(search.world)
     folder = log / scenario.name
     journal = Journal(folder / f"{search.algorithm}.journal", _head(search, scenario))

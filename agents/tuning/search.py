@@ -16,7 +16,7 @@ from ...envs.scenario import Scenario, load_scenario
 from ..evaluation import MakeWorld, episode_seeds, make_worlds, play_batch
 from ..evaluation.measures import interquartile_mean
 from ..schedulers import make_scheduler
-from ..schedulers.base import Rule, Setting, knobs_of, original, settings_of
+from ..schedulers.base import OFF, Rule, Setting, knobs_of, original, settings_of
 from .search_space import SearchSpace
 from .stopping import STOP_KNOBS, best_stop, run_logs
 from .trial_log import Journal, Trial
@@ -150,10 +150,11 @@ class _Search:
         known: Sequence[Trial] = (),
     ):
         self._default = tunable_part(name)
-        highs, pinned = _limits(scenario)
+        room, pinned = _limits(scenario)
         declared = knobs_of(self._default)
         free = {key: knob for key, knob in declared.items() if key not in {*STOP_KNOBS, *pinned}}
-        self.space = SearchSpace(free, settings_of(self._default), highs)
+        narrowed = {key: knob.within(*room[key]) if key in room else knob for key, knob in free.items()}
+        self.space = SearchSpace(narrowed, settings_of(self._default))
         tried = [
             {key: value for key, value in start.items() if key in free and free[key].accepts(value)}
             for start in starts
@@ -200,13 +201,18 @@ class _Search:
         return {key: value for key, value in settings_of(scheduler).items() if value != plain[key]}
 
 
-def _limits(scenario: Scenario) -> tuple[dict[str, float], dict[str, Setting]]:
-    """Upper ends of ranges in this world, and the settings that its levels of actions fix."""
-    most_steps = scenario.levels.local_steps[-1]
-    highs = {"participants": float(scenario.clients), "local_steps": float(most_steps)}
+def _limits(scenario: Scenario) -> tuple[dict[str, tuple[float, float]], dict[str, Setting]]:
+    """Room for settings in this world, and the settings that its levels of actions fix."""
+    most_steps, factors = scenario.levels.local_steps[-1], scenario.levels.server_step
+    room = {"participants": (0.0, float(scenario.clients)), "local_steps": (0.0, float(most_steps))}
     if scenario.hub.rows_per_client:
-        highs["transfer_samples"] = float(scenario.hub.rows_per_client)
-    return highs, {"most_steps": int(most_steps)}
+        room["transfer_samples"] = (0.0, float(scenario.hub.rows_per_client))
+    pinned: dict[str, Setting] = {"most_steps": int(most_steps)}
+    if len(factors) > 1:
+        room |= dict.fromkeys(("server_step", "last_server_step"), (factors[0], factors[-1]))
+    else:
+        pinned |= {"server_step": 1.0, "last_server_step": OFF}
+    return room, pinned
 
 
 def check_budget(trials: int, episodes: int, split: str) -> None:

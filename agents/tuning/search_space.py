@@ -37,17 +37,14 @@ class SearchSpace:
     Args:
         knobs: what is searched, by name.
         defaults: value of every knob, `OFF` where a mechanism is switched off.
-        highs: upper ends by name, where a world has less room than the knob.
     """
 
-    def __init__(
-        self, knobs: Mapping[str, Knob], defaults: Mapping[str, Setting], highs: Mapping[str, float]
-    ):
+    def __init__(self, knobs: Mapping[str, Knob], defaults: Mapping[str, Setting]):
         self.knobs = dict(knobs)
-        self._defaults, self._highs = defaults, highs
+        self._defaults = defaults
         self.distributions: dict[str, BaseDistribution] = {}
         for name, declared in self.knobs.items():
-            self.distributions[name] = _distribution(declared, highs.get(name))
+            self.distributions[name] = _distribution(declared)
             if declared.off is not None:
                 self.distributions[name + _ON] = CategoricalDistribution([False, True])
 
@@ -82,7 +79,7 @@ class SearchSpace:
 
     def draw(self, rng: np.random.Generator) -> dict[str, Setting]:
         """Random settings of every knob."""
-        return {name: knob.draw(rng, self._highs.get(name)) for name, knob in self.knobs.items()}
+        return {name: knob.draw(rng) for name, knob in self.knobs.items()}
 
     def frozen(self, settings: Mapping[str, Setting], score: float) -> FrozenTrial:
         """A finished trial as Optuna keeps it; the settings stand in its user attributes."""
@@ -101,15 +98,14 @@ class SearchSpace:
         return dict(study.ask(self.distributions).params)
 
 
-def _distribution(declared: Knob, high: float | None) -> BaseDistribution:
+def _distribution(declared: Knob) -> BaseDistribution:
     if declared.choices:
         return CategoricalDistribution(list(declared.choices))
     assert declared.low is not None
     assert declared.high is not None
-    top = declared.high if high is None else max(declared.low, min(declared.high, high))
     if declared.integer:
-        return IntDistribution(round(declared.low), round(top), log=declared.log)
-    return FloatDistribution(declared.low, top, log=declared.log)
+        return IntDistribution(round(declared.low), round(declared.high), log=declared.log)
+    return FloatDistribution(declared.low, declared.high, log=declared.log)
 
 
 def _middle(scale: BaseDistribution) -> float:

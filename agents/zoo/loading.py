@@ -96,7 +96,7 @@ def choices_of(world: Scenario) -> dict[str, int]:
     from ...envs.agent_view import layout_of
 
     layout = layout_of(world)
-    names = ("wait_s", "quorum", "local_steps", "transfer_samples")
+    names = ("wait_s", "quorum", "local_steps", "transfer_samples", "server_step")
     return {name: len(getattr(layout, name)) for name in names}
 
 
@@ -122,9 +122,10 @@ def _check_fit(card: Card, world: Scenario, encoder: ObservationEncoder) -> None
                 f"scheduler: {card.name}: reads other {part} features than {world.name!r} has; train it anew"
             )
     for name, count in choices_of(world).items():
-        if card.choices.get(name) != count:
+        trained = card.choices.get(name, 1)  # a card names what was a decision where it was trained
+        if trained != count:
             raise ValueError(
-                f"scheduler: {card.name}: chooses among {card.choices.get(name)} levels of {name}, "
+                f"scheduler: {card.name}: chooses among {trained} levels of {name}, "
                 f"{world.name!r} has {count}; use a scheduler trained there"
             )
 

@@ -51,7 +51,7 @@ class ActionMode(Protocol):
 
 
 class LevelsMode:
-    """`MultiDiscrete [wait, quorum] + [steps] * N (+ [transfer] * N)`."""
+    """`MultiDiscrete [wait, quorum] (+ [server step]) + [steps] * N (+ [transfer] * N)`."""
 
     def __init__(self, layout: ActionLayout):
         self.codec = ActionCodec(layout)
@@ -110,28 +110,30 @@ class ScoresMode:
     Participants (1 to N), steps and quorum are laid linearly over their range or levels. A first number up to
     0.5 trains now; the waiting levels share the rest, so that exploration does not end most runs at once.
     The clients with the highest scores among the available ones are invited. Where data lies at the hub, an
-    invited client is sent the largest transfer if its score is above 0.5.
+    invited client is sent the largest transfer if its score is above 0.5. Where the server's step is a
+    decision, it is a fifth number before the scores, laid over its levels.
     """
 
     def __init__(self, layout: ActionLayout):
         self._layout = layout
-        self.space = spaces.Box(-1.0, 1.0, (4 + layout.num_clients,), np.float32)
+        self._leading = 4 + layout.scales_step
+        self.space = spaces.Box(-1.0, 1.0, (self._leading + layout.num_clients,), np.float32)
 
     def reset(self, envs: Bools, seeds: Ints) -> None:
         """Nothing to remember."""
 
     def plan(self, actions: AnyArray, situation: Situation) -> RoundPlan:
         """Top scores train; see the class."""
-        layout = self._layout
-        actions = np.asarray(actions, dtype=np.float64)
-        if actions.shape != (situation.num_envs, 4 + layout.num_clients) or not np.isfinite(actions).all():
-            raise ValueError(f"action: shape {actions.shape}, expected finite [E, {4 + layout.num_clients}]")
-        share = (np.clip(actions[:, :4], -1.0, 1.0) + 1.0) / 2.0
+        layout, leading = self._layout, self._leading
+        actions, size = np.asarray(actions, dtype=np.float64), leading + layout.num_clients
+        if actions.shape != (situation.num_envs, size) or not np.isfinite(actions).all():
+            raise ValueError(f"action: shape {actions.shape}, expected finite [E, {size}]")
+        share = (np.clip(actions[:, :leading], -1.0, 1.0) + 1.0) / 2.0
         waits = _level(layout.wait_s[1:], np.clip((share[:, 0] - 0.75) * 4.0, 0.0, 1.0))
         wait_s = np.where(share[:, 0] <= 0.75, 0.0, waits)
         participants = np.rint(1 + share[:, 1] * (layout.num_clients - 1))
         steps = _level(layout.local_steps[1:], share[:, 2]).astype(np.int32)
-        scores = np.where(situation.clients.available, actions[:, 4:], -np.inf)
+        scores = np.where(situation.clients.available, actions[:, leading:], -np.inf)
         rank = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1, kind="stable")
         chosen = situation.clients.available & (rank < participants[:, None])
         moved = np.where(chosen & (scores > 0.5), layout.transfer_samples[-1], 0)
@@ -140,6 +142,7 @@ class ScoresMode:
             transfer_samples=moved.astype(np.int32),
             quorum=_level(layout.quorum, share[:, 3]),
             wait_s=wait_s,
+            server_step=_level(layout.server_step, share[:, 4]) if layout.scales_step else None,
         )
 
     def masks(self, situation: Situation) -> Bools:

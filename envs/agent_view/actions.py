@@ -17,7 +17,9 @@ Levels = tuple[float, ...]
 
 @dataclass(frozen=True)
 class ActionLayout:
-    """The levels behind a `MultiDiscrete` action `[wait, quorum] + [steps] * N (+ [transfer] * N)`.
+    """The levels behind a `MultiDiscrete` action, the server's heads before the clients'.
+
+    `[wait, quorum] (+ [server step]) + [steps] * N (+ [transfer] * N)`
 
     Attributes:
         num_clients: N.
@@ -26,6 +28,8 @@ class ActionLayout:
         local_steps: local SGD steps; the first is 0 (not invited).
         transfer_samples: samples to send along; the first is 0. A single level means that no data is moved
             and the action has no such part.
+        server_step: factors on the server's learning rate. A single level means that the server's step is no
+            decision and the action has no such part.
     """
 
     num_clients: int
@@ -33,6 +37,17 @@ class ActionLayout:
     quorum: Levels
     local_steps: tuple[int, ...]
     transfer_samples: tuple[int, ...] = (0,)
+    server_step: Levels = (1.0,)
+
+    @property
+    def scales_step(self) -> bool:
+        """Whether the action has a part for the server's step."""
+        return len(self.server_step) > 1
+
+    @property
+    def server_heads(self) -> int:
+        """Entries of an action that stand before the clients'."""
+        return 2 + self.scales_step
 
     @property
     def moves_data(self) -> bool:
@@ -42,7 +57,10 @@ class ActionLayout:
     @property
     def nvec(self) -> Ints:
         """Int `[D]`, the number of choices of every dimension."""
-        nvec = [len(self.wait_s), len(self.quorum)] + [len(self.local_steps)] * self.num_clients
+        nvec = [len(self.wait_s), len(self.quorum)]
+        if self.scales_step:
+            nvec.append(len(self.server_step))
+        nvec += [len(self.local_steps)] * self.num_clients
         if self.moves_data:
             nvec += [len(self.transfer_samples)] * self.num_clients
         return np.array(nvec, dtype=np.int64)
@@ -62,6 +80,7 @@ class ActionCodec:
         self._quorum = np.array(layout.quorum, dtype=np.float64)
         self._steps = np.array(layout.local_steps, dtype=np.int32)
         self._transfer = np.array(layout.transfer_samples, dtype=np.int32)
+        self._server_step = np.array(layout.server_step, dtype=np.float64)
         self._nvec = layout.nvec
 
     def decode(self, actions: NDArray[np.integer]) -> RoundPlan:
@@ -72,7 +91,8 @@ class ActionCodec:
             raise ValueError(f"action: shape {actions.shape}, expected [E, {self._nvec.size}]")
         if not np.issubdtype(actions.dtype, np.integer):
             raise ValueError(f"action: dtype {actions.dtype}, expected integers")
-        local_steps, transfer, legal = look_up(actions, self._nvec, self._steps, self._transfer)
+        first = layout.server_heads
+        local_steps, transfer, legal = look_up(actions, self._nvec, first, self._steps, self._transfer)
         if not legal:
             raise ValueError(f"action: {actions.tolist()}, expected 0 <= action < {layout.nvec.tolist()}")
         return RoundPlan(
@@ -80,6 +100,7 @@ class ActionCodec:
             transfer_samples=transfer,
             quorum=self._quorum[actions[:, 1]],
             wait_s=self._wait_s[actions[:, 0]],
+            server_step=self._server_step[actions[:, 2]] if layout.scales_step else None,
         )
 
     def encode(self, plan: RoundPlan) -> Ints:
@@ -87,8 +108,11 @@ class ActionCodec:
         parts = [
             _nearest(self._wait_s, plan.wait_s)[:, None],
             _nearest(self._quorum, plan.quorum)[:, None],
-            _nearest_positive(self._steps, plan.local_steps),
         ]
+        if self.layout.scales_step:
+            factors = np.ones(len(plan.quorum)) if plan.server_step is None else plan.server_step
+            parts.append(_nearest(self._server_step, factors)[:, None])
+        parts.append(_nearest_positive(self._steps, plan.local_steps))
         if self.layout.moves_data:
             parts.append(_nearest(self._transfer.astype(np.float64), plan.transfer_samples))
         return np.concatenate(parts, axis=1)
@@ -104,7 +128,10 @@ class ActionCodec:
         wait = np.ones((num_envs, len(layout.wait_s)), dtype=bool)
         wait[:, self._wait_s == 0] = np.any(situation.clients.available, axis=1, keepdims=True)
         quorum = np.ones((num_envs, len(layout.quorum)), dtype=bool)
-        parts = [wait, quorum, _level_mask(situation.clients.available, n, len(layout.local_steps))]
+        parts = [wait, quorum]
+        if layout.scales_step:
+            parts.append(np.ones((num_envs, len(layout.server_step)), dtype=bool))
+        parts.append(_level_mask(situation.clients.available, n, len(layout.local_steps)))
         if layout.moves_data:
             sendable = situation.clients.available & (situation.clients.storage_left > 0)
             parts.append(_level_mask(sendable, n, len(layout.transfer_samples)))

@@ -118,4 +118,6 @@ def layout_of(scenario: Scenario) -> ActionLayout:
     """The MultiDiscrete layout of a scenario; data is moved only where some lies at the hub."""
     levels = scenario.levels
     transfers = levels.transfer_samples if scenario.hub.share > 0 else (0,)
-    return ActionLayout(scenario.clients, levels.wait_s, levels.quorum, levels.local_steps, transfers)
+    return ActionLayout(
+        scenario.clients, levels.wait_s, levels.quorum, levels.local_steps, transfers, levels.server_step
+    )

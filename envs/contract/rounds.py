@@ -13,16 +13,22 @@ STOP_S = float("inf")
 """`RoundPlan.wait_s` of a coordinator that ends the training run for good."""
 
 
-_OPTIONAL = ("weights", "probe_samples")
+_OPTIONAL = ("weights", "probe_samples", "server_step")
 
 
 @dataclass(frozen=True)
 class RoundPlan:
     """One round's orders for E environments of N clients.
 
-    Weights of a scheduler's own replace the aggregator's and are used as they are: many published methods
-    prescribe both (McMahan et al. 2017, Ribero et al. 2023), and mixing them silently changes the objective.
-    A row of nan leaves that environment to the aggregator.
+    Weights of a scheduler's own replace the aggregator's: many published methods prescribe both (McMahan et
+    al. 2017, Ribero et al. 2023), and mixing them silently changes the objective. They say whose updates
+    count: the world divides them by their sum over the updates that enter the model, so that neither their
+    scale nor clients that do not answer change the length of the step. (Methods whose coefficients are not
+    normalised, such as alpha_k / pi_k, are played self-normalised, as in importance sampling: their ratios
+    are kept.) If all that enter weigh 0, the model stays. A row of nan leaves that environment to the
+    aggregator.
+
+    How far the server goes is a decision of its own, `server_step`, where the scenario's levels offer one.
     """
 
     local_steps: Ints32  # [E, N] local SGD steps of each client; 0 = not invited
@@ -31,6 +37,7 @@ class RoundPlan:
     wait_s: Floats  # [E] to pass while nobody trains, whatever else is said; 0 = train now, STOP_S = stop
     weights: Floats | None = None  # [E, N] the scheduler's own aggregation coefficients
     probe_samples: Ints32 | None = None  # [E, N] to tell the loss on; where nobody trains or waits
+    server_step: Floats | None = None  # [E] factors on the server's learning rate; None = 1 everywhere
 
     @property
     def is_round(self) -> Bools:
@@ -55,8 +62,14 @@ class RoundPlan:
         idle = (self.wait_s <= 0) & ~(self.local_steps > 0).any(axis=1)
         return (self.probe_samples > 0) & idle[:, None]
 
-    def validate(self, num_envs: int, num_clients: int) -> RoundPlan:
-        """Return the plan if its shapes and ranges are right, else raise ValueError naming the field."""
+    def validate(self, num_envs: int, num_clients: int, server_steps: Sequence[float] = (1.0,)) -> RoundPlan:
+        """Return the plan if its shapes and ranges are right, else raise ValueError naming the field.
+
+        Args:
+            num_envs: E.
+            num_clients: N.
+            server_steps: the world's levels of `server_step`; whatever lies between two of them is right.
+        """
         shapes = {
             "local_steps": (num_envs, num_clients),
             "transfer_samples": (num_envs, num_clients),
@@ -64,6 +77,7 @@ class RoundPlan:
             "wait_s": (num_envs,),
             "weights": (num_envs, num_clients),
             "probe_samples": (num_envs, num_clients),
+            "server_step": (num_envs,),
         }
         for name, shape in shapes.items():
             value = getattr(self, name)
@@ -80,7 +94,18 @@ class RoundPlan:
                 raise ValueError(f"RoundPlan.{name}: {low}, expected no negative or undefined value")
         if self.quorum.size and (self.quorum.min() <= 0 or self.quorum.max() > 1):
             raise ValueError(f"RoundPlan.quorum: {self.quorum.tolist()}, expected shares in (0, 1]")
+        _check_server_step(self.server_step, min(server_steps), max(server_steps))
         return self
+
+
+def _check_server_step(factors: Floats | None, low: float, high: float) -> None:
+    if factors is None or bool(((factors >= low) & (factors <= high)).all()):
+        return
+    expected = f"factors from {low:g} to {high:g}" if low < high else f"{low:g} everywhere"
+    raise ValueError(
+        f"RoundPlan.server_step: {factors.tolist()}, expected {expected}; the scenario's levels: server_step "
+        "say what is offered"
+    )
 
 
 def choose_plans(plans: Sequence[RoundPlan], choice: Ints) -> RoundPlan:
@@ -101,6 +126,11 @@ def choose_plans(plans: Sequence[RoundPlan], choice: Ints) -> RoundPlan:
         none = np.zeros_like(plans[0].local_steps)
         asked = np.stack([none if plan.probe_samples is None else plan.probe_samples for plan in plans])
         probe_samples = asked[choice, rows]
+    server_step: Floats | None = None
+    if any(plan.server_step is not None for plan in plans):
+        ones = np.ones(choice.size)
+        factors = [ones if plan.server_step is None else plan.server_step for plan in plans]
+        server_step = np.stack(factors)[choice, rows]
     return RoundPlan(
         local_steps=np.stack([plan.local_steps for plan in plans])[choice, rows],
         transfer_samples=np.stack([plan.transfer_samples for plan in plans])[choice, rows],
@@ -108,6 +138,7 @@ def choose_plans(plans: Sequence[RoundPlan], choice: Ints) -> RoundPlan:
         wait_s=np.stack([plan.wait_s for plan in plans])[choice, rows],
         weights=weights,
         probe_samples=probe_samples,
+        server_step=server_step,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .execution import PROBE_ANSWER_BYTES, RoundExecution
 from .personal import ClientScores
+from .shares import step_shares
 from .timeline import play_round
 from .topology import BUILDERS, Network, best, cycle_time_s, mbst, mst, ring, star
 
@@ -20,4 +21,5 @@ __all__ = [
     "play_round",
     "ring",
     "star",
+    "step_shares",
 ]

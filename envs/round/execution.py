@@ -17,6 +17,7 @@ from .billing import Bill, bill_phases
 from .late import make_late_rule
 from .overlay import Overlays, join
 from .personal import FORWARD_SHARE, ClientScores, PersonalModels
+from .shares import step_shares
 from .timeline import play_round
 from .work import Progress, Step, Work
 
@@ -252,11 +253,15 @@ class RoundExecution:
 
     def _train(self, progress: Progress, ledger: Ledger) -> tuple[TrainResult, Floats, Floats]:
         """Train on the updates that enter the model; the core's result, and the scores afterwards, `[E]`."""
+        held = self.held
         if progress.held is not None:
-            self.core.hold(progress.held)
-        result = self.core.run_round(replace(progress.orders, rates=participation_rates(ledger)))
+            held = progress.held
+            self.core.hold(held)
+        orders = progress.orders
+        weights = step_shares(orders.weights, (orders.local_steps > 0) & (held > 0))
+        result = self.core.run_round(replace(orders, weights=weights, rates=participation_rates(ledger)))
         if self.personal is not None:
-            self.personal.train(progress.orders.local_steps, ledger.rounds)
+            self.personal.train(progress.orders, ledger.rounds)
         if progress.held is not None:
             self.core.hold(self.held)
         trained = progress.completed.any(axis=1) & ~result.diverged

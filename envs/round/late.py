@@ -73,6 +73,7 @@ class DropLate:
                 local_steps=np.where(completed, step.plan.local_steps, 0).astype(np.int32),
                 weights=step.plan.weights,
                 round_index=step.round_index.copy(),
+                server_step=step.plan.server_step,
             ),
         )
 
@@ -240,6 +241,7 @@ class KeepLate:
             weights=None if np.isnan(weights).all() else weights,
             round_index=np.where(entering, t.round_index, step.round_index[:, None]),
             staleness=np.where(entering, step.versions[:, None] - t.version, 0),
+            server_step=step.plan.server_step,
         )
 
 

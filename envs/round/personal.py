@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...common.arrays import Bools, Floats, Ints, Ints32
+from ...common.arrays import Bools, Floats, Ints
 from ...fl_core.federation import (
     FederatedCore,
     FederatedMixture,
     PersonalScores,
+    TrainingOrders,
     knn_scores,
     pluralistic_scores,
     reference_trainer,
@@ -71,13 +72,15 @@ class PersonalModels:
             return np.zeros_like(held)
         return (self.settings.models - 1) * -(-held // batch_size)
 
-    def train(self, steps: Ints32, round_index: Ints) -> None:
-        """Train the mixtures on the orders of a step, `[E, N]` local steps each, like the global models."""
+    def train(self, orders: TrainingOrders, round_index: Ints) -> None:
+        """Train the mixtures on the orders of a step, like the global models; `[E]`, the step's number."""
         if self.settings.personal == "mixture":
+            steps = np.asarray(orders.local_steps)
+            factors = np.ones(len(steps)) if orders.server_step is None else np.asarray(orders.server_step)
             for env in np.flatnonzero(steps.any(axis=1)).tolist():
                 mixture = self._mixtures[env]
                 if mixture is not None:
-                    mixture.run_round(steps[env], int(round_index[env]))
+                    mixture.run_round(steps[env], int(round_index[env]), float(factors[env]))
 
     def note_decision(self, available: Bools, utc_hour: Floats, trained: Bools, going_on: Bools) -> None:
         """Note who is available at a decision, and which models have changed since the last.

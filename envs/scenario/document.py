@@ -97,7 +97,16 @@ class Budgets(Drawn):
 
 
 class Levels(Settings):
-    """The menu of the MultiDiscrete action."""
+    """The menu of the MultiDiscrete action.
+
+    Attributes:
+        wait_s: seconds to wait; the first is 0, train now; infinity ends the run.
+        quorum: shares of the invited updates to wait for.
+        local_steps: local SGD steps; the first is 0, not invited.
+        transfer_samples: samples to send along; the first is 0. More levels count where data lies at the hub.
+        server_step: factors on the server's learning rate, 1 among them. With a single one the server's step
+            is no decision: the action has no such part, and a plan with another factor is refused.
+    """
 
     wait_s: tuple[Annotated[float, Field(ge=0, allow_inf_nan=True)], ...] = (
         0.0,
@@ -108,6 +117,7 @@ class Levels(Settings):
     quorum: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.5, 0.8, 1.0)
     local_steps: tuple[Annotated[int, Field(ge=0)], ...] = (0, 5, 10, 20, 40)
     transfer_samples: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
+    server_step: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = (1.0,)
 
     @model_validator(mode="after")
     def _start_at_zero(self) -> Levels:
@@ -117,6 +127,9 @@ class Levels(Settings):
                 raise ValueError(f"{name}: {levels}, expected increasing levels that begin with 0")
         if len(self.wait_s) < 2 or len(self.local_steps) < 2 or not self.quorum:
             raise ValueError("levels: expected at least two waits, two step levels and one quorum")
+        factors = self.server_step
+        if 1.0 not in factors or list(factors) != sorted(set(factors)):
+            raise ValueError(f"server_step: {factors}, expected increasing factors with 1 among them")
         return self
 
 
@@ -242,6 +255,12 @@ class Scenario(Settings):
                 f"topology: {self.topology}, expected server where workload.setup_bytes is "
                 f"{self.workload.setup_bytes:g}; set one of them back"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _tells_the_parts_of_an_action(self) -> Scenario:
+        if self.clients == 1 and len(self.levels.server_step) > 1:
+            raise ValueError("levels: server_step: several levels, expected one where there is one client")
         return self
 
     @model_validator(mode="after")

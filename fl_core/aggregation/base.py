@@ -1,8 +1,9 @@
 """From the updates that arrived to the server's step.
 
-The server moves by `w <- w + lr_s * sum_k omega_k * delta_k` over the updates that arrived. Which omega is
-right depends on how the clients were selected (see `Unbiased`), so aggregators are plug-ins of their own,
-and a scheduler that prescribes its coefficients hands them over in the plan (`Given`).
+The server moves by `w <- w + lr_s * sum_k omega_k * delta_k` over the updates that arrived; a scheduler may
+put a factor on lr_s (`Arrivals.server_step`), which every aggregator takes. Which omega is right depends on
+how the clients were selected (see `Unbiased`), so aggregators are plug-ins of their own, and a scheduler that
+prescribes its coefficients hands them over in the plan (`Given`).
 """
 
 from __future__ import annotations
@@ -39,6 +40,12 @@ class Arrivals:
     delta: AnyArray  # [J, P] in the parameters' precision
     num_clients: int  # N
     training: LocalTraining  # settings of the local training
+    server_step: Floats | None = None  # [E] factors on the server's learning rate, or None
+
+    def server_rate(self, dtype: DType) -> AnyArray:
+        """`[E, 1]`, or `[1, 1]` where no factors are given: the learning rates of the server's step."""
+        factors = np.ones(1) if self.server_step is None else self.server_step
+        return (self.training.server_learning_rate * factors)[:, None].astype(dtype)
 
     def select(self, keep: AnyArray) -> Arrivals:
         """The arrivals of a boolean mask `[J]`."""

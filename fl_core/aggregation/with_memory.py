@@ -164,7 +164,7 @@ class FedAwe(Aggregator):
         echoed = models[at] + (self._rate * gap)[:, None].astype(params.dtype) * arrivals.delta
         echoed -= params[arrivals.env]
         step = weighted_sums(arrivals.span, 1.0 / np.diff(arrivals.span)[arrivals.env], echoed)
-        moved = params + params.dtype.type(arrivals.training.server_learning_rate) * step
+        moved = params + arrivals.server_rate(params.dtype) * step
         models[at] = moved[arrivals.env]
         last[at] = clock[arrivals.env]
         clock += np.diff(arrivals.span) > 0

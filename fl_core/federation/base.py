@@ -224,6 +224,7 @@ class RoundEngine(Holdings, ABC):
             delta=delta,
             num_clients=self.num_clients,
             training=self.training,
+            server_step=orders.checked_server_step(self.num_envs),
         )
 
     def _move(self, arrivals: Arrivals) -> Bools:
@@ -234,7 +235,7 @@ class RoundEngine(Holdings, ABC):
                 "coefficients; use 'by-samples'"
             )
         step = self.aggregator.step(arrivals, self._params)
-        step *= step.dtype.type(self.training.server_learning_rate)
+        step *= arrivals.server_rate(step.dtype)
         step += self._params
         broken: Bools = np.logical_not(np.isfinite(step).all(axis=1))
         if broken.any():

@@ -58,7 +58,9 @@ class FederatedMixture:
         rng = np.random.default_rng([seed, 0])
         self.weights = rng.dirichlet(np.ones(num_components), core.num_clients)
 
-    def run_round(self, local_steps: AnyArray, round_index: int = 0) -> MixtureRound:
+    def run_round(
+        self, local_steps: AnyArray, round_index: int = 0, server_step: float = 1.0
+    ) -> MixtureRound:
         """One round: E-step and M-step of the participants, then the server's average of each component.
 
         The M-step is plain local SGD on minibatches drawn in proportion to the responsibilities q; the
@@ -67,6 +69,7 @@ class FederatedMixture:
         Args:
             local_steps: int `[N]`, steps of each component; 0 = not taking part.
             round_index: names the minibatches.
+            server_step: factor on the server's learning rate.
 
         Returns:
             Who trained, and the costs.
@@ -84,7 +87,7 @@ class FederatedMixture:
             batches += [self._draw(rows, q[:, m], int(steps[k]), rng) for m in range(components)]
         trained = np.zeros(core.num_clients, dtype=bool)
         if busy.size:
-            trained[busy] = self._maximise(batches, stands)
+            trained[busy] = self._maximise(batches, stands, server_step)
         sent = np.where(steps > 0, float(components * core.model.bytes), 0.0)
         passes = np.where(steps > 0, components * held, 0).astype(np.float64)
         return MixtureRound(trained, loss, sent, sent.copy(), components * steps, passes)
@@ -147,7 +150,7 @@ class FederatedMixture:
         uniform = rng.random((steps, self._core.training.batch_size)) * marks[-1]
         return np.asarray(rows[np.minimum(np.searchsorted(marks, uniform, side="right"), rows.size - 1)])
 
-    def _maximise(self, batches: list[Ints32], stands: Floats) -> Bools:
+    def _maximise(self, batches: list[Ints32], stands: Floats, server_step: float) -> Bools:
         """M-step of all participants in one batch of jobs; returns whose updates were finite."""
         core, (clients, components) = self._core, stands.shape
         first = np.concatenate([[0], np.cumsum([len(each) for each in batches])])
@@ -158,6 +161,6 @@ class FederatedMixture:
         share = stands * good[:, None]
         share /= np.maximum(share.sum(axis=0), 1e-300)
         delta = np.where(good[:, None, None], updates.delta.reshape(clients, components, -1), 0)
-        step = np.einsum("km,kmp->mp", share, delta) * core.training.server_learning_rate
+        step = np.einsum("km,kmp->mp", share, delta) * (core.training.server_learning_rate * server_step)
         self.params = (self.params + step).astype(np.float32)
         return good

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...common.arrays import AnyArray, Bools, Floats32, Ints, Ints32
+from ...common.arrays import AnyArray, Bools, Floats, Floats32, Ints, Ints32
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class TrainingOrders:
     )
     rates: AnyArray | None = None  # [E, N] participation rates so far, for aggregators that need them
     staleness: AnyArray | None = None  # int [E, N] changes of the model since the start; None = all fresh
+    server_step: AnyArray | None = None  # [E] factors on the server's learning rate; None = 1 everywhere
 
     def checked_steps(self, shape: tuple[int, ...]) -> AnyArray:
         """The local steps as an array of this shape.
@@ -37,6 +38,19 @@ class TrainingOrders:
         if steps.shape != shape or steps.dtype.kind not in "iu":
             raise ValueError(f"local_steps: {steps.dtype} {steps.shape}, expected integers {shape}")
         return steps
+
+    def checked_server_step(self, num_envs: int) -> Floats | None:
+        """The factors on the server's learning rate, if there are any.
+
+        Raises:
+            ValueError: if they are not one positive number for each environment.
+        """
+        if self.server_step is None:
+            return None
+        factors = np.asarray(self.server_step, dtype=np.float64)
+        if factors.shape != (num_envs,) or not (np.isfinite(factors) & (factors > 0)).all():
+            raise ValueError(f"server_step: {factors.tolist()}, expected {num_envs} positive factors")
+        return factors
 
     def checked_index(self, shape: tuple[int, ...]) -> Ints:
         """The round's index, of each environment or of each client.

@@ -96,6 +96,7 @@ class RemoteCore(FederatedCore):
         round_index: int,
         weights: Floats | None = None,
         rates: Floats | None = None,
+        server_step: Floats | None = None,
     ) -> TrainResult:
         """Aggregate the updates that arrived in time and move the server's model.
 
@@ -105,6 +106,7 @@ class RemoteCore(FederatedCore):
             round_index: index of the round.
             weights: `[1, N]`, the plan's own coefficients, or None.
             rates: `[1, N]`, participation rates so far.
+            server_step: `[1]`, factor on the server's learning rate, or None.
 
         Raises:
             ValueError: an update that does not fit the model or the round.
@@ -124,7 +126,8 @@ class RemoteCore(FederatedCore):
             arrived[0, client] = local_steps[client]
         self._updates = updates
         try:
-            return self.run_round(TrainingOrders(arrived, weights, np.array([round_index]), rates))
+            index = np.array([round_index])
+            return self.run_round(TrainingOrders(arrived, weights, index, rates, server_step=server_step))
         finally:
             self._updates = {}
 

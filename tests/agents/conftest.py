@@ -156,7 +156,7 @@ class ToyWorld:
         return np.minimum(np.stack(draws), situation.clients.announced_left_s)
 
     def step(self, plan):
-        plan.validate(self.num_envs, self.n)
+        plan.validate(self.num_envs, self.n, (0.01, 100.0))
         s, active = self.situation(), self.running.copy()
         invited = plan.invited & s.clients.available & active[:, None]
         asked = plan.probed & s.clients.available & active[:, None]

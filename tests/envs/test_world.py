@@ -210,12 +210,15 @@ def test_full_quorum_without_losses_is_plain_fedavg():
 
 
 def test_a_plans_own_weights_replace_the_aggregators():
-    with_weights, half = world_of("volunteers", 1), world_of("volunteers", 1)
-    n = with_weights.scenario.clients
-    start = with_weights.parameters()
-    with_weights.step(plan_of(with_weights, 5, weights=np.full((1, n), 0.1)))
-    half.step(plan_of(half, 5, weights=np.full((1, n), 0.05)))
-    np.testing.assert_allclose(with_weights.parameters() - start, 2 * (half.parameters() - start), atol=1e-5)
+    one, other, both = (world_of("volunteers", 1) for _ in range(3))
+    here = np.flatnonzero(both.available[0])
+    single = np.eye(both.scenario.clients)[here[:2], None]
+    for world, weights in zip(
+        (one, other, both), (single[0], single[1], 3 * single[0] + single[1]), strict=True
+    ):
+        world.step(plan_of(world, 1, weights=weights))
+    mixed = 0.75 * one.parameters() + 0.25 * other.parameters()
+    np.testing.assert_allclose(both.parameters(), mixed, atol=1e-6)
 
 
 def test_test_data_never_reaches_training_observation_or_reward():

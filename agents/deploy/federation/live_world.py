@@ -19,6 +19,7 @@ from ....envs.episode import (
     reward_terms,
     transfers,
 )
+from ....envs.round import step_shares
 from ....envs.scenario import Scenario
 from ....fl_core.data import ClientRows
 from ....fl_core.federation import TrainResult
@@ -167,7 +168,7 @@ class LiveWorld:
 
     def step(self, plan: RoundPlan) -> StepResult:
         """Carry out one plan: a round of training, a wait, or the end of the run."""
-        plan.validate(1, self.scenario.clients)
+        plan.validate(1, self.scenario.clients, self.scenario.levels.server_step)
         if not self.running:
             raise ValueError("step: the run has ended")
         before, seen, budgets = self.ledger.accuracy, self.available, self.draw.budgets[None]
@@ -222,7 +223,9 @@ class LiveWorld:
         played = self._play(orders, float(plan.quorum[0]))
         self._enter_held({client: update.held for client, update in played.updates.items()})
         rates = participation_rates(self.ledger)
-        result = self.core.apply(played.updates, plan.local_steps[0], index, plan.weights, rates)
+        arrived = np.isin(np.arange(self.scenario.clients), list(played.updates))[None] & (self.held > 0)
+        weights = step_shares(plan.weights, arrived)
+        result = self.core.apply(played.updates, plan.local_steps[0], index, weights, rates, plan.server_step)
         trained = np.array([bool(played.updates) and not bool(result.diverged[0])])
         scores = self.core.evaluate() if trained[0] else None
         repairs = int((asked & ~invited).sum() + cut[0])

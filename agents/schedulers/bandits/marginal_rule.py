@@ -28,10 +28,10 @@ class MarginalRule(Rule):
     taken. A client that is not there earns nothing. Hence what is played never earns less than x itself, and
     regret bounds that hold for x hold for what is played, against any fixed x.
 
-    Aggregation by `mean`: "drawn": alpha_k / p_k, unbiased over the draw for the alpha-weighted sum of the
-    candidates. "unbiased": alpha_k / (pi_k p_k), pi_k the share of decisions at which k was there: the chance
-    of being drawn whoever is there, hence unbiased for everybody's alpha-weighted sum. "world": the world's
-    aggregator.
+    Aggregation by `mean`, self-normalised as all coefficients are: "drawn": alpha_k / p_k, for the
+    alpha-weighted mean of the candidates. "unbiased": alpha_k / (pi_k p_k), pi_k the share of decisions at
+    which k was there: the chance of being drawn whoever is there, hence for everybody's alpha-weighted mean.
+    "world": the world's aggregator.
 
     Regret: the learner's gains g_t (scaled as each method says) give the best fixed point in hindsight,
     max_x sum_t <g_t, x>, minus what was earned, sum_t <g_t, p_t>; see `regret`.

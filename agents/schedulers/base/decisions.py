@@ -43,6 +43,7 @@ def plan_for(
     transfer: int | ArrayLike = 0,
     wait_s: float | ArrayLike = 0.0,
     weights: Floats | None = None,
+    server_step: float | ArrayLike | None = None,
 ) -> RoundPlan:
     """The plan that invites `chosen`, and waits where nobody is chosen.
 
@@ -54,9 +55,10 @@ def plan_for(
         transfer: samples to send to each one chosen, one number, `[E]` or `[E, N]`.
         wait_s: seconds to wait instead, one number or `[E]`; `IDLE_WAIT_S` where 0 and nobody is chosen.
         weights: `[E, N]`, the scheduler's own aggregation coefficients, or None.
+        server_step: factor on the server's learning rate, one number or `[E]`; None: 1.
     """
     num_envs, shape = situation.num_envs, situation.clients.available.shape
-    asked_s = np.broadcast_to(np.asarray(wait_s, dtype=np.float64), (num_envs,))
+    asked_s = _per_env(wait_s, num_envs)
     wait = np.where((asked_s <= 0) & ~chosen.any(axis=1), IDLE_WAIT_S, asked_s)
     invited = chosen & (wait <= 0)[:, None]
     steps = np.maximum(_per_client(local_steps, shape), 1)
@@ -64,9 +66,10 @@ def plan_for(
     return RoundPlan(
         local_steps=np.where(invited, steps, 0).astype(np.int32),
         transfer_samples=np.where(invited, moved, 0).astype(np.int32),
-        quorum=np.array(np.broadcast_to(np.asarray(quorum, dtype=np.float64), (num_envs,))),
+        quorum=_per_env(quorum, num_envs),
         wait_s=wait,
         weights=None if weights is None else np.where(invited, weights, 0.0),
+        server_step=None if server_step is None else _per_env(server_step, num_envs),
     )
 
 
@@ -106,6 +109,12 @@ def standardised(values: Floats, among: Bools) -> Floats:
     return found
 
 
+def progress(situation: Situation) -> Floats:
+    """Share `[E]` of the decisions that are over, 0 to 1."""
+    total = np.maximum(situation.run.round_index + situation.run.rounds_left, 1)
+    return np.asarray(situation.run.round_index / total)
+
+
 def spent_points(situation: Situation) -> Floats:
     """Accuracy points `[E]` charged so far for hours, gigabytes and kilograms."""
     return (
@@ -113,6 +122,10 @@ def spent_points(situation: Situation) -> Floats:
         + situation.terms.price_per_gb * situation.run.gigabytes
         + situation.terms.price_per_kg * situation.run.kilograms
     )
+
+
+def _per_env(value: float | ArrayLike, num_envs: int) -> Floats:
+    return np.array(np.broadcast_to(np.asarray(value, dtype=np.float64), (num_envs,)))
 
 
 def _per_client(value: int | ArrayLike, shape: tuple[int, ...]) -> Ints:

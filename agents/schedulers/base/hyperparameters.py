@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 import numpy as np
@@ -73,28 +72,31 @@ class Knob:
             return False
         return True
 
-    def draw(self, rng: np.random.Generator, high: float | None = None) -> Setting:
-        """A random value of the range; `high` cuts the range from above (a world may be smaller)."""
+    def within(self, low: float, high: float) -> Knob:
+        """The same with the part of its range that lies between these ends: a world may have less room."""
+        if self.choices:
+            return self
+        assert self.low is not None
+        assert self.high is not None
+        bottom = max(self.low, low)
+        return replace(self, low=bottom, high=max(bottom, min(self.high, high)))
+
+    def draw(self, rng: np.random.Generator) -> Setting:
+        """A random value of the range."""
         if self.choices:
             return self.choices[int(rng.integers(len(self.choices)))]
         switched_off = self.off is not None and rng.random() < _OFF_SHARE
-        value = self._between(rng.random(), high)
+        value = self._between(rng.random())
         return self.off if switched_off and self.off is not None else value
 
-    def _bounds(self, high: float | None) -> tuple[float, float]:
+    def _between(self, place: float) -> float | int:
         assert self.low is not None
         assert self.high is not None
-        top = self.high if high is None else max(self.low, min(self.high, high))
-        return (math.log(self.low), math.log(top)) if self.log else (self.low, top)
-
-    def _between(self, place: float, high: float | None) -> float | int:
-        low, top = self._bounds(high)
-        raw = low + place * (top - low)
+        low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
+        raw = low + place * (high - low)
         value = math.exp(raw) if self.log else raw
         if self.integer:
             return round(value)
-        assert self.low is not None
-        assert self.high is not None
         return float(np.clip(float(f"{value:.4g}"), self.low, self.high))
 
 
@@ -138,10 +140,7 @@ def settings_of(owner: DataclassInstance) -> dict[str, Setting]:
 
 
 def draw_settings(
-    owner: DataclassInstance | type[DataclassInstance],
-    rng: np.random.Generator,
-    highs: Mapping[str, float] | None = None,
+    owner: DataclassInstance | type[DataclassInstance], rng: np.random.Generator
 ) -> dict[str, Setting]:
-    """A random setting of every hyperparameter; `highs` cuts ranges from above by name."""
-    highs = highs or {}
-    return {name: declared.draw(rng, highs.get(name)) for name, declared in knobs_of(owner).items()}
+    """A random setting of every hyperparameter."""
+    return {name: declared.draw(rng) for name, declared in knobs_of(owner).items()}

@@ -10,7 +10,7 @@ import numpy as np
 
 from ....common.arrays import AnyArray, Bools, Floats, Ints, Ints32
 from ....envs.contract import STOP_S, RoundPlan, SchedulerKind, Situation
-from .decisions import IDLE_WAIT_S, plan_for, spent_points, survival, top_m
+from .decisions import IDLE_WAIT_S, plan_for, progress, spent_points, survival, top_m
 from .hyperparameters import check_knobs, knob, switch
 
 State = dict[str, AnyArray]
@@ -47,6 +47,12 @@ class Rule:
     over_selection: float = knob(1.0, "clients invited for each one wanted", low=1.0, high=2.0)
     transfer_samples: int = knob(
         0, "samples sent to a participant in all, at its first rounds", low=20, high=2000, log=True, off=0
+    )
+    server_step: float = knob(
+        1.0, "factor on the server's learning rate, where it is a decision", low=0.01, high=100.0, log=True
+    )
+    last_server_step: float = knob(
+        0.0, "that factor at the end of the run, geometric", low=0.01, high=100.0, log=True, off=0.0
     )
     avoid_losses: bool = switch(False, "leave out clients whose announced end comes too early")
     loss_margin: float = knob(1.1, "room an announced end must leave, in round times", low=1.0, high=3.0)
@@ -120,7 +126,14 @@ class Rule:
         self._state["trained_last"] = np.asarray(trained.any(axis=1))
         self._state["rounds"] = self._state["rounds"] + self._state["trained_last"]
         return plan_for(
-            situation, chosen, steps, self._quorum(chosen, wanted), transfer, wait_s, weights=weights
+            situation,
+            chosen,
+            steps,
+            self._quorum(chosen, wanted),
+            transfer,
+            wait_s,
+            weights=weights,
+            server_step=self.server_step_now(situation),
         )
 
     # What a rule may say ----------------------------------------------------------------------------------
@@ -164,12 +177,17 @@ class Rule:
 
     def steps_now(self, situation: Situation) -> Ints32:
         """Local steps `[E, N]` of this round, at least 1 and at most `most_steps`."""
-        total = np.maximum(situation.run.round_index + situation.run.rounds_left, 1)
-        now = self.local_steps * self.decay ** (situation.run.round_index / total)
+        now = self.local_steps * self.decay ** progress(situation)
         typical = np.median(situation.clients.step_s, axis=1, keepdims=True)
         steps = now[:, None] * (typical / situation.clients.step_s) ** self.balance
         found: Ints32 = np.clip(np.rint(steps), 1, self.most_steps).astype(np.int32)
         return found
+
+    def server_step_now(self, situation: Situation) -> Floats:
+        """Factors `[E]` on the server's learning rate; 1 but where the world makes it a decision."""
+        first, last = self.server_step, self.last_server_step or self.server_step
+        factors = first * (last / first) ** progress(situation)
+        return np.asarray(np.clip(factors, min(first, last), max(first, last)))
 
     def transfers(self, situation: Situation) -> Ints32:
         """Samples `[E, N]` to send: up to `transfer_samples` in all, and some to a client that has none."""

@@ -23,9 +23,10 @@ class AllAvailable(Everyone):
     Paper: the three averages of McMahan et al. 2017 and Wang & Ji, "A Unified Analysis of Federated Learning
     with Arbitrary Client Participation", NeurIPS 2022, by `mean`:
     "active": renormalised among the updates that arrived, which is what the world's aggregator does; favours
-    clients that are there more often. "all": coefficient alpha_k, absent clients count as zero; smaller
-    steps, and the same favour. "known-probability": alpha_k / pi_k, unbiased, with pi_k the share of the
-    decisions so far at which the client was seen (shrunk towards 1 by two pseudo-rounds).
+    clients that are there more often. "all": coefficient alpha_k, the same favour. "known-probability":
+    alpha_k / pi_k, with pi_k the share of the decisions so far at which the client was seen (shrunk towards 1
+    by two pseudo-rounds). (In the papers the last two are not normalised and also scale the step; here they
+    are divided by their sum over those who answer.)
     Needs: availability, alpha.
     Defaults: active, 10 local steps.
     """

@@ -1,4 +1,4 @@
-"""FedAvg over all clients: every available one trains, the others count as zero."""
+"""FedAvg over all clients: every available one trains, with its share of the objective."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from ..base import Everyone
 
 @dataclass(kw_only=True)
 class AllMean(Everyone):
-    """FedAvg over all clients: every available one trains, absent ones count as zero (Xiang et al. 2024).
+    """FedAvg over all clients: every available one trains with the coefficient alpha_k (Xiang et al. 2024).
 
-    Invites every available client with the coefficient alpha_k, as if the absent had sent zeros.
     Paper: "FedAvg over all clients" of Xiang et al., "Efficient Federated Learning against Heterogeneous and
-    Non-stationary Client Unavailability", NeurIPS 2024, and of Wang & Ji, NeurIPS 2022. Its steps shrink with
-    the share of clients that are away, and it optimises effective weights alpha_k pi_k, in favour of those
-    that are there more often.
+    Non-stationary Client Unavailability", NeurIPS 2024, and of Wang & Ji, NeurIPS 2022. It optimises
+    effective weights alpha_k pi_k, in favour of those that are there more often. (In the papers the absent
+    count as zero, so that the steps also shrink with their share; here coefficients are self-normalised.)
     Needs: availability, alpha.
-    Aggregation: alpha_k, not normalised.
+    Aggregation: alpha_k, self-normalised.
     Defaults: 10 local steps.
     """
 

@@ -33,10 +33,10 @@ class GreenflOnline(Rule):
     `min_presence`.
     Needs: carbon now and forecast, energy per round, carbon budget (without one: `budget_share` of what
     everybody expected would emit in all rounds), availability forecast.
-    Aggregation: by `coefficients`; "unbiased" is the paper's, outside the fine-tuning alpha_k / pi_k with
-    pi_k the share of the slots planned for k, cut at `max_weight` times the mean; "normalised" divides that
-    by its sum, because a slot with few participants otherwise makes a step several times too long, which
-    explains the collapses in the paper's Table II; inside, alpha_k renormalised among those invited.
+    Aggregation: by `coefficients`; "unbiased" is the paper's, self-normalised: outside the fine-tuning
+    alpha_k / pi_k with pi_k the share of the slots planned for k, cut at `max_weight` times the mean; inside,
+    alpha_k. (As the paper has them, not normalised, a slot with few participants makes a step several times
+    too long, which explains the collapses in its Table II.)
     Defaults: alpha = 0.1 and one slot of fine-tuning as in the paper, budget 20 %, slack 20 slots.
     """
 
@@ -60,9 +60,7 @@ class GreenflOnline(Rule):
     slot_s: float = knob(3600.0, "length of an empty slot, s", low=900.0, high=7200.0, log=True)
     min_presence: float = knob(0.3, "forecast availability that counts on a client", low=0.0, high=0.95)
     coefficients: str = knob(
-        "normalised",
-        "alpha / pi over their sum, as they are, or the world's aggregator",
-        choices=("normalised", "unbiased", "world"),
+        "unbiased", "alpha / pi, or the world's aggregator", choices=("unbiased", "world")
     )
     max_weight: float = knob(5.0, "largest coefficient over the mean one", low=1.0, high=30.0, log=True)
 
@@ -117,7 +115,7 @@ class GreenflOnline(Rule):
         state["slot"] = state["slot"] + 1
 
     def weights(self, situation: Situation, chosen: Bools) -> Floats | None:
-        """alpha_k / pi_k, cut; plain among those invited while fine-tuning."""
+        """alpha_k / pi_k, cut; alpha_k while fine-tuning."""
         if self.coefficients == "world":
             return None
         share, alpha = self.state["share"], situation.clients.target_weight
@@ -125,12 +123,8 @@ class GreenflOnline(Rule):
         pi = np.where(chosen & ~tuning, np.maximum(share, 1e-3), np.nan)
         count = np.maximum((np.isfinite(share) & (share > 0)).sum(axis=1, keepdims=True), 1)
         mean = np.maximum(np.where(np.isfinite(share), share, 0.0).sum(axis=1, keepdims=True) / count, 1e-3)
-        unbiased = np.where(chosen & ~tuning, alpha * np.minimum(1.0 / pi, self.max_weight / mean), 0.0)
-        if self.coefficients == "normalised":
-            unbiased = unbiased / np.maximum(unbiased.sum(axis=1, keepdims=True), 1e-12)
-        there = np.where(chosen, alpha, 0.0)
-        plain = there / np.maximum(there.sum(axis=1, keepdims=True), 1e-12)
-        return np.where(tuning, plain, unbiased)
+        worth = np.where(tuning, 1.0, np.minimum(1.0 / pi, self.max_weight / mean))
+        return np.where(chosen, alpha * worth, 0.0)
 
     def _open(self, situation: Situation, grams: Floats, chance: Floats) -> None:
         """Fix budget and end at the first decision of an episode."""

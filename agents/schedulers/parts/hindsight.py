@@ -218,6 +218,7 @@ def _row(plan: RoundPlan, row: int) -> RoundPlan:
         plan.wait_s[at],
         weights=None if plan.weights is None else plan.weights[at],
         probe_samples=None if plan.probe_samples is None else plan.probe_samples[at],
+        server_step=None if plan.server_step is None else plan.server_step[at],
     )
 
 
@@ -228,6 +229,8 @@ def _joined(rows: Sequence[RoundPlan]) -> RoundPlan:
     weighted = any(row.weights is not None for row in rows)
     probing = any(row.probe_samples is not None for row in rows)
     weights = [blank if row.weights is None else row.weights for row in rows]
+    scaling = any(row.server_step is not None for row in rows)
+    factors = [np.ones(1) if row.server_step is None else row.server_step for row in rows]
     asked = [nobody if row.probe_samples is None else row.probe_samples for row in rows]
     return RoundPlan(
         np.concatenate([row.local_steps for row in rows]),
@@ -236,6 +239,7 @@ def _joined(rows: Sequence[RoundPlan]) -> RoundPlan:
         np.concatenate([row.wait_s for row in rows]),
         np.concatenate(weights) if weighted else None,
         np.concatenate(asked) if probing else None,
+        np.concatenate(factors) if scaling else None,
     )
 
 

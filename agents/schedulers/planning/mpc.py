@@ -109,7 +109,10 @@ class Mpc(Rule):
         self._state["trained_last"] = some
         self._state["rounds"] = self._state["rounds"] + some
         quorum = self._quorum(chosen, self.participants + 1)
-        return plan_for(situation, chosen, actions.steps[rows, which], quorum, transfer, wait_s)
+        server_step = self.server_step_now(situation)
+        return plan_for(
+            situation, chosen, actions.steps[rows, which], quorum, transfer, wait_s, server_step=server_step
+        )
 
     def utility(self, situation: Situation, allowed: Bools) -> Floats:
         """Useful work `[E, N]` of each client over a plain one's, mean 1 among the allowed."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from ....common.arrays import Bools, Floats, Ints, Ints32
 from ....envs.contract import Situation
-from ..base import Probing, State, knob, switch
+from ..base import Probing, State, knob
 from ..parts import estimated_availability, estimated_memory, fresh_chains, observe_chains
 
 Objective = Callable[[Floats], Floats]
@@ -30,8 +30,7 @@ class CaFed(Probing):
     Needs: losses of the available clients before every round (`ClientFacts.probed_loss`, paid for; with
     `losses="reported"` those they last reported in training, for free), alpha. pi and lambda are estimated
     from sightings, see `chains`; the reference code knows them.
-    Aggregation: q_k, not normalised, hence smaller steps the more is excluded; `normalise`: divided by
-    sum_k pi_k q_k.
+    Aggregation: q_k, self-normalised. (Not normalised, the paper's steps are smaller the more is excluded.)
     Defaults: c_bias = 1, threshold 0, smoothing 0 as in the code, 10 prior rounds, 10 local steps.
     `participants` plays no part.
     """
@@ -47,7 +46,6 @@ class CaFed(Probing):
     prior_rounds: float = knob(
         10.0, "pseudo-rounds of the priors on pi and lambda", low=0.5, high=100.0, log=True
     )
-    normalise: bool = switch(False, "divide the coefficients by sum_k pi_k q_k")
 
     def fresh_state(self, num_envs: int, num_clients: int) -> State:
         """Adds the chains' counts, loss estimates `[E, N]` (nan: no loss known) and coefficients `[E, N]`."""
@@ -82,8 +80,7 @@ class CaFed(Probing):
         q = alpha / pi
         known = np.asarray(np.isfinite(self._state["loss"]).all(axis=1))
         kept = self.exclude(situation, steps, q, pi, memory)
-        q = np.where(known[:, None], kept, q)
-        return q / (pi * q).sum(axis=1, keepdims=True) if self.normalise else q
+        return np.where(known[:, None], kept, q)
 
     def exclude(self, situation: Situation, steps: Ints32, q: Floats, pi: Floats, memory: Floats) -> Floats:
         """Coefficients `[E, N]` with those of the excluded at 0."""

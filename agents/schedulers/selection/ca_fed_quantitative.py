@@ -22,13 +22,13 @@ class CaFedQuantitative(CaFed):
     `fl_core.theory.bias.participation_price`. With kept weights p the model scatters by
     `eta H / 4 sum_k p_k^2 (1 - pi_k)/pi_k (1 + lambda_k)/(1 - lambda_k) |g_k|^2`, g_k the clients'
     gradients, and is off by at most about `(sum_k |alpha_k - p_k| sqrt(Gap_k))^2`, the gradients' directions
-    being unknown. Clients are tried by decreasing price, and taken out as long as the sum falls; the weights
-    of those kept are renormalised. `eta H |g_k|` is the length of the last update, so that early
-    updates, which all point the same way, make the price look higher.
+    being unknown. Clients are tried by decreasing price, and taken out as long as the sum falls.
+    `eta H |g_k|` is the length of the last update, so that early updates, which all point the same way, make
+    the price look higher.
     On small problems where everything is known exactly this ranks subsets with a correlation of about 0.7
     (0.9 with the gradients' directions, see the tests), and its choice tends to be worse than keeping all.
     Needs: as `ca-fed`, and the lengths of past updates.
-    Aggregation: q_k = p_k / pi_k.
+    Aggregation: q_k = p_k / pi_k, self-normalised.
     Defaults: c_bias = 1, learning rate 0.05, otherwise as `ca-fed`.
     """
 
@@ -39,7 +39,7 @@ class CaFedQuantitative(CaFed):
     )
 
     def exclude(self, situation: Situation, steps: Ints32, q: Floats, pi: Floats, memory: Floats) -> Floats:
-        """Coefficients `[E, N]`, those of the excluded at 0, the others scaled to `sum_k pi_k q_k = 1`."""
+        """Coefficients `[E, N]`, those of the excluded at 0."""
         norm = situation.clients.last_norm
         known = np.isfinite(norm)
         mean = np.where(known, norm, 0.0).sum(axis=1, keepdims=True) / np.maximum(
@@ -51,9 +51,7 @@ class CaFedQuantitative(CaFed):
         unit = scatter * (1 - pi) / pi * correlation_factor(memory)
         value = predicted_excess(situation.clients.target_weight, pi, gap, unit, self.c_bias)
         first = np.argsort(-(situation.clients.target_weight**2) * unit, axis=1, kind="stable")
-        kept = truncate(q, first, value, self.threshold)
-        found: Floats = kept / (pi * kept).sum(axis=1, keepdims=True)
-        return found
+        return truncate(q, first, value, self.threshold)
 
 
 def predicted_excess(alpha: Floats, pi: Floats, gap: Floats, unit_price: Floats, c_bias: float) -> Objective:

@@ -21,7 +21,8 @@ class CpowD(PowD):
     Paper: Cho, Wang & Joshi, "Towards Understanding Biased Client Selection in Federated Learning",
     AISTATS 2022, the variant cpow-d.
     Needs: losses before the choice (`ClientFacts.probed_loss`, paid for), alpha.
-    Aggregation: plain mean, 1/m each (`plain_mean`); off: the world's aggregator.
+    Aggregation: plain mean over those who answer, 1/m each in the paper (`plain_mean`); off: the world's
+    aggregator.
     Defaults: batches of 64 as in the paper's code, d = 2 m, m = 10, 10 local steps.
     """
 

@@ -23,7 +23,8 @@ class Cyclic(Rule):
     round instead, the paper's comparison. Groups are every K-th client (`by="index"`) or the zones, dealt in
     turn. A slot lasts one round of training; a group of which nobody is there is passed over.
     Needs: availability; zones where groups are zones.
-    Aggregation: plain mean, 1/m each (`plain_mean`); off: the world's aggregator.
+    Aggregation: plain mean over those who answer, 1/m each in the paper (`plain_mean`); off: the world's
+    aggregator.
     Defaults: 5 groups by index, m = 10, 10 local steps.
     """
 
@@ -32,7 +33,7 @@ class Cyclic(Rule):
     groups: int = knob(5, "groups in a cycle, K", low=1, high=20)
     by: str = knob("index", "what makes a group", choices=("index", "zone"))
     order: str = knob("cyclic", "who comes next", choices=("cyclic", "random"))
-    plain_mean: bool = switch(True, "aggregate by the paper's 1/m instead of the world's aggregator")
+    plain_mean: bool = switch(True, "aggregate by the paper's plain mean instead of the world's aggregator")
 
     def fresh_state(self, num_envs: int, num_clients: int) -> State:
         """Adds `slot` `[E]`, the group whose turn it is."""
@@ -57,11 +58,8 @@ class Cyclic(Rule):
         return top_m(self.uniforms(), wanted, allowed & (turns == nearest[:, None]))
 
     def weights(self, situation: Situation, chosen: Bools) -> Floats | None:
-        """1 over the number of invited clients."""
-        if not self.plain_mean:
-            return None
-        found: Floats | None = chosen / np.maximum(chosen.sum(axis=1, keepdims=True), 1)
-        return found
+        """Equal ones: the plain mean over the updates that arrive."""
+        return chosen.astype(np.float64) if self.plain_mean else None
 
     def learn(self, situation: Situation, trained: Bools) -> None:
         """The slot ends with a round of training."""

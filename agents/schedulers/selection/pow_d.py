@@ -24,7 +24,8 @@ class PowD(Probing):
     half of the run, d = m, hence without asking, in the second. Where data lie at the hub, a client without
     any counts as one with an unbounded loss, as one that never took part does in rpow-d (`power-of-choice`).
     Needs: losses before the choice (`ClientFacts.probed_loss`, paid for), alpha.
-    Aggregation: plain mean, 1/m each (`plain_mean`); off: the world's aggregator.
+    Aggregation: plain mean over those who answer, 1/m each in the paper (`plain_mean`); off: the world's
+    aggregator.
     Defaults: d = 2 m, m = 10, 10 local steps.
     """
 
@@ -32,7 +33,7 @@ class PowD(Probing):
 
     choice_ratio: float = knob(2.0, "d / m, clients asked for each one wanted", low=1.0, high=10.0, log=True)
     shrinking: bool = switch(False, "ask all available in the first half of the run, nobody in the second")
-    plain_mean: bool = switch(True, "aggregate by the paper's 1/m instead of the world's aggregator")
+    plain_mean: bool = switch(True, "aggregate by the paper's plain mean instead of the world's aggregator")
 
     def question(self, situation: Situation, allowed: Bools, wanted: int) -> Bools:
         """Those d drawn without replacement; nobody before the first round, nor where d would be m."""
@@ -55,11 +56,8 @@ class PowD(Probing):
         return np.where(told, greedy, np.where((self._state["rounds"] == 0)[:, None], first, by_weight))
 
     def weights(self, situation: Situation, chosen: Bools) -> Floats | None:
-        """1 over the number of invited clients."""
-        if not self.plain_mean:
-            return None
-        found: Floats | None = chosen / np.maximum(chosen.sum(axis=1, keepdims=True), 1)
-        return found
+        """Equal ones: the plain mean over the updates that arrive."""
+        return chosen.astype(np.float64) if self.plain_mean else None
 
     @staticmethod
     def _second_half(situation: Situation) -> Bools:

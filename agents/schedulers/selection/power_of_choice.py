@@ -22,14 +22,15 @@ class PowerOfChoice(Rule):
     did, so that knowing it costs nothing. d = m is random sampling, d = N greedy by loss. (The paper's first
     round is uniform; here it is drawn by alpha like the others. pow-d and cpow-d pay for fresh losses.)
     Needs: last reported losses, alpha.
-    Aggregation: plain mean, 1/m each (`plain_mean`); off: the world's aggregator.
+    Aggregation: plain mean over those who answer, 1/m each in the paper (`plain_mean`); off: the world's
+    aggregator.
     Defaults: d = 2 m, m = 10, 10 local steps.
     """
 
     name: ClassVar[str] = "power-of-choice"
 
     choice_ratio: float = knob(2.0, "d / m, clients drawn for each one wanted", low=1.0, high=10.0, log=True)
-    plain_mean: bool = switch(True, "aggregate by the paper's 1/m instead of the world's aggregator")
+    plain_mean: bool = switch(True, "aggregate by the paper's plain mean instead of the world's aggregator")
 
     def choose(self, situation: Situation, allowed: Bools, wanted: int, steps: Ints32) -> Bools:
         """Draw d in proportion to alpha, then the m largest losses."""
@@ -39,11 +40,8 @@ class PowerOfChoice(Rule):
         return top_m(losses, wanted, drawn, self.uniforms())
 
     def weights(self, situation: Situation, chosen: Bools) -> Floats | None:
-        """1 over the number of invited clients."""
-        if not self.plain_mean:
-            return None
-        found: Floats | None = chosen / np.maximum(chosen.sum(axis=1, keepdims=True), 1)
-        return found
+        """Equal ones: the plain mean over the updates that arrive."""
+        return chosen.astype(np.float64) if self.plain_mean else None
 
 
 def draw_by_weight(weight: Floats, count: int, allowed: Bools, uniforms: Floats) -> Bools:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ....common.arrays import Bools, Floats, Ints32
 from ....envs.contract import Situation
-from ..base import Everyone, State, knob, switch
+from ..base import Everyone, State, knob
 from ..parts import estimated_availability, fresh_chains, observe_chains
 
 
@@ -18,21 +18,22 @@ from ..parts import estimated_availability, fresh_chains, observe_chains
 class Unbiased(Everyone):
     """Inverse-availability weights: all available clients train with alpha_k / pi_k (Xiang et al. 2024).
 
-    Paper: "FedAvg with known probabilities" of Xiang et al., NeurIPS 2024; the baselines Unbiased and, with
-    `normalise`, AdaFed of Rodio et al., "Federated Learning under Heterogeneous and Correlated Client
-    Availability", INFOCOM 2023. The expected step is that of everybody taking part; unbiasedness stops paying
-    where a client's availability is rare and strongly correlated from round to round.
+    Paper: "FedAvg with known probabilities" of Xiang et al., NeurIPS 2024; the baseline AdaFed of Rodio et
+    al., "Federated Learning under Heterogeneous and Correlated Client Availability", INFOCOM 2023, which
+    divides by the sum over those who take part, as every world does. (Not divided, Xiang's and Rodio's
+    Unbiased, the expected step is that of everybody taking part, and its length varies with who is there.)
+    Such weights stop paying where a client's availability is rare and strongly correlated from round to
+    round.
     Needs: availability, alpha. The true pi is used if it is given in Python as `availability=`, one number
     per client; otherwise it is estimated from sightings, with `prior_rounds` pseudo-rounds at the mean of all
     clients.
-    Aggregation: alpha_k / pi_k, not normalised; `normalise`: divided by their sum over those invited.
+    Aggregation: alpha_k / pi_k, self-normalised.
     Defaults: pi estimated with 2 prior rounds, 10 local steps.
     """
 
     name: ClassVar[str] = "unbiased"
 
     prior_rounds: float = knob(2.0, "pseudo-rounds of the prior on pi", low=0.5, high=100.0, log=True)
-    normalise: bool = switch(False, "divide the coefficients by their sum (AdaFed)")
     availability: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
@@ -63,8 +64,4 @@ class Unbiased(Everyone):
         """alpha_k / pi_k of those invited."""
         known = self.availability
         pi = estimated_availability(self._state, self.prior_rounds) if known is None else np.array(known)
-        weights = np.where(chosen, situation.clients.target_weight / pi, 0.0)
-        if self.normalise:
-            total = weights.sum(axis=1, keepdims=True)
-            weights = weights / np.where(total > 0, total, 1.0)
-        return weights
+        return np.where(chosen, situation.clients.target_weight / pi, 0.0)

@@ -8,17 +8,18 @@ from gymnasium import spaces
 from frugalfl.agents.learned.grouped import decide_in_groups, group_count
 from frugalfl.agents.policies.set_policy import SetActorCriticPolicy
 
-F, G, Z, H, W, Q, L, T = 5, 3, 2, 4, 3, 2, 4, 3
+F, G, Z, H, W, Q, S, L, T = 5, 3, 2, 4, 3, 2, 3, 4, 3
 
 
-def make_policy(n, transfers=True):
+def make_policy(n, transfers=True, scales_step=False):
     th.manual_seed(0)
     observation = spaces.Dict(
         clients=spaces.Box(-1, 1, (n, F), np.float32),
         server=spaces.Box(-1, 1, (G,), np.float32),
         zones=spaces.Box(-1, 1, (Z, H), np.float32),
     )
-    action = spaces.MultiDiscrete([W, Q] + [L] * n + ([T] * n if transfers else []))
+    server = [W, Q, S] if scales_step else [W, Q]
+    action = spaces.MultiDiscrete(server + [L] * n + ([T] * n if transfers else []))
     policy = SetActorCriticPolicy(
         observation, action, lambda _: 0.0, initial_level_logits=[1.0, 0.2, 0.0, 0.1]
     )
@@ -43,9 +44,10 @@ def test_groups_are_as_large_as_the_training_world(clients, trained, groups):
     assert group_count(clients, trained) == groups
 
 
+@pytest.mark.parametrize("scales_step", [True, False])
 @pytest.mark.parametrize("transfers", [True, False])
-def test_one_group_decides_like_the_policy_itself(transfers):
-    policy, obs = make_policy(9, transfers), observe(9)
+def test_one_group_decides_like_the_policy_itself(transfers, scales_step):
+    policy, obs = make_policy(9, transfers, scales_step), observe(9)
     with th.no_grad():
         alone = policy.decide(policy.get_distribution(obs))
         assert th.equal(decide_in_groups(policy, obs, 1), alone)

@@ -29,9 +29,13 @@ class TwoFastest:
         return plan_for(situation, chosen, 10, wait_s=stop)
 
 
-@pytest.fixture(scope="module")
-def worlds():
-    return make_vec_env("frugalfl/Volunteers-v0", 8, clients=CLIENTS, max_rounds=ROUNDS)
+FACTORS = (0.5, 1.0, 4.0)
+
+
+@pytest.fixture(scope="module", params=[(1.0,), FACTORS], ids=["fixed step", "server step"])
+def worlds(request):
+    levels = {"server_step": request.param}
+    return make_vec_env("frugalfl/Volunteers-v0", 8, clients=CLIENTS, max_rounds=ROUNDS, levels=levels)
 
 
 def make_model(worlds, algo="ppo"):
@@ -112,7 +116,11 @@ class TestLearnedScheduler:
         player.reset(np.ones(8, dtype=bool), np.arange(8), CLIENTS)
         worlds.reset()
         situation = worlds.agent_view.situation
-        plan = player.plan(situation).validate(8, CLIENTS)
+        plan = player.plan(situation).validate(8, CLIENTS, FACTORS)
+        waits, levels = player.probabilities(situation)
+        np.testing.assert_allclose(waits.sum(axis=1), 1, atol=1e-6)
+        np.testing.assert_allclose(levels.sum(axis=2), 1, atol=1e-6)
+        np.testing.assert_allclose(levels[..., 0][~situation.clients.available], 1)
         assert not (plan.invited & ~situation.clients.available).any()
 
     def test_draws_depend_on_the_episodes_seed_alone(self, worlds):

@@ -12,6 +12,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from frugalfl.agents.policies.client_set import tanh
 from frugalfl.agents.policies.initial_logits import default_wait_logits, share_logits
+from frugalfl.agents.policies.packed import Choices
 from frugalfl.agents.policies.set_policy import (
     MaskableSetActorCriticPolicy,
     SetActorCriticPolicy,
@@ -19,21 +20,22 @@ from frugalfl.agents.policies.set_policy import (
 
 F, G, Z, H = 6, 4, 3, 5
 STORAGE = 2
-W, Q, L, T = 4, 3, 5, 3
+W, Q, S, L, T = 4, 3, 2, 5, 3
 
 
-def make_spaces(n, moves_data=True):
+def make_spaces(n, moves_data=True, scales_step=False):
     observation = spaces.Dict(
         clients=spaces.Box(-1, 1, (n, F), np.float32),
         server=spaces.Box(-1, 1, (G,), np.float32),
         zones=spaces.Box(-1, 1, (Z, H), np.float32),
     )
-    return observation, spaces.MultiDiscrete([W, Q] + [L] * n + ([T] * n if moves_data else []))
+    server = [W, Q, S] if scales_step else [W, Q]
+    return observation, spaces.MultiDiscrete(server + [L] * n + ([T] * n if moves_data else []))
 
 
-def make_policy(n, cls=SetActorCriticPolicy, moves_data=True, **kwargs):
+def make_policy(n, cls=SetActorCriticPolicy, moves_data=True, scales_step=False, **kwargs):
     th.manual_seed(0)
-    policy = cls(*make_spaces(n, moves_data), lambda _: 1e-3, storage_feature=STORAGE, **kwargs)
+    policy = cls(*make_spaces(n, moves_data, scales_step), lambda _: 1e-3, storage_feature=STORAGE, **kwargs)
     with th.no_grad():  # orthogonal output layers start near zero; make the outputs speak
         for layer in (policy.actor.server_logits, policy.actor.client_logits):
             layer.weight.mul_(100)
@@ -285,11 +287,13 @@ def test_a2c_and_saving_work(tmp_path):
     assert th.equal(again.logits(obs), model.policy.logits(obs))
 
 
+@pytest.mark.parametrize("scales_step", [True, False])
 @pytest.mark.parametrize("moves_data", [True, False])
 @pytest.mark.parametrize("effective_only", [True, False])
 @pytest.mark.parametrize("pooling", ["mean-max", "attention"])
-def test_packed_clients_give_what_dense_masked_logits_give(pooling, effective_only, moves_data):
-    policy = make_policy(8, pooling=pooling, effective_only=effective_only, moves_data=moves_data)
+def test_packed_clients_give_what_dense_masked_logits_give(pooling, effective_only, moves_data, scales_step):
+    parts = dict(moves_data=moves_data, scales_step=scales_step)
+    policy = make_policy(8, pooling=pooling, effective_only=effective_only, **parts)
     obs = observe(8, batch=32)
     obs["clients"][3, :, 0] = 0.0
     dense = policy.get_distribution(obs)
@@ -311,8 +315,9 @@ def test_packed_clients_give_what_dense_masked_logits_give(pooling, effective_on
     assert th.allclose(*gradients, atol=1e-4)
 
 
-def test_packed_clients_are_drawn_with_the_probabilities_of_the_dense_distribution():
-    policy, obs = make_policy(3), observe(3, batch=1, seed=3)
+@pytest.mark.parametrize("scales_step", [True, False])
+def test_packed_clients_are_drawn_with_the_probabilities_of_the_dense_distribution(scales_step):
+    policy, obs = make_policy(3, scales_step=scales_step), observe(3, batch=1, seed=3)
     obs = {key: rows.repeat(20_000, *[1] * (rows.ndim - 1)) for key, rows in obs.items()}
     th.manual_seed(1)
     with th.no_grad():
@@ -323,6 +328,34 @@ def test_packed_clients_are_drawn_with_the_probabilities_of_the_dense_distributi
         shares = th.bincount(actions[:, head], minlength=int(size)) / len(actions)
         assert th.allclose(shares, chances[first : first + size], atol=0.015)
         first += int(size)
+
+
+@given(n=st.integers(2, 9), scales_step=st.booleans(), moves_data=st.booleans())
+def test_the_parts_of_an_action_are_told_apart_by_their_number(n, scales_step, moves_data):
+    action = make_spaces(n, moves_data, scales_step)[1]
+    expected = Choices(W, Q, S if scales_step else 0, L, T if moves_data else 0)
+    assert Choices.of(action.nvec.tolist(), n) == expected
+    assert sum(expected.server) + n * sum(expected.clients) == action.nvec.sum()
+
+
+def test_of_one_client_too():
+    assert Choices.of([W, Q, L, T], 1) == Choices(W, Q, 0, L, T)
+    for sizes in ([W, Q], [W, Q, L, T, T], [W, Q, L, L + 1, T]):
+        with pytest.raises(ValueError, match="action_space: nvec"):
+            Choices.of(sizes, 1 if len(sizes) < 5 else 3)
+
+
+def test_the_servers_step_counts_only_where_somebody_trains():
+    policy, obs = make_policy(4, scales_step=True), observe(4)
+    actions = policy.get_distribution(obs).sample()
+    actions[:, 0] = th.tensor([0, 1, 0, 2])
+    assert policy.effective(actions)[:, 1:3].tolist() == [[w == 0] * 2 for w in (0, 1, 0, 2)]
+    other = actions.clone()
+    other[:, 2] = 1 - other[:, 2]
+    one, two = (policy.evaluate_actions(obs, each)[1] for each in (actions, other))
+    assert (one != two).tolist() == [True, False, True, False]
+    first = policy.distribution(obs).log_probs().exp()[:, W + Q : W + Q + S]
+    assert th.allclose(first.sum(dim=1), th.ones(4))
 
 
 @given(values=st.lists(st.floats(-50, 50, width=32), min_size=1, max_size=30))

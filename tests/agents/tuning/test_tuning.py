@@ -65,6 +65,15 @@ class TestTune:
             assert trial.settings["most_steps"] == 25
             assert trial.settings.get("local_steps", 10) <= 25
 
+    @pytest.mark.parametrize("factors", [(1.0,), (0.5, 1.0, 2.0)])
+    def test_the_servers_step_is_searched_where_it_is_a_decision(self, toy_world, factors):
+        place = load_scenario(TOY, levels={"server_step": factors})
+        trials = tune("tuned-rule", place, 12, episodes=2, make_world=lambda e: toy_world(e, rounds=4)).trials
+        for name in ("server_step", "last_server_step"):
+            tried = {trial.settings[name] for trial in trials if name in trial.settings}
+            assert bool(tried) == (len(factors) > 1)
+            assert all(0.5 <= value <= 2.0 for value in tried)
+
     def test_an_interrupted_search_ends_like_an_unbroken_one(self, search, tmp_path):
         unbroken, log = search(), tmp_path / "log.journal"
 
@@ -232,7 +241,9 @@ class TestSpace:
     @pytest.fixture
     def space(self):
         scheduler = make_scheduler("tuned-rule")
-        return SearchSpace(knobs_of(scheduler), settings_of(scheduler), {"participants": 24.0})
+        knobs = knobs_of(scheduler)
+        knobs["participants"] = knobs["participants"].within(0, 24)
+        return SearchSpace(knobs, settings_of(scheduler))
 
     @pytest.mark.parametrize("seed", range(5))
     def test_settings_come_back_from_their_parameters(self, space, seed):
@@ -254,7 +265,7 @@ class TestSpace:
     def test_the_sampler_learns(self):
         """On one knob whose best value is 0.3, later suggestions gather there."""
         knobs = {"x": Knob("", 0.0, 1.0)}
-        space, past = SearchSpace(knobs, {"x": 0.9}, {}), []
+        space, past = SearchSpace(knobs, {"x": 0.9}), []
         for seed in range(40):
             value = space.settings(space.suggest(past, seed))["x"]
             past.append(space.frozen({"x": value}, -((value - 0.3) ** 2)))

@@ -60,6 +60,14 @@ def test_sb3_check_env(env_id):
     sb3_check_env(gym.make(env_id).unwrapped)
 
 
+@pytest.mark.filterwarnings("ignore:Your observation (clients|zones) has an unconventional shape")
+@pytest.mark.parametrize("env_id", SCALAR)
+def test_a_world_in_which_the_servers_step_is_a_decision_passes_too(env_id):
+    levels = {"server_step": [0.5, 1.0, 4.0]}
+    gym_check_env(gym.make(env_id, disable_env_checker=True, levels=levels).unwrapped)
+    sb3_check_env(gym.make(env_id, levels=levels).unwrapped)
+
+
 class Summed(gym.Env):
     """A scalar reward over a vector one, without the wrapper that check_env warns about."""
 

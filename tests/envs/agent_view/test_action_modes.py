@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import gymnasium as gym
@@ -15,6 +16,8 @@ from frugalfl.envs.agent_view import DEFAULT_MENU, ActionCodec, AgentView, Score
 from frugalfl.envs.contract import STOP_S
 
 LEVELS = "frugalfl/Volunteers-v0"
+FACTORS = {"levels": {"server_step": [0.5, 1.0, 4.0]}}
+every_layout = pytest.mark.parametrize("changes", [{}, FACTORS], ids=["fixed step", "server step"])
 
 
 def same_episode(a, b, actions):
@@ -62,34 +65,58 @@ def test_a_menu_entry_plays_as_its_scheduler(choice):
         np.testing.assert_array_equal(plan.weights, expected.weights)
 
 
-def test_scores_invite_the_best_available_clients():
-    view = AgentView("volunteers", 1)
+@every_layout
+def test_scores_invite_the_best_available_clients(changes):
+    view = AgentView("volunteers", 1, **changes)
     view.reset(np.ones(1, dtype=bool), np.array([3]))
     layout, situation = view.codec.layout, view.situation
-    action = np.full((1, 4 + layout.num_clients), -1.0)
-    action[0, 4:] = np.linspace(-1, 1, layout.num_clients)
+    leading = 4 + bool(changes)
+    action = np.full((1, leading + layout.num_clients), -1.0)
+    action[0, leading:] = np.linspace(-1, 1, layout.num_clients)
     for participants in (1, 3, 7):
         action[0, 1] = 2 * (participants - 1) / (layout.num_clients - 1) - 1
         plan = ScoresMode(layout).plan(action, situation)
         best = np.flatnonzero(situation.clients.available[0])[-participants:]
         assert np.flatnonzero(plan.local_steps[0]).tolist() == best.tolist()
     assert plan.wait_s[0] == 0
+    if changes:
+        for number, factor in ((-1.0, 0.5), (0.0, 1.0), (1.0, 4.0)):
+            action[0, 4] = number
+            assert ScoresMode(layout).plan(action, situation).server_step.tolist() == [factor]
+    else:
+        assert plan.server_step is None
     action[0, 0] = 1.0
     assert ScoresMode(layout).plan(action, situation).wait_s[0] == STOP_S
 
 
-def test_decode_and_encode_are_inverse():
-    view = AgentView("volunteers", 4)
+@every_layout
+@pytest.mark.parametrize("world", ["volunteers", "quadratic"])
+def test_decode_and_encode_are_inverse(world, changes):
+    view = AgentView(world, 4, **changes)
     layout = view.codec.layout
     rng = np.random.default_rng(0)
     actions = rng.integers(0, layout.nvec, size=(50, layout.nvec.size))
-    sent = actions[:, 2 + layout.num_clients :]
-    sent[actions[:, 2 : 2 + layout.num_clients] == 0] = 0  # nothing travels without an invitation
-    np.testing.assert_array_equal(ActionCodec(layout).encode(ActionCodec(layout).decode(actions)), actions)
+    first = layout.server_heads
+    levels, sent = np.split(actions[:, first:], [layout.num_clients], axis=1)
+    if layout.moves_data:
+        sent[levels == 0] = 0  # nothing travels without an invitation
+    plan = ActionCodec(layout).decode(actions)
+    np.testing.assert_array_equal(ActionCodec(layout).encode(plan), actions)
+    if changes:
+        assert plan.server_step.tolist() == np.array(layout.server_step)[actions[:, 2]].tolist()
+        nearest = ActionCodec(layout).encode(replace(plan, server_step=None))[:, 2]
+        assert (nearest == 1).all()  # the level 1
 
 
-def test_masks_forbid_exactly_what_would_be_repaired():
-    view = AgentView("volunteers", 3)
+def test_the_servers_step_is_a_head_of_its_own_only_where_it_is_a_decision():
+    plain, scaled = (AgentView("volunteers", 1, **changes).codec.layout for changes in ({}, FACTORS))
+    assert scaled.nvec.tolist() == [*plain.nvec[:2], 3, *plain.nvec[2:]]
+    assert not plain.scales_step and scaled.scales_step
+
+
+@every_layout
+def test_masks_forbid_exactly_what_would_be_repaired(changes):
+    view = AgentView("volunteers", 3, **changes)
     view.reset(np.ones(3, dtype=bool), np.arange(3))
     layout, masks, rng = view.codec.layout, view.masks(), np.random.default_rng(1)
     edges = np.concatenate([[0], np.cumsum(layout.nvec)])
@@ -98,7 +125,7 @@ def test_masks_forbid_exactly_what_would_be_repaired():
     away = ~view.situation.clients.available
     result = view.act(actions)
     assert not result.outcome.invited[away].any()
-    transfers = actions[:, 2 + layout.num_clients :]
+    transfers = actions[:, layout.server_heads + layout.num_clients :]
     assert ((result.outcome.repairs == 0) | (transfers > 0).any(axis=1)).all()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -395,3 +397,30 @@ def test_fedawe_is_close_for_independent_and_fails_for_long_absences():
     close, far = biases("fedawe", ("bernoulli", "markov"), rounds=900, burn_in=300, envs=8)
     assert close < 0.1
     assert not far < 0.3
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_factor_on_the_servers_step_is_a_factor_on_its_learning_rate(name):
+    """In each environment, memories included: the models are those of another learning rate all along."""
+    spec = {"kind": name, "size": 3} if name == "fedbuff" else name
+    problem, factors = random_problem(4, 3, 3.0, 1), np.array([0.5, 1.0, 2.0])
+    core = quadratic_core(problem, 3, aggregator=spec)
+    others = [
+        quadratic_core(problem, 3, aggregator=spec, training={"server_learning_rate": factor})
+        for factor in factors.tolist()
+    ]
+    steps = np.array([[2, 0, 1, 3], [0, 1, 1, 2], [1, 1, 0, 0]], dtype=np.int32)
+    for index in range(6):
+        orders = TrainingOrders(np.roll(steps, index, axis=0), None, np.full(3, index))
+        core.run_round(replace(orders, server_step=factors))
+        for other in others:
+            other.run_round(orders)
+    expected = [other.parameters()[row] for row, other in enumerate(others)]
+    assert np.allclose(core.parameters(), expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("factors", [[1.0], [1.0, 0.0, 1.0], [1.0, np.inf, 1.0], [[1.0] * 3]])
+def test_odd_factors_are_refused(factors):
+    core = quadratic_core(random_problem(4, 3, 3.0, 1), 3)
+    with pytest.raises(ValueError, match="server_step: .*expected 3 positive factors"):
+        core.run_round(TrainingOrders(np.ones((3, 4), dtype=np.int32), server_step=np.array(factors)))

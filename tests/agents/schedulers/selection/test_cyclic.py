@@ -9,6 +9,7 @@ import pytest
 
 from frugalfl.agents.schedulers import make_scheduler
 from frugalfl.agents.schedulers.base import IDLE_WAIT_S
+from frugalfl.envs.round import step_shares
 from frugalfl.fl_core.federation import TrainingOrders
 from frugalfl.fl_core.quadratics import QuadraticCore, QuadraticProblem
 from frugalfl.fl_core.theory import (
@@ -24,6 +25,11 @@ def start(name: str, num_envs: int = 1, n: int = 12, **knobs):
     scheduler = make_scheduler(name, **knobs)
     scheduler.reset(np.ones(num_envs, dtype=bool), np.arange(num_envs), n)
     return scheduler
+
+
+def shares(plan):
+    """The plan's coefficients as the world uses them if everybody invited answers."""
+    return step_shares(plan.weights, plan.invited)
 
 
 def everyone_here(situation, **changes):
@@ -53,7 +59,7 @@ class TestCyclic:
             chosen = np.flatnonzero(plan.invited[0])
             assert chosen.size == 2
             assert (chosen % 4 == index % 4).all()
-            assert plan.weights[0, chosen].tolist() == [0.5, 0.5]
+            assert shares(plan)[0, chosen].tolist() == [0.5, 0.5]
 
     def test_members_of_a_group_are_drawn_uniformly(self, situation_of):
         situation = everyone_here(situation_of(0))
@@ -99,7 +105,7 @@ class TestCyclicAgainstUniform:
         problem = twelve()
         situation = everyone_here(situation_of(0, target_weight=problem.target_weight))
         scheduler = start("cyclic", groups=4, participants=3)
-        omega = np.concatenate([scheduler.plan(situation).weights for _ in range(4)])
+        omega = np.concatenate([shares(scheduler.plan(situation)) for _ in range(4)])
         rounds = affine_rounds(problem, omega, learning_rate, steps)
         drawn = ParticipationChain(omega > 0, np.full((4, 4), 0.25), np.full(4, 0.25))
         uniform = expected_gap(problem, *markov_moments(rounds, drawn))
@@ -123,8 +129,8 @@ class TestCyclicAgainstUniform:
         omega = []
         for index in range(800):
             plan = scheduler.plan(situation)
-            core.run_round(TrainingOrders(plan.local_steps, plan.weights, np.array([index])))
-            omega.append(plan.weights[0])
+            core.run_round(TrainingOrders(plan.local_steps, shares(plan), np.array([index])))
+            omega.append(shares(plan)[0])
         expected = cyclic_fixed_point(affine_rounds(problem, np.array(omega[-4:]), 0.05, 2))
         assert core.parameters()[0] == pytest.approx(expected, abs=1e-12)
 

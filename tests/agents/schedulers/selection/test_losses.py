@@ -9,6 +9,7 @@ import pytest
 
 from frugalfl.agents.schedulers import make_scheduler
 from frugalfl.envs.contract import STOP_S
+from frugalfl.envs.round import step_shares
 from frugalfl.envs.scenario import load_scenario
 from frugalfl.envs.world import FederatedWorld
 from frugalfl.fl_core.federation import TrainingOrders
@@ -19,6 +20,11 @@ def start(name: str, num_envs: int = 1, n: int = 12, **knobs):
     scheduler = make_scheduler(name, **knobs)
     scheduler.reset(np.ones(num_envs, dtype=bool), np.arange(num_envs), n)
     return scheduler
+
+
+def shares(plan):
+    """The plan's coefficients as the world uses them if everybody invited answers."""
+    return step_shares(plan.weights, plan.invited)
 
 
 def everyone_here(situation, **changes):
@@ -57,7 +63,7 @@ class TestPowD:
             assert question.wait_s[0] == 0
             answer = scheduler.plan(told(situation, question, losses))
             assert np.flatnonzero(answer.invited[0]).tolist() == np.flatnonzero(asked)[-3:].tolist()
-            assert answer.weights[0, answer.invited[0]] == pytest.approx([1 / 3] * 3)
+            assert shares(answer)[0, answer.invited[0]] == pytest.approx([1 / 3] * 3)
 
     def test_is_greedy_if_all_are_asked_and_never_asks_if_d_is_m(self, situation_of):
         situation = everyone_here(situation_of(1))
@@ -77,7 +83,7 @@ class TestPowD:
         situation = everyone_here(situation_of(1, n=5, target_weight=alpha))
         scheduler = start("pow-d", n=5, participants=2, choice_ratio=1.0)
         scheduler.plan(situation)
-        mean = np.mean([scheduler.plan(situation).weights[0] for _ in range(3000)], axis=0)
+        mean = np.mean([shares(scheduler.plan(situation))[0] for _ in range(3000)], axis=0)
         exact = np.zeros(5)
         for first, second in itertools.permutations(range(5), 2):
             chance = alpha[first] * alpha[second] / (1 - alpha[first])
@@ -185,7 +191,7 @@ class TestSpeedAndFloor:
             plan = scheduler.plan(blank)
             if plan.probed.any():
                 plan = scheduler.plan(blank.changed(probed_loss=core.client_losses(plan.probed)))
-            core.run_round(TrainingOrders(plan.local_steps, plan.weights, np.full(self.ENVS, index)))
+            core.run_round(TrainingOrders(plan.local_steps, shares(plan), np.full(self.ENVS, index)))
             gaps.append(core.gap().mean())
         return np.array(gaps)
 
@@ -248,7 +254,7 @@ class TestRpowD:
         scheduler = start("power-of-choice", participants=4, choice_ratio=10.0)
         plan = scheduler.plan(situation)
         assert np.flatnonzero(plan.invited[0]).tolist() == [0, 1, 2, 4]
-        assert plan.weights[0, plan.invited[0]].tolist() == [0.25] * 4
+        assert shares(plan)[0, plan.invited[0]].tolist() == [0.25] * 4
         assert plan.probe_samples is None
 
 
