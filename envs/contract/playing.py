@@ -48,8 +48,8 @@ def rollout(world: SimulatedWorld, scheduler: Scheduler, seeds: Ints) -> Iterato
 
     Args:
         world: of as many environments as there are seeds; it is reset.
-        scheduler: who decides; shown the future if it is clairvoyant. It is given `scheduler_seeds`, a ceiling the
-            seeds themselves, by which it looks its episodes up.
+        scheduler: who decides; shown the future if it is clairvoyant. It is given `scheduler_seeds`, but a
+            ceiling is given the seeds themselves, by which it looks its episodes up.
         seeds: int64 `[E]`, one per episode.
     """
     running = np.ones(len(seeds), dtype=bool)
