@@ -8,35 +8,37 @@ from typing import ClassVar
 import numpy as np
 
 from ....common.arrays import AnyArray, Bools, Floats, Ints32
+from ....common.units import BYTES_PER_GB, GRAMS_PER_KG, JOULES_PER_KWH, SECONDS_PER_HOUR
 from ....envs.contract import STOP_S, RoundPlan, Situation
 from ..base import Rule, State, knob, plan_for, standardised, survival
-from ..parts import GainCurve, client_carbon_ahead
+from ..parts import GainCurve, integral_ahead
 
 _UNIT_STEPS = 10.0
 """Local steps of one unit of useful work."""
 _LEAST_UTILITY = 0.05
 """No client is worth less, over a plain one."""
+_NOW = np.zeros(1)
+"""Not to wait, as the only wait to consider."""
 
 
 @dataclass
 class _Actions:
-    """Candidates of E environments: C sets of clients in order, A = C x m actions.
+    """Candidates of E environments: C lengths of work, and the m = 1 ... M best clients for each."""
 
-    Attributes:
-        order: int `[E, C, N]`, clients by their own net value, best first.
-        steps: int32 `[E, C, N]`, local steps by client.
-        work: `[E, C, M]`, useful work of the m best.
-        now: `[E, C, M]`, points that a round with them costs now.
-        later: `[E, C, M]`, points that one costs at the mean of the carbon forecast.
-        possible: bool `[E, C, M]`.
-    """
+    order: AnyArray  # [E, C, N] clients by their own net value, best first
+    steps: Ints32  # [E, C, N] local steps by client
+    work: Floats  # [E, C, M] useful work of the m best
+    bytes_points: Floats  # [E, C, M] points that a round's bytes cost
+    carbon_points: Floats  # [E, C, M, L + 1] points that its emissions cost now and at the forecast's leads
+    round_s: Floats  # [E, C, M] seconds of a round
+    possible: Bools  # [E, C, M]
 
-    order: AnyArray
-    steps: Ints32
-    work: Floats
-    now: Floats
-    later: Floats
-    possible: Bools
+    def one(self, rows: AnyArray, which: AnyArray, count: AnyArray) -> _Actions:
+        """A single action of each environment, C = M = 1."""
+        at = (rows, which, count)
+        picked = (self.order[rows, which], self.steps[rows, which])
+        single = (self.work, self.bytes_points, self.carbon_points, self.round_s, self.possible)
+        return _Actions(*(each[:, None] for each in picked), *(each[at][:, None, None] for each in single))
 
 
 @dataclass(kw_only=True)
@@ -48,11 +50,14 @@ class Mpc(Rule):
     are refitted to what was seen); a client's useful work in H steps is (H / 10)^`steps_exponent` x
     (1 + weights x standardised loss, staleness and share) x its chance to finish, by the availability
     forecast and announced ends; that of a set is the sum^`crowd_exponent`. Costs are those of the situation's
-    prices, now at the present carbon, later at the mean of its forecast. A candidate is a number of steps
-    (the common schedule of `local_steps` and `decay` times each of three factors) and the m best clients by
-    their own predicted net value, m = 1 ... `participants`; it is repeated for 1, 2, ... `horizon` rounds,
-    and the best of these counts. Stopping competes with the accuracy that is there now, not with its filtered
-    level: a lucky measurement is a moment to stop. Waiting competes where the carbon forecast falls.
+    prices; emissions follow the carbon forecast over the hours that the planned rounds take. A candidate is a
+    number of steps (the common schedule of `local_steps` and `decay` times each of three factors) and the m
+    best clients by their own predicted net value, m = 1 ... `participants`; it is repeated for 1, 2, ...
+    `horizon` rounds, as many as fit into the hours left, and the best of these counts. Stopping competes with
+    the accuracy that is there now, not with its filtered level: a lucky measurement is a moment to stop.
+    Waiting competes as the same plan begun at a lead of the forecast: it pays for the hours, and loses the
+    rounds that no longer fit into those left. After a wait comes a round: a forecast that keeps promising
+    better hours does not keep it waiting.
     Paper: none; certainty-equivalent receding-horizon control (e.g. Rawlings & Mayne, Model Predictive
     Control, 2009).
     Needs: all of the Situation.
@@ -73,6 +78,9 @@ class Mpc(Rule):
     steps_exponent: float = knob(0.3, "useful work over local steps", low=0.05, high=1.0)
     crowd_exponent: float = knob(0.4, "useful work over participants", low=0.05, high=1.0)
     loss_weight: float = knob(0.4, "utility per deviation of the last loss", low=0.0, high=2.0)
+    untried_bonus: float = knob(
+        0.0, "utility of a client never heard of, beyond one of mean loss", low=0.0, high=3.0
+    )
     staleness_weight: float = knob(0.6, "the same of the rounds since it took part", low=0.0, high=2.0)
     share_weight: float = knob(0.0, "the same of its share alpha_k", low=-1.0, high=1.0)
     step_spread: float = knob(1.4, "factor between the candidates' local steps", low=1.0, high=3.0)
@@ -83,8 +91,9 @@ class Mpc(Rule):
     )
 
     def fresh_state(self, num_envs: int, num_clients: int) -> State:
-        """Adds the state of the gain curve."""
-        return super().fresh_state(num_envs, num_clients) | GainCurve.fresh(num_envs)
+        """Adds the state of the gain curve, and who has waited for cleaner hours just now."""
+        waited = {"waited_last": np.zeros(num_envs, dtype=bool)}
+        return super().fresh_state(num_envs, num_clients) | GainCurve.fresh(num_envs) | waited
 
     def plan(self, situation: Situation) -> RoundPlan:
         """The first action of the best prediction; see `Scheduler.plan`."""
@@ -94,14 +103,17 @@ class Mpc(Rule):
         curve.observe(100 * situation.run.accuracy)
         transfer = self.transfers(situation)
         actions = self._actions(situation, curve, transfer)
-        value, rows = self._values(situation, curve, actions), np.arange(situation.num_envs)
-        flat = value.reshape(situation.num_envs, -1)
+        value = self._values(situation, curve, actions, _NOW)[..., 0]
+        flat, rows = value.reshape(situation.num_envs, -1), np.arange(situation.num_envs)
         best = flat.argmax(axis=1)
         which, count = np.divmod(best, value.shape[2])
         top, possible = flat[rows, best], np.isfinite(flat[rows, best])
         rank = np.argsort(actions.order[rows, which], axis=1)
         chosen = (rank <= count[:, None]) & possible[:, None]
-        wait_s = self._wait_or_stop(situation, chosen, top, possible, actions, which, count)
+        later = self._values(
+            situation, curve, actions.one(rows, which, count), situation.zones.carbon_leads_s
+        )
+        wait_s = self._wait_or_stop(situation, chosen, top, possible, later[:, 0, 0])
         trained = chosen & (wait_s <= 0)[:, None]
         some = trained.any(axis=1)
         curve.expect(actions.work[rows, which, count], some)
@@ -114,6 +126,7 @@ class Mpc(Rule):
         """Useful work `[E, N]` of each client over a plain one's, mean 1 among the allowed."""
         stale = situation.clients.rounds_since.astype(np.float64)
         worth = 1.0 + self.loss_weight * standardised(situation.clients.last_loss, allowed)
+        worth = worth + self.untried_bonus * np.isnan(situation.clients.last_loss)
         worth = worth + self.staleness_weight * standardised(stale, allowed)
         worth = worth + self.share_weight * standardised(situation.clients.target_weight, allowed)
         worth = np.where(allowed, np.maximum(worth, _LEAST_UTILITY), 0.0)
@@ -139,9 +152,9 @@ class Mpc(Rule):
         finishes = survival(situation, needed_s)
         size = (steps / _UNIT_STEPS) ** self.steps_exponent
         work = self.utility(situation, allowed) * finishes * size
-        points = situation.round_points(steps, transfer)
-        per_hour = situation.terms.price_per_hour[:, None] / 3600.0
-        own = curve.gained(curve.level[:, None], work) - points - per_hour * needed_s
+        per_s = situation.terms.price_per_hour[:, None] / SECONDS_PER_HOUR
+        own = curve.gained(curve.level[:, None], work) - situation.round_points(steps, transfer)
+        own = own - per_s * needed_s
         order = np.argsort(np.where(allowed, -own, np.inf), axis=1, kind="stable")
         most = min(self.participants, situation.num_clients)
         top = order[:, :most]
@@ -149,64 +162,76 @@ class Mpc(Rule):
         def best(values: Floats) -> Floats:
             return np.take_along_axis(np.where(allowed, values, 0.0), top, axis=1)
 
-        hours_now = per_hour * (np.maximum.accumulate(best(needed_s), axis=1) + situation.terms.overhead_s)
-        later = points + (self._mean_carbon(situation) - 1.0) * self._carbon_points(
-            situation, steps, transfer
-        )
         crowd = np.arange(1, most + 1)
-        total = np.cumsum(best(work), axis=1)
-        useful = crowd**self.crowd_exponent * total / crowd
-        now = np.cumsum(best(points), axis=1) + hours_now
-        ahead = np.cumsum(best(later), axis=1) + hours_now
+        useful = crowd**self.crowd_exponent * np.cumsum(best(work), axis=1) / crowd
+        bytes_points = situation.terms.price_per_gb[:, None] * situation.round_bytes(transfer) / BYTES_PER_GB
+        carbon = self._carbon_points(situation, steps, transfer)
+        ahead = [np.cumsum(best(carbon[:, :, lead]), axis=1) for lead in range(carbon.shape[2])]
+        round_s = np.maximum.accumulate(best(needed_s), axis=1) + situation.terms.overhead_s
         possible = crowd[None, :] <= allowed.sum(axis=1)[:, None]
-        return order, steps, useful, now, ahead, possible
+        spent = (np.cumsum(best(bytes_points), axis=1), np.stack(ahead, axis=2))
+        return order, steps, useful, *spent, round_s, possible
 
-    def _values(self, situation: Situation, curve: GainCurve, actions: _Actions) -> Floats:
-        """Predicted net points `[E, C, M]` of each action over the best number of rounds, above stopping."""
-        best = np.full(actions.work.shape, -np.inf)
-        left = np.minimum(self.horizon, situation.run.rounds_left)[:, None, None]
-        level, here = curve.level[:, None, None], 100 * situation.run.accuracy[:, None, None]
-        noise = self.luck * curve.noise[:, None, None]
+    def _values(self, situation: Situation, curve: GainCurve, actions: _Actions, waits_s: Floats) -> Floats:
+        """Predicted net points `[E, C, M, W]` above stopping: of each action after each wait `[W]`.
+
+        Each over its best number of rounds, of those that fit into the hours left. One round now always
+        counts as fitting: whether to begin it is the world's matter.
+        """
+        spread = (slice(None), None, None, None)
+        level, here = curve.level[spread], 100 * situation.run.accuracy[spread]
+        noise, per_s = (
+            self.luck * curve.noise[spread],
+            situation.terms.price_per_hour[spread] / SECONDS_PER_HOUR,
+        )
+        left = np.minimum(self.horizon, situation.run.rounds_left)[spread]
+        left_s = SECONDS_PER_HOUR * situation.terms.budget_left[:, 0][spread]
+        work, bytes_points = actions.work[..., None], actions.bytes_points[..., None]
+        round_s = np.maximum(actions.round_s, 1e-9)[..., None]
+        leads_s = situation.zones.carbon_leads_s
+        begin_s = np.broadcast_to(waits_s, (*actions.work.shape, waits_s.size))
+        before = integral_ahead(actions.carbon_points, leads_s, begin_s)
+        best = np.full(begin_s.shape, -np.inf)
         for rounds in range(1, self.horizon + 1):
-            gained = curve.gained(level, rounds * actions.work)
+            end_s = begin_s + rounds * round_s
+            emitted = (integral_ahead(actions.carbon_points, leads_s, end_s) - before) / round_s
             lucky = noise * np.sqrt(2.0 * np.log(rounds))
-            net = level + gained + lucky - here - actions.now - (rounds - 1) * actions.later
-            best = np.where((rounds <= left) & (net > best), net, best)
-        return np.where(actions.possible, best, -np.inf)
+            net = level + curve.gained(level, rounds * work) + lucky - here
+            net = net - rounds * bytes_points - per_s * end_s - emitted
+            fits = (rounds <= left) & ((end_s <= left_s) | ((rounds == 1) & (waits_s == 0)))
+            best = np.where(fits & (net > best), net, best)
+        return np.where(actions.possible[..., None], best, -np.inf)
 
     def _wait_or_stop(
-        self,
-        situation: Situation,
-        chosen: Bools,
-        value: Floats,
-        possible: Bools,
-        actions: _Actions,
-        which: AnyArray,
-        count: AnyArray,
+        self, situation: Situation, chosen: Bools, value: Floats, possible: Bools, later: Floats
     ) -> Floats:
-        """Seconds `[E]` to wait: 0 to train, `STOP_S` to end the run."""
-        rows = np.arange(situation.num_envs)
+        """Seconds `[E]` to wait: 0 to train, `STOP_S` to end the run.
+
+        Args:
+            situation: what is known.
+            chosen: bool `[E, N]`.
+            value: `[E]`, of the best action now, above stopping.
+            possible: bool `[E]`, whether there is one.
+            later: `[E, H]`, value of the same action after waiting for each lead of the carbon forecast.
+        """
         wait_s = self._wait(situation, chosen)
         leads_s = situation.zones.carbon_leads_s
+        waiting = np.zeros(situation.num_envs, dtype=bool)
         if leads_s.size:
-            # Waiting saves grams in the first round, and costs the hours; the round itself is the same.
-            zones = client_carbon_ahead(situation, leads_s) / situation.client_carbon[:, :, None]
-            grams = self._carbon_points(situation, actions.steps[rows, which], self.transfers(situation))
-            saved = np.where(chosen[:, :, None], grams[:, :, None] * (1.0 - zones), 0.0).sum(axis=1)
-            gain = saved - situation.terms.price_per_hour[:, None] * leads_s[None, :] / 3600.0
-            waiting = (gain.max(axis=1) > 0) & possible & (situation.run.rounds_left > 1) & (wait_s == 0)
-            wait_s = np.where(waiting, leads_s[gain.argmax(axis=1)], wait_s)
+            waiting = possible & (later.max(axis=1) > value) & (wait_s == 0) & ~self._state["waited_last"]
+            wait_s = np.where(waiting, leads_s[later.argmax(axis=1)], wait_s)
+            value = np.where(waiting, later.max(axis=1), value)
+        self._state["waited_last"] = waiting
         stop = possible & (value < self.stop_margin) & (self._state["rounds"] > 0)
         return np.where(stop, STOP_S, wait_s)
 
     def _carbon_points(self, situation: Situation, steps: Ints32, transfer: Ints32) -> Floats:
-        """The emissions' part `[E, N]` of an invitation's points."""
-        return situation.round_g(steps, transfer) / 1e3 * situation.terms.price_per_kg[:, None]
-
-    def _mean_carbon(self, situation: Situation) -> Floats:
-        """Forecast mean over present intensity `[E, N]`; 1 without a forecast."""
-        if situation.zones.carbon_leads_s.size == 0:
-            return np.ones(situation.clients.available.shape)
-        ahead = client_carbon_ahead(situation, situation.zones.carbon_leads_s).mean(axis=2)
-        found: Floats = ahead / np.maximum(situation.client_carbon, 1e-9)
+        """Points `[E, N, L + 1]` that an invitation's emissions cost now and at the forecast's leads."""
+        curves = np.concatenate(
+            [situation.zones.carbon_g_per_kwh[:, :, None], self.carbon_coming(situation)], axis=2
+        )
+        curves = np.take_along_axis(curves, situation.clients.zone[:, :, None], axis=1)
+        kwh = situation.round_j(steps, transfer) / JOULES_PER_KWH
+        price = situation.terms.price_per_kg[:, None, None] / GRAMS_PER_KG
+        found: Floats = price * kwh[:, :, None] * curves
         return found
