@@ -56,8 +56,9 @@ class Mpc(Rule):
     `horizon` rounds, as many as fit into the hours left, and the best of these counts. Stopping competes with
     the accuracy that is there now, not with its filtered level: a lucky measurement is a moment to stop.
     Waiting competes as the same plan begun at a lead of the forecast: it pays for the hours, and loses the
-    rounds that no longer fit into those left. After a wait comes a round: a forecast that keeps promising
-    better hours does not keep it waiting.
+    rounds that no longer fit into those left, which are taken to last as long as the run's rounds so far. It
+    has to gain `wait_margin`, and after a wait comes a round: a forecast that keeps promising better hours
+    does not keep it waiting.
     Paper: none; certainty-equivalent receding-horizon control (e.g. Rawlings & Mayne, Model Predictive
     Control, 2009).
     Needs: all of the Situation.
@@ -86,14 +87,18 @@ class Mpc(Rule):
     step_spread: float = knob(1.4, "factor between the candidates' local steps", low=1.0, high=3.0)
     horizon: int = knob(30, "rounds looked ahead, at most", low=1, high=60, log=True)
     luck: float = knob(0.2, "option value of later rounds, in deviations of the noise", low=0.0, high=2.0)
+    wait_margin: float = knob(
+        0.2, "begin later only if that promises so many points more", low=0.01, high=5.0, log=True
+    )
     stop_margin: float = knob(
         -1e9, "end the run below this predicted net gain, points", low=-5.0, high=5.0, off=-1e9
     )
 
     def fresh_state(self, num_envs: int, num_clients: int) -> State:
-        """Adds the state of the gain curve, and who has waited for cleaner hours just now."""
-        waited = {"waited_last": np.zeros(num_envs, dtype=bool)}
-        return super().fresh_state(num_envs, num_clients) | GainCurve.fresh(num_envs) | waited
+        """Adds the gain curve's, who has waited for cleaner hours just now, and how long rounds took."""
+        hours: State = {"waited_last": np.zeros(num_envs, dtype=bool)}
+        hours |= {name: np.zeros(num_envs) for name in ("trained_s", "decided_at_s")}
+        return super().fresh_state(num_envs, num_clients) | GainCurve.fresh(num_envs) | hours
 
     def plan(self, situation: Situation) -> RoundPlan:
         """The first action of the best prediction; see `Scheduler.plan`."""
@@ -101,6 +106,7 @@ class Mpc(Rule):
         self._observe(situation)
         curve = GainCurve(self._state, self.plateau, self.rate, self.trust, self.filter_gain)
         curve.observe(100 * situation.run.accuracy)
+        self._watch_the_clock(situation)
         transfer = self.transfers(situation)
         actions = self._actions(situation, curve, transfer)
         value = self._values(situation, curve, actions, _NOW)[..., 0]
@@ -191,6 +197,7 @@ class Mpc(Rule):
         leads_s = situation.zones.carbon_leads_s
         begin_s = np.broadcast_to(waits_s, (*actions.work.shape, waits_s.size))
         before = integral_ahead(actions.carbon_points, leads_s, begin_s)
+        pace_s = np.maximum(round_s, self._pace_s(situation)[spread])
         best = np.full(begin_s.shape, -np.inf)
         for rounds in range(1, self.horizon + 1):
             end_s = begin_s + rounds * round_s
@@ -198,9 +205,25 @@ class Mpc(Rule):
             lucky = noise * np.sqrt(2.0 * np.log(rounds))
             net = level + curve.gained(level, rounds * work) + lucky - here
             net = net - rounds * bytes_points - per_s * end_s - emitted
-            fits = (rounds <= left) & ((end_s <= left_s) | ((rounds == 1) & (waits_s == 0)))
+            in_time = begin_s + round_s + (rounds - 1) * pace_s <= left_s
+            fits = (rounds <= left) & (in_time | ((rounds == 1) & (waits_s == 0)))
             best = np.where(fits & (net > best), net, best)
         return np.where(actions.possible[..., None], best, -np.inf)
+
+    def _watch_the_clock(self, situation: Situation) -> None:
+        """Add up the seconds of training rounds."""
+        state, now_s = self._state, situation.run.time_s
+        lasted_s = np.where(state["trained_last"], now_s - state["decided_at_s"], 0.0)
+        state["trained_s"], state["decided_at_s"] = state["trained_s"] + lasted_s, now_s.copy()
+
+    def _pace_s(self, situation: Situation) -> Floats:
+        """Seconds `[E]` of a round: the mean so far, with the median client's as one more observation.
+
+        Those who are fast and there now need not be there later.
+        """
+        typical_s = np.median(situation.round_s(self.steps_now(situation)), axis=1)
+        total_s = self._state["trained_s"] + typical_s + situation.terms.overhead_s
+        return np.asarray(total_s / (self._state["rounds"] + 1.0))
 
     def _wait_or_stop(
         self, situation: Situation, chosen: Bools, value: Floats, possible: Bools, later: Floats
@@ -218,7 +241,12 @@ class Mpc(Rule):
         leads_s = situation.zones.carbon_leads_s
         waiting = np.zeros(situation.num_envs, dtype=bool)
         if leads_s.size:
-            waiting = possible & (later.max(axis=1) > value) & (wait_s == 0) & ~self._state["waited_last"]
+            waiting = (
+                possible
+                & (later.max(axis=1) > value + self.wait_margin)
+                & (wait_s == 0)
+                & ~self._state["waited_last"]
+            )
             wait_s = np.where(waiting, leads_s[later.argmax(axis=1)], wait_s)
             value = np.where(waiting, later.max(axis=1), value)
         self._state["waited_last"] = waiting
