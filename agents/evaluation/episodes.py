@@ -115,6 +115,11 @@ def play_episodes(
         timeline_episode: number of the episode whose timeline is kept, if it is among them.
     """
     if isinstance(scheduler, Preparing):
+        if scheduler.kind != "ceiling":
+            raise ValueError(
+                f"scheduler {name}: kind {scheduler.kind!r}, expected 'ceiling': it wants to see the "
+                "episodes before it plays them (`prepare`)"
+            )
         scheduler.prepare(worlds.take, seeds.tolist(), batch)
     for start in range(0, len(seeds), batch):
         part = seeds[start : start + batch]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .playing import Turn, rollout
+from .playing import Turn, rollout, scheduler_seeds
 from .rounds import STOP_S, RoundOutcome, RoundPlan, choose_plans
 from .scheduler import Preparing, Scheduler, SchedulerKind
 from .situation import ClientFacts, Future, RunFacts, Situation, Terms, ZoneFacts
@@ -28,4 +28,5 @@ __all__ = [
     "ZoneFacts",
     "choose_plans",
     "rollout",
+    "scheduler_seeds",
 ]

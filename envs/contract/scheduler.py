@@ -42,7 +42,8 @@ class Scheduler(Protocol):
 
         Args:
             envs: bool `[E]`, the rows that start anew; the others go on. Its length sets E.
-            seeds: int64 `[E]`, one seed per row; read where `envs` is true.
+            seeds: int64 `[E]`, one seed per row, for the scheduler's random numbers; read where `envs` is
+                true. Only a ceiling is given the episodes' own, see `scheduler_seeds`.
             num_clients: N.
         """
         ...

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from ...common.arrays import AnyArray, Ints
+from ...common.arrays import AnyArray, Floats, Ints
 from ...common.settings import Settings
 from ..numerics import weighted_sums
 from .base import AGGREGATORS, Aggregator, Arrivals, DType, Start
@@ -26,6 +26,13 @@ def _table(name: str, shape: tuple[int, int, int], dtype: DType) -> AnyArray:
             "use fewer environments or clients, or a method without memory such as 'fedau'"
         )
     return np.zeros(shape, dtype=dtype)
+
+
+def _shares(arrivals: Arrivals, num_envs: int) -> Floats:
+    """Alpha `[J]` over its sum among the arrivals of an environment."""
+    total = np.bincount(arrivals.env, arrivals.target_weight, minlength=num_envs)
+    found: Floats = arrivals.target_weight / total[arrivals.env]
+    return found
 
 
 class _Tabled(Aggregator):
@@ -101,9 +108,7 @@ class FedVarp(_Tabled):
     def step(self, arrivals: Arrivals, params: AnyArray) -> AnyArray:
         """See `Aggregator.step`."""
         change, before = self._exchange(arrivals)
-        total = np.bincount(arrivals.env, arrivals.target_weight, minlength=len(params))
-        weight = arrivals.target_weight / total[arrivals.env]
-        step = weighted_sums(arrivals.span, weight, change)
+        step = weighted_sums(arrivals.span, _shares(arrivals, len(params)), change)
         moves = np.diff(arrivals.span) > 0
         step[moves] += before[moves]
         return step
@@ -113,8 +118,10 @@ class FedVarp(_Tabled):
 class FedAwe(Aggregator):
     """FedAWE (Xiang et al., NeurIPS 2024): everyone goes on from its own stale model, absences are echoed.
 
-    A client trains from its own model x_k and contributes `x_k + rate (t - tau_k) delta_k`, tau_k the round
-    it last took part in; the server averages these, and only those taking part receive the average.
+    A client trains from its own model x_k and contributes `x_k + rate (t - tau_k) N alpha_k delta_k`, tau_k
+    the round it last took part in; the server averages these, and only those taking part receive the
+    average. N alpha_k is 1 in the paper, whose objective is the plain mean; it weighs the deltas alone, since
+    the models have to stay a mean of models whoever arrives.
 
     Args:
         rate: eta_g of the paper.
@@ -161,7 +168,8 @@ class FedAwe(Aggregator):
         at = (arrivals.env, arrivals.client)
         gap = clock[arrivals.env] - last[at]
         gap = gap if self._cap is None else np.minimum(gap, self._cap)
-        echoed = models[at] + (self._rate * gap)[:, None].astype(params.dtype) * arrivals.delta
+        reach = self._rate * gap * (arrivals.num_clients * arrivals.target_weight)
+        echoed = models[at] + reach[:, None].astype(params.dtype) * arrivals.delta
         echoed -= params[arrivals.env]
         step = weighted_sums(arrivals.span, 1.0 / np.diff(arrivals.span)[arrivals.env], echoed)
         moved = params + arrivals.server_rate(params.dtype) * step
@@ -175,8 +183,10 @@ class FedAwe(Aggregator):
 class Scaffold(Aggregator):
     """SCAFFOLD (Karimireddy et al., ICML 2020): control variates undo the drift of local steps.
 
-    Local gradients get `c - c_k` added; afterwards `c_k+ = c_k - c - delta_k / (H eta)` and c moves by
-    the mean change over all clients. Twice the traffic of FedAvg.
+    Local gradients get `c - c_k` added; afterwards `c_k+ = c_k - c - delta_k / (H eta)`, and c moves by
+    `sum_k alpha_k (c_k+ - c_k)`, so that it is the gradient of the weighted objective. The model moves by the
+    arrivals' mean delta weighted by alpha: all deltas vanish at the optimum, whatever their weights.
+    Twice the traffic of FedAvg.
     """
 
     name = "scaffold"
@@ -202,6 +212,5 @@ class Scaffold(Aggregator):
         distance = (arrivals.steps * arrivals.training.learning_rate).astype(params.dtype)
         change = -server[arrivals.env] - arrivals.delta / distance[:, None]
         local[arrivals.env, arrivals.client] += change
-        each = np.full(arrivals.env.size, 1.0 / arrivals.num_clients)
-        server += weighted_sums(arrivals.span, each, change)
-        return weighted_sums(arrivals.span, 1.0 / np.diff(arrivals.span)[arrivals.env], arrivals.delta)
+        server += weighted_sums(arrivals.span, arrivals.target_weight, change)
+        return weighted_sums(arrivals.span, _shares(arrivals, len(params)), arrivals.delta)

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from .adopted import Adopted, adopt, original
-from .decisions import IDLE_WAIT_S, plan_for, spent_points, standardised, survival, top_m
+from .decisions import (
+    IDLE_WAIT_S,
+    cleanest_wait_s,
+    plan_for,
+    rounds_at_price,
+    spent_points,
+    standardised,
+    survival,
+    top_m,
+)
 from .everyone import Everyone
 from .hyperparameters import OFF, Knob, Setting, draw_settings, knob, knobs_of, settings_of, switch
 from .probing import Probing
@@ -20,11 +29,13 @@ __all__ = [
     "Setting",
     "State",
     "adopt",
+    "cleanest_wait_s",
     "draw_settings",
     "knob",
     "knobs_of",
     "original",
     "plan_for",
+    "rounds_at_price",
     "settings_of",
     "spent_points",
     "standardised",

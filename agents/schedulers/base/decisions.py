@@ -115,6 +115,43 @@ def progress(situation: Situation) -> Floats:
     return np.asarray(situation.run.round_index / total)
 
 
+def cleanest_wait_s(
+    situation: Situation, chosen: Bools, forecast: Floats, most_s: Floats, saving: float
+) -> Floats:
+    """Seconds `[E]` until the cleanest hour ahead for the chosen clients; 0 where it is not worth the wait.
+
+    Args:
+        situation: what is known.
+        chosen: bool `[E, N]`.
+        forecast: `[E, Z, H]`, g CO2e per kWh at the leads of `ZoneFacts.carbon_leads_s`.
+        most_s: `[E]`, waits that are longer do not count.
+        saving: share by which the chosen clients' mean intensity has to be lower then than now.
+    """
+    leads_s = situation.zones.carbon_leads_s
+    if leads_s.size == 0:
+        return np.zeros(situation.num_envs)
+    ahead = np.take_along_axis(forecast, situation.clients.zone[:, :, None], axis=1)
+    ahead = np.where(chosen[:, :, None], ahead, 0.0).sum(axis=1)
+    now = np.where(chosen, situation.client_carbon, 0.0).sum(axis=1)
+    ahead = np.where(leads_s[None, :] <= most_s[:, None], ahead, np.inf)
+    return np.where(ahead.min(axis=1) < (1.0 - saving) * now, leads_s[ahead.argmin(axis=1)], 0.0)
+
+
+def rounds_at_price(rounds: ArrayLike, spent: ArrayLike, price: float, power: float) -> Floats:
+    """How many rounds of a reference price so many rounds count as: rounds x (their mean price / it)^power.
+
+    Args:
+        rounds: of training so far, any shape.
+        spent: points charged for them, of the same shape.
+        price: the reference, points per round.
+        power: 0 counts rounds, 1 counts points.
+    """
+    count = np.asarray(rounds, dtype=np.float64)
+    mean = np.maximum(np.asarray(spent, dtype=np.float64) / np.maximum(count, 1.0), 0.0)
+    found: Floats = count * (mean / price) ** power
+    return found
+
+
 def spent_points(situation: Situation) -> Floats:
     """Accuracy points `[E]` charged so far for hours, gigabytes and kilograms."""
     return (

@@ -9,8 +9,18 @@ from typing import ClassVar
 import numpy as np
 
 from ....common.arrays import AnyArray, Bools, Floats, Ints, Ints32
+from ....common.units import BYTES_PER_GB
 from ....envs.contract import STOP_S, RoundPlan, SchedulerKind, Situation
-from .decisions import IDLE_WAIT_S, plan_for, progress, spent_points, survival, top_m
+from .decisions import (
+    IDLE_WAIT_S,
+    cleanest_wait_s,
+    plan_for,
+    progress,
+    rounds_at_price,
+    spent_points,
+    survival,
+    top_m,
+)
 from .hyperparameters import check_knobs, knob, switch
 
 State = dict[str, AnyArray]
@@ -19,6 +29,8 @@ _STREAM = 0x5C4ED
 """Keeps a scheduler's random stream apart from the world's, which is seeded with the same number."""
 _BARE_TRANSFER = 100
 """Samples sent to a client that holds none and could otherwise train on nothing."""
+_LEAST_PRICE = 1e-6
+"""Points; samples that cost less count as this dear, so that those for nothing have a price to scale with."""
 
 
 @dataclass(kw_only=True)
@@ -41,7 +53,7 @@ class Rule:
     balance: float = knob(0.0, "0: equal steps for all; 1: equal time for all", low=0.0, high=1.0)
     most_steps: int = knob(100, "local steps of one client, at most", low=1, high=1000, log=True)
     decay: float = knob(
-        1.0, "factor on the local steps at the end of the run, geometric", low=0.2, high=5.0, log=True
+        1.0, "factor on the local steps at the end of the run, geometric", low=0.02, high=5.0, log=True
     )
     quorum: float = knob(1.0, "share of m to wait for", low=0.3, high=1.0)
     over_selection: float = knob(1.0, "clients invited for each one wanted", low=1.0, high=2.0)
@@ -53,6 +65,13 @@ class Rule:
     )
     last_server_step: float = knob(
         0.0, "that factor at the end of the run, geometric", low=0.01, high=100.0, log=True, off=0.0
+    )
+    transfer_price_power: float = knob(
+        0.0,
+        "fewer samples the dearer they are: times (price of 100 samples, points)^-power",
+        low=0.05,
+        high=1.0,
+        off=0.0,
     )
     avoid_losses: bool = switch(False, "leave out clients whose announced end comes too early")
     loss_margin: float = knob(1.1, "room an announced end must leave, in round times", low=1.0, high=3.0)
@@ -66,19 +85,28 @@ class Rule:
     max_round_s: float = knob(
         math.inf, "leave out clients that need longer, s", low=30.0, high=20000.0, log=True, off=math.inf
     )
-    wait_above: float = knob(
+    wait_saving: float = knob(
         math.inf,
-        "wait while the chosen clients' carbon exceeds this multiple of its forecast mean",
-        low=0.6,
-        high=1.5,
+        "wait for the cleanest forecast hour if the chosen clients' carbon falls by more than this share",
+        low=0.02,
+        high=0.9,
         off=math.inf,
     )
-    wait_s: float = knob(3600.0, "length of such a wait, s", low=900.0, high=14400.0, log=True)
     wait_slack_s: float = knob(
         43200.0, "waits for carbon in all, at most, s", low=3600.0, high=172800.0, log=True
     )
     stop_after_rounds: int = knob(
         0, "end the run after so many training rounds", low=3, high=300, log=True, off=0
+    )
+    stop_price_power: float = knob(
+        0.0,
+        "fewer rounds the dearer they are: times (own mean price of a round / stop_price)^-power",
+        low=0.05,
+        high=2.0,
+        off=0.0,
+    )
+    stop_price: float = knob(
+        1.0, "price of a round at which stop_after_rounds is meant, points", low=0.001, high=100.0, log=True
     )
     stop_gain: float = knob(
         0.0,
@@ -190,10 +218,22 @@ class Rule:
         return np.asarray(np.clip(factors, min(first, last), max(first, last)))
 
     def transfers(self, situation: Situation) -> Ints32:
-        """Samples `[E, N]` to send: up to `transfer_samples` in all, and some to a client that has none."""
-        goal = self.transfer_samples - situation.clients.samples_sent
-        bare = np.where(situation.clients.samples_held == 0, max(_BARE_TRANSFER, self.transfer_samples), 0)
-        return np.clip(np.maximum(goal, bare), 0, situation.clients.storage_left).astype(np.int32)
+        """Samples `[E, N]` to send: up to the goal in all, and some to a client that has none.
+
+        The goal is `transfer_samples`, less where samples are dear (`transfer_price_power`).
+        """
+        goal: Floats = np.full((situation.num_envs, 1), float(self.transfer_samples))
+        if self.transfer_price_power > 0:
+            gigabytes = 100 * situation.terms.sample_bytes / BYTES_PER_GB
+            price = np.maximum(gigabytes * situation.terms.price_per_gb[:, None], _LEAST_PRICE)
+            goal = np.rint(goal * price**-self.transfer_price_power)
+        bare = np.where(situation.clients.samples_held == 0, np.maximum(_BARE_TRANSFER, goal), 0)
+        wanted = np.maximum(goal - situation.clients.samples_sent, bare)
+        return np.clip(wanted, 0, situation.clients.storage_left).astype(np.int32)
+
+    def carbon_coming(self, situation: Situation) -> Floats:
+        """Intensity `[E, Z, H]` that the rule expects at the leads, g CO2e per kWh: the forecast's."""
+        return situation.zones.carbon_forecast
 
     def candidates(self, situation: Situation, steps: Ints32, transfer: Ints32) -> Bools:
         """Bool `[E, N]`: available, with something to train on, fast enough and likely to finish."""
@@ -237,7 +277,10 @@ class Rule:
         """Bool `[E]`: the run is no longer worth its price."""
         done = np.zeros(len(self._rngs), dtype=bool)
         if self.stop_after_rounds > 0:
-            done |= self._state["rounds"] >= self.stop_after_rounds
+            # Spent by the end of the last round: a wait since then is no reason to stop.
+            spent = np.nan_to_num(self._state["spent_log"][:, -1])
+            counted = rounds_at_price(self._state["rounds"], spent, self.stop_price, self.stop_price_power)
+            done |= counted >= self.stop_after_rounds
         if self.stop_gain > 0:
             gain = self._state["accuracy_log"][:, -1] - self._state["accuracy_log"][:, 0]
             price = self._state["spent_log"][:, -1] - self._state["spent_log"][:, 0]
@@ -247,20 +290,15 @@ class Rule:
     def _wait(self, situation: Situation, chosen: Bools) -> Floats:
         """Seconds `[E]` to wait: 0 to train, `STOP_S` to end the run."""
         wait_s = np.where(chosen.any(axis=1), 0.0, IDLE_WAIT_S)
-        if math.isfinite(self.wait_above):
-            dirty = self.dirty_hour(situation, chosen) & (wait_s == 0)
-            dirty &= self._state["waited_s"] + self.wait_s <= self.wait_slack_s
-            self._state["waited_s"] = self._state["waited_s"] + np.where(dirty, self.wait_s, 0.0)
-            wait_s = np.where(dirty, self.wait_s, wait_s)
+        if math.isfinite(self.wait_saving):
+            steps, transfer = self.steps_now(situation), self.transfers(situation)
+            round_s = np.where(chosen, situation.round_s(steps, transfer), 0.0).max(axis=1)
+            round_s = round_s + situation.terms.overhead_s
+            left_s = 3600.0 * situation.terms.budget_left[:, 0] - round_s
+            most_s = np.minimum(self.wait_slack_s - self._state["waited_s"], left_s)
+            carbon = self.carbon_coming(situation)
+            pause_s = cleanest_wait_s(situation, chosen, carbon, most_s, self.wait_saving)
+            pause_s = np.where(wait_s == 0, pause_s, 0.0)
+            self._state["waited_s"] = self._state["waited_s"] + pause_s
+            wait_s = wait_s + pause_s
         return np.where(self._finished(), STOP_S, wait_s)
-
-    def dirty_hour(self, situation: Situation, chosen: Bools) -> Bools:
-        """Bool `[E]`: the chosen clients' carbon now exceeds `wait_above` times its forecast mean."""
-        if situation.zones.carbon_leads_s.size == 0:
-            return np.zeros(situation.num_envs, dtype=bool)
-        mean = np.take_along_axis(
-            situation.zones.carbon_forecast.mean(axis=2), situation.clients.zone, axis=1
-        )
-        now = np.where(chosen, situation.client_carbon, 0.0).sum(axis=1)
-        found: Bools = now > self.wait_above * np.where(chosen, mean, 0.0).sum(axis=1)
-        return found

@@ -18,7 +18,7 @@ class GreenestM(Rule):
     sampling of Flower's flwr-lowcarb; by grams of the whole round, so that an efficient device counts too.
     Needs: carbon now, seconds per step, watts, bandwidth energy.
     Aggregation: the world's aggregator; biased by design towards clean zones.
-    Defaults: m = 10, 10 local steps, no waiting (`wait_above` adds it).
+    Defaults: m = 10, 10 local steps, no waiting (`wait_saving` adds it).
     """
 
     name: ClassVar[str] = "greenest-m"

@@ -17,10 +17,11 @@ class TunedRule(Rule):
     """Linear score with tuned weights: the m available clients that score best on what is known of them.
 
     Every feature is standardised among the available clients of its environment: the last reported loss (the
-    mean, 0, while unknown), minus the grams CO2e of the round, rounds since the client last took part, minus
-    the seconds of the round, the chance that its session lasts for the round, and its share alpha_k. Random
-    numbers of weight `noise` keep it from starving anyone. With the common settings (who, how many, steps,
-    when to stop, carbon threshold) it contains greenest-m, fastest-m and random-m.
+    mean, 0, while unknown), whether the client was never heard of, minus the grams CO2e of the round, rounds
+    since the client last took part, minus the seconds of the round, the chance that its session lasts for
+    the round, and its share alpha_k. Random numbers of weight `noise` keep it from starving anyone. With the
+    common settings (who, how many, steps, when to wait, when to stop) it contains greenest-m, fastest-m and
+    random-m.
     Paper: none; the plain rule against which a learned scheduler has to earn its keep.
     Needs: all of the Situation's per-client part.
     Aggregation: the world's aggregator.
@@ -30,6 +31,7 @@ class TunedRule(Rule):
     name: ClassVar[str] = "tuned-rule"
 
     loss_weight: float = knob(1.0, "weight of the last reported loss", low=-1.0, high=3.0)
+    untried_weight: float = knob(0.0, "weight of never having been heard of", low=-1.0, high=3.0)
     carbon_weight: float = knob(1.0, "weight of few grams CO2e", low=0.0, high=3.0)
     staleness_weight: float = knob(1.0, "weight of rounds since the last participation", low=0.0, high=3.0)
     speed_weight: float = knob(1.0, "weight of a short round", low=0.0, high=3.0)
@@ -43,6 +45,7 @@ class TunedRule(Rule):
         needed_s = situation.round_s(steps, transfer)
         features = (
             (self.loss_weight, situation.clients.last_loss),
+            (self.untried_weight, np.isnan(situation.clients.last_loss).astype(np.float64)),
             (self.carbon_weight, -situation.round_g(steps, transfer)),
             (self.staleness_weight, situation.clients.rounds_since.astype(np.float64)),
             (self.speed_weight, -needed_s),

@@ -52,6 +52,7 @@ class Fedzero(Rule):
     )
     exclusion: float = knob(1.0, "quantile of participants' utility that is blocked", low=0.0, high=1.0)
     release: float = knob(1.0, "alpha of the release probability", low=0.05, high=10.0, log=True)
+    wait_s: float = knob(3600.0, "length of a wait for excess power, s", low=900.0, high=14400.0, log=True)
     exact: bool = switch(True, "solve by HiGHS; off: greedily")
 
     def fresh_state(self, num_envs: int, num_clients: int) -> State:

@@ -7,7 +7,7 @@ from .chains import estimated_availability, estimated_memory, fresh_chains, obse
 from .energy_selection import feasible, select_by_milp, select_greedily
 from .gain_curve import GainCurve
 from .hindsight import Play, Splice, Tape, fork, play_ahead, play_out
-from .lookahead import availability_ahead, client_carbon_ahead, zone_carbon_ahead
+from .lookahead import availability_ahead, client_carbon_ahead, integral_ahead, zone_carbon_ahead
 from .slot_greedy import fill_slots, full_rounds, green_schedule
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "fresh_chains",
     "full_rounds",
     "green_schedule",
+    "integral_ahead",
     "madow",
     "observe_chains",
     "play_ahead",

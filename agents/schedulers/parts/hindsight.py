@@ -20,6 +20,7 @@ from ....envs.contract import (
     StepResult,
     choose_plans,
     rollout,
+    scheduler_seeds,
 )
 
 _FRESH_SEEDS = 1_000_003
@@ -79,7 +80,7 @@ def play_ahead(
     world.reset(everyone, seeds)
     situation = world.situation(clairvoyant=True)
     for scheduler in schedulers:
-        scheduler.reset(everyone, seeds, situation.num_clients)
+        scheduler.reset(everyone, scheduler_seeds(seeds), situation.num_clients)
     log = _Log(len(seeds))
     while log.running.any():
         plans = [scheduler.plan(situation) for scheduler in schedulers]

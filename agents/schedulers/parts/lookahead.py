@@ -41,6 +41,32 @@ def availability_ahead(situation: Situation, ahead_s: ArrayLike) -> Floats:
     return _between(curves, np.concatenate([[0.0], situation.clients.forecast_leads_s]), ahead_s)
 
 
+def integral_ahead(curves: Floats, leads_s: Floats, until_s: Floats) -> Floats:
+    """Integral from now of curves that are linear between their leads and at their mean behind the last.
+
+    Args:
+        curves: `[..., L + 1]`, now and at the leads.
+        leads_s: `[L]`, increasing, seconds from now.
+        until_s: `[..., W]`, ends of the integrals, seconds from now.
+
+    Returns:
+        `[..., W]`, in the curves' unit x seconds.
+    """
+    if leads_s.size == 0:
+        return curves * until_s
+    places_s = np.concatenate([[0.0], leads_s])
+    width_s = np.diff(places_s)
+    pieces = 0.5 * (curves[..., 1:] + curves[..., :-1]) * width_s
+    upto = np.concatenate([np.zeros_like(curves[..., :1]), np.cumsum(pieces, axis=-1)], axis=-1)
+    left = np.clip(np.searchsorted(places_s, until_s, side="right") - 1, 0, leads_s.size - 1)
+    inside_s = np.clip(until_s - places_s[left], 0.0, width_s[left])
+    before, after = (np.take_along_axis(curves, left + step, axis=-1) for step in (0, 1))
+    within = inside_s * (before + 0.5 * (after - before) / width_s[left] * inside_s)
+    behind = np.maximum(until_s - places_s[-1], 0.0) * upto[..., -1:] / places_s[-1]
+    found: Floats = np.take_along_axis(upto, left, axis=-1) + within + behind
+    return found
+
+
 def _between(curves: Floats, leads_s: Floats, ahead_s: ArrayLike) -> Floats:
     """Piecewise linear interpolation of `[E, K, L]` at `[S]` or `[E, S]`."""
     shape = (curves.shape[0], np.shape(ahead_s)[-1])

@@ -30,7 +30,7 @@ Worlds: TypeAlias = Mapping[int, SimulatedWorld]
 class Sight(Rule):
     """True knowledge instead of forecasts, laid over a rule.
 
-    Only clients that will certainly finish are invited, and a wait for cleaner power (`wait_above`) lasts
+    Only clients that will certainly finish are invited, and a wait for cleaner power (`wait_saving`) lasts
     until the true minimum of the coming hours.
     """
 
@@ -45,13 +45,10 @@ class Sight(Rule):
         allowed = super().candidates(situation, steps, transfer)
         return allowed & (situation.future.session_left_s >= situation.round_s(steps, transfer))
 
-    def _wait(self, situation: Situation, chosen: Bools) -> Floats:
-        wait_s = super()._wait(situation, chosen)
-        if situation.future is None or situation.zones.carbon_leads_s.size == 0:
-            return wait_s
-        mean = situation.future.carbon_g_per_kwh.mean(axis=1)  # over zones, [E, H]
-        minimum_s = situation.zones.carbon_leads_s[mean.argmin(axis=1)]
-        return np.where(wait_s == self.wait_s, minimum_s, wait_s)
+    def carbon_coming(self, situation: Situation) -> Floats:
+        """The truth at the leads."""
+        known = situation.future
+        return super().carbon_coming(situation) if known is None else known.carbon_g_per_kwh
 
 
 def with_sight(rule: Rule, **changes: Setting) -> Rule:
@@ -225,7 +222,7 @@ def variations(rule: Rule) -> list[Rule]:
         {"local_steps": _times(rule.local_steps, 0.6)},
         {"local_steps": _times(rule.local_steps, 1.7)},
         {"transfer_samples": 0 if rule.transfer_samples else 100},
-        {"wait_above": 1.05},
+        {"wait_saving": 0.1},
     )
     return [with_sight(rule, **change) for change in changes]
 

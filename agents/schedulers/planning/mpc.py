@@ -8,35 +8,45 @@ from typing import ClassVar
 import numpy as np
 
 from ....common.arrays import AnyArray, Bools, Floats, Ints32
+from ....common.units import BYTES_PER_GB, GRAMS_PER_KG, JOULES_PER_KWH, SECONDS_PER_HOUR
 from ....envs.contract import STOP_S, RoundPlan, Situation
 from ..base import Rule, State, knob, plan_for, standardised, survival
-from ..parts import GainCurve, client_carbon_ahead
+from ..parts import GainCurve, integral_ahead
 
 _UNIT_STEPS = 10.0
 """Local steps of one unit of useful work."""
 _LEAST_UTILITY = 0.05
 """No client is worth less, over a plain one."""
+_NOW = np.zeros(1)
+"""Not to wait, as the only wait to consider."""
 
 
 @dataclass
 class _Actions:
-    """Candidates of E environments: C sets of clients in order, A = C x m actions.
+    """Candidates of E environments: C lengths of work, and the m = 1 ... M best clients for each."""
 
-    Attributes:
-        order: int `[E, C, N]`, clients by their own net value, best first.
-        steps: int32 `[E, C, N]`, local steps by client.
-        work: `[E, C, M]`, useful work of the m best.
-        now: `[E, C, M]`, points that a round with them costs now.
-        later: `[E, C, M]`, points that one costs at the mean of the carbon forecast.
-        possible: bool `[E, C, M]`.
-    """
+    order: AnyArray  # [E, C, N] clients by their own net value, best first
+    steps: Ints32  # [E, C, N] local steps by client
+    work: Floats  # [E, C, M] useful work of the m best
+    bytes_points: Floats  # [E, C, M] points that a round's bytes cost
+    carbon_points: Floats  # [E, C, M, L + 1] points that its emissions cost now and at the forecast's leads
+    setup_points: Floats  # [E, C, M] what setting up costs more, once
+    round_s: Floats  # [E, C, M] seconds of a round of clients that are set up
+    possible: Bools  # [E, C, M]
 
-    order: AnyArray
-    steps: Ints32
-    work: Floats
-    now: Floats
-    later: Floats
-    possible: Bools
+    def one(self, rows: AnyArray, which: AnyArray, count: AnyArray) -> _Actions:
+        """A single action of each environment, C = M = 1."""
+        at = (rows, which, count)
+        picked = (self.order[rows, which], self.steps[rows, which])
+        single = (
+            self.work,
+            self.bytes_points,
+            self.carbon_points,
+            self.setup_points,
+            self.round_s,
+            self.possible,
+        )
+        return _Actions(*(each[:, None] for each in picked), *(each[at][:, None, None] for each in single))
 
 
 @dataclass(kw_only=True)
@@ -48,12 +58,15 @@ class Mpc(Rule):
     are refitted to what was seen); a client's useful work in H steps is (H / 10)^`steps_exponent` x
     (1 + weights x standardised loss, staleness and share) x its chance to finish, by the availability
     forecast and announced ends; that of a set is the sum^`crowd_exponent`. Costs are those of the situation's
-    prices, now at the present carbon, later at the mean of its forecast. A candidate is a number of steps
-    (the common schedule of `local_steps` and `decay` times each of three factors) and the m best clients by
-    their own predicted net value, m = 1 ... `participants`; it is repeated for 1, 2, ... `horizon` rounds,
-    and the best of these counts. Stopping competes with the accuracy that is there now, not with its filtered
-    level: a lucky measurement is a moment to stop. Waiting competes where the carbon forecast falls,
-    for `wait_slack_s` in all.
+    prices; emissions follow the carbon forecast over the hours that the planned rounds take. A candidate is a
+    number of steps (the common schedule of `local_steps` and `decay` times each of three factors) and the m
+    best clients by their own predicted net value, m = 1 ... `participants`; it is repeated for 1, 2, ...
+    `horizon` rounds, as many as fit into the hours left, and the best of these counts. Stopping competes with
+    the accuracy that is there now, not with its filtered level: a lucky measurement is a moment to stop.
+    Waiting competes as the same plan begun at a lead of the forecast: it pays for the hours, and loses the
+    rounds that no longer fit into those left, which are taken to last as long as the run's rounds so far. It
+    has to gain `wait_margin`, and after a wait comes a round: a forecast that keeps promising better hours
+    does not keep it waiting.
     Paper: none; certainty-equivalent receding-horizon control (e.g. Rawlings & Mayne, Model Predictive
     Control, 2009).
     Needs: all of the Situation.
@@ -74,18 +87,26 @@ class Mpc(Rule):
     steps_exponent: float = knob(0.3, "useful work over local steps", low=0.05, high=1.0)
     crowd_exponent: float = knob(0.4, "useful work over participants", low=0.05, high=1.0)
     loss_weight: float = knob(0.4, "utility per deviation of the last loss", low=0.0, high=2.0)
+    untried_bonus: float = knob(
+        0.0, "utility of a client never heard of, beyond one of mean loss", low=0.0, high=3.0
+    )
     staleness_weight: float = knob(0.6, "the same of the rounds since it took part", low=0.0, high=2.0)
     share_weight: float = knob(0.0, "the same of its share alpha_k", low=-1.0, high=1.0)
     step_spread: float = knob(1.4, "factor between the candidates' local steps", low=1.0, high=3.0)
     horizon: int = knob(30, "rounds looked ahead, at most", low=1, high=60, log=True)
     luck: float = knob(0.2, "option value of later rounds, in deviations of the noise", low=0.0, high=2.0)
+    wait_margin: float = knob(
+        0.2, "begin later only if that promises so many points more", low=0.01, high=5.0, log=True
+    )
     stop_margin: float = knob(
         -1e9, "end the run below this predicted net gain, points", low=-5.0, high=5.0, off=-1e9
     )
 
     def fresh_state(self, num_envs: int, num_clients: int) -> State:
-        """Adds the state of the gain curve."""
-        return super().fresh_state(num_envs, num_clients) | GainCurve.fresh(num_envs)
+        """Adds the gain curve's, who has waited for cleaner hours just now, and how long rounds took."""
+        hours: State = {"waited_last": np.zeros(num_envs, dtype=bool)}
+        hours |= {name: np.zeros(num_envs) for name in ("trained_s", "decided_at_s")}
+        return super().fresh_state(num_envs, num_clients) | GainCurve.fresh(num_envs) | hours
 
     def plan(self, situation: Situation) -> RoundPlan:
         """The first action of the best prediction; see `Scheduler.plan`."""
@@ -93,16 +114,20 @@ class Mpc(Rule):
         self._observe(situation)
         curve = GainCurve(self._state, self.plateau, self.rate, self.trust, self.filter_gain)
         curve.observe(100 * situation.run.accuracy)
+        self._watch_the_clock(situation)
         transfer = self.transfers(situation)
         actions = self._actions(situation, curve, transfer)
-        value, rows = self._values(situation, curve, actions), np.arange(situation.num_envs)
-        flat = value.reshape(situation.num_envs, -1)
+        value = self._values(situation, curve, actions, _NOW)[..., 0]
+        flat, rows = value.reshape(situation.num_envs, -1), np.arange(situation.num_envs)
         best = flat.argmax(axis=1)
         which, count = np.divmod(best, value.shape[2])
         top, possible = flat[rows, best], np.isfinite(flat[rows, best])
         rank = np.argsort(actions.order[rows, which], axis=1)
         chosen = (rank <= count[:, None]) & possible[:, None]
-        wait_s = self._wait_or_stop(situation, chosen, top, possible, actions, which, count)
+        later = self._values(
+            situation, curve, actions.one(rows, which, count), situation.zones.carbon_leads_s
+        )
+        wait_s = self._wait_or_stop(situation, chosen, top, possible, later[:, 0, 0])
         trained = chosen & (wait_s <= 0)[:, None]
         some = trained.any(axis=1)
         curve.expect(actions.work[rows, which, count], some)
@@ -118,6 +143,7 @@ class Mpc(Rule):
         """Useful work `[E, N]` of each client over a plain one's, mean 1 among the allowed."""
         stale = situation.clients.rounds_since.astype(np.float64)
         worth = 1.0 + self.loss_weight * standardised(situation.clients.last_loss, allowed)
+        worth = worth + self.untried_bonus * np.isnan(situation.clients.last_loss)
         worth = worth + self.staleness_weight * standardised(stale, allowed)
         worth = worth + self.share_weight * standardised(situation.clients.target_weight, allowed)
         worth = np.where(allowed, np.maximum(worth, _LEAST_UTILITY), 0.0)
@@ -143,9 +169,9 @@ class Mpc(Rule):
         finishes = survival(situation, needed_s)
         size = (steps / _UNIT_STEPS) ** self.steps_exponent
         work = self.utility(situation, allowed) * finishes * size
-        points = situation.round_points(steps, transfer)
-        per_hour = situation.terms.price_per_hour[:, None] / 3600.0
-        own = curve.gained(curve.level[:, None], work) - points - per_hour * needed_s
+        per_s = situation.terms.price_per_hour[:, None] / SECONDS_PER_HOUR
+        own = curve.gained(curve.level[:, None], work) - situation.round_points(steps, transfer)
+        own = own - per_s * needed_s
         order = np.argsort(np.where(allowed, -own, np.inf), axis=1, kind="stable")
         most = min(self.participants, situation.num_clients)
         top = order[:, :most]
@@ -153,71 +179,102 @@ class Mpc(Rule):
         def best(values: Floats) -> Floats:
             return np.take_along_axis(np.where(allowed, values, 0.0), top, axis=1)
 
-        def hours(seconds: Floats) -> Floats:
-            return per_hour * (np.maximum.accumulate(best(seconds), axis=1) + situation.terms.overhead_s)
-
-        warm = situation.warm  # whoever goes on training is set up by then
-        later = warm.round_points(steps, transfer)
-        later = later + (self._mean_carbon(situation) - 1.0) * self._carbon_points(warm, steps, transfer)
         crowd = np.arange(1, most + 1)
-        total = np.cumsum(best(work), axis=1)
-        useful = crowd**self.crowd_exponent * total / crowd
-        now = np.cumsum(best(points), axis=1) + hours(needed_s)
-        ahead = np.cumsum(best(later), axis=1) + hours(warm.round_s(steps, transfer))
+        useful = crowd**self.crowd_exponent * np.cumsum(best(work), axis=1) / crowd
+        warm = situation.warm  # whoever goes on training is set up by then
+        bytes_points = situation.terms.price_per_gb[:, None] * warm.round_bytes(transfer) / BYTES_PER_GB
+        carbon = self._carbon_points(warm, steps, transfer)
+        ahead = [np.cumsum(best(carbon[:, :, lead]), axis=1) for lead in range(carbon.shape[2])]
+        round_s = np.maximum.accumulate(best(warm.round_s(steps, transfer)), axis=1)
+        late_s = np.maximum.accumulate(best(needed_s), axis=1) - round_s
+        more = situation.round_points(steps, transfer) - warm.round_points(steps, transfer)
+        setup = np.cumsum(best(more), axis=1) + per_s * late_s
         possible = crowd[None, :] <= allowed.sum(axis=1)[:, None]
-        return order, steps, useful, now, ahead, possible
+        spent = (np.cumsum(best(bytes_points), axis=1), np.stack(ahead, axis=2), setup)
+        return order, steps, useful, *spent, round_s + situation.terms.overhead_s, possible
 
-    def _values(self, situation: Situation, curve: GainCurve, actions: _Actions) -> Floats:
-        """Predicted net points `[E, C, M]` of each action over the best number of rounds, above stopping."""
-        best = np.full(actions.work.shape, -np.inf)
-        left = np.minimum(self.horizon, situation.run.rounds_left)[:, None, None]
-        level, here = curve.level[:, None, None], 100 * situation.run.accuracy[:, None, None]
-        noise = self.luck * curve.noise[:, None, None]
+    def _values(self, situation: Situation, curve: GainCurve, actions: _Actions, waits_s: Floats) -> Floats:
+        """Predicted net points `[E, C, M, W]` above stopping: of each action after each wait `[W]`.
+
+        Each over its best number of rounds, of those that fit into the hours left. One round now always
+        counts as fitting: whether to begin it is the world's matter.
+        """
+        spread = (slice(None), None, None, None)
+        level, here = curve.level[spread], 100 * situation.run.accuracy[spread]
+        noise, per_s = (
+            self.luck * curve.noise[spread],
+            situation.terms.price_per_hour[spread] / SECONDS_PER_HOUR,
+        )
+        left = np.minimum(self.horizon, situation.run.rounds_left)[spread]
+        left_s = SECONDS_PER_HOUR * situation.terms.budget_left[:, 0][spread]
+        work, bytes_points = actions.work[..., None], actions.bytes_points[..., None]
+        round_s = np.maximum(actions.round_s, 1e-9)[..., None]
+        leads_s = situation.zones.carbon_leads_s
+        begin_s = np.broadcast_to(waits_s, (*actions.work.shape, waits_s.size))
+        before = integral_ahead(actions.carbon_points, leads_s, begin_s)
+        pace_s = np.maximum(round_s, self._pace_s(situation)[spread])
+        best = np.full(begin_s.shape, -np.inf)
         for rounds in range(1, self.horizon + 1):
-            gained = curve.gained(level, rounds * actions.work)
+            end_s = begin_s + rounds * round_s
+            emitted = (integral_ahead(actions.carbon_points, leads_s, end_s) - before) / round_s
             lucky = noise * np.sqrt(2.0 * np.log(rounds))
-            net = level + gained + lucky - here - actions.now - (rounds - 1) * actions.later
-            best = np.where((rounds <= left) & (net > best), net, best)
-        return np.where(actions.possible, best, -np.inf)
+            net = level + curve.gained(level, rounds * work) + lucky - here
+            net = net - actions.setup_points[..., None] - rounds * bytes_points - per_s * end_s - emitted
+            in_time = begin_s + round_s + (rounds - 1) * pace_s <= left_s
+            fits = (rounds <= left) & (in_time | ((rounds == 1) & (waits_s == 0)))
+            best = np.where(fits & (net > best), net, best)
+        return np.where(actions.possible[..., None], best, -np.inf)
+
+    def _watch_the_clock(self, situation: Situation) -> None:
+        """Add up the seconds of training rounds."""
+        state, now_s = self._state, situation.run.time_s
+        lasted_s = np.where(state["trained_last"], now_s - state["decided_at_s"], 0.0)
+        state["trained_s"], state["decided_at_s"] = state["trained_s"] + lasted_s, now_s.copy()
+
+    def _pace_s(self, situation: Situation) -> Floats:
+        """Seconds `[E]` of a round: the mean so far, with the median client's as one more observation.
+
+        Those who are fast and there now need not be there later.
+        """
+        typical_s = np.median(situation.round_s(self.steps_now(situation)), axis=1)
+        total_s = self._state["trained_s"] + typical_s + situation.terms.overhead_s
+        return np.asarray(total_s / (self._state["rounds"] + 1.0))
 
     def _wait_or_stop(
-        self,
-        situation: Situation,
-        chosen: Bools,
-        value: Floats,
-        possible: Bools,
-        actions: _Actions,
-        which: AnyArray,
-        count: AnyArray,
+        self, situation: Situation, chosen: Bools, value: Floats, possible: Bools, later: Floats
     ) -> Floats:
-        """Seconds `[E]` to wait: 0 to train, `STOP_S` to end the run."""
-        rows = np.arange(situation.num_envs)
+        """Seconds `[E]` to wait: 0 to train, `STOP_S` to end the run.
+
+        Args:
+            situation: what is known.
+            chosen: bool `[E, N]`.
+            value: `[E]`, of the best action now, above stopping.
+            possible: bool `[E]`, whether there is one.
+            later: `[E, H]`, value of the same action after waiting for each lead of the carbon forecast.
+        """
         wait_s = self._wait(situation, chosen)
         leads_s = situation.zones.carbon_leads_s
+        waiting = np.zeros(situation.num_envs, dtype=bool)
         if leads_s.size:
-            # Waiting saves grams in the first round, and costs the hours; the round itself is the same.
-            zones = client_carbon_ahead(situation, leads_s) / situation.client_carbon[:, :, None]
-            grams = self._carbon_points(situation, actions.steps[rows, which], self.transfers(situation))
-            saved = np.where(chosen[:, :, None], grams[:, :, None] * (1.0 - zones), 0.0).sum(axis=1)
-            gain = saved - situation.terms.price_per_hour[:, None] * leads_s[None, :] / 3600.0
-            # No wait uses a round; without a bound, cheap hours would be waited through to the last.
-            slack_s = self.wait_slack_s - self._state["waited_s"]
-            gain = np.where(leads_s <= slack_s[:, None], gain, -np.inf)
-            waiting = (gain.max(axis=1) > 0) & possible & (wait_s == 0)
-            lead_s = np.where(waiting, leads_s[gain.argmax(axis=1)], 0.0)
-            self._state["waited_s"] = self._state["waited_s"] + lead_s
-            wait_s = np.where(waiting, lead_s, wait_s)
+            waiting = (
+                possible
+                & (later.max(axis=1) > value + self.wait_margin)
+                & (wait_s == 0)
+                & ~self._state["waited_last"]
+            )
+            wait_s = np.where(waiting, leads_s[later.argmax(axis=1)], wait_s)
+            value = np.where(waiting, later.max(axis=1), value)
+        self._state["waited_last"] = waiting
         stop = possible & (value < self.stop_margin) & (self._state["rounds"] > 0)
         return np.where(stop, STOP_S, wait_s)
 
     def _carbon_points(self, situation: Situation, steps: Ints32, transfer: Ints32) -> Floats:
-        """The emissions' part `[E, N]` of an invitation's points."""
-        return situation.round_g(steps, transfer) / 1e3 * situation.terms.price_per_kg[:, None]
-
-    def _mean_carbon(self, situation: Situation) -> Floats:
-        """Forecast mean over present intensity `[E, N]`; 1 without a forecast."""
-        if situation.zones.carbon_leads_s.size == 0:
-            return np.ones(situation.clients.available.shape)
-        ahead = client_carbon_ahead(situation, situation.zones.carbon_leads_s).mean(axis=2)
-        found: Floats = ahead / np.maximum(situation.client_carbon, 1e-9)
+        """Points `[E, N, L + 1]` that an invitation's emissions cost now and at the forecast's leads."""
+        curves = np.concatenate(
+            [situation.zones.carbon_g_per_kwh[:, :, None], self.carbon_coming(situation)], axis=2
+        )
+        curves = np.take_along_axis(curves, situation.clients.zone[:, :, None], axis=1)
+        kwh = situation.round_j(steps, transfer) / JOULES_PER_KWH
+        price = situation.terms.price_per_kg[:, None, None] / GRAMS_PER_KG
+        found: Floats = price * kwh[:, :, None] * curves
         return found

@@ -21,7 +21,9 @@ class F3ast(Rule):
     Time-Varying Communication Constraints", IEEE J-STSP 2023. Greedy descent on H(r) = sum alpha_k^2 / r_k,
     the variance of the unbiased aggregate; after each round r_k <- (1 - beta) r_k + beta 1{k selected}, and
     the update of k counts alpha_k / r_k, with the rate before the round. (The paper's are not normalised, so
-    that they also scale the step; here they are divided by their sum over those who answer.)
+    that they also scale the step; here they are divided by their sum over those who answer.) The paper has
+    thousands of rounds: within some tens of them beta = 0.001 leaves r about where it starts, and with nearly
+    equal alpha the rule then takes the clients in turn.
     Needs: availability, alpha.
     Aggregation: alpha_k / r_k, self-normalised (`unbiased_mean`); off: the world's aggregator.
     Defaults: beta = 0.001 as in the paper, r starts at m / N, m = 10, 10 local steps.

@@ -42,7 +42,7 @@ class FedCs(Rule):
         count = np.ceil(self.polled * allowed.sum(axis=1) - 1e-9)
         asked = top_m(self.uniforms(), count, allowed) if self.polled < 1 else allowed
         transfer = self.transfers(situation)
-        upload_s = situation.terms.model_bytes / situation.clients.up_bytes_per_s
+        upload_s = situation.terms.upload_bytes[:, None] / situation.clients.up_bytes_per_s
         update_s = (
             steps * situation.clients.step_s
             + (situation.clients.setup_bytes + transfer * situation.terms.sample_bytes)

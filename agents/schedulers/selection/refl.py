@@ -15,17 +15,23 @@ _SMOOTHING = 0.25
 """Weight of the past in the expected length of a round, mu <- 0.75 D + 0.25 mu."""
 
 
+_PRESENT = 0.5
+"""A client whose chance to be there is at least this counts as there."""
+
+
 @dataclass(kw_only=True)
 class Refl(Rule):
     """REFL: the m clients least likely to be available a round later (Abdelmoniem et al. 2023).
 
-    The m candidates least likely to be available a round later; nobody twice within five rounds.
+    The m candidates least likely to be available a round later, of those likely to finish this one; nobody
+    twice within five rounds.
     Paper: Abdelmoniem et al., "REFL: Resource-Efficient Federated Learning", EuroSys 2023. IPS: with mu the
     expected length of a round, mu <- 0.75 D + 0.25 mu, the availability forecast for [mu, 2 mu] orders the
-    candidates, the least available first, ties at random. A client is not selected again for `cooldown`
-    rounds; where too few others are there it fills up, last selected last (the paper has 1000 clients, some
-    worlds have 16). APT (`adaptive_target`): one client fewer for each one of the last round that was cut
-    off but is expected to finish within mu, but at least `least_participants`.
+    candidates, the least available first, ties at random. As in the paper's code a candidate has to be there
+    for the round itself, [0, mu]: here, more likely than not. A client is not selected again for `cooldown`
+    rounds. Where too few such clients are there the others fill up, last selected last (the paper has 1000
+    clients, some worlds have 16). APT (`adaptive_target`): one client fewer for each one of the last round
+    that was cut off but is expected to finish within mu, but at least `least_participants`.
     SAA, the paper's weighting of late updates, is no matter of the schedule: a world has it by its `late`
     option, `{kind: staleness}`. Without it what a cut-off client had done is lost, and APT saves cost only.
     Needs: availability forecast, announced ends, durations.
@@ -60,19 +66,20 @@ class Refl(Rule):
         if self.adaptive_target:
             target = np.maximum(wanted - stragglers, min(self.least_participants, wanted))
         apart = self.state["rounds"][:, None] - self.state["selected_at"]
-        rested = apart > self.cooldown
-        soon_gone = top_m(-self.stay(situation), target, allowed & rested, self.uniforms())
+        lasting = survival(situation, self._expected_s(situation)) >= _PRESENT
+        first = allowed & lasting & (apart > self.cooldown)
+        soon_gone = top_m(-self.stay(situation), target, first, self.uniforms())
         missing = target - soon_gone.sum(axis=1)
-        return soon_gone | top_m(apart, missing, allowed & ~rested, self.uniforms())
+        return soon_gone | top_m(apart, missing, allowed & ~first, self.uniforms())
 
     def stay(self, situation: Situation) -> Floats:
         """Chance `[E, N]` of being there from one to two expected rounds ahead, mean of three leads."""
-        expected_s = self.state["expected_s"][:, None]
-        leads = [
-            np.broadcast_to(factor * expected_s, situation.clients.available.shape)
-            for factor in (1.0, 1.5, 2.0)
-        ]
+        leads = [factor * self._expected_s(situation) for factor in (1.0, 1.5, 2.0)]
         return np.asarray(sum(survival(situation, lead) for lead in leads) / len(leads))
+
+    def _expected_s(self, situation: Situation) -> Floats:
+        """The expected length of a round, the same `[E, N]` for every client."""
+        return np.broadcast_to(self.state["expected_s"][:, None], situation.clients.available.shape)
 
     def learn(self, situation: Situation, trained: Bools) -> None:
         """Remember who rests from now on, and what the round was expected to need."""

@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from frugalfl.agents.evaluation import CLIENT_METRICS, COMPLETED, IDLE, LOST, METRICS, episode_seeds, evaluate
+from frugalfl.agents.evaluation import (
+    CLIENT_METRICS,
+    COMPLETED,
+    IDLE,
+    LOST,
+    METRICS,
+    episode_seeds,
+    evaluate,
+    make_worlds,
+)
 from frugalfl.agents.evaluation.measures import (
     bootstrap,
     interquartile_mean,
@@ -18,6 +27,8 @@ from frugalfl.agents.evaluation.measures import (
     probability_of_improvement,
 )
 from frugalfl.agents.schedulers import make_scheduler
+from frugalfl.envs.contract import scheduler_seeds
+from frugalfl.envs.scenario import load_scenario
 
 NAMES = ["random-m", "fastest-m", "never"]
 EXACT = [
@@ -31,6 +42,22 @@ EXACT = [
     "lost",
     "jain",
 ]
+
+
+class Spy:
+    """Stops at once, and keeps what it was handed."""
+
+    name, clairvoyant = "spy", False
+
+    def __init__(self, kind):
+        self.kind, self.own = kind, make_scheduler("never")
+
+    def reset(self, envs, seeds, num_clients):
+        self.seeds = np.array(seeds)
+        self.own.reset(envs, seeds, num_clients)
+
+    def plan(self, situation):
+        return self.own.plan(situation)
 
 
 @pytest.fixture
@@ -51,6 +78,39 @@ class TestEvaluate:
         again = evaluate(NAMES, "toy", episodes=6, batch=1, progress=False, make_world=toy_world)
         assert played.episodes[EXACT].equals(again.episodes[EXACT])
         assert played.curves.equals(again.curves)
+
+    @pytest.mark.parametrize("kind", ["handcrafted", "learned", "ceiling"])
+    def test_only_a_ceiling_is_handed_what_rebuilds_the_episode(self, kind):
+        """Whoever has the episode's seed can build the same world, and look into its future."""
+        scenario = load_scenario("quadratic", max_rounds=2)
+        spy = Spy(kind)
+        evaluate({"spy": spy}, scenario, episodes=3, progress=False)
+        worlds = make_worlds(scenario, "test")
+        played, rebuilt = worlds(3), worlds(3)
+        played.reset(np.ones(3, dtype=bool), episode_seeds(0, 3))
+        rebuilt.reset(np.ones(3, dtype=bool), spy.seeds)
+        truth, guess = (world.situation(clairvoyant=True).future for world in (played, rebuilt))
+        for row in range(3):
+            same = np.array_equal(truth.session_left_s[row], guess.session_left_s[row])
+            assert same == (kind == "ceiling")
+
+    def test_seeds_of_schedulers_are_apart_and_repeatable(self):
+        seeds = np.concatenate([np.arange(-500, 500), episode_seeds(0, 200)])
+        given = scheduler_seeds(seeds)
+        assert given.dtype == np.int64
+        assert given.min() >= 0
+        assert len({*given.tolist(), *seeds.tolist()}) == 2 * len(seeds)
+        assert np.array_equal(given, [scheduler_seeds(seeds[i : i + 1])[0] for i in range(len(seeds))])
+
+    def test_only_a_ceiling_may_prepare(self, toy_world):
+        class Cheat(Spy):
+            """Wants to see the episodes before."""
+
+            def prepare(self, take, seeds, batch):
+                raise AssertionError("was shown the episodes")
+
+        with pytest.raises(ValueError, match="scheduler cheat: kind 'handcrafted', expected 'ceiling'"):
+            evaluate({"cheat": Cheat("handcrafted")}, "toy", 2, progress=False, make_world=toy_world)
 
     def test_net_points_are_test_gain_minus_the_costs_charged(self, played):
         table = played.episodes

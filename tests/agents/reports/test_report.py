@@ -20,7 +20,7 @@ class Learned(TunedRule):
 @pytest.fixture
 def played(toy_world) -> EvaluationResult:
     players = {name: make_scheduler(name, participants=4) for name in ("random-m", "fastest-m")}
-    players |= {"never": make_scheduler("never"), "ppo": Learned(participants=4, wait_above=1.0)}
+    players |= {"never": make_scheduler("never"), "ppo": Learned(participants=4, wait_saving=0.05)}
     return evaluate(players, "toy", episodes=4, progress=False, make_world=toy_world)
 
 

@@ -138,7 +138,17 @@ class TestEveryScheduler:
 
     @pytest.mark.parametrize("name", PLAYABLE)
     def test_row_of_a_batch_is_the_single_run_exactly(self, name, toy_world):
-        knobs = {"stop_gain": 1.0, "wait_above": 1.0, "balance": 0.5} if name in TUNABLE else {}
+        knobs = (
+            {
+                "stop_gain": 1.0,
+                "stop_after_rounds": 5,
+                "stop_price_power": 0.5,
+                "wait_saving": 0.05,
+                "balance": 0.5,
+            }
+            if name in TUNABLE
+            else {}
+        )
         seeds = np.array([3, 11, 4])
         batch, rewards = play(make_scheduler(name, **knobs), toy_world(3), seeds)
         for row, seed in enumerate(seeds):
@@ -336,21 +346,73 @@ class TestWhatAllShare:
         assert plan.invited[0].tolist() == [False] * 6 + [True] * 6
         assert (plan.transfer_samples[0, 6:] == 30).all()
 
-    def test_waits_for_cleaner_power_within_its_slack(self, situation_of):
-        carbon = np.array([300.0, 300.0, 300.0])
+    def test_waits_for_the_cleanest_hour_within_its_slack(self, situation_of):
+        falling = np.tile([280.0, 200.0, 240.0], (3, 1))
         situation = everyone_here(
-            situation_of(0, carbon_g_per_kwh=carbon, carbon_forecast=np.full((3, 3), 200.0))
+            situation_of(0, carbon_g_per_kwh=np.full(3, 300.0), carbon_forecast=falling)
         )
-        knobs = {"wait_above": 1.2, "wait_s": 3600.0, "wait_slack_s": 7300.0}
+        first_s, lead_s = situation.zones.carbon_leads_s[:2]
+        knobs = {"wait_saving": 0.3, "wait_slack_s": 2.5 * lead_s}
         scheduler = start("random-m", **knobs)
         waits = [scheduler.plan(situation).wait_s[0] for _ in range(4)]
-        assert waits == [3600, 3600, 0, 0]
-        assert start("random-m", **(knobs | {"wait_above": 1.5})).plan(situation).wait_s[0] == 0
+        assert waits == [lead_s, lead_s, 0, 0]
+        assert start("random-m", **(knobs | {"wait_saving": 0.34})).plan(situation).wait_s[0] == 0
+        # With less slack than that the minimum is sought among the hours before.
+        short = start("random-m", wait_saving=0.05, wait_slack_s=max(1.1 * first_s, 3600.0))
+        assert short.plan(situation).wait_s[0] == first_s
+
+    def test_no_wait_is_longer_than_the_hours_left_allow(self, situation_of):
+        falling = np.tile([280.0, 200.0, 100.0], (3, 1))
+        situation = everyone_here(
+            situation_of(0, carbon_g_per_kwh=np.full(3, 300.0), carbon_forecast=falling)
+        )
+        leads_s = situation.zones.carbon_leads_s
+        round_s = situation.round_s(10).max() + situation.terms.overhead_s
+        for lead_s in leads_s:
+            budget = np.array([[(lead_s + round_s + 1.0) / 3600.0, np.inf, np.inf]])
+            scheduler = start("all-available", wait_saving=0.05, wait_slack_s=172800.0)
+            assert scheduler.plan(situation.changed(budget_left=budget)).wait_s[0] == lead_s
+        budget = np.array([[leads_s[0] / 3600.0, np.inf, np.inf]])
+        assert (
+            start("all-available", wait_saving=0.05).plan(situation.changed(budget_left=budget)).wait_s[0]
+            == 0
+        )
+
+    def test_dear_samples_are_fewer(self, situation_of):
+        """The goal at a price of one point for a hundred samples, times price^-power."""
+        bare = {"samples_sent": np.zeros(12, dtype=np.int64), "samples_held": np.full(12, 30)}
+        situation = everyone_here(situation_of(0, storage_left=np.full(12, 10**6), **bare))
+        gigabytes = 100 * situation.terms.sample_bytes / 1e9
+        for points, sent in ((1.0, 100), (4.0, 50), (0.25, 200), (0.0, 10**5)):
+            there = situation.changed(price_per_gb=np.array([points / gigabytes]))
+            plan = start("all-available", transfer_samples=100, transfer_price_power=0.5).plan(there)
+            assert (plan.transfer_samples == sent).all()
+            assert (start("all-available", transfer_samples=100).plan(there).transfer_samples == 100).all()
+            assert not start("all-available", transfer_price_power=0.5).plan(there).transfer_samples.any()
 
     def test_stops_after_its_rounds(self, situation_of):
         scheduler = start("random-m", stop_after_rounds=3)
         waits = [scheduler.plan(everyone_here(situation_of(0))).wait_s[0] for _ in range(4)]
         assert waits == [0, 0, 0, STOP_S]
+
+    @pytest.mark.parametrize(("price", "last"), [(0.25, 12), (1.0, 6), (4.0, 3), (100.0, 1)])
+    def test_stops_earlier_where_rounds_are_dear(self, situation_of, price, last):
+        """Six rounds at one point each; with power 0.5 half as many where they cost four times as much."""
+        scheduler = start("random-m", stop_after_rounds=6, stop_price_power=0.5)
+        waits = [
+            scheduler.plan(
+                everyone_here(
+                    situation_of(0, hours=1.0 * index, gigabytes=0.0, kilograms=0.0, price_per_hour=price)
+                )
+            ).wait_s[0]
+            for index in range(14)
+        ]
+        assert waits.index(STOP_S) == last
+
+    def test_rounds_for_nothing_do_not_stop(self, situation_of):
+        scheduler = start("random-m", stop_after_rounds=3, stop_price_power=0.5)
+        free = everyone_here(situation_of(0, hours=0.0, gigabytes=0.0, kilograms=0.0))
+        assert not any(scheduler.plan(free).wait_s[0] for _ in range(20))
 
     def test_stops_when_the_gain_no_longer_pays(self, situation_of):
         scheduler = start("random-m", stop_gain=1.0, stop_window=3)

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
@@ -145,13 +147,17 @@ class TestStopping:
         "knobs",
         [
             {"stop_after_rounds": 4},
+            {"stop_after_rounds": 4, "stop_price_power": 0.5, "stop_price": 0.2},
+            {"stop_after_rounds": 3, "stop_price_power": 1.0, "stop_price": 0.6},
+            {"stop_after_rounds": 3, "stop_price_power": 2.0, "stop_price": 0.4},
+            {"stop_after_rounds": 5, "stop_price_power": 0.5, "stop_gain": 1.0, "stop_window": 3},
             {"stop_gain": 1.0, "stop_window": 3},
             {"stop_gain": 3.0, "stop_window": 5},
         ],
     )
     def test_a_stop_can_be_read_off_an_unstopped_play(self, toy_world, knobs):
         def play(**more):
-            rule = make_scheduler("random-m", wait_above=1.0, participants=6, **more)
+            rule = make_scheduler("random-m", wait_saving=0.05, participants=6, **more)
             return play_batch("x", rule, toy_world(8), episode_seeds(1, 8))
 
         _, unstopped, _ = play()
@@ -163,6 +169,40 @@ class TestStopping:
         log = RunLog(accuracy, 2.0 * np.arange(8), end_points=30.0)
         knobs, score = best_stop([log] * 4, most_rounds=10)
         assert (knobs, score) == ({"stop_after_rounds": 3}, 44.0)
+
+    def test_a_stop_that_sees_the_price_is_found_where_prices_differ(self):
+        """Noisy gains at prices from a tenth of a point to three: what ends one run fits no other."""
+        rounds, noise = np.arange(41), np.random.default_rng(3).normal(0.0, 3.0, (40, 41))
+        prices = np.geomspace(0.1, 3.0, 40)
+        curves = 10.0 + 70.0 * -np.expm1(-0.12 * rounds) + noise
+        logs = [
+            RunLog(accuracy, price * rounds, accuracy[-1] - accuracy[0] - 40 * price)
+            for accuracy, price in zip(curves, prices, strict=True)
+        ]
+        knobs, score = best_stop(logs, most_rounds=40)
+        assert knobs["stop_price_power"] > 0
+        assert knobs["stop_price"] == pytest.approx(np.median(prices), rel=1e-3)
+        assert score == pytest.approx(interquartile_mean([log.stopped(knobs) for log in logs]))
+        constant = max(interquartile_mean([log.ended(number) for log in logs]) for number in range(1, 41))
+        assert constant < score <= interquartile_mean([log.points.max() for log in logs])
+
+    @given(st.lists(st.floats(0.0, 5.0), min_size=1, max_size=30), st.floats(0.0, 2.0), st.integers(1, 40))
+    @settings(max_examples=60, deadline=None)
+    def test_numbers_of_rounds_end_a_run_where_they_are_first_reached(self, costs, power, rounds):
+        spent = np.append(0.0, np.cumsum(costs))
+        log = RunLog(np.zeros(spent.size), spent, end_points=-7.0)
+        counted = [
+            count * (spent[count] / count / 0.5) ** power if count else 0.0 for count in range(spent.size)
+        ]
+        reached = [count for count, value in enumerate(counted) if value >= rounds]
+        stop = int(log.round_stop(rounds, power, 0.5))
+        assert stop == (reached[0] if reached else spent.size)
+        assert log.ended(stop) == (log.points[stop] if reached else -7.0)
+
+    def test_the_best_stop_is_one_a_rule_takes(self):
+        for price in (0.0, 1e-9, 0.3, 1e6):
+            log = RunLog(np.arange(8.0)[::-1].copy(), price * np.arange(8), end_points=-100.0)
+            make_scheduler("random-m", **best_stop([log] * 4, most_rounds=10)[0])
 
 
 class TestStored:

@@ -86,6 +86,37 @@ def test_scaffold_with_partial_participation():
     assert np.linalg.norm(core.parameters()[0] - EIGHT.optimum()) < 1e-8
 
 
+def uneven(problem, seed=5):
+    """The problem with shares alpha_k that differ up to tenfold."""
+    share = np.random.default_rng(seed).uniform(0.1, 1.0, len(problem.centre))
+    return replace(problem, target_weight=share / share.sum())
+
+
+@pytest.mark.parametrize("present", [8, 3])
+def test_scaffold_minimises_the_weighted_objective(present):
+    problem, rng = uneven(EIGHT), np.random.default_rng(1)
+    core = quadratic_core(problem, aggregator="scaffold")
+    for r in range(4000):
+        who = rng.random((1, 8)).argsort(axis=1) < present
+        core.run_round(TrainingOrders(10 * who.astype(np.int32), None, np.array([r])))
+    assert np.linalg.norm(core.parameters()[0] - problem.optimum()) < 1e-8
+    assert np.linalg.norm(problem.optimum() - EIGHT.optimum()) > 0.1
+
+
+def test_fedawe_minimises_the_weighted_objective():
+    """Exactly with everybody there and single steps; on average over time where most are away."""
+    problem, rng = uneven(EIGHT), np.random.default_rng(1)
+    w = settle(quadratic_core(problem, eta=0.02, aggregator="fedawe"), 1, 2000)
+    assert np.linalg.norm(w - problem.optimum()) < 1e-10
+    core, path = quadratic_core(problem, eta=0.002, aggregator="fedawe"), []
+    for r in range(8000):
+        who = rng.random((1, 8)).argsort(axis=1) < 3
+        core.run_round(TrainingOrders(who.astype(np.int32), None, np.array([r])))
+        path.append(core.parameters()[0])
+    drift = np.linalg.norm(np.mean(path[4000:], axis=0) - problem.optimum())
+    assert drift < 0.2 * np.linalg.norm(EIGHT.optimum() - problem.optimum())
+
+
 def test_a_proximal_term_pulls_the_fixed_point_towards_the_optimum():
     distance = []
     for mu in (0.0, 1.0, 5.0):

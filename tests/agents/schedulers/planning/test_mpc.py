@@ -7,9 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from frugalfl.agents.evaluation import evaluate
 from frugalfl.agents.schedulers import make_scheduler
-from frugalfl.agents.schedulers.parts import GainCurve
+from frugalfl.agents.schedulers.parts import GainCurve, integral_ahead
 from frugalfl.envs.contract import STOP_S
+from frugalfl.envs.scenario import load_scenario
+
+GOOD = dict(participants=1, local_steps=30, decay=0.4, crowd_exponent=0.05, avoid_losses=True)
+GOOD |= dict(transfer_samples=40, stop_after_rounds=35, luck=0.4, loss_weight=0.6)
+"""Settings that earn much in Volunteers."""
 
 
 def start(num_envs: int = 1, n: int = 12, **knobs):
@@ -171,3 +177,115 @@ class TestMpc:
             changed = equal | {name: np.where(np.arange(12) == 7, 5, equal[name])}
             situation = everyone_here(situation_of(0, **changed))
             assert start(participants=1).plan(situation).invited[0, 7]
+
+    def test_those_never_heard_of_may_be_worth_a_try(self, situation_of):
+        heard = np.where(np.arange(12) == 7, np.nan, 1.0)
+        situation = everyone_here(situation_of(0, last_loss=heard, rounds_since=np.ones(12, dtype=np.int64)))
+        everyone = np.ones((1, 12), dtype=bool)
+        plain, curious = (
+            start(untried_bonus=bonus, share_weight=0.0).utility(situation, everyone)[0]
+            for bonus in (0.0, 1.0)
+        )
+        assert plain == pytest.approx(np.ones(12))
+        assert curious[7] == pytest.approx(2.0 * curious[0])
+
+    def test_after_a_wait_comes_a_round(self, situation_of):
+        situation = everyone_here(falling(situation_of))
+        scheduler = start()
+        waits = [scheduler.plan(situation).wait_s[0] for _ in range(4)]
+        assert waits[0] > 0
+        assert waits[1] == 0
+        assert waits[2] > 0
+        assert waits[3] == 0
+
+    def test_waits_only_while_the_rounds_still_fit(self, situation_of):
+        """Half of the emissions would be saved; but with few hours left the wait would cost the rounds."""
+        situation = everyone_here(falling(situation_of))
+        waited = []
+        for hours in (1000.0, 1.05):
+            budget = np.array([[hours, np.inf, np.inf]])
+            waited.append(start().plan(situation.changed(budget_left=budget)).wait_s[0])
+        assert waited[0] > 0
+        assert waited[1] == 0
+
+    def test_small_savings_are_not_waited_for(self, situation_of):
+        situation = everyone_here(falling(situation_of))
+        assert start(wait_margin=0.01).plan(situation).wait_s[0] > 0
+        cheap = situation.changed(price_per_kg=0.01 * situation.terms.price_per_kg)
+        assert start(wait_margin=5.0).plan(cheap).wait_s[0] == 0
+
+    def test_no_run_is_planned_beyond_the_hours_left(self, situation_of):
+        """The value of the best plan falls with the hours, and one round is always allowed."""
+        scheduler, values = start(participants=2), []
+        for hours in (100.0, 0.3, 0.1, 0.01):
+            budget = np.array([[hours, np.inf, np.inf]])
+            situation = everyone_here(situation_of(0, budget_left=budget[0], price_per_hour=0.0))
+            scheduler.reset(np.ones(1, dtype=bool), np.zeros(1, dtype=np.int64), 12)
+            seen = []
+            scheduler._wait_or_stop = lambda s, c, value, p, later, seen=seen: (
+                seen.append(value) or np.zeros(1)
+            )
+            assert scheduler.plan(situation).invited.any()
+            values.append(seen[0][0])
+        assert values[0] > values[1] > values[2] > values[3] > -np.inf
+
+    @pytest.mark.parametrize("price_per_hour", [0.0, 0.02])
+    def test_cheap_hours_are_no_trap(self, price_per_hour):
+        """Dear carbon and cheap hours: it emits less than without waiting, at no large loss of net points.
+
+        A rule that counts a wait's hours only at their price waits through the whole budget of hours.
+        """
+        prices = {"price_per_hour": price_per_hour, "price_per_kg": 100.0}
+        world = load_scenario("volunteers", preferences=prices)
+        players = {
+            "free": make_scheduler("mpc", **GOOD),
+            "still": make_scheduler("mpc", **GOOD, wait_margin=5.0),
+        }
+        played = evaluate(players, world, episodes=8, split="val", progress=False)
+        net, kilograms = (
+            {name: played.values(name, metric).mean() for name in players}
+            for metric in ("val_net_points", "kilograms")
+        )
+        assert kilograms["free"] < 0.97 * kilograms["still"]
+        assert net["free"] > net["still"] - 4.0
+
+    def test_free_hours_do_not_cost_the_run(self):
+        """At the shipped prices or with hours for nothing: never less than at a price, but for a margin."""
+        net = {}
+        for price in (0.5, 0.0):
+            world = load_scenario("volunteers", preferences={"price_per_hour": price})
+            played = evaluate(
+                {"mpc": make_scheduler("mpc", **GOOD)}, world, episodes=8, split="val", progress=False
+            )
+            net[price] = played.values("mpc", "val_net_points").mean()
+        assert net[0.0] > net[0.5] - 2.0
+
+
+def falling(situation_of):
+    """Carbon that will be half of what it is; emissions dear and hours for nothing."""
+    coming = np.tile([400.0, 400.0, 400.0], (3, 1))
+    prices = {"price_per_kg": 2000.0, "price_per_hour": 0.0}
+    return situation_of(
+        0, carbon_g_per_kwh=np.full(3, 800.0), carbon_forecast=coming, rounds_left=30, **prices
+    )
+
+
+class TestIntegral:
+    @given(
+        st.lists(st.floats(0.0, 900.0), min_size=4, max_size=4),
+        st.lists(st.floats(0.0, 40_000.0), min_size=1, max_size=5),
+    )
+    @settings(max_examples=50, deadline=None)
+    def test_is_the_area_under_the_curve(self, values, ends_s):
+        leads_s = np.array([1800.0, 7200.0, 21600.0])
+        places_s = np.concatenate([[0.0], leads_s])
+        found = integral_ahead(np.array(values), leads_s, np.array(ends_s))
+        mean = np.trapezoid(values, places_s) / leads_s[-1]
+        for area, end_s in zip(found, ends_s, strict=True):
+            inside = np.unique(np.concatenate([places_s[places_s < end_s], [min(end_s, leads_s[-1])]]))
+            expected = np.trapezoid(np.interp(inside, places_s, values), inside)
+            expected += max(end_s - leads_s[-1], 0.0) * mean
+            assert area == pytest.approx(expected, rel=1e-9, abs=1e-6)
+
+    def test_without_a_forecast_the_present_stays(self):
+        assert integral_ahead(np.array([3.0]), np.zeros(0), np.array([0.0, 10.0])).tolist() == [0.0, 30.0]

@@ -46,11 +46,21 @@ def test_the_least_available_by_forecast_come_first(situation_of):
 
 def test_an_announced_end_decides_where_there_is_one(situation_of):
     announced = np.full(N, np.inf)
-    announced[3], announced[4] = 1.0, 1e9
+    typical_s = np.median(bench(situation_of).round_s(10))
+    announced[3], announced[4], announced[5] = 1.2 * typical_s, 1e9, 0.5 * typical_s
     situation = bench(situation_of, announced_left_s=announced, available_forecast=np.full((N, 2), 0.5))
-    invited = started(participants=19).plan(situation).invited[0]
-    assert not invited[4]
     assert started(participants=1).plan(situation).invited[0, 3]
+    assert not started(participants=18).plan(situation).invited[0, 4]
+
+
+def test_who_will_be_gone_before_the_round_ends_comes_last(situation_of):
+    """Least available *after* the round, but there during it."""
+    typical_s = np.median(bench(situation_of).round_s(10))
+    announced = np.where(np.arange(N) < 12, 0.5, 1.2) * typical_s
+    situation = bench(situation_of, announced_left_s=announced)
+    invited = started(participants=8).plan(situation).invited[0]
+    assert np.array_equal(invited, announced > typical_s)
+    assert started(participants=11).plan(situation).invited[0].sum() == 11
 
 
 def test_chance_is_taken_from_one_to_two_rounds_ahead(situation_of):

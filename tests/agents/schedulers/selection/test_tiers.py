@@ -164,3 +164,21 @@ class TestTifl:
             used[scheduler.state["current"][0]] += 1
         assert used.tolist() == [10, 10, 10]
         assert scheduler.plan(situation).invited.any()
+
+
+def test_fedcs_reckons_with_the_bytes_that_are_uploaded(situation_of):
+    """Compressed updates leave room for more clients within the deadline."""
+    situation = everyone(situation_of(0))
+    model = situation.terms.model_bytes
+    situation = situation.changed(
+        step_s=np.ones((1, 12)),
+        down_bytes_per_s=np.full((1, 12), model),
+        up_bytes_per_s=np.full((1, 12), model / 30.0),
+    )
+    small = situation.changed(upload_bytes=0.1 * situation.terms.upload_bytes)
+    limit_s = situation.terms.overhead_s + 115.0
+    counts = [
+        int(started("fedcs", round_deadline_s=limit_s).plan(each).invited.sum())
+        for each in (situation, small)
+    ]
+    assert counts == [3, 12]
