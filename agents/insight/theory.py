@@ -95,6 +95,11 @@ def scenario_of(options: Options) -> Scenario:
         }
     scenario = load_scenario(scenario, **changes)
     make_weighting(scenario.aggregator)
+    if scenario.training.learning_rate_decay < 1:
+        raise ValueError(
+            f"training: learning_rate_decay: {scenario.training.learning_rate_decay}, expected 1: the theory "
+            "assumes a constant learning rate; choose another world"
+        )
     return scenario
 
 
@@ -137,6 +142,8 @@ def _page(
         delta=np.zeros((env.size, 0)),
         num_clients=arrived.shape[1],
         training=world.source.training,
+        decay=np.ones(env.size),
+        round_decay=np.ones(world.num_envs),
     )
     omega = np.zeros(arrived.shape)
     omega[env, client] = weighting.omega(arrivals)

@@ -29,7 +29,11 @@ def _table(name: str, shape: tuple[int, int, int], dtype: DType) -> AnyArray:
 
 
 class _Tabled(Aggregator):
-    """Shared by the methods that keep each client's latest update and their weighted sum."""
+    """Shared by the methods that keep each client's latest update and their weighted sum.
+
+    Where the clients' learning rate falls from round to round, updates are kept as they would be without the
+    decay, and count with that of the round that closes: both papers remember gradients, not distances.
+    """
 
     accepts_weights = False
 
@@ -41,12 +45,13 @@ class _Tabled(Aggregator):
         }
 
     def _exchange(self, arrivals: Arrivals) -> tuple[AnyArray, AnyArray]:
-        """Store the new updates; returns the changes `[J, P]` and the weighted mean before them."""
+        """Store the new updates, without decay; returns the changes `[J, P]` and the mean before them."""
         table, mean = self.memory["table"], self.memory["mean"]
-        change = arrivals.delta - table[arrivals.env, arrivals.client]
+        undecayed = arrivals.delta / arrivals.decay[:, None].astype(mean.dtype)
+        change = undecayed - table[arrivals.env, arrivals.client]
         before = mean.copy()
         mean += weighted_sums(arrivals.span, arrivals.target_weight, change)
-        table[arrivals.env, arrivals.client] = arrivals.delta
+        table[arrivals.env, arrivals.client] = undecayed
         return change, before
 
 
@@ -85,7 +90,8 @@ class Mifa(_Tabled):
         moves = np.diff(arrivals.span) > 0
         if self._wait:
             moves &= seen.all(axis=1)
-        return np.where(moves[:, None], self.memory["mean"], 0).astype(params.dtype)
+        now = arrivals.round_decay[:, None].astype(params.dtype)
+        return np.where(moves[:, None], self.memory["mean"] * now, 0).astype(params.dtype)
 
 
 @AGGREGATORS.register("fedvarp")
@@ -106,6 +112,7 @@ class FedVarp(_Tabled):
         step = weighted_sums(arrivals.span, weight, change)
         moves = np.diff(arrivals.span) > 0
         step[moves] += before[moves]
+        step *= arrivals.round_decay[:, None].astype(step.dtype)
         return step
 
 
@@ -124,6 +131,7 @@ class FedAwe(Aggregator):
     name = "fedawe"
     accepts_weights = False
     accepts_late = False
+    accepts_decay = False  # an echo stands for rounds missed at the same rate
     accepts_compression = False
 
     class Options(Settings):
@@ -176,7 +184,7 @@ class Scaffold(Aggregator):
     """SCAFFOLD (Karimireddy et al., ICML 2020): control variates undo the drift of local steps.
 
     Local gradients get `c - c_k` added; afterwards `c_k+ = c_k - c - delta_k / (H eta)` and c moves by
-    the mean change over all clients. Twice the traffic of FedAvg.
+    the mean change over all clients; eta is the rate of the round. Twice the traffic of FedAvg.
     """
 
     name = "scaffold"
@@ -199,7 +207,8 @@ class Scaffold(Aggregator):
     def step(self, arrivals: Arrivals, params: AnyArray) -> AnyArray:
         """See `Aggregator.step`."""
         local, server = self.memory["client"], self.memory["server"]
-        distance = (arrivals.steps * arrivals.training.learning_rate).astype(params.dtype)
+        rate = arrivals.training.learning_rate * arrivals.decay
+        distance = (arrivals.steps * rate).astype(params.dtype)
         change = -server[arrivals.env] - arrivals.delta / distance[:, None]
         local[arrivals.env, arrivals.client] += change
         each = np.full(arrivals.env.size, 1.0 / arrivals.num_clients)

@@ -99,9 +99,9 @@ class FederatedCore(RoundEngine):
         rows = np.empty((int(first[-1]), self.training.batch_size), dtype=np.int32)
         begin, held = self._offset[env, client], self._held[env, client].astype(np.int64)
         draw_rows(self._seed[env], round_index, client, first, self._rows, env, begin, held, rows)
-        return self.trainer.run(
-            LocalJobs(start.pool, start.origin, first, rows, start.correction), self.training
-        )
+        rates = self.training.rate_of(round_index)
+        jobs = LocalJobs(start.pool, start.origin, first, rows, start.correction, rates)
+        return self.trainer.run(jobs, self.training)
 
     def evaluate(self, envs: Bools | None = None, part: str = "val") -> tuple[Floats, Floats]:
         """See `RoundEngine.evaluate`; the loss is the mean cross-entropy."""

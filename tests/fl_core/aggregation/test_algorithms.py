@@ -107,6 +107,8 @@ def arrivals_of(delta, staleness=None, client=None):
         delta=np.asarray(delta, dtype=np.float64),
         num_clients=4,
         training=LocalTraining(),
+        decay=np.ones(count),
+        round_decay=np.ones(1),
     )
 
 
