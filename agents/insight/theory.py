@@ -88,7 +88,7 @@ def scenario_of(options: Options) -> Scenario:
         changes["aggregator"] = options.aggregator
     if options.rounds is not None:
         work = scenario.workload
-        hours = options.rounds * (work.deadline_s + work.overhead_s) / 3600.0
+        hours = options.rounds * work.longest_round_s / 3600.0
         changes |= {
             "max_rounds": options.rounds,
             "budgets": {"hours": max(scenario.budgets.largest[0], hours)},
@@ -124,7 +124,7 @@ def _page(
 ) -> dict[str, AnyArray]:
     """Coefficients, steps and shares of hub rows of one step, each `[E, N]`."""
     arrived = outcome.completed & ~outcome.diverged[:, None]
-    sent = np.round(outcome.sample_bytes / world.source.sample_bytes).astype(np.int64)
+    sent = np.round(outcome.sample_bytes / before.terms.sample_bytes[:, None]).astype(np.int64)
     held, steps = before.clients.samples_held + sent, np.where(arrived, plan.local_steps, 0).astype(np.int64)
     arrived &= (held > 0) & (steps > 0)
     env, client = np.nonzero(arrived)

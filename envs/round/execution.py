@@ -170,7 +170,7 @@ class RoundExecution:
         source, work, overlays = self.source, self._work(plan, training), None
         quorum = plan.quorum
         if source.scenario.topology != "server":
-            sizes = (self.download_bytes, self.upload_bytes, source.sample_bytes)
+            sizes = (self.download_bytes, self.upload_bytes)
             kind, has_model = source.scenario.topology, self._has_model
             work, overlays = join(kind, work, self.population, has_model, sizes)
         if overlays is not None:
@@ -183,14 +183,14 @@ class RoundExecution:
             work.compute_s,
             work.up_s,
             quorum,
-            np.full(training.size, source.deadline_s),
+            self.population.deadline_s,
         )
         step = Step(
             plan=plan,
             work=work,
             session_left_s=session_left_s,
             timeline=timeline,
-            duration_s=np.where(training, timeline.duration_s + source.overhead_s, waited_s),
+            duration_s=np.where(training, timeline.duration_s + self.population.overhead_s, waited_s),
             closes=training & ~np.any(plan.probed, axis=1),
             round_index=ledger.decisions,
             versions=self.core.version,
@@ -206,7 +206,7 @@ class RoundExecution:
         invited = asked & free
         batch_size = source.training.batch_size
         sent, cut = transfers(plan, invited, self.held, self.core.capacity, batch_size)
-        down_bytes = np.asarray(self.download_bytes + sent * source.sample_bytes, dtype=np.float64)
+        down_bytes = np.asarray(self.download_bytes + sent * p.sample_bytes[:, None], dtype=np.float64)
         compute_s = plan.local_steps * p.step_s
         if self.personal is not None:
             extra = self.personal.extra_batches(self.held + sent, batch_size)

@@ -118,14 +118,9 @@ class FederatedCore(RoundEngine):
 
         Rows sent by the hub are not the client's; one that owns none stands for those it may be sent.
         """
-        size = (self.num_envs, self.num_clients, self.dataset.num_classes)
-        env, client = np.divmod(np.arange(size[0] * size[1]), size[1])
-        count = np.where(self._own > 0, self._own, self.capacity).ravel().astype(np.int64)
-        job, position = _within(count)
-        rows = self._rows[env[job], self._offset[env[job], client[job]] + position]
-        labels = self.dataset.y_train[rows]
-        counts = np.bincount(job * size[2] + labels, minlength=int(np.prod(size))).reshape(size)
-        return np.asarray(counts / np.maximum(1, counts.sum(axis=2, keepdims=True)), dtype=np.float64)
+        data = self.dataset
+        each = zip(self._rows, self._offset, self._own, self._target_weight, strict=True)
+        return np.stack([ClientRows(*row).label_mix(data.y_train, data.num_classes) for row in each])
 
     def client_accuracy(self, part: str = "test") -> Floats:
         """Accuracy of each server's model on its clients' own label mixes.

@@ -149,7 +149,8 @@ class Mpc(Rule):
         def best(values: Floats) -> Floats:
             return np.take_along_axis(np.where(allowed, values, 0.0), top, axis=1)
 
-        hours_now = per_hour * (np.maximum.accumulate(best(needed_s), axis=1) + situation.terms.overhead_s)
+        overhead_s = situation.terms.overhead_s[:, None]
+        hours_now = per_hour * (np.maximum.accumulate(best(needed_s), axis=1) + overhead_s)
         later = points + (self._mean_carbon(situation) - 1.0) * self._carbon_points(
             situation, steps, transfer
         )
