@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import UnionType
-from typing import TypeAlias, Union, get_args, get_origin
+from typing import Annotated, TypeAlias, Union, get_args, get_origin
 
 import numpy as np
 from pydantic import model_validator
@@ -46,8 +46,9 @@ def largest(value: Drawable) -> float:
 
 
 def _may_be_range(annotation: object) -> bool:
-    """Whether a pair is one of several things that a field admits, and not all that it is."""
+    """Whether a field admits a number or a pair: a pair alone is no range."""
     if get_origin(annotation) not in (Union, UnionType):
         return False
-    pairs = [get_args(each) for each in get_args(annotation) if get_origin(each) is tuple]
-    return any(len(each) == 2 and each[1] is not Ellipsis for each in pairs)
+    members = [get_args(each)[0] if get_origin(each) is Annotated else each for each in get_args(annotation)]
+    pairs = [get_args(each) for each in members if get_origin(each) is tuple]
+    return float in members and any(len(pair) == 2 and pair[1] is not Ellipsis for pair in pairs)
