@@ -123,14 +123,7 @@ class FederatedWorld:
             clients=self._client_facts(time_s),
             zones=zone_facts(self.carbon, time_s, hour, p.utc_offset_h, self._carbon_leads_s.copy()),
             run=run_facts(self.ledger, time_s, hour, self.scenario.max_rounds),
-            terms=terms_of(
-                self.source,
-                self.ledger,
-                p.prices,
-                p.budgets,
-                execution.download_bytes,
-                execution.upload_bytes,
-            ),
+            terms=terms_of(p, self.ledger, execution.download_bytes, execution.upload_bytes),
             future=self._future(time_s) if clairvoyant else None,
         )
 

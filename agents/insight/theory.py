@@ -89,13 +89,18 @@ def scenario_of(options: Options) -> Scenario:
         changes["aggregator"] = options.aggregator
     if options.rounds is not None:
         work = scenario.workload
-        hours = options.rounds * (work.deadline_s + work.overhead_s) / 3600.0
+        hours = options.rounds * work.longest_round_s / 3600.0
         changes |= {
             "max_rounds": options.rounds,
             "budgets": {"hours": max(scenario.budgets.largest[0], hours)},
         }
     scenario = load_scenario(scenario, **changes)
     make_weighting(scenario.aggregator)
+    if scenario.training.learning_rate_decay < 1:
+        raise ValueError(
+            f"training: learning_rate_decay: {scenario.training.learning_rate_decay}, expected 1: the theory "
+            "assumes a constant learning rate; choose another world"
+        )
     return scenario
 
 
@@ -120,7 +125,7 @@ def _page(
 ) -> dict[str, AnyArray]:
     """Coefficients, steps and shares of hub rows of one step, each `[E, N]`."""
     arrived = outcome.completed & ~outcome.diverged[:, None]
-    sent = np.round(outcome.sample_bytes / world.source.sample_bytes).astype(np.int64)
+    sent = np.round(outcome.sample_bytes / before.terms.sample_bytes[:, None]).astype(np.int64)
     held, steps = before.clients.samples_held + sent, np.where(arrived, plan.local_steps, 0).astype(np.int64)
     arrived &= (held > 0) & (steps > 0)
     env, client = np.nonzero(arrived)
@@ -139,6 +144,8 @@ def _page(
         delta=np.zeros((env.size, 0)),
         num_clients=arrived.shape[1],
         training=world.source.training,
+        decay=np.ones(env.size),
+        round_decay=np.ones(world.num_envs),
     )
     omega = np.zeros(arrived.shape)
     omega[env, client] = weighting.omega(arrivals)

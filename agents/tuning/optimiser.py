@@ -89,7 +89,7 @@ def tune_optimiser(search: OptimiserSearch, log: Path, engine: Engine) -> Tuned:
     search.check()
     scenario = load_scenario(search.world)
     defaults = optimiser_of(scenario)
-    space = SearchSpace({name: RANGES[name] for name in defaults}, defaults, {})
+    space = SearchSpace({name: RANGES[name] for name in defaults}, defaults)
     head: dict[str, object] = {name: getattr(search, name) for name in ("trials", "episodes", "seed")}
     head |= {"optimiser": list(search.schedulers), "world": fingerprint(scenario)}
     journal = Journal(log / scenario.name / "optimiser.journal", head)

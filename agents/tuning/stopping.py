@@ -68,7 +68,8 @@ class RunLog:
 
     def ended(self, rounds: ArrayLike) -> Floats:
         """Net points of ending the run after so many of its training rounds; J + 1: of not ending it."""
-        return np.append(self.points, self.end_points)[np.asarray(rounds)]
+        found: Floats = np.append(self.points, self.end_points)[np.asarray(rounds)]
+        return found
 
     @property
     def round_price(self) -> float:

@@ -77,6 +77,10 @@ SERVER_TABLE = {
     "kilograms_left": "the same of kg CO2e; 1 if there is no budget",
     "utc_sin": "sine of the hour of the day, UTC",
     "utc_cos": "cosine of it",
+    "label_skew": "mean distance of a client's label mix from all clients', 0 = alike",
+    "announced_share": "share of session ends that are announced in this pool, as far as that is known",
+    "overhead_time": "the server's seconds per round, 0.5 at 10 minutes",
+    "sample_price": "points for the bytes of 1000 samples sent, 0.5 at one point",
 }
 """Entries of the observation `server`, in order, and what they mean."""
 
@@ -201,7 +205,15 @@ class ObservationEncoder:
             np.tanh(s.run.recent_gain * 20.0),
         )
         prices = np.stack([s.terms.price_per_hour, s.terms.price_per_gb, s.terms.price_per_kg])
-        limits = Limits(self._max_rounds, prices, self._budgets, s.terms.budget_left)
+        limits = Limits(
+            self._max_rounds,
+            prices,
+            self._budgets,
+            s.terms.budget_left,
+            np.stack([s.terms.label_skew, s.terms.announced_share]),
+            s.terms.overhead_s,
+            s.terms.sample_bytes,
+        )
         carbon = s.zones.carbon_g_per_kwh
         table: Floats32 = server_table(
             run, limits, s.clients.available, s.clients.last_loss, carbon, ahead, sine, cosine

@@ -28,8 +28,9 @@ CLIENT_COLUMNS = 28
     ROUNDS_DONE, HOURS_DONE, ACCURACY, LOSS, RECENT_GAIN, RECENT_PRICE, AVAILABLE_SHARE, REPORTED_SHARE,
     CLEANEST_NOW, SERVER_CARBON_AHEAD, PRICE_PER_HOUR, PRICE_PER_GB, PRICE_PER_KG,
     HOURS_LEFT, GIGABYTES_LEFT, KILOGRAMS_LEFT, UTC_SIN, UTC_COS,
-) = range(18)  # fmt: skip
-SERVER_COLUMNS = 18
+    LABEL_SKEW, ANNOUNCED_SHARE, OVERHEAD_TIME, SAMPLE_PRICE,
+) = range(22)  # fmt: skip
+SERVER_COLUMNS = 22
 
 # Rows of what logarithms are taken of.
 STEP_RATIO, TRANSFER_RATIO, ROUND_RATIO, SHORT_MARGIN, LONG_MARGIN, RELATIVE_LOSS = range(6)
@@ -81,12 +82,15 @@ class RunColumns(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """Prices, and what may be spent."""
+    """Prices, what may be spent, and what else differs between operators."""
 
     max_rounds: int
     prices: Floats  # [3, E]
     budgets: Floats  # [3]
     budget_left: Floats  # [E, 3]
+    shares: Floats  # [2, E] label skew, announced share
+    overhead_s: Floats  # [E]
+    sample_bytes: Floats  # [E]
 
 
 @inner(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -238,7 +242,7 @@ def server_table(
 
     Args:
         run: how far it has come.
-        limits: prices and budgets.
+        limits: prices, budgets, operator.
         available: bool `[E, N]`.
         last_loss: `[E, N]`, nan where none was reported.
         carbon: `[E, Z]`, g/kWh now.
@@ -246,8 +250,7 @@ def server_table(
         sine: `[E, 1 + Z]`, of the hours of the day, UTC first.
         cosine: `[E, 1 + Z]`.
     """
-    e, n = available.shape
-    prices = limits.prices
+    (e, n), prices = available.shape, limits.prices
     out = np.empty((e, SERVER_COLUMNS), dtype=np.float32)
     for i in range(e):
         row = out[i]
@@ -272,8 +275,11 @@ def server_table(
             limit = limits.budgets[price]
             left = limits.budget_left[i, price]
             row[HOURS_LEFT + price] = _bounded(left / limit) if np.isfinite(limit) else 1.0
-        row[UTC_SIN] = _bounded(sine[i, 0])
-        row[UTC_COS] = _bounded(cosine[i, 0])
+        row[UTC_SIN], row[UTC_COS] = _bounded(sine[i, 0]), _bounded(cosine[i, 0])
+        for share in range(2):
+            row[LABEL_SKEW + share] = _bounded(limits.shares[share, i])
+        row[OVERHEAD_TIME] = _bounded(squash(limits.overhead_s[i] / 600.0))
+        row[SAMPLE_PRICE] = _bounded(squash(prices[1, i] * limits.sample_bytes[i] / 1e6))
     return out
 
 

@@ -81,10 +81,12 @@ class Terms:
     price_per_kg: Floats  # [E] accuracy points, per kg CO2e
     budget_left: Floats  # [E, 3] of hours, GB, kg; inf where there is none
     model_bytes: float  # of the model on its way to a client
-    sample_bytes: float  # of one training sample on the wire
+    sample_bytes: Floats  # [E] of one training sample on the wire
     upload_bytes: Floats  # [E] of one update on its way back, compressed where the world compresses
-    overhead_s: float  # the server's seconds per round
+    overhead_s: Floats  # [E] the server's seconds per round
     deadline_s: Floats  # [E] after which a round is closed at the latest
+    label_skew: Floats  # [E] mean distance of a client's label mix from all clients', 0 to 1; 0 = alike
+    announced_share: Floats  # [E] share of session ends that are announced, as far as that is known
 
 
 @dataclass(frozen=True)
@@ -118,8 +120,9 @@ class Situation:
     def of(cls, future: Future | None = None, **values: Any) -> Situation:
         """A situation from the fields of all its parts; for adapters of other simulators, and for tests.
 
-        What nobody need know may be missing: nobody is busy, nothing was probed, nobody has to be set up,
-        an update is as large as the model, nobody has waited.
+        What nobody need know may be missing: nobody is busy, nothing was probed, nobody has to be set up, an
+        update is as large as the model, nobody has waited, labels are alike everywhere, no end is announced.
+        `sample_bytes` and `overhead_s` may be one number for all environments.
 
         Args:
             future: see the class.
@@ -135,7 +138,11 @@ class Situation:
             "setup_bytes": lambda: np.zeros(shape),
             "looks": lambda: np.asarray(values["round_index"]) + 1,
             "upload_bytes": lambda: np.full(shape[:1], values["model_bytes"]),
+            "label_skew": lambda: np.zeros(shape[:1]),
+            "announced_share": lambda: np.zeros(shape[:1]),
         }
+        values |= {name: np.full(shape[:1], float(values[name])) for name in ("sample_bytes", "overhead_s")
+                   if name in values and np.ndim(values[name]) == 0}  # fmt: skip
         values |= {name: default() for name, default in missing.items() if name not in values}
         parts = {part: {f.name: values.pop(f.name) for f in fields(kind) if f.name in values}
                  for part, kind in _PARTS.items()}  # fmt: skip
@@ -197,7 +204,7 @@ class Situation:
     def round_s(self, local_steps: Ints32 | int, transfer_samples: Ints32 | int = 0) -> Floats:
         """`[E, N]`, seconds each client would need: download, set-up included, local steps, upload."""
         clients, terms = self.clients, self.terms
-        samples_bytes = np.asarray(transfer_samples) * terms.sample_bytes
+        samples_bytes = np.asarray(transfer_samples) * terms.sample_bytes[:, None]
         down_bytes = clients.setup_bytes + terms.model_bytes + samples_bytes
         return (
             down_bytes / clients.down_bytes_per_s
@@ -208,7 +215,7 @@ class Situation:
     def round_bytes(self, transfer_samples: Ints32 | int = 0) -> Floats:
         """`[E, N]`, bytes an invitation moves if it is carried out."""
         model = self.clients.setup_bytes + self.terms.model_bytes + self.terms.upload_bytes[:, None]
-        moved = model + np.asarray(transfer_samples) * self.terms.sample_bytes
+        moved = model + np.asarray(transfer_samples) * self.terms.sample_bytes[:, None]
         return np.broadcast_to(moved, self.clients.available.shape).astype(np.float64)
 
     def round_j(self, local_steps: Ints32 | int, transfer_samples: Ints32 | int = 0) -> Floats:

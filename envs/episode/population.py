@@ -16,7 +16,7 @@ from ...fl_core.quadratics import QuadraticCore, QuadraticProblem, quadratic_pro
 from ...traces.availability import AvailabilityEpisode, AvailabilityRequest, make_availability
 from ...traces.carbon import CarbonEpisode, make_carbon
 from ...traces.devices import device_settings
-from ..scenario import Scenario
+from ..scenario import Scenario, Workload
 from .reward import PRICES, draw_fields
 from .streams import spawned_generators
 
@@ -48,6 +48,7 @@ class EpisodeDraw:
     model_seed: int  # seed of the initial model and of every minibatch
     prices: Floats  # [3] per hour, GB and kg
     budgets: Floats  # [3] of hours, GB and kg; inf = none
+    operator: dict[str, float]  # the rest of what differs between operators, by its name in `Population`
 
 
 @dataclass
@@ -66,6 +67,11 @@ class Population:
     up_watts: Floats  # [E, N]
     prices: Floats  # [E, 3] per hour, GB and kg
     budgets: Floats  # [E, 3] of hours, GB and kg; inf = none
+    sample_bytes: Floats  # [E] of one training sample
+    overhead_s: Floats  # [E] the server's seconds per round
+    deadline_s: Floats  # [E] after which a round is closed at the latest
+    label_skew: Floats  # [E] see `ClientRows.label_skew`; 0 in worlds of quadratics
+    announced_share: Floats  # [E] of session ends, as the generator states it
 
     def set_row(self, env: int, draw: EpisodeDraw) -> None:
         """Enter one episode."""
@@ -74,7 +80,7 @@ class Population:
         self.utc_offset_h[env] = draw.utc_offset_h
         self.prices[env] = draw.prices
         self.budgets[env] = draw.budgets
-        for name, values in draw.devices.items():
+        for name, values in (draw.devices | draw.operator).items():
             getattr(self, name)[env] = values
 
 
@@ -109,10 +115,9 @@ class PopulationSource:
         self.models_trained = scenario.evaluation.models
         self.model_bytes = self.models_trained * one_model
         actual_sample = self.dataset.x_train.itemsize * self.dataset.x_train.shape[1]
-        self.sample_bytes = float(actual_sample if work.sample_bytes == "actual" else work.sample_bytes)
         self.setup_bytes = work.setup_bytes
-        self.overhead_s = work.overhead_s
-        self.deadline_s = work.deadline_s
+        sample_bytes = actual_sample if work.sample_bytes == "actual" else work.sample_bytes
+        self._workload = work.model_copy(update={"model_bytes": one_model, "sample_bytes": sample_bytes})
 
     @property
     def zone_names(self) -> tuple[str, ...]:
@@ -154,17 +159,23 @@ class PopulationSource:
         start_utc_s = self._carbon.draw_start_utc_s(self.split, horizon_s, grid)
         offset_h = self._carbon.utc_offset_h(start_utc_s)
         request = AvailabilityRequest(start_utc_s, horizon_s, zone, offset_h, self.split)
+        availability, task = self._availability.sample(request, people), self._draw_task(zone, data)
+        prices, budgets = draw_fields(scenario.preferences, wishes), draw_fields(scenario.budgets, wishes)
+        work = dict(zip(Workload.model_fields, draw_fields(self._workload, wishes).tolist(), strict=True))
+        operator = {name: work[name] for name in ("sample_bytes", "overhead_s", "deadline_s")}
+        operator |= {"label_skew": self._label_skew(task), "announced_share": availability.announced_share}
         return EpisodeDraw(
             start_utc_s=start_utc_s,
             zone=zone,
             utc_offset_h=offset_h,
-            devices=self._draw_devices(zone, power),
-            availability=self._availability.sample(request, people),
+            devices=self._draw_devices(zone, work["step_s"], power),
+            availability=availability,
             carbon=self._carbon.sample(start_utc_s, horizon_s, grid),
-            task=self._draw_task(zone, data),
+            task=task,
             model_seed=int(model.integers(2**62)),
-            prices=draw_fields(scenario.preferences, wishes),
-            budgets=draw_fields(scenario.budgets, wishes),
+            prices=prices,
+            budgets=budgets,
+            operator=operator,
         )
 
     def empty(self, num_envs: int) -> Population:
@@ -176,14 +187,19 @@ class PopulationSource:
             utc_offset_h=np.zeros((e, z)),
             prices=np.zeros((e, len(PRICES))),
             budgets=np.full((e, 3), np.inf),
+            sample_bytes=np.ones(e),
+            overhead_s=np.zeros(e),
+            deadline_s=np.ones(e),
+            label_skew=np.zeros(e),
+            announced_share=np.zeros(e),
             **{name: np.ones((e, n)) for name in _DEVICE_FIELDS},
         )
 
-    def _draw_devices(self, zone: Ints, rng: np.random.Generator) -> dict[str, Floats]:
+    def _draw_devices(self, zone: Ints, step_s: float, rng: np.random.Generator) -> dict[str, Floats]:
         devices = self._devices.draw(zone.size, rng)
         j_per_byte = devices.network_kwh_per_gb * JOULES_PER_KWH / BYTES_PER_GB
         return {
-            "step_s": devices.step_factor * self.scenario.workload.step_s * self.models_trained,
+            "step_s": devices.step_factor * step_s * self.models_trained,
             "down_bytes_per_s": devices.down_bytes_per_s,
             "up_bytes_per_s": devices.up_bytes_per_s,
             "compute_watts": devices.compute_watts,
@@ -191,6 +207,11 @@ class PopulationSource:
             "down_watts": devices.down_bytes_per_s * j_per_byte,
             "up_watts": devices.up_bytes_per_s * j_per_byte,
         }
+
+    def _label_skew(self, task: ClientRows | QuadraticProblem) -> float:
+        if isinstance(task, QuadraticProblem):
+            return 0.0
+        return task.label_skew(self.dataset.y_train, self.dataset.num_classes)
 
     def _draw_task(self, zone: Ints, rng: np.random.Generator) -> ClientRows | QuadraticProblem:
         hub = self.scenario.hub

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ...common.arrays import Floats
+from ...common.ranges import Drawn, between
 from ...common.units import SECONDS_PER_HOUR
 from ..contract import RoundOutcome
-from ..scenario import Drawn
 from .ledger import round_gigabytes, round_kilograms
 
 PRICES = ("price_per_hour", "price_per_gb", "price_per_kg")
@@ -21,14 +21,8 @@ def draw_fields(settings: Drawn, rng: np.random.Generator) -> Floats:
     values = np.empty(len(type(settings).model_fields))
     for index, name in enumerate(type(settings).model_fields):
         value = getattr(settings, name)
-        low, high = value if isinstance(value, tuple) else (value, value)
         share = rng.random()  # drawn for a fixed value too: what follows it does not depend on the others
-        if low is None:
-            values[index] = np.inf
-        elif low == high:
-            values[index] = low
-        else:
-            values[index] = low * (high / low) ** share if low > 0 else high * share
+        values[index] = np.inf if value is None else between(value, share)
     return values
 
 

@@ -12,7 +12,7 @@ from ...fl_core.federation import RoundEngine
 from ...traces.carbon import CarbonBatch
 from ..contract import RunFacts, Terms, ZoneFacts
 from .ledger import Ledger
-from .population import PopulationSource
+from .population import Population
 from .rules import spent
 
 
@@ -102,35 +102,26 @@ def client_books(ledger: Ledger, core: RoundEngine, held: Ints) -> ClientBooks:
     }
 
 
-def terms_of(
-    source: PopulationSource,
-    ledger: Ledger,
-    prices: Floats,
-    budgets: Floats,
-    download_bytes: float,
-    upload_bytes: float,
-    overhead_s: float | None = None,
-) -> Terms:
-    """Prices, budgets and sizes.
+def terms_of(population: Population, ledger: Ledger, download_bytes: float, upload_bytes: float) -> Terms:
+    """Prices, budgets, sizes and what else differs between operators.
 
     Args:
-        source: deadline and sample size.
+        population: what was drawn.
         ledger: what has been spent.
-        prices: `[E, 3]`, per hour, GB and kg.
-        budgets: `[E, 3]`, of hours, GB and kg.
         download_bytes: of the model on its way to a client.
         upload_bytes: of an update on its way back.
-        overhead_s: the server's seconds per round; None = the scenario's.
     """
-    e = len(prices)
+    prices = population.prices
     return Terms(
         price_per_hour=prices[:, 0].copy(),
         price_per_gb=prices[:, 1].copy(),
         price_per_kg=prices[:, 2].copy(),
-        budget_left=budgets - spent(ledger),
+        budget_left=population.budgets - spent(ledger),
         model_bytes=download_bytes,
-        sample_bytes=source.sample_bytes,
-        upload_bytes=np.full(e, upload_bytes),
-        overhead_s=source.overhead_s if overhead_s is None else overhead_s,
-        deadline_s=np.full(e, source.deadline_s),
+        sample_bytes=population.sample_bytes.copy(),
+        upload_bytes=np.full(len(prices), upload_bytes),
+        overhead_s=population.overhead_s.copy(),
+        deadline_s=population.deadline_s.copy(),
+        label_skew=population.label_skew.copy(),
+        announced_share=population.announced_share.copy(),
     )

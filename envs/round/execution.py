@@ -181,7 +181,7 @@ class RoundExecution:
         source, work, overlays = self.source, self._work(plan, training), None
         quorum = plan.quorum
         if source.scenario.topology != "server":
-            sizes = (self.download_bytes, self.upload_bytes, source.sample_bytes)
+            sizes = (self.download_bytes, self.upload_bytes)
             kind, has_model = source.scenario.topology, self._has_model
             work, overlays = join(kind, work, self.population, has_model, sizes)
         if overlays is not None:
@@ -194,14 +194,14 @@ class RoundExecution:
             work.compute_s,
             work.up_s,
             quorum,
-            np.full(training.size, source.deadline_s),
+            self.population.deadline_s,
         )
         step = Step(
             plan=plan,
             work=work,
             session_left_s=session_left_s,
             timeline=timeline,
-            duration_s=np.where(training, timeline.duration_s + source.overhead_s, waited_s),
+            duration_s=np.where(training, timeline.duration_s + self.population.overhead_s, waited_s),
             closes=training & plan.is_round,
             round_index=ledger.rounds,
             versions=self.core.version,
@@ -237,7 +237,7 @@ class RoundExecution:
             probed=probed,
             sent=sent,
             lead_bytes=lead_bytes,
-            down_s=(lead_bytes + sent * source.sample_bytes) / p.down_bytes_per_s,
+            down_s=(lead_bytes + sent * p.sample_bytes[:, None]) / p.down_bytes_per_s,
             compute_s=compute_s,
             up_s=up_bytes / p.up_bytes_per_s,
             repairs=repairs,

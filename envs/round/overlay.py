@@ -55,16 +55,16 @@ def join(
     work: Work,
     population: Population,
     has_model: Bools,
-    sizes: tuple[float, float, float],
+    sizes: tuple[float, float],
 ) -> tuple[Work, Overlays | None]:
     """Let the participants of each round form an overlay.
 
     Args:
         kind: which, see `envs.round.topology.BUILDERS`.
         work: the orders, with the coordinator in the middle.
-        population: the clients' devices.
+        population: the clients' devices, and the bytes of a sample.
         has_model: bool `[E, N]`, who has the present model and need not fetch it from the coordinator first.
-        sizes: bytes of the model from the coordinator, of the model between neighbours and of a sample.
+        sizes: bytes of the model from the coordinator, and of the model between neighbours.
 
     Returns:
         The orders with the seconds of the overlay: all participants of a round work and exchange for its
@@ -73,9 +73,9 @@ def join(
     rows = np.flatnonzero(work.invited.sum(axis=1) > 1)
     if rows.size == 0:
         return work, None
-    model_bytes, neighbour_bytes, sample_bytes = sizes
+    model_bytes, neighbour_bytes = sizes
     joined = work.invited & (work.invited.sum(axis=1) > 1)[:, None]
-    samples = np.where(joined, work.sent * sample_bytes, 0.0)
+    samples = np.where(joined, work.sent * population.sample_bytes[:, None], 0.0)
     fetched = np.where(joined & ~has_model, model_bytes, 0.0)
     prepare_s = (samples + fetched) / population.down_bytes_per_s
     cycle_s, into, out = (np.zeros(joined.shape) for _ in range(3))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from .document import Budgets, Drawn, Preferences, Scenario
+from .document import Budgets, Preferences, Scenario, Workload
 from .loading import ScenarioSource, load_scenario, scenario_names
 from .options import Evaluation, Late
 
 __all__ = [
     "Budgets",
-    "Drawn",
     "Evaluation",
     "Late",
     "Preferences",
     "Scenario",
     "ScenarioSource",
+    "Workload",
     "load_scenario",
     "scenario_names",
 ]

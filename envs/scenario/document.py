@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field, SerializationInfo, field_serializer, model_validator
-from typing_extensions import Self
 
+from ...common.ranges import Drawn, largest
 from ...common.settings import Settings
 from ...common.units import SECONDS_PER_HOUR
 from ...fl_core.quadratics import QuadraticSettings
@@ -24,15 +24,18 @@ from .checked import (
 )
 from .options import Evaluation, Late
 
-Price = Annotated[float, Field(ge=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 
 
-class Workload(Settings):
+class Workload(Drawn):
     """What a round is charged for: a nominal job, or the model that is really trained.
 
     By default a small model is really trained as the proxy of a larger job, whose bytes and seconds are
     charged. `model_bytes: actual` and `sample_bytes: actual` charge the trained model's own size instead.
+
+    What differs between operators may be a range, from which every episode draws its own: a hospital's image
+    is not a phone's message, and neither is its server.
 
     Attributes:
         model_bytes: bytes of one model transfer; 44.7 MB is a ResNet-18 in float32.
@@ -48,31 +51,24 @@ class Workload(Settings):
     """
 
     model_bytes: Positive | Literal["actual"] = 44.7e6
-    sample_bytes: Positive | Literal["actual"] = 110e3
+    sample_bytes: Positive | tuple[Positive, Positive] | Literal["actual"] = 110e3
     setup_bytes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    step_s: Positive = 12.0
-    overhead_s: Annotated[float, Field(ge=0)] = 10.0
-    deadline_s: Positive = 3600.0
+    step_s: Positive | tuple[Positive, Positive] = 12.0
+    overhead_s: NotNegative | tuple[NotNegative, NotNegative] = 10.0
+    deadline_s: Positive | tuple[Positive, Positive] = 3600.0
 
-
-class Drawn(Settings):
-    """Settings whose fields are a number, or a range from which every episode draws its own."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            if isinstance(value, tuple) and value[0] > value[1]:
-                raise ValueError(f"{name}: {value}, expected a range from low to high")
-        return self
+    @property
+    def longest_round_s(self) -> float:
+        """Seconds that a round may take in any episode."""
+        return largest(self.deadline_s) + largest(self.overhead_s)
 
 
 class Preferences(Drawn):
     """Accuracy points charged per unit of each cost: a number, or a range to draw from per episode."""
 
-    price_per_hour: Price | tuple[Price, Price] = 0.0
-    price_per_gb: Price | tuple[Price, Price] = 0.0
-    price_per_kg: Price | tuple[Price, Price] = 0.0
+    price_per_hour: NotNegative | tuple[NotNegative, NotNegative] = 0.0
+    price_per_gb: NotNegative | tuple[NotNegative, NotNegative] = 0.0
+    price_per_kg: NotNegative | tuple[NotNegative, NotNegative] = 0.0
 
 
 class Budgets(Drawn):
@@ -90,7 +86,7 @@ class Budgets(Drawn):
     def largest(self) -> tuple[float, float, float]:
         """The most that an episode may have of hours, GB and kg; infinity where there is no limit."""
         hours, gigabytes, kilograms = (
-            float("inf") if value is None else max(value) if isinstance(value, tuple) else value
+            float("inf") if value is None else largest(value)
             for value in (self.hours, self.gigabytes, self.kilograms)
         )
         return hours, gigabytes, kilograms
@@ -276,10 +272,9 @@ class Scenario(Settings):
     def horizon_s(self) -> float:
         """Seconds of traces an episode may need: the hour budget, the longest wait and one last round."""
         waits = [wait for wait in self.levels.wait_s if wait != float("inf")]
-        round_s = self.workload.deadline_s + self.workload.overhead_s
         return (
             self.budgets.largest[0] * SECONDS_PER_HOUR
             + max(waits)
-            + round_s
+            + self.workload.longest_round_s
             + max(self.forecasting.carbon_leads_s)
         )

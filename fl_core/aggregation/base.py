@@ -40,6 +40,8 @@ class Arrivals:
     delta: AnyArray  # [J, P] in the parameters' precision
     num_clients: int  # N
     training: LocalTraining  # settings of the local training
+    decay: Floats  # [J] of the learning rate, in the round in which the update was started; 1 = none
+    round_decay: Floats  # [E] of the learning rate, in the round that closes
     server_step: Floats | None = None  # [E] factors on the server's learning rate, or None
 
     def server_rate(self, dtype: DType) -> AnyArray:
@@ -61,6 +63,7 @@ class Arrivals:
             given=None if self.given is None else self.given[keep],
             staleness=self.staleness[keep],
             delta=self.delta[keep],
+            decay=self.decay[keep],
         )
 
 
@@ -80,6 +83,7 @@ class Aggregator(ABC):
         name: the name it is known by.
         accepts_weights: whether a plan's own coefficients may replace its rule.
         accepts_late: whether updates may have been started on older models.
+        accepts_decay: whether it makes sense of a learning rate that falls from round to round.
         accepts_compression: whether it makes sense of compressed updates.
         traffic: model-sized vectors sent each way per client and round (2 where control variates go along).
     """
@@ -87,6 +91,7 @@ class Aggregator(ABC):
     name = ""
     accepts_weights = True
     accepts_late = True
+    accepts_decay = True
     accepts_compression = True
     traffic = 1
 

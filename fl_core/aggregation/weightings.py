@@ -81,7 +81,7 @@ class FedNova(Weighting):
 
     `tau_eff sum_k omega_k delta_k / a_k` with `tau_eff = sum_k omega_k a_k`: clients that made more local
     steps no longer weigh more. `a_k` is the number of steps, or `(1 - (1 - eta mu)^H) / (eta mu)` with a
-    proximal term mu.
+    proximal term mu, times the decay of the learning rate in the round in which the update was started.
 
     Args:
         weighting: the rule for omega.
@@ -104,9 +104,11 @@ class FedNova(Weighting):
 
     def omega(self, arrivals: Arrivals) -> Floats:
         """See `Weighting.omega`; a plan's own coefficients are normalised by steps as well."""
-        shrink = arrivals.training.learning_rate * arrivals.training.prox_mu
         steps = arrivals.steps.astype(np.float64)
-        length = steps if shrink == 0 else (1 - (1 - shrink) ** steps) / shrink
+        shrink = arrivals.training.learning_rate * arrivals.decay * arrivals.training.prox_mu
+        pulled = shrink > 1e-9  # below, the power loses what makes it differ from the number of steps
+        safe = np.where(pulled, shrink, 1.0)
+        length = arrivals.decay * np.where(pulled, (1 - (1 - safe) ** steps) / safe, steps)
         omega = self._inner.omega(arrivals)
         effective = span_sums(arrivals.span, omega * length)
         return omega * effective[arrivals.env] / length

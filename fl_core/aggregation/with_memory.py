@@ -36,7 +36,11 @@ def _shares(arrivals: Arrivals, num_envs: int) -> Floats:
 
 
 class _Tabled(Aggregator):
-    """Shared by the methods that keep each client's latest update and their weighted sum."""
+    """Shared by the methods that keep each client's latest update and their weighted sum.
+
+    Where the clients' learning rate falls from round to round, updates are kept as they would be without the
+    decay, and count with that of the round that closes: both papers remember gradients, not distances.
+    """
 
     accepts_weights = False
 
@@ -48,12 +52,13 @@ class _Tabled(Aggregator):
         }
 
     def _exchange(self, arrivals: Arrivals) -> tuple[AnyArray, AnyArray]:
-        """Store the new updates; returns the changes `[J, P]` and the weighted mean before them."""
+        """Store the new updates, without decay; returns the changes `[J, P]` and the mean before them."""
         table, mean = self.memory["table"], self.memory["mean"]
-        change = arrivals.delta - table[arrivals.env, arrivals.client]
+        undecayed = arrivals.delta / arrivals.decay[:, None].astype(mean.dtype)
+        change = undecayed - table[arrivals.env, arrivals.client]
         before = mean.copy()
         mean += weighted_sums(arrivals.span, arrivals.target_weight, change)
-        table[arrivals.env, arrivals.client] = arrivals.delta
+        table[arrivals.env, arrivals.client] = undecayed
         return change, before
 
 
@@ -92,7 +97,8 @@ class Mifa(_Tabled):
         moves = np.diff(arrivals.span) > 0
         if self._wait:
             moves &= seen.all(axis=1)
-        return np.where(moves[:, None], self.memory["mean"], 0).astype(params.dtype)
+        now = arrivals.round_decay[:, None].astype(params.dtype)
+        return np.where(moves[:, None], self.memory["mean"] * now, 0).astype(params.dtype)
 
 
 @AGGREGATORS.register("fedvarp")
@@ -111,6 +117,7 @@ class FedVarp(_Tabled):
         step = weighted_sums(arrivals.span, _shares(arrivals, len(params)), change)
         moves = np.diff(arrivals.span) > 0
         step[moves] += before[moves]
+        step *= arrivals.round_decay[:, None].astype(step.dtype)
         return step
 
 
@@ -131,6 +138,7 @@ class FedAwe(Aggregator):
     name = "fedawe"
     accepts_weights = False
     accepts_late = False
+    accepts_decay = False  # an echo stands for rounds missed at the same rate
     accepts_compression = False
 
     class Options(Settings):
@@ -183,9 +191,10 @@ class FedAwe(Aggregator):
 class Scaffold(Aggregator):
     """SCAFFOLD (Karimireddy et al., ICML 2020): control variates undo the drift of local steps.
 
-    Local gradients get `c - c_k` added; afterwards `c_k+ = c_k - c - delta_k / (H eta)`, and c moves by
-    `sum_k alpha_k (c_k+ - c_k)`, so that it is the gradient of the weighted objective. The model moves by the
-    arrivals' mean delta weighted by alpha: all deltas vanish at the optimum, whatever their weights.
+    Local gradients get `c - c_k` added; afterwards `c_k+ = c_k - c - delta_k / (H eta)`, eta the rate of the
+    round, and c moves by `sum_k alpha_k (c_k+ - c_k)`, so that it is the gradient of the weighted objective.
+    The model moves by the arrivals' mean delta weighted by alpha: all deltas vanish at the optimum, whatever
+    their weights.
     Twice the traffic of FedAvg.
     """
 
@@ -209,7 +218,8 @@ class Scaffold(Aggregator):
     def step(self, arrivals: Arrivals, params: AnyArray) -> AnyArray:
         """See `Aggregator.step`."""
         local, server = self.memory["client"], self.memory["server"]
-        distance = (arrivals.steps * arrivals.training.learning_rate).astype(params.dtype)
+        rate = arrivals.training.learning_rate * arrivals.decay
+        distance = (arrivals.steps * rate).astype(params.dtype)
         change = -server[arrivals.env] - arrivals.delta / distance[:, None]
         local[arrivals.env, arrivals.client] += change
         server += weighted_sums(arrivals.span, arrivals.target_weight, change)

@@ -33,6 +33,32 @@ class ClientRows:
         """`[N]`, rows a client holds once everything has been sent."""
         return np.diff(self.offset).astype(np.int32)
 
+    def label_mix(self, labels: Ints32, num_classes: int) -> Floats:
+        """`[N, C]`, label frequencies of the rows each client owns.
+
+        Rows sent by the hub are not the client's; one that owns none stands for those it may be sent.
+
+        Args:
+            labels: of all training rows.
+            num_classes: C.
+        """
+        own = np.where(self.own > 0, self.own, self.capacity)
+        client = np.repeat(np.arange(own.size), self.capacity)
+        first = np.arange(client.size) - self.offset[client] < own[client]
+        of_label = client[first] * num_classes + labels[self.rows[: client.size][first]]
+        counts = np.bincount(of_label, minlength=own.size * num_classes).reshape(own.size, num_classes)
+        return np.asarray(counts / np.maximum(1, counts.sum(axis=1, keepdims=True)), dtype=np.float64)
+
+    def label_skew(self, labels: Ints32, num_classes: int) -> float:
+        """Mean distance of a client's label mix from that of all clients together, 0 to 1.
+
+        The distance is the total variation, half the sum of absolute differences; means are by target weight.
+        0 = all mixes are alike. A coordinator knows it from the clients' label histograms.
+        """
+        mix = self.label_mix(labels, num_classes)
+        distance = 0.5 * np.abs(mix - self.target_weight @ mix).sum(axis=1)
+        return float(self.target_weight @ distance)
+
 
 def partition(
     dataset: Dataset,

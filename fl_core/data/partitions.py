@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated, TypeAlias
+
 import numpy as np
 from pydantic import Field
 
 from ...common.arrays import Floats, Ints
+from ...common.ranges import Drawn, drawn
 from ...common.registry import Registry
-from ...common.settings import Settings
 from .dataset import Dataset
 
 
-class Partition(Settings):
+class Partition(Drawn):
     """One way of dealing rows to clients: by the mix of labels that each would like.
 
     A kind of one's own overrides `label_mix`, or `deal` where labels do not matter.
@@ -66,6 +68,11 @@ PARTITIONS: Registry[Partition] = Registry("partition", Partition)
 """Partitions by name."""
 
 
+# A concentration, or a range from which every episode draws its own: how unlike clients are differs.
+Positive = Annotated[float, Field(gt=0)]
+Concentration: TypeAlias = Positive | tuple[Positive, Positive]
+
+
 class _Sized(Partition):
     """Partitions whose clients may differ in size.
 
@@ -96,15 +103,15 @@ class Dirichlet(_Sized):
     """Label mix of each client drawn from a symmetric Dirichlet (Hsu et al. 2019).
 
     Attributes:
-        alpha: concentration per class; small = few labels per client.
+        alpha: concentration per class; small = few labels per client. Or a range, drawn per episode.
         size_sigma: as in `Iid`.
     """
 
-    alpha: float = Field(default=0.3, gt=0)
+    alpha: Concentration = 0.3
 
     def label_mix(self, num_classes: int, zone: Ints, num_zones: int, rng: np.random.Generator) -> Floats:
         """See `Partition.label_mix`."""
-        return _dirichlet(rng, np.full((zone.size, num_classes), self.alpha))
+        return _dirichlet(rng, np.full((zone.size, num_classes), drawn(self.alpha, rng)))
 
 
 @PARTITIONS.register("zone")
@@ -114,18 +121,18 @@ class Zone(_Sized):
     Where zones are awake at different hours, this is what makes availability bias the model.
 
     Attributes:
-        zone_alpha: concentration per class of a zone's mix.
-        client_alpha: concentration per class of a client's mix around its zone's.
+        zone_alpha: concentration per class of a zone's mix, or a range, drawn per episode.
+        client_alpha: of a client's mix around its zone's, likewise.
         size_sigma: as in `Iid`.
     """
 
-    zone_alpha: float = Field(default=0.3, gt=0)
-    client_alpha: float = Field(default=1.0, gt=0)
+    zone_alpha: Concentration = 0.3
+    client_alpha: Concentration = 1.0
 
     def label_mix(self, num_classes: int, zone: Ints, num_zones: int, rng: np.random.Generator) -> Floats:
         """See `Partition.label_mix`."""
-        of_zone = _dirichlet(rng, np.full((num_zones, num_classes), self.zone_alpha))
-        return _dirichlet(rng, self.client_alpha * num_classes * of_zone[zone])
+        of_zone = _dirichlet(rng, np.full((num_zones, num_classes), drawn(self.zone_alpha, rng)))
+        return _dirichlet(rng, drawn(self.client_alpha, rng) * num_classes * of_zone[zone])
 
 
 @PARTITIONS.register("shards")

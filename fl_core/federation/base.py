@@ -62,6 +62,11 @@ class RoundEngine(Holdings, ABC):
             training = parse_settings(LocalTraining, training or {}, "training")
         self.training = training
         self.aggregator = AGGREGATORS.make(aggregator)
+        if training.learning_rate_decay < 1 and not self.aggregator.accepts_decay:
+            raise ValueError(
+                f"learning_rate_decay: {training.learning_rate_decay}, expected 1: aggregator "
+                f"{self.aggregator.name!r} needs a constant rate; use 'by-samples'"
+            )
         self.aggregator.bind(num_envs, num_clients, num_parameters, np.dtype(dtype))
         self.compression = None if compression is None else COMPRESSIONS.make(compression)
         if self.compression is not None:
@@ -166,7 +171,7 @@ class RoundEngine(Holdings, ABC):
         # Reversed, so that the first client of each environment is the one that stays.
         diverged_client[env[~finite][::-1]] = client[~finite][::-1]
         diverged = diverged_client >= 0
-        arrivals = self._arrivals(env, client, orders, updates.delta, late)
+        arrivals = self._arrivals(env, client, orders, updates.delta, late, named)
         if diverged.any():
             arrivals = arrivals.select(~diverged[env])
         if self.compression is not None:
@@ -198,18 +203,22 @@ class RoundEngine(Holdings, ABC):
         if late.size and not (late.min() >= 0 and late.max() <= len(self._past)):
             raise ValueError(f"staleness: {late.max()}, expected 0 to history={len(self._past)} rounds")
         if not self.aggregator.accepts_late:
-            raise ValueError(
-                "staleness: given, expected none: aggregator "
-                f"{self.aggregator.name!r} cannot use late updates"
-            )
+            name = self.aggregator.name
+            raise ValueError(f"staleness: given, expected none: aggregator {name!r} cannot use late updates")
         start = self.aggregator.prepare(env, client, self._params)
         pool = np.concatenate([self._params[None], self._past]).reshape(-1, self._params.shape[1])
         return replace(start, pool=pool, origin=late * self.num_envs + env), late
 
     def _arrivals(
-        self, env: Ints, client: Ints, orders: TrainingOrders, delta: AnyArray, late: Ints
+        self,
+        env: Ints,
+        client: Ints,
+        orders: TrainingOrders,
+        delta: AnyArray,
+        late: Ints,
+        named: Ints,
     ) -> Arrivals:
-        """Collect what the aggregator may look at."""
+        """Collect what the aggregator may look at; `named` are the jobs' rounds."""
         rates, weights = orders.rates, orders.weights
         return Arrivals(
             env=env,
@@ -225,6 +234,8 @@ class RoundEngine(Holdings, ABC):
             num_clients=self.num_clients,
             training=self.training,
             server_step=orders.checked_server_step(self.num_envs),
+            decay=self.training.decay_of(named),
+            round_decay=self.training.decay_of(orders.closing_index(self._held.shape)),
         )
 
     def _move(self, arrivals: Arrivals) -> Bools:

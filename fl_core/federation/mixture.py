@@ -68,7 +68,7 @@ class FederatedMixture:
 
         Args:
             local_steps: int `[N]`, steps of each component; 0 = not taking part.
-            round_index: names the minibatches.
+            round_index: names the minibatches and the learning rate.
             server_step: factor on the server's learning rate.
 
         Returns:
@@ -87,7 +87,7 @@ class FederatedMixture:
             batches += [self._draw(rows, q[:, m], int(steps[k]), rng) for m in range(components)]
         trained = np.zeros(core.num_clients, dtype=bool)
         if busy.size:
-            trained[busy] = self._maximise(batches, stands, server_step)
+            trained[busy] = self._maximise(batches, stands, round_index, server_step)
         sent = np.where(steps > 0, float(components * core.model.bytes), 0.0)
         passes = np.where(steps > 0, components * held, 0).astype(np.float64)
         return MixtureRound(trained, loss, sent, sent.copy(), components * steps, passes)
@@ -150,12 +150,14 @@ class FederatedMixture:
         uniform = rng.random((steps, self._core.training.batch_size)) * marks[-1]
         return np.asarray(rows[np.minimum(np.searchsorted(marks, uniform, side="right"), rows.size - 1)])
 
-    def _maximise(self, batches: list[Ints32], stands: Floats, server_step: float) -> Bools:
+    def _maximise(self, batches: list[Ints32], stands: Floats, round_index: int, server_step: float) -> Bools:
         """M-step of all participants in one batch of jobs; returns whose updates were finite."""
         core, (clients, components) = self._core, stands.shape
         first = np.concatenate([[0], np.cumsum([len(each) for each in batches])])
         origin = np.tile(np.arange(components), clients)
-        jobs = LocalJobs(self.params, origin, first, np.ascontiguousarray(np.concatenate(batches)))
+        rates = core.training.rate_of(np.full(origin.size, round_index))
+        rows = np.ascontiguousarray(np.concatenate(batches))
+        jobs = LocalJobs(self.params, origin, first, rows, learning_rate=rates)
         updates = core.trainer.run(jobs, core.training)
         good = np.asarray(np.isfinite(updates.norm).reshape(clients, components).all(axis=1))
         share = stands * good[:, None]

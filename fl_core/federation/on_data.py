@@ -99,9 +99,9 @@ class FederatedCore(RoundEngine):
         rows = np.empty((int(first[-1]), self.training.batch_size), dtype=np.int32)
         begin, held = self._offset[env, client], self._held[env, client].astype(np.int64)
         draw_rows(self._seed[env], round_index, client, first, self._rows, env, begin, held, rows)
-        return self.trainer.run(
-            LocalJobs(start.pool, start.origin, first, rows, start.correction), self.training
-        )
+        rates = self.training.rate_of(round_index)
+        jobs = LocalJobs(start.pool, start.origin, first, rows, start.correction, rates)
+        return self.trainer.run(jobs, self.training)
 
     def evaluate(self, envs: Bools | None = None, part: str = "val") -> tuple[Floats, Floats]:
         """See `RoundEngine.evaluate`; the loss is the mean cross-entropy."""
@@ -118,14 +118,9 @@ class FederatedCore(RoundEngine):
 
         Rows sent by the hub are not the client's; one that owns none stands for those it may be sent.
         """
-        size = (self.num_envs, self.num_clients, self.dataset.num_classes)
-        env, client = np.divmod(np.arange(size[0] * size[1]), size[1])
-        count = np.where(self._own > 0, self._own, self.capacity).ravel().astype(np.int64)
-        job, position = _within(count)
-        rows = self._rows[env[job], self._offset[env[job], client[job]] + position]
-        labels = self.dataset.y_train[rows]
-        counts = np.bincount(job * size[2] + labels, minlength=int(np.prod(size))).reshape(size)
-        return np.asarray(counts / np.maximum(1, counts.sum(axis=2, keepdims=True)), dtype=np.float64)
+        data = self.dataset
+        each = zip(self._rows, self._offset, self._own, self._target_weight, strict=True)
+        return np.stack([ClientRows(*row).label_mix(data.y_train, data.num_classes) for row in each])
 
     def client_accuracy(self, part: str = "test") -> Floats:
         """Accuracy of each server's model on its clients' own label mixes.

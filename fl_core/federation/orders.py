@@ -22,7 +22,7 @@ class TrainingOrders:
         None  # [E, N] the plan's own coefficients, used as they are; None = aggregator's
     )
     round_index: AnyArray | None = (
-        None  # int [E] names the minibatches, less the staleness; or [E, N]; None = 0
+        None  # int [E] names minibatches and rate, less the staleness; or [E, N]; None = 0
     )
     rates: AnyArray | None = None  # [E, N] participation rates so far, for aggregators that need them
     staleness: AnyArray | None = None  # int [E, N] changes of the model since the start; None = all fresh
@@ -62,6 +62,10 @@ class TrainingOrders:
         if index.shape not in (shape[:1], shape):
             raise ValueError(f"round_index: shape {index.shape}, expected {shape[:1]} or {shape}")
         return index.astype(np.int64)
+
+    def closing_index(self, shape: tuple[int, ...]) -> Ints:
+        """`[E]`, index of the round that closes: the latest one named."""
+        return np.asarray(self.checked_index(shape).reshape(shape[0], -1).max(axis=1))
 
 
 @dataclass(frozen=True)

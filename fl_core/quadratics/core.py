@@ -81,15 +81,20 @@ class QuadraticCore(RoundEngine):
         held = self._held[env, client]
         theta = (held - self._own[env, client]) / np.maximum(1, held)
         correction = np.empty((0, d)) if start.correction is None else start.correction
+        rates = self.training.rate_of(round_index)
         jobs = DescentJobs(
-            env, client, steps, self._seed[env], round_index, theta, start.origin, start.pool, correction
+            env,
+            client,
+            steps,
+            self._seed[env],
+            round_index,
+            rates,
+            theta,
+            start.origin,
+            start.pool,
+            correction,
         )
-        how = Descent(
-            self.training.learning_rate,
-            self.training.weight_decay,
-            self.training.prox_mu,
-            self.settings.gradient_noise,
-        )
+        how = Descent(self.training.weight_decay, self.training.prox_mu, self.settings.gradient_noise)
         given = tuple(jobs), tuple(self._tables), tuple(how)
         if count:
             work = np.concatenate([[0], np.cumsum((steps + 1) * d * d)])

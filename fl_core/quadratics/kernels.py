@@ -136,6 +136,7 @@ class DescentJobs(NamedTuple):
     steps: Ints
     seed: Seeds
     round_index: Ints
+    rate: Floats
     theta: Floats  # share of hub rows
     origin: Ints  # row of `pool` to start from
     pool: Floats  # [M, d] starting points
@@ -153,7 +154,6 @@ class Tables(NamedTuple):
 class Descent(NamedTuple):
     """Settings of local gradient descent."""
 
-    rate: float
     decay: float
     mu: float
     noise: float
@@ -162,9 +162,9 @@ class Descent(NamedTuple):
 @kernel(nogil=True, error_model="numpy")
 def descend_range(begin, end, jobs, tables, descent, delta, losses, norms):  # type: ignore[no-untyped-def]
     """Local gradient descent of the jobs `begin:end`; fills their rows of the last three."""
-    env, client, steps, seed, round_index, theta, origin, pool, correction = jobs
+    env, client, steps, seed, round_index, rate, theta, origin, pool, correction = jobs
     hessian, linear, constant = tables
-    rate, decay, mu, noise = descent
+    decay, mu, noise = descent
     d, last = pool.shape[1], hessian.shape[1] - 1  # the last "client" is the federation's mean
     a, b = np.empty((d, d)), np.empty(d)  # a: column by column
     x, gradient, product = np.empty(d), np.empty(d), np.empty(d)
@@ -193,7 +193,7 @@ def descend_range(begin, end, jobs, tables, descent, delta, losses, norms):  # t
                     if i + 1 < d:
                         gradient[i + 1] += noise * two
             for i in range(d):
-                x[i] -= rate * gradient[i]
+                x[i] -= rate[j] * gradient[i]
         square = 0.0
         for i in range(d):
             delta[j, i] = x[i] - pool[origin[j], i]

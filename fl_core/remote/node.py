@@ -118,5 +118,6 @@ class LocalNode:
             rows,
         )
         correction = None if order.correction is None else order.correction[None]
-        jobs = LocalJobs(order.params[None], 0 * one, first, rows, correction)
+        rates = self._training.rate_of(one * order.round_index)
+        jobs = LocalJobs(order.params[None], 0 * one, first, rows, correction, rates)
         return self._make_trainer(kept).run(jobs, self._training)

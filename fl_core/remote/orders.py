@@ -14,7 +14,7 @@ class TrainOrder:
     """What one client is asked to do in one round."""
 
     client: int  # index of the client
-    round_index: int  # index of the round; names the minibatches
+    round_index: int  # index of the round; names the minibatches and the learning rate
     local_steps: int  # SGD steps to make
     seed: int  # the federation's stream seed of minibatches
     base: int  # rows that the coordinator believes the client holds before this order

@@ -153,7 +153,7 @@ def _asks_the_plan(aggregator: Aggregator) -> bool:
     one = np.zeros(1, dtype=np.int64)
     arrivals = Arrivals(
         one, one, np.arange(2), one + 1, one + 1, np.ones(1), np.ones(1), None, one, np.ones((1, 3)), 1,
-        LocalTraining(),
+        LocalTraining(), np.ones(1), np.ones(1),
     )  # fmt: skip
     fresh = copy.deepcopy(aggregator)
     fresh.bind(1, 1, 3, np.dtype(np.float64))
@@ -174,6 +174,7 @@ def _check_step(spec: Spec | Aggregator, what: str, dtype: np.dtype[np.generic])
     arrivals = Arrivals(
         env, client, np.array([0, 3, 3, 5]), np.array([1, 2, 3, 2, 1]), np.full(5, 10), np.full(5, 1.0 / _N),
         np.full(5, 0.5), given, np.zeros(5, dtype=np.int64), delta, _N, LocalTraining(),
+        np.ones(5), np.ones(3),
     )  # fmt: skip
     kept, before = delta.copy(), params.copy()
     step = _stepped(spec, arrivals, params)

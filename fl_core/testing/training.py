@@ -56,6 +56,12 @@ def check_trainer(
     expect(not np.isfinite(broken.norm[0]), f"{what}: norm: finite after divergence, expected nan or inf")
     if isinstance(net, ModelSpec):
         _compare(trainer, NumpyTrainer(data, net), jobs, settings, what)
+    rates = np.array([0.5, 1.0, 2.0]) * settings.learning_rate
+    each = trainer.run(replace(jobs, learning_rate=rates), settings)
+    for job in (0, 2):
+        slow = settings.model_copy(update={"learning_rate": rates[job]})
+        off = each.delta[job] - trainer.run(jobs, slow).delta[job]
+        expect(bool(np.abs(off).max() <= close), f"{what}: learning_rate: expected each job's own rate")
 
 
 def _compare(

@@ -1,4 +1,4 @@
-"""Predicted bias, variance and fixed points of a participation."""
+"""Predicted bias, variance and fixed points of a participation, at a learning rate that stays the same."""
 
 from __future__ import annotations
 

@@ -68,8 +68,8 @@ class FusedTrainer(NumpyTrainer):
         )
         correction = np.empty((0, size), dtype=np.float32) if jobs.correction is None else jobs.correction
         data, net = tuple(self._pools["train"]), self._net
-        asked = TrainJobs(jobs.start, jobs.origin, jobs.first, jobs.rows, correction)
-        how = Descent(settings.learning_rate, settings.weight_decay, settings.prox_mu)
+        asked = TrainJobs(jobs.start, jobs.origin, jobs.first, jobs.rows, correction, jobs.rates(settings))
+        how = Descent(settings.weight_decay, settings.prox_mu)
         if count:
             work = jobs.first * (jobs.rows.shape[1] * 3 * self._flops_per_row)
             run_ranges(

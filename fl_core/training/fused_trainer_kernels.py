@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...common.arrays import Floats32, Ints, Ints32
+from ...common.arrays import Floats, Floats32, Ints, Ints32
 from ...common.compiled import inner
 from ..models import ModelSpec
 from .fused_layers import LANES, backward, forward, pack, softmax, unpack, update
@@ -49,6 +49,7 @@ class TrainJobs(NamedTuple):
     first: Ints
     rows: Ints32
     correction: Floats32
+    rates: Floats
 
 
 class ScoreJobs(NamedTuple):
@@ -70,7 +71,6 @@ class Rows(NamedTuple):
 class Descent(NamedTuple):
     """Settings of local SGD."""
 
-    rate: float
     weight_decay: float
     prox_mu: float
 
@@ -162,9 +162,9 @@ def _sgd_step(rows, x, y, net, packed, anchor, decay, scale, work, in_at):  # ty
 @inner(cache=True, nogil=True)
 def train_range(begin, end, jobs, data, layout, descent, out):  # type: ignore[no-untyped-def]
     """Train the jobs `begin:end`; fills their rows of `out`."""
-    start, origin, first, rows, correction = jobs
+    start, origin, first, rows, correction, rates = jobs
     x, y = data
-    rate, weight_decay, prox_mu = descent
+    weight_decay, prox_mu = descent
     delta, losses, norms = out
     net = NetLayout(*layout)
     widths, vectors, w_at, b_at = net.widths, net.vectors, net.weights_at, net.biases_at
@@ -179,9 +179,9 @@ def train_range(begin, end, jobs, data, layout, descent, out):  # type: ignore[n
     pull, in_at = np.empty(start.shape[1], np.float32), _hidden_offsets(net, padded)
     corrected = correction.shape[0] > 0
     anchored = corrected or prox_mu > 0
-    decay, scale = np.float32(1.0 - rate * (weight_decay + prox_mu)), np.float32(-rate / batch)
     for j in range(begin, end):
-        home = start[origin[j]]
+        home, rate = start[origin[j]], rates[j]
+        decay, scale = np.float32(1.0 - rate * (weight_decay + prox_mu)), np.float32(-rate / batch)
         pack(home, widths, vectors, w_at, b_at, packed, _NEVER)
         if anchored:
             for p in range(pull.size):

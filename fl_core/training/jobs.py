@@ -20,6 +20,13 @@ class LocalJobs:
     first: Ints  # [J + 1] job j makes the steps `first[j]:first[j + 1]` of `rows`
     rows: Ints32  # [total steps, batch_size] training rows of each minibatch
     correction: Floats32 | None = None  # [J, P] added to every gradient (control variates)
+    learning_rate: Floats | None = None  # [J] of each job's steps; None = the settings' for all
+
+    def rates(self, settings: LocalTraining) -> Floats:
+        """`[J]`, the learning rate of each job's steps."""
+        if self.learning_rate is None:
+            return np.full(self.origin.size, settings.learning_rate)
+        return self.learning_rate
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class LocalTrainer(Protocol):
     name: str
 
     def run(self, jobs: LocalJobs, settings: LocalTraining) -> LocalUpdates:
-        """Train all jobs; job j's result depends on job j alone."""
+        """Train all jobs, each at its own rate (`jobs.rates`); job j's result depends on job j alone."""
 
     def losses(self, params: Floats32, origin: Ints, first: Ints, rows: Ints32) -> Floats32:
         """Mean loss of `params[origin[j]]` over the training rows `rows[first[j]:first[j + 1]]`."""

@@ -22,14 +22,14 @@ class NumpyTrainer:
 
     def run(self, jobs: LocalJobs, settings: LocalTraining) -> LocalUpdates:
         """See `LocalTrainer.run`."""
-        count = jobs.origin.size
+        count, rates = jobs.origin.size, jobs.rates(settings).astype(np.float32)
         delta = np.empty((count, self._model.num_parameters), dtype=np.float32)
         loss = np.empty(count, dtype=np.float32)
         for j in range(count):
             start = jobs.start[jobs.origin[j]]
             minibatches = jobs.rows[jobs.first[j] : jobs.first[j + 1]]
             extra = None if jobs.correction is None else jobs.correction[j]
-            end, loss[j] = self._train(start, minibatches, settings, extra)
+            end, loss[j] = self._train(start, minibatches, settings, rates[j], extra)
             delta[j] = end - start
         norm = np.sqrt(np.square(delta, dtype=np.float64).sum(axis=1)).astype(np.float32)
         return LocalUpdates(delta, loss, norm)
@@ -39,6 +39,7 @@ class NumpyTrainer:
         start: Floats32,
         minibatches: Ints32,
         settings: LocalTraining,
+        rate: np.float32,
         extra: Floats32 | None,
     ) -> tuple[Floats32, float]:
         """Run one client's local steps."""
@@ -49,7 +50,7 @@ class NumpyTrainer:
             gradient += settings.weight_decay * params + settings.prox_mu * (params - start)
             if extra is not None:
                 gradient += extra
-            params -= np.float32(settings.learning_rate) * gradient
+            params -= rate * gradient
             total += loss
         return params, total / max(1, len(minibatches))
 

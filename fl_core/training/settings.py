@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 from pydantic import Field
 
+from ...common.arrays import AnyArray, Floats
 from ...common.settings import Settings
+
+# Below any effect on a float32 model, and still a number that updates can be divided by.
+_LEAST_DECAY = 1e-30
 
 
 class LocalTraining(Settings):
@@ -18,6 +23,11 @@ class LocalTraining(Settings):
 
     Attributes:
         learning_rate: SGD step size of the clients.
+        learning_rate_decay: factor on it per training round: local steps of round t, counted from 0, are of
+            `learning_rate * learning_rate_decay ** t` (client learning-rate decay, which removes the bias of
+            local steps in the long run: Charles and Konecny, "Convergence and Accuracy Trade-Offs in
+            Federated Learning and Meta-Learning", AISTATS 2021). t is the index that names a job's
+            minibatches, so a late update has the rate of the round in which it was started. 1 = constant.
         batch_size: rows per local step, drawn uniformly with replacement from the rows a client holds.
         weight_decay: L2 coefficient added to the gradient of every parameter.
         prox_mu: FedProx coefficient `mu`: adds `mu (w - w_start)` to the gradient.
@@ -25,10 +35,19 @@ class LocalTraining(Settings):
     """
 
     learning_rate: float = Field(default=0.02, gt=0)
+    learning_rate_decay: float = Field(default=1.0, gt=0, le=1)
     batch_size: int = Field(default=32, ge=1, le=65_536)
     weight_decay: float = Field(default=0.0, ge=0)
     prox_mu: float = Field(default=0.0, ge=0)
     server_learning_rate: float = Field(default=1.0, gt=0)
+
+    def decay_of(self, round_index: AnyArray) -> Floats:
+        """Factors on the clients' learning rate in the rounds of these indices, in the array's shape."""
+        return np.asarray(np.maximum(np.float64(self.learning_rate_decay) ** round_index, _LEAST_DECAY))
+
+    def rate_of(self, round_index: AnyArray) -> Floats:
+        """The clients' learning rates in the rounds of these indices, in the array's shape."""
+        return np.asarray(self.learning_rate * self.decay_of(round_index))
 
 
 class TorchSettings(Settings):

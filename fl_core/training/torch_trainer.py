@@ -134,6 +134,7 @@ class TorchTrainer:
         import torch
 
         rows, (x, y) = self._rows(jobs), self._parts["train"]
+        rates = jobs.rates(settings).tolist()
 
         def train(begin: int, end: int) -> None:
             torch.set_num_threads(1)
@@ -145,7 +146,7 @@ class TorchTrainer:
                     w.requires_grad_(True)
                     value = self._loss(w, x[rows[s]], y[rows[s]])
                     (gradient,) = torch.autograd.grad(value, w)
-                    w = _descend(w.detach(), gradient, start, extra, settings)
+                    w = _descend(w.detach(), gradient, start, extra, rates[j], settings)
                     total += float(value.detach())
                 delta[j] = (w - start).detach().cpu().numpy()
                 loss[j] = total / max(1, int(jobs.first[j + 1] - jobs.first[j]))
@@ -161,18 +162,19 @@ class TorchTrainer:
         import torch
 
         steps, rows, (x, y) = np.diff(jobs.first), self._rows(jobs), self._parts["train"]
-        order = np.argsort(-steps, kind="stable")
+        order, each = np.argsort(-steps, kind="stable"), jobs.rates(settings).astype(np.float32)[:, None]
         for chunk in np.split(order, range(self._at_once, order.size, self._at_once)):
             start = torch.from_numpy(jobs.start[jobs.origin[chunk]]).to(self._device)
             extra = None if jobs.correction is None else torch.from_numpy(jobs.correction[chunk]).to(start)
             w, total = start.clone(), torch.zeros(chunk.size, device=self._device)
+            rates = torch.from_numpy(each[chunk]).to(self._device)
             first = torch.from_numpy(jobs.first[chunk]).to(self._device)
             for s in range(int(steps[chunk[0]])):
                 busy = int((steps[chunk] > s).sum())  # sorted by steps: the first ones
                 index = rows[first[:busy] + s]
                 gradient, value = self._step(w[:busy], x[index], y[index])
                 more = None if extra is None else extra[:busy]
-                w[:busy] = _descend(w[:busy], gradient, start[:busy], more, settings)
+                w[:busy] = _descend(w[:busy], gradient, start[:busy], more, rates[:busy], settings)
                 total[:busy] += value
             delta[chunk] = (w - start).cpu().numpy()
             loss[chunk] = total.cpu().numpy() / np.maximum(1, steps[chunk])
@@ -236,7 +238,12 @@ class TorchTrainer:
 
 
 def _descend(
-    w: Tensor, gradient: Tensor, start: Tensor, extra: Tensor | None, settings: LocalTraining
+    w: Tensor,
+    gradient: Tensor,
+    start: Tensor,
+    extra: Tensor | None,
+    rate: Tensor | float,
+    settings: LocalTraining,
 ) -> Tensor:
     """One SGD step with the proximal term, weight decay and control variates."""
     if settings.weight_decay > 0:
@@ -245,4 +252,4 @@ def _descend(
         gradient = gradient + settings.prox_mu * (w - start)
     if extra is not None:
         gradient = gradient + extra
-    return w - settings.learning_rate * gradient
+    return w - rate * gradient

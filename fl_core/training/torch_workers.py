@@ -96,9 +96,14 @@ def _range(jobs: LocalJobs, begin: int, end: int) -> LocalJobs:
     used, origin = np.unique(jobs.origin[begin:end], return_inverse=True)
     first = jobs.first[begin : end + 1]
     correction = None if jobs.correction is None else jobs.correction[begin:end]
-    rows = jobs.rows[first[0] : first[-1]]
     return replace(
-        jobs, start=jobs.start[used], origin=origin, first=first - first[0], rows=rows, correction=correction
+        jobs,
+        start=jobs.start[used],
+        origin=origin,
+        first=first - first[0],
+        rows=jobs.rows[first[0] : first[-1]],
+        correction=correction,
+        learning_rate=None if jobs.learning_rate is None else jobs.learning_rate[begin:end],
     )
 
 

@@ -63,7 +63,7 @@ def test_a_completed_client_pays_for_the_whole_model_and_its_samples(world):
     assert done.any()
     np.testing.assert_allclose(outcome.up_bytes[done], world.source.model_bytes)
     still = done if not world.scenario.hub.ephemeral else done & (sent > 0)
-    expected = world.source.model_bytes + sent[still] * world.source.sample_bytes
+    expected = world.source.model_bytes + sent[still] * before.terms.sample_bytes[0]
     np.testing.assert_allclose(outcome.down_bytes[still], expected)
 
 

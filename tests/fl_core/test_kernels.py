@@ -22,10 +22,11 @@ TABLES = kernels.Tables(HESSIAN[None], RNG.normal(size=(1, N + 1, D)), RNG.norma
 def descent(noise):
     jobs = kernels.DescentJobs(
         np.zeros(J, dtype=int), np.array([0, 1, 2, 1, 0]), np.array([3, 0, 1, 2, 4]),
-        np.full(J, 9, dtype=np.uint64), np.arange(J), RNG.random(J), np.array([0, 1, 0, 1, 1]),
+        np.full(J, 9, dtype=np.uint64), np.arange(J), np.full(J, 0.1), RNG.random(J),
+        np.array([0, 1, 0, 1, 1]),
         np.linspace(-1, 1, 2 * D).reshape(2, D), np.full((J, D), 0.1),
     )  # fmt: skip
-    how = kernels.Descent(0.1, 0.01, 0.2, noise)
+    how = kernels.Descent(0.01, 0.2, noise)
     return 0, J, tuple(jobs), tuple(TABLES), tuple(how), np.zeros((J, D)), np.zeros(J), np.zeros(J)
 
 

@@ -161,6 +161,8 @@ class AvailabilityEpisode:
     forecast: AvailabilityForecaster = DEFAULT_FORECAST  # the coordinator's
     seed: int = 0  # of the forecast's own errors, if it has any
     announced_end_s: Floats | None = None  # [N, S] the ends as they are announced, where not the true ones
+    # share of session ends that are announced (of those their owners know), as a coordinator may know it
+    announced_share: float = 0.0
 
 
 @runtime_checkable

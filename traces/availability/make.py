@@ -8,28 +8,28 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field, field_validator
 
+from ...common.ranges import Drawable, Drawn
 from ...common.registry import is_dotted
-from ...common.settings import Settings
 from ...common.spelling import suggest
 from ..formats import is_generator_file, load_generator
 from ..formats.availability import AVAILABILITY_FORMATS, read_availability
 from ..records import DEBOUNCE_S
 from .episode import AvailabilityModel
 from .forecasts import DEFAULT_FORECAST, AvailabilityForecastField
-from .generators import GENERATORS
+from .generators import GENERATORS, DrawnShare
 from .recorded import RecordedAvailability
 
 AvailabilitySpec: TypeAlias = str | Path | Mapping[str, object] | AvailabilityModel
 
 
-class FileSettings(Settings):
+class FileSettings(Drawn):
     """What is to be made of trace files, `kind: file`; reading them is left to `make_availability`.
 
     Attributes:
         path: the file, or several of one format that were recorded together.
         format: how to read it; by its content if missing.
         debounce_s: gaps shorter than this are closed, then sessions shorter than this are dropped.
-        announced_share: share of session ends announced ahead.
+        announced_share: share of session ends announced ahead, or a range, drawn per episode.
         notice_s: how long ahead; from the session's start if missing.
         honesty: share of announcements that are true; the others name an end two hours later on average.
         repeat: whether one recorded user may play several clients at once.
@@ -39,7 +39,7 @@ class FileSettings(Settings):
     path: str | tuple[str, ...]
     format: str | None = None
     debounce_s: Annotated[float, Field(ge=0)] = DEBOUNCE_S
-    announced_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    announced_share: DrawnShare = 0.0
     notice_s: Annotated[float, Field(ge=0)] | None = None
     honesty: Annotated[float, Field(ge=0, le=1)] = 1.0
     repeat: bool = False
@@ -58,7 +58,7 @@ def recorded_availability(
     path: str | tuple[str, ...],
     format: str | None,
     debounce_s: float,
-    announced_share: float,
+    announced_share: Drawable,
     notice_s: float | None,
     honesty: float,
     repeat: bool,

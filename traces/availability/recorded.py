@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...common.arrays import Floats, Ints
+from ...common.ranges import Drawable, drawn
 from ...common.splits import SPLITS, Split
 from ...common.units import SECONDS_PER_DAY as _DAY_S
 from ..records import AvailabilityTrace
@@ -51,7 +52,7 @@ class RecordedAvailability:
 
     Args:
         trace: what was recorded.
-        announced_share: share of session ends announced ahead.
+        announced_share: share of session ends announced ahead, or a range, drawn per episode.
         notice_s: how long ahead; infinite = from the session's start.
         repeat: whether a user may play several clients at once, if there are too few.
         forecast: the coordinator's forecast, carried to the episodes.
@@ -61,7 +62,7 @@ class RecordedAvailability:
     def __init__(
         self,
         trace: AvailabilityTrace,
-        announced_share: float = 0.0,
+        announced_share: Drawable = 0.0,
         notice_s: float = float("inf"),
         repeat: bool = False,
         forecast: AvailabilityForecaster = DEFAULT_FORECAST,
@@ -111,7 +112,8 @@ class RecordedAvailability:
         begin_s, days = _whole_days(self.trace, chosen, pool.low, pool.high)
         moment_s = self._moments(chosen, begin_s, days, request, rng)
         sessions = self._cut(chosen, begin_s, days, moment_s, request.horizon_s)
-        known = np.isfinite(sessions.start_s) & (rng.random(sessions.start_s.shape) < self._announced_share)
+        share = drawn(self._announced_share, rng)
+        known = np.isfinite(sessions.start_s) & (rng.random(sessions.start_s.shape) < share)
         sessions.announced[:] = known
         on_s, seen_s = self._own_past(chosen, moment_s)
         climatology, relaxation_h = np.empty((n, 24)), np.empty(n)
@@ -130,6 +132,7 @@ class RecordedAvailability:
             forecast=self._forecast,
             seed=int(rng.integers(2**62)),
             announced_end_s=announced_ends(sessions, self._honesty, _OVERSTATED_H, rng),
+            announced_share=share,
         )
 
     def _by_user(self, num_clients: int) -> bool:

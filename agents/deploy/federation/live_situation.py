@@ -8,8 +8,8 @@ import numpy as np
 
 from ....envs.contract import ClientFacts, Situation
 from ....envs.episode import (
-    EpisodeDraw,
     Ledger,
+    Population,
     PopulationSource,
     client_books,
     run_facts,
@@ -27,7 +27,7 @@ def live_situation(
     ledger: Ledger,
     core: FederatedCore,
     carbon: CarbonBatch,
-    draw: EpisodeDraw,
+    population: Population,
     source: PopulationSource,
     now_s: float,
     overhead_s: float,
@@ -36,34 +36,31 @@ def live_situation(
 
     Availability is who is connected and not busy; session ends, zone, speed and watts are what nodes say or
     what was measured, else the scenario's draw; they bring their own environment, so nobody is cold; carbon
-    is the scenario's trace; accuracy is the server's.
+    is the scenario's trace; accuracy is the server's. The share of announced ends is that of the nodes that
+    are connected now.
 
     Args:
         roster: who is in the federation.
         ledger: the books.
         core: who holds what.
         carbon: the grids.
-        draw: beginning, offsets, prices and budgets.
-        source: sizes.
+        population: beginning, offsets, prices, budgets and sizes, E = 1.
+        source: the scenario and the model's size.
         now_s: federation time.
         overhead_s: seconds a round takes beyond computing.
     """
     scenario, time_s = source.scenario, np.array([now_s])
-    hour = utc_hour(np.array([draw.start_utc_s]), time_s)
+    hour = utc_hour(population.start_utc_s, time_s)
     carbon_leads_s = np.array(scenario.forecasting.carbon_leads_s)
     down_bytes = source.model_bytes * core.aggregator.traffic
     return Situation(
         clients=_client_facts(roster, ledger, core, now_s, scenario.forecasting.availability_leads_s),
-        zones=zone_facts(carbon, time_s, hour, draw.utc_offset_h[None], carbon_leads_s),
+        zones=zone_facts(carbon, time_s, hour, population.utc_offset_h, carbon_leads_s),
         run=replace(run_facts(ledger, time_s, hour, scenario.max_rounds), looks=ledger.looks + 1),
-        terms=terms_of(
-            source,
-            ledger,
-            draw.prices[None],
-            draw.budgets[None],
-            down_bytes,
-            source.model_bytes,
-            overhead_s,
+        terms=replace(
+            terms_of(population, ledger, down_bytes, source.model_bytes),
+            overhead_s=np.array([overhead_s]),
+            announced_share=np.array([roster.announced_share]),
         ),
     )
 

@@ -72,6 +72,8 @@ class LiveWorld:
         self.source = PopulationSource(self.scenario, split)
         draw = self.source.draw(seed)
         self.draw, self.clock = draw, clock or Clock()
+        self.population = self.source.empty(1)
+        self.population.set_row(0, draw)
         self.core = RemoteCore(
             self.source.dataset,
             self.source.model,
@@ -117,7 +119,7 @@ class LiveWorld:
     def overhead_s(self) -> float:
         """Seconds a round takes beyond computing: as measured, or what the scenario says until then."""
         measured = self.runner.overhead_s
-        return self.source.overhead_s if measured is None else measured
+        return self.draw.operator["overhead_s"] if measured is None else measured
 
     def parameters(self) -> Floats32:
         """Float32 `[1, P]`, the global model."""
@@ -160,7 +162,7 @@ class LiveWorld:
             self.ledger,
             self.core,
             self.carbon,
-            self.draw,
+            self.population,
             self.source,
             self.clock.now(),
             self.overhead_s,
@@ -210,7 +212,7 @@ class LiveWorld:
         """A round; where nobody could be asked the server's overhead passes, as in the simulator."""
         if not orders:
             self._idle(self.overhead_s)
-        return self.runner.run(orders, quorum, self.source.deadline_s)
+        return self.runner.run(orders, quorum, self.draw.operator["deadline_s"])
 
     def _train(self, plan: RoundPlan) -> tuple[RoundOutcome, Bools]:
         """Play a round and train on what arrived."""

@@ -83,6 +83,12 @@ class Roster:
         return self.connected & idle
 
     @property
+    def announced_share(self) -> float:
+        """Share of the connected nodes that say when they will leave; 0 where nobody is connected."""
+        says = np.isfinite(self.announced_end_s) & self.connected
+        return float(says.sum() / max(1, self.connected.sum()))
+
+    @property
     def questions(self) -> list[str]:
         """Tickets of the questions that nobody has answered yet."""
         return [ticket for ticket, _ in self._asked.values()]

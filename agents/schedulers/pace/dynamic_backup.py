@@ -78,7 +78,8 @@ class DynamicBackup(Rule):
         gain = expected_gain(signal, noise, arrival_s.shape[1])
         invited = chosen.sum(axis=1)
         there = np.arange(1, arrival_s.shape[1] + 1)[None, :] <= invited[:, None]
-        answers = best_answers(np.where(there, gain, -np.inf), arrival_s + situation.terms.overhead_s)
+        round_s = arrival_s + situation.terms.overhead_s[:, None]
+        answers = best_answers(np.where(there, gain, -np.inf), round_s)
         raised = np.maximum(answers, self.state["answers"] + 1)
         answers = np.where(self.state["rose"], raised, answers)
         self.state["answers"] = np.clip(answers, 1, np.maximum(invited, 1)).astype(np.float64)

@@ -15,7 +15,7 @@ from ..base import Rule, knob
 
 def sample_points(situation: Situation) -> Floats:
     """Accuracy points `[E, N]` that moving one sample to a client costs: bytes, joules and seconds."""
-    size = situation.terms.sample_bytes
+    size = situation.terms.sample_bytes[:, None]
     joules = size * situation.clients.network_j_per_byte
     kilograms = joules / JOULES_PER_KWH * situation.client_carbon / 1e3
     hours = size / situation.clients.down_bytes_per_s / 3600.0

@@ -37,16 +37,16 @@ class _Actions:
     def one(self, rows: AnyArray, which: AnyArray, count: AnyArray) -> _Actions:
         """A single action of each environment, C = M = 1."""
         at = (rows, which, count)
-        picked = (self.order[rows, which], self.steps[rows, which])
-        single = (
-            self.work,
-            self.bytes_points,
-            self.carbon_points,
-            self.setup_points,
-            self.round_s,
-            self.possible,
+        return _Actions(
+            order=self.order[rows, which][:, None],
+            steps=self.steps[rows, which][:, None],
+            work=self.work[at][:, None, None],
+            bytes_points=self.bytes_points[at][:, None, None],
+            carbon_points=self.carbon_points[at][:, None, None],
+            setup_points=self.setup_points[at][:, None, None],
+            round_s=self.round_s[at][:, None, None],
+            possible=self.possible[at][:, None, None],
         )
-        return _Actions(*(each[:, None] for each in picked), *(each[at][:, None, None] for each in single))
 
 
 @dataclass(kw_only=True)
@@ -191,7 +191,7 @@ class Mpc(Rule):
         setup = np.cumsum(best(more), axis=1) + per_s * late_s
         possible = crowd[None, :] <= allowed.sum(axis=1)[:, None]
         spent = (np.cumsum(best(bytes_points), axis=1), np.stack(ahead, axis=2), setup)
-        return order, steps, useful, *spent, round_s + situation.terms.overhead_s, possible
+        return order, steps, useful, *spent, round_s + situation.terms.overhead_s[:, None], possible
 
     def _values(self, situation: Situation, curve: GainCurve, actions: _Actions, waits_s: Floats) -> Floats:
         """Predicted net points `[E, C, M, W]` above stopping: of each action after each wait `[W]`.

@@ -45,7 +45,7 @@ class FedCs(Rule):
         upload_s = situation.terms.upload_bytes[:, None] / situation.clients.up_bytes_per_s
         update_s = (
             steps * situation.clients.step_s
-            + (situation.clients.setup_bytes + transfer * situation.terms.sample_bytes)
+            + (situation.clients.setup_bytes + transfer * situation.terms.sample_bytes[:, None])
             / situation.clients.down_bytes_per_s
         )
         broadcast_s = situation.terms.model_bytes / situation.clients.down_bytes_per_s
@@ -54,7 +54,12 @@ class FedCs(Rule):
 
 
 def greedy_set(
-    broadcast_s: Floats, update_s: Floats, upload_s: Floats, asked: Bools, limit_s: float, most: int
+    broadcast_s: Floats,
+    update_s: Floats,
+    upload_s: Floats,
+    asked: Bools,
+    limit_s: Floats | float,
+    most: int,
 ) -> Bools:
     """FedCS' algorithm 3 for E rows: bool `[E, N]`, at least one client where any is asked.
 
@@ -63,7 +68,7 @@ def greedy_set(
         update_s: `[E, N]`, seconds of local work, t_UD.
         upload_s: `[E, N]`, t_UL; uploads do not overlap.
         asked: bool `[E, N]`, the candidates.
-        limit_s: end of the round at the latest.
+        limit_s: `[E]` or one for all, end of the round at the latest.
         most: clients at most.
     """
     chosen = np.zeros(asked.shape, dtype=bool)

@@ -107,6 +107,10 @@ def plain_server(s, scenario):
             "kilograms_left": left[2],
             "utc_sin": np.sin(angle),
             "utc_cos": np.cos(angle),
+            "label_skew": s.terms.label_skew,
+            "announced_share": s.terms.announced_share,
+            "overhead_time": squash(s.terms.overhead_s / 600.0),
+            "sample_price": squash(s.terms.price_per_gb * s.terms.sample_bytes / 1e6),
         },
         SERVER_FEATURES,
     )

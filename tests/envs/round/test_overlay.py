@@ -163,7 +163,7 @@ def test_samples_come_from_the_hub():
     outcome = world.step(plan_of(world, transfer=20)).outcome
     done = outcome.completed
     assert done.any()
-    np.testing.assert_allclose(outcome.sample_bytes[done], 20 * world.source.sample_bytes)
+    np.testing.assert_allclose(outcome.sample_bytes[done], 20 * world.situation().terms.sample_bytes[0])
 
 
 def test_what_makes_no_sense_is_refused():

@@ -123,7 +123,7 @@ def test_asking_who_is_away_or_has_no_samples_is_a_repair_and_overhead_passes():
     away = ~world.situation().clients.available
     outcome = world.step(probe(world, 32, away)).outcome
     np.testing.assert_array_equal(outcome.repairs, away.sum(axis=1))
-    np.testing.assert_array_equal(outcome.duration_s, np.full(3, world.source.overhead_s))
+    np.testing.assert_array_equal(outcome.duration_s, world.situation().terms.overhead_s)
     world = world_of("spotmarket")
     assert (world.situation().clients.samples_held == 0).all()
     outcome = world.step(probe(world, 32)).outcome

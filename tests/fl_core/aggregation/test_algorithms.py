@@ -140,6 +140,8 @@ def arrivals_of(delta, staleness=None, client=None):
         delta=np.asarray(delta, dtype=np.float64),
         num_clients=4,
         training=LocalTraining(),
+        decay=np.ones(count),
+        round_decay=np.ones(1),
     )
 
 
@@ -453,5 +455,5 @@ def test_a_factor_on_the_servers_step_is_a_factor_on_its_learning_rate(name):
 @pytest.mark.parametrize("factors", [[1.0], [1.0, 0.0, 1.0], [1.0, np.inf, 1.0], [[1.0] * 3]])
 def test_odd_factors_are_refused(factors):
     core = quadratic_core(random_problem(4, 3, 3.0, 1), 3)
-    with pytest.raises(ValueError, match="server_step: .*expected 3 positive factors"):
+    with pytest.raises(ValueError, match=r"server_step: .*expected 3 positive factors"):
         core.run_round(TrainingOrders(np.ones((3, 4), dtype=np.int32), server_step=np.array(factors)))

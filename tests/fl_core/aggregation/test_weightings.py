@@ -33,6 +33,8 @@ def arrivals(selected, rate=None, given=None):
         delta=DELTA[client],
         num_clients=K,
         training=LocalTraining(),
+        decay=np.ones(env.size),
+        round_decay=np.ones(len(selected)),
     )
 
 

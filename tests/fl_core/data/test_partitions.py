@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frugalfl.fl_core.data import load_dataset, partition
+from frugalfl.fl_core.data import ClientRows, load_dataset, partition
 
 DIGITS = load_dataset("digits")
 SYNTHETIC = load_dataset({"kind": "synthetic", "num_clients": 12}, 0)
@@ -129,3 +129,62 @@ def test_bad_arguments_are_named(arguments, words):
     with pytest.raises(ValueError, match=words) as caught:
         partition(DIGITS, zone=zone, **full)
     assert "\n" not in str(caught.value)
+
+
+def rows_of(labels_by_client, weight=None, hub=0):
+    """A partition in which clients own rows of these labels, in order, and may be sent the last `hub`."""
+    sizes = np.array([len(labels) for labels in labels_by_client])
+    weight = sizes / sizes.sum() if weight is None else np.asarray(weight)
+    offset = np.concatenate([[0], np.cumsum(sizes)])
+    rows = np.arange(offset[-1], dtype=np.int32)
+    return ClientRows(rows, offset, (sizes - hub).astype(np.int32), weight), np.concatenate(labels_by_client)
+
+
+@pytest.mark.parametrize(
+    ("clients", "weight", "hub", "expected"),
+    [
+        ([[0, 1], [0, 1], [1, 0]], None, 0, 0.0),
+        ([[0, 0], [1, 1]], None, 0, 0.5),  # each is half of the whole away
+        ([[0, 0, 0], [1]], None, 0, 0.75 * 0.25 + 0.25 * 0.75),
+        ([[0], [1], [2], [3]], None, 0, 0.75),
+        ([[0, 0], [0, 1]], [0.5, 0.5], 0, 0.25),
+        ([[0, 0, 1, 1], [1, 1, 0, 0]], [0.5, 0.5], 2, 0.5),  # what may be sent is not theirs
+        ([[0, 0], [1, 1]], [0.5, 0.5], 2, 0.5),  # who owns nothing stands for what it may be sent
+        ([[0], [1]], [1.0, 0.0], 0, 0.0),  # who does not count is not seen
+    ],
+)
+def test_label_skew_is_the_mean_total_variation(clients, weight, hub, expected):
+    dealt, labels = rows_of(clients, weight, hub)
+    assert dealt.label_skew(labels, 4) == pytest.approx(expected)
+
+
+@given(data=st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=9), min_size=1, max_size=6))
+def test_label_skew_is_its_definition(data):
+    dealt, labels = rows_of(data)
+    mixes = [np.bincount(each, minlength=6) / len(each) for each in data]
+    whole = np.bincount(labels, minlength=6) / len(labels)
+    skew = sum(
+        len(each) / len(labels) * np.abs(mix - whole).sum() / 2 for each, mix in zip(data, mixes, strict=True)
+    )
+    assert dealt.label_skew(labels, 6) == pytest.approx(skew)
+    assert np.allclose(dealt.label_mix(labels, 6), mixes)
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [
+        ({"kind": "dirichlet", "alpha": [0.01, 100.0]}, "alpha"),
+        ({"kind": "zone", "zone_alpha": [0.01, 100.0], "client_alpha": 100.0}, "zone_alpha"),
+        ({"kind": "zone", "zone_alpha": 100.0, "client_alpha": [0.03, 30.0]}, "client_alpha"),
+    ],
+)
+def test_concentrations_are_drawn_per_episode(spec, name):
+    zone = np.arange(20) % 4
+    skew = lambda spec, seed: partition(DIGITS, 20, zone, 4, spec, np.random.default_rng(seed)).label_skew(
+        DIGITS.y_train, DIGITS.num_classes
+    )
+    drawn = np.array([skew(spec, seed) for seed in range(24)])
+    low, high = (np.mean([skew(spec | {name: end}, seed) for seed in range(4)]) for end in spec[name])
+    assert low > high + 0.2
+    assert drawn.max() > high + 0.7 * (low - high) and drawn.min() < high + 0.3 * (low - high)
+    assert skew(spec, 5) == drawn[5]

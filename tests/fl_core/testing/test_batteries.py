@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -165,10 +167,24 @@ def test_what_is_wrong_is_found(check, plug_in, words):
     assert "\n" not in str(caught.value)
 
 
-def test_a_trainer_that_trains_otherwise_is_found():
-    TRAINERS.register("lazy")(Lazy)
+class Steady(NumpyTrainer):
+    """Trains all jobs at the settings' rate."""
+
+    def run(self, jobs, settings):
+        return super().run(replace(jobs, learning_rate=None), settings)
+
+
+@pytest.mark.parametrize(
+    ("trainer", "words"),
+    [
+        (Lazy, "other numbers than the trainer 'numpy'"),
+        (Steady, "learning_rate: expected each job's own rate"),
+    ],
+)
+def test_a_trainer_that_trains_otherwise_is_found(trainer, words):
+    TRAINERS.register("otherwise")(trainer)
     try:
-        with pytest.raises(AssertionError, match="other numbers than the trainer 'numpy'"):
-            check_trainer("lazy")
+        with pytest.raises(AssertionError, match=words):
+            check_trainer("otherwise")
     finally:
-        TRAINERS.remove("lazy")
+        TRAINERS.remove("otherwise")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .base import GENERATORS, Pattern
+from .base import GENERATORS, DrawnShare, Pattern
 from .patterns import chain_states, data_correlated_means
 from .phones import PhoneAvailability
 from .renewal import Clock, Law
@@ -13,6 +13,7 @@ from .volunteers import VolunteerAvailability
 __all__ = [
     "GENERATORS",
     "Clock",
+    "DrawnShare",
     "Law",
     "Pattern",
     "PhoneAvailability",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import numpy as np
 from pydantic import Field
 
 from ....common.arrays import Floats
+from ....common.ranges import Drawn, drawn
 from ....common.registry import Registry
-from ....common.settings import Settings
 from ..episode import AvailabilityEpisode, AvailabilityModel, Sessions, announced_ends, check_size
 from ..forecasts import DEFAULT_FORECAST, AvailabilityForecastField
 
@@ -17,21 +17,22 @@ GENERATORS: Registry[AvailabilityModel] = Registry("availability", AvailabilityM
 """Models of availability by name, recorded files ("file") among them."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
+DrawnShare: TypeAlias = Share | tuple[Share, Share]
 Positive = Annotated[float, Field(gt=0)]
 
 
-class Pattern(Settings):
+class Pattern(Drawn):
     """Settings that all patterns share; a pattern adds its own and a method `sample`.
 
     Attributes:
-        announced_share: share of session ends announced ahead.
+        announced_share: share of session ends announced ahead, or a range, drawn per episode.
         notice_s: how long ahead; from the session's start if missing.
         honesty: share of announcements that are true; the others name a later end.
         overstated_h: how much later on average.
         forecast: what the coordinator's forecast is made of (see `forecasts`).
     """
 
-    announced_share: Share = 0.0
+    announced_share: DrawnShare = 0.0
     notice_s: Annotated[float, Field(ge=0)] | None = None
     honesty: Share = 1.0
     overstated_h: Annotated[float, Field(ge=0)] = 2.0
@@ -44,10 +45,8 @@ class Pattern(Settings):
     def _episode(
         self, sessions: Sessions, climatology: Floats, relaxation_h: float | Floats, rng: np.random.Generator
     ) -> AvailabilityEpisode:
-        n = sessions.num_clients
-        announced = np.isfinite(sessions.start_s) & (
-            rng.random(sessions.start_s.shape) < self.announced_share
-        )
+        n, share = sessions.num_clients, drawn(self.announced_share, rng)
+        announced = np.isfinite(sessions.start_s) & (rng.random(sessions.start_s.shape) < share)
         return AvailabilityEpisode(
             sessions=Sessions(sessions.start_s, sessions.end_s, announced),
             climatology=np.asarray(climatology, dtype=np.float32),
@@ -56,4 +55,5 @@ class Pattern(Settings):
             forecast=self.forecast,
             seed=int(rng.integers(2**62)),
             announced_end_s=announced_ends(sessions, self.honesty, self.overstated_h, rng),
+            announced_share=share,
         )

@@ -7,24 +7,25 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from ....common.settings import Settings
+from ....common.ranges import Drawn, drawn
 from ...calibration import calibration
 from ..climatology import ProfileShape, by_utc_hour, remembered_mean
 from ..episode import AvailabilityEpisode, AvailabilityRequest, check_size
 from ..forecasts import DEFAULT_FORECAST, AvailabilityForecastField
-from .base import GENERATORS, Positive, Share
+from .base import GENERATORS, DrawnShare, Positive
 from .renewal import Alternation, Clock, Law
 
 
 @GENERATORS.register("phones")
-class PhoneAvailability(Settings):
+class PhoneAvailability(Drawn):
     """Phones: hourly rates, personal means and phases, short sessions.
 
     Attributes:
         rule: "charging" (on charge with a network; STUNner) or "strict" (locked, charging, on Wi-Fi; FLASH).
         phase_sd_h: spread of the personal hour of day.
         never_share: share of phones that are never available; 9-29 % under FLASH's rule.
-        announced_share: share of session ends that are announced; phones do not know, so 0.
+        announced_share: share of session ends that are announced; phones do not know, so 0. Or a range,
+            drawn per episode.
         observed_days: length of the past from which the coordinator knows each phone's mean.
         forecast: what the coordinator's forecast is made of (see `forecasts`).
     """
@@ -32,7 +33,7 @@ class PhoneAvailability(Settings):
     rule: Literal["charging", "strict"] = "charging"
     phase_sd_h: Annotated[float, Field(ge=0, le=12)] = 2.0
     never_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    announced_share: Share = 0.0
+    announced_share: DrawnShare = 0.0
     observed_days: Positive = 14.0
     forecast: AvailabilityForecastField = DEFAULT_FORECAST
 
@@ -70,7 +71,8 @@ class PhoneAvailability(Settings):
         never = rng.random(n) < self.never_share
         sessions.start_s[never] = np.inf
         sessions.end_s[never] = np.inf
-        known = natural & (rng.random(natural.shape) < self.announced_share)
+        share = drawn(self.announced_share, rng)
+        known = natural & (rng.random(natural.shape) < share)
         sessions.announced[:] = known & ~never[:, None]
         looks = self.observed_days * 24.0 / (2.0 * self._relaxation_h)
         remembered = remembered_mean(np.where(never, 1e-3, mean), (a, b), looks, rng)
@@ -81,6 +83,7 @@ class PhoneAvailability(Settings):
             relaxation_s=np.full(n, self._relaxation_h * 3600.0),
             forecast=self.forecast,
             seed=int(rng.integers(2**62)),
+            announced_share=share,
         )
 
     def validate_for(self, num_clients: int, horizon_s: float) -> None:

@@ -10,18 +10,18 @@ from pydantic import Field, model_validator
 from scipy.special import ndtri
 
 from ....common.arrays import Floats, Ints
-from ....common.settings import Settings
+from ....common.ranges import Drawn, drawn
 from ...numerics import autoregression
 from ..climatology import remembered_mean
 from ..episode import AvailabilityEpisode, AvailabilityRequest, Sessions, check_size
 from ..forecasts import DEFAULT_FORECAST, AvailabilityForecastField
-from .base import GENERATORS, Positive, Share
+from .base import GENERATORS, DrawnShare, Positive, Share
 
 _STEP_H = 1.0 / 6.0
 
 
 @GENERATORS.register("spot")
-class SpotAvailability(Settings):
+class SpotAvailability(Drawn):
     """Spot nodes in Z zones.
 
     A zone has capacity while a latent stationary Gaussian AR(1) process (10-minute steps) lies above the
@@ -41,7 +41,7 @@ class SpotAvailability(Settings):
         batch_share: share of a zone's nodes that such an event takes; 61 % of Bamboo's p3 removals came in
             batches of three or more.
         return_h: mean time until a withdrawn node is replaced while the zone has capacity (assumed).
-        announced_share: share of withdrawals with a warning.
+        announced_share: share of withdrawals with a warning, or a range, drawn per episode.
         notice_s: how long ahead; two minutes on AWS by its documentation.
         observed_days: length of the past from which the coordinator knows each zone's mean.
         forecast: what the coordinator's forecast is made of (see `forecasts`).
@@ -55,7 +55,7 @@ class SpotAvailability(Settings):
     node_hazard_per_h: Annotated[float, Field(ge=0, le=60)] = 0.3
     batch_share: Annotated[float, Field(gt=0, le=1)] = 0.5
     return_h: Positive = 0.5
-    announced_share: Share = 1.0
+    announced_share: DrawnShare = 1.0
     notice_s: Annotated[float, Field(ge=0)] = 120.0
     observed_days: Positive = 14.0
     forecast: AvailabilityForecastField = DEFAULT_FORECAST
@@ -80,9 +80,8 @@ class SpotAvailability(Settings):
         mean = np.clip(rng.beta(*self.zone_beta, zones), 0.02, 0.98)
         capacity = self._capacity(mean, horizon_h, rng)
         nodes = self._withdraw(capacity, request, rng)
-        nodes.announced[:] = np.isfinite(nodes.start_s) & (
-            rng.random(nodes.start_s.shape) < self.announced_share
-        )
+        warned = drawn(self.announced_share, rng)
+        nodes.announced[:] = np.isfinite(nodes.start_s) & (rng.random(nodes.start_s.shape) < warned)
         looks = self.observed_days * 24.0 / (2.0 * self._relaxation_h)
         seen = remembered_mean(mean, self.zone_beta, looks, rng)
         # A node is out for a share of the time that its zone has capacity.
@@ -98,6 +97,7 @@ class SpotAvailability(Settings):
             announce_notice_s=self.notice_s,
             forecast=self.forecast,
             seed=int(rng.integers(2**62)),
+            announced_share=warned,
         )
 
     def validate_for(self, num_clients: int, horizon_s: float) -> None:

@@ -9,23 +9,23 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from ....common.arrays import Bools, Floats, Ints
-from ....common.settings import Settings
+from ....common.ranges import Drawn, drawn
 from ...calibration import DesktopRow, calibration
 from ..climatology import by_utc_hour, remembered_mean
 from ..climatology_kernels import odds_multiplied, personal_shares
 from ..episode import AvailabilityEpisode, AvailabilityRequest, Sessions, announced_ends, check_size
 from ..forecasts import DEFAULT_FORECAST, AvailabilityForecastField
-from .base import GENERATORS, Positive, Share
+from .base import GENERATORS, DrawnShare, Positive, Share
 from .renewal import Alternation, Clock, Law
 
 # The systems that "mixed" is made of: the three whose machines are people's or a campus's desktops.
 _MIXED = ("notre-dame", "microsoft99", "grid5000")
 # Sessions, which of them end by the law `[N, S]`, and each client's profile by local hour `[N, 24]`.
-_Drawn: TypeAlias = tuple[Sessions, Bools, Floats]
+_Stays: TypeAlias = tuple[Sessions, Bools, Floats]
 
 
 @GENERATORS.register("volunteers")
-class VolunteerAvailability(Settings):
+class VolunteerAvailability(Drawn):
     """Volunteers' desktops: Weibull sessions and gaps fitted to the Failure Trace Archive.
 
     Attributes:
@@ -36,7 +36,8 @@ class VolunteerAvailability(Settings):
             the hour of day of desktops was not measured.
         mean_spread: standard deviation of the logarithm of each client's odds of being available (assumed).
         longest_h: cap on the mean session and gap, because weeks of no event teach a scheduler nothing.
-        announced_share: share of session ends that the owner announces (assumed).
+        announced_share: share of session ends that the owner announces (assumed), or a range, drawn per
+            episode.
         notice_h: how long ahead they announce; from the session's start if missing.
         honesty: share of announcements that are true; the others name a later end.
         overstated_h: by how much later on average those do.
@@ -51,7 +52,7 @@ class VolunteerAvailability(Settings):
     owner_strength: Annotated[float, Field(ge=0, le=20)] = 1.0
     mean_spread: Annotated[float, Field(ge=0, le=3)] = 0.5
     longest_h: Positive = 1e4
-    announced_share: Share = 0.5
+    announced_share: DrawnShare = 0.5
     notice_h: Positive | None = None
     honesty: Share = 1.0
     overstated_h: Positive = 2.0
@@ -79,14 +80,15 @@ class VolunteerAvailability(Settings):
             sessions, natural, profile = law.draw(hour, push, request, rng, self.sudden_per_h)
         else:
             part = rng.integers(len(self._parts), size=n)
-            columns: list[tuple[Ints, _Drawn]] = []
+            columns: list[tuple[Ints, _Stays]] = []
             for index, law in enumerate(self._parts):
                 rows = np.flatnonzero(part == index)
                 if rows.size:
-                    drawn = law.draw(hour[rows], push[rows], request, rng, self.sudden_per_h)
-                    columns.append((rows, drawn))
+                    stays = law.draw(hour[rows], push[rows], request, rng, self.sudden_per_h)
+                    columns.append((rows, stays))
             sessions, natural, profile = _join(columns, n)
-        sessions.announced[:] = natural & (rng.random(natural.shape) < self.announced_share)
+        share = drawn(self.announced_share, rng)
+        sessions.announced[:] = natural & (rng.random(natural.shape) < share)
         relaxation_h = np.full(n, self._relaxation_h[0]) if part is None else self._relaxation_h[part]
         true_mean = np.add.reduce(profile, axis=1) / profile.shape[1]  # `mean`, without its checks
         a = self._prior
@@ -101,6 +103,7 @@ class VolunteerAvailability(Settings):
             forecast=self.forecast,
             seed=int(rng.integers(2**62)),
             announced_end_s=announced_ends(sessions, self.honesty, self.overstated_h, rng),
+            announced_share=share,
         )
 
     def validate_for(self, num_clients: int, horizon_s: float) -> None:
@@ -138,7 +141,7 @@ class _Part:
         request: AvailabilityRequest,
         rng: np.random.Generator,
         sudden_per_h: float,
-    ) -> _Drawn:
+    ) -> _Stays:
         """Sessions of clients of this system, which of them end by the law, and their profiles."""
         share_on, shares = personal_shares(push, hour, self.share_on, self.profile)
         sessions, natural = self.alternation.sample(
@@ -180,9 +183,9 @@ def stationary_share(up_per_h: Floats, down_per_h: Floats) -> Floats:
     return shares
 
 
-def _join(columns: list[tuple[Ints, _Drawn]], n: int) -> _Drawn:
+def _join(columns: list[tuple[Ints, _Stays]], n: int) -> _Stays:
     """The draws of several systems, each of some of the clients, as one."""
-    width = max(drawn[0].start_s.shape[1] for _, drawn in columns)
+    width = max(stays[0].start_s.shape[1] for _, stays in columns)
     start_s, end_s = np.full((n, width), np.inf), np.full((n, width), np.inf)
     natural, profile = np.zeros((n, width), dtype=bool), np.empty((n, 24))
     for rows, (sessions, by_law, shape) in columns:

@@ -5,6 +5,7 @@ import pytest
 
 from frugalfl.envs.contract import STOP_S
 from frugalfl.fl_core.federation import TrainingOrders
+from frugalfl.worlds import FederatedWorld
 
 
 def play(core, plan, index, held):
@@ -239,9 +240,21 @@ def test_who_was_seen_is_counted_once_per_decision(federation, order_all):
 
 def test_the_overhead_of_a_round_is_measured(federation, order_all):
     world = federation(workload={"overhead_s": 7.0})
-    assert world.situation().terms.overhead_s == 7.0
+    assert world.situation().terms.overhead_s.tolist() == [7.0]
     world.step(order_all(world.situation(), steps=5))
-    assert 0.0 <= world.situation().terms.overhead_s < 0.2
+    assert 0.0 <= world.situation().terms.overhead_s[0] < 0.2
+
+
+def test_the_terms_of_a_live_federation_are_the_partitions_and_the_nodes(federation):
+    world = federation(nodes=3)
+    simulated = FederatedWorld(world.scenario, 1, "test")
+    simulated.reset(np.ones(1, dtype=bool), np.array([3]))
+    terms, drawn = world.situation().terms, simulated.situation().terms
+    assert terms.label_skew[0] == drawn.label_skew[0] > 0
+    assert terms.sample_bytes[0] == drawn.sample_bytes[0] and terms.deadline_s[0] == 30.0
+    assert terms.announced_share[0] == 0.0
+    world.roster.announced_end_s[[1, 3]] = 500.0  # client 3 is not connected
+    assert world.situation().terms.announced_share[0] == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize(

@@ -223,3 +223,34 @@ def test_wrong_specifications_end_in_one_line(spec, why):
     with pytest.raises(ValueError, match=why) as caught:
         make_availability(spec)
     assert "\n" not in str(caught.value)
+
+
+ANNOUNCING = {
+    "volunteers": {"sudden_per_h": 0.0},
+    "spot": {},
+    "phones": {},
+    "gilbert-elliott": {},
+    "sine": {},
+}
+
+
+@pytest.mark.parametrize("kind", list(ANNOUNCING))
+def test_each_episode_announces_the_share_that_it_says(kind):
+    model = make_availability({"kind": kind, "announced_share": [0.05, 0.8], **ANNOUNCING[kind]})
+    said = []
+    for seed in range(12):
+        episode = model.sample(request(300, 72), np.random.default_rng(seed))
+        real = np.isfinite(episode.sessions.start_s)
+        share = episode.sessions.announced[real].mean()
+        assert share == pytest.approx(episode.announced_share, abs=0.01 + 2.5 / np.sqrt(real.sum()))
+        said.append(episode.announced_share)
+    assert 0.05 <= min(said) < 0.12 and 0.4 < max(said) <= 0.8
+    fixed, other = (
+        make_availability({"kind": kind, **ANNOUNCING[kind], **changes}).sample(
+            request(30, 72), np.random.default_rng(1)
+        )
+        for changes in ({"announced_share": 0.3}, {"announced_share": [0.1, 0.9]})
+    )
+    assert fixed.announced_share == 0.3
+    np.testing.assert_array_equal(fixed.sessions.start_s, other.sessions.start_s)
+    np.testing.assert_array_equal(fixed.sessions.end_s, other.sessions.end_s)
