@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .evolution import evolve
+from .evolved import Evolution, Evolved, Generation
 from .handcrafted import Options, search_and_store
 from .learners import RANGES, LearnerSearch, tune_learner
 from .search import Tuned, tune
@@ -12,6 +14,9 @@ from .trial_log import Trial, trials_in
 __all__ = [
     "RANGES",
     "STOP_KNOBS",
+    "Evolution",
+    "Evolved",
+    "Generation",
     "LearnerSearch",
     "Options",
     "RunLog",
@@ -19,6 +24,7 @@ __all__ = [
     "Trial",
     "Tuned",
     "best_stop",
+    "evolve",
     "run_logs",
     "search_and_store",
     "trials_in",

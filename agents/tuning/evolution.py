@@ -1,8 +1,8 @@
 """Weights of the linear rule found by evolution (CMA-ES), with a budget of training rounds; resumable.
 
 Source: Hansen, "The CMA Evolution Strategy: A Tutorial", 2016, as the library `cmaes` has it. With 90,000
-rounds in Volunteers it found rules of 62.7 and 62.7 validation points (two seeds); its variant with a diagonal
-covariance 61.1 and 60.0, a cross-entropy method with a Gaussian of independent weights 60.2 and 58.3.
+rounds in Volunteers it found rules of 62.7 and 62.7 validation points (two seeds); its variant with a
+diagonal covariance 61.1 and 60.0, a cross-entropy method (a Gaussian of independent weights) 60.2 and 58.3.
 """
 
 from __future__ import annotations
@@ -176,6 +176,12 @@ class _Player:
         world = self._worlds[split]
         rounds = sum(int(turn.running.sum()) for turn in rollout(world, self._search.rule(theta), seeds))
         return np.array(world.totals()["net_points"]), rounds
+
+
+def rounds_in(path: Path) -> int:
+    """Rounds that a journal says were spent; 0 if there is none."""
+    steps = read_json(path, "log")["steps"] if path.is_file() else []
+    return int(steps[-1]["rounds"]) if steps else 0
 
 
 class _Journal:

@@ -62,7 +62,7 @@ class Evolution:
 
     def check(self) -> Evolution:
         """Return the search if it can be begun; ValueError naming the field that is wrong."""
-        check_budget(self.rounds, self.val_episodes, "val")
+        check_budget("val", rounds=self.rounds, val_episodes=self.val_episodes)
         if self.candidates < 4 or self.episodes < 1:
             raise ValueError(
                 f"candidates, episodes: {self.candidates}, {self.episodes}, expected at least 4 and 1"

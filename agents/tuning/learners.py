@@ -147,7 +147,7 @@ def tune_learner(search: LearnerSearch, log: Path, engine: Engine) -> Tuned:
             scores[int(landed.key)] = landed.result()
         for number, changes in proposals.items():
             different = {name: value for name, value in changes.items() if value != defaults[name]}
-            found.append(Trial(number, different, scores[number]))
+            found.append(Trial(number, different, scores[number], search.timesteps))
             journal.append(found[-1], space)
             shutil.rmtree(folder / f"{search.algorithm}-{number:03d}", ignore_errors=True)
     return Tuned(search.algorithm, found)
