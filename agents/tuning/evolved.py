@@ -53,7 +53,8 @@ class Evolution:
         rows = theta_rows(self.start)
         if len(rows) != 1:
             raise ValueError(f"start: {len(rows)} rows of weights, expected one")
-        return rows[0]
+        first: Floats = rows[0]
+        return first
 
     def rule(self, theta: Theta) -> LinearRule:
         """The rule with some weights, no client given more steps than an agent's menu here has."""

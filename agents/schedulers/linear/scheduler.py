@@ -132,15 +132,13 @@ class LinearRule:
             )
         self._observe(situation)
         features = run_features(situation, self.middle)
-        forms = {
-            name: (np.take(self._theta, at, axis=1) * features).sum(axis=1) for name, at in _FORMS.items()
-        }
+        forms = {name: self._form(name, features) for name in DECISIONS}
         orders = self._orders(situation, forms)
         wanted, invitations, closing = self._crowd(forms)
         chosen = top_m(self._scores(situation, orders), invitations, self._candidates(situation, orders))
         wait_s = self._wait_s(situation, forms["wait"], chosen, orders)
         wait_s = np.where(self._finished(situation, forms["stop"]), STOP_S, wait_s)
-        self._averages["trained"] = (chosen & (wait_s <= 0)[:, None]).any(axis=1).astype(np.float64)
+        self._averages["trained"] = np.where(chosen.any(axis=1) & (wait_s <= 0), 1.0, 0.0)
         invited = np.maximum(chosen.sum(axis=1), 1)
         answers = np.maximum(np.ceil(closing * np.minimum(wanted, invited) - 1e-9), 1)
         # A hair less than the exact share, or rounding could ask for one answer more.
@@ -150,6 +148,12 @@ class LinearRule:
     def _weight(self, name: str) -> Floats:
         """One weight, `[E]`."""
         found: Floats = self._theta[:, INDEX[name]]
+        return found
+
+    def _form(self, decision: str, features: Floats) -> Floats:
+        """A decision's linear form of the features `[E, F]`, `[E]`."""
+        weights = np.take(self._theta, _FORMS[decision], axis=1)
+        found: Floats = (weights * features).sum(axis=1)
         return found
 
     def _constant(self, decision: str, free: Floats) -> Floats:
@@ -244,11 +248,11 @@ class LinearRule:
         """Bool `[E]`: the run is no longer worth its price."""
         rounds = situation.run.round_index
         if "stop_after_rounds" in self.freeze:
-            found: Bools = rounds >= self.freeze["stop_after_rounds"]
-            return found
+            return np.asarray(rounds >= self.freeze["stop_after_rounds"])
         weight = np.exp(np.clip(self._weight("stop.gain"), -3.0, 2.0))
         per_price = self._averages["gain"] / np.maximum(self._averages["price"], _LEAST_PRICE)
-        return (rounds > 0) & (np.log1p(rounds) > form + weight * np.tanh(per_price / _GAIN_UNIT))
+        late: Bools = np.log1p(rounds) > form + weight * np.tanh(per_price / _GAIN_UNIT)
+        return late & (rounds > 0)
 
 
 def _fresh(num_envs: int) -> dict[str, Floats]:
