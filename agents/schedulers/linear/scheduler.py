@@ -196,8 +196,8 @@ class LinearRule:
         """Bool `[E, N]`: those likely to finish in time; all that could be invited where nobody is."""
         able = situation.clients.available & (situation.clients.samples_held + orders.transfer_samples > 0)
         likely = able & (orders.finishes >= np.clip(self._weight("min-survival"), 0.0, 0.98)[:, None])
-        likely &= orders.needed_s <= situation.terms.deadline_s[:, None]
-        found: Bools = np.where(likely.any(axis=1)[:, None], likely, able)
+        likely = likely & (orders.needed_s <= situation.terms.deadline_s[:, None])
+        found: Bools = np.where(likely.any(axis=1, keepdims=True), likely, able)
         return found
 
     def _scores(self, situation: Situation, orders: Orders) -> Floats:
