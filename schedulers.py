@@ -8,7 +8,7 @@ stop to those that are a score. `frugalfl.testing.check_scheduler` tells whether
 
 from __future__ import annotations
 
-from .agents.schedulers import SCHEDULERS, make_scheduler, tuned_settings
+from .agents.schedulers import SCHEDULERS, make_scheduler, rounds_spent, tuned_settings
 from .agents.schedulers.base import Rule, knob, plan_for, survival, top_m
 from .envs.contract import STOP_S, RoundPlan, Scheduler, Situation
 
@@ -22,6 +22,7 @@ __all__ = [
     "knob",
     "make_scheduler",
     "plan_for",
+    "rounds_spent",
     "survival",
     "top_m",
     "tuned_settings",

@@ -17,6 +17,7 @@ from ..envs.registration import find_entry
 from ..envs.scenario import Scenario, load_scenario
 from .schedulers import SCHEDULERS, make_scheduler, refuse_unknown
 from .schedulers.base import Setting, adopt, original, settings_of
+from .schedulers.linear import LinearRule
 from .schedulers.planning import Clairvoyant
 from .zoo import CARD, find_card, is_shipped, shipped_names
 from .zoo import load_scheduler as load_trained
@@ -118,6 +119,8 @@ def describe(source: str, player: Scheduler) -> dict[str, object]:
     if isinstance(own, Clairvoyant):
         text = json.dumps([[each.name, settings_of(each)] for each in own.candidates])
         return {"candidates": len(own.candidates), "sha256": sha256(text.encode())[:16]}
+    if isinstance(own, LinearRule):
+        return own.settings
     if is_dataclass(own) and not isinstance(own, type):
         return dict(settings_of(own))
     return {}

@@ -1,4 +1,4 @@
-"""Write docs/environments.md and the table of docs/schedulers.md from the code, or check them.
+"""Write docs/environments.md and the tables of docs/schedulers.md from the code, or check them.
 
 python docs/make_tables.py [--check]
 """
@@ -10,10 +10,20 @@ import inspect
 import re
 import sys
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 
 from frugalfl.agents.schedulers import SCHEDULERS
 from frugalfl.agents.schedulers.base import Rule, knobs_of
+from frugalfl.agents.schedulers.linear import (
+    CLIENT_FEATURES,
+    DECISIONS,
+    FREEZABLE,
+    OTHERS,
+    RUN_FEATURES,
+    WEIGHTS,
+    LinearRule,
+)
 from frugalfl.envs.agent_view import CLIENT_TABLE, SERVER_TABLE, layout_of
 from frugalfl.envs.registration import WORLDS, entries
 from frugalfl.envs.scenario import Evaluation, Late, Scenario, load_scenario
@@ -21,6 +31,7 @@ from frugalfl.envs.scenario import Evaluation, Late, Scenario, load_scenario
 PAGE = Path(__file__).with_name("environments.md")
 SCHEDULERS_PAGE = Path(__file__).with_name("schedulers.md")
 REGISTRY = re.compile(r"(<!-- registry: [^>]*-->\n).*(<!-- /registry -->)", re.DOTALL)
+LINEAR = re.compile(r"(<!-- linear rule: [^>]*-->\n).*(<!-- /linear rule -->)", re.DOTALL)
 PARTS = "Paper|Method|Needs|Aggregation|Defaults|Args"
 OPTIONS = {"compression": None, "late": Late, "evaluation": Evaluation, "topology": None}
 COMMON = re.compile(r"\b(COMMON|\d+) common ones")
@@ -114,8 +125,8 @@ def page() -> str:
         "  `availability={kind: volunteers, announced_share: [0.1, 1]}`; likewise of every other generator",
         "  and of files.",
         "",
-        "Schedulers read what was drawn in `Situation.terms`, agents in the observation: prices, what is left",
-        "of budgets, `sample_bytes`, `overhead_s`, `deadline_s`, the `label_skew` that the partition dealt",
+        "Schedulers read what was drawn in `Situation.terms`, agents in the observation: prices, what is",
+        "left of budgets, `sample_bytes`, `overhead_s`, `deadline_s`, the `label_skew` that the partition dealt",
         "(mean total-variation distance of a client's label mix from all clients', as label histograms tell",
         "it) and the `announced_share` of the pool. Seconds per step are in `ClientFacts.step_s`.",
         "",
@@ -215,11 +226,11 @@ def scheduler_table() -> list[str]:
     common = knobs_of(Rule)
     for name in SCHEDULERS:
         scheduler = SCHEDULERS[name]
-        own = (
-            len([knob for knob in knobs_of(scheduler) if knob not in common])
-            if issubclass(scheduler, Rule)
-            else 0
-        )
+        own = 0
+        if issubclass(scheduler, Rule):
+            own = len([knob for knob in knobs_of(scheduler) if knob not in common])
+        elif scheduler is LinearRule:
+            own = len(WEIGHTS)
         summary = (inspect.getdoc(scheduler) or "").split("\n\n")[0].replace("\n", " ")
         aggregation = part_of(scheduler, "Aggregation") or "the world's aggregator"
         cells = [
@@ -234,11 +245,45 @@ def scheduler_table() -> list[str]:
     return lines
 
 
+def linear_tables() -> list[str]:
+    """The weights of the linear rule and the decisions that can be frozen, as Markdown."""
+    lines = []
+    for title, rows in (
+        (
+            "`DECISION.FEATURE`: weights of the decisions",
+            {name: (each.meaning, _starts(each.start)) for name, each in DECISIONS.items()},
+        ),
+        (
+            "their features, of the run",
+            {name: (each.meaning, "") for name, each in RUN_FEATURES.items()},
+        ),
+        (
+            "`who.FEATURE`: weights of a client's score; over time: `who.FEATURE.progress`, times progress",
+            {
+                name: (each.meaning + (", also over time" if each.over_time else ""), f"{each.start:g}")
+                for name, each in CLIENT_FEATURES.items()
+            },
+        ),
+        ("others", {name: (each.meaning, f"{each.start:g}") for name, each in OTHERS.items()}),
+    ):
+        lines += [f"| {title} | meaning | begins at |", "|---|---|---|"]
+        lines += [f"| `{name}` | {meaning} | {start} |" for name, (meaning, start) in rows.items()]
+        lines.append("")
+    lines += ["| `freeze` | constant |", "|---|---|"]
+    return [*lines, *(f"| `{name}` | {each.meaning} |" for name, each in FREEZABLE.items())]
+
+
+def _starts(start: Mapping[str, float]) -> str:
+    return ", ".join(f"`{name}`: {value:.2g}" for name, value in start.items())
+
+
 def scheduler_page() -> str:
     """The page docs/schedulers.md with its table and the number of common knobs as they are now."""
     text = SCHEDULERS_PAGE.read_text(encoding="utf-8")
     table = "\n".join(scheduler_table())
     text = REGISTRY.sub(lambda found: f"{found[1]}{table}\n{found[2]}", text)
+    linear = "\n".join(linear_tables())
+    text = LINEAR.sub(lambda found: f"{found[1]}{linear}\n{found[2]}", text)
     return COMMON.sub(f"{len(knobs_of(Rule))} common ones", text)
 
 

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from .registry import (
+    EVOLVED,
     SCHEDULERS,
     TUNABLE,
+    StoredSetting,
     TunedEntry,
     TunedFile,
     best_tuned,
     make_scheduler,
     refuse_unknown,
+    rounds_spent,
     strongest,
     tuned_file,
     tuned_settings,
 )
 
 __all__ = [
+    "EVOLVED",
     "SCHEDULERS",
     "TUNABLE",
+    "StoredSetting",
     "TunedEntry",
     "TunedFile",
     "best_tuned",
     "make_scheduler",
     "refuse_unknown",
+    "rounds_spent",
     "strongest",
     "tuned_file",
     "tuned_settings",

@@ -6,7 +6,9 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from importlib import resources
-from typing import TypedDict, cast
+from typing import TypeAlias, TypedDict, cast
+
+from typing_extensions import NotRequired
 
 from ...common.registry import Registry
 from ...common.spelling import suggest
@@ -15,6 +17,7 @@ from .bandits import CsUcb, CsUcbQ, E3cs, HorizonFair, OnlineGradient, OnlineMir
 from .base import Rule, Setting, adopt, knobs_of
 from .baselines import AllAvailable, AllMean, FastestM, GreenestM, Never, RandomM, RoundRobin, TunedRule
 from .carbon import Carbonscaler, DriftPlusPenalty, Fedzero, GreenflOffline, GreenflOnline, LetsWaitAwhile
+from .linear import LinearRule
 from .pace import Adacomm, DynamicBackup, JsacTau, TransferMarginal, TransferThreshold
 from .planning import Clairvoyant, Mpc
 from .selection import (
@@ -34,13 +37,17 @@ from .selection import (
     Unbiased,
 )
 
+StoredSetting: TypeAlias = Setting | Mapping[str, float]
+"""A hyperparameter, or several numbers by name."""
+
 
 class TunedEntry(TypedDict):
     """What tuning found for one scheduler in one world."""
 
     score: float
     default_score: float
-    settings: dict[str, Setting]
+    settings: dict[str, StoredSetting]
+    rounds: NotRequired[int]  # of training that the search spent: all decisions that it played
 
 
 class TunedFile(TypedDict, total=False):
@@ -101,21 +108,25 @@ for _scheduler in (
     OnlineGradient,
     OnlineMirror,
     HorizonFair,
+    LinearRule,
 ):
     SCHEDULERS.register(_scheduler.name)(_scheduler)  # type: ignore[attr-defined]
 
 TUNABLE = tuple(name for name in SCHEDULERS if _is_rule(SCHEDULERS[name]))
 """Names of the package's schedulers that have hyperparameters to tune."""
+EVOLVED = (LinearRule.name,)
+"""Names of those whose weights are found by evolution instead."""
 
 
-def make_scheduler(name: str, world: str | None = None, **settings: Setting) -> Scheduler:
+def make_scheduler(name: str, world: str | None = None, **settings: StoredSetting) -> Scheduler:
     """Build a handcrafted scheduler; `agents.players.make_player` also knows trained ones.
 
     Args:
         name: one of `SCHEDULERS`, or `package.module:Class` for one's own.
         world: name of a scenario whose tuned settings are the defaults; None, or a world without any: the
             declared defaults.
-        **settings: hyperparameters to set, see `knobs_of(SCHEDULERS[name])`; "off" switches one off.
+        **settings: hyperparameters to set, see `knobs_of(SCHEDULERS[name])`; "off" switches one off. Those of
+            the linear rule are its arguments.
 
     Raises:
         ValueError: unknown name or setting (with a suggestion), or a value out of range.
@@ -124,10 +135,11 @@ def make_scheduler(name: str, world: str | None = None, **settings: Setting) -> 
     if factory is Clairvoyant:
         refuse_unknown(name, settings, ("max_candidates", "splices"))
         rules = [make_scheduler(each, world) for each in _best_first(world)]
-        bounds = {key: int(value) for key, value in settings.items()}
+        bounds = {key: int(cast(int, value)) for key, value in settings.items()}
         return Clairvoyant([rule for rule in rules if isinstance(rule, Rule)], **bounds)
-    if _is_rule(factory):
-        refuse_unknown(name, settings, knobs_of(cast("type[Rule]", factory)))
+    known = _settings(factory)
+    if known is not None:
+        refuse_unknown(name, settings, known)
         settings = tuned_settings(name, world) | settings
     try:
         built: object = factory(**settings)
@@ -139,10 +151,27 @@ def make_scheduler(name: str, world: str | None = None, **settings: Setting) -> 
         raise ValueError(f"{error} ({name})") from None
 
 
-def tuned_settings(name: str, world: str | None) -> dict[str, Setting]:
+def _settings(factory: object) -> tuple[str, ...] | None:
+    """Names of the settings that are tuned per world; None for a scheduler without any."""
+    if factory is LinearRule:
+        return tuple(LinearRule().settings)
+    return tuple(knobs_of(cast("type[Rule]", factory))) if _is_rule(factory) else None
+
+
+def tuned_settings(name: str, world: str | None) -> dict[str, StoredSetting]:
     """The stored best settings of a scheduler in a world; empty if there are none."""
     entry = tuned_schedulers(world).get(name)
     return dict(entry["settings"]) if entry is not None else {}
+
+
+def rounds_spent(name: str, world: str | None) -> int | None:
+    """Rounds of training that the search for a scheduler's settings in a world spent.
+
+    All decisions are counted that the search played. 0 for a scheduler that was not tuned there; None where
+    the search did not write it down.
+    """
+    entry = tuned_schedulers(world).get(name)
+    return 0 if entry is None else entry.get("rounds")
 
 
 def tuned_schedulers(world: str | None) -> Mapping[str, TunedEntry]:
@@ -166,7 +195,7 @@ def strongest(world: str, count: int) -> list[str]:
 
     Where nothing was tuned, as in a world of one's own, they come in the table's order.
     """
-    blind = [name for name in _best_first(world) if not cast("type[Rule]", SCHEDULERS[name]).clairvoyant]
+    blind = [name for name in _best_first(world) if not make_scheduler(name).clairvoyant]
     return blind[:count]
 
 
@@ -176,10 +205,10 @@ def best_tuned(world: str) -> str | None:
 
 
 def _best_first(world: str | None) -> list[str]:
-    """`TUNABLE` by their tuned scores in a world; the others behind, in the table's order."""
-    known = tuned_schedulers(world)
-    scores = {name: known[name]["score"] if name in known else -math.inf for name in TUNABLE}
-    return sorted(TUNABLE, key=lambda name: -scores[name])
+    """All that can be tuned by their tuned scores in a world; the others behind, in the table's order."""
+    known, names = tuned_schedulers(world), (*TUNABLE, *EVOLVED)
+    scores = {name: known[name]["score"] if name in known else -math.inf for name in names}
+    return sorted(names, key=lambda name: -scores[name])
 
 
 def refuse_unknown(name: str, settings: Iterable[str], known: Iterable[str]) -> None:

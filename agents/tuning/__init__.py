@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
+from .decision_value import FREE, NESTED, Study, Variant, VariantFound, measure, variants
+from .evolution import evolve
+from .evolved import Evolution, Evolved, Generation
 from .handcrafted import Options, search_and_store
 from .learners import RANGES, LearnerSearch, tune_learner
+from .optimiser import OptimiserSearch, net_points, tune_optimiser, with_optimiser
 from .search import Tuned, tune
 from .search_space import SearchSpace
 from .stopping import STOP_KNOBS, RunLog, best_stop, run_logs
 from .trial_log import Trial, trials_in
 
 __all__ = [
+    "FREE",
+    "NESTED",
     "RANGES",
     "STOP_KNOBS",
+    "Evolution",
+    "Evolved",
+    "Generation",
     "LearnerSearch",
+    "OptimiserSearch",
     "Options",
     "RunLog",
     "SearchSpace",
+    "Study",
     "Trial",
     "Tuned",
+    "Variant",
+    "VariantFound",
     "best_stop",
+    "evolve",
+    "measure",
+    "net_points",
     "run_logs",
     "search_and_store",
     "trials_in",
     "tune",
     "tune_learner",
+    "tune_optimiser",
+    "variants",
+    "with_optimiser",
 ]

@@ -43,7 +43,7 @@ class Generations:
         self,
         journal: Journal,
         engine: Engine,
-        job: Callable[..., float],
+        job: Callable[..., tuple[float, int]],
         arguments: Callable[[int, Mapping[str, Setting]], tuple[object, ...]],
         after: Callable[[int], None] = lambda number: None,
     ) -> list[Trial]:
@@ -52,7 +52,7 @@ class Generations:
         Args:
             journal: of this search.
             engine: who carries the trials out.
-            job: plays one trial and returns its score; by name in other processes.
+            job: plays one trial in another process; gives its score, and the rounds of training it spent.
             arguments: of the job, for a trial's number and its changes of the defaults.
             after: called with the number of every trial that is in the journal now.
 
@@ -65,7 +65,7 @@ class Generations:
             first = len(found) - len(found) % GENERATION
             numbers = range(len(found), min(first + GENERATION, self.trials))
             proposals = {number: self._propose(number, found[:first]) for number in numbers}
-            scores: dict[int, float] = {}
+            scores: dict[int, tuple[float, int]] = {}
             work = {str(number): arguments(number, changes) for number, changes in proposals.items()}
             for landed in engine.run(job, work):
                 if landed.failure is not None:
@@ -73,7 +73,7 @@ class Generations:
                 scores[int(landed.key)] = landed.result()
             for number, changes in proposals.items():
                 different = {name: value for name, value in changes.items() if value != self.defaults[name]}
-                found.append(Trial(number, different, scores[number]))
+                found.append(Trial(number, different, *scores[number]))
                 journal.append(found[-1], self.space)
                 after(number)
         return found

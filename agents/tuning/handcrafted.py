@@ -1,36 +1,36 @@
-"""The same number of trials for every handcrafted scheduler; the best settings go to a versioned file.
+"""The same budget of search for every handcrafted scheduler; the best settings go to a versioned file.
 
 `frugalfl tune --help`
 """
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
-import optuna
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ...common.files import read_json, slug, write_text
+from ...common.files import slug
 from ...envs.scenario import Scenario, load_scenario, scenario_names
 from ..execution import Engine, make_engine
 from ..players import allow_own_modules
-from ..schedulers import TUNABLE
+from ..schedulers import EVOLVED, TUNABLE
 from ..schedulers.base import Setting
+from ..schedulers.linear import LinearRule
+from .evolution import evolve, rounds_in
+from .evolved import Evolution, Evolved
+from .progress import Task, Watching, progress_bar
 from .search import Tuned, check_budget, fingerprint, tunable_part, tune
+from .stored import LEARNERS, TUNED_FOLDER, Found, store
 from .trial_log import trials_in
 
+T = TypeVar("T")
 Key = tuple[str, str]
 """World and scheduler."""
 
-TUNED_FOLDER = Path(__file__).resolve().parents[1] / "schedulers" / "tuned"
-LEARNERS = "learners"
-"""Section of the files with hyperparameters of learning algorithms."""
 _SHARED = 5
 """Settings of other schedulers that each one tries at the start of its second stage."""
 FAILED = 3
@@ -41,14 +41,17 @@ FAILED = 3
 class Options:
     """Tune handcrafted schedulers on a world's validation split and store the best settings.
 
-    Every scheduler gets the same number of trials on the same episodes: two thirds in a search of its own
-    (draws around its defaults, then Optuna's TPE sampler), one third that starts from the best settings that
-    any of them found. Interrupted searches go on where they stopped when the same command is given again.
+    Every scheduler gets the same number of trials on the same episodes, or the same number of rounds of
+    training: two thirds in a search of its own (draws around its defaults, then Optuna's TPE sampler), one
+    third that starts from the best settings that any of them found. The weights of linear-rule are found by
+    evolution. Interrupted searches go on where they stopped when the same command is given again.
 
     Attributes:
         world: name of a packaged scenario, a YAML file, or "all" for every packaged one.
         schedulers: which to tune, package.module:Class for one's own; none named: all that can be tuned.
         trials: settings tried per scheduler.
+        rounds: of training spent per scheduler, instead of a number of trials: every decision played counts.
+            None: the trials; 600,000 for linear-rule.
         episodes: episodes per trial.
         seed: of the episodes and of the search.
         jobs: processes of the local engine.
@@ -64,6 +67,7 @@ class Options:
     world: str = "all"
     schedulers: tuple[str, ...] = ()
     trials: int = 60
+    rounds: int | None = None
     episodes: int = 32
     seed: int = 0
     jobs: int = 2
@@ -89,31 +93,45 @@ def search_and_store(options: Options, command: str, console: Console) -> int:
     Raises:
         ValueError: unknown world or scheduler, or bad numbers.
     """
-    check_budget(options.trials, options.episodes, "val")
+    least = 1 if options.rounds is None else options.rounds
+    check_budget("val", trials=options.trials, episodes=options.episodes, rounds=least)
     if options.algorithm is not None:
         return _tune_learner(options, command, console)
     worlds, plan = _plan(options)
-    logs = [_log(options, *key, stage) for key in plan for stage in (1, 2)]
+    evolved = {(world, name): (worlds[world], options) for world, name in plan if name in EVOLVED}
+    rules = [key for key in plan if key not in evolved]
+    found: dict[Key, Found] = {}
     engine = make_engine(options.engine, options.jobs, options.address)
-    with engine, _bar(console) as bar, _Progress(bar, logs, options.trials * len(plan)):
+    with engine, progress_bar(console) as bar, Watching(bar, _tasks(options, rules, list(evolved))):
         try:
-            first, failures = _stage(engine, {key: (worlds[key[0]], key[1], options) for key in plan})
+            first, failures = _stage(engine, _job, {key: (worlds[key[0]], key[1], options) for key in rules})
             work = {key: (worlds[key[0]], key[1], options, _starts(key, first), first[key]) for key in first}
-            second, later = _stage(engine, work)
+            second, later = _stage(engine, _job, work)
+            found |= {key: merge(first[key], second[key]) for key in second}
+            best, last = _stage(engine, _evolve, evolved)
+            found |= best
         except KeyboardInterrupt:
             console.print("Stopping after the trials in hand; the same command goes on from there.")
             raise
-    facts: dict[str, Setting] = {"trials": options.trials, "episodes": options.episodes, "seed": options.seed}
-    facts |= {"command": command, "optuna": optuna.__version__}
-    for key in second:
-        tuned = merge(first[key], second[key])
-        path = store(key[0], tuned, {"fingerprint": fingerprint(worlds[key[0]]), **facts}, options.out)
-        gain = f"{tuned.trials[0].score:.2f} -> {tuned.best.score:.2f} net points"
+    for key, each in found.items():
+        facts = _facts(options, each) | {"command": command, "fingerprint": fingerprint(worlds[key[0]])}
+        path = store(key[0], each, facts, options.out)
+        gain = f"{each.default_score:.2f} -> {each.score:.2f} net points in {each.rounds:,} rounds"
         console.print(f"{' '.join(key)}: {gain}, {path}", highlight=False, soft_wrap=True)
-    for (world, name), reason in {**failures, **later}.items():
+    failures |= later | last
+    for (world, name), reason in failures.items():
         line = f"failed: {world} {name}: {reason}"
         console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
-    return FAILED if failures or later else 0
+    return FAILED if failures else 0
+
+
+def _facts(options: Options, found: Found) -> dict[str, Setting]:
+    """What is worth knowing about a search beside its result."""
+    facts: dict[str, Setting] = {"episodes": options.episodes, "seed": options.seed}
+    if isinstance(found, Tuned):
+        trials = options.trials if options.rounds is None else len(found.trials)
+        return facts | {"trials": trials, "optuna": version("optuna")}
+    return facts | {"cmaes": version("cmaes")}
 
 
 def _tune_learner(options: Options, command: str, console: Console) -> int:
@@ -132,7 +150,7 @@ def _tune_learner(options: Options, command: str, console: Console) -> int:
                 "episodes": options.episodes,
                 "seed": options.seed,
             }
-            facts |= {"timesteps": options.timesteps, "command": command, "optuna": optuna.__version__}
+            facts |= {"timesteps": options.timesteps, "command": command, "optuna": version("optuna")}
             facts["fingerprint"] = fingerprint(world)
             path = store(world.name, tuned, facts, options.out, LEARNERS)
             flags = " ".join(
@@ -151,47 +169,14 @@ def merge(first: Tuned, second: Tuned) -> Tuned:
     return Tuned(first.scheduler, [*first.trials, *shifted])
 
 
-def store(
-    world: str,
-    tuned: Tuned,
-    facts: Mapping[str, Setting],
-    folder: Path = TUNED_FOLDER,
-    section: str = "schedulers",
-) -> Path:
-    """Write the best settings of one scheduler into the world's file, beside those of the others.
-
-    `score` and `default_score` are interquartile means of validation net points, the latter of the declared
-    defaults with the best stop.
-
-    Args:
-        world: the scenario's name.
-        tuned: the trials.
-        facts: the command, and what else is worth knowing about the search.
-        folder: of the files.
-        section: of the file: "schedulers", or `LEARNERS` for learning algorithms.
-    """
-    path = folder / f"{world}.json"
-    document = read_json(path, "out") if path.is_file() else {}
-    entry = {
-        "score": round(tuned.best.score, 4),
-        "default_score": round(tuned.trials[0].score, 4),
-        "settings": tuned.best.settings,
-        **facts,
-    }
-    entries = document.get(section, {}) | {tuned.scheduler: entry}
-    document |= {"world": world, section: dict(sorted(entries.items()))}
-    folder.mkdir(parents=True, exist_ok=True)
-    # Two spaces, as the files that come with the package have it: a search changes only its own lines.
-    write_text(path, json.dumps(document, indent=2, allow_nan=False) + "\n")
-    return path
-
-
-def _stage(engine: Engine, work: Mapping[Key, tuple[object, ...]]) -> tuple[dict[Key, Tuned], dict[Key, str]]:
+def _stage(
+    engine: Engine, job: Callable[..., T], work: Mapping[Key, tuple[object, ...]]
+) -> tuple[dict[Key, T], dict[Key, str]]:
     """Carry out one stage of all searches: what they found, and why some did not."""
     keys = {" ".join(key): key for key in work}
-    found: dict[Key, Tuned] = {}
+    found: dict[Key, T] = {}
     failures: dict[Key, str] = {}
-    for landed in engine.run(_job, {label: work[key] for label, key in keys.items()}):
+    for landed in engine.run(job, {label: work[key] for label, key in keys.items()}):
         if landed.failure is None:
             found[keys[landed.key]] = landed.result()
         else:
@@ -215,15 +200,20 @@ def _plan(options: Options) -> tuple[dict[str, Scenario], list[Key]]:
     """Worlds by name, and every search; ValueError for unknown ones before anything is started."""
     sources = scenario_names() if options.world == "all" else [options.world]
     worlds = {scenario.name: scenario for scenario in map(load_scenario, sources)}
-    names = options.schedulers or TUNABLE
+    names = options.schedulers or (*TUNABLE, *EVOLVED)
     allow_own_modules()
     for name in names:
-        tunable_part(name)
+        if name not in EVOLVED:
+            tunable_part(name)
     return worlds, [(world, name) for world in worlds for name in names]
 
 
 def _log(options: Options, world: str, name: str, stage: int) -> Path:
     return options.log / world / f"{slug(name)}.{stage}.journal"
+
+
+def _evolution_log(options: Options, world: str, name: str) -> Path:
+    return options.log / world / f"{slug(name)}.json"
 
 
 def _job(
@@ -237,6 +227,9 @@ def _job(
     allow_own_modules()
     first = options.trials - options.trials // 3
     trials, stage = (first, 1) if known is None else (max(options.trials - first, 1), 2)
+    rounds = options.rounds
+    if rounds is not None:
+        rounds = rounds - rounds // 3 if known is None else max(rounds - known.rounds, 1)
     return tune(
         name,
         scenario,
@@ -246,35 +239,30 @@ def _job(
         starts=starts,
         known=known.trials if known is not None else (),
         log=_log(options, scenario.name, name, stage),
+        rounds=rounds,
     )
 
 
-class _Progress:
-    """Counts the trials in the journals, which the workers write, once a second."""
-
-    def __init__(self, bar: Progress, logs: Sequence[Path], total: int):
-        self._bar, self._logs = bar, logs
-        self._task = bar.add_task("trials", total=total)
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> _Progress:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *reason: object) -> None:
-        self._over.set()
-        self._thread.join()
-        self._count()
-
-    def _watch(self) -> None:
-        while not self._over.wait(timeout=1.0):
-            self._count()
-
-    def _count(self) -> None:
-        self._bar.update(self._task, completed=sum(map(trials_in, self._logs)))
+def _evolution(scenario: Scenario, options: Options) -> Evolution:
+    """The search for the linear rule."""
+    rounds = Evolution.rounds if options.rounds is None else options.rounds
+    return Evolution(scenario, rounds, options.seed, options.episodes)
 
 
-def _bar(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console)
+def _evolve(scenario: Scenario, options: Options) -> Evolved:
+    """The same search, in a process of its own."""
+    search = _evolution(scenario, options)
+    return evolve(search, _evolution_log(options, scenario.name, LinearRule.name))
+
+
+def _tasks(options: Options, rules: Sequence[Key], evolved: Sequence[Key]) -> list[Task]:
+    """What the searches have to do, as their journals tell."""
+    logs = [_log(options, *key, stage) for key in rules for stage in (1, 2)]
+    others = [_evolution_log(options, *key) for key in evolved]
+    trials = options.trials * len(rules) if options.rounds is None else None
+    rounds = (Evolution.rounds if options.rounds is None else options.rounds) * len(others)
+    tasks = {
+        "trials": (logs, Task("trials", trials, lambda: sum(map(trials_in, logs)))),
+        "evolution": (others, Task("rounds of evolution", rounds, lambda: sum(map(rounds_in, others)))),
+    }
+    return [task for files, task in tasks.values() if files]

@@ -135,8 +135,8 @@ def tune_learner(search: LearnerSearch, log: Path, engine: Engine) -> Tuned:
     return Tuned(search.algorithm, found)
 
 
-def train_trial(search: LearnerSearch, changes: Mapping[str, Setting], folder: Path) -> float:
-    """Train with these settings; the best validation net points on the way."""
+def train_trial(search: LearnerSearch, changes: Mapping[str, Setting], folder: Path) -> tuple[float, int]:
+    """Train with these settings; the best validation net points on the way, and the rounds it took."""
     from ..experiment.main_job import Experiment
     from ..learning.run_folder import CONFIG
 
@@ -151,7 +151,7 @@ def train_trial(search: LearnerSearch, changes: Mapping[str, Setting], folder: P
     experiment.train()
     score = experiment.run.best["net_points"]
     assert score is not None
-    return score
+    return score, search.timesteps
 
 
 def _head(search: LearnerSearch, scenario: Scenario) -> dict[str, object]:

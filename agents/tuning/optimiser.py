@@ -65,7 +65,7 @@ class OptimiserSearch:
 
     def check(self) -> OptimiserSearch:
         """Return the search if it can be begun; ValueError naming the field that is wrong."""
-        check_budget(self.trials, self.episodes, "val")
+        check_budget("val", trials=self.trials, episodes=self.episodes)
         for name in self.schedulers:
             make_scheduler(name)
         return self
@@ -98,15 +98,16 @@ def tune_optimiser(search: OptimiserSearch, log: Path, engine: Engine) -> Tuned:
     return Tuned("optimiser", found)
 
 
-def play_trial(search: OptimiserSearch, changes: Mapping[str, Setting]) -> float:
-    """Mean of the schedulers' validation net points under a changed optimiser, in a process of its own."""
+def play_trial(search: OptimiserSearch, changes: Mapping[str, Setting]) -> tuple[float, int]:
+    """Mean of the schedulers' validation net points under a changed optimiser, and the rounds spent."""
     scenario = with_optimiser(load_scenario(search.world), changes)
-    scores = [net_points(name, scenario, search.episodes, search.seed) for name in search.schedulers]
-    return float(np.mean([interquartile_mean(points) for points in scores]))
+    plays = [net_points(name, scenario, search.episodes, search.seed) for name in search.schedulers]
+    score = float(np.mean([interquartile_mean(points) for points, _ in plays]))
+    return score, sum(rounds for _, rounds in plays)
 
 
-def net_points(name: str, scenario: Scenario, episodes: int, seed: int) -> list[float]:
-    """Validation net points of one scheduler, episode by episode, with the stop that suits it best.
+def net_points(name: str, scenario: Scenario, episodes: int, seed: int) -> tuple[list[float], int]:
+    """Validation net points of one scheduler by episode, with the stop that suits it best; rounds spent.
 
     Where training is faster it pays to stop earlier; a stop that was tuned for another optimiser would hide
     what this one is worth. Schedulers with a judgement of their own when to stop keep it.
@@ -122,11 +123,12 @@ def net_points(name: str, scenario: Scenario, episodes: int, seed: int) -> list[
         scheduler = replace(scheduler, stop_gain=0.0, stop_after_rounds=0)
     world = make_worlds(scenario, "val")(episodes)
     frame, curves, _ = play_batch(name, scheduler, world, episode_seeds(seed, episodes))
+    rounds = int(frame["decisions"].sum())
     if not isinstance(scheduler, Rule):
-        return [float(points) for points in frame["val_net_points"]]
+        return frame["val_net_points"].tolist(), rounds
     logs = run_logs(curves)
     stop, _ = best_stop(logs, scenario.max_rounds)
-    return [log.stopped(stop) for log in logs]
+    return [log.stopped(stop) for log in logs], rounds
 
 
 def optimiser_of(scenario: Scenario) -> dict[str, Setting]:

@@ -46,6 +46,52 @@ class Tuned:
         """The best trial, the first of equals."""
         return max(self.trials, key=lambda trial: trial.score)
 
+    @property
+    def score(self) -> float:
+        """Of the best trial."""
+        return self.best.score
+
+    @property
+    def default_score(self) -> float:
+        """Of the declared defaults."""
+        return self.trials[0].score
+
+    @property
+    def settings(self) -> dict[str, Setting]:
+        """Of the best trial."""
+        return self.best.settings
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of training spent."""
+        return sum(trial.rounds for trial in self.trials)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a search may spend: so many trials, or as many as fit into so many rounds of training.
+
+    Attributes:
+        trials: how many settings are played; not read where there are rounds.
+        rounds: of training in all; one trial is played in any case.
+    """
+
+    trials: int
+    rounds: int | None = None
+
+    def allows(self, found: Sequence[Trial]) -> bool:
+        """Whether another trial fits after these, even if it takes as many rounds as the longest of them."""
+        if self.rounds is None:
+            return len(found) < self.trials
+        rounds = [trial.rounds for trial in found]
+        return not found or sum(rounds) + max(rounds) <= self.rounds
+
+    def explores(self, found: Sequence[Trial]) -> bool:
+        """Whether the next trial is one of those drawn around the defaults."""
+        if self.rounds is None:
+            return len(found) <= max(1, round(_EXPLORED_SHARE * self.trials))
+        return len(found) <= 1 or sum(trial.rounds for trial in found) <= _EXPLORED_SHARE * self.rounds
+
 
 def tune(
     name: str,
@@ -59,6 +105,7 @@ def tune(
     log: Path | None = None,
     make_world: MakeWorld | None = None,
     done: Callable[[Trial], None] = lambda trial: None,
+    rounds: int | None = None,
 ) -> Tuned:
     """Search one scheduler's hyperparameters: the defaults, draws around them, then steps by Optuna's TPE.
 
@@ -80,27 +127,31 @@ def tune(
         log: an Optuna journal; trials found there are not played again.
         make_world: builds so many worlds; None: of the scenario and split.
         done: called after each new trial.
+        rounds: of training to spend; as many trials are played as fit into them, whatever `trials` says.
 
     Raises:
         ValueError: bad numbers, an unknown scheduler, or a log of another search.
     """
-    check_budget(trials, episodes, split)
+    check_budget(split, trials=trials, episodes=episodes, rounds=1 if rounds is None else rounds)
+    budget = Budget(trials, rounds)
     place = load_scenario(scenario)
     build = make_world or make_worlds(place, split)
     seeds = episode_seeds(seed, episodes)
-    search = _Search(name, seed, trials, place, starts, known)
+    search = _Search(name, seed, budget, place, starts, known)
     what: dict[str, object] = {
         "scheduler": name,
         "seed": seed,
         "episodes": episodes,
         "split": split,
-        "trials": trials,
+        "trials": trials if rounds is None else None,
+        "rounds": rounds,
     }
     what |= {"world": fingerprint(place), "starts": fingerprint([search.starts, list(known)])}
     journal = Journal(log, what) if log is not None else None
-    found = journal.trials()[:trials] if journal is not None else []
+    found = journal.trials() if journal is not None else []
     world = None
-    for number in range(len(found), trials):
+    while budget.allows(found):
+        number = len(found)
         world = world if world is not None else build(episodes)
         scheduler = make_scheduler(name, None, **search.propose(number, found))
         tuned = cast("DataclassInstance", original(scheduler))
@@ -109,7 +160,7 @@ def tune(
         score = float(interquartile_mean(frame["val_net_points"].to_numpy()))
         if isinstance(scheduler, Rule):
             stop, score = best_stop(run_logs(curves), place.max_rounds)
-        found.append(Trial(number, search.changes(tuned) | stop, score))
+        found.append(Trial(number, search.changes(tuned) | stop, score, int(frame["decisions"].sum())))
         if journal is not None:
             journal.append(found[-1], search.space)
         done(found[-1])
@@ -144,7 +195,7 @@ class _Search:
         self,
         name: str,
         seed: int,
-        trials: int,
+        budget: Budget,
         scenario: Scenario,
         starts: Sequence[Mapping[str, Setting]] = (),
         known: Sequence[Trial] = (),
@@ -162,7 +213,7 @@ class _Search:
         self.starts = [start for index, start in enumerate(tried) if start not in tried[:index]]
         self._known = list(known)
         self._root = [0x7E57, seed, zlib.crc32(name.encode()), len(self.starts)]
-        self._explored = 0 if starts else max(1, round(_EXPLORED_SHARE * trials))
+        self._budget = budget
         self._pinned = {key: value for key, value in pinned.items() if key in declared}
 
     def propose(self, number: int, found: list[Trial]) -> dict[str, Setting]:
@@ -174,7 +225,7 @@ class _Search:
             return self.space.settings(self.space.parameters(self.starts[number]))
         if number == 0 or not self.space.knobs:
             return {}
-        if number <= self._explored:
+        if not self.starts and self._budget.explores(found):
             rng = np.random.default_rng([*self._root, number])
             # Half of the knobs stay at their defaults: a draw of all of them at once is hardly ever good.
             drawn = self.space.draw(rng)
@@ -215,9 +266,9 @@ def _limits(scenario: Scenario) -> tuple[dict[str, tuple[float, float]], dict[st
     return room, pinned
 
 
-def check_budget(trials: int, episodes: int, split: str) -> None:
-    """Refuse searches without trials or episodes, and tuning on the test split; ValueError."""
-    for name, value in (("trials", trials), ("episodes", episodes)):
+def check_budget(split: str, **counts: int) -> None:
+    """Refuse searches without trials, episodes or rounds, and tuning on the test split; ValueError."""
+    for name, value in counts.items():
         if value < 1:
             raise ValueError(f"{name}: {value}, expected at least 1")
     if split not in ("train", "val"):

@@ -81,13 +81,13 @@ class SearchSpace:
         """Random settings of every knob."""
         return {name: knob.draw(rng) for name, knob in self.knobs.items()}
 
-    def frozen(self, settings: Mapping[str, Setting], score: float) -> FrozenTrial:
-        """A finished trial as Optuna keeps it; the settings stand in its user attributes."""
+    def frozen(self, settings: Mapping[str, Setting], score: float, rounds: int = 0) -> FrozenTrial:
+        """A finished trial as Optuna keeps it; settings and rounds spent stand in its user attributes."""
         return optuna.trial.create_trial(
             params=self.parameters(settings),
             distributions=self.distributions,
             value=score,
-            user_attrs={"settings": dict(settings)},
+            user_attrs={"settings": dict(settings), "rounds": rounds},
         )
 
     def suggest(self, past: Sequence[FrozenTrial], seed: int) -> Parameters:

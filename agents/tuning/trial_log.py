@@ -30,11 +30,13 @@ class Trial:
         number: 0 is the declared defaults.
         settings: hyperparameters that differ from the defaults.
         score: interquartile mean of the validation net points over the episodes.
+        rounds: of training that it took: all decisions played in its episodes.
     """
 
     number: int
     settings: dict[str, Setting]
     score: float
+    rounds: int = 0
 
 
 class Journal:
@@ -73,13 +75,18 @@ class Journal:
         """The trials so far, in their order."""
         kept = self._study.get_trials(deepcopy=False)
         return [
-            Trial(index, dict(each.user_attrs["settings"]), float(each.values[0]))
+            Trial(
+                index,
+                dict(each.user_attrs["settings"]),
+                float(each.values[0]),
+                int(each.user_attrs["rounds"]),
+            )
             for index, each in enumerate(kept)
         ]
 
     def append(self, trial: Trial, space: SearchSpace) -> None:
         """Add a finished trial; it is on disk when this returns."""
-        self._study.add_trial(space.frozen(trial.settings, trial.score))
+        self._study.add_trial(space.frozen(trial.settings, trial.score, trial.rounds))
 
 
 def trials_in(path: Path) -> int:

@@ -142,6 +142,36 @@ class TestTune:
                 assert interquartile_mean(frame["val_net_points"]) == pytest.approx(trial.score, abs=1e-9)
 
 
+class TestRounds:
+    def test_every_trial_tells_its_decisions_and_a_resumed_search_still_knows(
+        self, search, toy_world, tmp_path
+    ):
+        found = search(trials=3, log=tmp_path / "log.journal")
+        for trial in found.trials:
+            unstopped = {key: value for key, value in trial.settings.items() if key not in STOP_KNOBS}
+            rule = make_scheduler("tuned-rule", **unstopped)
+            frame, _, _ = play_batch("x", rule, toy_world(3, rounds=6), episode_seeds(0, 3))
+            assert trial.rounds == frame["decisions"].sum()
+        assert search(trials=3, log=tmp_path / "log.journal") == found
+        assert found.rounds == sum(trial.rounds for trial in found.trials)
+
+    @pytest.mark.parametrize("rounds", [1, 40, 100])
+    def test_as_many_trials_as_fit_into_the_rounds(self, search, rounds):
+        found = search(trials=1, rounds=rounds)
+        dearest = max(trial.rounds for trial in found.trials)
+        assert found.rounds <= rounds or len(found.trials) == 1
+        assert found.rounds + dearest > rounds
+
+    def test_a_budget_of_rounds_explores_and_then_searches(self, search):
+        """With equally long trials it is the search with so many trials."""
+        by_trials = search(trials=10)
+        assert len({trial.rounds for trial in by_trials.trials}) == 1
+        by_rounds = search(trials=1, rounds=by_trials.rounds)
+        assert [trial.settings for trial in by_rounds.trials] == [
+            trial.settings for trial in by_trials.trials
+        ]
+
+
 class TestStopping:
     @pytest.mark.parametrize(
         "knobs",

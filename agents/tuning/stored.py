@@ -1,0 +1,81 @@
+"""The files with the best settings found in each world, which schedulers are built of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from ...common.files import read_json, write_text
+from ..schedulers import StoredSetting
+from ..schedulers.base import Setting
+
+TUNED_FOLDER = Path(__file__).resolve().parents[1] / "schedulers" / "tuned"
+LEARNERS = "learners"
+"""Section of the files with hyperparameters of learning algorithms."""
+
+
+class Found(Protocol):
+    """What a search came to, whatever it searched."""
+
+    @property
+    def scheduler(self) -> str:
+        """Who was tuned."""
+        ...
+
+    @property
+    def score(self) -> float:
+        """Interquartile mean of the validation net points."""
+        ...
+
+    @property
+    def default_score(self) -> float:
+        """The same of what the search began with."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, StoredSetting]:
+        """The best that was found."""
+        ...
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of training spent: all decisions played."""
+        ...
+
+
+def store(
+    world: str,
+    found: Found,
+    facts: Mapping[str, Setting],
+    folder: Path = TUNED_FOLDER,
+    section: str = "schedulers",
+) -> Path:
+    """Write the best settings of one scheduler into the world's file, beside those of the others.
+
+    `score` and `default_score` are interquartile means of validation net points, the latter of the declared
+    defaults with the best stop; `rounds` is what the search spent.
+
+    Args:
+        world: the scenario's name.
+        found: what the search came to.
+        facts: the command, and what else is worth knowing about the search.
+        folder: of the files.
+        section: of the file: "schedulers", or `LEARNERS` for learning algorithms.
+    """
+    path = folder / f"{world}.json"
+    document = read_json(path, "out") if path.is_file() else {}
+    entry = {
+        "score": round(found.score, 4),
+        "default_score": round(found.default_score, 4),
+        "rounds": found.rounds,
+        "settings": found.settings,
+        **facts,
+    }
+    entries = document.get(section, {}) | {found.scheduler: entry}
+    document |= {"world": world, section: dict(sorted(entries.items()))}
+    folder.mkdir(parents=True, exist_ok=True)
+    # Two spaces, as the files that come with the package have it: a search changes only its own lines.
+    write_text(path, json.dumps(document, indent=2, allow_nan=False) + "\n")
+    return path
