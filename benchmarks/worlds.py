@@ -1,98 +1,98 @@
-"""Are the worlds worth playing? The figures that their scenario files promise, on the validation split.
+"""Is a world worth playing? The value of every decision in it, with intervals over searches and episodes.
 
-    python benchmarks/worlds.py --world volunteers
+    python benchmarks/worlds.py --world volunteers --out runs/worlds
+    python benchmarks/worlds.py --world mine.yaml --out runs/worlds --seeds 2 --rounds 30000
 
-For each world: what the reference (random 10, 10 local steps) pays and loses, which rule is best on a grid
-of how many, how long and when to stop, and how far the best handcrafted and the clairvoyant one are ahead.
+For each world: a linear rule is searched with every decision free; with each decision frozen at its best
+constant; with foresight taken away and with the truth instead of it. Every variant gets the same number of
+rounds and of searches. What is printed is the mean over searches and test episodes of "free minus variant",
+whose interval draws both anew. Interrupted, it goes on when the same command is given again.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
+from pathlib import Path
 
-import numpy as np
+from frugalfl.agents.evaluation.measures import Interval, crossed_bootstrap, mean
+from frugalfl.agents.execution import make_engine
+from frugalfl.agents.tuning import FREE, NESTED, Study, VariantFound, measure
+from frugalfl.envs.scenario import Scenario, load_scenario, scenario_names
 
-from frugalfl.agents.evaluation import EvaluationResult, evaluate
-from frugalfl.agents.schedulers import SCHEDULERS, TUNABLE, make_scheduler
-from frugalfl.envs.contract import Scheduler
-from frugalfl.envs.scenario import load_scenario, scenario_names
-
-WHO = ("random-m", "fastest-m", "greenest-m", "round-robin", "power-of-choice", "f3ast")
-PARTICIPANTS, LOCAL_STEPS, STOP_AFTER = (2, 5, 10), (10, 40), (15, "off")
-
-
-def mean(result: EvaluationResult, name: str, column: str) -> float:
-    """Mean over the episodes of one scheduler."""
-    return float(np.mean(result.values(name, column)))
+COLUMNS = {
+    "accuracy": ("accuracy, %", 100.0, 1),
+    "hours": ("hours", 1.0, 1),
+    "gigabytes": ("GB", 1.0, 1),
+    "kilograms": ("kg CO2e", 1.0, 3),
+    "rounds": ("rounds", 1.0, 1),
+    "lost_share": ("lost, %", 100.0, 0),
+    "chosen_end": ("ended by choice, %", 100.0, 0),
+}
 
 
-def reference_figures(world: str, episodes: int) -> float:
-    """Print what the reference pays; returns its net points."""
-    scheduler = make_scheduler("random-m", participants=10, local_steps=10)
-    result = evaluate({"reference": scheduler}, world, episodes, "val", progress=False)
-    prices = load_scenario(world).preferences
-    paid = {
-        "time": mean(result, "reference", "hours") * float(np.mean(prices.price_per_hour)),
-        "communication": mean(result, "reference", "gigabytes") * float(np.mean(prices.price_per_gb)),
-        "emissions": mean(result, "reference", "kilograms") * float(np.mean(prices.price_per_kg)),
-    }
-    net = mean(result, "reference", "net_points")
-    gain = net + sum(paid.values())
-    shares = ", ".join(f"{name} {100 * points / gain:.0f} %" for name, points in paid.items())
-    lost = mean(result, "reference", "lost") / mean(result, "reference", "invitations")
-    print(
-        f"  reference: net {net:.1f} of {gain:.1f} points gained; "
-        f"costs {100 * (1 - net / gain):.0f} % ({shares})"
+def difference(ours: VariantFound, theirs: VariantFound) -> Interval:
+    """Mean of our net points minus theirs, paired by search and episode."""
+    return crossed_bootstrap(ours.net_points - theirs.net_points, mean)
+
+
+def table(found: dict[str, VariantFound]) -> list[str]:
+    """One row per variant."""
+    headings = [heading for heading, _, _ in COLUMNS.values()]
+    lines = ["| variant | constant | net points | free minus this | " + " | ".join(headings) + " |"]
+    lines.append("|---|---:|---:|---:|" + "---:|" * len(headings))
+    for label, each in found.items():
+        value = "" if label == FREE else "{:+.1f} [{:+.1f}, {:+.1f}]".format(*difference(found[FREE], each))
+        cells = [f"{factor * each.figures[name]:.{digits}f}" for name, (_, factor, digits) in COLUMNS.items()]
+        constant = "" if each.constant is None else str(each.constant)
+        lines.append(
+            f"| {label} | {constant} | {each.net_points.mean():.1f} | {value} | " + " | ".join(cells) + " |"
+        )
+    return lines
+
+
+def nested(found: dict[str, VariantFound]) -> list[str]:
+    """Where the one that knows more ends lower: how large the noise of the searches is."""
+    lines = []
+    for more, less in NESTED:
+        if more in found and less in found:
+            value, low, high = difference(found[more], found[less])
+            word = "holds" if high >= 0 else "FAILS: the searches have not converged"
+            lines.append(f"- {more} minus {less}: {value:+.1f} [{low:+.1f}, {high:+.1f}] {word}")
+    return lines
+
+
+def limits(found: dict[str, VariantFound], scenario: Scenario) -> str:
+    """Whether the price ends the run, or the limit of rounds."""
+    free = found[FREE].figures
+    return (
+        f"The free rule ends {100 * free['chosen_end']:.0f} % of its runs by choice, "
+        f"after {free['rounds']:.1f} of at most {scenario.max_rounds} rounds."
     )
-    print(f"  withdrawals took {100 * lost:.1f} % of its updates")
-    return net
-
-
-def grid_winners(world: str, episodes: int) -> None:
-    """Print the best of `WHO` in every cell of the grid."""
-    cells = list(itertools.product(PARTICIPANTS, LOCAL_STEPS, STOP_AFTER))
-    players: dict[str, Scheduler] = {}
-    for who, (m, steps, stop) in itertools.product(WHO, cells):
-        settings = {"participants": m, "local_steps": steps, "stop_after_rounds": stop}
-        players[f"{who}/{m}/{steps}/{stop}"] = make_scheduler(who, **settings)
-    result = evaluate(players, world, episodes, "val", progress=False)
-    winners = []
-    for m, steps, stop in cells:
-        net = {who: mean(result, f"{who}/{m}/{steps}/{stop}", "net_points") for who in WHO}
-        winners.append(max(net, key=lambda who: net[who]))
-        row = ", ".join(f"{who} {points:.1f}" for who, points in sorted(net.items(), key=lambda kv: -kv[1]))
-        print(f"  m {m:>2}, {steps} steps, stop after {stop}: {row}")
-    print(f"  {len(set(winners))} different rules win somewhere: {', '.join(sorted(set(winners)))}")
-
-
-def ceiling_figures(world: str, episodes: int, reference: float) -> None:
-    """Print how far the tuned schedulers and the clairvoyant one are ahead."""
-    fair = [name for name in TUNABLE if SCHEDULERS[name].kind == "handcrafted"]
-    result = evaluate([*fair, "clairvoyant"], world, episodes, "val", progress=False)
-    net = {name: mean(result, name, "net_points") for name in (*fair, "clairvoyant")}
-    ceiling = net.pop("clairvoyant")
-    best = max(net, key=lambda name: net[name])
-    print(
-        f"  best handcrafted: {best} {net[best]:.1f}, "
-        f"{100 * (net[best] / reference - 1):+.0f} % on the reference"
-    )
-    print(f"  clairvoyant: {ceiling:.1f}, {100 * (ceiling / net[best] - 1):+.0f} % on the best handcrafted")
 
 
 def main() -> None:
-    """Print the figures of the chosen worlds."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--world", nargs="*", default=scenario_names())
-    parser.add_argument("--episodes", type=int, default=32)
-    parser.add_argument("--grid", action=argparse.BooleanOptionalAction, default=True)
+    """Print the tables of the chosen worlds."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--world", nargs="*", default=scenario_names(), help="packaged names or YAML files")
+    parser.add_argument("--out", type=Path, default=Path("runs/worlds"), help="folder of the searches")
+    parser.add_argument("--seeds", type=int, default=3, help="searches of each variant")
+    parser.add_argument("--first-rounds", type=int, default=200_000, help="of each free rule's own search")
+    parser.add_argument("--rounds", type=int, default=100_000, help="of every variant's search after that")
+    parser.add_argument("--episodes", type=int, default=192, help="of the test split")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
     args = parser.parse_args()
-    for world in args.world:
-        print(world, flush=True)
-        reference = reference_figures(world, args.episodes)
-        if args.grid:
-            grid_winners(world, args.episodes)
-        ceiling_figures(world, args.episodes, reference)
+    for source in args.world:
+        scenario = load_scenario(source)
+        study = Study(scenario, args.seeds, args.first_rounds, args.rounds, args.episodes)
+        with make_engine("local", args.jobs) as engine:
+            found = {each.variant.label: each for each in measure(study, args.out, engine)}
+        spent = sum(each.rounds for each in found.values())
+        print(f"### {scenario.name}\n\n{limits(found, scenario)}\n")
+        print("\n".join(table(found)), "\n")
+        print("\n".join(nested(found)), "\n")
+        print(
+            f"{spent:,} rounds of search; {args.seeds} searches of each variant, {args.episodes} episodes.\n"
+        )
 
 
 if __name__ == "__main__":

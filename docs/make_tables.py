@@ -126,7 +126,7 @@ def page() -> str:
         "  and of files.",
         "",
         "Schedulers read what was drawn in `Situation.terms`, agents in the observation: prices, what is",
-        "left of budgets, `sample_bytes`, `overhead_s`, `deadline_s`, the `label_skew` that the partition dealt",
+        "left of budgets, `sample_bytes`, `overhead_s`, `deadline_s`, the `label_skew` that was dealt",
         "(mean total-variation distance of a client's label mix from all clients', as label histograms tell",
         "it) and the `announced_share` of the pool. Seconds per step are in `ClientFacts.step_s`.",
         "",

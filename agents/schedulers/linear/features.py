@@ -21,6 +21,7 @@ _LOG_UNIT = 3.0
 """Natural logarithms are divided by this: a factor of 20 from the middle is a feature of 1."""
 _EARLY_ROUNDS = 20.0
 """Progress is 0.76 after so many rounds."""
+_USUAL_STEP_S = 120.0
 _SMALL = 1e-6
 _LEAST_HOURS, _MOST_HOURS = 0.05, 1e5
 
@@ -137,6 +138,14 @@ RUN_FEATURES: dict[str, RunFeature] = {
         lambda seen, middle: _relative(seen.terms.price_per_kg, middle.price_per_kg),
     ),
     "hours-left": RunFeature("logarithm of the hours left over the middle of the budget", _hours_left),
+    "step-time": RunFeature(
+        "logarithm of the median client's seconds per step, over two minutes",
+        lambda seen, middle: _relative(np.median(seen.clients.step_s, axis=1), _USUAL_STEP_S),
+    ),
+    "skew": RunFeature(
+        "how unlike clients' labels are: -1 alike, 1 entirely different",
+        lambda seen, middle: 2.0 * seen.terms.label_skew - 1.0,
+    ),
 }
 """Features of the run by name; a prices' or hours' factor of 20 from the middle is 1."""
 
