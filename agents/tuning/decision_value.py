@@ -23,6 +23,7 @@ from ...envs.contract import STOP_S, rollout
 from ...envs.scenario import Scenario, load_scenario
 from ..evaluation import episode_seeds, make_worlds
 from ..execution import Engine
+from ..schedulers.linear import Knowledge
 from .evolution import evolve
 from .evolved import Evolution
 
@@ -56,7 +57,7 @@ class Variant:
     label: str
     freeze: str = ""
     constants: tuple[int, ...] = (0,)
-    knowledge: str = "real"
+    knowledge: Knowledge = "real"
     changes: Mapping[str, object] = field(default_factory=dict)
 
     def frozen(self, constant: int) -> dict[str, float]:
@@ -139,7 +140,7 @@ NESTED = (
     ("both true", "true ends of sessions"),
     ("both true", "true carbon"),
 )
-"""Pairs in which the first knows all that the second knows: where it ends lower, search noise is that large."""
+"""Pairs in which the first knows all that the second knows: where it ends lower, that is search noise."""
 
 
 def measure(
