@@ -65,7 +65,7 @@ def test_the_python_of_a_kernel_gives_the_compiled_numbers(name, monkeypatch):
 
 def test_the_constants_of_columns_are_those_of_the_tables():
     kernels = importlib.import_module("frugalfl.envs.agent_view.encoder_kernels")
-    assert [getattr(kernels, name.upper()) for name in CLIENT_FEATURES] == list(range(27))
+    assert [getattr(kernels, name.upper()) for name in CLIENT_FEATURES] == list(range(28))
     of_server = [
         f"SERVER_{name.upper()}" if name in CLIENT_FEATURES else name.upper() for name in SERVER_FEATURES
     ]

@@ -238,6 +238,18 @@ def test_who_was_seen_is_counted_once_per_decision(federation, order_all):
     assert world.situation().clients.sightings.tolist() == [[2, 2, 2, 0]]
 
 
+def test_a_wait_is_no_round_and_nodes_need_no_set_up(federation, order_all):
+    world = federation(nodes=3, workload={"setup_bytes": 1e9})
+    plan = order_all(world.situation())
+    world.step(type(plan)(plan.local_steps, plan.transfer_samples, plan.quorum, np.array([0.05])))
+    situation = world.situation()
+    assert world.ledger.decisions[0] == 1 and situation.run.looks[0] == 2
+    assert situation.run.round_index[0] == 0 and situation.run.rounds_left[0] == world.scenario.max_rounds
+    assert situation.clients.setup_bytes.tolist() == [[0.0] * 4]
+    world.step(order_all(situation))
+    assert world.situation().run.round_index[0] == 1
+
+
 def test_the_overhead_of_a_round_is_measured(federation, order_all):
     world = federation(workload={"overhead_s": 7.0})
     assert world.situation().terms.overhead_s.tolist() == [7.0]

@@ -143,6 +143,16 @@ class TestMpc:
         waits = [scheduler.plan(tempting).wait_s[0] for _ in range(6)]
         assert waits == [3600.0] * 3 + [0.0] * 3
 
+    def test_a_set_up_is_paid_once_not_every_round(self, situation_of):
+        warm = everyone_here(situation_of(0, accuracy=0.2, price_per_hour=0.0, price_per_kg=0.0))
+        cold = warm.changed(setup_bytes=np.full((1, 12), 20e9), price_per_gb=np.ones(1))
+        found = []
+        for situation, horizon in ((warm, 1), (cold, 1), (cold, 30)):
+            scheduler = start(plateau=82.0, rate=0.1, trust=200.0, stop_margin=0.0, horizon=horizon)
+            scheduler.state["rounds"][:] = 1
+            found.append(scheduler.plan(situation).wait_s[0])
+        assert found == [0.0, STOP_S, 0.0]
+
     def test_stops_where_nothing_is_left_to_gain(self, situation_of):
         situation = everyone_here(situation_of(0, accuracy=0.2, price_per_hour=10.0))
         scheduler = start(plateau=82.0, trust=200.0, stop_margin=0.0)

@@ -101,6 +101,12 @@ class TestFedCs:
         assert counts[0] >= 1
         assert counts[-1] == 12
 
+    def test_takes_those_who_are_set_up_where_the_others_do_not_fit(self, situation_of):
+        warm = np.arange(12) < 5
+        situation = everyone(situation_of(0, setup_bytes=np.where(warm, 0.0, 1e12)))
+        chosen = started("fedcs", round_deadline_s=20000.0).plan(situation).invited[0]
+        assert np.array_equal(chosen, warm)
+
     def test_prefers_the_fast_and_polls_only_a_share(self, situation_of):
         situation = everyone(situation_of(0))
         plan = started("fedcs", round_deadline_s=200.0).plan(situation)
