@@ -8,10 +8,12 @@ from .energy_selection import feasible, select_by_milp, select_greedily
 from .gain_curve import GainCurve
 from .hindsight import Play, Splice, Tape, fork, play_ahead, play_out
 from .lookahead import availability_ahead, client_carbon_ahead, zone_carbon_ahead
+from .mutations import Menu, mutate
 from .slot_greedy import fill_slots, full_rounds, green_schedule
 
 __all__ = [
     "GainCurve",
+    "Menu",
     "Play",
     "Splice",
     "Tape",
@@ -28,6 +30,7 @@ __all__ = [
     "full_rounds",
     "green_schedule",
     "madow",
+    "mutate",
     "observe_chains",
     "play_ahead",
     "play_out",

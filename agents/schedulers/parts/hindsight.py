@@ -28,34 +28,35 @@ _FRESH_SEEDS = 1_000_003
 
 @dataclass(frozen=True)
 class Play:
-    """E episodes from their start to their end.
+    """E episodes from their start to their end, scored after each of D decisions and before the first.
 
-    Attributes:
-        decisions: int `[E]`, decisions before the best moment to stop; 0: do not begin.
-        points: `[E]`, net points then.
-        plans: what was ordered, decision by decision.
+    A run may be ended after any decision, so that one play is D + 1 of them.
     """
 
-    decisions: Ints
-    points: Floats
-    plans: tuple[RoundPlan, ...]
+    net_points: Floats  # [D + 1, E] on the validation accuracy; -inf once the episode had ended
+    accuracy: Floats  # [D + 1, E] on the validation set
+    loss: Floats  # [D + 1, E] on the validation set
+    plans: tuple[RoundPlan, ...]  # what was ordered, decision by decision
 
-    def orders(self, row: int) -> tuple[RoundPlan, ...]:
-        """One episode's orders up to its best moment to stop, as plans of a single environment."""
-        return tuple(_row(plan, row) for plan in self.plans[: int(self.decisions[row])])
+    def orders(self, row: int, decisions: int) -> tuple[RoundPlan, ...]:
+        """One episode's first orders, as plans of a single environment."""
+        return tuple(_row(plan, row) for plan in self.plans[:decisions])
 
 
 def play_out(world: SimulatedWorld, scheduler: Scheduler, seeds: Ints) -> Play:
-    """Play a scheduler to the end of every episode, and find the best moment to stop in hindsight.
+    """Play a scheduler to the end of every episode.
 
     Args:
         world: of as many environments as there are seeds.
         scheduler: who decides; shown the future if it is clairvoyant.
         seeds: int64 `[E]`.
     """
-    log = _Log(len(seeds))
+    log: _Log | None = None
     for turn in rollout(world, scheduler, seeds):
+        log = log or _Log(turn.situation)
         log.add(turn.plan, turn.result)
+    if log is None:
+        raise ValueError("seeds: none, expected at least one episode")
     return log.play
 
 
@@ -80,7 +81,7 @@ def play_ahead(
     situation = world.situation(clairvoyant=True)
     for scheduler in schedulers:
         scheduler.reset(everyone, seeds, situation.num_clients)
-    log = _Log(len(seeds))
+    log = _Log(situation)
     while log.running.any():
         plans = [scheduler.plan(situation) for scheduler in schedulers]
         ahead = [_look_ahead(world, plan, base, depth, log.running) for plan in plans]
@@ -130,27 +131,33 @@ def fork(world: WorldT) -> WorldT:
 
 
 class _Log:
-    """Keeps the orders of a play and finds its best moment to stop."""
+    """Keeps the orders of a play and what they came to.
 
-    def __init__(self, num_envs: int):
-        self.running = np.ones(num_envs, dtype=bool)
-        self._points = np.zeros(num_envs)
-        self._best, self._best_points = np.zeros(num_envs, dtype=np.int64), np.zeros(num_envs)
+    Args:
+        start: the situation before the first decision.
+    """
+
+    def __init__(self, start: Situation):
+        self.running = np.ones(start.run.accuracy.size, dtype=bool)
+        self._now = np.zeros(self.running.size)
+        self._points = [self._now]
+        self._accuracy, self._loss = [start.run.accuracy], [start.run.loss]
         self._plans: list[RoundPlan] = []
 
     def add(self, plan: RoundPlan, result: StepResult) -> None:
         """One decision of all episodes."""
         self._plans.append(plan)
-        self._points = self._points + np.where(self.running, result.reward, 0.0)
-        better = self.running & (self._points > self._best_points)
-        self._best = np.where(better, len(self._plans), self._best)
-        self._best_points = np.where(better, self._points, self._best_points)
+        self._now = self._now + np.where(self.running, result.reward, 0.0)
+        self._points.append(np.where(self.running, self._now, -np.inf))
+        self._accuracy.append(result.outcome.accuracy)
+        self._loss.append(result.outcome.loss)
         self.running = self.running & ~(result.terminated | result.truncated)
 
     @property
     def play(self) -> Play:
         """What came of it."""
-        return Play(self._best, self._best_points, tuple(self._plans))
+        tables = (np.array(each) for each in (self._points, self._accuracy, self._loss))
+        return Play(*tables, tuple(self._plans))
 
 
 class Tape:
@@ -162,16 +169,28 @@ class Tape:
     """
 
     name: ClassVar[str] = "tape"
+    kind: ClassVar[SchedulerKind] = "ceiling"
+    clairvoyant: ClassVar[bool] = False
 
     def __init__(self, orders: Sequence[Sequence[RoundPlan]], num_clients: int):
         stop = _stop(num_clients)
         longest = max((len(each) for each in orders), default=0)
         padded = [[*each, *[stop] * (longest + 1 - len(each))] for each in orders]
         self._plans = [_joined([each[step] for each in padded]) for step in range(longest + 1)]
+        self._step = 0
 
     def at(self, step: int) -> RoundPlan:
         """The orders `[E]` of one decision."""
         return self._plans[min(step, len(self._plans) - 1)]
+
+    def reset(self, envs: Bools, seeds: Ints, num_clients: int) -> None:
+        """Start all episodes anew."""
+        self._step = 0
+
+    def plan(self, situation: Situation) -> RoundPlan:
+        """The next orders, whatever the situation."""
+        self._step += 1
+        return self.at(self._step - 1)
 
 
 class Splice:
