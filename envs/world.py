@@ -142,6 +142,10 @@ class FederatedWorld:
         """Accuracy and loss on the held-out test set, each `[E]`; for evaluators, never for agents."""
         return self._core.evaluate(part="test")
 
+    def pooled_accuracy(self) -> Floats:
+        """`[E]`, accuracy on validation and training rows together; for searches in hindsight only."""
+        return self._core.pooled_accuracy()
+
     def client_test_accuracy(self) -> Floats:
         """`[E, N]`, how well the global models serve each client; for evaluators, never for agents.
 

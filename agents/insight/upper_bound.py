@@ -35,17 +35,32 @@ _COVERED: Mapping[str, tuple[str, ...]] = {
 }
 """Fields of blocks that the proof allows to be anything; the others must have their defaults."""
 _FREE = (
-    "name clients zones availability carbon devices dataset partition model aggregator trainer preferences "
-    "budgets levels forecasting max_rounds target_accuracy"
-).split()
+    "name",
+    "clients",
+    "zones",
+    "availability",
+    "carbon",
+    "devices",
+    "dataset",
+    "partition",
+    "model",
+    "aggregator",
+    "trainer",
+    "preferences",
+    "budgets",
+    "levels",
+    "forecasting",
+    "max_rounds",
+    "target_accuracy",
+)
 """Fields of the scenario that the proof allows to be anything, or looks at in its own way."""
 
 
 def upper_bounds(world: FederatedWorld, seeds: Ints) -> Floats:
     """Net points that no scheduler exceeds, episode by episode, however much it knows.
 
-    The proof is in `fl_core.theory.attainable`. It takes the coefficients of a round to sum to at most 1, as the
-    world's aggregator has it: a scheduler that hands over larger ones of its own is outside.
+    The proof is in `fl_core.theory.attainable`. It takes the coefficients of a round to sum to at most 1,
+    as the world's aggregator has it: a scheduler that hands over larger ones of its own is outside.
 
     Args:
         world: of quadratics; it is not played.

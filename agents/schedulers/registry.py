@@ -122,7 +122,7 @@ def make_scheduler(name: str, world: str | None = None, **settings: Setting) -> 
     """
     factory = SCHEDULERS[name]
     if factory is Clairvoyant:
-        refuse_unknown(name, settings, ("max_candidates", "splices"))
+        refuse_unknown(name, settings, ("max_candidates", "splices", "mutations"))
         rules = [make_scheduler(each, world) for each in _best_first(world)]
         bounds = {key: int(value) for key, value in settings.items()}
         return Clairvoyant([rule for rule in rules if isinstance(rule, Rule)], **bounds)

@@ -54,14 +54,21 @@ class Scheduler(Protocol):
 
 @runtime_checkable
 class Preparing(Protocol):
-    """A scheduler that is shown the episodes before it plays them: only ceilings may be."""
+    """A scheduler that is shown the episodes before it plays them: only searches in hindsight may be."""
 
-    def prepare(self, take: Callable[[int], SimulatedWorld], seeds: Sequence[int], batch: int) -> None:
+    def prepare(
+        self,
+        take: Callable[[int], SimulatedWorld],
+        seeds: Sequence[int],
+        batch: int,
+        rivals: Sequence[Scheduler] = (),
+    ) -> None:
         """Get ready for some episodes.
 
         Args:
             take: gives worlds of so many environments.
             seeds: of the episodes.
             batch: how many will be played at once.
+            rivals: the other schedulers of the same evaluation, which it may let play these episodes.
         """
         ...

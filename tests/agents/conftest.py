@@ -119,6 +119,9 @@ class ToyWorld:
     def zone_names(self):
         return ()
 
+    def pooled_accuracy(self):
+        return self.accuracy
+
     def client_test_accuracy(self):
         return np.repeat(self.accuracy[:, None], self.n, axis=1)
 

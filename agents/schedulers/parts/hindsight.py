@@ -11,6 +11,7 @@ import numpy as np
 
 from ....common.arrays import Bools, Floats, Ints
 from ....envs.contract import (
+    REWARD_TERMS,
     STOP_S,
     RoundPlan,
     Scheduler,
@@ -22,6 +23,8 @@ from ....envs.contract import (
     rollout,
 )
 
+LOOKED_AHEAD = 12
+"""Decisions that `play_ahead` looks ahead after an alternative, unless told otherwise."""
 _FRESH_SEEDS = 1_000_003
 """Keeps the random numbers of one change of a play apart from those of the next."""
 
@@ -34,8 +37,7 @@ class Play:
     """
 
     net_points: Floats  # [D + 1, E] on the validation accuracy; -inf once the episode had ended
-    accuracy: Floats  # [D + 1, E] on the validation set
-    loss: Floats  # [D + 1, E] on the validation set
+    pooled_points: Floats  # [D + 1, E] the same on `SimulatedWorld.pooled_accuracy`, which is less noisy
     plans: tuple[RoundPlan, ...]  # what was ordered, decision by decision
 
     def orders(self, row: int, decisions: int) -> tuple[RoundPlan, ...]:
@@ -54,14 +56,18 @@ def play_out(world: SimulatedWorld, scheduler: Scheduler, seeds: Ints) -> Play:
     log: _Log | None = None
     for turn in rollout(world, scheduler, seeds):
         log = log or _Log(turn.situation)
-        log.add(turn.plan, turn.result)
+        log.add(turn.plan, turn.result, world)
     if log is None:
         raise ValueError("seeds: none, expected at least one episode")
     return log.play
 
 
 def play_ahead(
-    world: SimulatedWorld, base: Scheduler, others: Sequence[Scheduler], seeds: Ints, depth: int = 12
+    world: SimulatedWorld,
+    base: Scheduler,
+    others: Sequence[Scheduler],
+    seeds: Ints,
+    depth: int = LOOKED_AHEAD,
 ) -> Play:
     """Play with the world itself as the model: try every scheduler's next orders on copies of the world.
 
@@ -86,7 +92,7 @@ def play_ahead(
         plans = [scheduler.plan(situation) for scheduler in schedulers]
         ahead = [_look_ahead(world, plan, base, depth, log.running) for plan in plans]
         plan = choose_plans(plans, np.argmax(np.stack(ahead), axis=0))
-        log.add(plan, world.step(plan))
+        log.add(plan, world.step(plan), world)
         situation = world.situation(clairvoyant=True)
     return log.play
 
@@ -134,30 +140,31 @@ class _Log:
     """Keeps the orders of a play and what they came to.
 
     Args:
-        start: the situation before the first decision.
+        start: before the first decision.
     """
 
     def __init__(self, start: Situation):
-        self.running = np.ones(start.run.accuracy.size, dtype=bool)
-        self._now = np.zeros(self.running.size)
-        self._points = [self._now]
-        self._accuracy, self._loss = [start.run.accuracy], [start.run.loss]
+        accuracy = start.run.accuracy
+        self.running = np.ones(accuracy.size, dtype=bool)
+        self._points, self._costs = [np.zeros(accuracy.size)], np.zeros(accuracy.size)
+        self._start, self._pooled = accuracy, [np.zeros(accuracy.size)]
         self._plans: list[RoundPlan] = []
 
-    def add(self, plan: RoundPlan, result: StepResult) -> None:
-        """One decision of all episodes."""
+    def add(self, plan: RoundPlan, result: StepResult, world: SimulatedWorld) -> None:
+        """One decision of all episodes; the world is the one that has carried it out."""
+        gain = result.terms[:, REWARD_TERMS.index("accuracy")]
+        ended = np.where(self.running, 0.0, -np.inf)
         self._plans.append(plan)
-        self._now = self._now + np.where(self.running, result.reward, 0.0)
-        self._points.append(np.where(self.running, self._now, -np.inf))
-        self._accuracy.append(result.outcome.accuracy)
-        self._loss.append(result.outcome.loss)
+        self._costs = self._costs + np.where(self.running, result.reward - gain, 0.0)
+        self._points.append(self._points[-1] + result.reward + ended)
+        gained = world.pooled_accuracy() - self._start
+        self._pooled.append(100.0 * gained + self._costs + ended)
         self.running = self.running & ~(result.terminated | result.truncated)
 
     @property
     def play(self) -> Play:
         """What came of it."""
-        tables = (np.array(each) for each in (self._points, self._accuracy, self._loss))
-        return Play(*tables, tuple(self._plans))
+        return Play(np.array(self._points), np.array(self._pooled), tuple(self._plans))
 
 
 class Tape:

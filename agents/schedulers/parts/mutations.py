@@ -45,7 +45,7 @@ class Menu:
 Orders: TypeAlias = Sequence[RoundPlan]
 """One episode's orders, plans of a single environment."""
 Move: TypeAlias = Callable[[list[RoundPlan], int, Menu, np.random.Generator], list[RoundPlan]]
-"""Changes one decision of one's own copy of the orders; gives them back as they are where it does not apply."""
+"""Orders with one decision changed; as they were where the change does not apply."""
 
 
 def mutate(orders: Orders, menu: Menu, rng: np.random.Generator) -> tuple[RoundPlan, ...]:
@@ -66,9 +66,7 @@ def mutate(orders: Orders, menu: Menu, rng: np.random.Generator) -> tuple[RoundP
     return tuple(changed + last * _LONGER)
 
 
-def _stretch_steps(
-    orders: list[RoundPlan], at: int, menu: Menu, rng: np.random.Generator
-) -> list[RoundPlan]:
+def _stretch_steps(orders: list[RoundPlan], at: int, menu: Menu, rng: np.random.Generator) -> list[RoundPlan]:
     """One participant trains longer or shorter."""
     return _with_client(orders, at, rng, lambda plan, k: _steps(plan, k, _stretched(plan, k, menu, rng)))
 

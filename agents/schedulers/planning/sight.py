@@ -74,4 +74,5 @@ def plain_kind(rule: Rule) -> type:
 
 
 def times(number: int, factor: float) -> int:
+    """A changed number of participants or steps."""
     return int(np.clip(round(number * factor), 1, 100))
