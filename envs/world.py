@@ -30,7 +30,7 @@ class FederatedWorld:
 
     Seeded alike, row i of a batch and a world of one give identical episodes. An episode that has ended
     is frozen: steps neither change nor charge it until it is reset. A `SimulatedWorld`; it has more public
-    members than most classes because evaluations, viewers and ceilings each look at another part of it.
+    members than most classes because evaluations, viewers and searches each look at another part of it.
 
     Args:
         scenario: what the worlds are made of.

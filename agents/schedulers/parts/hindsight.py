@@ -40,6 +40,16 @@ class Play:
     pooled_points: Floats  # [D + 1, E] the same on `SimulatedWorld.pooled_accuracy`, which is less noisy
     plans: tuple[RoundPlan, ...]  # what was ordered, decision by decision
 
+    @property
+    def decisions(self) -> Ints:
+        """`[E]`, before the best moment to stop by net points; 0: do not begin."""
+        return np.asarray(self.net_points.argmax(axis=0))
+
+    @property
+    def points(self) -> Floats:
+        """`[E]`, net points then."""
+        return np.asarray(self.net_points.max(axis=0))
+
     def orders(self, row: int, decisions: int) -> tuple[RoundPlan, ...]:
         """One episode's first orders, as plans of a single environment."""
         return tuple(_row(plan, row) for plan in self.plans[:decisions])

@@ -37,7 +37,7 @@ class BestKnown:
 
     def admit(self, name: str, play: Play, seeds: Ints) -> Floats:
         """Take in a play that nobody may fall behind; its net points `[E]` at its best moment to stop."""
-        best: Floats = play.net_points.max(axis=0)
+        best = play.points
         for seed, net in zip(seeds.tolist(), best.tolist(), strict=True):
             self._floor[seed] = max(net, self._floor.get(seed, -np.inf))
         self.offer(name, play, seeds)
