@@ -3,7 +3,8 @@
     python benchmarks/worlds.py --world volunteers
 
 For each world: what the reference (random 10, 10 local steps) pays and loses, which rule is best on a grid
-of how many, how long and when to stop, and how far the best handcrafted and the best known in hindsight are ahead.
+of how many, how long and when to stop, and how far the best handcrafted and the
+best known in hindsight are ahead.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ def hindsight_figures(world: str, episodes: int, reference: float) -> None:
         f"{100 * (net[best] / reference - 1):+.0f} % on the reference"
     )
     print(
-        f"  best known in hindsight: {hindsight:.1f}, {100 * (hindsight / net[best] - 1):+.0f} % on the best handcrafted"
+        f"  best known in hindsight: {hindsight:.1f}, "
+        f"{100 * (hindsight / net[best] - 1):+.0f} % on the best handcrafted"
     )
 
 

@@ -41,7 +41,7 @@ from .provenance import git_version
 from .validation import Validation
 
 ALL, BEST, NOBODY = "all", "best", "none"
-"""`rivals` for every scheduler of the package, for the `strongest` beside yardstick and best known in hindsight, for none."""
+"""`rivals` for every scheduler, for the `strongest` beside yardstick and best known in hindsight, none."""
 BEST_RIVALS = 10
 
 

@@ -71,7 +71,8 @@ class Style(NamedTuple):
 def styles_of(result: EvaluationResult) -> dict[str, Style]:
     """Styles by scheduler, best first.
 
-    Learned ones are red, what sees the future dark, the three best handcrafted blue, green, violet, the rest grey.
+    Learned ones are red, what sees the future dark, the three best handcrafted blue, green, violet, the
+    rest grey.
     """
     learned, handcrafted, shades = iter(LEARNED), iter(HANDCRAFTED), cycle(SHADES)
     styles = {}

@@ -16,7 +16,7 @@ from .base import Rule, Setting, adopt, knobs_of
 from .baselines import AllAvailable, AllMean, FastestM, GreenestM, Never, RandomM, RoundRobin, TunedRule
 from .carbon import Carbonscaler, DriftPlusPenalty, Fedzero, GreenflOffline, GreenflOnline, LetsWaitAwhile
 from .pace import Adacomm, DynamicBackup, JsacTau, TransferMarginal, TransferThreshold
-from .planning import Clairvoyant, Mpc
+from .planning import Clairvoyant, Mpc, SearchEffort
 from .selection import (
     Afl,
     CaFed,
@@ -122,10 +122,10 @@ def make_scheduler(name: str, world: str | None = None, **settings: Setting) -> 
     """
     factory = SCHEDULERS[name]
     if factory is Clairvoyant:
-        refuse_unknown(name, settings, ("max_candidates", "splices", "mutations"))
+        refuse_unknown(name, settings, SearchEffort.__annotations__)
         rules = [make_scheduler(each, world) for each in _best_first(world)]
-        bounds = {key: int(value) for key, value in settings.items()}
-        return Clairvoyant([rule for rule in rules if isinstance(rule, Rule)], **bounds)
+        effort = cast(SearchEffort, {key: int(value) for key, value in settings.items()})
+        return Clairvoyant([rule for rule in rules if isinstance(rule, Rule)], **effort)
     if _is_rule(factory):
         refuse_unknown(name, settings, knobs_of(cast("type[Rule]", factory)))
         settings = tuned_settings(name, world) | settings

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .best_known import BestKnown, BestPlay
-from .clairvoyant import Clairvoyant, Progress
+from .clairvoyant import Clairvoyant, Progress, SearchEffort
 from .mpc import Mpc
 from .sight import with_sight
 
-__all__ = ["BestKnown", "BestPlay", "Clairvoyant", "Mpc", "Progress", "with_sight"]
+__all__ = ["BestKnown", "BestPlay", "Clairvoyant", "Mpc", "Progress", "SearchEffort", "with_sight"]

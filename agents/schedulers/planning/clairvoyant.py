@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, NamedTuple, TypeAlias
+from typing import ClassVar, NamedTuple, TypeAlias, TypedDict
 
 import numpy as np
 
@@ -31,6 +31,14 @@ Worlds: TypeAlias = Mapping[int, SimulatedWorld]
 """By number of environments."""
 Watch: TypeAlias = Callable[["Progress"], None]
 """Told after every step of the search."""
+
+
+class SearchEffort(TypedDict, total=False):
+    """The settings of a search that are numbers, see `Clairvoyant`."""
+
+    max_candidates: int
+    splices: int
+    mutations: int
 
 
 class Progress(NamedTuple):
@@ -105,7 +113,7 @@ class Clairvoyant:
         splices: int = 60,
         mutations: int = 200,
         rivals: Sequence[Scheduler] = (),
-        watch: Watch | None = None,
+        watch: Watch = lambda progress: None,
     ):
         if not rules:
             raise ValueError("clairvoyant.rules: none, expected at least one rule to start from")
@@ -118,7 +126,8 @@ class Clairvoyant:
         self.candidates: list[Rule] = [_unbounded(rule) for rule in rules][:given]
         self.splices, self.mutations = splices, mutations
         self.history: list[Progress] = []
-        self._max_candidates, self._rivals, self._watch = max_candidates, tuple(rivals), watch
+        self._max_candidates, self._rivals = max_candidates, tuple(rivals)
+        self.watch = watch
         self._known, self._searched = BestKnown(), set[int]()
         self._rows: list[BestPlay] = []
         self._tape: Tape | None = None
@@ -239,8 +248,7 @@ class Clairvoyant:
         ahead = _looked_ahead(3) if self.splices else 0
         total = self._max_candidates + ahead + self.splices + -(-self.mutations // _BROOD) * _BROOD
         self.history.append(Progress(spent, max(spent, total), self._known.mean_net_points(search.seeds)))
-        if self._watch is not None:
-            self._watch(self.history[-1])
+        self.watch(self.history[-1])
 
     @property
     def plays(self) -> dict[int, BestPlay]:
@@ -248,7 +256,7 @@ class Clairvoyant:
         return dict(self._known.plays)
 
     def recall(self, plays: Mapping[int, BestPlay]) -> None:
-        """Take plays that an earlier search found in the same world and split; they are not searched again."""
+        """Take plays found earlier in the same world and split; they are not searched again."""
         self._known.recall(plays)
         self._searched.update(plays)
 

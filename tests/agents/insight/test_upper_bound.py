@@ -50,7 +50,8 @@ class TestAttainable:
             core.hold((problem.own + rng.integers(0, 21, N))[None])
             weights = rng.dirichlet(np.ones(N)) * (steps > 0)
             weights = weights / max(weights.sum(), 1e-12)
-            core.run_round(TrainingOrders(local_steps=steps[None], round_index=index, weights=weights[None]))
+            orders = {"local_steps": steps[None], "weights": weights[None]}
+            core.run_round(TrainingOrders(round_index=np.array([index]), **orders))
             each = np.where(steps > 0, prices.fixed + prices.per_step * steps, 0.0)
             paid += each.max()  # time is the slowest one's; everything else is left out, to be mean
             assert 100 * (core.evaluate()[0][0] - CHANCE) - paid <= bound + 1e-7
@@ -79,19 +80,22 @@ class TestAttainable:
         assert attainable_points(problem_of(1), prices, 0.1, CHANCE) == 0.0
 
 
+@pytest.fixture(scope="module")
+def world():
+    return FederatedWorld(load_scenario("quadratic"), 8, "test")
+
+
+@pytest.fixture(scope="module")
+def seeds():
+    return np.arange(40, 48)
+
+
+@pytest.fixture(scope="module")
+def bounds(world, seeds):
+    return upper_bounds(world, seeds)
+
+
 class TestOfAWorld:
-    @pytest.fixture(scope="class")
-    def world(self):
-        return FederatedWorld(load_scenario("quadratic"), 8, "test")
-
-    @pytest.fixture(scope="class")
-    def seeds(self):
-        return np.arange(40, 48)
-
-    @pytest.fixture(scope="class")
-    def bounds(self, world, seeds):
-        return upper_bounds(world, seeds)
-
     def test_is_below_what_the_optimum_for_nothing_would_earn(self, bounds):
         assert (bounds < 90.0).all()
         assert (bounds > 0.0).all()

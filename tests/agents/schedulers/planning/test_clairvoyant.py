@@ -1,4 +1,4 @@
-"""Best known in hindsight: nobody ahead by construction, whatever the batch, an interruption, or more search."""
+"""Best known in hindsight: nobody is ahead, whatever the batch, an interruption, or more search."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from frugalfl.agents.evaluation import evaluate
 from frugalfl.agents.schedulers import make_scheduler
 from frugalfl.agents.schedulers.parts import Play, play_out
 from frugalfl.agents.schedulers.planning import BestKnown, Clairvoyant
-from frugalfl.envs.contract import RoundPlan, SchedulerKind, StepResult
+from frugalfl.envs.contract import RoundPlan, SchedulerKind
 from frugalfl.envs.scenario import load_scenario
 from frugalfl.envs.world import FederatedWorld
 
@@ -121,7 +121,7 @@ class TestSearch:
         with pytest.raises(KeyboardInterrupt):
             scheduler.prepare(take, SEEDS)
         before = scheduler.plays
-        scheduler._watch = None
+        scheduler.watch = lambda progress: None
         scheduler.prepare(take, SEEDS)
         for seed in SEEDS:
             assert scheduler.plays[seed].pooled_points >= before[seed].pooled_points
