@@ -91,7 +91,7 @@ class Clairvoyant:
     what was found can be kept (`plays`, `recall`).
     Needs: `prepare` before the first reset; `Situation.future`.
     Paper: none.
-    Defaults: at most 24 candidates, of which at most 15 are given rules; 60 splices; 200 mutations.
+    Defaults: at most 24 candidates, of which at most 15 are given rules; 60 splices; 120 mutations.
 
     Args:
         rules: the handcrafted rules to start from, best first.
@@ -111,7 +111,7 @@ class Clairvoyant:
         rules: Sequence[Rule],
         max_candidates: int = 24,
         splices: int = 60,
-        mutations: int = 200,
+        mutations: int = 120,
         rivals: Sequence[Scheduler] = (),
         watch: Watch = lambda progress: None,
     ):

@@ -82,12 +82,12 @@ class TestAttainable:
 
 @pytest.fixture(scope="module")
 def world():
-    return FederatedWorld(load_scenario("quadratic"), 8, "test")
+    return FederatedWorld(load_scenario("quadratic"), 5, "test")
 
 
 @pytest.fixture(scope="module")
 def seeds():
-    return np.arange(40, 48)
+    return np.arange(40, 45)
 
 
 @pytest.fixture(scope="module")

@@ -447,7 +447,7 @@ class TestClairvoyant:
                 assert (best >= rewards - 1e-9).all()
 
     def test_refuses_episodes_it_did_not_prepare(self, toy_world):
-        ceiling = make_scheduler("clairvoyant", max_candidates=1, splices=0)
+        ceiling = make_scheduler("clairvoyant", max_candidates=1, splices=0, mutations=0)
         ceiling.prepare(toy_world, [1])
         with pytest.raises(ValueError, match="seed 2 was not prepared"):
             ceiling.reset(EVERY, np.array([2]), 12)
