@@ -118,7 +118,8 @@ def describe(source: str, player: Scheduler) -> dict[str, object]:
     own = original(player)
     if isinstance(own, Clairvoyant):
         text = json.dumps([[each.name, settings_of(each)] for each in own.candidates])
-        return {"candidates": len(own.candidates), "sha256": sha256(text.encode())[:16]}
+        effort = {"splices": own.splices, "mutations": own.mutations}
+        return {"candidates": len(own.candidates), **effort, "sha256": sha256(text.encode())[:16]}
     if isinstance(own, LinearRule):
         return own.settings
     if is_dataclass(own) and not isinstance(own, type):

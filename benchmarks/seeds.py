@@ -51,9 +51,9 @@ def pooled(result: EvaluationResult, names: list[str], metric: str) -> Interval:
 
 
 def table(result: EvaluationResult, shown: int) -> list[str]:
-    """Ceiling, the learned seeds together, and the best handcrafted schedulers."""
+    """Best known in hindsight, the learned seeds together, and the best handcrafted schedulers."""
     seeds, ceiling = of_kind(result, "learned"), of_kind(result, "ceiling")[:1]
-    rows: list[tuple[str, list[str]]] = [(f"{name} (ceiling)", [name]) for name in ceiling]
+    rows: list[tuple[str, list[str]]] = [(f"{name} (hindsight)", [name]) for name in ceiling]
     rows.append((f"**learned, {len(seeds)} seeds**", seeds))
     rows += [(name, [name]) for name in of_kind(result, "handcrafted")[:shown]]
     lines = ["| scheduler | " + " | ".join(heading for heading, _, _ in COLUMNS.values()) + " |"]

@@ -30,7 +30,7 @@ class FederatedWorld:
 
     Seeded alike, row i of a batch and a world of one give identical episodes. An episode that has ended
     is frozen: steps neither change nor charge it until it is reset. A `SimulatedWorld`; it has more public
-    members than most classes because evaluations, viewers and ceilings each look at another part of it.
+    members than most classes because evaluations, viewers and searches each look at another part of it.
 
     Args:
         scenario: what the worlds are made of.
@@ -134,6 +134,10 @@ class FederatedWorld:
     def test_scores(self) -> tuple[Floats, Floats]:
         """Accuracy and loss on the held-out test set, each `[E]`; for evaluators, never for agents."""
         return self._core.evaluate(part="test")
+
+    def pooled_accuracy(self) -> Floats:
+        """`[E]`, accuracy on validation and training rows together; for searches in hindsight only."""
+        return self._core.pooled_accuracy()
 
     def client_test_accuracy(self) -> Floats:
         """`[E, N]`, how well the global models serve each client; for evaluators, never for agents.

@@ -92,7 +92,7 @@ class Arguments:
     """paired test episodes of the comparison"""
     rivals: tuple[str, ...] = ("best",)
     """schedulers of the comparison: names; best: the ten that did best when tuned in this world, random-m
-    and the ceiling; all; none"""
+    and the best known in hindsight; all; none"""
     out: Path | None = None
     """folder of the run; by default a new one below runs/"""
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False

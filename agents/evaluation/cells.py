@@ -56,6 +56,7 @@ class Cell:
     source: str
     first: int
     stop: int
+    rivals: tuple[str, ...] = ()  # sources of the others, for a scheduler that wants to `prepare`
 
     @property
     def key(self) -> str:
@@ -71,8 +72,11 @@ def play_cell(study: Study, cell: Cell) -> list[Played]:
     worlds = shelf_of(study)
     seeds = episode_seeds(study.seed, study.episodes)[cell.first : cell.stop]
     player = make_player(cell.source, study.scenario)
+    rivals = [make_player(source, study.scenario) for source in cell.rivals]
     return list(
-        play_episodes(cell.name, player, worlds, seeds, cell.first, study.batch, study.timeline_episode)
+        play_episodes(
+            cell.name, player, worlds, seeds, cell.first, study.batch, study.timeline_episode, rivals
+        )
     )
 
 

@@ -72,13 +72,20 @@ def evaluate(
     named = _named(schedulers, place)
     worlds = WorldShelf(make_world or make_worlds(place, split))
     seeds = episode_seeds(seed, episodes)
+    rivals = [scheduler for scheduler in named.values() if not isinstance(scheduler, Preparing)]
     parts: list[Played] = []
     with progress_bar(progress) as bar:
         task = bar.add_task("evaluation", total=len(named) * episodes)
         for name, scheduler in named.items():
             bar.update(task, description=name)
             for played in play_episodes(
-                name, scheduler, worlds, seeds, batch=batch, timeline_episode=timeline_episode
+                name,
+                scheduler,
+                worlds,
+                seeds,
+                batch=batch,
+                timeline_episode=timeline_episode,
+                rivals=rivals,
             ):
                 parts.append(played)
                 bar.advance(task, len(played.episodes))
@@ -102,6 +109,7 @@ def play_episodes(
     first: int = 0,
     batch: int = 32,
     timeline_episode: int = 0,
+    rivals: Sequence[Scheduler] = (),
 ) -> Iterator[Played]:
     """Play the episodes `first`, `first` + 1, ... of one scheduler, a batch at a time.
 
@@ -113,6 +121,7 @@ def play_episodes(
         first: number of the first of them.
         batch: episodes played at once.
         timeline_episode: number of the episode whose timeline is kept, if it is among them.
+        rivals: the others of the evaluation, for a scheduler that wants to `prepare`.
     """
     if isinstance(scheduler, Preparing):
         if scheduler.kind != "ceiling":
@@ -120,7 +129,7 @@ def play_episodes(
                 f"scheduler {name}: kind {scheduler.kind!r}, expected 'ceiling': it wants to see the "
                 "episodes before it plays them (`prepare`)"
             )
-        scheduler.prepare(worlds.take, seeds.tolist(), batch)
+        scheduler.prepare(worlds.take, seeds.tolist(), batch, rivals)
     for start in range(0, len(seeds), batch):
         part = seeds[start : start + batch]
         row = timeline_episode - first - start

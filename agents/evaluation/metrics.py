@@ -129,10 +129,10 @@ def to_target(result: EvaluationResult, targets: Sequence[float] | None = None) 
 def trade_offs(result: EvaluationResult, costs: Sequence[str] = COSTS) -> pd.DataFrame:
     """Who is on the Pareto front of test accuracy (more is better) and costs (less is better).
 
-    Points are interquartile means; the ceiling takes no part. Columns: scheduler, accuracy, the costs, front
-    (bool), hypervolume (what the scheduler covers alone) and contribution (what the others would lose without
-    it), both as shares of the box from the untrained model's accuracy to 1 and from nothing spent to 1.1
-    times the most that any of them spends.
+    Points are interquartile means; who sees the future takes no part. Columns: scheduler, accuracy, the
+    costs, front (bool), hypervolume (what the scheduler covers alone) and contribution (what the others
+    would lose without it), both as shares of the box from the untrained model's accuracy to 1 and from
+    nothing spent to 1.1 times the most that any of them spends.
 
     Args:
         result: the evaluation.

@@ -98,10 +98,11 @@ def sweep(
 def _cells(study: Study, players: Mapping[str, str], built: Mapping[str, Scheduler]) -> list[Cell]:
     """The longest first, so that no core waits for the last one."""
     whole, parts = [], []
+    rivals = tuple(players[name] for name, player in built.items() if not isinstance(player, Preparing))
     for name, source in players.items():
         if isinstance(built[name], Preparing):
             # What such a one learns from all episodes must not depend on how they are cut into cells.
-            whole.append(Cell(name, source, 0, study.episodes))
+            whole.append(Cell(name, source, 0, study.episodes, rivals))
             continue
         starts = range(0, study.episodes, study.batch)
         parts += [Cell(name, source, at, min(at + study.batch, study.episodes)) for at in starts]

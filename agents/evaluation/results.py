@@ -90,7 +90,7 @@ class EvaluationResult:
 
     @property
     def kinds(self) -> dict[str, str]:
-        """Kind by scheduler: handcrafted, learned or ceiling."""
+        """Kind by scheduler: handcrafted, learned, or ceiling (sees the future)."""
         return dict(zip(self.episodes["scheduler"], self.episodes["kind"], strict=True))
 
     @property

@@ -41,7 +41,7 @@ from .provenance import git_version
 from .validation import Validation
 
 ALL, BEST, NOBODY = "all", "best", "none"
-"""`rivals` for every scheduler of the package, for the `strongest` beside yardstick and ceiling, for none."""
+"""`rivals` for every scheduler, for the `strongest` beside yardstick and best known in hindsight, none."""
 BEST_RIVALS = 10
 
 
@@ -69,7 +69,7 @@ class Experiment:
         eval_episodes: paired episodes of the final comparison.
         observer: hears about progress.
         rivals: names of the schedulers to compare with; `best` (the ten that did best when they were
-            tuned in this world, random-m and the ceiling), `all` or `none`.
+            tuned in this world, random-m and the best known in hindsight), `all` or `none`.
         command: what began the run, for its papers.
 
     Raises:

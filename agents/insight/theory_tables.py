@@ -10,11 +10,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from ...common.arrays import Ints
 from ...envs.world import FederatedWorld
 from ...fl_core.theory import ParticipationSummary, summarise_participation
 from ..evaluation import episode_seeds
 from ..schedulers import make_scheduler
 from .theory import Episode, Options, play, predictions, scenario_of
+from .upper_bound import upper_bounds
 
 _SHOWN = 8
 
@@ -45,6 +47,7 @@ def show(options: Options, console: Console) -> None:
     console.print(client_table(episodes[0], summaries[0]))
     if episodes[0].problem is not None:
         console.print(gap_table(world, episodes))
+        console.print(net_table(world, seeds), highlight=False)
     else:
         console.print(bound_table(world, summaries))
 
@@ -123,6 +126,18 @@ def gap_table(world: FederatedWorld, episodes: Sequence[Episode]) -> Table:
     )
     for label, predicted, simulated in rows:
         table.add_row(label, spread(predicted), spread(simulated) if simulated else "")
+    return table
+
+
+def net_table(world: FederatedWorld, seeds: Ints) -> Table | str:
+    """Net points of the episodes just played, and what no scheduler exceeds; or why no bound is known."""
+    try:
+        bounds = upper_bounds(world, seeds)
+    except ValueError as error:
+        return f"Net points that no scheduler exceeds: {error}"
+    table = Table("net points", "proved", "simulated", title="Net points, all episodes")
+    table.add_row("of this scheduler", "", spread(world.totals()["net_points"].tolist()))
+    table.add_row("no scheduler exceeds", spread(bounds.tolist()), "")
     return table
 
 

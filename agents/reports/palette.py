@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import cycle
 from typing import NamedTuple
 
+from ...envs.contract import KIND_WORDS
 from ..evaluation import CANCELLED, COMPLETED, IDLE, LOST, EvaluationResult
 
 CEILING, OTHERS = "#666666", "#b5b5b5"
@@ -63,14 +64,15 @@ class Style(NamedTuple):
 
     @property
     def dash(self) -> str:
-        """Matplotlib's line style: the ceiling is dashed."""
+        """Matplotlib's line style: what sees the future is dashed."""
         return "--" if self.kind == "ceiling" else "-"
 
 
 def styles_of(result: EvaluationResult) -> dict[str, Style]:
     """Styles by scheduler, best first.
 
-    Learned ones are red, the ceiling dark, the three best handcrafted blue, green, violet, the rest grey.
+    Learned ones are red, what sees the future dark, the three best handcrafted blue, green, violet, the
+    rest grey.
     """
     learned, handcrafted, shades = iter(LEARNED), iter(HANDCRAFTED), cycle(SHADES)
     styles = {}
@@ -90,7 +92,7 @@ def styles_of(result: EvaluationResult) -> dict[str, Style]:
 
 def label_of(name: str, kind: str) -> str:
     """The name of a scheduler, with a mark for what is not handcrafted."""
-    return name if kind == "handcrafted" or kind in name else f"{name} ({kind})"
+    return name if kind == "handcrafted" or kind in name else f"{name} ({KIND_WORDS[kind]})"
 
 
 def zone_colour(zone: int) -> str:

@@ -66,11 +66,11 @@ def cell(result: EvaluationResult, name: str, metric: str) -> str:
 
 
 def rich_table(result: EvaluationResult) -> Table:
-    """The table for a terminal, best first; the learned one bold, the ceiling dim."""
+    """The table for a terminal, best first; the learned one bold, who sees the future dim."""
     count = len(result.values(result.ranking()[0]))
     table = Table(
         title=f"{result.world}, {result.split} split, {count} paired episodes",
-        caption="interquartile mean [95% bootstrap interval]; the ceiling sees the future",
+        caption="interquartile mean [95% bootstrap interval]; hindsight: best known, no optimum",
     )
     table.add_column("scheduler", no_wrap=True)
     for heading, _, _ in COLUMNS.values():
@@ -143,8 +143,8 @@ def _markdown(result: EvaluationResult, drawn: list[str], command: str) -> str:
         "",
         "Interquartile mean over the episodes with 95% bootstrap interval, best first. *Net points*:",
         "accuracy points gained on the held-out test set minus the price of hours, GB and kg CO2e. *Wasted*:",
-        "share of the energy spent on updates that never reached the model. The *ceiling* sees the future;",
-        "it is for comparison and no method.",
+        "share of the energy spent on updates that never reached the model. *Hindsight*: sees the future,",
+        "for comparison; the best known, neither an optimum nor a method.",
         "",
         "![net points](net_points.png)",
         "",

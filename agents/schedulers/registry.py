@@ -19,7 +19,7 @@ from .baselines import AllAvailable, AllMean, FastestM, GreenestM, Never, Random
 from .carbon import Carbonscaler, DriftPlusPenalty, Fedzero, GreenflOffline, GreenflOnline, LetsWaitAwhile
 from .linear import LinearRule
 from .pace import Adacomm, DynamicBackup, JsacTau, TransferMarginal, TransferThreshold
-from .planning import Clairvoyant, Mpc
+from .planning import Clairvoyant, Mpc, SearchEffort
 from .selection import (
     Afl,
     CaFed,
@@ -133,10 +133,10 @@ def make_scheduler(name: str, world: str | None = None, **settings: StoredSettin
     """
     factory = SCHEDULERS[name]
     if factory is Clairvoyant:
-        refuse_unknown(name, settings, ("max_candidates", "splices"))
+        refuse_unknown(name, settings, SearchEffort.__annotations__)
         rules = [make_scheduler(each, world) for each in _best_first(world)]
-        bounds = {key: int(cast(int, value)) for key, value in settings.items()}
-        return Clairvoyant([rule for rule in rules if isinstance(rule, Rule)], **bounds)
+        effort = cast(SearchEffort, {key: int(cast(int, value)) for key, value in settings.items()})
+        return Clairvoyant([rule for rule in rules if isinstance(rule, Rule)], **effort)
     known = _settings(factory)
     if known is not None:
         refuse_unknown(name, settings, known)

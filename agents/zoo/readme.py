@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict, cast
 
+from ...envs.contract import KIND_WORDS
 from .card import Card
 
 _FIGURES = {
@@ -63,7 +64,7 @@ def _test(card: Card) -> list[str]:
     for row in table:
         cells = [_cell(cast("list[float]", row[metric]), *figure[1:]) for metric, figure in _FIGURES.items()]
         label = f"**{row['scheduler']}**" if row["kind"] == "learned" else row["scheduler"]
-        lines.append(f"| {label} ({row['kind']}) | " + " | ".join(cells) + " |")
+        lines.append(f"| {label} ({KIND_WORDS[str(row['kind'])]}) | " + " | ".join(cells) + " |")
     return [*lines, "", "Interquartile mean [95% bootstrap interval], best first.", ""]
 
 

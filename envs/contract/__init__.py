@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from .playing import Turn, rollout, scheduler_seeds
 from .rounds import STOP_S, RoundOutcome, RoundPlan, choose_plans
-from .scheduler import Preparing, Scheduler, SchedulerKind
+from .scheduler import KIND_WORDS, Preparing, Scheduler, SchedulerKind
 from .situation import ClientFacts, Future, RunFacts, Situation, Terms, ZoneFacts
 from .world import REWARD_TERMS, SimulatedWorld, StepResult, World
 
 __all__ = [
+    "KIND_WORDS",
     "REWARD_TERMS",
     "STOP_S",
     "ClientFacts",

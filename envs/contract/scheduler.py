@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from ...common.arrays import Bools, Ints
@@ -11,7 +11,10 @@ from .situation import Situation
 from .world import SimulatedWorld
 
 SchedulerKind: TypeAlias = Literal["handcrafted", "learned", "ceiling"]
-"""How tables group schedulers."""
+"""How tables group schedulers; "ceiling" is what sees the future."""
+
+KIND_WORDS: Mapping[str, str] = {"handcrafted": "handcrafted", "learned": "learned", "ceiling": "hindsight"}
+"""What tables call them: the best known in hindsight is no ceiling, more search finds more."""
 
 
 @runtime_checkable
@@ -55,14 +58,21 @@ class Scheduler(Protocol):
 
 @runtime_checkable
 class Preparing(Protocol):
-    """A scheduler that is shown the episodes before it plays them: only ceilings may be."""
+    """A scheduler that is shown the episodes before it plays them: only searches in hindsight may be."""
 
-    def prepare(self, take: Callable[[int], SimulatedWorld], seeds: Sequence[int], batch: int) -> None:
+    def prepare(
+        self,
+        take: Callable[[int], SimulatedWorld],
+        seeds: Sequence[int],
+        batch: int,
+        rivals: Sequence[Scheduler] = (),
+    ) -> None:
         """Get ready for some episodes.
 
         Args:
             take: gives worlds of so many environments.
             seeds: of the episodes.
             batch: how many will be played at once.
+            rivals: the other schedulers of the same evaluation, which it may let play these episodes.
         """
         ...

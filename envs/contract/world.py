@@ -88,6 +88,10 @@ class SimulatedWorld(World, Protocol):
         """Begin new episodes in the rows of `envs`, each drawn from its own seed and nothing else."""
         ...
 
+    def pooled_accuracy(self) -> Floats:
+        """`[E]`, accuracy on validation and training rows together; for searches in hindsight only."""
+        ...
+
     def client_test_accuracy(self) -> Floats:
         """`[E, N]`, how well the global models serve each client; for evaluators, never for agents."""
         ...

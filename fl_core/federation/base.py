@@ -134,6 +134,10 @@ class RoundEngine(Holdings, ABC):
             Accuracy in [0, 1] and mean loss, each `[E]`.
         """
 
+    def pooled_accuracy(self) -> Floats:
+        """`[E]`, accuracy on all rows but the test's; on the validation set where there are no others."""
+        return self.evaluate()[0]
+
     @abstractmethod
     def client_accuracy(self, part: str = "test") -> Floats:
         """How well each server's model serves each of its clients, `[E, N]`."""

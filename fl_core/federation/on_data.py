@@ -113,6 +113,13 @@ class FederatedCore(RoundEngine):
             accuracy[which], loss[which] = self.trainer.evaluate(self._params[which], part)
         return accuracy, loss
 
+    def pooled_accuracy(self) -> Floats:
+        """See `RoundEngine.pooled_accuracy`: validation and training rows, each row counts alike."""
+        parts = ("val", "train")
+        sizes = np.array([self.dataset.rows(part)[1].size for part in parts])
+        each = np.stack([self.trainer.evaluate(self._params, part)[0] for part in parts])
+        return np.asarray(sizes @ each / sizes.sum())
+
     def label_mix(self) -> Floats:
         """Label frequencies `[E, N, C]` of the rows each client owns.
 

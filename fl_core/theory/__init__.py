@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .attainable import RoundPrices, attainable_points
 from .bias import (
     bias_bounds,
     distance_to_target,
@@ -41,7 +42,9 @@ __all__ = [
     "ParticipationChain",
     "ParticipationSummary",
     "RoundHistory",
+    "RoundPrices",
     "affine_rounds",
+    "attainable_points",
     "availability_chain",
     "availability_forecast",
     "bias_bounds",

@@ -51,7 +51,7 @@ class LocalTrainer(Protocol):
         """Mean loss of `params[origin[j]]` over the training rows `rows[first[j]:first[j + 1]]`."""
 
     def evaluate(self, params: Floats32, part: str) -> tuple[Floats, Floats]:
-        """Accuracy and mean loss of each row of `params` on the part `"val"` or `"test"`."""
+        """Accuracy and mean loss of each row of `params` on a part, `"train"`, `"val"` or `"test"`."""
 
     def class_accuracy(self, params: Floats32, part: str) -> Floats:
         """`[M, C]`, accuracy of each row of `params` on the rows of each label; nan without rows."""

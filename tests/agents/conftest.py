@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from frugalfl.envs.contract import REWARD_TERMS, STOP_S, Future, RoundOutcome, Situation, StepResult
+from frugalfl.envs.scenario import load_scenario
 
+LEVELS = load_scenario("volunteers").levels
 LEADS_S = np.array([1800.0, 7200.0])
 CARBON_LEADS_S = np.array([3600.0, 7200.0, 14400.0])
 
@@ -86,7 +88,7 @@ class ToyWorld:
 
     def __init__(self, num_envs: int, n: int = 12, rounds: int = 20):
         self.num_envs, self.n, self.rounds = num_envs, n, rounds
-        self.scenario = SimpleNamespace(name="toy", clients=n, max_rounds=rounds)
+        self.scenario = SimpleNamespace(name="toy", clients=n, max_rounds=rounds, levels=LEVELS)
         self.seeds = np.zeros(num_envs, dtype=np.int64)
         self.running = np.zeros(num_envs, dtype=bool)
         shape = {
@@ -126,6 +128,9 @@ class ToyWorld:
     @property
     def zone_names(self):
         return ()
+
+    def pooled_accuracy(self):
+        return self.accuracy
 
     def client_test_accuracy(self):
         return np.repeat(self.accuracy[:, None], self.n, axis=1)

@@ -82,7 +82,7 @@ def test_every_scheduler_passes(name):
 
 
 def test_the_ceiling_passes():
-    check_scheduler(make_scheduler("clairvoyant", max_candidates=2, splices=2), decisions=3)
+    check_scheduler(make_scheduler("clairvoyant", max_candidates=2, splices=2, mutations=4), decisions=3)
 
 
 def test_an_object_with_reset_and_plan_passes_in_every_world():

@@ -52,9 +52,15 @@ class Adopted:
 class AdoptedPreparing(Adopted):
     """The same for an object that wants to be shown the episodes before."""
 
-    def prepare(self, take: Callable[[int], SimulatedWorld], seeds: Sequence[int], batch: int) -> None:
+    def prepare(
+        self,
+        take: Callable[[int], SimulatedWorld],
+        seeds: Sequence[int],
+        batch: int,
+        rivals: Sequence[Scheduler] = (),
+    ) -> None:
         """See `Preparing.prepare`."""
-        cast(Preparing, self.own).prepare(take, seeds, batch)
+        cast(Preparing, self.own).prepare(take, seeds, batch, rivals)
 
 
 def adopt(scheduler: object) -> Scheduler:

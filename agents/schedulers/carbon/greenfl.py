@@ -168,7 +168,8 @@ class GreenflOffline(GreenflOnline):
     `greenfl-online` with the carbon trace known: the true intensity at the leads instead of its forecast.
     Paper: Arputharaj, Rodio & Neglia 2025, the offline problem. What is known here is the true future at the
     leads of the situation's forecast (`Situation.future`); between them it is linear, behind the last
-    constant. It sees what no coordinator does, and so counts as a ceiling, not as a handcrafted method.
+    constant. It sees what no coordinator does, and so counts with those who see the future, not as a
+    handcrafted method.
     Needs: as `greenfl-online`, and `Situation.future` (without it: the forecast).
     Aggregation: as `greenfl-online`.
     Defaults: as `greenfl-online`.

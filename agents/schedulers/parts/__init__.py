@@ -6,12 +6,15 @@ from .capped_simplex import best_value, capped_proportional, madow, project
 from .chains import estimated_availability, estimated_memory, fresh_chains, observe_chains
 from .energy_selection import feasible, select_by_milp, select_greedily
 from .gain_curve import GainCurve
-from .hindsight import Play, Splice, Tape, fork, play_ahead, play_out
+from .hindsight import LOOKED_AHEAD, Play, Splice, Tape, fork, play_ahead, play_out
 from .lookahead import availability_ahead, client_carbon_ahead, integral_ahead, zone_carbon_ahead
+from .mutations import Menu, mutate
 from .slot_greedy import fill_slots, full_rounds, green_schedule
 
 __all__ = [
+    "LOOKED_AHEAD",
     "GainCurve",
+    "Menu",
     "Play",
     "Splice",
     "Tape",
@@ -29,6 +32,7 @@ __all__ = [
     "green_schedule",
     "integral_ahead",
     "madow",
+    "mutate",
     "observe_chains",
     "play_ahead",
     "play_out",

@@ -11,6 +11,7 @@ import numpy as np
 
 from ....common.arrays import Bools, Floats, Ints
 from ....envs.contract import (
+    REWARD_TERMS,
     STOP_S,
     RoundPlan,
     Scheduler,
@@ -23,45 +24,61 @@ from ....envs.contract import (
     scheduler_seeds,
 )
 
+LOOKED_AHEAD = 12
+"""Decisions that `play_ahead` looks ahead after an alternative, unless told otherwise."""
 _FRESH_SEEDS = 1_000_003
 """Keeps the random numbers of one change of a play apart from those of the next."""
 
 
 @dataclass(frozen=True)
 class Play:
-    """E episodes from their start to their end.
+    """E episodes from their start to their end, scored after each of D decisions and before the first.
 
-    Attributes:
-        decisions: int `[E]`, decisions before the best moment to stop; 0: do not begin.
-        points: `[E]`, net points then.
-        plans: what was ordered, decision by decision.
+    A run may be ended after any decision, so that one play is D + 1 of them.
     """
 
-    decisions: Ints
-    points: Floats
-    plans: tuple[RoundPlan, ...]
+    net_points: Floats  # [D + 1, E] on the validation accuracy; -inf once the episode had ended
+    pooled_points: Floats  # [D + 1, E] the same on `SimulatedWorld.pooled_accuracy`, which is less noisy
+    plans: tuple[RoundPlan, ...]  # what was ordered, decision by decision
 
-    def orders(self, row: int) -> tuple[RoundPlan, ...]:
-        """One episode's orders up to its best moment to stop, as plans of a single environment."""
-        return tuple(_row(plan, row) for plan in self.plans[: int(self.decisions[row])])
+    @property
+    def decisions(self) -> Ints:
+        """`[E]`, before the best moment to stop by net points; 0: do not begin."""
+        return np.asarray(self.net_points.argmax(axis=0))
+
+    @property
+    def points(self) -> Floats:
+        """`[E]`, net points then."""
+        return np.asarray(self.net_points.max(axis=0))
+
+    def orders(self, row: int, decisions: int) -> tuple[RoundPlan, ...]:
+        """One episode's first orders, as plans of a single environment."""
+        return tuple(_row(plan, row) for plan in self.plans[:decisions])
 
 
 def play_out(world: SimulatedWorld, scheduler: Scheduler, seeds: Ints) -> Play:
-    """Play a scheduler to the end of every episode, and find the best moment to stop in hindsight.
+    """Play a scheduler to the end of every episode.
 
     Args:
         world: of as many environments as there are seeds.
         scheduler: who decides; shown the future if it is clairvoyant.
         seeds: int64 `[E]`.
     """
-    log = _Log(len(seeds))
+    log: _Log | None = None
     for turn in rollout(world, scheduler, seeds):
-        log.add(turn.plan, turn.result)
+        log = log or _Log(turn.situation)
+        log.add(turn.plan, turn.result, world)
+    if log is None:
+        raise ValueError("seeds: none, expected at least one episode")
     return log.play
 
 
 def play_ahead(
-    world: SimulatedWorld, base: Scheduler, others: Sequence[Scheduler], seeds: Ints, depth: int = 12
+    world: SimulatedWorld,
+    base: Scheduler,
+    others: Sequence[Scheduler],
+    seeds: Ints,
+    depth: int = LOOKED_AHEAD,
 ) -> Play:
     """Play with the world itself as the model: try every scheduler's next orders on copies of the world.
 
@@ -81,12 +98,12 @@ def play_ahead(
     situation = world.situation(clairvoyant=True)
     for scheduler in schedulers:
         scheduler.reset(everyone, scheduler_seeds(seeds), situation.num_clients)
-    log = _Log(len(seeds))
+    log = _Log(situation)
     while log.running.any():
         plans = [scheduler.plan(situation) for scheduler in schedulers]
         ahead = [_look_ahead(world, plan, base, depth, log.running) for plan in plans]
         plan = choose_plans(plans, np.argmax(np.stack(ahead), axis=0))
-        log.add(plan, world.step(plan))
+        log.add(plan, world.step(plan), world)
         situation = world.situation(clairvoyant=True)
     return log.play
 
@@ -131,27 +148,34 @@ def fork(world: WorldT) -> WorldT:
 
 
 class _Log:
-    """Keeps the orders of a play and finds its best moment to stop."""
+    """Keeps the orders of a play and what they came to.
 
-    def __init__(self, num_envs: int):
-        self.running = np.ones(num_envs, dtype=bool)
-        self._points = np.zeros(num_envs)
-        self._best, self._best_points = np.zeros(num_envs, dtype=np.int64), np.zeros(num_envs)
+    Args:
+        start: before the first decision.
+    """
+
+    def __init__(self, start: Situation):
+        accuracy = start.run.accuracy
+        self.running = np.ones(accuracy.size, dtype=bool)
+        self._points, self._costs = [np.zeros(accuracy.size)], np.zeros(accuracy.size)
+        self._start, self._pooled = accuracy, [np.zeros(accuracy.size)]
         self._plans: list[RoundPlan] = []
 
-    def add(self, plan: RoundPlan, result: StepResult) -> None:
-        """One decision of all episodes."""
+    def add(self, plan: RoundPlan, result: StepResult, world: SimulatedWorld) -> None:
+        """One decision of all episodes; the world is the one that has carried it out."""
+        gain = result.terms[:, REWARD_TERMS.index("accuracy")]
+        ended = np.where(self.running, 0.0, -np.inf)
         self._plans.append(plan)
-        self._points = self._points + np.where(self.running, result.reward, 0.0)
-        better = self.running & (self._points > self._best_points)
-        self._best = np.where(better, len(self._plans), self._best)
-        self._best_points = np.where(better, self._points, self._best_points)
+        self._costs = self._costs + np.where(self.running, result.reward - gain, 0.0)
+        self._points.append(self._points[-1] + result.reward + ended)
+        gained = world.pooled_accuracy() - self._start
+        self._pooled.append(100.0 * gained + self._costs + ended)
         self.running = self.running & ~(result.terminated | result.truncated)
 
     @property
     def play(self) -> Play:
         """What came of it."""
-        return Play(self._best, self._best_points, tuple(self._plans))
+        return Play(np.array(self._points), np.array(self._pooled), tuple(self._plans))
 
 
 class Tape:
@@ -163,16 +187,28 @@ class Tape:
     """
 
     name: ClassVar[str] = "tape"
+    kind: ClassVar[SchedulerKind] = "ceiling"
+    clairvoyant: ClassVar[bool] = False
 
     def __init__(self, orders: Sequence[Sequence[RoundPlan]], num_clients: int):
         stop = _stop(num_clients)
         longest = max((len(each) for each in orders), default=0)
         padded = [[*each, *[stop] * (longest + 1 - len(each))] for each in orders]
         self._plans = [_joined([each[step] for each in padded]) for step in range(longest + 1)]
+        self._step = 0
 
     def at(self, step: int) -> RoundPlan:
         """The orders `[E]` of one decision."""
         return self._plans[min(step, len(self._plans) - 1)]
+
+    def reset(self, envs: Bools, seeds: Ints, num_clients: int) -> None:
+        """Start all episodes anew."""
+        self._step = 0
+
+    def plan(self, situation: Situation) -> RoundPlan:
+        """The next orders, whatever the situation."""
+        self._step += 1
+        return self.at(self._step - 1)
 
 
 class Splice:

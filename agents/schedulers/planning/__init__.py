@@ -1,8 +1,10 @@
-"""Planning: model-predictive control, and a clairvoyant search."""
+"""Planning: model-predictive control, and the search for the best play in hindsight."""
 
 from __future__ import annotations
 
-from .clairvoyant import Clairvoyant, with_sight
+from .best_known import BestKnown, BestPlay
+from .clairvoyant import Clairvoyant, Progress, SearchEffort
 from .mpc import Mpc
+from .sight import with_sight
 
-__all__ = ["Clairvoyant", "Mpc", "with_sight"]
+__all__ = ["BestKnown", "BestPlay", "Clairvoyant", "Mpc", "Progress", "SearchEffort", "with_sight"]

@@ -163,7 +163,7 @@ class TestEvaluate:
 
     def test_the_ceiling_is_prepared_and_on_top_of_validation(self, toy_world):
         rules = [make_scheduler("random-m"), make_scheduler("fastest-m")]
-        ceiling = type(make_scheduler("clairvoyant"))(rules, max_candidates=4, splices=0)
+        ceiling = type(make_scheduler("clairvoyant"))(rules, max_candidates=4, splices=0, mutations=4)
         players = {"clairvoyant": ceiling, "random-m": rules[0], "fastest-m": rules[1]}
         result = evaluate(players, "toy", episodes=5, batch=2, progress=False, make_world=toy_world)
         best = result.values("clairvoyant", "val_net_points")

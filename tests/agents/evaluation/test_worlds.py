@@ -74,7 +74,7 @@ def test_batch_changes_nothing_and_sums_are_honest(short, tmp_path):
 
 def test_the_ceiling_is_above_its_candidates_with_any_stop(short):
     rules = [make_scheduler("random-m"), make_scheduler("greenest-m")]
-    players = {"clairvoyant": Clairvoyant(rules, max_candidates=4, splices=2)}
+    players = {"clairvoyant": Clairvoyant(rules, max_candidates=4, splices=2, mutations=8)}
     players |= {"random-m": rules[0], "greenest-m": rules[1]}
     players["stops"] = make_scheduler("random-m", stop_after_rounds=3)
     result = evaluate(players, short, episodes=3, split="val", batch=2, progress=False)

@@ -70,6 +70,14 @@ def naive_fedavg(model_name, seed, steps):
     return server
 
 
+def test_pooled_accuracy_counts_validation_and_training_rows_alike():
+    core = make_core(3, [0, 1, 2])
+    core.run_round(TrainingOrders(local_steps=np.full((3, N), 5, dtype=np.int32)))
+    x, y = np.concatenate([DIGITS.x_val, DIGITS.x_train]), np.concatenate([DIGITS.y_val, DIGITS.y_train])
+    both = NumpyTrainer(replace(DIGITS, x_val=x, y_val=y), make_model("softmax", DIGITS))
+    assert core.pooled_accuracy() == pytest.approx(both.evaluate(core.parameters(), "val")[0])
+
+
 @pytest.mark.parametrize("model", ["softmax", "mlp"])
 def test_a_round_is_plain_fedavg(model):
     steps = orders(0, rounds=3)

@@ -21,7 +21,7 @@ def world():
 
 
 def orders_of(play):
-    return [play.orders(row) for row in range(len(SEEDS))]
+    return [play.orders(row, int(play.decisions[row])) for row in range(len(SEEDS))]
 
 
 class TestTape:
@@ -34,6 +34,7 @@ class TestTape:
         assert np.array_equal(again.points, play.points)
         assert np.array_equal(again.decisions, play.decisions)
         assert (tape.at(99).wait_s == STOP_S).all()
+        assert np.array_equal(play_out(world, tape, SEEDS).points, play.points)
 
     def test_a_splice_from_the_start_is_the_tail_alone(self, world):
         play = play_out(world, make_scheduler("random-m"), SEEDS)
@@ -49,6 +50,9 @@ class TestTape:
         again.reset(np.ones(3, dtype=bool), SEEDS)
         sums = np.cumsum([again.step(plan).reward for plan in play.plans], axis=0)
         assert play.points == pytest.approx(np.maximum(sums.max(axis=0), 0.0))
+        gained = again.pooled_accuracy() - 0.1
+        costs = sums[-1] - 100 * (again.accuracy - 0.1)
+        assert play.pooled_points[-1] == pytest.approx(100 * gained + costs)
 
 
 class TestLookingAhead:
