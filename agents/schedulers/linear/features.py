@@ -22,6 +22,7 @@ _LOG_UNIT = 3.0
 _EARLY_ROUNDS = 20.0
 """Progress is 0.76 after so many rounds."""
 _USUAL_STEP_S = 120.0
+_USUAL_SAMPLE_BYTES = 1e6
 _SMALL = 1e-6
 _LEAST_HOURS, _MOST_HOURS = 0.05, 1e5
 
@@ -141,6 +142,10 @@ RUN_FEATURES: dict[str, RunFeature] = {
     "step-time": RunFeature(
         "logarithm of the median client's seconds per step, over two minutes",
         lambda seen, middle: _relative(np.median(seen.clients.step_s, axis=1), _USUAL_STEP_S),
+    ),
+    "sample-size": RunFeature(
+        "logarithm of the bytes of a sample, over a megabyte",
+        lambda seen, middle: _relative(seen.terms.sample_bytes, _USUAL_SAMPLE_BYTES),
     ),
     "skew": RunFeature(
         "how unlike clients' labels are: -1 alike, 1 entirely different",
