@@ -32,7 +32,9 @@ MEASURED_BY = ("random-m", "mpc")
 RANGES: dict[str, Knob] = {
     "learning_rate": Knob("SGD step size of the clients", 5e-3, 2.0, log=True),
     "learning_rate_decay": Knob("factor on it per round", 0.8, 0.995, off=1.0),
-    "batch_size": Knob("rows per local step; a step takes seconds in proportion", choices=(4, 8, 16, 32, 64)),
+    "batch_size": Knob(
+        "rows per local step; see `with_optimiser` for its seconds", choices=(4, 8, 16, 32, 64)
+    ),
     "server_learning_rate": Knob("step of the server along the aggregated update", 0.25, 4.0, log=True),
     "server": Knob(
         "server optimiser: the aggregator's mean, with momentum, or adaptive",
@@ -43,6 +45,11 @@ RANGES: dict[str, Knob] = {
 """What is searched of a world's training."""
 _OWN = ("learning_rate", "learning_rate_decay", "batch_size", "server_learning_rate")
 """Those of them that are fields of `LocalTraining`."""
+_SERVERS = {"mean": ("by-samples", ""), "momentum": ("fedavgm", "momentum"), "adam": ("fedadam", "beta_1")}
+"""Aggregator of each server optimiser, and its setting that is the momentum."""
+_MOMENTUM = 0.5
+_FIXED_SHARE = 0.5
+"""Of a local step's seconds, what does not depend on the batch (assumed)."""
 
 
 @dataclass(frozen=True)
@@ -135,22 +142,27 @@ def optimiser_of(scenario: Scenario) -> dict[str, Setting]:
     """A world's optimiser, as far as it is searched: `RANGES` by name.
 
     Raises:
-        ValueError: the world's aggregator is more than a mean, and so no matter of tuning alone.
+        ValueError: the world's aggregator is more than an optimiser over a mean, and so no matter of tuning.
     """
-    if scenario.aggregator != "by-samples" or scenario.late.aggregator is not None:
-        spec = scenario.late.aggregator or scenario.aggregator
-        raise ValueError(f"aggregator: {spec!r}, expected 'by-samples' where the optimiser is tuned")
+    spec = scenario.late.aggregator or scenario.aggregator
+    options = dict(spec) if isinstance(spec, Mapping) else {"kind": spec}
+    servers = {kind: (server, field) for server, (kind, field) in _SERVERS.items()}
+    kind = options.pop("kind")
+    server, field = servers.get(kind, ("", "")) if isinstance(kind, str) else ("", "")
+    if scenario.late.aggregator is not None or not server or set(options) - {field}:
+        known = ", ".join(sorted(servers))
+        raise ValueError(f"aggregator: {spec!r}, expected one of {known}, where the optimiser is tuned")
     found: dict[str, Setting] = {name: getattr(scenario.training, name) for name in _OWN}
     if scenario.quadratic is not None:
         del found["batch_size"]  # gradients of quadratics are not sampled by rows
-    return found | {"server": "mean", "momentum": 0.5}
+    return found | {"server": server, "momentum": float(options.get(field, _MOMENTUM))}
 
 
 def with_optimiser(scenario: Scenario, settings: Mapping[str, Setting]) -> Scenario:
     """The same world with another optimiser.
 
-    A step on twice as many rows takes twice the seconds: how much a client computes in a second is the
-    workload's, not the optimiser's.
+    How much a client computes in a second is the workload's, not the optimiser's: of a step's seconds half are
+    the same for any batch (launching kernels, moving weights), half grow with the rows.
 
     Args:
         scenario: the world.
@@ -163,15 +175,16 @@ def with_optimiser(scenario: Scenario, settings: Mapping[str, Setting]) -> Scena
         if name not in RANGES:
             raise ValueError(f"optimiser: {name!r} is no setting of it, expected {', '.join(RANGES)}")
         RANGES[name].check(name, value)
-    changes: dict[str, object] = {"training": {name: settings[name] for name in _OWN if name in settings}}
-    momentum = settings.get("momentum", 0.5)
-    if settings.get("server", "mean") == "momentum":
-        changes["aggregator"] = {"kind": "fedavgm", "momentum": momentum}
-    elif settings.get("server", "mean") == "adam":
-        changes["aggregator"] = {"kind": "fedadam", "beta_1": momentum}
-    ratio = int(settings.get("batch_size", scenario.training.batch_size)) / scenario.training.batch_size
-    if ratio != 1.0:
+    wanted = optimiser_of(scenario) | dict(settings)
+    kind, field = _SERVERS[str(wanted["server"])]
+    changes: dict[str, object] = {
+        "training": {name: wanted[name] for name in _OWN if name in wanted},
+        "aggregator": {"kind": kind, field: wanted["momentum"]} if field else kind,
+    }
+    rows = int(wanted.get("batch_size", scenario.training.batch_size))
+    factor = _FIXED_SHARE + (1.0 - _FIXED_SHARE) * rows / scenario.training.batch_size
+    if factor != 1.0:
         step_s = scenario.workload.step_s
-        scaled = tuple(ratio * each for each in step_s) if isinstance(step_s, tuple) else ratio * step_s
+        scaled = tuple(factor * each for each in step_s) if isinstance(step_s, tuple) else factor * step_s
         changes["workload"] = {"step_s": scaled}
     return load_scenario(scenario, **changes)
