@@ -161,8 +161,8 @@ def optimiser_of(scenario: Scenario) -> dict[str, Setting]:
 def with_optimiser(scenario: Scenario, settings: Mapping[str, Setting]) -> Scenario:
     """The same world with another optimiser.
 
-    How much a client computes in a second is the workload's, not the optimiser's: of a step's seconds half are
-    the same for any batch (launching kernels, moving weights), half grow with the rows.
+    How much a client computes in a second is the workload's, not the optimiser's: of a step's seconds half
+    are the same for any batch (launching kernels, moving weights), half grow with the rows.
 
     Args:
         scenario: the world.

@@ -129,7 +129,7 @@ class PopulationSource:
         scenario = self.scenario
         size = (num_envs, scenario.clients)
         late = scenario.late
-        aggregator = late.aggregator or scenario.aggregator
+        aggregator = scenario.all_in_all_aggregator
         history = 0 if late.kind == "drop" else late.max_rounds
         if self.quadratic is not None:
             return QuadraticCore(

@@ -22,7 +22,9 @@ class Overlays:
     joined: Bools  # who is part of one
     cycle_s: Floats  # its cycle time
     compute_s: Floats  # each participant's own work in it
-    down_bytes: Floats  # to each participant: from its in-neighbours, its samples, the model if it lacks it
+    down_bytes: (
+        Floats  # to each participant: from its in-neighbours, samples, set-up, the model if it lacks it
+    )
     up_bytes: Floats  # to its out-neighbours
     sample_bytes: Floats  # the part of `down_bytes` that is training data
 
@@ -76,7 +78,8 @@ def join(
     model_bytes, neighbour_bytes = sizes
     joined = work.invited & (work.invited.sum(axis=1) > 1)[:, None]
     samples = np.where(joined, work.sent * population.sample_bytes[:, None], 0.0)
-    fetched = np.where(joined & ~has_model, model_bytes, 0.0)
+    setup_bytes = work.lead_bytes - model_bytes  # of those whose session has just begun
+    fetched = np.where(joined, setup_bytes + np.where(has_model, 0.0, model_bytes), 0.0)
     prepare_s = (samples + fetched) / population.down_bytes_per_s
     cycle_s, into, out = (np.zeros(joined.shape) for _ in range(3))
     for env in rows.tolist():

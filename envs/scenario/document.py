@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, SerializationInfo, field_serializer, model_validator
@@ -9,6 +10,8 @@ from pydantic import Field, SerializationInfo, field_serializer, model_validator
 from ...common.ranges import Drawn, largest
 from ...common.settings import Settings
 from ...common.units import SECONDS_PER_HOUR
+from ...common.settings import Spec
+from ...fl_core.aggregation import is_server_optimiser
 from ...fl_core.quadratics import QuadraticSettings
 from ...fl_core.training import LocalTraining
 from .checked import (
@@ -231,26 +234,31 @@ class Scenario(Settings):
 
     @model_validator(mode="after")
     def _one_aggregator(self) -> Scenario:
-        if self.late.aggregator is not None and self.aggregator != "by-samples":
-            raise ValueError(
-                f"aggregator: {self.aggregator!r}, expected by-samples: late of kind {self.late.kind} brings "
-                "its own; use kind: keep"
-            )
-        return self
+        brought = self.late.aggregator
+        if brought is None or self.aggregator == "by-samples":
+            return self
+        if self.late.kind == "staleness" and is_server_optimiser(self.aggregator):
+            return self
+        raise ValueError(
+            f"aggregator: {self.aggregator!r}, expected by-samples: late of kind {self.late.kind} brings its "
+            "own; say aggregator: by-samples, or use kind: keep"
+        )
+
+    @property
+    def all_in_all_aggregator(self) -> Spec:
+        """From updates to the server's step: what late updates bring along, below the server's optimiser."""
+        brought = self.late.aggregator
+        if brought is None:
+            return self.aggregator
+        if self.aggregator == "by-samples":
+            return brought
+        optimiser = self.aggregator if isinstance(self.aggregator, Mapping) else {"kind": self.aggregator}
+        return {**optimiser, "weighting": brought}
 
     @model_validator(mode="after")
     def _nobody_late_in_overlays(self) -> Scenario:
         if self.topology != "server" and self.late.kind != "drop":
             raise ValueError(f"topology: {self.topology}, expected server where late is {self.late.kind}")
-        return self
-
-    @model_validator(mode="after")
-    def _nobody_set_up_in_overlays(self) -> Scenario:
-        if self.topology != "server" and self.workload.setup_bytes > 0:
-            raise ValueError(
-                f"topology: {self.topology}, expected server where workload.setup_bytes is "
-                f"{self.workload.setup_bytes:g}; set one of them back"
-            )
         return self
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .base import AGGREGATORS, Aggregator, Arrivals, Start, Weighting, make_weighting
 from .compression import COMPRESSIONS, Compression, EightBit, TopK
 from .privacy import GaussianMechanism, epsilon
-from .server_optimisers import FedAvgM, FedOpt
+from .server_optimisers import FedAvgM, FedOpt, is_server_optimiser
 from .weightings import BySamples, FedAu, FedBuff, FedNova, Given, Refl, Stale, Unbiased, Uniform
 from .with_memory import FedAwe, FedVarp, Mifa, Scaffold
 
@@ -36,5 +36,6 @@ __all__ = [
     "Uniform",
     "Weighting",
     "epsilon",
+    "is_server_optimiser",
     "make_weighting",
 ]

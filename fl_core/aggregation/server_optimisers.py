@@ -8,6 +8,7 @@ alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -137,3 +138,14 @@ class FedYogi(FedOpt):
     """Adaptive server step whose second moment grows and falls by bounded steps, see `FedOpt`."""
 
     name, rule = "fedyogi", "yogi"
+
+
+def is_server_optimiser(spec: Spec) -> bool:
+    """Whether a specification names an optimiser over a weighting that it leaves open."""
+    kind = spec.get("kind") if isinstance(spec, Mapping) else spec
+    known = isinstance(kind, str) and kind in AGGREGATORS
+    left_open = not isinstance(spec, Mapping) or "weighting" not in spec
+    return known and left_open and AGGREGATORS[str(kind)] in _OPTIMISERS
+
+
+_OPTIMISERS: tuple[object, ...] = (FedAvgM, FedAdagrad, FedAdam, FedYogi)

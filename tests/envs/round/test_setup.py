@@ -241,11 +241,20 @@ def test_a_fork_goes_on_by_itself():
     np.testing.assert_array_equal(setup_of(world), setup_of(ahead))
 
 
-def test_overlays_refuse_it_and_real_nodes_bring_their_own():
-    with pytest.raises(
-        ValueError, match=r"topology: ring, expected server where workload\.setup_bytes is 4e"
-    ):
-        load_scenario("volunteers", topology="ring", workload={"setup_bytes": SETUP})
+def test_neighbours_in_an_overlay_fetch_it_once_per_session_too():
+    world = world_of(topology="ring")
+    first = world.step(train(world)).outcome
+    done = first.completed & (setup_of(world) == 0)
+    assert done.sum() >= 2
+    model_bytes = world.source.model_bytes
+    # From the coordinator the set-up and the model, and one more model from a neighbour.
+    np.testing.assert_allclose(first.down_bytes[done], SETUP + 2 * model_bytes, rtol=1e-9)
+    second = world.step(train(world, invited=done & world.situation().clients.available)).outcome
+    assert second.completed.any()
+    assert (second.down_bytes[second.completed] <= 2.0 * model_bytes * (1 + 1e-9)).all()
+
+
+def test_bad_sizes_are_refused_and_real_nodes_bring_their_own():
     for bad in (-1.0, float("inf"), float("nan")):
         with pytest.raises(ValueError, match="setup_bytes"):
             load_scenario("volunteers", workload={"setup_bytes": bad})
