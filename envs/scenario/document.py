@@ -8,9 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, SerializationInfo, field_serializer, model_validator
 
 from ...common.ranges import Drawn, largest
-from ...common.settings import Settings
+from ...common.settings import Settings, Spec
 from ...common.units import SECONDS_PER_HOUR
-from ...common.settings import Spec
 from ...fl_core.aggregation import is_server_optimiser
 from ...fl_core.quadratics import QuadraticSettings
 from ...fl_core.training import LocalTraining
