@@ -45,8 +45,9 @@ def feature_table(title: str, table: dict[str, str]) -> list[str]:
 
 def world_table() -> list[str]:
     """The worlds' sizes, levels and prices as Markdown."""
-    lines = ["| world | N | zones | waits | quorums | local steps | samples sent | points per h, GB, kg |"]
-    lines += ["|---|---|---|---|---|---|---|---|"]
+    columns = ("world", "N", "zones", "waits", "quorums", "local steps", "samples sent")
+    columns += ("points per h", "per GB", "per kg", "hours", "s per step")
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     for name, source in WORLDS.items():
         scenario = load_scenario(source)
         layout, prices = layout_of(scenario), scenario.preferences
@@ -59,10 +60,17 @@ def world_table() -> list[str]:
             ", ".join(f"{q:g}" for q in layout.quorum),
             ", ".join(map(str, layout.local_steps)),
             ", ".join(map(str, layout.transfer_samples)),
-            f"{prices.price_per_hour}, {prices.price_per_gb}, {prices.price_per_kg}",
+            *map(span, (prices.price_per_hour, prices.price_per_gb, prices.price_per_kg)),
+            span(scenario.budgets.hours),
+            span(scenario.workload.step_s),
         ]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return [*lines, ""]
+
+
+def span(value: float | tuple[float, float]) -> str:
+    """A setting, or the range it is drawn from."""
+    return f"{value[0]:g} to {value[1]:g}" if isinstance(value, tuple) else f"{value:g}"
 
 
 def option_list() -> list[str]:
