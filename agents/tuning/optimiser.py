@@ -22,7 +22,7 @@ from ..evaluation.measures import interquartile_mean
 from ..execution import Engine, make_engine
 from ..players import allow_own_modules
 from ..schedulers import make_scheduler
-from ..schedulers.base import Knob, Rule, Setting
+from ..schedulers.base import OFF, Knob, Rule, Setting
 from .generations import Generations
 from .options import Options
 from .search import Tuned, check_budget, fingerprint
@@ -103,7 +103,8 @@ def tune_optimiser(search: OptimiserSearch, log: Path, engine: Engine) -> Tuned:
     """
     search.check()
     scenario = load_scenario(search.world)
-    defaults = optimiser_of(scenario)
+    own = optimiser_of(scenario)
+    defaults = {name: OFF if value == RANGES[name].off else value for name, value in own.items()}
     space = SearchSpace({name: RANGES[name] for name in defaults}, defaults)
     head: dict[str, object] = {name: getattr(search, name) for name in _FACTS}
     head |= {"optimiser": list(search.schedulers), "world": fingerprint(scenario)}
@@ -180,11 +181,12 @@ def with_optimiser(scenario: Scenario, settings: Mapping[str, Setting]) -> Scena
     Raises:
         ValueError: an unknown name, or a value out of range.
     """
+    checked: dict[str, Setting] = {}
     for name, value in settings.items():
         if name not in RANGES:
             raise ValueError(f"optimiser: {name!r} is no setting of it, expected {', '.join(RANGES)}")
-        RANGES[name].check(name, value)
-    wanted = optimiser_of(scenario) | dict(settings)
+        checked[name] = RANGES[name].check(name, value)
+    wanted = optimiser_of(scenario) | checked
     kind, field = _SERVERS[str(wanted["server"])]
     changes: dict[str, object] = {
         "training": {name: wanted[name] for name in _OWN if name in wanted},
@@ -220,8 +222,10 @@ def search_and_store_optimisers(options: Options, command: str, console: Console
     with make_engine(options.engine, options.jobs, options.address) as engine:
         for search in searches:
             tuned, world = tune_optimiser(search, options.log, engine), load_scenario(search.world)
-            own = optimiser_of(world)
-            full = [replace(trial, settings=own | trial.settings) for trial in tuned.trials]
+            full = [
+                replace(trial, settings=optimiser_of(with_optimiser(world, trial.settings)))
+                for trial in tuned.trials
+            ]
             facts: dict[str, Setting] = {name: getattr(search, name) for name in _FACTS}
             facts |= {"schedulers": ", ".join(players), "command": command, "optuna": version("optuna")}
             facts["fingerprint"] = fingerprint(world)

@@ -224,7 +224,7 @@ class Rule:
         """
         goal: Floats = np.full((situation.num_envs, 1), float(self.transfer_samples))
         if self.transfer_price_power > 0:
-            gigabytes = 100 * situation.terms.sample_bytes / BYTES_PER_GB
+            gigabytes = 100 * situation.terms.sample_bytes[:, None] / BYTES_PER_GB
             price = np.maximum(gigabytes * situation.terms.price_per_gb[:, None], _LEAST_PRICE)
             goal = np.rint(goal * price**-self.transfer_price_power)
         bare = np.where(situation.clients.samples_held == 0, np.maximum(_BARE_TRANSFER, goal), 0)

@@ -66,6 +66,9 @@ class TestWithOptimiser:
         assert changed == load_scenario(home, aggregator=aggregator)
         assert {name: optimiser_of(changed)[name] for name in settings} == settings
 
+    def test_a_decay_that_is_off_is_none(self):
+        assert with_optimiser(DIGITS, {"learning_rate_decay": "off"}).training.learning_rate_decay == 1.0
+
     def test_rates_are_those_of_the_training(self):
         settings = {"learning_rate": 0.1, "learning_rate_decay": 0.9, "server_learning_rate": 2.0}
         assert with_optimiser(DIGITS, settings) == load_scenario(DIGITS, training=settings)
