@@ -12,6 +12,7 @@ from .registry import (
     refuse_unknown,
     strongest,
     tuned_file,
+    tuned_schedulers,
     tuned_settings,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "refuse_unknown",
     "strongest",
     "tuned_file",
+    "tuned_schedulers",
     "tuned_settings",
 ]

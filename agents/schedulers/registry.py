@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from importlib import resources
-from typing import TypedDict, cast
+from typing import NotRequired, TypedDict, cast
 
 from ...common.registry import Registry
 from ...common.spelling import suggest
@@ -41,6 +41,7 @@ class TunedEntry(TypedDict):
     score: float
     default_score: float
     settings: dict[str, Setting]
+    rounds: NotRequired[int]  # of training that the search played; missing where nobody counted
 
 
 class TunedFile(TypedDict, total=False):
