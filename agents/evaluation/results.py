@@ -148,8 +148,8 @@ class EvaluationResult:
 
         Columns: scheduler, kind, rival, difference (mean of the paired differences of net points),
         difference_iqm, share_won (of the episodes, ties half), each with _low and _high; p_value of
-        Wilcoxon's signed-rank test of the differences, and p_holm, the same after Holm's correction for all rows (the
-        rival's own row is no test: both are 1 there).
+        Wilcoxon's signed-rank test of the differences, and p_holm, the same after Holm's correction for all
+        rows (the rival's own row is no test: both are 1 there).
         """
         rival = self.rival()
         rows = []

@@ -36,9 +36,15 @@ class _Actions:
     def one(self, rows: AnyArray, which: AnyArray, count: AnyArray) -> _Actions:
         """A single action of each environment, C = M = 1."""
         at = (rows, which, count)
-        picked = (self.order[rows, which], self.steps[rows, which])
-        single = (self.work, self.bytes_points, self.carbon_points, self.round_s, self.possible)
-        return _Actions(*(each[:, None] for each in picked), *(each[at][:, None, None] for each in single))
+        return _Actions(
+            self.order[rows, which][:, None],
+            self.steps[rows, which][:, None],
+            self.work[at][:, None, None],
+            self.bytes_points[at][:, None, None],
+            self.carbon_points[at][:, None, None],
+            self.round_s[at][:, None, None],
+            self.possible[at][:, None, None],
+        )
 
 
 @dataclass(kw_only=True)
