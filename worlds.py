@@ -14,6 +14,7 @@ from .envs.contract import (
     Turn,
     World,
     rollout,
+    scheduler_seeds,
 )
 from .envs.scenario import Scenario, load_scenario, scenario_names
 from .envs.world import FederatedWorld
@@ -31,4 +32,5 @@ __all__ = [
     "load_scenario",
     "rollout",
     "scenario_names",
+    "scheduler_seeds",
 ]

@@ -9,14 +9,15 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from ..common.files import sha256, slug
 from ..common.spelling import suggest
 from ..envs.contract import Scheduler
 from ..envs.registration import find_entry
 from ..envs.scenario import Scenario, load_scenario
-from .schedulers import SCHEDULERS, make_scheduler, refuse_unknown
-from .schedulers.base import Setting, adopt, original, settings_of
+from .schedulers import SCHEDULERS, make_scheduler, refuse_unknown, tuned_schedulers
+from .schedulers.base import Rule, Setting, adopt, original, settings_of
 from .schedulers.linear import LinearRule
 from .schedulers.planning import Clairvoyant
 from .zoo import CARD, find_card, is_shipped, shipped_names
@@ -24,11 +25,13 @@ from .zoo import load_scheduler as load_trained
 
 __all__ = [
     "ALL",
+    "Origin",
     "adopt",
     "allow_own_modules",
     "describe",
     "make_player",
     "name_players",
+    "origin_of",
     "plain",
     "run_folder",
     "scenario_of",
@@ -125,6 +128,37 @@ def describe(source: str, player: Scheduler) -> dict[str, object]:
     if is_dataclass(own) and not isinstance(own, type):
         return dict(settings_of(own))
     return {}
+
+
+class Origin(NamedTuple):
+    """What stood behind a scheduler before it played: nan where it is unknown, or there was nothing."""
+
+    val_score: float  # net points on val for which its settings were chosen
+    rounds_spent: float  # of training, played to tune or to train it
+
+
+@runtime_checkable
+class _Trained(Protocol):
+    """A scheduler that knows how long it was trained."""
+
+    rounds_trained: int | None
+
+
+def origin_of(player: Scheduler, world: str) -> Origin:
+    """The search that found a scheduler's settings in a world, or its training.
+
+    Settings of one's own have no origin, though their scheduler was tuned with others.
+    """
+    own = original(player)
+    if isinstance(own, _Trained):
+        return Origin(math.nan, math.nan if own.rounds_trained is None else float(own.rounds_trained))
+    entry = tuned_schedulers(world).get(player.name)
+    if entry is None or player.name not in SCHEDULERS or type(own) is not SCHEDULERS[player.name]:
+        return Origin(math.nan, math.nan)
+    stored = original(make_scheduler(player.name, world))
+    if not isinstance(own, Rule) or not isinstance(stored, Rule) or settings_of(own) != settings_of(stored):
+        return Origin(math.nan, math.nan)
+    return Origin(float(entry["score"]), float(entry.get("rounds", math.nan)))
 
 
 def run_folder(source: str) -> Path | None:

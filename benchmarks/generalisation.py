@@ -97,8 +97,8 @@ def players(world: str, learned: list[str], rivals: int) -> dict[str, str]:
 
 
 def row_of(world: str, case: str, result: EvaluationResult) -> dict[str, Any]:
-    """The best learned against the best handcrafted scheduler, episode by episode."""
-    learned, rival = result.best("learned"), result.best("handcrafted")
+    """The best learned against the handcrafted rival, chosen on val, episode by episode."""
+    learned, rival = result.best("learned"), result.rival()
     if learned is None or rival is None:
         raise ValueError(
             f"{world}/{case}: nobody learned or nobody handcrafted finished; see its failures.json"
@@ -119,7 +119,7 @@ def row_of(world: str, case: str, result: EvaluationResult) -> dict[str, Any]:
         "difference": float(paired["difference"]),
         "difference_low": low,
         "difference_high": high,
-        "ahead": float(paired["probability"]),
+        "ahead": float(paired["share_won"]),
         "co2_change": co2[0] / co2[1] - 1.0,
         "verdict": "win" if low > 0 else "loss" if high < 0 else "tie",
     }
@@ -133,7 +133,7 @@ def page(rows: list[dict[str, Any]], left_out: list[str], episodes: int, command
         f"{episodes} paired `test` episodes per case; net points are interquartile means, differences means "
         "with 95% bootstrap intervals.",
         "",
-        "| world | case | learned | best handcrafted | difference | ahead in | CO2e | |",
+        "| world | case | learned | handcrafted rival | difference | ahead in | CO2e | |",
         "|---|---|---:|---|---:|---:|---:|---|",
     ]
     for row in rows:

@@ -19,7 +19,7 @@ import numpy as np
 
 from frugalfl.agents.evaluation import EvaluationResult, load_result
 from frugalfl.agents.evaluation.measures import Interval, crossed_bootstrap, interquartile_mean, mean
-from frugalfl.agents.reports import COLUMNS
+from frugalfl.agents.reports import COLUMNS, SPENT, rounds_spent
 
 SHOWN = 8
 
@@ -56,14 +56,15 @@ def table(result: EvaluationResult, shown: int) -> list[str]:
     rows: list[tuple[str, list[str]]] = [(f"{name} (hindsight)", [name]) for name in ceiling]
     rows.append((f"**learned, {len(seeds)} seeds**", seeds))
     rows += [(name, [name]) for name in of_kind(result, "handcrafted")[:shown]]
-    lines = ["| scheduler | " + " | ".join(heading for heading, _, _ in COLUMNS.values()) + " |"]
-    lines.append("|---|" + "---:|" * len(COLUMNS))
+    headings = [*(heading for heading, _, _ in COLUMNS.values()), SPENT]
+    lines = [f"| scheduler | {' | '.join(headings)} |", "|---|" + "---:|" * len(headings)]
     for label, names in rows:
         cells = []
         for metric, (_, factor, decimals) in COLUMNS.items():
             value, low, high = (factor * part for part in pooled(result, names, metric))
             cells.append(f"{value:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]")
-        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+        cells.append(", ".join(dict.fromkeys(rounds_spent(result, name) for name in names)))
+        lines.append(f"| {label} | {' | '.join(cells)} |")
     return lines
 
 
@@ -89,8 +90,10 @@ def everybody(results: list[EvaluationResult]) -> list[str]:
 
 
 def verdict(result: EvaluationResult) -> list[str]:
-    """Paired difference to the best handcrafted scheduler, and the best known in hindsight."""
-    seeds, rival = of_kind(result, "learned"), of_kind(result, "handcrafted")[0]
+    """Paired difference to the handcrafted rival, chosen on val, and the best known in hindsight."""
+    seeds, rival = of_kind(result, "learned"), result.rival()
+    if rival is None:
+        raise ValueError(f"{result.world}: no handcrafted scheduler was evaluated, expected at least one")
     ours = pooled(result, seeds, "net_points")
     paired = crossed_bootstrap(np.stack([result.values(name) - result.values(rival) for name in seeds]), mean)
     each = ", ".join(f"{float(interquartile_mean(result.values(name))):.1f}" for name in sorted(seeds))

@@ -14,7 +14,7 @@ from ...common.arrays import AnyArray, Floats, Ints
 from ...common.splits import Split
 from ...envs.contract import REWARD_TERMS, Preparing, Scheduler, SimulatedWorld, rollout
 from ...envs.scenario import Scenario, load_scenario
-from ..players import adopt, make_player
+from ..players import adopt, make_player, origin_of
 from .measures import jain_index, total_variation
 from .recording import Recorder, Timeline
 from .results import CLIENT_METRICS, METRICS, EvaluationResult
@@ -181,6 +181,7 @@ def play_batch(
     }
     decision_ms = 1e3 * decided_s / max(int(recorder.decisions.sum()), 1)
     scores = _scores(world, recorder, start_accuracy) | {"decision_ms": decision_ms}
+    scores |= origin_of(scheduler, world.scenario.name)._asdict()
     frame = pd.DataFrame(label | scores | _client_scores(world, recorder.target_weight))
     curves = recorder.curves()
     curves.insert(0, "scheduler", name)

@@ -54,8 +54,8 @@ def cost_to(curve: pd.DataFrame, along: str, target: float) -> tuple[float, bool
 
 
 def default_budgets(result: EvaluationResult) -> dict[str, list[float]]:
-    """A quarter, a half and all of what the best handcrafted scheduler spends on average, by cost."""
-    yardstick = result.best("handcrafted") or result.ranking()[0]
+    """A quarter, a half and all of what the handcrafted rival spends on average, by cost."""
+    yardstick = result.rival() or result.ranking()[0]
     spent = {along: float(result.values(yardstick, along).mean()) for along in COSTS}
     return {
         along: [float(f"{share * each:.3g}") for share in _BUDGET_SHARES] for along, each in spent.items()
@@ -63,8 +63,8 @@ def default_budgets(result: EvaluationResult) -> dict[str, list[float]]:
 
 
 def default_targets(result: EvaluationResult) -> list[float]:
-    """Accuracies at a half, three quarters and nine tenths of the best handcrafted one's mean gain."""
-    yardstick = result.best("handcrafted") or result.ranking()[0]
+    """Accuracies at a half, three quarters and nine tenths of the handcrafted rival's mean gain."""
+    yardstick = result.rival() or result.ranking()[0]
     starts = [curve["accuracy"].iloc[0] for curve in _curves(result, yardstick)]
     start, end = float(np.mean(starts)), float(result.values(yardstick, "val_accuracy").mean())
     return [round(start + share * (end - start), 3) for share in _TARGET_SHARES]

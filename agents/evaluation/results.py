@@ -26,9 +26,9 @@ from .measures import (
     interquartile_mean,
     mean,
     paired_difference,
+    share_of_episodes_won,
     sign_rank_p_value,
 )
-from .measures import probability_of_improvement as improvement
 from .recording import Timeline
 
 RESULT_FORMAT = "frugalfl-evaluation-1"
@@ -72,7 +72,9 @@ class EvaluationResult:
             (each negative), hours, gigabytes, kilowatt_hours, kilograms, wasted_share, rounds (in which
             somebody trained), decisions, invitations, completions, lost, jain, participation_tv (total
             variation between the clients' target weights and their shares of the updates that arrived),
-            decision_ms; where the world tells: worst_client_accuracy and p10_client_accuracy (test).
+            decision_ms, val_score (net points on val for which its settings were chosen) and rounds_spent (of
+            training, to tune or train it), both nan if unknown; where the world tells: worst_client_accuracy
+            and p10_client_accuracy (test).
         curves: one row per scheduler, episode and decision: hours, gigabytes, kilograms, validation accuracy,
             points spent, training rounds; so far.
         timelines: the timeline of one episode per scheduler.
@@ -116,6 +118,20 @@ class EvaluationResult:
         """The best scheduler of a kind; None if there is none."""
         return next((name for name in self.ranking() if self.kinds[name] == kind), None)
 
+    def fact(self, scheduler: str, column: str) -> float:
+        """What is the same in all episodes of a scheduler, such as `rounds_spent`; nan if unknown."""
+        return float(self.values(scheduler, column)[0]) if column in self.episodes else float("nan")
+
+    def rival(self) -> str | None:
+        """The handcrafted scheduler that others are compared with; None if there is none.
+
+        The one with the best score on val when it was tuned: who is best here would be chosen by the luck of
+        these episodes. Where none of them was tuned there is no other choice.
+        """
+        score = {name: self.fact(name, "val_score") for name in self.kinds}
+        known = [name for name in score if self.kinds[name] == "handcrafted" and np.isfinite(score[name])]
+        return max(known, key=lambda name: score[name]) if known else self.best("handcrafted")
+
     def summary(self) -> pd.DataFrame:
         """One row per scheduler (best first) and metric: iqm and mean, each with its 95% interval."""
         rows = []
@@ -128,21 +144,21 @@ class EvaluationResult:
         return pd.DataFrame(rows)
 
     def comparison(self) -> pd.DataFrame:
-        """Every scheduler against the best handcrafted one, episode by episode.
+        """Every scheduler against the `rival`, episode by episode.
 
         Columns: scheduler, kind, rival, difference (mean of the paired differences of net points),
-        difference_iqm, probability (of improvement), each with _low and _high; p_value of Wilcoxon's
-        signed-rank test of the differences, and p_holm, the same after Holm's correction for all rows (the
-        rival's own row is no test: both are 1 there).
+        difference_iqm, share_won (of the episodes, ties half), each with _low and _high; p_value of
+        Wilcoxon's signed-rank test of the differences, and p_holm, the same after Holm's correction for all
+        rows (the rival's own row is no test: both are 1 there).
         """
-        rival = self.best("handcrafted")
+        rival = self.rival()
         rows = []
         for name in self.ranking() if rival is not None else []:
             pair = (self.values(name), self.values(str(rival)))
             row: Row = {"scheduler": name, "kind": self.kinds[name], "rival": rival}
             row |= _columns("difference", paired_difference(*pair, statistic=mean))
             row |= _columns("difference_iqm", paired_difference(*pair))
-            row |= _columns("probability", improvement(*pair))
+            row |= _columns("share_won", share_of_episodes_won(*pair))
             rows.append(row | {"p_value": sign_rank_p_value(*pair)})
         table = pd.DataFrame(rows)
         if rows:

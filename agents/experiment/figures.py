@@ -10,7 +10,7 @@ from .provenance import git_version
 
 
 class Paired(TypedDict):
-    """Mean paired difference of the learned scheduler to the best handcrafted one."""
+    """Mean paired difference of the learned scheduler to the handcrafted rival."""
 
     rival: str
     difference: float

@@ -136,6 +136,7 @@ class Experiment:
             name=self.settings.algo,
             decision=self.run.best["decision"],
             frames=self.settings.policy.frames,
+            rounds_trained=self.run.done,
         )
         players: Mapping[str, Scheduler] = {learned.name: learned, **self.rivals}
         result = evaluate(

@@ -35,6 +35,7 @@ class LearnedScheduler:
             clients as the policy invites on average, those it is surest of; `sample` draws from the policy,
             each episode from its own seed. Other policies always take their deterministic action.
         frames: observations that the policy sees at once, see `FrameStack`.
+        rounds_trained: rounds that were played to train it, for tables; None: unknown.
     """
 
     kind: ClassVar[SchedulerKind] = "learned"
@@ -49,10 +50,11 @@ class LearnedScheduler:
         decision: str = "count",
         trained_clients: int | None = None,
         frames: int = 1,
+        rounds_trained: int | None = None,
     ):
         if decision not in DECISIONS:
             raise ValueError(f"decision: {decision!r}, expected one of {', '.join(DECISIONS)}")
-        self.name = name
+        self.name, self.rounds_trained = name, rounds_trained
         self.decision, self.trained_clients = decision, trained_clients
         self.policy: BasePolicy = model.policy if isinstance(model, BaseAlgorithm) else model
         self._encoder, self._action_mode, self._frames = encoder, action_mode, FrameStack(frames)

@@ -74,7 +74,10 @@ def load_scheduler(
         raise ValueError(f"{folder / MODEL}: does not fit {settings.env} ({reason})") from None
     view = env.agent_view
     way = decision or str(document["best"]["decision"])
-    return LearnedScheduler(model, view.encoder, view.action_mode, settings.algo, way, clients, frames)
+    rounds = int(document["rounds_trained"])
+    return LearnedScheduler(
+        model, view.encoder, view.action_mode, settings.algo, way, clients, frames, rounds
+    )
 
 
 def load_world(settings: RunSettings) -> Scenario:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from pathlib import Path
@@ -30,13 +31,16 @@ COLUMNS = {
 }
 """Heading, factor and decimals of the table's columns."""
 
+SPENT = "rounds spent"
+"""Heading of the column with the rounds of training played to tune or train a scheduler."""
+
 CURVES = {"hours": "accuracy_time", "kilograms": "accuracy_co2e"}
 """Curves of the report: the cost that they run along, and the name of their files."""
 
 
 def verdict(result: EvaluationResult) -> str:
     """One line that says who is best, and plainly so if a handcrafted scheduler beats the learned one."""
-    learned, rival = result.best("learned"), result.best("handcrafted")
+    learned, rival = result.best("learned"), result.rival()
     episodes = f"{len(result.values(result.ranking()[0]))} paired {result.split} episodes of {result.world}"
     if learned is None or rival is None:
         best = learned or rival or result.ranking()[0]
@@ -44,9 +48,9 @@ def verdict(result: EvaluationResult) -> str:
     row = result.comparison().set_index("scheduler").loc[learned]
     points = f"{abs(row['difference']):.2f} net points on average"
     interval = f"95% interval {row['difference_low']:+.2f} to {row['difference_high']:+.2f}"
-    wins = f"ahead in {row['probability']:.0%} of the episodes"
+    wins = f"ahead in {row['share_won']:.0%} of the episodes"
     if row["difference_low"] > 0:
-        text = f"The learned scheduler {learned} beats the best handcrafted one, {rival}, by {points} "
+        text = f"The learned scheduler {learned} beats the handcrafted rival, {rival}, by {points} "
         text += f"({interval}; "
     elif row["difference_high"] < 0:
         text = f"A handcrafted scheduler, {rival}, beats the learned one, {learned}, by {points} "
@@ -65,6 +69,12 @@ def cell(result: EvaluationResult, name: str, metric: str) -> str:
     return f"{value:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
 
 
+def rounds_spent(result: EvaluationResult, name: str) -> str:
+    """Rounds of training played to tune or train a scheduler, as text; "-" if unknown."""
+    rounds = result.fact(name, "rounds_spent")
+    return f"{rounds:,.0f}" if math.isfinite(rounds) else "-"
+
+
 def rich_table(result: EvaluationResult) -> Table:
     """The table for a terminal, best first; the learned one bold, who sees the future dim."""
     count = len(result.values(result.ranking()[0]))
@@ -75,10 +85,13 @@ def rich_table(result: EvaluationResult) -> Table:
     table.add_column("scheduler", no_wrap=True)
     for heading, _, _ in COLUMNS.values():
         table.add_column(heading.replace("[", r"\["), justify="right")
+    table.add_column(SPENT, justify="right")
     for name in result.ranking():
         style = {"learned": "bold green", "ceiling": "dim"}.get(result.kinds[name])
         cells = [cell(result, name, metric).replace("[", "\n\\[") for metric in COLUMNS]
-        table.add_row(escape(label_of(name, result.kinds[name])), *cells, style=style)
+        table.add_row(
+            escape(label_of(name, result.kinds[name])), *cells, rounds_spent(result, name), style=style
+        )
     return table
 
 
@@ -144,7 +157,8 @@ def _markdown(result: EvaluationResult, drawn: list[str], command: str) -> str:
         "Interquartile mean over the episodes with 95% bootstrap interval, best first. *Net points*:",
         "accuracy points gained on the held-out test set minus the price of hours, GB and kg CO2e. *Wasted*:",
         "share of the energy spent on updates that never reached the model. *Hindsight*: sees the future,",
-        "for comparison; the best known, neither an optimum nor a method.",
+        "for comparison; the best known, neither an optimum nor a method. *Rounds spent*:",
+        "rounds of training played to tune or train the scheduler, `-` if unknown.",
         "",
         "![net points](net_points.png)",
         "",
@@ -152,7 +166,10 @@ def _markdown(result: EvaluationResult, drawn: list[str], command: str) -> str:
         "",
         "![accuracy against emissions](accuracy_co2e.png)",
         "",
-        "## Against the best handcrafted scheduler, episode by episode",
+        "## Against the handcrafted rival, episode by episode",
+        "",
+        "The rival is the handcrafted scheduler that did best on val when it was tuned; where none was",
+        "tuned, the best of these episodes.",
         "",
         *_comparison(result),
     ]
@@ -164,12 +181,13 @@ def _markdown(result: EvaluationResult, drawn: list[str], command: str) -> str:
 
 
 def _table(result: EvaluationResult) -> list[str]:
-    rows = ["| scheduler | " + " | ".join(heading for heading, _, _ in COLUMNS.values()) + " |"]
-    rows.append("|---|" + "---:|" * len(COLUMNS))
+    headings = [*(heading for heading, _, _ in COLUMNS.values()), SPENT]
+    rows = [f"| scheduler | {' | '.join(headings)} |", "|---|" + "---:|" * len(headings)]
     for name in result.ranking():
         label = _escaped(label_of(name, result.kinds[name]))
         label = f"**{label}**" if result.kinds[name] == "learned" else label
-        rows.append(f"| {label} | " + " | ".join(cell(result, name, metric) for metric in COLUMNS) + " |")
+        cells = [*(cell(result, name, metric) for metric in COLUMNS), rounds_spent(result, name)]
+        rows.append(f"| {label} | {' | '.join(cells)} |")
     return rows
 
 
@@ -177,15 +195,15 @@ def _comparison(result: EvaluationResult) -> list[str]:
     comparison = result.comparison()
     if comparison.empty:
         return ["No handcrafted scheduler was evaluated."]
-    rows = ["| scheduler | mean difference in net points | probability of improvement |", "|---|---:|---:|"]
+    rows = ["| scheduler | mean difference in net points | episodes won |", "|---|---:|---:|"]
     for row in comparison.to_dict("records"):
         label = _escaped(label_of(row["scheduler"], row["kind"]))
         if row["scheduler"] == row["rival"]:
             rows.append(f"| {label} | the yardstick | |")
             continue
         difference = f"{row['difference']:+.2f} [{row['difference_low']:+.2f}, {row['difference_high']:+.2f}]"
-        chance = f"{row['probability']:.2f} [{row['probability_low']:.2f}, {row['probability_high']:.2f}]"
-        rows.append(f"| {label} | {difference} | {chance} |")
+        won = f"{row['share_won']:.0%} [{row['share_won_low']:.0%}, {row['share_won_high']:.0%}]"
+        rows.append(f"| {label} | {difference} | {won} |")
     return rows
 
 

@@ -15,6 +15,7 @@ from .registry import (
     rounds_spent,
     strongest,
     tuned_file,
+    tuned_schedulers,
     tuned_settings,
 )
 
@@ -31,5 +32,6 @@ __all__ = [
     "rounds_spent",
     "strongest",
     "tuned_file",
+    "tuned_schedulers",
     "tuned_settings",
 ]

@@ -15,13 +15,11 @@ from numpy.typing import ArrayLike
 
 from ...common.arrays import Floats, Ints
 from ..evaluation.measures import interquartile_mean
-from ..schedulers.base import Setting, rounds_at_price
+from ..schedulers.base import Rule, Setting, knobs_of, rounds_at_price
 
 STOP_KNOBS = ("stop_after_rounds", "stop_price_power", "stop_price", "stop_gain", "stop_window")
 _FIRST_STOP = 3
 _POWERS = (0.0, 0.2, 0.35, 0.5, 0.7, 1.0)
-_PRICES = (0.001, 100.0)
-"""Least and greatest `stop_price`, points."""
 _GAINS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 _WINDOWS = (3, 5, 8, 12, 18, 30)
 
@@ -94,8 +92,9 @@ def best_stop(logs: list[RunLog], most_rounds: int) -> tuple[dict[str, Setting],
     Among equals the simplest: none, a number of rounds, one that depends on their price, then the gains.
     The price that numbers of rounds refer to is the median of the episodes'.
     """
-    price = float(np.clip(np.median([log.round_price for log in logs]), *_PRICES))
-    price = float(f"{price:.4g}")
+    knob = knobs_of(Rule)["stop_price"]
+    price = float(f"{np.median([log.round_price for log in logs]):.4g}")
+    price = float(np.clip(price, knob.low, knob.high))
     numbers = np.arange(_FIRST_STOP, most_rounds + 1)
     candidates: list[dict[str, Setting]] = [{}]
     points = [np.array([[log.end_points] for log in logs])]

@@ -80,7 +80,9 @@ def load_scheduler(
     policy = _policy(folder, card, stacked_space(encoder.space, frames), layout.space)
     way = decision or card.decision
     mode = make_action_mode("levels", layout)
-    return LearnedScheduler(policy, encoder, mode, card.name, way, card.trained_clients, frames)
+    return LearnedScheduler(
+        policy, encoder, mode, card.name, way, card.trained_clients, frames, card.rounds_trained
+    )
 
 
 def features_of(encoder: ObservationEncoder) -> dict[str, list[str] | int]:

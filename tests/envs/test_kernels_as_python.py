@@ -65,9 +65,9 @@ def test_the_python_of_a_kernel_gives_the_compiled_numbers(name, monkeypatch):
 
 def test_the_constants_of_columns_are_those_of_the_tables():
     kernels = importlib.import_module("frugalfl.envs.agent_view.encoder_kernels")
-    assert [getattr(kernels, name.upper()) for name in CLIENT_FEATURES] == list(range(28))
+    assert [getattr(kernels, name.upper()) for name in CLIENT_FEATURES] == list(range(len(CLIENT_FEATURES)))
     of_server = [
         f"SERVER_{name.upper()}" if name in CLIENT_FEATURES else name.upper() for name in SERVER_FEATURES
     ]
-    assert [getattr(kernels, name) for name in of_server] == list(range(18))
+    assert [getattr(kernels, name) for name in of_server] == list(range(len(SERVER_FEATURES)))
     assert (len(CLIENT_FEATURES), len(SERVER_FEATURES)) == (kernels.CLIENT_COLUMNS, kernels.SERVER_COLUMNS)

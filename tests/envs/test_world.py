@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from own_worlds import plain
 
 from frugalfl.envs.contract import STOP_S, RoundPlan
 from frugalfl.envs.scenario import load_scenario
@@ -15,7 +16,7 @@ ALL = np.ones(2, dtype=bool)
 
 
 def world_of(name, num_envs=2, split="train", **changes):
-    world = FederatedWorld(load_scenario(name, **changes), num_envs, split)
+    world = FederatedWorld(plain(name, **changes), num_envs, split)
     world.reset(np.ones(num_envs, dtype=bool), SEEDS[:num_envs])
     return world
 

@@ -117,8 +117,11 @@ def paired_difference(
     return bootstrap(_differences(ours, theirs), statistic, seed=seed)
 
 
-def probability_of_improvement(ours: ArrayLike, theirs: ArrayLike, seed: int = 0) -> Interval:
-    """Share of the paired episodes in which ours is larger (ties count half), with its bootstrap interval."""
+def share_of_episodes_won(ours: ArrayLike, theirs: ArrayLike, seed: int = 0) -> Interval:
+    """Share of the paired episodes in which ours is larger (ties count half), with its bootstrap interval.
+
+    Not the probability of improvement of Agarwal et al. (2021), which compares all pairs of runs.
+    """
     differences = _differences(ours, theirs)
     return bootstrap((np.sign(differences) + 1.0) / 2.0, mean, seed=seed)
 

@@ -185,10 +185,10 @@ function drawPairs() {
       const dot = svg("circle", { cx: area.xScale(difference), cy: y + jitter, r: 2.6, fill: s.colour, opacity: 0.55 });
       area.root.append(withTip(dot, `${s.label}, episode ${episode}: ${difference > 0 ? "+" : ""}${number(difference)}`));
     });
-    const { difference: mean, low, high, probability } = s.comparison;
+    const { difference: mean, low, high, share_won: won } = s.comparison;
     area.root.append(svg("line", { x1: area.xScale(low), x2: area.xScale(high), y1: y, y2: y, style: "stroke:var(--ink);stroke-width:3" }));
     area.root.append(svg("text", { class: "tick", x: 1100 - margin.right + 12, y: y + 4 },
-      `${mean > 0 ? "+" : ""}${number(mean, 1)}, ahead in ${Math.round(100 * probability)}%`));
+      `${mean > 0 ? "+" : ""}${number(mean, 1)}, ahead in ${Math.round(100 * won)}%`));
   });
   host.append(area.root);
 }

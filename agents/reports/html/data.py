@@ -36,12 +36,12 @@ class Cell(TypedDict):
 
 
 class Comparison(TypedDict):
-    """Mean paired difference to the best handcrafted scheduler, and how often it is ahead."""
+    """Mean paired difference to the handcrafted rival, and how often it is ahead."""
 
     difference: float
     low: float
     high: float
-    probability: float
+    share_won: float
 
 
 class SchedulerRow(TypedDict):
@@ -128,7 +128,7 @@ def page_data(result: EvaluationResult) -> PageData:
             {"key": m.key, "label": m.label, "help": m.help, "decimals": m.decimals, "better": m.better}
             for m in metrics
         ],
-        "rival": result.best("handcrafted"),
+        "rival": result.rival(),
         "schedulers": _schedulers(result, styles, metrics),
         "curves": {along: _curves(result, along) for along in ("hours", "gigabytes", "kilograms")},
         "profiles": _profiles(result),
@@ -142,7 +142,7 @@ def _schedulers(
 ) -> list[SchedulerRow]:
     comparison = {row["scheduler"]: row for row in result.comparison().to_dict("records")}
     earned = {row["scheduler"]: row for row in net_points_data(result).to_dict("records")}
-    rival = result.best("handcrafted")
+    rival = result.rival()
     rows = []
     for name, style in styles.items():
         row: SchedulerRow = {
@@ -161,7 +161,7 @@ def _schedulers(
                 "difference": round(float(pair["difference"]), 4),
                 "low": round(float(pair["difference_low"]), 4),
                 "high": round(float(pair["difference_high"]), 4),
-                "probability": round(float(pair["probability"]), 4),
+                "share_won": round(float(pair["share_won"]), 4),
             }
         rows.append(row)
     return rows

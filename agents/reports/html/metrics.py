@@ -77,6 +77,12 @@ METRICS = (
         "TV",
         "total variation between the clients' weight in the objective and their share of the updates",
     ),
+    Metric(
+        "rounds_spent",
+        "rounds spent",
+        "rounds of training that were played to tune or to train the scheduler; blank if unknown",
+        decimals=0,
+    ),
     Metric("decision_ms", "decision [ms]", "measured time of one decision, per environment"),
 )
 """Columns of the table; those that the evaluation does not have are left out."""

@@ -24,7 +24,7 @@ from frugalfl.agents.evaluation.measures import (
     jain_index,
     mean,
     paired_difference,
-    probability_of_improvement,
+    share_of_episodes_won,
 )
 from frugalfl.agents.schedulers import make_scheduler
 from frugalfl.envs.contract import scheduler_seeds
@@ -155,7 +155,7 @@ class TestEvaluate:
         assert (summary["iqm_low"] <= summary["iqm"]).all()
         assert (summary["mean"] <= summary["mean_high"]).all()
         comparison = played.comparison().set_index("scheduler")
-        assert comparison.loc[ranking[0], ["difference", "difference_low", "probability"]].tolist() == [
+        assert comparison.loc[ranking[0], ["difference", "difference_low", "share_won"]].tolist() == [
             0,
             0,
             0.5,
@@ -224,7 +224,7 @@ class TestStatistics:
     def test_improvement_counts_wins_and_half_the_ties(self, pairs):
         ours, theirs = np.array(pairs, dtype=float).T
         by_hand = np.mean([1.0 if a > b else 0.5 if a == b else 0.0 for a, b in pairs])
-        result = probability_of_improvement(ours, theirs)
+        result = share_of_episodes_won(ours, theirs)
         assert result.value == pytest.approx(by_hand)
         assert 0 <= result.low <= result.high <= 1
 

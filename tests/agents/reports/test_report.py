@@ -38,7 +38,9 @@ class TestVerdict:
         )
 
     def test_a_won_comparison(self, played):
-        assert verdict(shifted(played, "ppo", 500)).startswith("The learned scheduler ppo beats the best")
+        assert verdict(shifted(played, "ppo", 500)).startswith(
+            "The learned scheduler ppo beats the handcrafted rival"
+        )
 
     def test_an_open_comparison_is_called_open(self, played):
         table = played.episodes.copy()
@@ -65,6 +67,17 @@ class TestFiles:
         for name in pictures:
             assert (page.parent / name).read_bytes().startswith(b"\x89PNG")
         assert text.rstrip().endswith("Made by `demo`.")
+
+    def test_rounds_spent_stand_beside_everybody(self, played, tmp_path):
+        spent = {"random-m": 61_000.0, "ppo": 600_064.0}
+        table = played.episodes.assign(rounds_spent=played.episodes["scheduler"].map(spent))
+        result = EvaluationResult(played.world, played.split, table, played.curves)
+        lines = write_report(result, tmp_path).read_text(encoding="utf-8").splitlines()
+        ends = {
+            line.split("|")[1].strip(): line.split("|")[-2].strip() for line in lines if line.count("|") > 8
+        }
+        assert ends["scheduler"] == "rounds spent"
+        assert (ends["random-m"], ends["never"], ends["**ppo (learned)**"]) == ("61,000", "-", "600,064")
 
     def test_odd_names_are_shown_as_they_are(self, played, tmp_path):
         odd = "a|b <i>$x$</i> [bold]"

@@ -162,6 +162,16 @@ class TestEveryScheduler:
                 if one.weights is not None:
                     assert np.array_equal(one.weights[0], many.weights[row])
 
+    @pytest.mark.parametrize("name", TUNABLE)
+    @pytest.mark.parametrize("knobs", [{}, {"stop_price_power": 0.5, "stop_price": 0.001}])
+    def test_all_have_the_same_stop(self, name, knobs, toy_world):
+        """Three rounds where a round costs what it is meant to, or fewer at hundreds of times that price."""
+        scheduler = make_scheduler(name, stop_after_rounds=3, **knobs)
+        plans, _ = play(scheduler, toy_world(2, rounds=40), np.array([3, 4]), scheduler.clairvoyant)
+        trained = sum(plan.invited.any(axis=1).astype(int) for plan in plans)
+        assert trained.max() <= (1 if knobs else 3)
+        assert all(np.isinf(np.stack([plan.wait_s for plan in plans])).any(axis=0))
+
     @pytest.mark.parametrize("name", PLAYABLE)
     def test_reset_of_some_rows_leaves_the_others_alone(self, name, situation_of, stacked):
         situation = stacked(*(everyone_here(situation_of(seed)) for seed in (1, 2)))

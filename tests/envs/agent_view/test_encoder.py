@@ -75,10 +75,9 @@ def plain_clients(s, steps):
 
 
 def plain_server(s, scenario):
-    budgets = [scenario.budgets.hours, scenario.budgets.gigabytes, scenario.budgets.kilograms]
     left = [
-        np.ones(s.num_envs) if limit is None else s.terms.budget_left[:, i] / limit
-        for i, limit in enumerate(budgets)
+        s.terms.budget_left[:, i] / limit if np.isfinite(limit) else np.ones(s.num_envs)
+        for i, limit in enumerate(scenario.budgets.largest)
     ]
     spent = (
         s.run.hours * s.terms.price_per_hour

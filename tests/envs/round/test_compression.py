@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import pytest
+from own_worlds import plain
 
 from frugalfl.envs.contract import RoundPlan
-from frugalfl.envs.scenario import load_scenario
 from frugalfl.envs.world import FederatedWorld
 
 SEEDS = np.array([3, 4])
@@ -16,7 +16,7 @@ TOP = {"kind": "top-k", "share": 0.1}
 
 
 def world_of(seeds=SEEDS, name="volunteers", **changes):
-    world = FederatedWorld(load_scenario(name, **changes), len(seeds))
+    world = FederatedWorld(plain(name, **changes), len(seeds))
     world.reset(np.ones(len(seeds), dtype=bool), np.asarray(seeds))
     return world
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from own_worlds import plain
 
 from frugalfl.envs.agent_view import ObservationEncoder
 from frugalfl.envs.contract import STOP_S, RoundPlan
-from frugalfl.envs.scenario import load_scenario
 from frugalfl.envs.world import FederatedWorld
 
 SEEDS = np.array([3, 4, 5])
@@ -22,7 +22,7 @@ RULES = [
 
 
 def world_of(late, name="volunteers", seeds=SEEDS, **changes):
-    world = FederatedWorld(load_scenario(name, late=late, **changes), len(seeds))
+    world = FederatedWorld(plain(name, late=late, **changes), len(seeds))
     world.reset(np.ones(len(seeds), dtype=bool), np.asarray(seeds))
     return world
 
@@ -249,4 +249,4 @@ def test_rules_bring_their_aggregators():
 )
 def test_what_makes_no_sense_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
-        FederatedWorld(load_scenario("volunteers", **changes))
+        FederatedWorld(plain("volunteers", **changes))

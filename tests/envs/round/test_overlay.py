@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from own_worlds import plain
 
 from frugalfl.envs.contract import RoundPlan
 from frugalfl.envs.round import BUILDERS, Network
@@ -15,7 +16,7 @@ SEEDS = np.array([3, 4, 5])
 
 def world_of(topology, seeds=SEEDS, name="volunteers", **changes):
     changes = {"workload": {"deadline_s": 30_000}} | changes
-    world = FederatedWorld(load_scenario(name, topology=topology, **changes), len(seeds))
+    world = FederatedWorld(plain(name, topology=topology, **changes), len(seeds))
     world.reset(np.ones(len(seeds), dtype=bool), np.asarray(seeds))
     return world
 

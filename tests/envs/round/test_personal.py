@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from own_worlds import plain
 
 from frugalfl.envs.contract import RoundPlan
 from frugalfl.envs.scenario import load_scenario
@@ -19,7 +20,7 @@ SKEWED = {"kind": "zone", "zone_alpha": 0.1, "client_alpha": 0.3}
 
 
 def world_of(evaluation=None, seeds=SEEDS, name="volunteers", **changes):
-    world = FederatedWorld(load_scenario(name, evaluation=evaluation or {}, **changes), len(seeds))
+    world = FederatedWorld(plain(name, evaluation=evaluation or {}, **changes), len(seeds))
     world.reset(np.ones(len(seeds), dtype=bool), np.asarray(seeds))
     return world
 
@@ -154,6 +155,6 @@ def test_worlds_without_own_data_have_scores_too():
 )
 def test_what_makes_no_sense_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
-        FederatedWorld(load_scenario("volunteers", **changes))
+        FederatedWorld(plain("volunteers", **changes))
     with pytest.raises(ValueError, match="in a world of quadratics"):
         load_scenario("quadratic", evaluation={"personal": "knn"})

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from own_worlds import plain
 
 from frugalfl.envs.contract import STOP_S, RoundPlan, choose_plans
 from frugalfl.envs.round import PROBE_ANSWER_BYTES
-from frugalfl.envs.scenario import load_scenario
 from frugalfl.envs.world import FederatedWorld
 
 SEEDS = np.array([3, 4, 5])
 
 
 def world_of(name="volunteers", seeds=SEEDS, **changes):
-    world = FederatedWorld(load_scenario(name, **changes), len(seeds))
+    world = FederatedWorld(plain(name, **changes), len(seeds))
     world.reset(np.ones(len(seeds), dtype=bool), np.asarray(seeds))
     return world
 

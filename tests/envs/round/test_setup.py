@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from own_worlds import plain
 
 from frugalfl.agents.deploy.federation.deployable import charge_actual
 from frugalfl.agents.schedulers.parts import fork
@@ -19,7 +20,7 @@ SETUP = 4e8
 
 def world_of(name="volunteers", seeds=SEEDS, setup=SETUP, workload=(), **changes):
     work = {"setup_bytes": setup, **dict(workload)}
-    world = FederatedWorld(load_scenario(name, workload=work, **changes), len(seeds))
+    world = FederatedWorld(plain(name, workload=work, **changes), len(seeds))
     world.reset(np.ones(len(seeds), dtype=bool), np.asarray(seeds))
     return world
 
@@ -75,7 +76,7 @@ def test_cost_is_the_hand_computation_and_what_the_situation_said(name):
     plan = train(world, 3, transfer=transfer)
     outcome, done = (lambda o: (o, o.completed))(world.step(plan).outcome)
     assert done.any()
-    sent_bytes = plan.transfer_samples * s.terms.sample_bytes
+    sent_bytes = plan.transfer_samples * s.terms.sample_bytes[:, None]
     down_bytes = SETUP + s.terms.model_bytes + sent_bytes
     up_bytes = s.terms.upload_bytes[:, None]
     down_s, compute_s = down_bytes / s.clients.down_bytes_per_s, 3 * s.clients.step_s

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from own_worlds import plain
 
 from frugalfl.agents.schedulers import make_scheduler
 from frugalfl.agents.schedulers.parts.hindsight import Tape, _row
@@ -24,7 +25,7 @@ SHAPE = (3, 5)
 
 
 def world_of(name="volunteers", **changes):
-    world = FederatedWorld(load_scenario(name, **changes), 2, "val")
+    world = FederatedWorld(plain(name, **changes), 2, "val")
     world.reset(ALL, SEEDS)
     return world
 

@@ -7,6 +7,7 @@ import json
 import gymnasium as gym
 import numpy as np
 import pytest
+from own_worlds import plain
 
 from frugalfl.envs.registration import find_entry
 from frugalfl.envs.scenario import load_scenario, scenario_names
@@ -89,10 +90,10 @@ def test_a_document_is_refused_when_it_is_read_with_the_whole_path_and_a_suggest
 
 
 def test_documents_are_written_as_they_were_given():
-    scenario = load_scenario("volunteers", training={"batch_size": 8}, quadratic={"dimension": 3})
+    scenario = plain("volunteers", training={"batch_size": 8}, quadratic={"dimension": 3})
     document = scenario.model_dump()
     assert document["training"] == {"batch_size": 8} and document["quadratic"] == {"dimension": 3}
-    assert load_scenario("volunteers").model_dump()["quadratic"] is None
+    assert plain("volunteers").model_dump()["quadratic"] is None
     assert json.loads(scenario.model_dump_json())["training"] == {"batch_size": 8}
     again = load_scenario(scenario, training={"learning_rate": 0.5})
     assert again.model_dump()["training"] == {"batch_size": 8, "learning_rate": 0.5}
