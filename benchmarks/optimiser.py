@@ -4,10 +4,10 @@
     python benchmarks/optimiser.py --world mine.yaml --schedulers random-m mpc --episodes 32
 
 For each world: rates, server and batch are changed one at a time, and several schedulers play the same
-validation episodes with and without the change, each time with the stop that suits them best. What is printed
-is the mean of "changed minus the world's own" with its 95% interval, paired by episode. A change whose mean is
-above half a point is one that tuning should have found; of many changes some are there by chance, as their
-intervals tell.
+validation episodes with and without the change, each time with the stop that suits them best. What is
+printed is the mean of "changed minus the world's own" with its 95% interval, paired by episode. A change
+whose mean is above half a point is one that tuning should have found; of many changes some are there by
+chance, as their intervals tell.
 """
 
 from __future__ import annotations

@@ -118,7 +118,8 @@ def play_trial(search: OptimiserSearch, changes: Mapping[str, Setting]) -> tuple
     """Mean of the schedulers' validation net points under a changed optimiser, and the rounds spent."""
     allow_own_modules()
     scenario = with_optimiser(load_scenario(search.world), changes)
-    plays = [net_points(name, scenario, search.episodes, search.seed) for name in search.schedulers]
+    with np.errstate(over="ignore", invalid="ignore"):  # training may diverge, and is scored as such
+        plays = [net_points(name, scenario, search.episodes, search.seed) for name in search.schedulers]
     score = float(np.mean([interquartile_mean(points) for points, _ in plays]))
     return score, sum(rounds for _, rounds in plays)
 

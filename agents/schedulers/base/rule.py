@@ -67,11 +67,7 @@ class Rule:
         0.0, "that factor at the end of the run, geometric", low=0.01, high=100.0, log=True, off=0.0
     )
     transfer_price_power: float = knob(
-        0.0,
-        "fewer samples the dearer they are: times (price of 100 samples, points)^-power",
-        low=0.05,
-        high=1.0,
-        off=0.0,
+        0.0, "fewer samples the dearer: times (price of 100, points)^-power", low=0.05, high=1.0, off=0.0
     )
     avoid_losses: bool = switch(False, "leave out clients whose announced end comes too early")
     loss_margin: float = knob(1.1, "room an announced end must leave, in round times", low=1.0, high=3.0)
