@@ -9,12 +9,14 @@ from frugalfl.agents.commands.theory import main
 from frugalfl.agents.evaluation import episode_seeds
 from frugalfl.agents.insight import Options, play, predictions, scenario_of
 from frugalfl.agents.schedulers import make_scheduler
+from frugalfl.envs.registration import find_entry
+from frugalfl.envs.scenario import load_scenario
 from frugalfl.envs.world import FederatedWorld
 from frugalfl.fl_core.theory import affine_rounds
 
 
 def recorded(aggregator="by-samples", scheduler="random-m", episodes=3, rounds=12, **settings):
-    scenario = scenario_of(Options(aggregator=aggregator, rounds=rounds))
+    scenario = scenario_of(Options(aggregator=aggregator, rounds=rounds, learning_rate=0.005))
     world = FederatedWorld(scenario, episodes, "test")
     return world, play(world, make_scheduler(scheduler, **settings), episode_seeds(0, episodes))
 
@@ -64,6 +66,13 @@ def test_predicted_and_simulated_losses_agree():
     mean = [np.mean([each.problem.gap(w) for w in late]) for each, late in zip(episodes, halves, strict=True)]
     assert np.mean([t.mean_gap for t in told]) == pytest.approx(np.mean(mean), rel=0.25)
     assert np.mean([t.final_gap for t in told]) == pytest.approx(np.mean(final), rel=0.35)
+
+
+@pytest.mark.parametrize("world", ["Quadratic", "Volunteers"])
+def test_rates_are_constant_and_no_server_optimiser_is_left(world):
+    home = find_entry(f"frugalfl/{world}-v0").scenario
+    scenario = scenario_of(Options(env=f"frugalfl/{world}-v0"))
+    assert scenario == load_scenario(home, training={"learning_rate_decay": 1.0}, aggregator="by-samples")
 
 
 def test_quadratic_tables(capsys):
