@@ -83,7 +83,7 @@ def test_the_clone_does_what_the_scheduler_does(worlds, algo):
         model,
         worlds,
         TwoFastest(),
-        CloneSettings(1_000, batch_size=128, passes=30),
+        CloneSettings(2_000, batch_size=128, passes=40),
         progress=shares.append,
     )
     assert result.agreement > 0.9
