@@ -60,7 +60,9 @@ def cases(world: str, data: Path | None) -> Iterator[Case]:
     yield Case("iid", {"partition": {"kind": "iid"}})
     yield Case("synthetic-data", {"dataset": "synthetic", "partition": {"kind": "iid"}})
     yield Case("mlp", {"model": "mlp"})
-    yield Case("dear-carbon", {"preferences": {"price_per_kg": 4 * float(scenario.preferences.price_per_kg)}})  # type: ignore[arg-type]
+    price = scenario.preferences.price_per_kg
+    dear = [4 * each for each in price] if isinstance(price, tuple) else 4 * price
+    yield Case("dear-carbon", {"preferences": {"price_per_kg": dear}})
     yield Case("no-availability-forecast", {"availability": {**availability, "forecast": "none"}})
     yield Case("no-carbon-forecast", {"carbon": {"zones": zones, "forecast": "none"}})
     noisy = {"kind": "noisy", "mape_day_ahead": 0.6}

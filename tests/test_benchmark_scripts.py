@@ -1,6 +1,7 @@
 """The scripts behind the published tables: every case is a valid world, and a table counts losses too."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -8,22 +9,33 @@ import pytest
 
 import frugalfl
 from frugalfl.agents.evaluation import EvaluationResult
-from frugalfl.envs.scenario import load_scenario
+from frugalfl.agents.evaluation.measures import Interval, mean, paired_difference
+from frugalfl.agents.execution import Landed
+from frugalfl.agents.schedulers import make_scheduler
+from frugalfl.agents.tuning import net_points, optimiser_of, with_optimiser
+from frugalfl.envs.scenario import load_scenario, scenario_names
 
 BENCHMARKS = Path(frugalfl.__file__).parent / "benchmarks"
 
 
-@pytest.fixture(scope="module")
-def script():
+def loaded(name):
     if not BENCHMARKS.is_dir():
         pytest.skip("benchmarks are not installed")
-    spec = importlib.util.spec_from_file_location("generalisation", BENCHMARKS / "generalisation.py")
+    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
-    import sys
-
-    sys.modules["generalisation"] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def script():
+    return loaded("generalisation")
+
+
+@pytest.fixture(scope="module")
+def optimiser():
+    return loaded("optimiser")
 
 
 @pytest.mark.parametrize("world", ["volunteers", "phones", "spotmarket"])
@@ -61,3 +73,58 @@ def test_wins_and_losses_alike_stand_in_the_table(script, gain, verdict):
     page = script.page([row], ["phones/real-phones (no data)"], 4, "python x")
     assert f"1 x {verdict}." in page
     assert "Left out: phones/real-phones (no data)." in page
+
+
+@pytest.mark.parametrize("world", scenario_names())
+def test_every_change_of_an_optimiser_is_another_valid_world(optimiser, world):
+    home = load_scenario(world)
+    changes = optimiser.changes(home)
+    changed = [with_optimiser(home, settings) for settings in changes.values()]
+    assert home not in changed
+    assert len({str(each) for each in changed}) == len(changed)
+    touched = {name for settings in changes.values() for name in settings}
+    assert touched == set(optimiser_of(home))
+    assert {"momentum 0.3", "momentum 0.7", "adam"} <= set(changes)
+
+
+@pytest.mark.parametrize("world", scenario_names())
+def test_several_schedulers_judge_an_optimiser(optimiser, world):
+    names = optimiser.schedulers(world)
+    assert names[:3] == ["random-m", "mpc", "linear-rule"]
+    assert len(set(names)) == len(names) == 6
+    for name in names:
+        make_scheduler(name, world)
+    assert optimiser.schedulers("my own") == names[:3]
+
+
+class InProcess:
+    """An engine that needs no other process."""
+
+    def run(self, function, work):
+        for key, arguments in work.items():
+            yield Landed(key, function(*arguments))
+
+
+def test_gains_are_paired_differences_with_the_best_stop(optimiser):
+    home = load_scenario("quadratic", name="small", max_rounds=6)
+    found = optimiser.gains(home, ["random-m", "linear-rule"], 3, 1, InProcess())
+    assert list(found) == list(optimiser.changes(home))
+    changed = with_optimiser(home, {"server": "momentum", "momentum": 0.3})
+    for name in ("random-m", "linear-rule"):
+        ours, theirs = (net_points(name, world, 3, 1)[0] for world in (changed, home))
+        assert found["momentum 0.3"][name] == paired_difference(ours, theirs, mean)
+    assert len(optimiser.table(found)) == 2 + len(found)
+
+
+@pytest.mark.parametrize(
+    ("gain", "end"),
+    [
+        (Interval(0.5, 0.1, 0.9), "0.5: holds"),
+        (Interval(-3.0, -4.0, -2.0), "0.5: holds"),
+        (Interval(0.6, -0.1, 1.3), "0.5: FAILS: adam for mpc +0.60 [-0.10, +1.30]"),
+    ],
+)
+def test_a_change_that_gains_is_named(optimiser, gain, end):
+    found = {"adam": {"random-m": Interval(0.0, -1.0, 1.0), "mpc": gain}}
+    assert optimiser.verdict(found) == f"no change gains any scheduler more than {end}"
+    assert optimiser.table(found)[-1].startswith(f"| adam | +0.00 [-1.00, +1.00] | {gain.value:+.2f}")

@@ -9,12 +9,13 @@ from typing import Literal
 import numpy as np
 
 from ...common.arrays import AnyArray, Floats, Ints
+from ...common.settings import Spec
 from ...envs.contract import RoundOutcome, RoundPlan, Scheduler, Situation, rollout
 from ...envs.registration import find_entry
 from ...envs.round import step_shares
 from ...envs.scenario import Scenario, load_scenario
 from ...envs.world import FederatedWorld
-from ...fl_core.aggregation import Arrivals, Weighting, make_weighting
+from ...fl_core.aggregation import AGGREGATORS, Arrivals, Weighting, make_weighting
 from ...fl_core.quadratics import QuadraticProblem
 from ...fl_core.theory import (
     ObservedPrediction,
@@ -37,8 +38,9 @@ class Options:
         scheduler: name of a handcrafted scheduler, or package.module:Class.
         episodes: played together, each its own population.
         rounds: training rounds per episode; the hour budget grows along. By default the world's.
-        learning_rate: of the clients; by default the world's.
-        aggregator: a plain weighting such as by-samples, uniform or unbiased; by default the world's.
+        learning_rate: of the clients; by default the world's. It stays constant: the theory has no decay.
+        aggregator: a plain weighting such as by-samples, uniform or unbiased; by default the world's, without
+            the server optimiser over it.
         tuned: use the settings tuned for the world, which may stop early, instead of the defaults.
         split: train, val or test.
         seed: of the episodes.
@@ -82,11 +84,12 @@ def scenario_of(options: Options) -> Scenario:
         if value is not None and value < 1:
             raise ValueError(f"{name}: {value}, expected at least 1")
     scenario = load_scenario(find_entry(options.env).scenario)
-    changes: dict[str, object] = {}
+    training: dict[str, object] = {"learning_rate_decay": 1.0}
     if options.learning_rate is not None:
-        changes["training"] = {"learning_rate": options.learning_rate}
-    if options.aggregator is not None:
-        changes["aggregator"] = options.aggregator
+        training["learning_rate"] = options.learning_rate
+    changes: dict[str, object] = {"training": training, "aggregator": options.aggregator}
+    if options.aggregator is None:
+        changes["aggregator"] = _weighting_under(scenario.aggregator)
     if options.rounds is not None:
         work = scenario.workload
         hours = options.rounds * work.longest_round_s / 3600.0
@@ -96,12 +99,13 @@ def scenario_of(options: Options) -> Scenario:
         }
     scenario = load_scenario(scenario, **changes)
     make_weighting(scenario.aggregator)
-    if scenario.training.learning_rate_decay < 1:
-        raise ValueError(
-            f"training: learning_rate_decay: {scenario.training.learning_rate_decay}, expected 1: the theory "
-            "assumes a constant learning rate; choose another world"
-        )
     return scenario
+
+
+def _weighting_under(spec: Spec) -> Spec:
+    """What a server optimiser goes over; any other aggregator as it is."""
+    weighting: Spec = getattr(AGGREGATORS.choose(spec).options, "weighting", spec)
+    return weighting
 
 
 def play(world: FederatedWorld, scheduler: Scheduler, seeds: Ints) -> list[Episode]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from .decision_value import FREE, NESTED, Study, Variant, VariantFound, measure, variants
 from .evolution import evolve
 from .evolved import Evolution, Evolved, Generation
-from .handcrafted import Options, search_and_store
+from .handcrafted import search_and_store
 from .learners import RANGES, LearnerSearch, tune_learner
-from .optimiser import OptimiserSearch, net_points, tune_optimiser, with_optimiser
+from .optimiser import OptimiserSearch, net_points, optimiser_of, tune_optimiser, with_optimiser
+from .options import Options
 from .search import Tuned, tune
 from .search_space import SearchSpace
 from .stopping import STOP_KNOBS, RunLog, best_stop, run_logs
@@ -35,6 +36,7 @@ __all__ = [
     "evolve",
     "measure",
     "net_points",
+    "optimiser_of",
     "run_logs",
     "search_and_store",
     "trials_in",

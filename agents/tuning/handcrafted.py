@@ -6,15 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from rich.console import Console
 
 from ...common.files import slug
-from ...envs.scenario import Scenario, load_scenario, scenario_names
+from ...envs.scenario import Scenario, load_scenario
 from ..execution import Engine, make_engine
 from ..players import allow_own_modules
 from ..schedulers import EVOLVED, TUNABLE
@@ -22,9 +22,12 @@ from ..schedulers.base import Setting
 from ..schedulers.linear import LinearRule
 from .evolution import evolve, rounds_in
 from .evolved import Evolution, Evolved
+from .learners import search_and_store_learners
+from .optimiser import search_and_store_optimisers
+from .options import Options
 from .progress import Task, Watching, progress_bar
 from .search import Tuned, check_budget, fingerprint, tunable_part, tune
-from .stored import LEARNERS, TUNED_FOLDER, Found, store
+from .stored import Found, store
 from .trial_log import trials_in
 
 T = TypeVar("T")
@@ -35,48 +38,6 @@ _SHARED = 5
 """Settings of other schedulers that each one tries at the start of its second stage."""
 FAILED = 3
 """Exit code where some searches crashed twice."""
-
-
-@dataclass
-class Options:
-    """Tune handcrafted schedulers on a world's validation split and store the best settings.
-
-    Every scheduler gets the same number of trials on the same episodes, or the same number of rounds of
-    training: two thirds in a search of its own (draws around its defaults, then Optuna's TPE sampler), one
-    third that starts from the best settings that any of them found. The weights of linear-rule are found by
-    evolution. Interrupted searches go on where they stopped when the same command is given again.
-
-    Attributes:
-        world: name of a packaged scenario, a YAML file, or "all" for every packaged one.
-        schedulers: which to tune, package.module:Class for one's own; none named: all that can be tuned.
-        trials: settings tried per scheduler.
-        rounds: of training spent per scheduler, instead of a number of trials: every decision played counts.
-            None: the trials; 600,000 for linear-rule.
-        episodes: episodes per trial.
-        seed: of the episodes and of the search.
-        jobs: processes of the local engine.
-        log: folder of the trials, one Optuna journal per search.
-        out: folder of the files with the best settings, <world>.json.
-        engine: local: processes of this machine; ray: the machines of a Ray cluster.
-        address: of a running Ray cluster, HOST:PORT.
-        algorithm: tune the hyperparameters of this learning algorithm instead (ppo, maskable-ppo, a2c, dqn,
-            sac): every trial is a short training.
-        timesteps: rounds of each such training.
-    """
-
-    world: str = "all"
-    schedulers: tuple[str, ...] = ()
-    trials: int = 60
-    rounds: int | None = None
-    episodes: int = 32
-    seed: int = 0
-    jobs: int = 2
-    log: Path = Path("runs/tuning")
-    out: Path = TUNED_FOLDER
-    engine: Literal["local", "ray"] = "local"
-    address: str | None = None
-    algorithm: str | None = None
-    timesteps: int = 30_000
 
 
 def search_and_store(options: Options, command: str, console: Console) -> int:
@@ -95,8 +56,12 @@ def search_and_store(options: Options, command: str, console: Console) -> int:
     """
     least = 1 if options.rounds is None else options.rounds
     check_budget("val", trials=options.trials, episodes=options.episodes, rounds=least)
+    if options.training:
+        search_and_store_optimisers(options, command, console)
+        return 0
     if options.algorithm is not None:
-        return _tune_learner(options, command, console)
+        search_and_store_learners(options, command, console)
+        return 0
     worlds, plan = _plan(options)
     evolved = {(world, name): (worlds[world], options) for world, name in plan if name in EVOLVED}
     rules = [key for key in plan if key not in evolved]
@@ -134,35 +99,6 @@ def _facts(options: Options, found: Found) -> dict[str, Setting]:
     return facts | {"cmaes": version("cmaes")}
 
 
-def _tune_learner(options: Options, command: str, console: Console) -> int:
-    """The same for a learning algorithm, one world after the other."""
-    from .learners import LearnerSearch, tune_learner
-
-    sources = scenario_names() if options.world == "all" else [options.world]
-    budget = (options.trials, options.timesteps, options.episodes, options.seed)
-    searches = [LearnerSearch(str(options.algorithm), source, *budget).check() for source in sources]
-    with make_engine(options.engine, options.jobs, options.address) as engine:
-        for search in searches:
-            tuned = tune_learner(search, options.log, engine)
-            world = load_scenario(search.world)
-            facts: dict[str, Setting] = {
-                "trials": options.trials,
-                "episodes": options.episodes,
-                "seed": options.seed,
-            }
-            facts |= {"timesteps": options.timesteps, "command": command, "optuna": version("optuna")}
-            facts["fingerprint"] = fingerprint(world)
-            path = store(world.name, tuned, facts, options.out, LEARNERS)
-            flags = " ".join(
-                f"--{search.part}.{name.replace('_', '-')} {value}"
-                for name, value in tuned.best.settings.items()
-            )
-            gain = f"{tuned.trials[0].score:.2f} -> {tuned.best.score:.2f} net points"
-            console.print(f"{world.name} {search.algorithm}: {gain}, {path}", highlight=False, soft_wrap=True)
-            console.print(f"Train with: --algo {search.algorithm} {flags}", highlight=False, soft_wrap=True)
-    return 0
-
-
 def merge(first: Tuned, second: Tuned) -> Tuned:
     """Both stages' trials as one search, numbered through."""
     shifted = [replace(trial, number=trial.number + len(first.trials)) for trial in second.trials]
@@ -198,8 +134,7 @@ def _starts(key: Key, found: Mapping[Key, Tuned]) -> list[dict[str, Setting]]:
 
 def _plan(options: Options) -> tuple[dict[str, Scenario], list[Key]]:
     """Worlds by name, and every search; ValueError for unknown ones before anything is started."""
-    sources = scenario_names() if options.world == "all" else [options.world]
-    worlds = {scenario.name: scenario for scenario in map(load_scenario, sources)}
+    worlds = {scenario.name: scenario for scenario in map(load_scenario, options.worlds)}
     names = options.schedulers or (*TUNABLE, *EVOLVED)
     allow_own_modules()
     for name in names:

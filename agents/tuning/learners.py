@@ -5,17 +5,22 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
+
+from rich.console import Console
 
 from ...common.files import read_json
 from ...envs.registration import WORLDS, find_entry
 from ...envs.scenario import Scenario, load_scenario
-from ..execution import Engine
+from ..execution import Engine, make_engine
 from ..learning import ALGORITHMS, RunSettings
 from ..schedulers.base import Knob, Setting
 from .generations import Generations
+from .options import Options
 from .search import Tuned, fingerprint
 from .search_space import SearchSpace
+from .stored import LEARNERS, store
 from .trial_log import Journal
 
 _RATE = Knob("Adam's step at the start", 1e-4, 5e-3, log=True)
@@ -48,6 +53,7 @@ RANGES: dict[str, dict[str, Knob]] = {
     "sac": {**_REPLAY, "tau": Knob("speed of the target networks", 1e-3, 5e-2, log=True)},
 }
 """What is searched of each algorithm's settings; `maskable-ppo` has those of `ppo`."""
+_FACTS = ("trials", "episodes", "seed", "timesteps")
 _FACES = {"dqn": "frugalfl/{}-discrete-v0", "sac": "frugalfl/{}-scores-v0"}
 
 
@@ -157,3 +163,32 @@ def train_trial(search: LearnerSearch, changes: Mapping[str, Setting], folder: P
 def _head(search: LearnerSearch, scenario: Scenario) -> dict[str, object]:
     kept = ("algorithm", "trials", "timesteps", "episodes", "seed")
     return {name: getattr(search, name) for name in kept} | {"world": fingerprint(scenario)}
+
+
+def search_and_store_learners(options: Options, command: str, console: Console) -> None:
+    """Tune the learning algorithm that the options name, one world after the other, and store the best.
+
+    Args:
+        options: what to tune.
+        command: how to do it again, for the files.
+        console: for the results.
+
+    Raises:
+        ValueError: unknown world or algorithm, bad numbers, or a training that crashed twice.
+    """
+    budget = (options.trials, options.timesteps, options.episodes, options.seed)
+    searches = [LearnerSearch(str(options.algorithm), source, *budget).check() for source in options.worlds]
+    with make_engine(options.engine, options.jobs, options.address) as engine:
+        for search in searches:
+            tuned = tune_learner(search, options.log, engine)
+            world = load_scenario(search.world)
+            facts: dict[str, Setting] = {name: getattr(search, name) for name in _FACTS}
+            facts |= {"command": command, "optuna": version("optuna"), "fingerprint": fingerprint(world)}
+            path = store(world.name, tuned, facts, options.out, LEARNERS)
+            flags = " ".join(
+                f"--{search.part}.{name.replace('_', '-')} {value}"
+                for name, value in tuned.best.settings.items()
+            )
+            gain = f"{tuned.trials[0].score:.2f} -> {tuned.best.score:.2f} net points"
+            console.print(f"{world.name} {search.algorithm}: {gain}, {path}", highlight=False, soft_wrap=True)
+            console.print(f"Train with: --algo {search.algorithm} {flags}", highlight=False, soft_wrap=True)

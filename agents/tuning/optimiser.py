@@ -3,27 +3,32 @@
 What a scheduler cannot decide must not be worth more than what it can. So the settings of training are tuned
 first, for a plain scheduler and for a planner alike, and become part of the scenario.
 
-`frugalfl tune --optimiser`
+`frugalfl tune --training`
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 
 from ...envs.scenario import Scenario, load_scenario
 from ..evaluation import episode_seeds, make_worlds, play_batch
 from ..evaluation.measures import interquartile_mean
-from ..execution import Engine
+from ..execution import Engine, make_engine
+from ..players import allow_own_modules
 from ..schedulers import make_scheduler
-from ..schedulers.base import Knob, Rule, Setting
+from ..schedulers.base import OFF, Knob, Rule, Setting
 from .generations import Generations
+from .options import Options
 from .search import Tuned, check_budget, fingerprint
 from .search_space import SearchSpace
 from .stopping import best_stop, run_logs
+from .stored import TRAINING, store
 from .trial_log import Journal
 
 MEASURED_BY = ("random-m", "mpc")
@@ -47,6 +52,7 @@ _OWN = ("learning_rate", "learning_rate_decay", "batch_size", "server_learning_r
 """Those of them that are fields of `LocalTraining`."""
 _SERVERS = {"mean": ("by-samples", ""), "momentum": ("fedavgm", "momentum"), "adam": ("fedadam", "beta_1")}
 """Aggregator of each server optimiser, and its setting that is the momentum."""
+_FACTS = ("trials", "episodes", "seed")
 _MOMENTUM = 0.5
 _FIXED_SHARE = 0.5
 """Of a local step's seconds, what does not depend on the batch (assumed)."""
@@ -73,6 +79,8 @@ class OptimiserSearch:
     def check(self) -> OptimiserSearch:
         """Return the search if it can be begun; ValueError naming the field that is wrong."""
         check_budget("val", trials=self.trials, episodes=self.episodes)
+        allow_own_modules()
+        optimiser_of(load_scenario(self.world))
         for name in self.schedulers:
             make_scheduler(name)
         return self
@@ -95,9 +103,10 @@ def tune_optimiser(search: OptimiserSearch, log: Path, engine: Engine) -> Tuned:
     """
     search.check()
     scenario = load_scenario(search.world)
-    defaults = optimiser_of(scenario)
+    own = optimiser_of(scenario)
+    defaults = {name: OFF if value == RANGES[name].off else value for name, value in own.items()}
     space = SearchSpace({name: RANGES[name] for name in defaults}, defaults)
-    head: dict[str, object] = {name: getattr(search, name) for name in ("trials", "episodes", "seed")}
+    head: dict[str, object] = {name: getattr(search, name) for name in _FACTS}
     head |= {"optimiser": list(search.schedulers), "world": fingerprint(scenario)}
     journal = Journal(log / scenario.name / "optimiser.journal", head)
     generations = Generations("optimiser", space, defaults, search.trials, search.seed)
@@ -107,8 +116,10 @@ def tune_optimiser(search: OptimiserSearch, log: Path, engine: Engine) -> Tuned:
 
 def play_trial(search: OptimiserSearch, changes: Mapping[str, Setting]) -> tuple[float, int]:
     """Mean of the schedulers' validation net points under a changed optimiser, and the rounds spent."""
+    allow_own_modules()
     scenario = with_optimiser(load_scenario(search.world), changes)
-    plays = [net_points(name, scenario, search.episodes, search.seed) for name in search.schedulers]
+    with np.errstate(over="ignore", invalid="ignore"):  # training may diverge, and is scored as such
+        plays = [net_points(name, scenario, search.episodes, search.seed) for name in search.schedulers]
     score = float(np.mean([interquartile_mean(points) for points, _ in plays]))
     return score, sum(rounds for _, rounds in plays)
 
@@ -171,11 +182,12 @@ def with_optimiser(scenario: Scenario, settings: Mapping[str, Setting]) -> Scena
     Raises:
         ValueError: an unknown name, or a value out of range.
     """
+    checked: dict[str, Setting] = {}
     for name, value in settings.items():
         if name not in RANGES:
             raise ValueError(f"optimiser: {name!r} is no setting of it, expected {', '.join(RANGES)}")
-        RANGES[name].check(name, value)
-    wanted = optimiser_of(scenario) | dict(settings)
+        checked[name] = RANGES[name].check(name, value)
+    wanted = optimiser_of(scenario) | checked
     kind, field = _SERVERS[str(wanted["server"])]
     changes: dict[str, object] = {
         "training": {name: wanted[name] for name in _OWN if name in wanted},
@@ -188,3 +200,36 @@ def with_optimiser(scenario: Scenario, settings: Mapping[str, Setting]) -> Scena
         scaled = tuple(factor * each for each in step_s) if isinstance(step_s, tuple) else factor * step_s
         changes["workload"] = {"step_s": scaled}
     return load_scenario(scenario, **changes)
+
+
+def search_and_store_optimisers(options: Options, command: str, console: Console) -> None:
+    """Tune the training of every world that the options name and store the best settings in full.
+
+    Args:
+        options: what to tune.
+        command: how to do it again, for the files.
+        console: for the results.
+
+    Raises:
+        ValueError: unknown world or scheduler, bad numbers, or a trial that crashed twice.
+    """
+    if options.algorithm is not None:
+        raise ValueError(
+            f"training: with algorithm {options.algorithm!r}, expected one of them; tune one after the other"
+        )
+    players = options.schedulers or MEASURED_BY
+    budget = (options.trials, options.episodes, options.seed)
+    searches = [OptimiserSearch(source, players, *budget).check() for source in options.worlds]
+    with make_engine(options.engine, options.jobs, options.address) as engine:
+        for search in searches:
+            tuned, world = tune_optimiser(search, options.log, engine), load_scenario(search.world)
+            full = [
+                replace(trial, settings=optimiser_of(with_optimiser(world, trial.settings)))
+                for trial in tuned.trials
+            ]
+            facts: dict[str, Setting] = {name: getattr(search, name) for name in _FACTS}
+            facts |= {"schedulers": ", ".join(players), "command": command, "optuna": version("optuna")}
+            facts["fingerprint"] = fingerprint(world)
+            path = store(world.name, replace(tuned, trials=full), facts, options.out, TRAINING)
+            gain = f"{tuned.default_score:.2f} -> {tuned.score:.2f} net points in {tuned.rounds:,} rounds"
+            console.print(f"{world.name} training: {gain}, {path}", highlight=False, soft_wrap=True)

@@ -14,6 +14,8 @@ from ..schedulers.base import Setting
 TUNED_FOLDER = Path(__file__).resolve().parents[1] / "schedulers" / "tuned"
 LEARNERS = "learners"
 """Section of the files with hyperparameters of learning algorithms."""
+TRAINING = "training"
+"""Section of the files with the settings of a world's own training."""
 
 
 class Found(Protocol):
@@ -62,7 +64,8 @@ def store(
         found: what the search came to.
         facts: the command, and what else is worth knowing about the search.
         folder: of the files.
-        section: of the file: "schedulers", or `LEARNERS` for learning algorithms.
+        section: of the file: "schedulers", `LEARNERS` for learning algorithms, `TRAINING` for how the
+            world trains.
     """
     path = folder / f"{world}.json"
     document = read_json(path, "out") if path.is_file() else {}

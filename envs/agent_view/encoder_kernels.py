@@ -18,8 +18,8 @@ from ...common.compiled import inner, kernel
     AVAILABLE, SESSION_AGE, END_ANNOUNCED, ANNOUNCED_LEFT, WILL_FINISH_SHORT, WILL_FINISH_LONG,
     FORECAST_NEAR, FORECAST_FAR, STEP_TIME, TRANSFER_TIME, ROUND_TIME, ROUND_POINTS,
     CARBON_NOW, CARBON_RANK, CARBON_AHEAD, SAMPLES, SAMPLES_SENT, STORAGE_LEFT, TARGET_WEIGHT,
-    LOSS_KNOWN, LAST_LOSS, LOSS_RELATIVE, LAST_NORM, STALENESS, INVITED_SHARE, COMPLETED_SHARE, SEEN_SHARE,
-    SETUP,
+    LOSS_KNOWN, LAST_LOSS, LOSS_RELATIVE, LAST_NORM, STALENESS,
+    INVITED_SHARE, COMPLETED_SHARE, SEEN_SHARE, SETUP,
 ) = range(28)  # fmt: skip
 CLIENT_COLUMNS = 28
 
@@ -206,12 +206,11 @@ def client_table(
             row[SAMPLES_SENT, k] = _bounded(facts.samples_sent[i, k] / max(samples, 1))
             row[STORAGE_LEFT, k] = _bounded(left / max(samples + left, 1))
         for k in range(n):
-            loss = facts.last_loss[i, k]
+            loss, norm = facts.last_loss[i, k], facts.last_norm[i, k]
             known = loss == loss
             row[LOSS_KNOWN, k] = 1.0 if known else 0.0
             row[LAST_LOSS, k] = _bounded(squash(loss)) if known else 0.0
             row[LOSS_RELATIVE, k] = _bounded(bends[RELATIVE_LOSS, i, k]) if known else 0.0
-            norm = facts.last_norm[i, k]
             norm = min(norm, _LARGEST) if norm == norm else 0.0
             row[LAST_NORM, k] = _bounded(squash(norm))
         for k in range(n):
@@ -262,22 +261,18 @@ def server_table(
             known += not np.isnan(last_loss[i, k])
         row[ROUNDS_DONE] = _bounded(run.round_index[i] / limits.max_rounds)
         row[HOURS_DONE] = _bounded(squash(hours / 24.0))
-        row[ACCURACY] = _bounded(run.accuracy[i])
-        row[LOSS] = _bounded(squash(run.loss[i]))
+        row[ACCURACY], row[LOSS] = _bounded(run.accuracy[i]), _bounded(squash(run.loss[i]))
         row[RECENT_GAIN] = _bounded(run.bent_gain[i])
         row[RECENT_PRICE] = _bounded(squash(spent / max(run.round_index[i], 1)))
-        row[AVAILABLE_SHARE] = _bounded(count / n)
-        row[REPORTED_SHARE] = _bounded(known / n)
+        row[AVAILABLE_SHARE], row[REPORTED_SHARE] = _bounded(count / n), _bounded(known / n)
         row[CLEANEST_NOW] = _bounded(squash(carbon[i].min() / 300.0))
         row[SERVER_CARBON_AHEAD] = _bounded(ahead[i].min())
         for price in range(3):
             row[PRICE_PER_HOUR + price] = _bounded(squash(prices[price, i]))
-            limit = limits.budgets[price]
-            left = limits.budget_left[i, price]
+            limit, left = limits.budgets[price], limits.budget_left[i, price]
             row[HOURS_LEFT + price] = _bounded(left / limit) if np.isfinite(limit) else 1.0
         row[UTC_SIN], row[UTC_COS] = _bounded(sine[i, 0]), _bounded(cosine[i, 0])
-        for share in range(2):
-            row[LABEL_SKEW + share] = _bounded(limits.shares[share, i])
+        row[LABEL_SKEW], row[ANNOUNCED_SHARE] = _bounded(limits.shares[0, i]), _bounded(limits.shares[1, i])
         row[OVERHEAD_TIME] = _bounded(squash(limits.overhead_s[i] / 600.0))
         row[SAMPLE_PRICE] = _bounded(squash(prices[1, i] * limits.sample_bytes[i] / 1e6))
     return out

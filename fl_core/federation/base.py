@@ -214,13 +214,7 @@ class RoundEngine(Holdings, ABC):
         return replace(start, pool=pool, origin=late * self.num_envs + env), late
 
     def _arrivals(
-        self,
-        env: Ints,
-        client: Ints,
-        orders: TrainingOrders,
-        delta: AnyArray,
-        late: Ints,
-        named: Ints,
+        self, env: Ints, client: Ints, orders: TrainingOrders, delta: AnyArray, late: Ints, named: Ints
     ) -> Arrivals:
         """Collect what the aggregator may look at; `named` are the jobs' rounds."""
         rates, weights = orders.rates, orders.weights

@@ -67,11 +67,7 @@ class Rule:
         0.0, "that factor at the end of the run, geometric", low=0.01, high=100.0, log=True, off=0.0
     )
     transfer_price_power: float = knob(
-        0.0,
-        "fewer samples the dearer they are: times (price of 100 samples, points)^-power",
-        low=0.05,
-        high=1.0,
-        off=0.0,
+        0.0, "fewer samples the dearer: times (price of 100, points)^-power", low=0.05, high=1.0, off=0.0
     )
     avoid_losses: bool = switch(False, "leave out clients whose announced end comes too early")
     loss_margin: float = knob(1.1, "room an announced end must leave, in round times", low=1.0, high=3.0)
@@ -224,7 +220,7 @@ class Rule:
         """
         goal: Floats = np.full((situation.num_envs, 1), float(self.transfer_samples))
         if self.transfer_price_power > 0:
-            gigabytes = 100 * situation.terms.sample_bytes / BYTES_PER_GB
+            gigabytes = 100 * situation.terms.sample_bytes[:, None] / BYTES_PER_GB
             price = np.maximum(gigabytes * situation.terms.price_per_gb[:, None], _LEAST_PRICE)
             goal = np.rint(goal * price**-self.transfer_price_power)
         bare = np.where(situation.clients.samples_held == 0, np.maximum(_BARE_TRANSFER, goal), 0)

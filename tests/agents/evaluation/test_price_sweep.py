@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from own_worlds import FOLDER, plain
 
 from frugalfl.agents.commands.running import parse_options
 from frugalfl.agents.commands.train import Arguments
@@ -20,12 +21,12 @@ PRICES = {"price_per_hour": 0.5, "price_per_gb": 0.3, "price_per_kg": 8.0}
 
 
 def test_only_the_named_price_changes():
-    assert at_prices("volunteers", {"price_per_kg": 4.0}).preferences.model_dump() == {
+    assert at_prices(plain("volunteers"), {"price_per_kg": 4.0}).preferences.model_dump() == {
         **PRICES,
         "price_per_kg": 32.0,
     }
-    assert at_prices("volunteers", {}).preferences.model_dump() == PRICES
-    ranged = load_scenario("volunteers", preferences={"price_per_kg": [2.0, 8.0], "price_per_gb": [0.0, 1.0]})
+    assert at_prices(plain("volunteers"), {}).preferences.model_dump() == PRICES
+    ranged = plain("volunteers", preferences={"price_per_kg": [2.0, 8.0], "price_per_gb": [0.0, 1.0]})
     assert at_prices(ranged, {}).preferences.price_per_kg == pytest.approx(4.0)
     assert at_prices(ranged, {}).preferences.price_per_gb == 0.5
 
@@ -71,8 +72,9 @@ def test_co2e_is_compared_at_the_accuracy_that_both_reach():
 
 
 def test_a_spread_trains_on_ranges_around_the_prices():
+    home = ["--scenario", str(FOLDER / "volunteers.yaml")]
     world = (
-        parse_options(Arguments, "train", ["--reward.spread", "4", "--reward.price-per-kg", "10"])
+        parse_options(Arguments, "train", [*home, "--reward.spread", "4", "--reward.price-per-kg", "10"])
         .settings()
         .world
     )
@@ -81,7 +83,7 @@ def test_a_spread_trains_on_ranges_around_the_prices():
         "price_per_gb": [0.075, 1.2],
         "price_per_kg": [2.5, 40.0],
     }
-    scenario = load_scenario("volunteers", **world)
+    scenario = load_scenario(world.pop("scenario"), **world)
     assert scenario.preferences.price_per_kg == (2.5, 40.0)
     with pytest.raises(ValueError, match=r"reward\.spread: 1\.0, expected a factor above 1"):
         parse_options(Arguments, "train", ["--reward.spread", "1"]).settings()

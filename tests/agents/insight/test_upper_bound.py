@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from own_worlds import plain
 
 from frugalfl.agents.insight import upper_bounds
 from frugalfl.agents.schedulers import SCHEDULERS, make_scheduler
@@ -82,7 +83,7 @@ class TestAttainable:
 
 @pytest.fixture(scope="module")
 def world():
-    return FederatedWorld(load_scenario("quadratic"), 5, "test")
+    return FederatedWorld(plain("quadratic"), 5, "test")
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +106,7 @@ class TestOfAWorld:
         assert (play_out(world, make_scheduler(name, "quadratic"), seeds).points <= bounds).all()
 
     def test_nor_is_a_search_in_hindsight(self, seeds, bounds):
-        scenario = load_scenario("quadratic")
+        scenario = plain("quadratic")
         best = make_scheduler("clairvoyant", "quadratic", max_candidates=3, splices=0, mutations=40)
         best.prepare(lambda size: FederatedWorld(scenario, size, "test"), seeds.tolist())
         assert (np.array([best.plays[seed].net_points for seed in seeds.tolist()]) <= bounds).all()
@@ -115,13 +116,14 @@ class TestOfAWorld:
         [
             ({"quadratic": {"gradient_noise": 0.5}}, "quadratic: gradient_noise: 0.5"),
             ({"training": {"weight_decay": 0.1}}, "training: weight_decay: 0.1"),
+            ({"training": {"learning_rate_decay": 0.9}}, "training: learning_rate_decay: 0.9"),
             ({"aggregator": "unbiased"}, "aggregator: 'unbiased'"),
             ({"compression": "8-bit"}, "compression: "),
             ({"topology": "ring"}, "topology: 'ring'"),
         ],
     )
     def test_refuses_what_the_proof_does_not_cover(self, changes, reason):
-        world = FederatedWorld(load_scenario("quadratic", **changes), 1)
+        world = FederatedWorld(plain("quadratic", **changes), 1)
         with pytest.raises(ValueError, match=reason):
             upper_bounds(world, np.array([1]))
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch as th
+from own_worlds import FOLDER
 
 from frugalfl.agents.learned.scheduler import DECISIONS, LearnedScheduler
 from frugalfl.agents.learning import PolicySettings, RunSettings
@@ -34,8 +35,9 @@ FACTORS = (0.5, 1.0, 4.0)
 
 @pytest.fixture(scope="module", params=[(1.0,), FACTORS], ids=["fixed step", "server step"])
 def worlds(request):
-    levels = {"server_step": request.param}
-    return make_vec_env("frugalfl/Volunteers-v0", 8, clients=CLIENTS, max_rounds=ROUNDS, levels=levels)
+    home, levels = FOLDER / "volunteers.yaml", {"server_step": request.param}
+    changes = {"clients": CLIENTS, "max_rounds": ROUNDS, "levels": levels}
+    return make_vec_env("frugalfl/Volunteers-v0", 8, scenario=str(home), **changes)
 
 
 def make_model(worlds, algo="ppo"):
@@ -59,7 +61,8 @@ def test_demonstrations_are_finished_episodes_with_their_returns(worlds):
 def test_demonstrated_actions_are_legal(worlds):
     shown = demonstrate(worlds, TwoFastest(), 60, seed=1)
     there = shown.observations["clients"][..., 0] > 0.5
-    assert (shown.actions[:, 2 : 2 + CLIENTS][~there] == 0).all()
+    first = worlds.agent_view.codec.layout.server_heads
+    assert (shown.actions[:, first : first + CLIENTS][~there] == 0).all()
     nobody = ~there.any(axis=1)
     assert (shown.actions[nobody, 0] > 0).all()
 

@@ -377,7 +377,7 @@ class TestWhatAllShare:
             situation_of(0, carbon_g_per_kwh=np.full(3, 300.0), carbon_forecast=falling)
         )
         leads_s = situation.zones.carbon_leads_s
-        round_s = situation.round_s(10).max() + situation.terms.overhead_s
+        round_s = situation.round_s(10).max() + situation.terms.overhead_s[0]
         for lead_s in leads_s:
             budget = np.array([[(lead_s + round_s + 1.0) / 3600.0, np.inf, np.inf]])
             scheduler = start("all-available", wait_saving=0.05, wait_slack_s=172800.0)
@@ -392,7 +392,7 @@ class TestWhatAllShare:
         """The goal at a price of one point for a hundred samples, times price^-power."""
         bare = {"samples_sent": np.zeros(12, dtype=np.int64), "samples_held": np.full(12, 30)}
         situation = everyone_here(situation_of(0, storage_left=np.full(12, 10**6), **bare))
-        gigabytes = 100 * situation.terms.sample_bytes / 1e9
+        gigabytes = 100 * situation.terms.sample_bytes[0] / 1e9
         for points, sent in ((1.0, 100), (4.0, 50), (0.25, 200), (0.0, 10**5)):
             there = situation.changed(price_per_gb=np.array([points / gigabytes]))
             plan = start("all-available", transfer_samples=100, transfer_price_power=0.5).plan(there)

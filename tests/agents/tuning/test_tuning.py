@@ -17,7 +17,6 @@ from optuna.storages.journal import JournalFileBackend
 from frugalfl.agents.commands import tune as tune_command
 from frugalfl.agents.evaluation import episode_seeds, play_batch
 from frugalfl.agents.evaluation.measures import interquartile_mean
-from frugalfl.agents.execution import Landed
 from frugalfl.agents.learning import ALGORITHMS, RunSettings
 from frugalfl.agents.schedulers import make_scheduler, registry
 from frugalfl.agents.schedulers.base import Knob, knobs_of, settings_of
@@ -35,7 +34,7 @@ from frugalfl.agents.tuning import (
     tune,
     tune_learner,
 )
-from frugalfl.agents.tuning import handcrafted as tuning
+from frugalfl.agents.tuning import stored as tuning
 from frugalfl.envs.scenario import load_scenario
 
 TOY = load_scenario("quadratic", name="toy", clients=12, max_rounds=6, levels={"local_steps": (0, 5, 25)})
@@ -376,30 +375,16 @@ class TestLearners:
         assert settings.learner.gamma == 0.95
 
     @pytest.mark.slow
-    def test_an_interrupted_search_of_hyper_parameters_ends_like_an_unbroken_one(self, tmp_path):
+    def test_an_interrupted_search_of_hyper_parameters_ends_like_an_unbroken_one(self, tmp_path, in_process):
         search = LearnerSearch("ppo", "quadratic", trials=5, timesteps=512, episodes=2)
-        unbroken = tune_learner(search, tmp_path / "a", InProcess())
+        unbroken = tune_learner(search, tmp_path / "a", in_process())
         assert unbroken.trials[0].settings == {}
         with pytest.raises(KeyboardInterrupt):
-            tune_learner(search, tmp_path / "b", InProcess(stop_after=4))
-        assert tune_learner(search, tmp_path / "b", InProcess()) == unbroken
+            tune_learner(search, tmp_path / "b", in_process(stop_after=4))
+        assert tune_learner(search, tmp_path / "b", in_process()) == unbroken
         with pytest.raises(ValueError, match="delete the file"):
-            tune_learner(replace(search, timesteps=600), tmp_path / "b", InProcess())
+            tune_learner(replace(search, timesteps=600), tmp_path / "b", in_process())
 
     def test_unknown_algorithms_are_refused(self, capsys):
         assert tune_command.main(["--world", "quadratic", "--algorithm", "pp0"]) == 2
         assert "algorithm: 'pp0', expected one of ppo" in capsys.readouterr().err
-
-
-class InProcess:
-    """An engine for tests that need no other process; may be interrupted."""
-
-    def __init__(self, stop_after=None):
-        self.played, self.stop_after = 0, stop_after
-
-    def run(self, function, work):
-        for key, arguments in work.items():
-            if self.played == self.stop_after:
-                raise KeyboardInterrupt
-            self.played += 1
-            yield Landed(key, function(*arguments))

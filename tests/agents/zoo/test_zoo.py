@@ -137,7 +137,9 @@ def test_unknown_names_are_refused_with_a_suggestion(zoo):
 
 
 def test_worlds_it_does_not_fit_are_refused(zoo):
-    refused(lambda: frugalfl.load_scheduler("tiny-ppo", "phones"), "tiny-ppo", "transfer_samples", "phones")
+    alike = {"local_steps": load_scenario("volunteers").levels.local_steps}
+    phones = load_scenario("phones", levels=alike)
+    refused(lambda: frugalfl.load_scheduler("tiny-ppo", phones), "tiny-ppo", "transfer_samples", "phones")
     levels = {"local_steps": [0, 5]}
     refused(lambda: frugalfl.load_scheduler("tiny-ppo", "volunteers", levels=levels), "local_steps")
     leads = {"carbon_leads_s": [3600.0]}

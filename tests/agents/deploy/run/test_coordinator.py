@@ -7,7 +7,7 @@ import pytest
 
 from frugalfl.agents.deploy import DeploySettings, read_settings
 from frugalfl.agents.deploy.run import Coordinator, load_round, load_state
-from frugalfl.agents.schedulers import SCHEDULERS
+from frugalfl.agents.schedulers import SCHEDULERS, make_scheduler
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_resuming_with_other_settings_is_refused(start):
 
 
 FEW = ("random-m", "all-available", "f3ast", "cpow-d", "tuned-rule", "never")
-SEERS = [name for name in SCHEDULERS if SCHEDULERS[name].clairvoyant]
+SEERS = [name for name in SCHEDULERS if make_scheduler(name).clairvoyant]
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from own_worlds import plain
 
 from frugalfl.agents.schedulers.parts import Menu, mutate
 from frugalfl.agents.schedulers.parts.mutations import MOVES
 from frugalfl.envs.contract import RoundPlan
-from frugalfl.envs.scenario import load_scenario
 
 N = 6
-MENU = Menu.of(load_scenario("volunteers"))
+MENU = Menu.of(plain("volunteers"))
 
 
 def tape_of(seed: int, decisions: int, weighted: bool = False):

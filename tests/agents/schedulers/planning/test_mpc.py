@@ -139,9 +139,9 @@ class TestMpc:
                 0, carbon_g_per_kwh=now, carbon_forecast=coming, price_per_kg=2000.0, price_per_hour=0.0
             )
         )
-        scheduler = start(wait_slack_s=3 * 3600.0)
+        scheduler = start()
         waits = [scheduler.plan(tempting).wait_s[0] for _ in range(6)]
-        assert waits == [3600.0] * 3 + [0.0] * 3
+        assert waits == [3600.0, 0.0] * 3  # a round after every wait
 
     def test_a_set_up_is_paid_once_not_every_round(self, situation_of):
         warm = everyone_here(situation_of(0, accuracy=0.2, price_per_hour=0.0, price_per_kg=0.0))

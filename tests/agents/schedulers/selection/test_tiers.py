@@ -182,7 +182,7 @@ def test_fedcs_reckons_with_the_bytes_that_are_uploaded(situation_of):
         up_bytes_per_s=np.full((1, 12), model / 30.0),
     )
     small = situation.changed(upload_bytes=0.1 * situation.terms.upload_bytes)
-    limit_s = situation.terms.overhead_s + 115.0
+    limit_s = float(situation.terms.overhead_s[0]) + 115.0
     counts = [
         int(started("fedcs", round_deadline_s=limit_s).plan(each).invited.sum())
         for each in (situation, small)

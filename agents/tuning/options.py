@@ -1,0 +1,63 @@
+"""What `frugalfl tune` is asked to search.
+
+`frugalfl tune --help`
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ...envs.scenario import scenario_names
+from .stored import TUNED_FOLDER
+
+
+@dataclass
+class Options:
+    """Tune handcrafted schedulers on a world's validation split and store the best settings.
+
+    Every scheduler gets the same number of trials on the same episodes, or the same number of rounds of
+    training: two thirds in a search of its own (draws around its defaults, then Optuna's TPE sampler), one
+    third that starts from the best settings that any of them found. The weights of linear-rule are found by
+    evolution. Interrupted searches go on where they stopped when the same command is given again.
+
+    Attributes:
+        world: name of a packaged scenario, a YAML file, or "all" for every packaged one.
+        schedulers: which to tune, package.module:Class for one's own; none named: all that can be tuned.
+        trials: settings tried per scheduler.
+        rounds: of training spent per scheduler, instead of a number of trials: every decision played counts.
+            None: the trials; 600,000 for linear-rule.
+        episodes: episodes per trial.
+        seed: of the episodes and of the search.
+        jobs: processes of the local engine.
+        log: folder of the trials, one Optuna journal per search.
+        out: folder of the files with the best settings, <world>.json.
+        engine: local: processes of this machine; ray: the machines of a Ray cluster.
+        address: of a running Ray cluster, HOST:PORT.
+        algorithm: tune the hyperparameters of this learning algorithm instead (ppo, maskable-ppo, a2c, dqn,
+            sac): every trial is a short training.
+        timesteps: rounds of each such training.
+        training: tune how clients and server train instead (learning rates, batch, server optimiser), as the
+            schedulers named score with it; none named: random-m and mpc.
+    """
+
+    world: str = "all"
+    schedulers: tuple[str, ...] = ()
+    trials: int = 60
+    rounds: int | None = None
+    episodes: int = 32
+    seed: int = 0
+    jobs: int = 2
+    log: Path = Path("runs/tuning")
+    out: Path = TUNED_FOLDER
+    engine: Literal["local", "ray"] = "local"
+    address: str | None = None
+    algorithm: str | None = None
+    timesteps: int = 30_000
+    training: bool = False
+
+    @property
+    def worlds(self) -> list[str]:
+        """Names or YAML files of the worlds."""
+        return scenario_names() if self.world == "all" else [self.world]
