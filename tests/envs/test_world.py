@@ -7,7 +7,6 @@ import pytest
 from own_worlds import plain
 
 from frugalfl.envs.contract import STOP_S, RoundPlan
-from frugalfl.envs.scenario import load_scenario
 from frugalfl.envs.world import FederatedWorld
 
 WORLDS = ["phones", "volunteers", "spotmarket"]
