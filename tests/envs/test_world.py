@@ -7,7 +7,6 @@ import pytest
 from own_worlds import plain
 
 from frugalfl.envs.contract import STOP_S, RoundPlan
-from frugalfl.envs.scenario import load_scenario
 from frugalfl.envs.world import FederatedWorld
 
 WORLDS = ["phones", "volunteers", "spotmarket"]
@@ -223,7 +222,7 @@ def test_a_plans_own_weights_replace_the_aggregators():
 
 
 def test_test_data_never_reaches_training_observation_or_reward():
-    clean, poisoned = world_of("volunteers"), FederatedWorld(load_scenario("volunteers"), 2)
+    clean, poisoned = world_of("volunteers"), FederatedWorld(plain("volunteers"), 2)
     data = poisoned.source.dataset
     flags = data.x_test.flags.writeable
     data.x_test.flags.writeable = True
