@@ -66,7 +66,7 @@ CASES: dict[str, Case] = {
     "personal-mixture": Case(VOLUNTEERS, {"evaluation": {"personal": "mixture", "components": 2}}),
     # A scheduler that asks for losses before it trains; the action is whether it decides, or to wait.
     "probes": Case("frugalfl/Volunteers-discrete-v0", {"menu": PROBING_MENU}),
-    "set-up": Case(VOLUNTEERS, {"workload": {"setup_bytes": 2e8}}),
+    "no-set-up": Case(VOLUNTEERS, {"workload": {"setup_bytes": 0.0}}),
     # Episodes end within it and the next ones begin.
     "batch": Case(VOLUNTEERS, {"max_rounds": 5}, batch=3),
 }
