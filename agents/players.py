@@ -155,10 +155,18 @@ def origin_of(player: Scheduler, world: str) -> Origin:
     entry = tuned_schedulers(world).get(player.name)
     if entry is None or player.name not in SCHEDULERS or type(own) is not SCHEDULERS[player.name]:
         return Origin(math.nan, math.nan)
-    stored = original(make_scheduler(player.name, world))
-    if not isinstance(own, Rule) or not isinstance(stored, Rule) or settings_of(own) != settings_of(stored):
+    if not _played_alike(own, original(make_scheduler(player.name, world))):
         return Origin(math.nan, math.nan)
     return Origin(float(entry["score"]), float(entry.get("rounds", math.nan)))
+
+
+def _played_alike(own: object, stored: object) -> bool:
+    """Whether two schedulers that can be tuned have the same settings."""
+    if isinstance(own, LinearRule) and isinstance(stored, LinearRule):
+        return own.settings == stored.settings
+    if isinstance(own, Rule) and isinstance(stored, Rule):
+        return settings_of(own) == settings_of(stored)
+    return False
 
 
 def run_folder(source: str) -> Path | None:

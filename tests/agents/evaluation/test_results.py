@@ -46,6 +46,15 @@ def test_the_rival_is_chosen_on_val_and_not_by_these_episodes(played):
         assert set(result.comparison()["rival"]) == {"fastest-m"}
 
 
+def test_what_evolution_spent_on_the_linear_rule_is_told_too():
+    entry = tuned_schedulers("volunteers")["linear-rule"]
+    assert origin_of(make_player("linear-rule", "volunteers"), "volunteers") == (
+        entry["score"],
+        entry["rounds"],
+    )
+    assert np.isnan(origin_of(make_player("linear-rule", None), "volunteers")).all()
+
+
 def test_rounds_spent_and_scores_on_val_are_those_of_the_tuning():
     entry = tuned_schedulers("volunteers")["mpc"]
     tuned, changed = make_scheduler("mpc", "volunteers"), make_scheduler("mpc", "volunteers", participants=17)
