@@ -48,11 +48,9 @@ def test_the_rival_is_chosen_on_val_and_not_by_these_episodes(played):
 
 def test_what_evolution_spent_on_the_linear_rule_is_told_too():
     entry = tuned_schedulers("volunteers")["linear-rule"]
-    assert origin_of(make_player("linear-rule", "volunteers"), "volunteers") == (
-        entry["score"],
-        entry["rounds"],
-    )
-    assert np.isnan(origin_of(make_player("linear-rule", None), "volunteers")).all()
+    tuned, plain = make_scheduler("linear-rule", "volunteers"), make_scheduler("linear-rule")
+    assert origin_of(tuned, "volunteers") == (entry["score"], entry["rounds"])
+    assert np.isnan(origin_of(plain, "volunteers")).all()
 
 
 def test_rounds_spent_and_scores_on_val_are_those_of_the_tuning():
