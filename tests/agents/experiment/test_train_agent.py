@@ -14,7 +14,7 @@ import pytest
 import frugalfl
 from frugalfl.agents.commands.running import parse_options
 from frugalfl.agents.commands.train import Arguments
-from frugalfl.agents.schedulers import SCHEDULERS
+from frugalfl.agents.schedulers import SCHEDULERS, make_scheduler
 from frugalfl.train_agent import main
 
 ROOT = Path(frugalfl.__file__).parent
@@ -158,7 +158,7 @@ def test_the_best_teacher_is_the_one_tuned_best_in_this_world(tmp_path):
 
     settings = replace(Arguments(num_envs=2, clients=6, warm_start="best").settings(), val_episodes=2)
     tuned = tuned_file("volunteers")["schedulers"]
-    scores = {name: tuned[name]["score"] for name in tuned if SCHEDULERS[name].kind == "handcrafted"}
+    scores = {name: tuned[name]["score"] for name in tuned if make_scheduler(name).kind == "handcrafted"}
     experiment = Experiment(settings, tmp_path / "run")
     assert scores[experiment.teacher.name] == max(scores.values())
     assert not (tmp_path / "run").exists()
