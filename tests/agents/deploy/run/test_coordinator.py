@@ -91,7 +91,12 @@ def test_a_policy_of_another_number_of_clients_drives_a_live_federation(start, s
     folder.mkdir()
     model = build_model(settings, training_worlds(settings))
     th.save(model.policy.state_dict(), folder / MODEL)
-    document = {"format": RUN_FORMAT, "settings": settings.to_json(), "best": {"decision": "count", "rounds_trained": 0}}
+    document = {
+        "format": RUN_FORMAT,
+        "settings": settings.to_json(),
+        "best": {"decision": "count"},
+        "rounds_trained": 0,
+    }
     write_json(folder / CONFIG, document)
     coordinator = start("live", scheduler=str(folder), time_scale=1.0)
     coordinator.run(2)
