@@ -91,7 +91,8 @@ class Clairvoyant:
     what was found can be kept (`plays`, `recall`).
     Needs: `prepare` before the first reset; `Situation.future`.
     Paper: none.
-    Defaults: at most 24 candidates, of which at most 15 are given rules; 60 splices; 120 mutations.
+    Defaults: at most 12 candidates, of which at most 8 are given rules; 8 splices; 8 mutations: minutes, and
+    far from converged (`benchmarks/ceiling.py` takes more).
 
     Args:
         rules: the handcrafted rules to start from, best first.
@@ -109,9 +110,9 @@ class Clairvoyant:
     def __init__(
         self,
         rules: Sequence[Rule],
-        max_candidates: int = 24,
-        splices: int = 60,
-        mutations: int = 120,
+        max_candidates: int = 12,
+        splices: int = 8,
+        mutations: int = 8,
         rivals: Sequence[Scheduler] = (),
         watch: Watch = lambda progress: None,
     ):
