@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -84,7 +84,7 @@ def play_ahead(
 
     Rollout (Bertsekas, "Rollout Algorithms for Discrete Optimization", 2013): each alternative is carried
     out on a copy that then goes on under `base` for `depth` decisions, and each episode takes the one with
-    the most net points at its best moment to stop.
+    the most net points at its best moment to stop; it ends where none of them is worth more than that.
 
     Args:
         world: of as many environments as there are seeds.
@@ -101,8 +101,9 @@ def play_ahead(
     log = _Log(situation)
     while log.running.any():
         plans = [scheduler.plan(situation) for scheduler in schedulers]
-        ahead = [_look_ahead(world, plan, base, depth, log.running) for plan in plans]
-        plan = choose_plans(plans, np.argmax(np.stack(ahead), axis=0))
+        ahead = np.stack([_look_ahead(world, plan, base, depth, log.running) for plan in plans])
+        plan = choose_plans(plans, np.argmax(ahead, axis=0))
+        plan = replace(plan, wait_s=np.where(ahead.max(axis=0) > 0, plan.wait_s, STOP_S))
         log.add(plan, world.step(plan), world)
         situation = world.situation(clairvoyant=True)
     return log.play
