@@ -13,16 +13,15 @@ chance, as their intervals tell.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from frugalfl.agents.evaluation.measures import Interval, mean, paired_difference
 from frugalfl.agents.execution import Engine, make_engine
+from frugalfl.agents.schedulers import tuned_schedulers
 from frugalfl.agents.schedulers.base import Setting
 from frugalfl.agents.tuning import net_points, optimiser_of, with_optimiser
-from frugalfl.agents.tuning.stored import TUNED_FOLDER
 from frugalfl.envs.scenario import Scenario, load_scenario, scenario_names
 
 PLAIN = ("random-m", "mpc", "linear-rule")
@@ -61,9 +60,8 @@ def _is_another(scenario: Scenario, settings: Mapping[str, Setting]) -> bool:
 
 def schedulers(world: str) -> list[str]:
     """Who plays: a plain one, a planner, the linear rule, and those with the best tuned scores."""
-    path = TUNED_FOLDER / f"{world}.json"
-    entries = json.loads(path.read_text())["schedulers"] if path.is_file() else {}
-    ranked = sorted(set(entries) - set(PLAIN), key=lambda name: (-entries[name]["score"], name))
+    tuned = tuned_schedulers(world)
+    ranked = sorted(set(tuned) - set(PLAIN), key=lambda name: (-tuned[name]["score"], name))
     return [*PLAIN, *ranked[:BEST_TUNED]]
 
 

@@ -104,10 +104,10 @@ def choices_of(world: Scenario) -> dict[str, int]:
 
 def _columns(card: Card) -> dict[str, list[str]]:
     """The features that the weights read; ValueError where this version has no such ones."""
-    from ...envs.agent_view import CLIENT_FEATURES, SERVER_FEATURES
+    from ...envs.agent_view import FEATURES
 
     columns = {part: names for part, names in card.features.items() if isinstance(names, list)}
-    for part, known in (("clients", CLIENT_FEATURES), ("server", SERVER_FEATURES)):
+    for part, known in FEATURES.items():
         if not set(columns.get(part, ())) <= set(known):
             raise ValueError(
                 f"scheduler: {card.name}: reads {part} features that this version does not have; "

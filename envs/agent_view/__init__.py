@@ -12,7 +12,14 @@ from .action_modes import (
     make_action_mode,
 )
 from .actions import ActionCodec, ActionLayout
-from .encoder import CLIENT_FEATURES, CLIENT_TABLE, SERVER_FEATURES, SERVER_TABLE, ObservationEncoder
+from .encoder import (
+    CLIENT_FEATURES,
+    CLIENT_TABLE,
+    FEATURES,
+    SERVER_FEATURES,
+    SERVER_TABLE,
+    ObservationEncoder,
+)
 from .view import AgentView, Info, Observation, layout_of
 
 __all__ = [
@@ -20,6 +27,7 @@ __all__ = [
     "CLIENT_FEATURES",
     "CLIENT_TABLE",
     "DEFAULT_MENU",
+    "FEATURES",
     "SERVER_FEATURES",
     "SERVER_TABLE",
     "ActionCodec",

@@ -86,6 +86,8 @@ SERVER_TABLE = {
 
 CLIENT_FEATURES = tuple(CLIENT_TABLE)
 SERVER_FEATURES = tuple(SERVER_TABLE)
+FEATURES = {"clients": CLIENT_FEATURES, "server": SERVER_FEATURES}
+"""Names of the columns of an observation's parts, which may be shown in part."""
 
 
 class ObservationEncoder:
@@ -110,13 +112,10 @@ class ObservationEncoder:
         self._max_rounds = scenario.max_rounds
         self._budgets = np.array(scenario.budgets.largest)
         zone_columns = len(scenario.forecasting.carbon_leads_s) + 3
-        self.columns = {
-            part: tuple((columns or {}).get(part, names))
-            for part, names in (("clients", CLIENT_FEATURES), ("server", SERVER_FEATURES))
-        }
+        self.columns = {part: tuple((columns or {}).get(part, names)) for part, names in FEATURES.items()}
         self._picked = {
             part: _indices(part, self.columns[part], names)
-            for part, names in (("clients", CLIENT_FEATURES), ("server", SERVER_FEATURES))
+            for part, names in FEATURES.items()
             if self.columns[part] != names
         }
         shapes = {

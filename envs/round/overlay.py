@@ -22,9 +22,7 @@ class Overlays:
     joined: Bools  # who is part of one
     cycle_s: Floats  # its cycle time
     compute_s: Floats  # each participant's own work in it
-    down_bytes: (
-        Floats  # to each participant: from its in-neighbours, samples, set-up, the model if it lacks it
-    )
+    down_bytes: Floats  # to each one: from in-neighbours, samples, set-up, the model if it lacks it
     up_bytes: Floats  # to its out-neighbours
     sample_bytes: Floats  # the part of `down_bytes` that is training data
 

@@ -17,9 +17,7 @@ class Work:
     invited: Bools  # who trains
     probed: Bools  # who tells its loss
     sent: Ints  # samples sent along
-    lead_bytes: (
-        Floats  # of the download that come before the samples: what is lacking of the set-up, the model
-    )
+    lead_bytes: Floats  # of the download that come before the samples: set-up if cold, model
     down_s: Floats  # seconds the download takes
     compute_s: Floats  # seconds the local steps, or the forward pass, take
     up_s: Floats  # seconds the upload takes
