@@ -26,8 +26,8 @@ from .learners import search_and_store_learners
 from .optimiser import search_and_store_optimisers
 from .options import Options
 from .progress import Task, Watching, progress_bar
-from .search import Tuned, check_budget, fingerprint, tunable_part, tune
-from .stored import Found, store
+from .search import Tuned, check_budget, tunable_part, tune
+from .stored import SCHEDULERS_SECTION, Found, store_and_tell
 from .trial_log import trials_in
 
 T = TypeVar("T")
@@ -79,10 +79,8 @@ def search_and_store(options: Options, command: str, console: Console) -> int:
             console.print("Stopping after the trials in hand; the same command goes on from there.")
             raise
     for key, each in found.items():
-        facts = _facts(options, each) | {"command": command, "fingerprint": fingerprint(worlds[key[0]])}
-        path = store(key[0], each, facts, options.out)
-        gain = f"{each.default_score:.2f} -> {each.score:.2f} net points in {each.rounds:,} rounds"
-        console.print(f"{' '.join(key)}: {gain}, {path}", highlight=False, soft_wrap=True)
+        facts = _facts(options, each) | {"command": command}
+        store_and_tell(worlds[key[0]], each, facts, options.out, SCHEDULERS_SECTION, console)
     failures |= later | last
     for (world, name), reason in failures.items():
         line = f"failed: {world} {name}: {reason}"

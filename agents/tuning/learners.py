@@ -20,7 +20,7 @@ from .generations import Generations
 from .options import Options
 from .search import Tuned, fingerprint
 from .search_space import SearchSpace
-from .stored import LEARNERS, store
+from .stored import LEARNERS, store_and_tell
 from .trial_log import Journal
 
 _RATE = Knob("Adam's step at the start", 1e-4, 5e-3, log=True)
@@ -183,12 +183,10 @@ def search_and_store_learners(options: Options, command: str, console: Console) 
             tuned = tune_learner(search, options.log, engine)
             world = load_scenario(search.world)
             facts: dict[str, Setting] = {name: getattr(search, name) for name in _FACTS}
-            facts |= {"command": command, "optuna": version("optuna"), "fingerprint": fingerprint(world)}
-            path = store(world.name, tuned, facts, options.out, LEARNERS)
+            facts |= {"command": command, "optuna": version("optuna")}
+            store_and_tell(world, tuned, facts, options.out, LEARNERS, console)
             flags = " ".join(
                 f"--{search.part}.{name.replace('_', '-')} {value}"
                 for name, value in tuned.best.settings.items()
             )
-            gain = f"{tuned.trials[0].score:.2f} -> {tuned.best.score:.2f} net points"
-            console.print(f"{world.name} {search.algorithm}: {gain}, {path}", highlight=False, soft_wrap=True)
             console.print(f"Train with: --algo {search.algorithm} {flags}", highlight=False, soft_wrap=True)

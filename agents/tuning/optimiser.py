@@ -28,7 +28,7 @@ from .options import Options
 from .search import Tuned, check_budget, fingerprint
 from .search_space import SearchSpace
 from .stopping import best_stop, run_logs
-from .stored import TRAINING, store
+from .stored import TRAINING, store_and_tell
 from .trial_log import Journal
 
 MEASURED_BY = ("random-m", "mpc")
@@ -229,7 +229,4 @@ def search_and_store_optimisers(options: Options, command: str, console: Console
             ]
             facts: dict[str, Setting] = {name: getattr(search, name) for name in _FACTS}
             facts |= {"schedulers": ", ".join(players), "command": command, "optuna": version("optuna")}
-            facts["fingerprint"] = fingerprint(world)
-            path = store(world.name, replace(tuned, trials=full), facts, options.out, TRAINING)
-            gain = f"{tuned.default_score:.2f} -> {tuned.score:.2f} net points in {tuned.rounds:,} rounds"
-            console.print(f"{world.name} training: {gain}, {path}", highlight=False, soft_wrap=True)
+            store_and_tell(world, replace(tuned, trials=full), facts, options.out, TRAINING, console)

@@ -7,15 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from rich.console import Console
+
 from ...common.files import read_json, write_text
+from ...envs.scenario import Scenario
 from ..schedulers import StoredSetting
 from ..schedulers.base import Setting
+from .search import fingerprint
 
+SCHEDULERS_SECTION, LEARNERS, TRAINING = "schedulers", "learners", "training"
+"""Sections of the files: schedulers' settings, learning algorithms', and how the world itself trains."""
 TUNED_FOLDER = Path(__file__).resolve().parents[1] / "schedulers" / "tuned"
-LEARNERS = "learners"
-"""Section of the files with hyperparameters of learning algorithms."""
-TRAINING = "training"
-"""Section of the files with the settings of a world's own training."""
 
 
 class Found(Protocol):
@@ -52,7 +54,7 @@ def store(
     found: Found,
     facts: Mapping[str, Setting],
     folder: Path = TUNED_FOLDER,
-    section: str = "schedulers",
+    section: str = SCHEDULERS_SECTION,
 ) -> Path:
     """Write the best settings of one scheduler into the world's file, beside those of the others.
 
@@ -82,3 +84,26 @@ def store(
     # Two spaces, as the files that come with the package have it: a search changes only its own lines.
     write_text(path, json.dumps(document, indent=2, allow_nan=False) + "\n")
     return path
+
+
+def store_and_tell(
+    scenario: Scenario,
+    found: Found,
+    facts: Mapping[str, Setting],
+    folder: Path,
+    section: str,
+    console: Console,
+) -> None:
+    """Store what a search in a world came to, with the world's fingerprint, and say so in one line.
+
+    Args:
+        scenario: the world.
+        found: what the search came to.
+        facts: the command, and what else is worth knowing about the search.
+        folder: of the files.
+        section: of the file, see `store`.
+        console: for the line.
+    """
+    path = store(scenario.name, found, {**facts, "fingerprint": fingerprint(scenario)}, folder, section)
+    gain = f"{found.default_score:.2f} -> {found.score:.2f} net points in {found.rounds:,} rounds"
+    console.print(f"{scenario.name} {found.scheduler}: {gain}, {path}", highlight=False, soft_wrap=True)

@@ -6,6 +6,7 @@ from .adopted import Adopted, adopt, original
 from .decisions import (
     IDLE_WAIT_S,
     cleanest_wait_s,
+    closing_share,
     plan_for,
     rounds_at_price,
     spent_points,
@@ -30,6 +31,7 @@ __all__ = [
     "State",
     "adopt",
     "cleanest_wait_s",
+    "closing_share",
     "draw_settings",
     "knob",
     "knobs_of",

@@ -73,6 +73,16 @@ def plan_for(
     )
 
 
+def closing_share(answers: Floats, invited: Ints) -> Floats:
+    """`RoundPlan.quorum` `[E]` that closes a round at so many answers `[E]` of those invited `[E]`.
+
+    At least one answer; a broken number is rounded up.
+    """
+    wanted, asked = np.maximum(np.ceil(answers - 1e-9), 1), np.maximum(invited, 1)
+    # A hair less than the exact share, or rounding could ask for one answer more.
+    return np.where(wanted >= asked, 1.0, wanted / asked - 1e-9)
+
+
 def survival(situation: Situation, needed_s: Floats) -> Floats:
     """Chance `[E, N]` that a client is still available after `needed_s` `[E, N]`.
 

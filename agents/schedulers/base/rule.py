@@ -14,6 +14,7 @@ from ....envs.contract import STOP_S, RoundPlan, SchedulerKind, Situation
 from .decisions import (
     IDLE_WAIT_S,
     cleanest_wait_s,
+    closing_share,
     plan_for,
     progress,
     rounds_at_price,
@@ -247,9 +248,7 @@ class Rule:
         invited = np.maximum(chosen.sum(axis=1), 1)
         scaled = np.maximum(np.floor(invited / self.over_selection + 1e-9), 1)
         expected = np.where(invited >= wanted, np.minimum(self.participants, invited), scaled)
-        answers = np.maximum(np.ceil(self.quorum * expected - 1e-9), 1)
-        # A hair less than the exact share, or rounding could ask for one answer more.
-        return np.where(answers >= invited, 1.0, answers / invited - 1e-9)
+        return closing_share(self.quorum * expected, invited)
 
     def _check(self, situation: Situation) -> None:
         """Refuse situations of another size than the last reset; ValueError."""

@@ -10,7 +10,7 @@ import numpy as np
 from ....common.arrays import Bools, Floats, Ints, Ints32
 from ....common.units import GRAMS_PER_KG, JOULES_PER_KWH, SECONDS_PER_HOUR
 from ....envs.contract import STOP_S, RoundPlan, SchedulerKind, Situation
-from ..base import plan_for, spent_points, survival, top_m
+from ..base import closing_share, plan_for, spent_points, survival, top_m
 from ..parts import client_carbon_ahead
 from .features import CLIENT_FEATURES, RUN_FEATURES, Middle, Orders, client_features, progress, run_features
 from .frozen import check_frozen
@@ -140,9 +140,7 @@ class LinearRule:
         wait_s = np.where(self._finished(situation, forms["stop"]), STOP_S, wait_s)
         self._averages["trained"] = np.where(chosen.any(axis=1) & (wait_s <= 0), 1.0, 0.0)
         invited = np.maximum(chosen.sum(axis=1), 1)
-        answers = np.maximum(np.ceil(closing * np.minimum(wanted, invited) - 1e-9), 1)
-        # A hair less than the exact share, or rounding could ask for one answer more.
-        quorum = np.where(answers >= invited, 1.0, answers / invited - 1e-9)
+        quorum = closing_share(closing * np.minimum(wanted, invited), invited)
         return plan_for(situation, chosen, orders.local_steps, quorum, orders.transfer_samples, wait_s)
 
     def _weight(self, name: str) -> Floats:

@@ -35,6 +35,7 @@ from frugalfl.agents.tuning import (
     tune_learner,
 )
 from frugalfl.agents.tuning import stored as tuning
+from frugalfl.agents.tuning.stored import store
 from frugalfl.envs.scenario import load_scenario
 
 TOY = load_scenario("quadratic", name="toy", clients=12, max_rounds=6, levels={"local_steps": (0, 5, 25)})
@@ -238,8 +239,8 @@ class TestStored:
     def test_the_best_settings_become_the_defaults_of_the_world(self, tmp_path, monkeypatch):
         best = Trial(1, {"participants": 7, "max_round_s": "off", "avoid_losses": True}, 3.0)
         found = Tuned("random-m", [Trial(0, {}, 1.0), best])
-        tuning.store("toy", Tuned("f3ast", [Trial(0, {}, 2.0)]), {}, tmp_path / "tuned")
-        path = tuning.store("toy", found, {"command": "python -m ..."}, tmp_path / "tuned")
+        store("toy", Tuned("f3ast", [Trial(0, {}, 2.0)]), {}, tmp_path / "tuned")
+        path = store("toy", found, {"command": "python -m ..."}, tmp_path / "tuned")
         document = json.loads(path.read_text())
         assert document["schedulers"]["random-m"]["default_score"] == 1.0
         assert list(document["schedulers"]) == ["f3ast", "random-m"]

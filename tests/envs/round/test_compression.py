@@ -6,19 +6,16 @@ import math
 
 import numpy as np
 import pytest
-from own_worlds import plain
+from own_worlds import begun, plain
 
 from frugalfl.envs.contract import RoundPlan
-from frugalfl.envs.world import FederatedWorld
 
 SEEDS = np.array([3, 4])
 TOP = {"kind": "top-k", "share": 0.1}
 
 
 def world_of(seeds=SEEDS, name="volunteers", **changes):
-    world = FederatedWorld(plain(name, **changes), len(seeds))
-    world.reset(np.ones(len(seeds), dtype=bool), np.asarray(seeds))
-    return world
+    return begun(plain(name, **changes), seeds)
 
 
 def plan_of(world, steps=5, only=None):

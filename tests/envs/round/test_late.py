@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from own_worlds import plain
+from own_worlds import begun, plain
 
 from frugalfl.envs.agent_view import ObservationEncoder
 from frugalfl.envs.contract import STOP_S, RoundPlan
@@ -22,9 +22,7 @@ RULES = [
 
 
 def world_of(late, name="volunteers", seeds=SEEDS, **changes):
-    world = FederatedWorld(plain(name, late=late, **changes), len(seeds))
-    world.reset(np.ones(len(seeds), dtype=bool), np.asarray(seeds))
-    return world
+    return begun(plain(name, late=late, **changes), seeds)
 
 
 def plan_of(chosen, steps=10, transfer=0, quorum=1.0, wait_s=0.0):

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from own_worlds import plain
+from own_worlds import begun, plain
 
 from frugalfl.envs.contract import RoundPlan
 from frugalfl.envs.round import BUILDERS, Network
 from frugalfl.envs.scenario import load_scenario
-from frugalfl.envs.world import FederatedWorld
 
 SEEDS = np.array([3, 4, 5])
 
 
 def world_of(topology, seeds=SEEDS, name="volunteers", **changes):
     changes = {"workload": {"deadline_s": 30_000}} | changes
-    world = FederatedWorld(plain(name, topology=topology, **changes), len(seeds))
-    world.reset(np.ones(len(seeds), dtype=bool), np.asarray(seeds))
-    return world
+    return begun(plain(name, topology=topology, **changes), seeds)
 
 
 def plan_of(world, steps=5, most=6, transfer=0, quorum=1.0):

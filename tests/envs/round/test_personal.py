@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from own_worlds import plain
+from own_worlds import begun, plain
 
 from frugalfl.envs.contract import RoundPlan
 from frugalfl.envs.scenario import load_scenario
@@ -20,9 +20,7 @@ SKEWED = {"kind": "zone", "zone_alpha": 0.1, "client_alpha": 0.3}
 
 
 def world_of(evaluation=None, seeds=SEEDS, name="volunteers", **changes):
-    world = FederatedWorld(plain(name, evaluation=evaluation or {}, **changes), len(seeds))
-    world.reset(np.ones(len(seeds), dtype=bool), np.asarray(seeds))
-    return world
+    return begun(plain(name, evaluation=evaluation or {}, **changes), seeds)
 
 
 def play(world, rounds=6, steps=20):

@@ -6,19 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from own_worlds import plain
+from own_worlds import begun, plain
 
 from frugalfl.envs.contract import STOP_S, RoundPlan, choose_plans
 from frugalfl.envs.round import PROBE_ANSWER_BYTES
-from frugalfl.envs.world import FederatedWorld
 
 SEEDS = np.array([3, 4, 5])
 
 
 def world_of(name="volunteers", seeds=SEEDS, **changes):
-    world = FederatedWorld(plain(name, **changes), len(seeds))
-    world.reset(np.ones(len(seeds), dtype=bool), np.asarray(seeds))
-    return world
+    return begun(plain(name, **changes), seeds)
 
 
 def train(world, steps=5):

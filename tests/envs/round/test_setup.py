@@ -6,13 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from own_worlds import plain
+from own_worlds import begun, plain
 
 from frugalfl.agents.deploy.federation.deployable import charge_actual
 from frugalfl.agents.schedulers.parts import fork
 from frugalfl.envs.contract import RoundPlan, choose_plans
 from frugalfl.envs.scenario import load_scenario
-from frugalfl.envs.world import FederatedWorld
 
 SEEDS = np.array([3, 4, 5])
 SETUP = 4e8
@@ -20,9 +19,7 @@ SETUP = 4e8
 
 def world_of(name="volunteers", seeds=SEEDS, setup=SETUP, workload=(), **changes):
     work = {"setup_bytes": setup, **dict(workload)}
-    world = FederatedWorld(plain(name, workload=work, **changes), len(seeds))
-    world.reset(np.ones(len(seeds), dtype=bool), np.asarray(seeds))
-    return world
+    return begun(plain(name, workload=work, **changes), seeds)
 
 
 def train(world, steps=3, invited=None, transfer=0, quorum=1.0):

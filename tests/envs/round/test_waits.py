@@ -8,19 +8,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from own_worlds import begun
 
 from frugalfl.envs.contract import RoundPlan
 from frugalfl.envs.episode import MOST_DECISIONS_PER_ROUND, participation_rates
 from frugalfl.envs.scenario import load_scenario
-from frugalfl.envs.world import FederatedWorld
 
 SEEDS = np.array([3, 4])
 
 
 def world_of(name="volunteers", seeds=SEEDS, **changes):
-    world = FederatedWorld(load_scenario(name, **changes), len(seeds))
-    world.reset(np.ones(len(seeds), dtype=bool), np.asarray(seeds))
-    return world
+    return begun(load_scenario(name, **changes), seeds)
 
 
 def train(world, steps=3, invited=None):
