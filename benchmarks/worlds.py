@@ -26,7 +26,7 @@ COLUMNS = {
     "kilograms": ("kg CO2e", 1.0, 3),
     "rounds": ("rounds", 1.0, 1),
     "lost_share": ("lost, %", 100.0, 0),
-    "chosen_end": ("ended by choice, %", 100.0, 0),
+    "stopped": ("ended by choice, %", 100.0, 0),
 }
 
 
@@ -65,7 +65,7 @@ def limits(found: dict[str, VariantFound], scenario: Scenario) -> str:
     """Whether the price ends the run, or the limit of rounds."""
     free = found[FREE].figures
     return (
-        f"The free rule ends {100 * free['chosen_end']:.0f} % of its runs by choice, "
+        f"The free rule ends {100 * free['stopped']:.0f} % of its runs by choice, "
         f"after {free['rounds']:.1f} of at most {scenario.max_rounds} rounds."
     )
 

@@ -219,6 +219,7 @@ def _scores(world: SimulatedWorld, recorder: Recorder, start_accuracy: Floats) -
         **{name: totals[name] for name in _TOTALS},
         "rounds": recorder.training_rounds,
         "decisions": recorder.decisions,
+        "stopped": recorder.stopped,
         "jain": jain_index(world.participation),
     }
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...common.arrays import AnyArray, Bools, Floats, Ints
 from ...common.units import SECONDS_PER_HOUR
-from ...envs.contract import REWARD_TERMS, RoundOutcome, Situation, Turn
+from ...envs.contract import REWARD_TERMS, STOP_S, RoundOutcome, Situation, Turn
 from ..schedulers.base import spent_points
 
 IDLE, COMPLETED, LOST, CANCELLED = range(4)
@@ -73,6 +73,7 @@ class Recorder:
         self.terms = {name: np.zeros(num_envs) for name in REWARD_TERMS}
         self.training_rounds = np.zeros(num_envs, dtype=np.int64)
         self.decisions = np.zeros(num_envs, dtype=np.int64)
+        self.stopped = np.zeros(num_envs, dtype=np.int64)
         self.target_weight: Floats = np.zeros((num_envs, 0))
         self._timeline_row = timeline_row
         self._zone: Ints | None = None
@@ -87,6 +88,7 @@ class Recorder:
         for name, total in self.terms.items():
             total += np.where(running, result.reward_terms[name], 0.0)
         self.decisions += running
+        self.stopped += running & (turn.plan.wait_s == STOP_S)
         self.training_rounds += running & result.outcome.invited.any(axis=1)
         self._mark(np.flatnonzero(running), turn.after)
         if self._timeline_row is not None and running[self._timeline_row]:

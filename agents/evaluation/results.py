@@ -70,7 +70,8 @@ class EvaluationResult:
             gained, in points, minus the costs charged), accuracy (test), accuracy_start (test), val_accuracy,
             val_net_points (what the reward sums to), points_time, points_communication, points_emissions
             (each negative), hours, gigabytes, kilowatt_hours, kilograms, wasted_share, rounds (in which
-            somebody trained), decisions, invitations, completions, lost, jain, participation_tv (total
+            somebody trained), decisions, stopped (1 where the scheduler ended the
+            run), invitations, completions, lost, jain, participation_tv (total
             variation between the clients' target weights and their shares of the updates that arrived),
             decision_ms, val_score (net points on val for which its settings were chosen) and rounds_spent (of
             training, to tune or train it), both nan if unknown; where the world tells: worst_client_accuracy

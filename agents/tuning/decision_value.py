@@ -12,33 +12,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 import numpy as np
+import pandas as pd
 
 from ...common.arrays import Floats
 from ...common.files import slug
 from ...common.splits import Split
-from ...envs.contract import STOP_S, rollout
 from ...envs.scenario import Scenario, load_scenario
-from ..evaluation import episode_seeds, make_worlds
+from ..evaluation import evaluate
 from ..execution import Engine
 from ..schedulers.linear import Knowledge
 from .evolution import evolve
 from .evolved import Evolution
 
 FREE = "free"
-_BATCH = 64
 _SCORED_ON = 64
 """Validation episodes on which a search's centres are scored."""
 _WARM_WIDTH = 0.5
 """The second search starts from what the first one found and looks half as far around it."""
 _REPORT_SEED = 104_729
 """Constants are chosen on validation episodes other than those on which the searches are scored."""
-_TOTALS = ("net_points", "accuracy", "hours", "gigabytes", "kilograms", "rounds")
-
-Columns: TypeAlias = dict[str, Floats]
-"""Figures by name, each `[episodes]`."""
+_FIGURES = ("net_points", "accuracy", "hours", "gigabytes", "kilograms", "rounds", "stopped")
+"""Columns of the evaluations whose means are reported."""
 T = TypeVar("T")
 
 
@@ -93,7 +90,7 @@ class VariantFound:
     Attributes:
         variant: which one.
         constant: the best one; None where nothing is frozen.
-        net_points: `[seeds, episodes]` on test.
+        net_points: `[seeds, episodes]`, of the test split, with the accuracy on rows held out from everybody.
         figures: means over all of them, by name.
         rounds: of search, all seeds together.
     """
@@ -223,41 +220,30 @@ def best_constant(study: Study, variant: Variant, thetas: Sequence[tuple[float, 
     points = []
     for constant in variant.constants:
         plays = [_play(study, variant, constant, theta, "val", study.screening) for theta in thetas]
-        points.append(np.mean([play["net_points"] for play in plays]))
+        points.append(np.mean([play["val_net_points"].mean() for play in plays]))
     return variant.constants[int(np.argmax(points))]
 
 
-def play_variant(study: Study, variant: Variant, constant: int, theta: tuple[float, ...]) -> Columns:
+def play_variant(study: Study, variant: Variant, constant: int, theta: tuple[float, ...]) -> pd.DataFrame:
     """What a variant earns on the test episodes."""
     return _play(study, variant, constant, theta, "test", study.episodes)
 
 
 def _play(
     study: Study, variant: Variant, constant: int, theta: tuple[float, ...], split: Split, episodes: int
-) -> Columns:
-    """Figures `[episodes]` by name."""
+) -> pd.DataFrame:
+    """The episodes, as an evaluation has them."""
     scenario = load_scenario(study.scenario, **variant.changes)
-    build, parts = make_worlds(scenario, split), []
-    seeds = episode_seeds(_REPORT_SEED, episodes)
-    for begin in range(0, episodes, _BATCH):
-        part = seeds[begin : begin + _BATCH]
-        world = build(len(part))
-        rule = Evolution(scenario, freeze=variant.frozen(constant), knowledge=variant.knowledge).rule(theta)
-        chose = np.zeros(len(part), dtype=bool)
-        for turn in rollout(world, rule, part):
-            chose |= turn.running & (turn.plan.wait_s == STOP_S)
-        totals = world.totals()
-        lost = totals["lost"] / np.maximum(totals["invitations"], 1)
-        parts.append(
-            {name: totals[name] for name in _TOTALS} | {"lost_share": lost, "chosen_end": 1.0 * chose}
-        )
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    rule = Evolution(scenario, freeze=variant.frozen(constant), knowledge=variant.knowledge).rule(theta)
+    players = {variant.label: rule}
+    return evaluate(players, scenario, episodes, split, _REPORT_SEED, progress=False).episodes
 
 
-def _joined(plays: Sequence[Columns]) -> tuple[Floats, dict[str, float]]:
+def _joined(plays: Sequence[pd.DataFrame]) -> tuple[Floats, dict[str, float]]:
     """Net points `[seeds, episodes]`, and the means of all figures."""
-    net = np.stack([play["net_points"] for play in plays])
-    return net, {name: float(np.mean([play[name] for play in plays])) for name in plays[0]}
+    figures = {name: float(np.mean([play[name].mean() for play in plays])) for name in _FIGURES}
+    lost = [(play["lost"] / play["invitations"].clip(lower=1)).mean() for play in plays]
+    return np.stack([play["net_points"] for play in plays]), figures | {"lost_share": float(np.mean(lost))}
 
 
 def _landed(engine: Engine, job: Callable[..., T], work: Mapping[str, tuple[object, ...]]) -> dict[str, T]:

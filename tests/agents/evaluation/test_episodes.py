@@ -126,6 +126,12 @@ class TestEvaluate:
             axis=None
         )
         assert (table["decisions"] == 1).all()
+        assert (table["stopped"] == 1).all()
+
+    def test_who_goes_on_to_the_limit_has_not_stopped(self, played):
+        table = played.episodes.set_index("scheduler").drop("never")
+        assert table["stopped"].isin([0, 1]).all()
+        assert not table["stopped"].all()
 
     def test_curves_end_at_the_totals(self, played):
         ends = played.curves.groupby(["scheduler", "episode"]).last()

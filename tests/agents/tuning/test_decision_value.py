@@ -73,7 +73,10 @@ class TestStudy:
             world = make_worlds(scenario, "test")(len(seeds))
             for turn in rollout(world, rule, seeds):
                 self.obeys(variant.freeze, constant, turn)
-            assert world.totals()["net_points"].tolist() == each.net_points[1].tolist(), variant.label
+            totals, start = world.totals(), world.initial_test_accuracy
+            on_test = world.test_scores()[0] - start - (totals["accuracy"] - totals["accuracy_start"])
+            expected = totals["net_points"] + 100 * on_test
+            np.testing.assert_allclose(each.net_points[1], expected, rtol=1e-12, err_msg=variant.label)
 
     def obeys(self, freeze, constant, turn):
         """Whether a turn keeps a frozen decision at its constant."""
