@@ -18,7 +18,7 @@ from ...fl_core.theory import RoundPrices, attainable_points
 _CONVEX = ("by-samples", "uniform")
 """Aggregators whose coefficients sum to 1."""
 _COVERED: Mapping[str, tuple[str, ...]] = {
-    "training": ("learning_rate", "batch_size", "server_learning_rate"),
+    "training": ("learning_rate", "learning_rate_decay", "batch_size", "server_learning_rate"),
     "quadratic": (
         "dimension",
         "convexity",

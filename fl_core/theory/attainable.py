@@ -19,6 +19,11 @@ eigenvalue of S_k. `r - s g_k(r)` is a minimum of lines in r: concave, so that c
 nondecreasing where s times that eigenvalue is at most 1. Where it is more we say that the round may reach
 the optimum.
 
+**Smaller rates** need no moves of their own. A gradient step at c eta with c <= 1 is 1 - c times standing still
+plus c times the step at eta, and both commute, so that h of them are the mean over j ~ Binomial(h, c) of j
+steps at eta: a convex combination of moves that are there already and cost no more. Whatever decay the
+clients' rate has, the bound at the first round's rate holds.
+
 **Theorem.** A round is at least as expensive as any one of those whose updates arrived in it, and the
 maximum over k is one of these. So no sequence of rounds earns more than the best sequence of *single*
 clients, each of which takes r down to the lemma's bound at this client's price. That is a shortest path
@@ -72,7 +77,7 @@ def attainable_points(
     Args:
         problem: the quadratics of one episode.
         prices: of rounds.
-        learning_rate: the clients' eta; their gradients must be exact.
+        learning_rate: the clients' eta, the largest of all rounds; their gradients must be exact.
         chance: accuracy at the start; it is `1 / (1 + (1 / chance - 1) gap / gap_0)`, see `QuadraticCore`.
         step: the most that a round's coefficients sum to, times the server's learning rate.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -36,13 +38,16 @@ def prices_of(seed, scale=1.0):
 class TestAttainable:
     @settings(max_examples=40, deadline=None)
     @given(
-        seed=st.integers(0, 5_000), rate=st.sampled_from([0.02, 0.1, 0.4]), step=st.sampled_from([0.5, 1.0])
+        seed=st.integers(0, 5_000),
+        rate=st.sampled_from([0.02, 0.1, 0.4]),
+        step=st.sampled_from([0.5, 1.0]),
+        decay=st.sampled_from([0.6, 0.95, 1.0]),
     )
-    def test_no_random_run_earns_more(self, seed, rate, step):
+    def test_no_random_run_earns_more(self, seed, rate, step, decay):
         """The oracle: rounds of the real core at the least prices, with everybody always there."""
         problem, prices, rng = problem_of(seed), prices_of(seed), np.random.default_rng([seed, 2])
         bound = attainable_points(problem, prices, rate, CHANCE, step)
-        training = {"learning_rate": rate, "server_learning_rate": step}
+        training = {"learning_rate": rate, "learning_rate_decay": decay, "server_learning_rate": step}
         core = QuadraticCore(SETTINGS, 1, N, training)
         core.reset(0, problem, seed)
         paid = 0.0
@@ -81,6 +86,23 @@ class TestAttainable:
         assert attainable_points(problem_of(1), prices, 0.1, CHANCE) == 0.0
 
 
+@pytest.mark.parametrize(("share", "steps"), [(0.5, 1), (0.3, 4), (0.95, 11)])
+def test_steps_at_a_smaller_rate_are_a_mixture_of_fewer_at_the_larger(share, steps):
+    """What lets the bound at the first round's rate cover every decay."""
+    problem, rate = problem_of(3), 0.1
+    point = problem.start
+
+    def after(eta, count):
+        w = point.copy()
+        for _ in range(count):
+            w = w - eta * problem.hessian[2] @ (w - problem.centre[2])
+        return w
+
+    chance = [math.comb(steps, j) * share**j * (1 - share) ** (steps - j) for j in range(steps + 1)]
+    mixture = sum(p * after(rate, j) for j, p in enumerate(chance))
+    np.testing.assert_allclose(after(share * rate, steps), mixture, rtol=1e-12)
+
+
 @pytest.fixture(scope="module")
 def world():
     return FederatedWorld(plain("quadratic"), 5, "test")
@@ -116,7 +138,6 @@ class TestOfAWorld:
         [
             ({"quadratic": {"gradient_noise": 0.5}}, "quadratic: gradient_noise: 0.5"),
             ({"training": {"weight_decay": 0.1}}, "training: weight_decay: 0.1"),
-            ({"training": {"learning_rate_decay": 0.9}}, "training: learning_rate_decay: 0.9"),
             ({"aggregator": "unbiased"}, "aggregator: 'unbiased'"),
             ({"compression": "8-bit"}, "compression: "),
             ({"topology": "ring"}, "topology: 'ring'"),
@@ -126,6 +147,14 @@ class TestOfAWorld:
         world = FederatedWorld(plain("quadratic", **changes), 1)
         with pytest.raises(ValueError, match=reason):
             upper_bounds(world, np.array([1]))
+
+    def test_the_packaged_world_is_covered(self, seeds):
+        world = FederatedWorld(load_scenario("quadratic"), 2, "test")
+        bounds = upper_bounds(world, seeds[:2])
+        assert (bounds < 90.0).all()
+        for name in ("mpc", "linear-rule"):
+            played = play_out(world, make_scheduler(name, "quadratic"), seeds[:2])
+            assert (played.points <= bounds).all()
 
     def test_refuses_worlds_of_data(self):
         with pytest.raises(ValueError, match="expected a world of quadratics"):
