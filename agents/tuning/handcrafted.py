@@ -36,6 +36,9 @@ Key = tuple[str, str]
 
 _SHARED = 5
 """Settings of other schedulers that each one tries at the start of its second stage."""
+_OWN_CHOICE = frozenset({"avoid_losses", "loss_margin", "min_survival", "max_round_s"})
+"""Knobs that say who is left out. They are not handed on: a strict enough one leaves a single candidate, and
+all schedulers that took it over would be one and the same under many names."""
 FAILED = 3
 """Exit code where some searches crashed twice."""
 
@@ -121,13 +124,17 @@ def _stage(
 def _starts(key: Key, found: Mapping[Key, Tuned]) -> list[dict[str, Setting]]:
     """A scheduler's own best settings, then those of the others in its world, best first.
 
-    What they have in common (how many, how long, whom to leave out) is thus tried by all of them, and no rule
-    is left behind because its own first search was unlucky.
+    What they have in common (how many, how long, when to wait) is thus tried by all of them, and no rule is
+    left behind because its own first search was unlucky. Who trains stays its own answer.
     """
     world, name = key
+    own = found[key].best.settings
+    kept = {knob: value for knob, value in own.items() if knob in _OWN_CHOICE}
     rivals = [tuned for (where, other), tuned in found.items() if where == world and other != name]
     rivals.sort(key=lambda tuned: -tuned.best.score)
-    return [found[key].best.settings, *(tuned.best.settings for tuned in rivals[:_SHARED])]
+    theirs = [tuned.best.settings for tuned in rivals[:_SHARED]]
+    shared = [{knob: value for knob, value in each.items() if knob not in _OWN_CHOICE} for each in theirs]
+    return [own, *(each | kept for each in shared)]
 
 
 def _plan(options: Options) -> tuple[dict[str, Scenario], list[Key]]:

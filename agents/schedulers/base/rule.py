@@ -90,7 +90,7 @@ class Rule:
         off=math.inf,
     )
     wait_slack_s: float = knob(
-        43200.0, "waits for carbon in all, at most, s", low=3600.0, high=172800.0, log=True
+        43200.0, "waits for carbon in all, at most, s", low=3600.0, high=604800.0, log=True
     )
     stop_after_rounds: int = knob(
         0, "end the run after so many training rounds", low=3, high=300, log=True, off=0

@@ -65,8 +65,8 @@ class Mpc(Rule):
     the accuracy that is there now, not with its filtered level: a lucky measurement is a moment to stop.
     Waiting competes as the same plan begun at a lead of the forecast: it pays for the hours, and loses the
     rounds that no longer fit into those left, which are taken to last as long as the run's rounds so far. It
-    has to gain `wait_margin`, and after a wait comes a round: a forecast that keeps promising better hours
-    does not keep it waiting.
+    has to gain `wait_margin`, all waits together last `wait_slack_s` at most, and after a wait comes a round: a
+    forecast that keeps promising better hours does not keep it waiting.
     Paper: none; certainty-equivalent receding-horizon control (e.g. Rawlings & Mayne, Model Predictive
     Control, 2009).
     Needs: all of the Situation.
@@ -97,6 +97,9 @@ class Mpc(Rule):
     luck: float = knob(0.2, "option value of later rounds, in deviations of the noise", low=0.0, high=2.0)
     wait_margin: float = knob(
         0.2, "begin later only if that promises so many points more", low=0.01, high=5.0, log=True
+    )
+    wait_slack_s: float = knob(
+        172800.0, "waits for carbon in all, at most, s", low=3600.0, high=604800.0, log=True
     )
     stop_margin: float = knob(
         -1e9, "end the run below this predicted net gain, points", low=-5.0, high=5.0, off=-1e9
@@ -256,13 +259,17 @@ class Mpc(Rule):
         leads_s = situation.zones.carbon_leads_s
         waiting = np.zeros(situation.num_envs, dtype=bool)
         if leads_s.size:
+            slack_s = self.wait_slack_s - self._state["waited_s"]
+            later = np.where(leads_s <= slack_s[:, None], later, -np.inf)
             waiting = (
                 possible
                 & (later.max(axis=1) > value + self.wait_margin)
                 & (wait_s == 0)
                 & ~self._state["waited_last"]
             )
-            wait_s = np.where(waiting, leads_s[later.argmax(axis=1)], wait_s)
+            pause_s = np.where(waiting, leads_s[later.argmax(axis=1)], 0.0)
+            self._state["waited_s"] = self._state["waited_s"] + pause_s
+            wait_s = wait_s + pause_s
             value = np.where(waiting, later.max(axis=1), value)
         self._state["waited_last"] = waiting
         stop = possible & (value < self.stop_margin) & (self._state["rounds"] > 0)

@@ -34,6 +34,7 @@ from frugalfl.agents.tuning import (
     tune,
     tune_learner,
 )
+from frugalfl.agents.tuning import handcrafted
 from frugalfl.agents.tuning import stored as tuning
 from frugalfl.agents.tuning.stored import store
 from frugalfl.envs.scenario import load_scenario
@@ -132,6 +133,19 @@ class TestTune:
             for t in found.trials
         ]
         assert mine[:2] == [{"participants": 2}, {"participants": 3}]
+
+    def test_who_is_left_out_is_not_handed_on_to_others(self):
+        def tuned(name, **settings):
+            return Tuned(name, [Trial(0, settings, float(settings["participants"]), 1)])
+
+        found = {
+            ("here", "mine"): tuned("mine", participants=2, max_round_s=900.0),
+            ("here", "best"): tuned("best", participants=5, max_round_s=60.0, min_survival=0.9, quorum=0.5),
+            ("there", "other"): tuned("other", participants=9),
+        }
+        mine, theirs = handcrafted._starts(("here", "mine"), found)
+        assert mine == {"participants": 2, "max_round_s": 900.0}
+        assert theirs == {"participants": 5, "quorum": 0.5, "max_round_s": 900.0}
 
     def test_scores_are_those_of_playing_the_settings(self, search, toy_world):
         """The stop is found without playing it; playing it comes to the same points."""

@@ -208,6 +208,15 @@ class TestMpc:
         assert waits[2] > 0
         assert waits[3] == 0
 
+    def test_all_waits_together_last_no_longer_than_the_slack(self, situation_of):
+        situation = everyone_here(falling(situation_of))
+        waited_s = {}
+        for slack_s in (3600.0, 9000.0, 172800.0):
+            scheduler = start(wait_slack_s=slack_s)
+            waited_s[slack_s] = sum(scheduler.plan(situation).wait_s[0] for _ in range(8))
+        assert 0 < waited_s[3600.0] <= 3600.0
+        assert waited_s[3600.0] < waited_s[9000.0] <= 9000.0 < waited_s[172800.0]
+
     def test_waits_only_while_the_rounds_still_fit(self, situation_of):
         """Half of the emissions would be saved; but with few hours left the wait would cost the rounds."""
         situation = everyone_here(falling(situation_of))
