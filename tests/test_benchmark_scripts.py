@@ -4,6 +4,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -12,7 +13,7 @@ from frugalfl.agents.evaluation import EvaluationResult
 from frugalfl.agents.evaluation.measures import Interval, mean, paired_difference
 from frugalfl.agents.execution import Landed
 from frugalfl.agents.schedulers import make_scheduler, tuned_schedulers
-from frugalfl.agents.tuning import net_points, optimiser_of, with_optimiser
+from frugalfl.agents.tuning import FREE, Variant, VariantFound, net_points, optimiser_of, with_optimiser
 from frugalfl.envs.scenario import load_scenario, scenario_names
 
 BENCHMARKS = Path(frugalfl.__file__).parent / "benchmarks"
@@ -31,6 +32,11 @@ def loaded(name):
 @pytest.fixture(scope="module")
 def script():
     return loaded("generalisation")
+
+
+@pytest.fixture(scope="module")
+def worlds():
+    return loaded("worlds")
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +136,25 @@ def test_a_change_that_gains_is_named(optimiser, gain, end):
     found = {"adam": {"random-m": Interval(0.0, -1.0, 1.0), "mpc": gain}}
     assert optimiser.verdict(found) == f"no change gains any scheduler more than {end}"
     assert optimiser.table(found)[-1].startswith(f"| adam | +0.00 [-1.00, +1.00] | {gain.value:+.2f}")
+
+
+def found_by_search(label, points, constant=None):
+    """Two searches on three episodes."""
+    variant = Variant(label, "" if constant is None else "wait")
+    names = ("accuracy", "hours", "gigabytes", "kilograms", "rounds", "lost_share", "stopped")
+    return VariantFound(variant, constant, np.array(points), dict.fromkeys(names, 0.5), 1000)
+
+
+def test_the_value_of_a_decision_is_what_freezing_it_costs(worlds):
+    found = {
+        FREE: found_by_search(FREE, [[50.0, 60.0, 70.0], [52.0, 62.0, 72.0]]),
+        "wait: never": found_by_search("wait: never", [[47.0, 57.0, 67.0], [49.0, 59.0, 69.0]], 0),
+        "true carbon": found_by_search("true carbon", [[45.0, 55.0, 65.0], [47.0, 57.0, 67.0]]),
+    }
+    rows = worlds.table(found)
+    assert rows[2].startswith("| free |  | 61.0 |  | 50.0 |")
+    assert rows[3].startswith("| wait: never | 0 | 58.0 | +3.0 [+3.0, +3.0] |")
+    [line] = worlds.nested(found)
+    assert line == "- true carbon minus free: -5.0 [-5.0, -5.0] FAILS: the searches have not converged"
+    world = load_scenario("quadratic", max_rounds=80)
+    assert worlds.limits(found, world).startswith("The free rule ends 50 % of its runs by choice, after 0.5 of")
