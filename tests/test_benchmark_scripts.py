@@ -157,4 +157,6 @@ def test_the_value_of_a_decision_is_what_freezing_it_costs(worlds):
     [line] = worlds.nested(found)
     assert line == "- true carbon minus free: -5.0 [-5.0, -5.0] FAILS: the searches have not converged"
     world = load_scenario("quadratic", max_rounds=80)
-    assert worlds.limits(found, world).startswith("The free rule ends 50 % of its runs by choice, after 0.5 of")
+    assert worlds.limits(found, world).startswith(
+        "The free rule ends 50 % of its runs by choice, after 0.5 of"
+    )

@@ -20,6 +20,12 @@ _LONGER = 2
 """Orders that a mutant repeats at its end: the run may also be ended later."""
 
 
+Orders: TypeAlias = Sequence[RoundPlan]
+"""One episode's orders, plans of a single environment."""
+Move: TypeAlias = Callable[[list[RoundPlan], int, "Menu", np.random.Generator], list[RoundPlan]]
+"""Orders with one decision changed; as they were where the change does not apply."""
+
+
 @dataclass(frozen=True)
 class Menu:
     """What mutations choose from."""
@@ -28,6 +34,7 @@ class Menu:
     transfer_samples: Ints  # levels, 0 among them
     wait_s: Floats  # positive and finite; may be empty
     quorum: Floats  # shares
+    server_step: Floats  # factors; a single one where the server's step is no decision
 
     @classmethod
     def of(cls, scenario: Scenario) -> Menu:
@@ -39,13 +46,13 @@ class Menu:
             np.array(levels.transfer_samples, dtype=np.int64),
             waits[(waits > 0) & np.isfinite(waits)],
             np.array(levels.quorum, dtype=np.float64),
+            np.array(levels.server_step, dtype=np.float64),
         )
 
-
-Orders: TypeAlias = Sequence[RoundPlan]
-"""One episode's orders, plans of a single environment."""
-Move: TypeAlias = Callable[[list[RoundPlan], int, Menu, np.random.Generator], list[RoundPlan]]
-"""Orders with one decision changed; as they were where the change does not apply."""
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """The changes that this menu leaves room for."""
+        return (*MOVES, _change_server_step) if self.server_step.size > 1 else MOVES
 
 
 def mutate(orders: Orders, menu: Menu, rng: np.random.Generator) -> tuple[RoundPlan, ...]:
@@ -56,9 +63,9 @@ def mutate(orders: Orders, menu: Menu, rng: np.random.Generator) -> tuple[RoundP
         menu: what to choose from.
         rng: source of all randomness.
     """
-    changed = list(orders)
+    changed, moves = list(orders), menu.moves
     while changed:
-        move = MOVES[int(rng.integers(len(MOVES)))]
+        move = moves[int(rng.integers(len(moves)))]
         changed = move(changed, int(rng.integers(len(changed))), menu, rng)
         if rng.random() >= _SECOND:
             break
@@ -108,6 +115,13 @@ def _change_quorum(orders: list[RoundPlan], at: int, menu: Menu, rng: np.random.
     return _set(orders, at, replace(orders[at], quorum=np.array([rng.choice(menu.quorum)])))
 
 
+def _change_server_step(
+    orders: list[RoundPlan], at: int, menu: Menu, rng: np.random.Generator
+) -> list[RoundPlan]:
+    """The server goes further or less far along the update."""
+    return _set(orders, at, replace(orders[at], server_step=np.array([rng.choice(menu.server_step)])))
+
+
 def _delete(orders: list[RoundPlan], at: int, menu: Menu, rng: np.random.Generator) -> list[RoundPlan]:
     """A decision, a wait perhaps, is left out."""
     return orders[:at] + orders[at + 1 :]
@@ -154,7 +168,9 @@ MOVES: tuple[Move, ...] = (
     _wait_before,
     _stretch_wait,
 )
-"""The lever of every decision: who, how long, on what, how many answers, when, how often, until when."""
+"""The lever of every decision: who, how long, on what, how many answers, when, how often, until when.
+
+Where the server's step is a decision, there is one more, see `Menu.moves`."""
 
 
 def _with_client(

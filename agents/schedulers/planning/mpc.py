@@ -65,8 +65,8 @@ class Mpc(Rule):
     the accuracy that is there now, not with its filtered level: a lucky measurement is a moment to stop.
     Waiting competes as the same plan begun at a lead of the forecast: it pays for the hours, and loses the
     rounds that no longer fit into those left, which are taken to last as long as the run's rounds so far. It
-    has to gain `wait_margin`, all waits together last `wait_slack_s` at most, and after a wait comes a round: a
-    forecast that keeps promising better hours does not keep it waiting.
+    has to gain `wait_margin`, all waits together last `wait_slack_s` at most, and after a wait comes a round:
+    a forecast that keeps promising better hours does not keep it waiting.
     Paper: none; certainty-equivalent receding-horizon control (e.g. Rawlings & Mayne, Model Predictive
     Control, 2009).
     Needs: all of the Situation.

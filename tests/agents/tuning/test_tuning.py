@@ -29,12 +29,12 @@ from frugalfl.agents.tuning import (
     Trial,
     Tuned,
     best_stop,
+    handcrafted,
     run_logs,
     trials_in,
     tune,
     tune_learner,
 )
-from frugalfl.agents.tuning import handcrafted
 from frugalfl.agents.tuning import stored as tuning
 from frugalfl.agents.tuning.stored import store
 from frugalfl.envs.scenario import load_scenario

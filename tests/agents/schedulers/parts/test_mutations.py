@@ -16,6 +16,7 @@ from frugalfl.envs.contract import RoundPlan
 
 N = 6
 MENU = Menu.of(plain("volunteers"))
+WITH_STEP = Menu.of(plain("volunteers", levels={"server_step": (0.5, 1.0, 2.0)}))
 
 
 def tape_of(seed: int, decisions: int, weighted: bool = False):
@@ -53,13 +54,13 @@ def test_a_mutant_is_valid_and_leaves_its_parent_alone(seed, decisions, weighted
         assert np.isfinite(plan.wait_s).all()
 
 
-@pytest.mark.parametrize("move", MOVES)
+@pytest.mark.parametrize("move", WITH_STEP.moves)
 def test_every_move_changes_one_decision_at_most(move):
     changed = 0
     for seed in range(60):
         parent = tape_of(seed, 4, weighted=True)
         before = frozen(parent)
-        child = move(list(parent), seed % 4, MENU, np.random.default_rng(seed))
+        child = move(list(parent), seed % 4, WITH_STEP, np.random.default_rng(seed))
         assert frozen(parent) == before
         assert abs(len(child) - len(parent)) <= 1
         kept = sum(any(one is other for other in parent) for one in child)
@@ -89,3 +90,16 @@ def test_every_lever_is_reached():
     assert {float(plan.quorum[0]) for plan in first} >= {0.5, 0.8, 1.0}
     waits = {float(plan.wait_s[0]) for mutant in mutants for plan in mutant}
     assert waits > {0.0, 1800.0, 7200.0}
+
+
+def test_the_servers_step_is_a_lever_where_it_is_a_decision():
+    parent = tape_of(3, 5)
+    assert set(WITH_STEP.moves) - set(MENU.moves) == set(WITH_STEP.moves) - set(MOVES) != set()
+    for menu, expected in ((MENU, {None}), (WITH_STEP, {None, 0.5, 1.0, 2.0})):
+        mutants = [mutate(parent, menu, np.random.default_rng(seed)) for seed in range(300)]
+        steps = {
+            None if plan.server_step is None else float(plan.server_step[0])
+            for mutant in mutants
+            for plan in mutant
+        }
+        assert steps == expected
