@@ -19,9 +19,9 @@ eigenvalue of S_k. `r - s g_k(r)` is a minimum of lines in r: concave, so that c
 nondecreasing where s times that eigenvalue is at most 1. Where it is more we say that the round may reach
 the optimum.
 
-**Smaller rates** need no moves of their own. A gradient step at c eta with c <= 1 is 1 - c times standing still
-plus c times the step at eta, and both commute, so that h of them are the mean over j ~ Binomial(h, c) of j
-steps at eta: a convex combination of moves that are there already and cost no more. Whatever decay the
+**Smaller rates** need no moves of their own. A gradient step at c eta with c <= 1 is 1 - c times standing
+still plus c times the step at eta, and both commute, so that h of them are the mean over j ~ Binomial(h, c)
+of j steps at eta: a convex combination of moves that are there already and cost no more. Whatever decay the
 clients' rate has, the bound at the first round's rate holds.
 
 **Theorem.** A round is at least as expensive as any one of those whose updates arrived in it, and the
