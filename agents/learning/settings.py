@@ -149,7 +149,7 @@ class RunSettings:
 
     env: str = "frugalfl/Volunteers-v0"
     algo: str = "ppo"
-    timesteps: int = 600_000
+    timesteps: int = 400_000
     num_envs: int = 32
     seed: int = 0
     device: str = "cpu"

@@ -23,7 +23,7 @@ class Evolution:
     Attributes:
         scenario: the world.
         rounds: of training that the search may spend: every decision played, in training and validation
-            episodes alike. 600,000 is what the shipped learned schedulers had.
+            episodes alike. 600,000 is more than a learned scheduler has by default.
         seed: of the search; its validation episodes are those of `tune` with the same seed.
         val_episodes: on which the centre of the search is scored.
         freeze: decisions held at constants, see `FREEZABLE`; their weights are not searched.
