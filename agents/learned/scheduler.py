@@ -14,6 +14,7 @@ from ...envs.agent_view import ActionMode, ObservationEncoder
 from ...envs.contract import RoundPlan, SchedulerKind, Situation
 from ..policies.distribution import BatchedMultiCategorical
 from ..policies.set_policy import SetPolicyMixin
+from ..policies.slate import SlateActions
 from .frame_stacking import FrameStack
 from .grouped import decide_in_groups, group_count
 
@@ -98,6 +99,9 @@ class LearnedScheduler:
         with th.no_grad():
             observation = self._encoder.encode(situation)
             tensors = {key: th.as_tensor(rows, device=policy.device) for key, rows in observation.items()}
+            if policy.draws_slate:
+                slate = policy.slate(tensors)
+                return _chances(slate.waits), slate.level_chances().cpu().numpy().astype(np.float64)
             distribution = policy.get_distribution(tensors)
             levels = policy.level_log_probs(distribution)
             waits = distribution.log_probs()[:, : policy.choices.waits]
@@ -107,6 +111,8 @@ class LearnedScheduler:
         policy.set_training_mode(False)
         with th.no_grad():
             tensors = {key: th.as_tensor(rows, device=policy.device) for key, rows in observation.items()}
+            if policy.draws_slate:
+                return self._decide_slate(policy.slate(tensors))
             groups = group_count(tensors["clients"].shape[1], self.trained_clients)
             if groups > 1:
                 return decide_in_groups(policy, tensors, groups).cpu().numpy()
@@ -117,11 +123,21 @@ class LearnedScheduler:
                 return distribution.mode().cpu().numpy()
             return self._draw(distribution)
 
+    def _decide_slate(self, slate: SlateActions) -> Ints:
+        """A slate says how many and needs no groups; drawn with each row's own generator."""
+        if self.decision != "sample":
+            return slate.mode().cpu().numpy()
+        self._check_reset(slate.shape[0])
+        return slate.sample(slate.noise_of(self._generators)).cpu().numpy()
+
+    def _check_reset(self, rows: int) -> None:
+        if len(self._generators) != rows:
+            raise ValueError(f"plan: {rows} environments, expected reset() for as many first")
+
     def _draw(self, distribution: BatchedMultiCategorical) -> Ints:
         """Gumbel's trick with each row's own generator."""
         log_probs = distribution.log_probs().cpu().numpy().astype(np.float64)
-        if len(self._generators) != len(log_probs):
-            raise ValueError(f"plan: {len(log_probs)} environments, expected reset() for as many first")
+        self._check_reset(len(log_probs))
         noise = np.stack([generator.gumbel(size=log_probs.shape[1]) for generator in self._generators])
         scores = log_probs + noise
         parts = [

@@ -17,12 +17,9 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from ...envs.agent_view import CLIENT_FEATURES
 from ..policies import default_wait_logits, share_logits
+from ..policies.actor_critic import MaskableSetActorCriticPolicy, SetActorCriticPolicy
 from ..policies.packed import Choices
 from ..policies.set_network import SetEncoder, SetShape
-from ..policies.set_policy import (
-    MaskableSetActorCriticPolicy,
-    SetActorCriticPolicy,
-)
 from .settings import A2CSettings, DQNSettings, PPOSettings, RunSettings, SACSettings
 
 STORAGE_FEATURE = CLIENT_FEATURES.index("storage_left")
@@ -137,13 +134,17 @@ def set_policy_arguments(
     settings: RunSettings, action_space: spaces.MultiDiscrete, num_clients: int
 ) -> dict[str, object]:
     """Keyword arguments of the set policy for a run, JSON-able."""
-    choices = Choices.of(action_space.nvec.tolist(), num_clients)
+    choices, policy = Choices.of(action_space.nvec.tolist(), num_clients), settings.policy
+    slate = policy.heads == "slate"
     return {
-        "hidden": settings.policy.hidden,
-        "pooling": settings.policy.pooling,
+        "hidden": policy.hidden,
+        "pooling": policy.pooling,
+        "heads": policy.heads,
         "storage_feature": STORAGE_FEATURE,
         "initial_wait_logits": default_wait_logits(choices.waits),
-        "initial_level_logits": share_logits(choices.levels, settings.policy.initial_share),
+        "initial_level_logits": [0.0] * choices.levels
+        if slate
+        else share_logits(choices.levels, policy.initial_share),
     }
 
 

@@ -214,7 +214,7 @@ def _agreement(policy: SetPolicyMixin, shown: Demonstrations) -> float:
         rows = np.arange(first, min(first + 4096, len(shown.actions)))
         observation = _tensors(shown.observations, rows, policy.device)
         with th.no_grad():
-            mode = policy.get_distribution(observation).mode()
+            mode = policy.likeliest(observation)
         actions = th.as_tensor(shown.actions[rows], device=policy.device)
         available = observation["clients"][..., AVAILABLE] > 0.5
         counted = policy.levels_of(policy.effective(actions)) & available

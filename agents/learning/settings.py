@@ -31,6 +31,8 @@ class PolicySettings:
     """width of every layer"""
     pooling: str = "mean-max"
     """how clients become a context: mean-max or attention"""
+    heads: str = "independent"
+    """how it says who trains: a coin per client (independent), or how many and who by a draw (slate)"""
     frames: int = 1
     """observations of the last rounds that are seen at once; more than 1 gives any algorithm a memory"""
     initial_share: float = 0.3

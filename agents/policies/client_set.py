@@ -54,6 +54,13 @@ class ClientSet:
         """`[M, ...]` from one entry per observation `[B, ...]`."""
         return values.index_select(0, self.row)
 
+    def only(self, kept: th.Tensor) -> ClientSet:
+        """The clients at these places `[K]` of the set, in ascending order."""
+        row = self.row.index_select(0, kept)
+        count = self.count.new_zeros(self.shape[0]).index_add(0, row, th.ones_like(row))
+        features, place = self.features.index_select(0, kept), self.place.index_select(0, kept)
+        return ClientSet(features, row, place, count, self.shape, self.context)
+
     def unpack(self, values: th.Tensor) -> th.Tensor:
         """`[B, N, C]` from `[M, C]`; zeros for the clients that are away."""
         b, n = self.shape

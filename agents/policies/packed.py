@@ -115,29 +115,37 @@ class PackedActions:
 
     def entropy(self) -> th.Tensor:
         """Entropy `[B]`, summed over heads; forbidden choices contribute nothing."""
-        each = _entropy(self._steps)
+        each = entropy_of(self._steps)
         if self._moves_data:
-            each = each + _entropy(self._transfer)
-        wait, *others = (_entropy(head) for head in self._server)
+            each = each + entropy_of(self._transfer)
+        wait, *others = (entropy_of(head) for head in self._server)
         return sum(others, wait) + self._clients.total(each)
 
     def sample(self) -> th.Tensor:
         """Random actions int64 `[B, D]`."""
-        parts = [*(_draw(head)[:, None] for head in self._server), self._dense(_draw(self._steps))]
+        parts = [*(draw(head)[:, None] for head in self._server), self._dense(draw(self._steps))]
         if self._moves_data:
-            parts.append(self._dense(_draw(self._transfer)))
+            parts.append(self._dense(draw(self._transfer)))
         return th.cat(parts, dim=1)
 
     def _dense(self, choice: th.Tensor) -> th.Tensor:
         return self._clients.unpack(choice[:, None]).squeeze(2)
 
 
-def _entropy(log_probs: th.Tensor) -> th.Tensor:
+def entropy_of(log_probs: th.Tensor) -> th.Tensor:
+    """Entropy of every row of log-probabilities."""
     # exp(MASKED_LOGIT) is exactly 0, and 0 times a finite number stays 0.
     return -(log_probs.exp() * log_probs).sum(dim=1)
 
 
-def _draw(log_probs: th.Tensor) -> th.Tensor:
+def draw(log_probs: th.Tensor) -> th.Tensor:
     """One choice per row, by racing exponentials (the way `torch.multinomial` does it)."""
     race = th.empty_like(log_probs).exponential_().clamp_min_(1e-30)
     return (log_probs - race.log_()).argmax(dim=1)
+
+
+def level_mask(allowed: th.Tensor, levels: int) -> th.Tensor:
+    """Bool `[B, N * L]`: every level where a client is allowed, only the first one elsewhere."""
+    mask = allowed[..., None].repeat(1, 1, levels)
+    mask[..., 0] = True
+    return mask.flatten(1)

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 import torch as th
 from gymnasium import spaces
 from sb3_contrib.common.maskable.distributions import MaybeMasks
-from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import Schedule
 
-from ...common.arrays import AnyArray
 from .client_set import ClientSet, Observation, available_clients, is_available
 from .distribution import BatchedMultiCategorical
 from .initial_logits import checked_logits, default_wait_logits, share_logits
-from .packed import Choices, PackedActions
+from .packed import Choices, PackedActions, level_mask
 from .set_network import SetShape, flat_logits, fresh_networks
+from .slate import SLATE_SIZES, SlateActions, masked_slate, prefer_small_slates
 
 NO_MORE_STORAGE = 1e-6
+HEADS = ("independent", "slate")
+"""How a policy says who trains, see `SetPolicyMixin`."""
 
 if TYPE_CHECKING:
     _Base = ActorCriticPolicy
@@ -43,6 +44,8 @@ class SetPolicyMixin(_Base):
         lr_schedule: learning rate by remaining progress (Stable-Baselines3 sets it).
         hidden: width of the networks.
         pooling: `mean-max` or `attention`.
+        heads: `independent`: a coin for every client; `slate`: how many, and who by a draw without
+            replacement, see `slate`. The same networks with other logits.
         storage_feature: index of the client feature that is 0 when nothing more can be sent to the client;
             None if there is none.
         effective_only: count in an action's log-probability only the heads that had an effect: no clients,
@@ -52,7 +55,7 @@ class SetPolicyMixin(_Base):
         initial_wait_logits: logits of the wait levels before training. The default rarely waits and hardly
             ever takes the last level, which may end the episode.
         initial_level_logits: logits of a client's local-step levels before training. The default invites
-            three of ten available clients.
+            three of ten available clients; a slate has up to four, and all positive levels alike.
         **kwargs: passed on to Stable-Baselines3's `ActorCriticPolicy`.
     """
 
@@ -67,6 +70,7 @@ class SetPolicyMixin(_Base):
         lr_schedule: Schedule,
         hidden: int = 64,
         pooling: str = "mean-max",
+        heads: str = "independent",
         storage_feature: int | None = None,
         effective_only: bool = True,
         initial_wait_logits: Sequence[float] | None = None,
@@ -74,7 +78,10 @@ class SetPolicyMixin(_Base):
         **kwargs: object,
     ):
         _check_spaces(observation_space, action_space)
+        if heads not in HEADS:
+            raise ValueError(f"heads: {heads!r}, expected one of {', '.join(HEADS)}")
         self.hidden, self.pooling, self.storage_feature = hidden, pooling, storage_feature
+        self.heads = heads
         self.effective_only = effective_only
         self.num_clients = observation_space["clients"].shape[0]  # type: ignore[index]
         self.choices = Choices.of(action_space.nvec.tolist(), self.num_clients)
@@ -82,22 +89,31 @@ class SetPolicyMixin(_Base):
             "initial_wait_logits", initial_wait_logits, default_wait_logits(self.choices.waits)
         )
         self.initial_level_logits = checked_logits(
-            "initial_level_logits", initial_level_logits, share_logits(self.choices.levels)
+            "initial_level_logits",
+            initial_level_logits,
+            [0.0] * self.choices.levels if self.draws_slate else share_logits(self.choices.levels),
         )
         super().__init__(observation_space, action_space, lr_schedule, **kwargs)  # type: ignore[arg-type]
+
+    @property
+    def draws_slate(self) -> bool:
+        """Whether its clients are drawn as a slate."""
+        return self.heads == "slate"
 
     def _build(self, lr_schedule: Schedule) -> None:
         sizes = {key: space.shape or () for key, space in self.observation_space.spaces.items()}
         shape = SetShape(sizes["clients"][1], sizes["server"][0], sizes["zones"][1])
         self.actor, self.critic = fresh_networks(
             shape,
-            sum(self.choices.server),
+            sum(self.choices.server) + (len(SLATE_SIZES) if self.draws_slate else 0),
             sum(self.choices.clients),
             self.hidden,
             self.pooling,
             self.initial_wait_logits,
             self.initial_level_logits,
         )
+        if self.draws_slate:
+            prefer_small_slates(self.actor.server_logits)
         self.action_dist = BatchedMultiCategorical(self.action_space.nvec.tolist())
         self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
 
@@ -106,6 +122,7 @@ class SetPolicyMixin(_Base):
         data.update(
             hidden=self.hidden,
             pooling=self.pooling,
+            heads=self.heads,
             storage_feature=self.storage_feature,
             effective_only=self.effective_only,
             initial_wait_logits=self.initial_wait_logits,
@@ -123,11 +140,11 @@ class SetPolicyMixin(_Base):
         server = available.new_ones((available.shape[0], sum(choices.server)))
         if choices.waits > 1:
             server[:, 0] = available.any(dim=1)
-        parts = [server, _level_mask(available, choices.levels)]
+        parts = [server, level_mask(available, choices.levels)]
         if choices.transfers:
             if self.storage_feature is not None:
                 available = available & (obs["clients"][..., self.storage_feature] > NO_MORE_STORAGE)
-            parts.append(_level_mask(available, choices.transfers))
+            parts.append(level_mask(available, choices.transfers))
         return th.cat(parts, dim=1)
 
     def effective(self, actions: th.Tensor) -> th.Tensor:
@@ -144,7 +161,13 @@ class SetPolicyMixin(_Base):
         return actions[:, first : first + self.num_clients]
 
     def distribution(self, obs: Observation, action_masks: MaybeMasks = None) -> BatchedMultiCategorical:
-        """The actor's distribution; `action_masks` `[B, sum(nvec)]` may forbid more."""
+        """The actor's distribution; `action_masks` `[B, sum(nvec)]` may forbid more.
+
+        Raises:
+            ValueError: the policy draws a slate, which independent heads cannot express; see `slate`.
+        """
+        if self.draws_slate:
+            raise ValueError("heads: 'slate', expected 'independent' for a distribution of independent heads")
         possible = self.possible(obs)
         if action_masks is not None:
             given = th.as_tensor(action_masks, dtype=th.bool, device=possible.device)
@@ -155,11 +178,29 @@ class SetPolicyMixin(_Base):
 
     def packed(self, obs: Observation, clients: ClientSet) -> PackedActions:
         """The distribution over the available clients; equals `distribution` without further masks."""
-        storage = None
-        if self.choices.transfers and self.storage_feature is not None:
-            storage = clients.features[:, self.storage_feature] > NO_MORE_STORAGE
         server, each = self.actor(obs, clients)
-        return PackedActions(self.choices, server, each, clients, storage)
+        return PackedActions(self.choices, server, each, clients, self._storage(clients))
+
+    def slate(
+        self, obs: Observation, clients: ClientSet | None = None, action_masks: MaybeMasks = None
+    ) -> SlateActions:
+        """The distribution of a policy with `heads="slate"`; `action_masks` may forbid more."""
+        clients = available_clients(obs) if clients is None else clients
+        server, each = self.actor(obs, clients)
+        if action_masks is not None:
+            masks = th.as_tensor(action_masks, dtype=th.bool, device=server.device)
+            server, each, clients = masked_slate(self.choices, server, each, clients, masks)
+        return SlateActions(self.choices, server, each, clients, self._storage(clients))
+
+    def likeliest(self, obs: Observation) -> th.Tensor:
+        """The actions int64 `[B, D]` in which every head takes its likeliest choice."""
+        return self.slate(obs).mode() if self.draws_slate else self.distribution(obs).mode()
+
+    def _storage(self, clients: ClientSet) -> th.Tensor | None:
+        """Bool `[M]`, whether more can be sent to a client; None: the observation does not say."""
+        if not self.choices.transfers or self.storage_feature is None:
+            return None
+        return clients.features[:, self.storage_feature] > NO_MORE_STORAGE
 
     def decide(self, distribution: BatchedMultiCategorical) -> th.Tensor:
         """The actions int64 `[B, D]` a coordinator takes for sure: the deterministic action of this policy.
@@ -200,6 +241,8 @@ class SetPolicyMixin(_Base):
     def _predict(  # type: ignore[override]
         self, observation: Observation, deterministic: bool = False, action_masks: MaybeMasks = None
     ) -> th.Tensor:
+        if self.draws_slate:
+            return _taken(self.slate(observation, None, action_masks), deterministic)
         return self._actions(self.distribution(observation, action_masks), deterministic)
 
     def _act(
@@ -207,6 +250,10 @@ class SetPolicyMixin(_Base):
     ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
         clients = available_clients(obs)
         values = self.critic(obs, clients)
+        if self.draws_slate:
+            slate = self.slate(obs, clients, action_masks)
+            actions = _taken(slate, deterministic)
+            return actions, values, slate.log_prob(actions, self.effective_only)
         if action_masks is None and not deterministic:
             packed = self.packed(obs, clients)
             actions = packed.sample()
@@ -220,6 +267,9 @@ class SetPolicyMixin(_Base):
     ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
         clients = available_clients(obs)
         values = self.critic(obs, clients)
+        if self.draws_slate:
+            slate = self.slate(obs, clients, action_masks)
+            return values, slate.log_prob(actions, self.effective_only), slate.entropy()
         if action_masks is None:
             packed = self.packed(obs, clients)
             return values, packed.log_prob(actions, self.effective_only), packed.entropy()
@@ -233,42 +283,8 @@ class SetPolicyMixin(_Base):
         return (distribution.head_log_prob(actions) * self.effective(actions)).sum(dim=1)
 
 
-class SetActorCriticPolicy(SetPolicyMixin, ActorCriticPolicy):  # type: ignore[misc]
-    """Permutation-equivariant policy for PPO and A2C; see `SetPolicyMixin` for the arguments."""
-
-    def forward(  # type: ignore[override]
-        self, obs: Observation, deterministic: bool = False
-    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
-        """Actions `[B, D]`, values `[B, 1]` and log-probabilities `[B]`."""
-        return self._act(obs, deterministic, None)
-
-    def evaluate_actions(  # type: ignore[override]
-        self, obs: Observation, actions: th.Tensor
-    ) -> tuple[th.Tensor, th.Tensor, th.Tensor | None]:
-        """Values `[B, 1]`, log-probabilities `[B]` and entropies `[B]`."""
-        return self._evaluate(obs, actions, None)
-
-
-class MaskableSetActorCriticPolicy(SetPolicyMixin, MaskableActorCriticPolicy):  # type: ignore[misc]
-    """Permutation-equivariant policy for sb3-contrib's MaskablePPO; see `SetPolicyMixin`."""
-
-    def forward(  # type: ignore[override]
-        self, obs: Observation, deterministic: bool = False, action_masks: AnyArray | None = None
-    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
-        """Actions `[B, D]`, values `[B, 1]` and log-probabilities `[B]`."""
-        return self._act(obs, deterministic, action_masks)
-
-    def evaluate_actions(  # type: ignore[override]
-        self, obs: Observation, actions: th.Tensor, action_masks: th.Tensor | None = None
-    ) -> tuple[th.Tensor, th.Tensor, th.Tensor | None]:
-        """Values `[B, 1]`, log-probabilities `[B]` and entropies `[B]`."""
-        return self._evaluate(obs, actions, action_masks)
-
-
-def _level_mask(allowed: th.Tensor, levels: int) -> th.Tensor:
-    mask = allowed[..., None].repeat(1, 1, levels)
-    mask[..., 0] = True
-    return mask.flatten(1)
+def _taken(slate: SlateActions, deterministic: bool) -> th.Tensor:
+    return slate.mode() if deterministic else slate.sample()
 
 
 def _check_spaces(observation_space: spaces.Space[object], action_space: spaces.Space[object]) -> None:

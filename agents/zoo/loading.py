@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ...envs.agent_view import ObservationEncoder
     from ...envs.scenario import Scenario
     from ..learned.scheduler import LearnedScheduler
-    from ..policies.set_policy import SetActorCriticPolicy
+    from ..policies.actor_critic import SetActorCriticPolicy
 
 HOME = Path(__file__).resolve().parent
 """Where the schedulers of the package lie."""
@@ -138,7 +138,7 @@ def _policy(
     import safetensors
     from safetensors.torch import load_file
 
-    from ..policies.set_policy import SetActorCriticPolicy
+    from ..policies.actor_critic import SetActorCriticPolicy
 
     path = folder / WEIGHTS
     if sha256(path) != card.weights_sha256:

@@ -8,7 +8,7 @@ from PIL import Image
 from frugalfl.agents.commands.explain import main
 from frugalfl.agents.insight.explain import counterfactual, encounter, questions, wait_by_carbon
 from frugalfl.agents.learned.scheduler import LearnedScheduler
-from frugalfl.agents.policies.set_policy import SetActorCriticPolicy
+from frugalfl.agents.policies.actor_critic import SetActorCriticPolicy
 from frugalfl.envs.agent_view import CLIENT_FEATURES, ObservationEncoder, layout_of, make_action_mode
 from frugalfl.envs.scenario import load_scenario
 

@@ -6,7 +6,7 @@ import torch as th
 from gymnasium import spaces
 
 from frugalfl.agents.learned.grouped import decide_in_groups, group_count
-from frugalfl.agents.policies.set_policy import SetActorCriticPolicy
+from frugalfl.agents.policies.actor_critic import SetActorCriticPolicy
 
 F, G, Z, H, W, Q, S, L, T = 5, 3, 2, 4, 3, 2, 3, 4, 3
 

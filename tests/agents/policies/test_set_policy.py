@@ -10,13 +10,10 @@ from sb3_contrib import MaskablePPO
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.vec_env import VecEnv
 
+from frugalfl.agents.policies.actor_critic import MaskableSetActorCriticPolicy, SetActorCriticPolicy
 from frugalfl.agents.policies.client_set import tanh
 from frugalfl.agents.policies.initial_logits import default_wait_logits, share_logits
 from frugalfl.agents.policies.packed import Choices
-from frugalfl.agents.policies.set_policy import (
-    MaskableSetActorCriticPolicy,
-    SetActorCriticPolicy,
-)
 
 F, G, Z, H = 6, 4, 3, 5
 STORAGE = 2

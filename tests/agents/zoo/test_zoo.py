@@ -16,7 +16,7 @@ from frugalfl.agents.evaluation import evaluate
 from frugalfl.agents.evaluation.measures import interquartile_mean
 from frugalfl.agents.experiment.export import export_run
 from frugalfl.agents.players import describe, make_player, name_players
-from frugalfl.agents.policies.set_policy import SetActorCriticPolicy
+from frugalfl.agents.policies.actor_critic import SetActorCriticPolicy
 from frugalfl.agents.zoo import WEIGHTS, is_shipped, loading, read_card, sha256, shipped_names
 from frugalfl.envs.agent_view import ObservationEncoder, layout_of
 from frugalfl.envs.scenario import load_scenario
