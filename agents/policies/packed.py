@@ -79,24 +79,15 @@ class PackedActions:
         clients: ClientSet,
         storage: th.Tensor | None = None,
     ):
-        self._clients, self._moves_data = clients, choices.transfers > 0
-        wait, *others = server.split(list(choices.server), dim=1)
-        if choices.waits > 1:
-            train_now = wait[:, :1].masked_fill((clients.count == 0)[:, None], MASKED_LOGIT)
-            wait = th.cat([train_now, wait[:, 1:]], dim=1)
-        self._server = [wait.log_softmax(dim=1), *(head.log_softmax(dim=1) for head in others)]
+        self._clients = clients
+        self._server = server_heads(choices, server, clients)
         self._steps = each[:, : choices.levels].log_softmax(dim=1)
-        if self._moves_data:
-            transfer = each[:, choices.levels :]
-            if storage is not None:
-                sent = transfer[:, 1:].masked_fill(~storage[:, None], MASKED_LOGIT)
-                transfer = th.cat([transfer[:, :1], sent], dim=1)
-            self._transfer = transfer.log_softmax(dim=1)
+        self._transfer = transfer_head(each[:, choices.levels :], storage)
 
     @property
     def log_probs(self) -> tuple[list[th.Tensor], th.Tensor, th.Tensor | None]:
         """Of the server's heads `[B, choices]`, clients' steps `[M, L]`, transfers `[M, T]` or None."""
-        return self._server, self._steps, self._transfer if self._moves_data else None
+        return self._server, self._steps, self._transfer
 
     def log_prob(self, actions: th.Tensor, effective_only: bool = True) -> th.Tensor:
         """Log-probability `[B]` of actions `[B, D]`; only of the heads that had an effect if so asked."""
@@ -105,7 +96,7 @@ class PackedActions:
         wait, *others = (head.gather(1, chosen[:, at : at + 1])[:, 0] for at, head in enumerate(self._server))
         level = chosen[:, first : first + n].reshape(b * n).index_select(0, self._clients.place)
         each = self._steps.gather(1, level[:, None])[:, 0]
-        if self._moves_data:
+        if self._transfer is not None:
             moved = chosen[:, first + n :].reshape(b * n).index_select(0, self._clients.place)
             sent = self._transfer.gather(1, moved[:, None])[:, 0]
             each = each + (sent * (level > 0) if effective_only else sent)
@@ -116,7 +107,7 @@ class PackedActions:
     def entropy(self) -> th.Tensor:
         """Entropy `[B]`, summed over heads; forbidden choices contribute nothing."""
         each = entropy_of(self._steps)
-        if self._moves_data:
+        if self._transfer is not None:
             each = each + entropy_of(self._transfer)
         wait, *others = (entropy_of(head) for head in self._server)
         return sum(others, wait) + self._clients.total(each)
@@ -124,12 +115,31 @@ class PackedActions:
     def sample(self) -> th.Tensor:
         """Random actions int64 `[B, D]`."""
         parts = [*(draw(head)[:, None] for head in self._server), self._dense(draw(self._steps))]
-        if self._moves_data:
+        if self._transfer is not None:
             parts.append(self._dense(draw(self._transfer)))
         return th.cat(parts, dim=1)
 
     def _dense(self, choice: th.Tensor) -> th.Tensor:
         return self._clients.unpack(choice[:, None]).squeeze(2)
+
+
+def server_heads(choices: Choices, server: th.Tensor, clients: ClientSet) -> list[th.Tensor]:
+    """Log-probabilities `[B, choices]` of the server's heads; it does not train now where nobody is there."""
+    wait, *others = server.split(list(choices.server), dim=1)
+    if choices.waits > 1:
+        train_now = wait[:, :1].masked_fill((clients.count == 0)[:, None], MASKED_LOGIT)
+        wait = th.cat([train_now, wait[:, 1:]], dim=1)
+    return [head.log_softmax(dim=1) for head in (wait, *others)]
+
+
+def transfer_head(logits: th.Tensor, storage: th.Tensor | None) -> th.Tensor | None:
+    """Log-probabilities `[M, T]` of what is sent, nothing to full ones; None where no data is moved."""
+    if logits.shape[1] == 0:
+        return None
+    if storage is not None:
+        sent = logits[:, 1:].masked_fill(~storage[:, None], MASKED_LOGIT)
+        logits = th.cat([logits[:, :1], sent], dim=1)
+    return logits.log_softmax(dim=1)
 
 
 def entropy_of(log_probs: th.Tensor) -> th.Tensor:

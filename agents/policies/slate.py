@@ -26,7 +26,7 @@ import torch as th
 
 from .client_set import ClientSet
 from .distribution import MASKED_LOGIT
-from .packed import Choices, entropy_of
+from .packed import Choices, entropy_of, server_heads, transfer_head
 
 SLATE_SIZES = (1, 2, 3, 4, 6, 8, 12, 16)
 """How many clients a slate may hold; one larger than all available ones holds everybody."""
@@ -69,15 +69,12 @@ class SlateActions:
         storage: th.Tensor | None = None,
     ):
         self._clients, self._choices = clients, choices
-        wait, *others, size = server.split([*choices.server, len(SLATE_SIZES)], dim=1)
-        if choices.waits > 1:
-            train_now = wait[:, :1].masked_fill((clients.count == 0)[:, None], MASKED_LOGIT)
-            wait = th.cat([train_now, wait[:, 1:]], dim=1)
-        self._server = [head.log_softmax(dim=1) for head in (wait, *others)]
+        heads, size = server.split([sum(choices.server), len(SLATE_SIZES)], dim=1)
+        self._server = server_heads(choices, heads, clients)
         self._size = size.masked_fill(~sizes_possible(clients.count), MASKED_LOGIT).log_softmax(dim=1)
         self._score = each[:, 0]
         self._steps = each[:, 1 : choices.levels].log_softmax(dim=1)
-        self._transfer = _transfer(each[:, choices.levels :], storage)
+        self._transfer = transfer_head(each[:, choices.levels :], storage)
 
     def log_prob(self, actions: th.Tensor, effective_only: bool = True) -> th.Tensor:
         """Log-probability `[B]` of actions `[B, D]`; with everything, or of what had an effect.
@@ -284,15 +281,6 @@ def set_log_prob(score: th.Tensor, member: th.Tensor, clients: ClientSet) -> th.
     count = clients.total(member.long())
     open_question = (count > 0) & (count < clients.count)
     return th.where(open_question, found, th.zeros_like(found))
-
-
-def _transfer(logits: th.Tensor, storage: th.Tensor | None) -> th.Tensor | None:
-    if logits.shape[1] == 0:
-        return None
-    if storage is not None:
-        sent = logits[:, 1:].masked_fill(~storage[:, None], MASKED_LOGIT)
-        logits = th.cat([logits[:, :1], sent], dim=1)
-    return logits.log_softmax(dim=1)
 
 
 def _gumbel(like: th.Tensor, generator: th.Generator | None = None) -> th.Tensor:
