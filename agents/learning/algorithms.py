@@ -135,16 +135,14 @@ def set_policy_arguments(
 ) -> dict[str, object]:
     """Keyword arguments of the set policy for a run, JSON-able."""
     choices, policy = Choices.of(action_space.nvec.tolist(), num_clients), settings.policy
-    slate = policy.heads == "slate"
+    shares = share_logits(choices.levels, policy.initial_share)
     return {
         "hidden": policy.hidden,
         "pooling": policy.pooling,
         "heads": policy.heads,
         "storage_feature": STORAGE_FEATURE,
         "initial_wait_logits": default_wait_logits(choices.waits),
-        "initial_level_logits": [0.0] * choices.levels
-        if slate
-        else share_logits(choices.levels, policy.initial_share),
+        "initial_level_logits": None if policy.heads == "slate" else shares,
     }
 
 

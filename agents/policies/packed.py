@@ -60,12 +60,14 @@ class Choices:
         return (self.levels, *([self.transfers] if self.transfers else []))
 
 
-class PackedActions:
-    """Independent categorical heads of the server and of the available clients.
+class PackedHeads:
+    """Heads of the server and of the available clients, and how they stand in an action.
+
+    What is common to coins for every client (`PackedActions`) and slates (`slate.SlateActions`).
 
     Args:
-        choices: sizes of the heads.
-        server: logits `[B, W + Q + S]`.
+        choices: sizes of the action's heads.
+        server: logits `[B, W + Q + S]`, and after them those that a kind of its own has.
         each: logits `[M, L + T]`.
         clients: whose they are.
         storage: bool `[M]`, whether data can be sent to a client; None: to everyone.
@@ -79,10 +81,41 @@ class PackedActions:
         clients: ClientSet,
         storage: th.Tensor | None = None,
     ):
-        self._clients = clients
-        self._server = server_heads(choices, server, clients)
-        self._steps = each[:, : choices.levels].log_softmax(dim=1)
-        self._transfer = transfer_head(each[:, choices.levels :], storage)
+        self._choices, self._clients = choices, clients
+        heads = sum(choices.server)
+        self._server = _server_heads(choices, server[:, :heads], clients)
+        self._transfer = _transfer_head(each[:, choices.levels :], storage)
+        self._set(server[:, heads:], each[:, : choices.levels])
+
+    def _set(self, further: th.Tensor, each: th.Tensor) -> None:
+        """Take a kind's own logits: further ones of the server, and `[M, L]` of the clients."""
+        raise NotImplementedError
+
+    def _read(self, chosen: th.Tensor) -> tuple[list[th.Tensor], th.Tensor, th.Tensor | None]:
+        """What actions int64 `[B, D]` chose.
+
+        Returns:
+            log-probabilities `[B]` of the server's heads, the wait's first; the clients' step levels `[M]`;
+            the log-probabilities `[M]` of their transfer levels, None where no data is moved.
+        """
+        (b, n), first = self._clients.shape, len(self._server)
+        server = [head.gather(1, chosen[:, at : at + 1])[:, 0] for at, head in enumerate(self._server)]
+        level = chosen[:, first : first + n].reshape(b * n).index_select(0, self._clients.place)
+        if self._transfer is None:
+            return server, level, None
+        moved = chosen[:, first + n :].reshape(b * n).index_select(0, self._clients.place)
+        return server, level, self._transfer.gather(1, moved[:, None])[:, 0]
+
+    def _dense(self, choice: th.Tensor) -> th.Tensor:
+        """`[B, N]` from the clients' choices `[M]`, 0 for those that are away."""
+        return self._clients.unpack(choice[:, None]).squeeze(2)
+
+
+class PackedActions(PackedHeads):
+    """Independent categorical heads of the server and of the available clients; see `PackedHeads`."""
+
+    def _set(self, further: th.Tensor, each: th.Tensor) -> None:
+        self._steps = each.log_softmax(dim=1)
 
     @property
     def log_probs(self) -> tuple[list[th.Tensor], th.Tensor, th.Tensor | None]:
@@ -92,13 +125,9 @@ class PackedActions:
     def log_prob(self, actions: th.Tensor, effective_only: bool = True) -> th.Tensor:
         """Log-probability `[B]` of actions `[B, D]`; only of the heads that had an effect if so asked."""
         chosen = actions.long()
-        (b, n), first = self._clients.shape, len(self._server)
-        wait, *others = (head.gather(1, chosen[:, at : at + 1])[:, 0] for at, head in enumerate(self._server))
-        level = chosen[:, first : first + n].reshape(b * n).index_select(0, self._clients.place)
+        (wait, *others), level, sent = self._read(chosen)
         each = self._steps.gather(1, level[:, None])[:, 0]
-        if self._transfer is not None:
-            moved = chosen[:, first + n :].reshape(b * n).index_select(0, self._clients.place)
-            sent = self._transfer.gather(1, moved[:, None])[:, 0]
+        if sent is not None:
             each = each + (sent * (level > 0) if effective_only else sent)
         rest = sum(others[1:], others[0]) + self._clients.total(each)
         total: th.Tensor = wait + (rest * (chosen[:, 0] == 0) if effective_only else rest)
@@ -119,11 +148,8 @@ class PackedActions:
             parts.append(self._dense(draw(self._transfer)))
         return th.cat(parts, dim=1)
 
-    def _dense(self, choice: th.Tensor) -> th.Tensor:
-        return self._clients.unpack(choice[:, None]).squeeze(2)
 
-
-def server_heads(choices: Choices, server: th.Tensor, clients: ClientSet) -> list[th.Tensor]:
+def _server_heads(choices: Choices, server: th.Tensor, clients: ClientSet) -> list[th.Tensor]:
     """Log-probabilities `[B, choices]` of the server's heads; it does not train now where nobody is there."""
     wait, *others = server.split(list(choices.server), dim=1)
     if choices.waits > 1:
@@ -132,7 +158,7 @@ def server_heads(choices: Choices, server: th.Tensor, clients: ClientSet) -> lis
     return [head.log_softmax(dim=1) for head in (wait, *others)]
 
 
-def transfer_head(logits: th.Tensor, storage: th.Tensor | None) -> th.Tensor | None:
+def _transfer_head(logits: th.Tensor, storage: th.Tensor | None) -> th.Tensor | None:
     """Log-probabilities `[M, T]` of what is sent, nothing to full ones; None where no data is moved."""
     if logits.shape[1] == 0:
         return None

@@ -26,7 +26,7 @@ import torch as th
 
 from .client_set import ClientSet
 from .distribution import MASKED_LOGIT
-from .packed import Choices, entropy_of, server_heads, transfer_head
+from .packed import Choices, PackedHeads, entropy_of
 
 SLATE_SIZES = (1, 2, 3, 4, 6, 8, 12, 16)
 """How many clients a slate may hold; one larger than all available ones holds everybody."""
@@ -49,32 +49,17 @@ class SlateNoise:
     clients: th.Tensor
 
 
-class SlateActions:
+class SlateActions(PackedHeads):
     """Distribution of actions: a wait, a quorum, a slate, and each member's steps and data.
 
-    Args:
-        choices: sizes of the action's heads.
-        server: logits `[B, W + Q + S + K]`, the last K of the slate's size, see `SLATE_SIZES`.
-        each: `[M, 1 + (L - 1) + T]`: a client's score, its positive step levels, its transfer levels.
-        clients: whose they are.
-        storage: bool `[M]`, whether data can be sent to a client; None: to everyone.
+    As `PackedHeads`; the server has K more logits, of the slate's size (`SLATE_SIZES`), and the first of a
+    client's level logits is its score.
     """
 
-    def __init__(
-        self,
-        choices: Choices,
-        server: th.Tensor,
-        each: th.Tensor,
-        clients: ClientSet,
-        storage: th.Tensor | None = None,
-    ):
-        self._clients, self._choices = clients, choices
-        heads, size = server.split([sum(choices.server), len(SLATE_SIZES)], dim=1)
-        self._server = server_heads(choices, heads, clients)
-        self._size = size.masked_fill(~sizes_possible(clients.count), MASKED_LOGIT).log_softmax(dim=1)
-        self._score = each[:, 0]
-        self._steps = each[:, 1 : choices.levels].log_softmax(dim=1)
-        self._transfer = transfer_head(each[:, choices.levels :], storage)
+    def _set(self, further: th.Tensor, each: th.Tensor) -> None:
+        possible = sizes_possible(self._clients.count)
+        self._size = further.masked_fill(~possible, MASKED_LOGIT).log_softmax(dim=1)
+        self._score, self._steps = each[:, 0], each[:, 1:].log_softmax(dim=1)
 
     def log_prob(self, actions: th.Tensor, effective_only: bool = True) -> th.Tensor:
         """Log-probability `[B]` of actions `[B, D]`; with everything, or of what had an effect.
@@ -82,14 +67,11 @@ class SlateActions:
         A slate has no effect while the run waits, and has no other parts than its members'.
         """
         chosen = actions.long()
-        (b, n), first = self._clients.shape, len(self._server)
-        wait, *others = (head.gather(1, chosen[:, at : at + 1])[:, 0] for at, head in enumerate(self._server))
-        level = chosen[:, first : first + n].reshape(b * n).index_select(0, self._clients.place)
+        (wait, *others), level, sent = self._read(chosen)
         member = level > 0
         each = self._steps.gather(1, (level - 1).clamp_min(0)[:, None])[:, 0]
-        if self._transfer is not None:
-            moved = chosen[:, first + n :].reshape(b * n).index_select(0, self._clients.place)
-            each = each + self._transfer.gather(1, moved[:, None])[:, 0]
+        if sent is not None:
+            each = each + sent
         count = self._clients.total(member.long())
         size = self._size.gather(1, size_index(count)[:, None])[:, 0]
         slate = size + set_log_prob(self._score, member, self._clients)
@@ -155,16 +137,12 @@ class SlateActions:
 
         Who is in the slate is counted over so many draws, of a generator of its own.
         """
-        generator = th.Generator().manual_seed(0)
-        invited = th.zeros(self._clients.shape, dtype=self._score.dtype)
+        generator = th.Generator(self._score.device).manual_seed(0)
+        counts = th.zeros_like(self._score)
         for _ in range(draws):
-            noise = SlateNoise(
-                _gumbel(self._server_logits(), generator), _gumbel(self._client_logits(), generator)
-            )
-            actions = self.sample(noise)
-            first = len(self._server)
-            invited += actions[:, first : first + invited.shape[1]].cpu() > 0
-        invited = invited.to(self._score.device) / draws
+            size = (self._size + _gumbel(self._size, generator)).argmax(dim=1)
+            counts += self._members(size, self._score + _gumbel(self._score, generator))
+        invited = self._dense(counts / draws)
         steps = self._clients.unpack(self._steps.exp()) * invited[..., None]
         return th.cat([1.0 - invited[..., None], steps], dim=2)
 
@@ -179,21 +157,21 @@ class SlateActions:
         parts = [self._score[:, None], self._steps]
         return th.cat(parts if self._transfer is None else [*parts, self._transfer], dim=1)
 
+    def _members(self, size: th.Tensor, score: th.Tensor) -> th.Tensor:
+        """Bool `[M]`: the clients with the best scores, as many as the size with index `size` `[B]` holds."""
+        wanted = th.tensor(SLATE_SIZES, device=size.device)[size]
+        return rank_of(score, self._clients) < self._clients.spread(wanted)
+
     def _actions(
         self, heads: Sequence[th.Tensor], size: th.Tensor, score: th.Tensor, rest: th.Tensor
     ) -> th.Tensor:
         """The action `[B, D]` of the chosen heads, with the best `size` scores as the slate."""
-        wanted = th.tensor(SLATE_SIZES, device=size.device)[size]
-        member = rank_of(score, self._clients) < self._clients.spread(wanted)
-        levels = self._choices.levels
+        member, levels = self._members(size, score), self._choices.levels
         steps = th.where(member, 1 + rest[:, : levels - 1].argmax(dim=1), 0)
         columns = [*(head[:, None] for head in heads), self._dense(steps)]
         if self._transfer is not None:
             columns.append(self._dense(th.where(member, rest[:, levels - 1 :].argmax(dim=1), 0)))
         return th.cat(columns, dim=1)
-
-    def _dense(self, choice: th.Tensor) -> th.Tensor:
-        return self._clients.unpack(choice[:, None]).squeeze(2)
 
 
 def prefer_small_slates(server_logits: th.nn.Linear) -> None:
