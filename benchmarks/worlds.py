@@ -12,11 +12,12 @@ whose interval draws both anew. Interrupted, it goes on when the same command is
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from frugalfl.agents.evaluation.measures import Interval, crossed_bootstrap, mean
 from frugalfl.agents.execution import make_engine
-from frugalfl.agents.tuning import FREE, NESTED, Study, VariantFound, measure
+from frugalfl.agents.tuning import FREE, NESTED, Study, Variant, VariantFound, measure, variants
 from frugalfl.envs.scenario import Scenario, load_scenario, scenario_names
 
 COLUMNS = {
@@ -70,6 +71,14 @@ def limits(found: dict[str, VariantFound], scenario: Scenario) -> str:
     )
 
 
+def selected(known: Sequence[Variant], only: Sequence[str] | None) -> list[Variant]:
+    """The free rule and the variants whose labels begin as asked; ValueError for a beginning of none."""
+    for start in only or ():
+        if not any(each.label.startswith(start) for each in known):
+            raise ValueError(f"only: {start!r}, expected the beginning of one of {[e.label for e in known]}")
+    return [each for each in known if not only or each.label == FREE or each.label.startswith(tuple(only))]
+
+
 def main() -> None:
     """Print the tables of the chosen worlds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -79,13 +88,25 @@ def main() -> None:
     parser.add_argument("--first-rounds", type=int, default=200_000, help="of each free rule's own search")
     parser.add_argument("--rounds", type=int, default=100_000, help="of every variant's search after that")
     parser.add_argument("--episodes", type=int, default=192, help="of the test split")
+    parser.add_argument("--first-seed", type=int, default=0, help="of the searches; the others follow")
+    parser.add_argument("--report-seed", type=int, default=Study.report_seed, help="of the episodes")
+    parser.add_argument("--only", nargs="*", help="beginnings of variants' labels; none: all")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     args = parser.parse_args()
     for source in args.world:
         scenario = load_scenario(source)
-        study = Study(scenario, args.seeds, args.first_rounds, args.rounds, args.episodes)
+        study = Study(
+            scenario,
+            args.seeds,
+            args.first_rounds,
+            args.rounds,
+            args.episodes,
+            first_seed=args.first_seed,
+            report_seed=args.report_seed,
+        )
+        chosen = selected(variants(scenario), args.only)
         with make_engine("local", args.jobs) as engine:
-            found = {each.variant.label: each for each in measure(study, args.out, engine)}
+            found = {each.variant.label: each for each in measure(study, args.out, engine, chosen)}
         spent = sum(each.rounds for each in found.values())
         print(f"### {scenario.name}\n\n{limits(found, scenario)}\n")
         print("\n".join(table(found)), "\n")

@@ -160,3 +160,11 @@ def test_the_value_of_a_decision_is_what_freezing_it_costs(worlds):
     assert worlds.limits(found, world).startswith(
         "The free rule ends 50 % of its runs by choice, after 0.5 of"
     )
+
+
+def test_some_variants_alone_have_the_free_rule_beside_them(worlds):
+    known = [Variant(FREE), Variant("wait: never", "wait"), Variant("who: random", "who")]
+    assert [each.label for each in worlds.selected(known, ["who"])] == [FREE, "who: random"]
+    assert worlds.selected(known, None) == known
+    with pytest.raises(ValueError, match="only: 'when', expected the beginning of one of"):
+        worlds.selected(known, ["who", "when"])

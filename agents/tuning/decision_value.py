@@ -73,6 +73,9 @@ class Study:
         rounds: of every variant's search after that, the free one's as well.
         episodes: of the test split, for the report.
         screening: validation episodes on which constants are chosen.
+        first_seed: of the searches; the others follow. Together with another report seed it repeats a study
+            with searches and episodes that chose nothing, the world itself included.
+        report_seed: of the episodes on which constants are chosen and of those reported.
     """
 
     scenario: Scenario
@@ -81,6 +84,8 @@ class Study:
     rounds: int = 100_000
     episodes: int = 192
     screening: int = 128
+    first_seed: int = 0
+    report_seed: int = _REPORT_SEED
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,7 @@ def measure(
         ValueError: a journal of another study, or a search that crashed twice.
     """
     todo = variants(study.scenario) if chosen is None else list(chosen)
-    seeds = range(study.seeds)
+    seeds = range(study.first_seed, study.first_seed + study.seeds)
     free = Variant(FREE)
     first = {str(seed): (study, free, 0, seed, None, study.first_rounds, folder) for seed in seeds}
     starts = _landed(engine, search_variant, first)
@@ -164,10 +169,10 @@ def measure(
     constants = _landed(engine, best_constant, screens)
     cells = {
         f"{variant.label} {seed}": (
-            study, variant, constants[variant.label], seed, thetas[seed], study.rounds, folder
+            study, variant, constants[variant.label], seed, theta, study.rounds, folder
         )
         for variant in todo
-        for seed in seeds
+        for seed, theta in zip(seeds, thetas, strict=True)
     }  # fmt: skip
     searched = _landed(engine, search_variant, cells)
     plays = {key: (study, *cells[key][1:3], searched[key].theta) for key in cells}
@@ -175,7 +180,7 @@ def measure(
     found = []
     for variant in todo:
         keys = [f"{variant.label} {seed}" for seed in seeds]
-        rounds = sum(starts[str(seed)].rounds + searched[key].rounds for seed, key in enumerate(keys))
+        rounds = sum(starts[str(seed)].rounds for seed in seeds) + sum(searched[key].rounds for key in keys)
         constant = constants[variant.label] if variant.freeze else None
         found.append(VariantFound(variant, constant, *_joined([played[key] for key in keys]), rounds))
     return found
@@ -236,7 +241,7 @@ def _play(
     scenario = load_scenario(study.scenario, **variant.changes)
     rule = Evolution(scenario, freeze=variant.frozen(constant), knowledge=variant.knowledge).rule(theta)
     players = {variant.label: rule}
-    return evaluate(players, scenario, episodes, split, _REPORT_SEED, progress=False).episodes
+    return evaluate(players, scenario, episodes, split, study.report_seed, progress=False).episodes
 
 
 def _joined(plays: Sequence[pd.DataFrame]) -> tuple[Floats, dict[str, float]]:

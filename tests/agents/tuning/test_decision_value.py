@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -118,3 +119,15 @@ class TestStudy:
         other = Study(WORLD, seeds=2, first_rounds=900, rounds=900, episodes=3, screening=2)
         with pytest.raises(ValueError, match="delete the file"):
             measure(other, folder, in_process())
+
+    def test_another_first_seed_and_other_episodes_repeat_the_study_independently(self, study, in_process):
+        """It reads the journal of the same seed and plays other episodes."""
+        folder, found = study
+        again = replace(STUDY, seeds=1, first_seed=1, report_seed=STUDY.report_seed + 1)
+        before = set(folder.rglob("*.json"))
+        [free] = measure(again, folder, in_process(), [found[FREE].variant])
+        assert set(folder.rglob("*.json")) == before  # the search with seed 1 is known
+        assert free.net_points.shape == (1, STUDY.episodes)
+        assert free.net_points[0].tolist() != found[FREE].net_points[1].tolist()
+        [same] = measure(replace(again, report_seed=STUDY.report_seed), folder, in_process(), [free.variant])
+        assert same.net_points[0].tolist() == found[FREE].net_points[1].tolist()
