@@ -9,8 +9,8 @@ stop to those that are a score. `frugalfl.testing.check_scheduler` tells whether
 from __future__ import annotations
 
 from .agents.schedulers import SCHEDULERS, make_scheduler, rounds_spent, tuned_settings
-from .agents.schedulers.base import Rule, knob, plan_for, survival, top_m
-from .envs.contract import STOP_S, RoundPlan, Scheduler, Situation
+from .agents.schedulers.base import Rule, knob, plan_for, top_m
+from .envs.contract import STOP_S, RoundPlan, Scheduler, Situation, survival
 
 __all__ = [
     "SCHEDULERS",

@@ -12,14 +12,8 @@ from .action_modes import (
     make_action_mode,
 )
 from .actions import ActionCodec, ActionLayout
-from .encoder import (
-    CLIENT_FEATURES,
-    CLIENT_TABLE,
-    FEATURES,
-    SERVER_FEATURES,
-    SERVER_TABLE,
-    ObservationEncoder,
-)
+from .encoder import ObservationEncoder
+from .features import CLIENT_FEATURES, CLIENT_TABLE, FEATURES, SERVER_FEATURES, SERVER_TABLE
 from .view import AgentView, Info, Observation, layout_of
 
 __all__ = [

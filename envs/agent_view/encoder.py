@@ -9,85 +9,30 @@ from gymnasium import spaces
 
 from ...common.arrays import Floats, Floats32, Ints
 from ...common.spelling import suggest
-from ...common.units import SECONDS_PER_HOUR
-from ..contract import Situation
+from ...common.units import HOURS_PER_DAY, SECONDS_PER_HOUR
+from ..contract import Situation, survival
 from ..scenario import Scenario
-from .encoder_kernels import (
-    RELATIVE_LOSS,
+from .client_kernels import (
+    ROUND_RATIO,
+    SHORT_POINTS,
     TRANSFER_RATIO,
     ClientColumns,
     ClientCurves,
-    Limits,
-    RunColumns,
-    best_ahead,
     client_ratios,
     client_table,
-    server_table,
-    zone_table,
 )
+from .features import FEATURES
+from .server_kernels import Limits, RunColumns, best_ahead, server_table, zone_table
+from .squashing import SMALLEST
 
-CLIENT_TABLE = {
-    "available": "1 if the client could be invited now",
-    "session_age": "how long its session has lasted, log scale to a week",
-    "end_announced": "1 if the end of its session is announced",
-    "announced_left": "time to the announced end, 0.5 at one hour; 1 if not announced",
-    "will_finish_short": "margin of the announced end over a round of the fewest steps; 0 = just enough",
-    "will_finish_long": "the same for a round of the most steps",
-    "forecast_near": "forecast probability of being available at the first lead",
-    "forecast_far": "the same at the last lead",
-    "step_time": "seconds per step, 0 where the middle step level takes 10 minutes",
-    "transfer_time": "seconds to move the model both ways, and its set-up, 0 at one minute",
-    "round_time": "seconds of a round of the middle step level, 0 at the deadline",
-    "round_points": "points such a round would cost in bytes and emissions, 0.5 at one point",
-    "carbon_now": "intensity of its grid, 0.5 at 300 g/kWh",
-    "carbon_rank": "the same relative to the mean of the zones, negative = cleaner",
-    "carbon_ahead": "best forecast intensity relative to now, negative = cleaner hours come",
-    "samples": "training samples it holds, log scale to 1000",
-    "samples_sent": "share of them that came from the hub",
-    "storage_left": "share of its storage that is free",
-    "target_weight": "its share in the objective, 0.5 at 1/N",
-    "loss_known": "1 if it has reported a loss",
-    "last_loss": "the loss last reported, 0.5 at 1; 0 if none",
-    "loss_relative": "the same relative to the mean of the reported ones",
-    "last_norm": "length of its last update, 0.5 at 1",
-    "staleness": "rounds since it last completed, 0.5 at 8",
-    "invited_share": "invitations per round so far",
-    "completed_share": "completed invitations; 1 if never invited",
-    "seen_share": "share of the rounds and waits at whose beginning it was available",
-    "setup": "share of a round of the middle step level that fetching its set-up would take; 0 = warm",
-}
-"""Columns of the observation `clients`, in order, and what they mean."""
-
-SERVER_TABLE = {
-    "rounds_done": "rounds done of the limit",
-    "hours_done": "hours done, 0.5 at 24",
-    "accuracy": "validation accuracy",
-    "loss": "validation loss, 0.5 at 1",
-    "recent_gain": "accuracy gained over the last five training rounds, tanh of 20 times",
-    "recent_price": "points spent per round so far, 0.5 at one point",
-    "available_share": "share of the clients that are available",
-    "reported_share": "share of the clients that have reported a loss",
-    "cleanest_now": "intensity of the cleanest zone, 0.5 at 300 g/kWh",
-    "carbon_ahead": "best forecast intensity of any zone relative to now, negative = cleaner hours come",
-    "price_per_hour": "points per hour, 0.5 at 1",
-    "price_per_gb": "points per GB, 0.5 at 1",
-    "price_per_kg": "points per kg CO2e, 0.5 at 1",
-    "hours_left": "hours left as a share of the largest budget that an episode may have",
-    "gigabytes_left": "the same of GB; 1 if there is no budget",
-    "kilograms_left": "the same of kg CO2e; 1 if there is no budget",
-    "utc_sin": "sine of the hour of the day, UTC",
-    "utc_cos": "cosine of it",
-    "label_skew": "mean distance of a client's label mix from all clients', 0 = alike",
-    "announced_share": "share of session ends that are announced in this pool, as far as that is known",
-    "overhead_time": "the server's seconds per round, 0.5 at 10 minutes",
-    "sample_price": "points for the bytes of 1000 samples sent, 0.5 at one point",
-}
-"""Entries of the observation `server`, in order, and what they mean."""
-
-CLIENT_FEATURES = tuple(CLIENT_TABLE)
-SERVER_FEATURES = tuple(SERVER_TABLE)
-FEATURES = {"clients": CLIENT_FEATURES, "server": SERVER_FEATURES}
-"""Names of the columns of an observation's parts, which may be shown in part."""
+_LOG_UNIT = 3.0
+"""Natural logarithms are divided by this before their hyperbolic tangent is taken."""
+_USUAL_PRICES = np.array([0.3, 0.3, 100.0])
+"""Of an hour, a GB and a kg CO2e: 0 on their log scales."""
+_USUAL_STEP_S = 120.0
+_USUAL_SAMPLE_BYTES = 1e6
+_LEAST_POINTS = 0.02
+"""A round costs at least so much where something is divided by it."""
 
 
 class ObservationEncoder:
@@ -144,26 +89,24 @@ class ObservationEncoder:
         return tables | {part: tables[part][..., index] for part, index in self._picked.items()}
 
     def _clients(self, s: Situation, ahead: Floats) -> Floats32:
-        middle = self._steps[len(self._steps) // 2]
-        known = ~np.isnan(s.clients.last_loss)
-        loss = np.where(known, s.clients.last_loss, 0.0)
-        mean_loss = loss.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-        empty_s, short_s, middle_s, long_s = s.round_s(self._levels)
+        middle, c = self._steps[len(self._steps) // 2], s.clients
+        rounds_s, points = s.round_s(self._levels), s.round_points(self._levels[1:])
+        price = s.terms.price_per_hour
         bends = client_ratios(
-            s.clients.step_s,
-            empty_s,
-            short_s,
-            middle_s,
-            long_s,
-            s.clients.announced_left_s,
-            s.terms.deadline_s,
-            middle,
+            c.step_s, rounds_s, points, c.announced_left_s, s.terms.deadline_s, price, middle
         )
-        np.log(bends[:RELATIVE_LOSS], out=bends[:RELATIVE_LOSS])
+        np.log(bends, out=bends)
+        ranked = np.stack(
+            [
+                -bends[ROUND_RATIO],
+                -np.log(np.maximum(points[1], SMALLEST)),
+                c.last_loss,
+                np.log1p(c.rounds_since),
+            ]
+        )
         bends[: TRANSFER_RATIO + 1] *= 0.5
-        np.subtract(loss, mean_loss[:, None], out=bends[RELATIVE_LOSS])
+        bends[SHORT_POINTS:] /= _LOG_UNIT
         np.tanh(bends, out=bends)
-        c = s.clients
         facts = ClientColumns(
             c.available,
             c.announced_left_s,
@@ -183,9 +126,10 @@ class ObservationEncoder:
             np.log1p(c.session_age_s / SECONDS_PER_HOUR),
             np.log1p(c.samples_held),
             bends,
-            s.round_points(middle),
+            ranked,
+            survival(s, rounds_s[1:]),
             s.client_carbon,
-            s.clients.setup_bytes / s.clients.down_bytes_per_s / middle_s,
+            c.setup_bytes / c.down_bytes_per_s / rounds_s[2],
         )
         mean_carbon = s.zones.carbon_g_per_kwh.mean(axis=1)
         table: Floats32 = client_table(
@@ -194,30 +138,70 @@ class ObservationEncoder:
         return table
 
     def _server(self, s: Situation, ahead: Floats, sine: Floats, cosine: Floats) -> Floats32:
-        run = RunColumns(
-            s.run.round_index,
-            s.run.hours,
-            s.run.gigabytes,
-            s.run.kilograms,
-            s.run.accuracy,
-            s.run.loss,
-            np.tanh(s.run.recent_gain * 20.0),
+        run, terms = s.run, s.terms
+        prices = np.stack([terms.price_per_hour, terms.price_per_gb, terms.price_per_kg])
+        spent = (prices * np.stack([run.hours, run.gigabytes, run.kilograms])).sum(axis=0)
+        last = (prices * np.stack([run.last_hours, run.last_gigabytes, run.last_kilograms])).sum(axis=0)
+        columns = RunColumns(
+            run.round_index,
+            run.hours,
+            run.accuracy,
+            run.loss,
+            _logs(s, prices, spent, last),
+            _bends(s, spent, last),
+            run.last_invited,
+            run.last_completed,
         )
-        prices = np.stack([s.terms.price_per_hour, s.terms.price_per_gb, s.terms.price_per_kg])
         limits = Limits(
             self._max_rounds,
-            prices,
             self._budgets,
-            s.terms.budget_left,
-            np.stack([s.terms.label_skew, s.terms.announced_share]),
-            s.terms.overhead_s,
-            s.terms.sample_bytes,
+            terms.budget_left,
+            np.stack([terms.label_skew, terms.announced_share]),
+            terms.overhead_s,
+            terms.price_per_gb * terms.sample_bytes / 1e6,
         )
         carbon = s.zones.carbon_g_per_kwh
         table: Floats32 = server_table(
-            run, limits, s.clients.available, s.clients.last_loss, carbon, ahead, sine, cosine
+            columns, limits, s.clients.available, s.clients.last_loss, carbon, ahead, sine, cosine
         )
         return table
+
+
+def _logs(s: Situation, prices: Floats, spent: Floats, last: Floats) -> Floats:
+    """The entries `LOGS` of the server, `[8, E]`."""
+    ratios = np.stack(
+        [
+            spent,
+            last,
+            *(prices / _USUAL_PRICES[:, None]),
+            s.terms.budget_left[:, 0] / HOURS_PER_DAY,
+            np.median(s.clients.step_s, axis=1) / _USUAL_STEP_S,
+            s.terms.sample_bytes / _USUAL_SAMPLE_BYTES,
+        ]
+    )
+    found: Floats = np.tanh(np.log(np.maximum(ratios, SMALLEST)) / _LOG_UNIT)
+    return found
+
+
+def _bends(s: Situation, spent: Floats, last: Floats) -> Floats:
+    """The entries `BENDS` of the server, `[10, E]`."""
+    run = s.run
+    gains = np.diff(run.past_accuracy[:, -4:], axis=1)[:, ::-1].T
+    drops = -np.diff(run.past_loss[:, -4:], axis=1)[:, ::-1].T
+    per_point = 100.0 * gains[0] / np.maximum(last, _LEAST_POINTS)
+    found: Floats = np.tanh(
+        np.stack(
+            [
+                10.0 * (run.best_accuracy - run.accuracy),
+                10.0 * run.recent_gain,
+                *(10.0 * gains),
+                *(3.0 * drops),
+                (100.0 * run.accuracy - spent) / 100.0,
+                per_point / 5.0,
+            ]
+        )
+    )
+    return found
 
 
 def _indices(part: str, wanted: Sequence[str], known: Sequence[str]) -> Ints:

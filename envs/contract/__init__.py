@@ -5,11 +5,13 @@ from __future__ import annotations
 from .playing import Turn, rollout, scheduler_seeds
 from .rounds import STOP_S, RoundOutcome, RoundPlan, choose_plans
 from .scheduler import KIND_WORDS, Preparing, Scheduler, SchedulerKind
-from .situation import ClientFacts, Future, RunFacts, Situation, Terms, ZoneFacts
+from .situation import PAST, ClientFacts, Future, RunFacts, Situation, Terms, ZoneFacts
+from .staying import survival
 from .world import REWARD_TERMS, SimulatedWorld, StepResult, World
 
 __all__ = [
     "KIND_WORDS",
+    "PAST",
     "REWARD_TERMS",
     "STOP_S",
     "ClientFacts",
@@ -30,4 +32,5 @@ __all__ = [
     "choose_plans",
     "rollout",
     "scheduler_seeds",
+    "survival",
 ]

@@ -11,6 +11,9 @@ import numpy as np
 from ...common.arrays import Bools, Floats, Ints, Ints32
 from ...common.units import BYTES_PER_GB, GRAMS_PER_KG, JOULES_PER_KWH
 
+PAST = 6
+"""Scores that `RunFacts.past_accuracy` holds: before each of the last five training rounds, and now."""
+
 Values: TypeAlias = dict[str, Any]
 """Fields of the parts of a situation by name: arrays and numbers."""
 
@@ -67,6 +70,14 @@ class RunFacts:
     accuracy: Floats  # [E] on the validation set now, 0 to 1
     loss: Floats  # [E] on the validation set now
     recent_gain: Floats  # [E] accuracy gained over the last five training rounds
+    best_accuracy: Floats  # [E] on the validation set so far
+    past_accuracy: Floats  # [E, 6] before each of the last five training rounds, and now; oldest first
+    past_loss: Floats  # [E, 6] the same of the loss
+    last_hours: Floats  # [E] that the last training round took; 0 before the first, as below
+    last_gigabytes: Floats  # [E] that it moved
+    last_kilograms: Floats  # [E] CO2e that it emitted
+    last_invited: Ints  # [E] clients invited to it
+    last_completed: Ints  # [E] updates that arrived in it
     hours: Floats  # [E] so far
     gigabytes: Floats  # [E] moved so far
     kilograms: Floats  # [E] CO2e so far
@@ -121,7 +132,8 @@ class Situation:
         """A situation from the fields of all its parts; for adapters of other simulators, and for tests.
 
         What nobody need know may be missing: nobody is busy, nothing was probed, nobody has to be set up, an
-        update is as large as the model, nobody has waited, labels are alike everywhere, no end is announced.
+        update is as large as the model, nobody has waited, labels are alike everywhere, no end is announced,
+        the scores have always been what they are, and nothing is known of the last round.
         `sample_bytes` and `overhead_s` may be one number for all environments.
 
         Args:
@@ -140,6 +152,14 @@ class Situation:
             "upload_bytes": lambda: np.full(shape[:1], values["model_bytes"]),
             "label_skew": lambda: np.zeros(shape[:1]),
             "announced_share": lambda: np.zeros(shape[:1]),
+            "best_accuracy": lambda: np.asarray(values["accuracy"]),
+            "past_accuracy": lambda: np.repeat(np.asarray(values["accuracy"])[:, None], PAST, axis=1),
+            "past_loss": lambda: np.repeat(np.asarray(values["loss"])[:, None], PAST, axis=1),
+            "last_hours": lambda: np.zeros(shape[:1]),
+            "last_gigabytes": lambda: np.zeros(shape[:1]),
+            "last_kilograms": lambda: np.zeros(shape[:1]),
+            "last_invited": lambda: np.zeros(shape[:1], dtype=np.int64),
+            "last_completed": lambda: np.zeros(shape[:1], dtype=np.int64),
         }
         values |= {name: np.full(shape[:1], float(values[name])) for name in ("sample_bytes", "overhead_s")
                    if name in values and np.ndim(values[name]) == 0}  # fmt: skip

@@ -6,13 +6,11 @@ import numpy as np
 
 from ...common.arrays import Bools, Floats, Ints
 from ...common.units import BYTES_PER_GB, GRAMS_PER_KG, JOULES_PER_KWH, SECONDS_PER_HOUR
-from ..contract import RoundOutcome
-
-GAIN_WINDOW = 5
-"""Training rounds over which `Situation.recent_gain` looks back."""
+from ..contract import PAST, RoundOutcome
 
 _PER_CLIENT_COUNTS = ("invitations", "completions", "lost", "cancelled", "sightings", "probes")
 _PER_ENV_COUNTS = ("rounds", "decisions", "looks", "repairs")
+_LAST = ("last_hours", "last_gigabytes", "last_kilograms", "last_invited", "last_completed")
 _PER_ENV_SUMS = ("hours", "gigabytes", "kilowatt_hours", "kilograms", "wasted_kilowatt_hours")
 
 
@@ -29,7 +27,11 @@ class Ledger:
         looks: int64 `[E]`, how often `sightings` was counted.
         repairs: int64 `[E]`, orders that could not be carried out.
         hours, gigabytes, kilowatt_hours, kilograms, wasted_kilowatt_hours: float64 `[E]`, sums so far.
+        last_hours, last_gigabytes, last_kilograms, last_invited, last_completed: float64 `[E]`, of the last
+            training round; 0 before the first.
         accuracy, loss: float64 `[E]`, validation scores now.
+        best_accuracy: float64 `[E]`, the largest validation accuracy so far.
+        past_accuracy, past_loss: float64 `[E, PAST]`, before each of the last training rounds, and now.
         accuracy_start: float64 `[E]`, validation accuracy of the untrained model.
         net_points: float64 `[E]`, sum of rewards.
     """
@@ -37,7 +39,7 @@ class Ledger:
     def __init__(self, num_envs: int, num_clients: int):
         for name in _PER_CLIENT_COUNTS:
             setattr(self, name, np.zeros((num_envs, num_clients), dtype=np.int64))
-        for name in _PER_ENV_SUMS:
+        for name in (*_PER_ENV_SUMS, *_LAST):
             setattr(self, name, np.zeros(num_envs))
         self.last_loss = np.full((num_envs, num_clients), np.nan)
         self.last_norm = np.full((num_envs, num_clients), np.nan)
@@ -47,10 +49,12 @@ class Ledger:
             setattr(self, name, np.zeros(num_envs, dtype=np.int64))
         self.accuracy = np.zeros(num_envs)
         self.loss = np.zeros(num_envs)
+        self.best_accuracy = np.zeros(num_envs)
+        self.past_accuracy = np.zeros((num_envs, PAST))
+        self.past_loss = np.zeros((num_envs, PAST))
         self.accuracy_start = np.zeros(num_envs)
         self.net_points = np.zeros(num_envs)
         self._closed = np.zeros(num_envs, dtype=bool)
-        self._accuracy_window = np.zeros((num_envs, GAIN_WINDOW + 1))
 
     invitations: Ints
     completions: Ints
@@ -67,10 +71,15 @@ class Ledger:
     kilowatt_hours: Floats
     kilograms: Floats
     wasted_kilowatt_hours: Floats
+    last_hours: Floats
+    last_gigabytes: Floats
+    last_kilograms: Floats
+    last_invited: Floats
+    last_completed: Floats
 
     def open(self, envs: Bools, accuracy: Floats, loss: Floats) -> None:
         """Begin new episodes in the rows of `envs` with the scores of their untrained models."""
-        for name in (*_PER_CLIENT_COUNTS, *_PER_ENV_COUNTS, *_PER_ENV_SUMS, "net_points"):
+        for name in (*_PER_CLIENT_COUNTS, *_PER_ENV_COUNTS, *_PER_ENV_SUMS, *_LAST, "net_points"):
             getattr(self, name)[envs] = 0
         self.last_loss[envs] = np.nan
         self.last_norm[envs] = np.nan
@@ -80,7 +89,9 @@ class Ledger:
         self.accuracy[envs] = accuracy[envs]
         self.accuracy_start[envs] = accuracy[envs]
         self.loss[envs] = loss[envs]
-        self._accuracy_window[envs] = accuracy[envs, None]
+        self.best_accuracy[envs] = accuracy[envs]
+        self.past_accuracy[envs] = accuracy[envs, None]
+        self.past_loss[envs] = loss[envs, None]
 
     def look(self, available: Bools, envs: Bools) -> None:
         """Count who is available `[E, N]` before a round or a wait of the environments `envs` `[E]`."""
@@ -110,15 +121,21 @@ class Ledger:
             known = np.where(outcome.answered, outcome.probed_loss, self.probed_loss)
             self.probed_loss = np.where(trained[:, None], np.nan, known)
         self.repairs += outcome.repairs
-        self.hours += outcome.duration_s / SECONDS_PER_HOUR
-        self.gigabytes += round_gigabytes(outcome)
+        hours, gigabytes = outcome.duration_s / SECONDS_PER_HOUR, round_gigabytes(outcome)
+        kilograms = round_kilograms(outcome)
+        invited, completed = outcome.invited.sum(axis=1), outcome.completed.sum(axis=1)
+        for name, last in zip(_LAST, (hours, gigabytes, kilograms, invited, completed), strict=True):
+            setattr(self, name, np.where(active & rounds, last, getattr(self, name)))
+        self.hours += hours
+        self.gigabytes += gigabytes
         self.kilowatt_hours += outcome.energy_j.sum(axis=1) / JOULES_PER_KWH
-        self.kilograms += round_kilograms(outcome)
+        self.kilograms += kilograms
         self.wasted_kilowatt_hours += outcome.wasted_j.sum(axis=1) / JOULES_PER_KWH
         self.accuracy = outcome.accuracy.copy()
         self.loss = outcome.loss.copy()
-        shifted = np.concatenate([self._accuracy_window[:, 1:], outcome.accuracy[:, None]], axis=1)
-        self._accuracy_window = np.where(trained[:, None], shifted, self._accuracy_window)
+        self.best_accuracy = np.fmax(self.best_accuracy, np.where(active, outcome.accuracy, 0.0))
+        self.past_accuracy = _shifted(self.past_accuracy, outcome.accuracy, trained)
+        self.past_loss = _shifted(self.past_loss, outcome.loss, trained)
 
     def abandon(self, cancelled: Bools, wasted_j: Floats) -> None:
         """Enter clients `[E, N]` whose work the end of their episode made vain, and what it had cost."""
@@ -144,8 +161,8 @@ class Ledger:
 
     @property
     def recent_gain(self) -> Floats:
-        """`[E]`, validation accuracy gained over the last `GAIN_WINDOW` training rounds."""
-        return self._accuracy_window[:, -1] - self._accuracy_window[:, 0]
+        """`[E]`, validation accuracy gained over the training rounds that `past_accuracy` spans."""
+        return self.past_accuracy[:, -1] - self.past_accuracy[:, 0]
 
     def totals(self) -> dict[str, Floats]:
         """What every episode came to so far, by name, fresh arrays `[E]`."""
@@ -163,6 +180,13 @@ class Ledger:
             "accuracy": self.accuracy.copy(),
             "net_points": self.net_points.copy(),
         }
+
+
+def _shifted(past: Floats, newest: Floats, envs: Bools) -> Floats:
+    """The window `[E, PAST]` moved on by one in the rows of `envs`."""
+    moved = np.concatenate([past[:, 1:], newest[:, None]], axis=1)
+    found: Floats = np.where(envs[:, None], moved, past)
+    return found
 
 
 def round_gigabytes(outcome: RoundOutcome) -> Floats:

@@ -11,7 +11,6 @@ from .decisions import (
     rounds_at_price,
     spent_points,
     standardised,
-    survival,
     top_m,
 )
 from .everyone import Everyone
@@ -41,7 +40,6 @@ __all__ = [
     "settings_of",
     "spent_points",
     "standardised",
-    "survival",
     "switch",
     "top_m",
 ]

@@ -1,4 +1,4 @@
-"""Parts of a decision: the top m of a score, plans, survival, standardised scores, points spent."""
+"""Parts of a decision: the top m of a score, plans, standardised scores, points spent."""
 
 from __future__ import annotations
 
@@ -81,26 +81,6 @@ def closing_share(answers: Floats, invited: Ints) -> Floats:
     wanted, asked = np.maximum(np.ceil(answers - 1e-9), 1), np.maximum(invited, 1)
     # A hair less than the exact share, or rounding could ask for one answer more.
     return np.where(wanted >= asked, 1.0, wanted / asked - 1e-9)
-
-
-def survival(situation: Situation, needed_s: Floats) -> Floats:
-    """Chance `[E, N]` that a client is still available after `needed_s` `[E, N]`.
-
-    An announced end decides where there is one; elsewhere the availability forecast, linear between its
-    leads and constant behind the last. 0 for clients that are away.
-    """
-    leads = np.concatenate([[0.0], situation.clients.forecast_leads_s])
-    now = situation.clients.available.astype(np.float64)
-    chances = np.concatenate([now[:, :, None], situation.clients.available_forecast], axis=2)
-    left = np.clip(np.searchsorted(leads, needed_s, side="right") - 1, 0, max(leads.size - 2, 0))
-    right = np.minimum(left + 1, leads.size - 1)
-    span = np.maximum(leads[right] - leads[left], 1e-9)
-    share = np.clip((needed_s - leads[left]) / span, 0.0, 1.0)
-    before = np.take_along_axis(chances, left[:, :, None], axis=2)[:, :, 0]
-    after = np.take_along_axis(chances, right[:, :, None], axis=2)[:, :, 0]
-    chance = before + share * (after - before)
-    announced = np.where(situation.clients.announced_left_s >= needed_s, 1.0, 0.0)
-    return np.where(np.isfinite(situation.clients.announced_left_s), announced, chance) * now
 
 
 def standardised(values: Floats, among: Bools) -> Floats:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ....common.arrays import AnyArray, Bools, Floats, Ints, Ints32
 from ....common.units import BYTES_PER_GB
-from ....envs.contract import STOP_S, RoundPlan, SchedulerKind, Situation
+from ....envs.contract import STOP_S, RoundPlan, SchedulerKind, Situation, survival
 from .decisions import (
     IDLE_WAIT_S,
     cleanest_wait_s,
@@ -19,7 +19,6 @@ from .decisions import (
     progress,
     rounds_at_price,
     spent_points,
-    survival,
     top_m,
 )
 from .hyperparameters import check_knobs, knob, switch

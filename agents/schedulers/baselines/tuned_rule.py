@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from ....common.arrays import Floats, Ints32
-from ....envs.contract import Situation
-from ..base import Rule, knob, standardised, survival
+from ....envs.contract import Situation, survival
+from ..base import Rule, knob, standardised
 
 
 @dataclass(kw_only=True)

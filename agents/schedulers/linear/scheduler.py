@@ -9,8 +9,8 @@ import numpy as np
 
 from ....common.arrays import Bools, Floats, Ints, Ints32
 from ....common.units import GRAMS_PER_KG, JOULES_PER_KWH, SECONDS_PER_HOUR
-from ....envs.contract import STOP_S, RoundPlan, SchedulerKind, Situation
-from ..base import closing_share, plan_for, spent_points, survival, top_m
+from ....envs.contract import STOP_S, RoundPlan, SchedulerKind, Situation, survival
+from ..base import closing_share, plan_for, spent_points, top_m
 from ..parts import client_carbon_ahead
 from .features import CLIENT_FEATURES, RUN_FEATURES, Middle, Orders, client_features, progress, run_features
 from .frozen import check_frozen

@@ -9,8 +9,8 @@ import numpy as np
 
 from ....common.arrays import AnyArray, Bools, Floats, Ints32
 from ....common.units import BYTES_PER_GB, GRAMS_PER_KG, JOULES_PER_KWH, SECONDS_PER_HOUR
-from ....envs.contract import STOP_S, RoundPlan, Situation
-from ..base import Rule, State, knob, plan_for, standardised, survival
+from ....envs.contract import STOP_S, RoundPlan, Situation, survival
+from ..base import Rule, State, knob, plan_for, standardised
 from ..parts import GainCurve, integral_ahead
 
 _UNIT_STEPS = 10.0

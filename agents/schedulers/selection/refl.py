@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from ....common.arrays import Bools, Floats, Ints32
-from ....envs.contract import Situation
-from ..base import Rule, State, knob, survival, switch, top_m
+from ....envs.contract import Situation, survival
+from ..base import Rule, State, knob, switch, top_m
 
 _SMOOTHING = 0.25
 """Weight of the past in the expected length of a round, mu <- 0.75 D + 0.25 mu."""

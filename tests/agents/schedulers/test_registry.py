@@ -18,10 +18,9 @@ from frugalfl.agents.schedulers.base import (
     plan_for,
     settings_of,
     standardised,
-    survival,
     top_m,
 )
-from frugalfl.envs.contract import STOP_S, Scheduler
+from frugalfl.envs.contract import STOP_S, Scheduler, survival
 
 EVERY = np.ones(1, dtype=bool)
 PLAYABLE = [name for name in SCHEDULERS if name != "clairvoyant"]
@@ -85,21 +84,6 @@ class TestHelpers:
         assert plan.local_steps[1, 3] == 7
         assert plan.local_steps.sum() == 7
         assert plan.transfer_samples[1, 3] == situation.clients.storage_left[1, 3]
-
-    def test_survival_is_announced_or_interpolated(self, situation_of):
-        forecast = np.tile([0.8, 0.2], (12, 1))
-        announced = np.full(12, np.inf)
-        announced[0] = 100.0
-        situation = situation_of(0, available=np.ones(12, dtype=bool), available_forecast=forecast)
-        situation = situation.changed(announced_left_s=announced[None])
-        for lead_s, expected in ((0.0, 1.0), (900.0, 0.9), (1800.0, 0.8), (4500.0, 0.5), (9e9, 0.2)):
-            chance = survival(situation, np.full((1, 12), lead_s))
-            assert chance[0, 1] == pytest.approx(expected)
-            assert chance[0, 0] == (lead_s <= 100)
-
-    def test_survival_of_the_absent_is_zero(self, situation_of):
-        situation = situation_of(0, available=np.zeros(12, dtype=bool))
-        assert not survival(situation, np.full((1, 12), 60.0)).any()
 
     def test_standardised_ignores_unknown_and_flat_values(self):
         values = np.array([[1.0, 3.0, np.nan, 100.0], [0.3, 0.3, 0.3, 0.3]])

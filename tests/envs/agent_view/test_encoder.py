@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from frugalfl.envs.agent_view import CLIENT_FEATURES, SERVER_FEATURES, AgentView, ObservationEncoder
+from frugalfl.envs.contract import survival
 from frugalfl.envs.scenario import load_scenario
 
 
@@ -25,6 +26,21 @@ def bounded(columns, names):
     return np.clip(table, -1.0, 1.0)
 
 
+def log_scale(values):
+    return np.tanh(np.log(np.maximum(values, 1e-6)) / 3.0)
+
+
+def rank(values, s):
+    """Deviations from the mean of the available, by numpy's own mean and deviation."""
+    out = np.zeros(values.shape)
+    for row, known, place in zip(
+        values, s.clients.available & np.isfinite(values), range(len(values)), strict=True
+    ):
+        if known.any() and np.std(row[known]) > 1e-12 * np.abs(row[known]).max():
+            out[place, known] = (row[known] - row[known].mean()) / row[known].std() / 3.0
+    return out
+
+
 def plain_clients(s, steps):
     carbon = np.take_along_axis(s.zones.carbon_g_per_kwh, s.clients.zone, axis=1)
     ahead = relative(s.zones.carbon_forecast.min(axis=2), s.zones.carbon_g_per_kwh)
@@ -32,7 +48,6 @@ def plain_clients(s, steps):
     rounds = s.run.round_index[:, None] + 1.0
     known = ~np.isnan(s.clients.last_loss)
     loss = np.where(known, s.clients.last_loss, 0.0)
-    mean_loss = loss.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
     announced = np.isfinite(s.clients.announced_left_s)
     left_s = np.where(announced, s.clients.announced_left_s, 0.0)
     lasting_s = np.maximum(s.clients.announced_left_s, 1.0)
@@ -49,7 +64,16 @@ def plain_clients(s, steps):
             "step_time": np.tanh(0.5 * np.log(s.clients.step_s * middle / 600.0)),
             "transfer_time": np.tanh(0.5 * np.log(s.round_s(0) / 60.0)),
             "round_time": np.tanh(np.log(s.round_s(middle) / s.terms.deadline_s[:, None])),
-            "round_points": squash(s.round_points(middle)),
+            "finish_short": survival(s, s.round_s(steps[1])),
+            "finish_middle": survival(s, s.round_s(middle)),
+            "finish_long": survival(s, s.round_s(steps[-1])),
+            "points_short": log_scale(s.round_points(steps[1])),
+            "points_long": log_scale(s.round_points(steps[-1])),
+            "time_points": log_scale(s.round_s(middle) / 3600.0 * s.terms.price_per_hour[:, None]),
+            "speed_rank": rank(-np.log(s.round_s(middle) / s.terms.deadline_s[:, None]), s),
+            "points_rank": rank(-np.log(np.maximum(s.round_points(middle), 1e-6)), s),
+            "loss_rank": rank(s.clients.last_loss, s),
+            "staleness_rank": rank(np.log1p(s.clients.rounds_since), s),
             "carbon_now": squash(carbon / 300.0),
             "carbon_rank": relative(carbon, s.zones.carbon_g_per_kwh.mean(axis=1)[:, None]),
             "carbon_ahead": np.take_along_axis(ahead, s.clients.zone, axis=1),
@@ -60,7 +84,6 @@ def plain_clients(s, steps):
             "target_weight": squash(s.clients.target_weight * s.num_clients),
             "loss_known": known,
             "last_loss": squash(loss),
-            "loss_relative": np.where(known, np.tanh(loss - mean_loss[:, None]), 0.0),
             "last_norm": squash(np.nan_to_num(s.clients.last_norm)),
             "staleness": s.clients.rounds_since / (s.clients.rounds_since + 8.0),
             "invited_share": np.minimum(s.clients.invitations / rounds, 1.0),
@@ -84,6 +107,12 @@ def plain_server(s, scenario):
         + s.run.gigabytes * s.terms.price_per_gb
         + s.run.kilograms * s.terms.price_per_kg
     )
+    last = (
+        s.run.last_hours * s.terms.price_per_hour
+        + s.run.last_gigabytes * s.terms.price_per_gb
+        + s.run.last_kilograms * s.terms.price_per_kg
+    )
+    gain, drop = np.diff(s.run.past_accuracy, axis=1), -np.diff(s.run.past_loss, axis=1)
     ahead = relative(s.zones.carbon_forecast.min(axis=2), s.zones.carbon_g_per_kwh).min(axis=1)
     angle = 2.0 * np.pi * s.run.utc_hour / 24.0
     return bounded(
@@ -92,15 +121,26 @@ def plain_server(s, scenario):
             "hours_done": squash(s.run.hours / 24.0),
             "accuracy": s.run.accuracy,
             "loss": squash(s.run.loss),
-            "recent_gain": np.tanh(s.run.recent_gain * 20.0),
-            "recent_price": squash(spent / np.maximum(s.run.round_index, 1)),
+            "below_best": np.tanh(10.0 * (s.run.best_accuracy - s.run.accuracy)),
+            "recent_gain": np.tanh(s.run.recent_gain * 10.0),
+            **{f"gain_{k}": np.tanh(10.0 * gain[:, -k]) for k in (1, 2, 3)},
+            **{f"drop_{k}": np.tanh(3.0 * drop[:, -k]) for k in (1, 2, 3)},
+            "points_spent": log_scale(spent),
+            "net_points": np.tanh((100.0 * s.run.accuracy - spent) / 100.0),
+            "last_points": log_scale(last),
+            "gain_per_point": np.tanh(100.0 * gain[:, -1] / np.maximum(last, 0.02) / 5.0),
+            "last_invited": squash(s.run.last_invited / 4.0),
+            "last_completed": s.run.last_completed / np.maximum(s.run.last_invited, 1),
             "available_share": s.clients.available.mean(axis=1),
             "reported_share": (~np.isnan(s.clients.last_loss)).mean(axis=1),
             "cleanest_now": squash(s.zones.carbon_g_per_kwh.min(axis=1) / 300.0),
             "carbon_ahead": ahead,
-            "price_per_hour": squash(s.terms.price_per_hour),
-            "price_per_gb": squash(s.terms.price_per_gb),
-            "price_per_kg": squash(s.terms.price_per_kg),
+            "price_per_hour": log_scale(s.terms.price_per_hour / 0.3),
+            "price_per_gb": log_scale(s.terms.price_per_gb / 0.3),
+            "price_per_kg": log_scale(s.terms.price_per_kg / 100.0),
+            "time_left": log_scale(s.terms.budget_left[:, 0] / 24.0),
+            "step_time": log_scale(np.median(s.clients.step_s, axis=1) / 120.0),
+            "sample_size": log_scale(s.terms.sample_bytes / 1e6),
             "hours_left": left[0],
             "gigabytes_left": left[1],
             "kilograms_left": left[2],
@@ -145,7 +185,7 @@ def test_every_column_is_its_formula(name):
             "zones": plain_zones(situation),
         }
         for part, expected in plain.items():
-            assert np.array_equal(observation[part], expected), part
+            assert np.allclose(observation[part], expected, rtol=0, atol=1e-6), part
             assert view.encoder.space[part].contains(observation[part][0])
 
 
@@ -153,7 +193,7 @@ def test_the_set_up_is_a_share_of_a_round_and_nothing_when_warm():
     shares = []
     for view, situation, observation in played("volunteers", 2, workload={"setup_bytes": 3e8}):
         plain = plain_clients(situation, view.scenario.levels.local_steps)
-        assert np.array_equal(observation["clients"], plain)
+        assert np.allclose(observation["clients"], plain, rtol=0, atol=1e-6)
         shares.append(observation["clients"][..., CLIENT_FEATURES.index("setup")])
         assert np.array_equal(shares[-1] == 0, situation.clients.setup_bytes == 0)
     assert (np.array(shares) < 1).all() and (np.array(shares) == 0).any() and (shares[0] > 0).all()
@@ -162,7 +202,7 @@ def test_the_set_up_is_a_share_of_a_round_and_nothing_when_warm():
 def test_columns_with_budgets_are_their_formulas_too():
     budgets = {"hours": 30.0, "gigabytes": 9.0, "kilograms": 2.0}
     for view, situation, observation in played("quadratic", 2, budgets=budgets):
-        assert np.array_equal(observation["server"], plain_server(situation, view.scenario))
+        assert np.allclose(observation["server"], plain_server(situation, view.scenario), rtol=0, atol=1e-6)
 
 
 def test_a_row_does_not_depend_on_the_batch():

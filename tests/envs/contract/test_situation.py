@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from frugalfl.envs.contract import Situation
+from frugalfl.envs.contract import PAST, Situation
 from frugalfl.worlds import FederatedWorld, load_scenario
 
 
@@ -22,11 +22,17 @@ def test_it_is_itself_again(fields):
 
 
 def test_what_nobody_need_know_may_be_missing(fields):
-    optional = ("busy", "probed_loss", "upload_bytes", "label_skew", "announced_share")
+    optional = {"busy", "probed_loss", "upload_bytes", "label_skew", "announced_share", "best_accuracy"}
+    optional |= {name for name in fields if name.startswith(("past_", "last_hours", "last_g", "last_k"))}
+    optional |= {"last_invited", "last_completed"}
     least = {name: value for name, value in fields.items() if name not in optional}
     situation = Situation.of(**least)
     assert situation.terms.label_skew.tolist() == situation.terms.announced_share.tolist() == [0.0] * 3
     assert not situation.clients.busy.any()
+    run = situation.run
+    assert np.array_equal(run.past_accuracy, np.repeat(run.accuracy[:, None], PAST, axis=1))
+    assert np.array_equal(run.past_loss[:, 0], run.loss) and np.array_equal(run.best_accuracy, run.accuracy)
+    assert run.last_hours.tolist() == run.last_invited.tolist() == [0, 0, 0]
 
 
 def test_one_number_stands_for_all_environments(fields):

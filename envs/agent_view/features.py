@@ -1,0 +1,94 @@
+"""Features of an observation: their names, order and meaning, which the documentation shows too."""
+
+from __future__ import annotations
+
+CLIENT_TABLE = {
+    "available": "1 if the client could be invited now",
+    "session_age": "how long its session has lasted, log scale to a week",
+    "end_announced": "1 if the end of its session is announced",
+    "announced_left": "time to the announced end, 0.5 at one hour; 1 if not announced",
+    "will_finish_short": "margin of the announced end over a round of the fewest steps; 0 = just enough",
+    "will_finish_long": "the same for a round of the most steps",
+    "forecast_near": "forecast probability of being available at the first lead",
+    "forecast_far": "the same at the last lead",
+    "finish_short": "chance to stay until a round of the fewest steps is answered: an announced end decides, "
+    "else the forecast",
+    "finish_middle": "the same for a round of the middle step level",
+    "finish_long": "the same for a round of the most steps",
+    "step_time": "seconds per step, 0 where the middle step level takes 10 minutes",
+    "transfer_time": "seconds to move the model both ways, and its set-up, 0 at one minute",
+    "round_time": "seconds of a round of the middle step level, 0 at the deadline",
+    "points_short": "points a round of the fewest steps would cost in bytes and emissions, 0 at one point",
+    "points_long": "the same for a round of the most steps",
+    "time_points": "points the hours of a round of the middle step level would cost, 0 at one point",
+    "carbon_now": "intensity of its grid, 0.5 at 300 g/kWh",
+    "carbon_rank": "the same relative to the mean of the zones, negative = cleaner",
+    "carbon_ahead": "best forecast intensity relative to now, negative = cleaner hours come",
+    "samples": "training samples it holds, log scale to 1000",
+    "samples_sent": "share of them that came from the hub",
+    "storage_left": "share of its storage that is free",
+    "target_weight": "its share in the objective, 0.5 at 1/N",
+    "loss_known": "1 if it has reported a loss",
+    "last_loss": "the loss last reported, 0.5 at 1; 0 if none",
+    "last_norm": "length of its last update, 0.5 at 1",
+    "staleness": "rounds since it last completed, 0.5 at 8",
+    "invited_share": "invitations per round so far",
+    "completed_share": "completed invitations; 1 if never invited",
+    "seen_share": "share of the rounds and waits at whose beginning it was available",
+    "setup": "share of a round of the middle step level that fetching its set-up would take; 0 = warm",
+    "speed_rank": "minus the logarithm of the seconds of a round of the middle step level, in deviations "
+    "from the mean of the available clients: 1 at three of them; 0 for clients that are away",
+    "points_rank": "the same of minus the logarithm of the points it would cost",
+    "loss_rank": "the same of the loss last reported; 0 if none",
+    "staleness_rank": "the same of the logarithm of the rounds since it last completed",
+}
+"""Columns of the observation `clients`, in order, and what they mean."""
+
+SERVER_TABLE = {
+    "rounds_done": "rounds done of the limit",
+    "hours_done": "hours done, 0.5 at 24",
+    "accuracy": "validation accuracy",
+    "loss": "validation loss, 0.5 at 1",
+    "below_best": "best validation accuracy so far minus the present one, tanh of 10 times",
+    "recent_gain": "accuracy gained over the last five training rounds, tanh of 10 times",
+    "gain_1": "accuracy gained in the last training round, tanh of 10 times",
+    "gain_2": "the same in the one before",
+    "gain_3": "the same in the one before that",
+    "drop_1": "by how much the validation loss fell in the last training round, tanh of 3 times",
+    "drop_2": "the same in the one before",
+    "drop_3": "the same in the one before that",
+    "points_spent": "points spent so far, log scale, 0 at one point",
+    "net_points": "points of accuracy minus points spent, tanh of a hundredth",
+    "last_points": "points that the last round cost, log scale, 0 at one point",
+    "gain_per_point": "points gained in the last round per point it cost, tanh of a fifth",
+    "last_invited": "clients invited to the last round, 0.5 at 4",
+    "last_completed": "share of them whose updates arrived",
+    "available_share": "share of the clients that are available",
+    "reported_share": "share of the clients that have reported a loss",
+    "cleanest_now": "intensity of the cleanest zone, 0.5 at 300 g/kWh",
+    "carbon_ahead": "best forecast intensity of any zone relative to now, negative = cleaner hours come",
+    "price_per_hour": "points per hour, log scale, 0 at 0.3",
+    "price_per_gb": "points per GB, log scale, 0 at 0.3",
+    "price_per_kg": "points per kg CO2e, log scale, 0 at 100",
+    "time_left": "hours left, log scale, 0 at a day; 1 if there is no budget",
+    "hours_left": "hours left as a share of the largest budget that an episode may have",
+    "gigabytes_left": "the same of GB; 1 if there is no budget",
+    "kilograms_left": "the same of kg CO2e; 1 if there is no budget",
+    "utc_sin": "sine of the hour of the day, UTC",
+    "utc_cos": "cosine of it",
+    "label_skew": "mean distance of a client's label mix from all clients', 0 = alike",
+    "announced_share": "share of session ends that are announced in this pool, as far as that is known",
+    "overhead_time": "the server's seconds per round, 0.5 at 10 minutes",
+    "step_time": "the median client's seconds per step, log scale, 0 at two minutes",
+    "sample_size": "bytes of a sample, log scale, 0 at a megabyte",
+    "sample_price": "points for the bytes of 1000 samples sent, 0.5 at one point",
+}
+"""Entries of the observation `server`, in order, and what they mean.
+
+Log scales are tanh of a third of the logarithm: a factor of 20 is 0.76.
+"""
+
+CLIENT_FEATURES = tuple(CLIENT_TABLE)
+SERVER_FEATURES = tuple(SERVER_TABLE)
+FEATURES = {"clients": CLIENT_FEATURES, "server": SERVER_FEATURES}
+"""Names of the columns of an observation's parts, which may be shown in part."""
