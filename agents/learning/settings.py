@@ -159,7 +159,7 @@ class RunSettings:
     warm_start_rounds: int = 20_000
     segment_steps: int = 16_384
     validate_every: int = 3
-    val_episodes: int = 32
+    val_episodes: int = 128
     reward_scale: float = 10.0
     world: Mapping[str, object] = field(default_factory=dict)
     """keyword arguments of the environment: `scenario` and changes of its fields"""

@@ -29,8 +29,8 @@ CLIENT_COLUMNS = 36
 # Rows of what a client's logarithms are taken of.
 (
     STEP_RATIO, TRANSFER_RATIO, ROUND_RATIO, SHORT_MARGIN, LONG_MARGIN,
-    SHORT_POINTS, LONG_POINTS, HOURLY_POINTS,
-) = range(8)  # fmt: skip
+    SHORT_POINTS, MIDDLE_POINTS, LONG_POINTS, HOURLY_POINTS,
+) = range(9)  # fmt: skip
 # Rows of what is ranked among the available clients.
 SPEED, CHEAPNESS, LAST_LOSSES, AGE = range(4)
 _LARGEST_DEVIATION = 3.0
@@ -58,12 +58,21 @@ class ClientColumns(NamedTuple):
     sightings: Ints  # [E, N]
 
 
+class RoundLines(NamedTuple):
+    """What a round would take of each client: both grow with its steps in a straight line."""
+
+    empty_s: Floats  # [E, N] seconds of one without steps
+    step_s: Floats  # [E, N] of each step
+    empty_points: Floats  # [E, N] points in bytes and emissions of one without steps
+    step_points: Floats  # [E, N] of each step
+
+
 class ClientCurves(NamedTuple):
     """What numpy has made of facts of clients."""
 
     log_age: Floats  # [E, N] log of 1 + hours
     log_samples: Floats  # [E, N] log of 1 + samples
-    bends: Floats  # [8, E, N] tanh of the ratios' logarithms
+    bends: Floats  # [9, E, N] tanh of the ratios' logarithms
     ranked: Floats  # [4, E, N] what is ranked among the available clients
     finishes: Floats  # [3, E, N] chance to finish a short, a middle and a long round
     carbon: Floats  # [E, N] g/kWh
@@ -72,39 +81,36 @@ class ClientCurves(NamedTuple):
 
 @kernel(nogil=True, error_model="numpy")
 def client_ratios(
-    step_s: Floats,
-    rounds_s: Floats,
-    points: Floats,
-    announced_left_s: Floats,
-    deadline_s: Floats,
-    price_per_hour: Floats,
-    middle_steps: int,
-) -> Floats:
-    """What logarithms are taken of, `[8, E, N]`.
+    lines: RoundLines, steps: Ints, announced_left_s: Floats, deadline_s: Floats, price_per_hour: Floats
+) -> tuple[Floats, Floats]:
+    """What logarithms are taken of, `[9, E, N]`, and seconds of a short, middle and long round `[3, E, N]`.
 
     Args:
-        step_s: `[E, N]`.
-        rounds_s: `[4, E, N]`, of rounds with no, the fewest, middle and the most steps.
-        points: `[3, E, N]`, that the last three of them cost in bytes and emissions.
+        lines: seconds and points of a round.
+        steps: `[3]`, of a short, a middle and a long one.
         announced_left_s: `[E, N]`.
         deadline_s: `[E]`.
         price_per_hour: `[E]`.
-        middle_steps: of the middle level.
     """
-    e, n = step_s.shape
-    ratios = np.empty((8, e, n))
+    e, n = announced_left_s.shape
+    ratios, rounds_s = np.empty((9, e, n)), np.empty((3, e, n))
     for i in range(e):
         for k in range(n):
+            empty_s, step_s = lines.empty_s[i, k], lines.step_s[i, k]
+            empty_points, step_points = lines.empty_points[i, k], lines.step_points[i, k]
+            for level in range(3):
+                rounds_s[level, i, k] = empty_s + steps[level] * step_s
+                points = empty_points + steps[level] * step_points
+                ratios[SHORT_POINTS + level, i, k] = max(points, SMALLEST)
             left_s = max(announced_left_s[i, k], 1.0)
-            ratios[STEP_RATIO, i, k] = step_s[i, k] * middle_steps / 600.0
-            ratios[TRANSFER_RATIO, i, k] = rounds_s[0, i, k] / 60.0
-            ratios[ROUND_RATIO, i, k] = rounds_s[2, i, k] / deadline_s[i]
-            ratios[SHORT_MARGIN, i, k] = left_s / rounds_s[1, i, k]
-            ratios[LONG_MARGIN, i, k] = left_s / rounds_s[3, i, k]
-            ratios[SHORT_POINTS, i, k] = max(points[0, i, k], SMALLEST)
-            ratios[LONG_POINTS, i, k] = max(points[2, i, k], SMALLEST)
-            ratios[HOURLY_POINTS, i, k] = max(rounds_s[2, i, k] / 3600.0 * price_per_hour[i], SMALLEST)
-    return ratios
+            ratios[STEP_RATIO, i, k] = step_s * steps[1] / 600.0
+            ratios[TRANSFER_RATIO, i, k] = empty_s / 60.0
+            ratios[ROUND_RATIO, i, k] = rounds_s[1, i, k] / deadline_s[i]
+            ratios[SHORT_MARGIN, i, k] = left_s / rounds_s[0, i, k]
+            ratios[LONG_MARGIN, i, k] = left_s / rounds_s[2, i, k]
+            hourly = rounds_s[1, i, k] / 3600.0 * price_per_hour[i]
+            ratios[HOURLY_POINTS, i, k] = max(hourly, SMALLEST)
+    return ratios, rounds_s
 
 
 @inner(cache=True, nogil=True, error_model="numpy")

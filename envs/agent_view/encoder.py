@@ -13,11 +13,13 @@ from ...common.units import HOURS_PER_DAY, SECONDS_PER_HOUR
 from ..contract import Situation, survival
 from ..scenario import Scenario
 from .client_kernels import (
+    MIDDLE_POINTS,
     ROUND_RATIO,
     SHORT_POINTS,
     TRANSFER_RATIO,
     ClientColumns,
     ClientCurves,
+    RoundLines,
     client_ratios,
     client_table,
 )
@@ -51,9 +53,8 @@ class ObservationEncoder:
     """
 
     def __init__(self, scenario: Scenario, columns: Mapping[str, Sequence[str]] | None = None):
-        self._steps = scenario.levels.local_steps
-        self._levels = np.array([0, self._steps[1], self._steps[len(self._steps) // 2], self._steps[-1]])
-        self._levels = self._levels[:, None, None]
+        steps = scenario.levels.local_steps
+        self._levels = np.array([steps[1], steps[len(steps) // 2], steps[-1]])
         self._max_rounds = scenario.max_rounds
         self._budgets = np.array(scenario.budgets.largest)
         zone_columns = len(scenario.forecasting.carbon_leads_s) + 3
@@ -89,21 +90,13 @@ class ObservationEncoder:
         return tables | {part: tables[part][..., index] for part, index in self._picked.items()}
 
     def _clients(self, s: Situation, ahead: Floats) -> Floats32:
-        middle, c = self._steps[len(self._steps) // 2], s.clients
-        rounds_s, points = s.round_s(self._levels), s.round_points(self._levels[1:])
-        price = s.terms.price_per_hour
-        bends = client_ratios(
-            c.step_s, rounds_s, points, c.announced_left_s, s.terms.deadline_s, price, middle
+        c, empty_points = s.clients, s.round_points(0)
+        lines = RoundLines(s.round_s(0), c.step_s, empty_points, s.round_points(1) - empty_points)
+        bends, rounds_s = client_ratios(
+            lines, self._levels, c.announced_left_s, s.terms.deadline_s, s.terms.price_per_hour
         )
         np.log(bends, out=bends)
-        ranked = np.stack(
-            [
-                -bends[ROUND_RATIO],
-                -np.log(np.maximum(points[1], SMALLEST)),
-                c.last_loss,
-                np.log1p(c.rounds_since),
-            ]
-        )
+        ranked = np.stack([-bends[ROUND_RATIO], -bends[MIDDLE_POINTS], c.last_loss, np.log1p(c.rounds_since)])
         bends[: TRANSFER_RATIO + 1] *= 0.5
         bends[SHORT_POINTS:] /= _LOG_UNIT
         np.tanh(bends, out=bends)
@@ -127,9 +120,9 @@ class ObservationEncoder:
             np.log1p(c.samples_held),
             bends,
             ranked,
-            survival(s, rounds_s[1:]),
+            survival(s, rounds_s),
             s.client_carbon,
-            c.setup_bytes / c.down_bytes_per_s / rounds_s[2],
+            c.setup_bytes / c.down_bytes_per_s / rounds_s[1],
         )
         mean_carbon = s.zones.carbon_g_per_kwh.mean(axis=1)
         table: Floats32 = client_table(
