@@ -31,8 +31,8 @@ class PolicySettings:
     """width of every layer"""
     pooling: str = "mean-max"
     """how clients become a context: mean-max or attention"""
-    heads: str = "independent"
-    """how it says who trains: a coin per client (independent), or how many and who by a draw (slate)"""
+    heads: str = "slate"
+    """how it says who trains: how many and who by a draw (slate), or a coin per client (independent)"""
     frames: int = 1
     """observations of the last rounds that are seen at once; more than 1 gives any algorithm a memory"""
     initial_share: float = 0.3
@@ -59,7 +59,7 @@ class PPOSettings:
     """trade-off between bias and variance of the advantages"""
     clip_range: float = 0.2
     """how far a probability ratio may move within one update"""
-    entropy: float = 1e-3
+    entropy: float = 0.0
     """weight of the entropy bonus, which is a sum over all heads"""
     value: float = 0.5
     """weight of the critic's loss"""
