@@ -14,6 +14,11 @@ MOST_DECISIONS_PER_ROUND = 10
 """Waits and probes are no rounds; so many decisions per round of the limit end the episode all the same."""
 
 
+def most_decisions(scenario: Scenario) -> int:
+    """Decisions of any kind after which an episode of a scenario is truncated at the latest."""
+    return MOST_DECISIONS_PER_ROUND * scenario.max_rounds
+
+
 def spent(ledger: Ledger) -> Floats:
     """`[E, 3]`, hours, GB and kg so far."""
     return np.stack([ledger.hours, ledger.gigabytes, ledger.kilograms], axis=1)
@@ -55,7 +60,7 @@ def ended(
     exhausted = (spent(ledger) >= budgets).any(axis=1)
     stopped = plan.wait_s == STOP_S
     terminated = active & (reached | exhausted | stopped | outcome.diverged)
-    over = (ledger.rounds >= limit) | (ledger.decisions >= MOST_DECISIONS_PER_ROUND * limit)
+    over = (ledger.rounds >= limit) | (ledger.decisions >= most_decisions(scenario))
     return terminated, active & ~terminated & over
 
 

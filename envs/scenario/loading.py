@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from ...common.settings import one_line
 from ...common.spelling import suggest
 from .document import Scenario
+from .plain_document import plain
 
 ScenarioSource: TypeAlias = str | Path | Mapping[str, object] | Scenario
 """A packaged scenario's name, the path of a YAML file, a mapping of the same form, or a `Scenario`."""
@@ -31,7 +32,7 @@ def load_scenario(source: ScenarioSource, **changes: object) -> Scenario:
         source: the name of a packaged scenario ("volunteers"), the path of a YAML file (which may name the
             scenario it starts from in `base:`), a mapping of the same form, or a Scenario.
         **changes: fields of `Scenario` to replace; a mapping changes only the keys it names, unless the field
-            is a specification with its own `kind`.
+            is a specification with its own `kind`. Paths and numpy numbers are as good as text and Python's.
 
     Raises:
         ValueError: one line naming the field, the value and what was expected.
@@ -40,7 +41,7 @@ def load_scenario(source: ScenarioSource, **changes: object) -> Scenario:
     for name, value in changes.items():
         document[name] = _merge(document.get(name), value)
     try:
-        return Scenario.model_validate(document)
+        return Scenario.model_validate(plain(document))
     except ValidationError as error:
         raise ValueError(one_line(error, Scenario)) from None
 

@@ -141,6 +141,21 @@ def test_bad_actions_are_refused():
             env.step(bad)
 
 
+def test_bad_choices_of_a_menu_are_refused_like_bad_levels():
+    single = gym.make("frugalfl/Quadratic-discrete-v0", disable_env_checker=True)
+    single.reset(seed=0)
+    for bad in (np.float32(1.0), 1.0, np.array([2.0]), True, "1", None, -1, 99, np.array([0, 1])):
+        with pytest.raises(ValueError, match=r"action: .*expected"):
+            single.step(bad)
+    for good in (1, np.int8(1), np.uint64(1), np.array(1), np.array([1])):
+        single.step(good)
+    batch = gym.make_vec("frugalfl/Quadratic-discrete-v0", 2, "vector_entry_point")
+    batch.reset(seed=0)
+    for bad in ([0.0, 1.0], [0, 1, 1]):
+        with pytest.raises(ValueError, match=r"action: .*expected"):
+            batch.step(np.array(bad))
+
+
 @pytest.mark.parametrize("name", ["Phones", "Volunteers", "SpotMarket", "Quadratic"])
 def test_rendering_shows_the_episode(name):
     env = gym.make(f"frugalfl/{name}-v0", render_mode="rgb_array")
