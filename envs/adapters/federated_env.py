@@ -74,7 +74,7 @@ class FederatedEnv(gym.Env[Observation, AnyArray]):
         render_mode: str | None = None,
         **changes: object,
     ):
-        self.agent_view = AgentView(scenario, 1, split, action, menu, **changes)
+        self.agent_view = AgentView(scenario, 1, split, action, menu, None, **changes)
         self.observation_space = self.agent_view.encoder.space  # type: ignore[assignment]
         self.action_space = self.agent_view.action_mode.space  # type: ignore[assignment]
         self.render_mode = render_mode

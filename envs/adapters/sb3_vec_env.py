@@ -59,7 +59,7 @@ class FederatedVecEnv(VecEnv):
         self.render_mode = render_mode
         self._generators: list[np.random.Generator] = []
         super().__init__(num_envs, self.agent_view.encoder.space, self.agent_view.action_mode.space)
-        self.metadata = {**self.metadata, "render_fps": RENDER_FPS}
+        self.metadata = {**self.metadata, "render_fps": RENDER_FPS}  # type: ignore[dict-item]
         self.seed()
         self._actions: AnyArray = np.zeros(0)
 
