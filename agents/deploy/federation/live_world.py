@@ -229,7 +229,8 @@ class LiveWorld:
         weights = step_shares(plan.weights, arrived)
         result = self.core.apply(played.updates, plan.local_steps[0], index, weights, rates, plan.server_step)
         trained = np.array([bool(played.updates) and not bool(result.diverged[0])])
-        scores = self.core.evaluate() if trained[0] else None
+        moved = trained[0] or self.core.aggregator.moves_alone
+        scores = self.core.evaluate() if moved else None
         repairs = int((asked & ~invited).sum() + cut[0])
         outcome = self._outcome(played, result, repairs, began_s, scores)
         return outcome, trained

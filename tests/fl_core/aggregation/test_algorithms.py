@@ -260,6 +260,39 @@ def test_gaussian_mechanism_clips_and_adds_the_stated_noise():
     assert abs(step.mean()) < 0.05
 
 
+def test_gaussian_noise_tells_nobody_whether_anybody_took_part():
+    spec = {"kind": "gaussian", "clip": 2.0, "noise_multiplier": 3.0, "expected_clients": 4}
+    nobody, zero = np.zeros((0, 20_000)), np.zeros((1, 20_000))
+    closes = lambda delta, *closing: replace(arrivals_of(delta), closes=np.array(closing))
+    noisy = bound(spec, 20_000)
+    silent = noisy.step(closes(nobody, True), zero)
+    assert silent.std() == pytest.approx(3.0 * 2.0 / 4, rel=0.03)
+    # The same noise as with an update that says nothing, another in every round, none where no round closes.
+    np.testing.assert_array_equal(bound(spec, 20_000).step(closes(np.zeros((1, 20_000)), True), zero), silent)
+    assert not noisy.step(closes(nobody, False), zero).any()
+    assert abs(np.corrcoef(noisy.step(closes(nobody, True), zero), silent)[0, 1]) < 0.05
+    assert not AGGREGATORS.make(spec | {"noise_multiplier": 0.0}).moves_alone
+    for name in ALL:
+        if name != "gaussian":
+            assert not bound(name, 3).step(closes(np.zeros((0, 3)), True), np.zeros((1, 3))).any()
+
+
+def test_a_diverged_round_is_left_alone_by_noise_too():
+    noisy = {"kind": "gaussian", "noise_multiplier": 1.0}
+    core = quadratic_core(EIGHT, envs=2, aggregator=noisy, eta=1e300)
+    before = core.parameters()
+    steps = np.zeros((2, 8), dtype=np.int32)
+    steps[0, 0] = 50
+    with np.errstate(all="ignore"):
+        out = core.run_round(TrainingOrders(steps, closes=np.array([True, True])))
+    assert out.diverged.tolist() == [True, False]
+    np.testing.assert_array_equal(core.parameters()[0], before[0])
+    assert (core.parameters()[1] != before[1]).all()
+    for bad in (np.array([True]), np.array([1, 0])):
+        with pytest.raises(ValueError, match="closes: "):
+            core.run_round(TrainingOrders(steps, closes=bad))
+
+
 def test_epsilon_is_the_librarys():
     pytest.importorskip("dp_accounting")
     from frugalfl.fl_core.aggregation import epsilon
