@@ -122,7 +122,7 @@ class Aggregator(ABC):
 
     @abstractmethod
     def step(self, arrivals: Arrivals, params: AnyArray) -> AnyArray:
-        """`[E, P]`, the step before the server's learning rate; zero where nothing arrived, save `moves_alone`."""
+        """`[E, P]`, the step before the server's rate; zero where nothing arrived, unless `moves_alone`."""
 
 
 class Weighting(Aggregator):
