@@ -259,7 +259,8 @@ class RoundExecution:
             self.core.hold(held)
         orders = progress.orders
         weights = step_shares(orders.weights, (orders.local_steps > 0) & (held > 0))
-        result = self.core.run_round(replace(orders, weights=weights, rates=participation_rates(ledger)))
+        rates = participation_rates(ledger, progress.completed)
+        result = self.core.run_round(replace(orders, weights=weights, rates=rates))
         if self.personal is not None:
             self.personal.train(progress.orders, ledger.rounds)
         if progress.held is not None:

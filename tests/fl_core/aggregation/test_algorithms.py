@@ -117,6 +117,22 @@ def test_fedawe_minimises_the_weighted_objective():
     assert drift < 0.2 * np.linalg.norm(EIGHT.optimum() - problem.optimum())
 
 
+@pytest.mark.parametrize("name", ["mifa", "fedvarp"])
+def test_a_mean_that_is_kept_by_increments_does_not_drift(name):
+    """In single precision too, whose rounding errors of thousands of increments would add up."""
+    aggregator, rng = AGGREGATORS.make(name), np.random.default_rng(0)
+    aggregator.bind(1, 4, 50, np.dtype(np.float32))
+    aggregator.reset(0, np.zeros(50, np.float32), 7)
+    for _ in range(3000):
+        some = arrivals_of(rng.normal(size=(2, 50)) * 1e3, client=rng.permutation(4)[:2])
+        aggregator.step(replace(some, delta=some.delta.astype(np.float32)), np.zeros((1, 50), np.float32))
+    tiny = replace(some, delta=(some.delta * 1e-12).astype(np.float32))
+    for first in (0, 2):
+        aggregator.step(replace(tiny, client=np.array([first, first + 1])), np.zeros((1, 50), np.float32))
+    exact = 0.25 * aggregator.memory["table"][0].astype(np.float64).sum(axis=0)
+    np.testing.assert_allclose(aggregator.memory["mean"][0], exact, atol=1e-9)
+
+
 def test_a_proximal_term_pulls_the_fixed_point_towards_the_optimum():
     distance = []
     for mu in (0.0, 1.0, 5.0):
