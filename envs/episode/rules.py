@@ -102,4 +102,5 @@ def participation_rates(ledger: Ledger, arrived: Bools) -> Floats:
     rounds = ledger.rounds[:, None]
     total = (ledger.completions + arrived).sum(axis=1, keepdims=True)
     mean = total / (arrived.shape[1] * (rounds + 1.0))
-    return np.minimum((ledger.completions + _PRIOR_ROUNDS * mean) / (rounds + _PRIOR_ROUNDS), 1.0)
+    rates: Floats = (ledger.completions + _PRIOR_ROUNDS * mean) / (rounds + _PRIOR_ROUNDS)
+    return np.minimum(rates, 1.0)

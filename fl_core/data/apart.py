@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from pydantic import PrivateAttr, field_validator
 
-from ...common.arrays import Ints
+from ...common.arrays import Ints, Ints32
 from ...common.settings import Spec
 from ...common.splits import SPLITS, Split
 from .dataset import DATASETS, Dataset, DatasetSource
@@ -51,27 +51,32 @@ class Apart(DatasetSource):
         whole = DATASETS.make(self.of).load(rng_seed)
         rng = np.random.default_rng(_APART_SEED)
         third = SPLITS.index(self._split)
-        born = None if whole.natural_client is None else whole.natural_client.astype(np.int64)
-        kept: dict[str, Ints] = {}
+        born = whole.natural_client
+        kept: list[Ints] = []
         for part in ("train", "val", "test"):
-            by_client = part == "train" and born is not None
-            groups = _whole_clients(born, rng) if by_client else _thirds(whole.rows(part)[1], rng)
-            kept[part] = np.flatnonzero(groups == third)
-        rows = {
-            f"{axis}_{part}": values[kept[part]]
-            for part in kept
-            for axis, values in zip("xy", whole.rows(part), strict=True)
-        }
-        natural = None if born is None else np.unique(born[kept["train"]], return_inverse=True)[1]
+            if part == "train" and born is not None:
+                groups = _whole_clients(born, rng)
+            else:
+                groups = _thirds(whole.rows(part)[1], rng)
+            kept.append(np.flatnonzero(groups == third))
+        train, val, test = kept
+        natural = None
+        if born is not None:
+            natural = np.unique(born[train], return_inverse=True)[1].astype(np.int32)
         return replace(
             whole,
             name=f"{whole.name} ({self._split})",
-            natural_client=None if natural is None else natural.astype(np.int32),
-            **rows,
+            x_train=whole.x_train[train],
+            y_train=whole.y_train[train],
+            x_val=whole.x_val[val],
+            y_val=whole.y_val[val],
+            x_test=whole.x_test[test],
+            y_test=whole.y_test[test],
+            natural_client=natural,
         )
 
 
-def _thirds(labels: Ints, rng: np.random.Generator) -> Ints:
+def _thirds(labels: Ints32, rng: np.random.Generator) -> Ints:
     """0, 1 or 2 for every row, evenly among the rows of each label."""
     groups = np.zeros(labels.size, dtype=np.int64)
     shift = 0
@@ -83,7 +88,7 @@ def _thirds(labels: Ints, rng: np.random.Generator) -> Ints:
     return groups
 
 
-def _whole_clients(born: Ints, rng: np.random.Generator) -> Ints:
+def _whole_clients(born: Ints32, rng: np.random.Generator) -> Ints:
     """0, 1 or 2 for every row, the same for all rows of a client."""
     clients = np.unique(born)
     dealt = np.empty(int(clients.max()) + 1, dtype=np.int64)

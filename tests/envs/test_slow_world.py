@@ -19,7 +19,7 @@ OPTIONS = {
     "scaffold": ("quadratic", {"aggregator": "scaffold"}),
     "server step": ("volunteers", STEPS_ARE_CHOSEN),
     "decay": ("volunteers", {"training": {"learning_rate_decay": 0.8}}),
-    # Where training is in double precision no coordinate is in doubt between two levels, or in a tie for a place.
+    # Trained in double precision, so that no coordinate is in doubt between two levels, or in a tie.
     "8-bit": ("quadratic", {"compression": "8-bit"}),
     "top-k": ("quadratic", {"compression": {"kind": "top-k", "share": 0.3, "error_feedback": True}}),
     "late kept": ("volunteers", {"late": {"kind": "keep", "max_rounds": 3}}),
