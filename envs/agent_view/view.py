@@ -10,7 +10,7 @@ import numpy as np
 from ...common.arrays import AnyArray, Bools, Floats32, Ints
 from ...common.registry import load_dotted
 from ...common.splits import Split
-from ..contract import RoundPlan, Situation, StepResult
+from ..contract import RoundPlan, Situation, StepResult, scheduler_seeds
 from ..episode import most_decisions
 from ..scenario import Scenario, ScenarioSource, load_scenario
 from ..world import FederatedWorld
@@ -82,7 +82,8 @@ class AgentView:
     def reset(self, envs: Bools, seeds: Ints) -> None:
         """Begin new episodes in the rows of `envs`."""
         self.world.reset(envs, seeds)
-        self.action_mode.reset(envs, seeds)
+        # The schedulers of a menu know as little of the episode as those that play alone.
+        self.action_mode.reset(envs, scheduler_seeds(seeds))
         self._situation = None
         self._steps[envs] = 0
 
