@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import gymnasium as gym
@@ -80,7 +80,7 @@ def make_vec_env(env_id: str, num_envs: int = 1, split: str = "train", **kwargs:
         env_id: an id of the table with a scalar reward.
         num_envs: E.
         split: "train", "val" or "test".
-        **kwargs: as for `FederatedEnv`.
+        **kwargs: as for `FederatedVecEnv`: `render_mode`, `max_episode_steps`, and those of `FederatedEnv`.
     """
     from .adapters.sb3_vec_env import FederatedVecEnv
 
@@ -88,4 +88,8 @@ def make_vec_env(env_id: str, num_envs: int = 1, split: str = "train", **kwargs:
     if entry.kwargs.get("vector_reward"):
         scalar = env_id.replace("mo-", "")
         raise ValueError(f"env: {env_id!r} has a vector reward; use {scalar!r}")
-    return FederatedVecEnv(num_envs=num_envs, split=split, **{**entry.kwargs, **kwargs})  # type: ignore[arg-type]
+    given = {"split": split, **entry.kwargs, **kwargs}
+    venv = FederatedVecEnv(num_envs=num_envs, **given)  # type: ignore[arg-type]
+    given.pop("max_episode_steps", None)  # a field of the spec itself
+    venv.spec = replace(gym.spec(env_id), kwargs=given)
+    return venv

@@ -115,6 +115,12 @@ class FederatedWorld:
         self._begin_decision(self.running & ~plan.is_probe)
         return StepResult(outcome, terms.sum(axis=1), terms, cost, terminated, truncated, active)
 
+    def cut_short(self, envs: Bools) -> None:
+        """End the running episodes in the rows of `envs`, as a limit of steps from outside does."""
+        ending = envs & self.running
+        self.ledger.abandon(*self._execution.abandon(ending))
+        self.running &= ~ending
+
     def situation(self, clairvoyant: bool = False) -> Situation:
         """What a coordinator knows now; with the true future too if `clairvoyant`."""
         p, time_s, execution = self._population, self._time_s, self._execution

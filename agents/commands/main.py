@@ -6,6 +6,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from .output import with_output
+
 COMMANDS = {
     "train": (
         "frugalfl.agents.commands.train:main",
@@ -39,6 +41,10 @@ EXTRAS = {"ray": "ray", "flwr": "flower"}
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `frugalfl SUBCOMMAND ...`; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    return with_output(lambda: _run(arguments))
+
+
+def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         sys.stdout.write(usage())
         return 0 if arguments else 2

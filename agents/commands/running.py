@@ -11,6 +11,8 @@ from typing import TypeVar
 
 import tyro
 
+from .output import with_output
+
 Options = TypeVar("Options")
 
 DONE = 0
@@ -40,16 +42,20 @@ def run_command(
 
     Returns:
         The body's exit code; `BAD_INPUT` after one line on stderr for arguments that cannot be understood and
-        for a ValueError, `INTERRUPTED` after Ctrl-C.
+        for a ValueError, `INTERRUPTED` after Ctrl-C, `READER_GONE` once nobody reads its output.
     """
-    try:
-        options = parse_options(options_type, prog, argv, examples)
-        return DONE if options is None else body(options) or DONE
-    except ValueError as error:
-        sys.stderr.write(f"{prog}: {' '.join(str(error).split())}\n")
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        return INTERRUPTED
+
+    def command() -> int:
+        try:
+            options = parse_options(options_type, prog, argv, examples)
+            return DONE if options is None else body(options) or DONE
+        except ValueError as error:
+            sys.stderr.write(f"{prog}: {' '.join(str(error).split())}\n")
+            return BAD_INPUT
+        except KeyboardInterrupt:
+            return INTERRUPTED
+
+    return with_output(command)
 
 
 def parse_options(

@@ -93,6 +93,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             codes.append(_run(command))
         except OSError as error:
+            if error.filename is None:  # of no file, such as a reader of our output that went away
+                raise
             raise ValueError(f"{error.filename}: {error.strerror}") from None
 
     arguments = sys.argv[2:] if argv is None else argv

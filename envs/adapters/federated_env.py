@@ -7,6 +7,7 @@ from typing import SupportsFloat
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
 from ...common.arrays import AnyArray, Bools
@@ -15,7 +16,8 @@ from ..agent_view import AgentView, Info, Menu, Observation
 from ..contract import REWARD_TERMS
 from ..scenario import Scenario, ScenarioSource
 from ..world import FederatedWorld
-from .viewer import Viewer
+from .specs import completed_spec
+from .viewer import RENDER_FPS, RENDER_MODES, Viewers
 
 
 class FederatedEnv(gym.Env[Observation, AnyArray]):
@@ -43,7 +45,8 @@ class FederatedEnv(gym.Env[Observation, AnyArray]):
     ## Start, end
     An episode draws clients, devices, data partition, traces and (if they are ranges) prices from the seed.
     It terminates when the target accuracy is reached, a budget is exhausted, the agent ends the run or
-    training diverges; it is truncated at the round limit.
+    training diverges; it is truncated at the round limit, or after
+    `spec.max_episode_steps` steps of any kind.
 
     Args:
         scenario: a packaged name ("phones", "volunteers", "spotmarket"), a YAML file or a mapping.
@@ -59,7 +62,7 @@ class FederatedEnv(gym.Env[Observation, AnyArray]):
         ValueError: one line naming the field, the value and what was expected.
     """
 
-    metadata: Info = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}  # noqa: RUF012
+    metadata: Info = {"render_modes": list(RENDER_MODES), "render_fps": RENDER_FPS}  # noqa: RUF012
 
     def __init__(
         self,
@@ -71,20 +74,28 @@ class FederatedEnv(gym.Env[Observation, AnyArray]):
         render_mode: str | None = None,
         **changes: object,
     ):
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise ValueError(f"render_mode: {render_mode!r}, expected one of {self.metadata['render_modes']}")
-        self.agent_view = AgentView(scenario, 1, split, action, menu, **changes)
+        self.agent_view = AgentView(scenario, 1, split, action, menu, None, **changes)
         self.observation_space = self.agent_view.encoder.space  # type: ignore[assignment]
         self.action_space = self.agent_view.action_mode.space  # type: ignore[assignment]
         self.render_mode = render_mode
         self._vector_reward = vector_reward
-        self._viewer = Viewer(self.agent_view.world) if render_mode else None
+        self._viewers = Viewers(self.agent_view.world, 1, render_mode)
+        self._spec: EnvSpec | None = None
         self._ready = False
         if vector_reward:
             high = np.array([100.0, 0.0, 0.0, 0.0], dtype=np.float32)
             low = np.array([-100.0, -np.inf, -np.inf, -np.inf], dtype=np.float32)
             self.reward_space = spaces.Box(low, high, dtype=np.float32)
             self.reward_dim = len(REWARD_TERMS)
+
+    @property
+    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+        """How Gymnasium made it, with the limit of steps; None if an id did not."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = completed_spec(spec, self.agent_view.max_episode_steps)
 
     @property
     def scenario(self) -> Scenario:
@@ -108,8 +119,7 @@ class FederatedEnv(gym.Env[Observation, AnyArray]):
         episode_seed = self.np_random.integers(2**31, size=1)
         self.agent_view.reset(np.ones(1, dtype=bool), episode_seed)
         self._ready = True
-        if self._viewer:
-            self._viewer.begin()
+        self._viewers.begin(np.ones(1, dtype=bool))
         return _only(self.agent_view.observe()), {"episode_seed": int(episode_seed[0])}
 
     def step(self, action: AnyArray) -> tuple[Observation, SupportsFloat, bool, bool, Info]:
@@ -122,8 +132,7 @@ class FederatedEnv(gym.Env[Observation, AnyArray]):
         if terminated or truncated:
             self._ready = False
             info["episode_totals"] = _only(self.agent_view.world.totals())
-        if self._viewer:
-            self._viewer.record(result)
+        self._viewers.record(result)
         reward: SupportsFloat = float(result.reward[0])
         if self._vector_reward:
             reward = result.terms[0].astype(np.float32)
@@ -136,10 +145,10 @@ class FederatedEnv(gym.Env[Observation, AnyArray]):
 
     def render(self) -> str | NDArray[np.uint8] | None:  # type: ignore[override]
         """A page of text ("ansi") or an RGB image `[H, W, 3]` uint8 ("rgb_array") of the episode so far."""
-        if self._viewer is None:
+        if self.render_mode is None:
             gym.logger.warn("render: called without a render_mode; pass render_mode='ansi' or 'rgb_array'")
             return None
-        return self._viewer.text() if self.render_mode == "ansi" else self._viewer.image()
+        return self._viewers.frames()[0]
 
 
 def _only(batch: dict[str, AnyArray]) -> Info:

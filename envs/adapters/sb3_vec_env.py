@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeAlias, cast
 
 import numpy as np
+from gymnasium import logger
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils import seeding
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
@@ -14,12 +19,15 @@ from ...common.splits import Split
 from ..agent_view import AgentView, Info, Menu, Observation
 from ..scenario import ScenarioSource
 from ..world import FederatedWorld
+from .specs import completed_spec
+from .viewer import RENDER_FPS, Viewers
 
 
 class FederatedVecEnv(VecEnv):
     """What SB3's algorithms train on: one batch, no processes, masks for MaskablePPO.
 
-    `env_method("action_masks")` and `get_attr` answer for the whole batch at once. An ended episode is
+    `env_method` and `get_attr` answer for one environment each: its masks, its picture, and what all have in
+    common, such as the spec; the batch's own methods are not to be had that way. An ended episode is
     followed by a new one in the same step, with `terminal_observation` and `TimeLimit.truncated` in its info;
     `episode` (r, l) and `episode_totals` are in it too, so that no Monitor is needed.
 
@@ -29,6 +37,8 @@ class FederatedVecEnv(VecEnv):
         split: see `FederatedEnv`.
         action: see `FederatedEnv`.
         menu: see `FederatedEnv`.
+        render_mode: None, "ansi" or "rgb_array", for `VecVideoRecorder` and `render`.
+        max_episode_steps: steps after which episodes are truncated; None: the world's own limits.
         **changes: fields of the scenario to replace.
     """
 
@@ -39,14 +49,28 @@ class FederatedVecEnv(VecEnv):
         split: Split = "train",
         action: str = "levels",
         menu: Menu | None = None,
+        render_mode: str | None = None,
+        max_episode_steps: int | None = None,
         **changes: object,
     ):
-        self.agent_view = AgentView(scenario, num_envs, split, action, menu, **changes)
-        self.render_mode = None
+        self.agent_view = AgentView(scenario, num_envs, split, action, menu, max_episode_steps, **changes)
+        self._viewers = Viewers(self.agent_view.world, num_envs, render_mode)
+        self._spec: EnvSpec | None = None
+        self.render_mode = render_mode
         self._generators: list[np.random.Generator] = []
         super().__init__(num_envs, self.agent_view.encoder.space, self.agent_view.action_mode.space)
+        self.metadata = {**self.metadata, "render_fps": RENDER_FPS}  # type: ignore[dict-item]
         self.seed()
         self._actions: AnyArray = np.zeros(0)
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """What Gymnasium makes one of its environments by, with the limit of steps; None without an id."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = completed_spec(spec, self.agent_view.max_episode_steps)
 
     @property
     def world(self) -> FederatedWorld:
@@ -76,11 +100,12 @@ class FederatedVecEnv(VecEnv):
     def step_wait(self) -> VecEnvStepReturn:
         """Step all environments."""
         result = self.agent_view.act(self._actions)
+        self._viewers.record(result)
         ended = result.terminated | result.truncated
         infos: list[Info] = [{"reward_terms": row} for row in result.terms.copy()]
         observation = self.agent_view.observe()
         if ended.any():
-            self._close(infos, observation, ended, result.truncated)
+            self._close(infos, observation, ended, result.truncated & ~result.terminated)
             self._begin(ended)
             observation = self.agent_view.observe()
         return observation, result.reward.astype(np.float32), ended, infos
@@ -89,21 +114,32 @@ class FederatedVecEnv(VecEnv):
         """Legal choices `[E, choices]`."""
         return self.agent_view.masks()
 
+    def get_images(self) -> Sequence[AnyArray | None]:
+        """An RGB image `[H, W, 3]` of every environment, where the render mode is "rgb_array"."""
+        return cast("list[AnyArray | None]", self._frames() if self.render_mode == "rgb_array" else [])
+
     def close(self) -> None:
         """Nothing to release."""
 
     def env_method(
         self, method_name: str, *method_args: object, indices: VecEnvIndices = None, **method_kwargs: object
     ) -> list[object]:
-        """`action_masks` of the chosen environments; there are no single environments behind the batch."""
-        if method_name != "action_masks":
-            raise AttributeError(f"env_method: {method_name!r}, expected 'action_masks'")
-        masks = self.agent_view.masks()
-        return [masks[env] for env in self._get_indices(indices)]
+        """What a method of single environments gives for each chosen one: `action_masks`, `render`."""
+        if method_name not in _OF_EACH:
+            raise AttributeError(f"env_method: {method_name!r}, expected one of {', '.join(_OF_EACH)}")
+        rows = _OF_EACH[method_name](self, *method_args, **method_kwargs)
+        return [rows[env] for env in self._get_indices(indices)]
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[object]:
-        """The batch's attribute once for each chosen environment."""
-        return [getattr(self, attr_name) for _ in self._get_indices(indices)]
+        """Of each chosen environment, an attribute that it shares with all, or a method of its own."""
+        if attr_name in _OF_EACH:
+            return [partial(self._call_one, attr_name, env) for env in self._get_indices(indices)]
+        value = getattr(self, attr_name)
+        if inspect.ismethod(value):
+            raise AttributeError(
+                f"get_attr: {attr_name!r} acts on all environments at once; call it on the VecEnv itself"
+            )
+        return [value for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: object, indices: VecEnvIndices = None) -> None:
         """Refused: the environments share their settings."""
@@ -113,11 +149,21 @@ class FederatedVecEnv(VecEnv):
         """Never; but `episode` is reported as by a Monitor."""
         return [False for _ in self._get_indices(indices)]
 
+    def _call_one(self, method_name: str, env: int, *args: object, **kwargs: object) -> object:
+        return self.env_method(method_name, *args, indices=[env], **kwargs)[0]
+
+    def _frames(self) -> list[str | AnyArray]:
+        if self.render_mode is None:
+            logger.warn("render: called without a render_mode; pass render_mode='ansi' or 'rgb_array'")
+            return [None] * self.num_envs  # type: ignore[list-item]
+        return list(self._viewers.frames())
+
     def _begin(self, envs: Bools) -> None:
         seeds = np.zeros(self.num_envs, dtype=np.int64)
         for env in np.flatnonzero(envs):
             seeds[env] = self._generators[env].integers(2**31, size=1)[0]
         self.agent_view.reset(envs, seeds)
+        self._viewers.begin(envs)
 
     def _close(
         self, infos: list[Info], observation: Observation, ended: AnyArray, truncated: AnyArray
@@ -131,3 +177,12 @@ class FederatedVecEnv(VecEnv):
             infos[env]["TimeLimit.truncated"] = bool(truncated[env])
             infos[env]["episode_totals"] = totals
             infos[env]["episode"] = {"r": float(totals["net_points"]), "l": int(totals["rounds"])}
+
+
+_Rows: TypeAlias = Callable[..., Sequence[object] | AnyArray]
+
+_OF_EACH: Mapping[str, _Rows] = {
+    "action_masks": FederatedVecEnv.action_masks,
+    "render": FederatedVecEnv._frames,
+}
+"""Methods that single environments have, and how the batch answers for all of them at once."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from gymnasium import logger
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
 
 from ...common.arrays import AnyArray, Bools
 from ...common.splits import Split
@@ -15,6 +18,8 @@ from ..agent_view import AgentView, Info, Menu, Observation
 from ..contract import StepResult
 from ..scenario import ScenarioSource
 from ..world import FederatedWorld
+from .specs import completed_spec
+from .viewer import RENDER_FPS, RENDER_MODES, Viewers
 
 
 class FederatedVectorEnv(VectorEnv[Observation, AnyArray, AnyArray]):
@@ -30,12 +35,18 @@ class FederatedVectorEnv(VectorEnv[Observation, AnyArray, AnyArray]):
         action: see `FederatedEnv`.
         menu: see `FederatedEnv`.
         vector_reward: see `FederatedEnv`.
-        render_mode: must be None; render single environments.
+        render_mode: None, "ansi" or "rgb_array": `render()` gives a page or an image of each environment.
         autoreset_mode: Gymnasium's `AutoresetMode`, or its value: "NextStep", "SameStep" or "Disabled".
+        max_episode_steps: steps after which episodes are truncated, as Gymnasium's `TimeLimit` does with
+            single environments; None: the world's own limits.
         **changes: fields of the scenario to replace.
     """
 
-    metadata: Info = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
+    metadata: Info = {  # noqa: RUF012
+        "render_modes": list(RENDER_MODES),
+        "render_fps": RENDER_FPS,
+        "autoreset_mode": AutoresetMode.NEXT_STEP,
+    }
 
     def __init__(
         self,
@@ -47,15 +58,16 @@ class FederatedVectorEnv(VectorEnv[Observation, AnyArray, AnyArray]):
         vector_reward: bool = False,
         render_mode: str | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        max_episode_steps: int | None = None,
         **changes: object,
     ):
-        if render_mode is not None:
-            raise ValueError(f"render_mode: {render_mode!r}, expected None; render a single environment")
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}  # type: ignore[misc]
-        self.render_mode = None
+        self.render_mode = render_mode
         self.num_envs = num_envs
-        self.agent_view = AgentView(scenario, num_envs, split, action, menu, **changes)
+        self.agent_view = AgentView(scenario, num_envs, split, action, menu, max_episode_steps, **changes)
+        self._viewers = Viewers(self.agent_view.world, num_envs, render_mode)
+        self._spec: EnvSpec | None = None
         self.single_observation_space = self.agent_view.encoder.space
         self.single_action_space = self.agent_view.action_mode.space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -63,6 +75,15 @@ class FederatedVectorEnv(VectorEnv[Observation, AnyArray, AnyArray]):
         self._vector_reward = vector_reward
         self._generators = [seeding.np_random(None)[0] for _ in range(num_envs)]
         self._ended = np.ones(num_envs, dtype=bool)
+
+    @property
+    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+        """How Gymnasium made it, with the limit of steps; None if an id did not."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = completed_spec(spec, self.agent_view.max_episode_steps)
 
     @property
     def world(self) -> FederatedWorld:
@@ -97,6 +118,7 @@ class FederatedVectorEnv(VectorEnv[Observation, AnyArray, AnyArray]):
         if self.autoreset_mode == AutoresetMode.DISABLED and starting.any():
             raise ValueError("step: some episodes have ended; reset them with the option 'reset_mask'")
         result = self.agent_view.act(np.asarray(actions))
+        self._viewers.record(result)
         infos = self._infos(result)
         ended = result.terminated | result.truncated
         if self.autoreset_mode == AutoresetMode.NEXT_STEP and starting.any():
@@ -114,11 +136,19 @@ class FederatedVectorEnv(VectorEnv[Observation, AnyArray, AnyArray]):
         """Legal choices `[E, choices]`."""
         return self.agent_view.masks()
 
+    def render(self) -> tuple[str | NDArray[np.uint8], ...] | None:  # type: ignore[override]
+        """Of every environment, a page of text ("ansi") or an RGB image `[H, W, 3]` ("rgb_array")."""
+        if self.render_mode is None:
+            logger.warn("render: called without a render_mode; pass render_mode='ansi' or 'rgb_array'")
+            return None
+        return tuple(self._viewers.frames())
+
     def _begin(self, envs: Bools) -> None:
         seeds = np.zeros(self.num_envs, dtype=np.int64)
         for env in np.flatnonzero(envs):
             seeds[env] = self._generators[env].integers(2**31, size=1)[0]
         self.agent_view.reset(envs, seeds)
+        self._viewers.begin(envs)
         self._ended = self._ended & ~envs
 
     def _infos(self, result: StepResult) -> Info:

@@ -15,6 +15,9 @@ from ..episode import Ledger
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+RENDER_MODES = ("ansi", "rgb_array")
+RENDER_FPS = 4
+
 AWAY, AVAILABLE, COMPLETED, LOST, CANCELLED = range(5)
 STATE_NAMES = ("away", "available", "trained", "lost", "cancelled")
 STATE_COLOURS = ("#f2f2f2", "#c9d8e8", "#2a9d5c", "#d1495b", "#edae49")
@@ -46,22 +49,59 @@ class Viewed(World, Protocol):
         ...
 
 
-class Viewer:
-    """Remembers one episode of a world of one and draws it.
+class Viewers:
+    """The pictures of E environments; nothing is remembered where no render mode is given.
 
     Args:
-        world: a world with one environment.
+        world: where they are played.
+        num_envs: E.
+        render_mode: None, "ansi" or "rgb_array".
+
+    Raises:
+        ValueError: another render mode.
     """
 
-    def __init__(self, world: Viewed):
+    def __init__(self, world: Viewed, num_envs: int, render_mode: str | None):
+        if render_mode is not None and render_mode not in RENDER_MODES:
+            raise ValueError(f"render_mode: {render_mode!r}, expected one of {list(RENDER_MODES)}")
+        self._text = render_mode == "ansi"
+        self._viewers = [] if render_mode is None else [Viewer(world, env) for env in range(num_envs)]
+
+    def begin(self, envs: Bools) -> None:
+        """New episodes have begun in the rows of `envs`."""
+        for viewer, begins in zip(self._viewers, envs, strict=False):
+            if begins:
+                viewer.begin()
+
+    def record(self, result: StepResult) -> None:
+        """Enter the step that was just made, where an episode was running."""
+        for viewer, active in zip(self._viewers, result.active, strict=False):
+            if active:
+                viewer.record(result)
+
+    def frames(self) -> list[str | NDArray[np.uint8]]:
+        """Of every environment, a page of text or an RGB image `[H, W, 3]`; empty without a render mode."""
+        return [viewer.text() if self._text else viewer.image() for viewer in self._viewers]
+
+
+class Viewer:
+    """Remembers one environment's episode and draws it.
+
+    Args:
+        world: where it is played.
+        env: row of the environment in the world.
+    """
+
+    def __init__(self, world: Viewed, env: int = 0):
         self._world = world
+        self._env = env
         self.begin()
 
     def begin(self) -> None:
         """Forget the last episode."""
         self._states: list[Ints] = []
         self._hours: list[float] = [0.0]
-        self._accuracy: list[float] = [float(self._world.ledger.accuracy[0])]
+        self._accuracy: list[float] = [float(self._world.ledger.accuracy[self._env])]
         self._carbon: list[Floats] = []
         self._terms = np.zeros(len(REWARD_TERMS))
         self._note_situation()
@@ -75,17 +115,17 @@ class Viewer:
             (LOST, outcome.lost),
             (CANCELLED, outcome.cancelled),
         ):
-            states[who[0]] = state
+            states[who[self._env]] = state
         self._states.append(states)
         self._carbon.append(self._carbon_now)
-        self._hours.append(float(self._world.ledger.hours[0]))
-        self._accuracy.append(float(outcome.accuracy[0]))
-        self._terms = self._terms + result.terms[0]
+        self._hours.append(float(self._world.ledger.hours[self._env]))
+        self._accuracy.append(float(outcome.accuracy[self._env]))
+        self._terms = self._terms + result.terms[self._env]
         self._note_situation()
 
     def text(self) -> str:
         """The present round as a page of text."""
-        totals = {name: values[0] for name, values in self._world.totals().items()}
+        totals = {name: values[self._env] for name, values in self._world.totals().items()}
         states = self._states[-1] if self._states else self._before
         zones = zip(self._world.zone_names, self._carbon_now, strict=True)
         terms = "  ".join(
@@ -121,8 +161,8 @@ class Viewer:
 
     def _note_situation(self) -> None:
         """Note who is available and how clean the grid is, before the next decision."""
-        self._before = np.where(self._world.available[0], AVAILABLE, AWAY)
-        self._carbon_now = self._world.carbon.now(self._world.time_s)[0]
+        self._before = np.where(self._world.available[self._env], AVAILABLE, AWAY)
+        self._carbon_now = self._world.carbon.now(self._world.time_s)[self._env]
 
     def _draw_clients(self, axes: Axes) -> None:
         from matplotlib.colors import ListedColormap
@@ -156,8 +196,8 @@ class Viewer:
     def _title(self) -> str:
         ledger = self._world.ledger
         return (
-            f"{self._world.scenario.name}: round {ledger.rounds[0]}, "
-            f"accuracy {100 * ledger.accuracy[0]:.1f} %, "
-            f"{ledger.kilograms[0]:.2f} kg CO2e, {ledger.gigabytes[0]:.1f} GB, "
-            f"net {ledger.net_points[0]:+.1f} points"
+            f"{self._world.scenario.name}: round {ledger.rounds[self._env]}, "
+            f"accuracy {100 * ledger.accuracy[self._env]:.1f} %, "
+            f"{ledger.kilograms[self._env]:.2f} kg CO2e, {ledger.gigabytes[self._env]:.1f} GB, "
+            f"net {ledger.net_points[self._env]:+.1f} points"
         )

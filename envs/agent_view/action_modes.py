@@ -95,6 +95,14 @@ class MenuMode:
     def plan(self, actions: AnyArray, situation: Situation) -> RoundPlan:
         """Ask every scheduler (they keep count of the rounds), take each environment's choice."""
         actions = np.asarray(actions).reshape(-1)
+        if not np.issubdtype(actions.dtype, np.integer):
+            raise ValueError(
+                f"action: dtype {actions.dtype}, expected integers; the index of an entry of the menu"
+            )
+        if actions.size != situation.num_envs:
+            raise ValueError(
+                f"action: {actions.size} entries, expected {situation.num_envs}, one an environment"
+            )
         if (actions < 0).any() or (actions >= len(self._entries)).any():
             raise ValueError(f"action: {actions.tolist()}, expected 0 <= action < {len(self._entries)}")
         return choose_plans([entry.plan(situation) for entry in self._entries], actions)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, TypeAlias
+
+import numpy as np
 
 from ...common.arrays import AnyArray, Bools, Floats32, Ints
 from ...common.registry import load_dotted
 from ...common.splits import Split
-from ..contract import RoundPlan, Situation, StepResult
+from ..contract import RoundPlan, Situation, StepResult, scheduler_seeds
+from ..episode import most_decisions
 from ..scenario import Scenario, ScenarioSource, load_scenario
 from ..world import FederatedWorld
 from .action_modes import MakeScheduler, Menu, make_action_mode
@@ -32,7 +36,12 @@ class AgentView:
         split: train, val or test.
         action: "levels", "discrete" or "scores", see `action_modes`.
         menu: the menu of "discrete"; None = `action_modes.DEFAULT_MENU`.
+        max_episode_steps: steps after which an episode is truncated, if the world's own limits have not ended
+            it before; None or -1: no other limit.
         **changes: fields of `Scenario` to replace, see `load_scenario`.
+
+    Attributes:
+        max_episode_steps: the most steps that an episode can have.
     """
 
     def __init__(
@@ -42,6 +51,7 @@ class AgentView:
         split: Split = "train",
         action: str = "levels",
         menu: Menu | None = None,
+        max_episode_steps: int | None = None,
         **changes: object,
     ):
         self.scenario: Scenario = load_scenario(scenario, **changes)
@@ -50,6 +60,10 @@ class AgentView:
         self.codec = ActionCodec(layout_of(self.scenario))
         self.use_action(action, menu)
         self._situation: Situation | None = None
+        own = most_decisions(self.scenario)
+        self.max_episode_steps = min(own, _step_limit(max_episode_steps) or own)
+        self._limited = self.max_episode_steps < own
+        self._steps = np.zeros(num_envs, dtype=np.int64)
 
     @property
     def situation(self) -> Situation:
@@ -68,8 +82,10 @@ class AgentView:
     def reset(self, envs: Bools, seeds: Ints) -> None:
         """Begin new episodes in the rows of `envs`."""
         self.world.reset(envs, seeds)
-        self.action_mode.reset(envs, seeds)
+        # The schedulers of a menu know as little of the episode as those that play alone.
+        self.action_mode.reset(envs, scheduler_seeds(seeds))
         self._situation = None
+        self._steps[envs] = 0
 
     def observe(self) -> Observation:
         """Fresh observations of all environments."""
@@ -87,7 +103,14 @@ class AgentView:
         """Carry out a plan in all environments."""
         result = self.world.step(plan)
         self._situation = None
-        return result
+        self._steps += result.active
+        cut = result.active & (self._steps >= self.max_episode_steps)
+        if not self._limited or not cut.any():
+            return result
+        # What is seen last is how it would go on: the limit is no end of the run.
+        self._situation = self.world.situation()
+        self.world.cut_short(cut)
+        return replace(result, truncated=result.truncated | cut)
 
     def info(self, result: StepResult) -> dict[str, AnyArray]:
         """What `info` holds after a step, batched; `client_*` is `[E, N]` and sums to its total."""
@@ -112,6 +135,17 @@ class AgentView:
             **{name: values.sum(axis=1) for name, values in per_client.items()},
             **{f"client_{name}": values for name, values in per_client.items()},
         }
+
+
+def _step_limit(limit: object) -> int | None:
+    """A limit of steps as Gymnasium takes it: None or -1 is none."""
+    if limit is None or limit == -1:
+        return None
+    if isinstance(limit, bool) or not isinstance(limit, int | np.integer) or limit < 1:
+        raise ValueError(
+            f"max_episode_steps: {limit!r}, expected at least 1 step; None for the world's own limit"
+        )
+    return int(limit)
 
 
 def layout_of(scenario: Scenario) -> ActionLayout:

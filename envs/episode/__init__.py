@@ -5,7 +5,15 @@ from __future__ import annotations
 from .ledger import Ledger
 from .population import EpisodeDraw, Population, PopulationSource
 from .reward import PRICES, reward_terms
-from .rules import MOST_DECISIONS_PER_ROUND, ended, overrun, participation_rates, spent, transfers
+from .rules import (
+    MOST_DECISIONS_PER_ROUND,
+    ended,
+    most_decisions,
+    overrun,
+    participation_rates,
+    spent,
+    transfers,
+)
 from .situation_builder import client_books, run_facts, terms_of, utc_hour, zone_facts
 from .streams import spawned_generators
 
@@ -18,6 +26,7 @@ __all__ = [
     "PopulationSource",
     "client_books",
     "ended",
+    "most_decisions",
     "overrun",
     "participation_rates",
     "reward_terms",

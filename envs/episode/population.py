@@ -102,7 +102,7 @@ class PopulationSource:
         self.split = split
         self.training = scenario.training
         self.quadratic = scenario.quadratic
-        self.dataset = load_dataset(scenario.dataset)
+        self.dataset = load_dataset(scenario.dataset, split=split)
         self.model = make_model(scenario.model, self.dataset)
         self._devices = device_settings(scenario.devices)
         self._horizon_s = scenario.horizon_s

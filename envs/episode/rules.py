@@ -13,6 +13,13 @@ from .ledger import Ledger, round_gigabytes, round_kilograms
 MOST_DECISIONS_PER_ROUND = 10
 """Waits and probes are no rounds; so many decisions per round of the limit end the episode all the same."""
 
+_PRIOR_ROUNDS = 3.0
+
+
+def most_decisions(scenario: Scenario) -> int:
+    """Decisions of any kind after which an episode of a scenario is truncated at the latest."""
+    return MOST_DECISIONS_PER_ROUND * scenario.max_rounds
+
 
 def spent(ledger: Ledger) -> Floats:
     """`[E, 3]`, hours, GB and kg so far."""
@@ -55,7 +62,7 @@ def ended(
     exhausted = (spent(ledger) >= budgets).any(axis=1)
     stopped = plan.wait_s == STOP_S
     terminated = active & (reached | exhausted | stopped | outcome.diverged)
-    over = (ledger.rounds >= limit) | (ledger.decisions >= MOST_DECISIONS_PER_ROUND * limit)
+    over = (ledger.rounds >= limit) | (ledger.decisions >= most_decisions(scenario))
     return terminated, active & ~terminated & over
 
 
@@ -81,6 +88,19 @@ def transfers(
     return sent, repaired.sum(axis=1)
 
 
-def participation_rates(ledger: Ledger) -> Floats:
-    """`[E, N]`, share of the rounds so far in which each client's update arrived; one success assumed."""
-    return np.minimum((ledger.completions + 1.0) / (ledger.rounds[:, None] + 1.0), 1.0)
+def participation_rates(ledger: Ledger, arrived: Bools) -> Floats:
+    """`[E, N]`, share of the rounds in which each client's update arrives, as far as it is known.
+
+    Of the rounds before, drawn towards the mean of all clients, the present round included, as if that had
+    been seen for `_PRIOR_ROUNDS`: in the first round everybody has the same rate, that of an average client.
+    (A client's own arrival in the present round must not count, or whoever arrives would look frequent.)
+
+    Args:
+        ledger: the books before the present round.
+        arrived: bool `[E, N]`, whose updates arrive in it.
+    """
+    rounds = ledger.rounds[:, None]
+    total = (ledger.completions + arrived).sum(axis=1, keepdims=True)
+    mean = total / (arrived.shape[1] * (rounds + 1.0))
+    rates: Floats = (ledger.completions + _PRIOR_ROUNDS * mean) / (rounds + _PRIOR_ROUNDS)
+    return np.minimum(rates, 1.0)

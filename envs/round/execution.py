@@ -130,7 +130,7 @@ class RoundExecution:
         own_j = np.where(work.probed, 0.0, bill.energy_j)
         cancelled, wasted_j = self._late.settle(progress, own_j, self.core.version)
         trained = progress.completed.any(axis=1) & ~result.diverged
-        self._note_models(time_s, progress, trained, running)
+        self._note_models(time_s, progress, self._moved(progress, result), running)
         outcome = RoundOutcome(
             invited=work.invited,
             completed=progress.completed,
@@ -243,13 +243,13 @@ class RoundExecution:
             repairs=repairs,
         )
 
-    def _note_models(self, time_s: Floats, progress: Progress, trained: Bools, running: Bools) -> None:
+    def _note_models(self, time_s: Floats, progress: Progress, moved: Bools, running: Bools) -> None:
         """Note who has the present model now, and whatever personal models need."""
         if self.source.scenario.topology != "server":
-            self._has_model = np.where(trained[:, None], progress.completed, self._has_model)
+            self._has_model = np.where(moved[:, None], progress.completed, self._has_model)
         if self.personal is not None:
             hour = utc_hour(self.population.start_utc_s, time_s)
-            self.personal.note_decision(self.sessions.available, hour, trained, running)
+            self.personal.note_decision(self.sessions.available, hour, moved, running)
 
     def _train(self, progress: Progress, ledger: Ledger) -> tuple[TrainResult, Floats, Floats]:
         """Train on the updates that enter the model; the core's result, and the scores afterwards, `[E]`."""
@@ -259,17 +259,25 @@ class RoundExecution:
             self.core.hold(held)
         orders = progress.orders
         weights = step_shares(orders.weights, (orders.local_steps > 0) & (held > 0))
-        result = self.core.run_round(replace(orders, weights=weights, rates=participation_rates(ledger)))
+        rates = participation_rates(ledger, progress.completed)
+        result = self.core.run_round(replace(orders, weights=weights, rates=rates))
         if self.personal is not None:
             self.personal.train(progress.orders, ledger.rounds)
         if progress.held is not None:
             self.core.hold(self.held)
-        trained = progress.completed.any(axis=1) & ~result.diverged
+        moved = self._moved(progress, result)
         accuracy, loss = ledger.accuracy.copy(), ledger.loss.copy()
-        if trained.any():
-            new_accuracy, new_loss = self.core.evaluate(trained)
-            accuracy, loss = np.where(trained, new_accuracy, accuracy), np.where(trained, new_loss, loss)
+        if moved.any():
+            new_accuracy, new_loss = self.core.evaluate(moved)
+            accuracy, loss = np.where(moved, new_accuracy, accuracy), np.where(moved, new_loss, loss)
         return result, accuracy, loss
+
+    def _moved(self, progress: Progress, result: TrainResult) -> Bools:
+        """Bool `[E]`, whose model the round has moved; by some aggregators although nothing arrived."""
+        moved = progress.completed.any(axis=1)
+        if self.core.aggregator.moves_alone:
+            moved = moved | np.asarray(progress.orders.closes)
+        return np.asarray(moved & ~result.diverged)
 
     def _bill(self, time_s: Floats, overlays: Overlays | None, step: Step, progress: Progress) -> Bill:
         bill = bill_phases(self.population, self.carbon, time_s, progress, step.work.lead_bytes)

@@ -74,6 +74,7 @@ class DropLate:
                 weights=step.plan.weights,
                 round_index=step.round_index.copy(),
                 server_step=step.plan.server_step,
+                closes=step.closes,
             ),
         )
 
@@ -242,6 +243,7 @@ class KeepLate:
             round_index=np.where(entering, t.round_index, step.round_index[:, None]),
             staleness=np.where(entering, step.versions[:, None] - t.version, 0),
             server_step=step.plan.server_step,
+            closes=step.closes,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .document import Budgets, Preferences, Scenario, Workload
 from .loading import ScenarioSource, load_scenario, scenario_names
 from .options import Evaluation, Late
+from .plain_document import plain
 
 __all__ = [
     "Budgets",
@@ -15,5 +16,6 @@ __all__ = [
     "ScenarioSource",
     "Workload",
     "load_scenario",
+    "plain",
     "scenario_names",
 ]

@@ -7,12 +7,13 @@ from importlib import resources
 from pathlib import Path
 from typing import TypeAlias
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from ...common.settings import one_line
 from ...common.spelling import suggest
 from .document import Scenario
+from .plain_document import plain
+from .yaml_document import read_yaml
 
 ScenarioSource: TypeAlias = str | Path | Mapping[str, object] | Scenario
 """A packaged scenario's name, the path of a YAML file, a mapping of the same form, or a `Scenario`."""
@@ -28,10 +29,11 @@ def load_scenario(source: ScenarioSource, **changes: object) -> Scenario:
     """Read a scenario and apply changes to it.
 
     Args:
-        source: the name of a packaged scenario ("volunteers"), the path of a YAML file (which may name the
-            scenario it starts from in `base:`), a mapping of the same form, or a Scenario.
+        source: the name of a packaged scenario ("volunteers"), the path of a YAML file, a mapping of the same
+            form, or a Scenario. A document may start from another in `base:`. Files that a YAML file names
+            are found beside it, else in the working folder.
         **changes: fields of `Scenario` to replace; a mapping changes only the keys it names, unless the field
-            is a specification with its own `kind`.
+            is a specification with its own `kind`. Paths and numpy numbers are as good as text and Python's.
 
     Raises:
         ValueError: one line naming the field, the value and what was expected.
@@ -40,7 +42,7 @@ def load_scenario(source: ScenarioSource, **changes: object) -> Scenario:
     for name, value in changes.items():
         document[name] = _merge(document.get(name), value)
     try:
-        return Scenario.model_validate(document)
+        return Scenario.model_validate(plain(document))
     except ValidationError as error:
         raise ValueError(one_line(error, Scenario)) from None
 
@@ -49,15 +51,30 @@ def _document(source: ScenarioSource) -> dict[str, object]:
     if isinstance(source, Scenario):
         return source.model_dump()
     if isinstance(source, Mapping):
-        document = dict(source)
-    elif str(source).endswith((".yaml", ".yml")):
-        document = _read_yaml(Path(source))
-    else:
-        return _packaged(str(source))
+        return _on_its_base(dict(source))
+    return _read(str(source))
+
+
+def _read(source: str, beside: Path | None = None, chain: tuple[Path, ...] = ()) -> dict[str, object]:
+    """The document of a packaged name or of a YAML file, perhaps beside the one that starts from it."""
+    if not source.endswith((".yaml", ".yml")):
+        return _packaged(source)
+    path = Path(source)
+    if beside is not None and (beside / source).exists():
+        path = beside / source
+    if path.resolve() in chain:
+        raise ValueError(f"base: {source!r} starts from itself; expected a scenario that does not")
+    return _on_its_base(read_yaml(path), path.resolve().parent, (*chain, path.resolve()))
+
+
+def _on_its_base(
+    document: dict[str, object], beside: Path | None = None, chain: tuple[Path, ...] = ()
+) -> dict[str, object]:
+    """A document with the fields of the scenario that it starts from in `base`, if any."""
     base = document.pop("base", None)
     if base is None:
         return document
-    start = _packaged(str(base))
+    start = _read(str(base), beside, chain)
     return {**start, **{name: _merge(start.get(name), value) for name, value in document.items()}}
 
 
@@ -67,29 +84,9 @@ def _packaged(name: str) -> dict[str, object]:
         raise ValueError(
             f"scenario: {name!r} is neither a known scenario nor a .yaml file; {suggest(name, names)}"
         )
-    text = (
-        resources.files("frugalfl.envs.scenario.packaged")
-        .joinpath(f"{name}.yaml")
-        .read_text(encoding="utf-8")
-    )
-    document: dict[str, object] = yaml.safe_load(text)
-    return document
-
-
-def _read_yaml(path: Path) -> dict[str, object]:
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(
-            f"scenario: {path}: {error.strerror or error}; expected a readable YAML file"
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        raise ValueError(f"scenario: {path}{where}: not a YAML document") from None
-    if not isinstance(document, dict):
-        raise ValueError(f"scenario: {path}: expected a mapping of fields, got {type(document).__name__}")
-    return document
+    file = resources.files("frugalfl.envs.scenario.packaged").joinpath(f"{name}.yaml")
+    with resources.as_file(file) as path:
+        return read_yaml(path)
 
 
 def _merge(old: object, new: object) -> object:

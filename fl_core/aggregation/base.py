@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ...common.arrays import AnyArray, Floats, Ints
+from ...common.arrays import AnyArray, Bools, Floats, Ints
 from ...common.registry import Registry
 from ...common.settings import Spec
 from ..numerics import weighted_sums
@@ -43,6 +43,13 @@ class Arrivals:
     decay: Floats  # [J] of the learning rate, in the round in which the update was started; 1 = none
     round_decay: Floats  # [E] of the learning rate, in the round that closes
     server_step: Floats | None = None  # [E] factors on the server's learning rate, or None
+    closes: Bools | None = None  # [E] whose round of training closes now; None = where something arrived
+
+    @property
+    def closing(self) -> Bools:
+        """`[E]`, whose round of training closes now, though nothing may have arrived in it."""
+        arrived: Bools = np.diff(self.span) > 0
+        return arrived if self.closes is None else arrived | self.closes
 
     def server_rate(self, dtype: DType) -> AnyArray:
         """`[E, 1]`, or `[1, 1]` where no factors are given: the learning rates of the server's step."""
@@ -85,6 +92,7 @@ class Aggregator(ABC):
         accepts_late: whether updates may have been started on older models.
         accepts_decay: whether it makes sense of a learning rate that falls from round to round.
         accepts_compression: whether it makes sense of compressed updates.
+        moves_alone: whether the model moves in a round of training in which nothing arrived.
         traffic: model-sized vectors sent each way per client and round (2 where control variates go along).
     """
 
@@ -93,6 +101,7 @@ class Aggregator(ABC):
     accepts_late = True
     accepts_decay = True
     accepts_compression = True
+    moves_alone = False
     traffic = 1
 
     def __init__(self) -> None:
@@ -113,7 +122,7 @@ class Aggregator(ABC):
 
     @abstractmethod
     def step(self, arrivals: Arrivals, params: AnyArray) -> AnyArray:
-        """`[E, P]`, the step before the server's learning rate; zero where nothing arrived."""
+        """`[E, P]`, the step before the server's rate; zero where nothing arrived, unless `moves_alone`."""
 
 
 class Weighting(Aggregator):

@@ -20,7 +20,10 @@ _NOISE_STREAM = 0x6E6F6973
 
 @AGGREGATORS.register("gaussian")
 class GaussianMechanism(Aggregator):
-    """`1/m (sum of clipped updates + N(0, (noise_multiplier clip)^2))`.
+    """`1/m (sum of clipped updates + N(0, (noise_multiplier clip)^2))`, in every round of training.
+
+    Also where nothing arrived: a model that then stood still would give away that nobody took part, and every
+    round that `epsilon` composes has to be as noisy as the others.
 
     Args:
         clip: largest length an update may have; longer ones are scaled down.
@@ -43,6 +46,7 @@ class GaussianMechanism(Aggregator):
     ) -> None:
         super().__init__()
         self._clip, self._noise, self._expected = clip, noise_multiplier, expected_clients
+        self.moves_alone = noise_multiplier > 0
 
     def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: DType) -> None:
         """See `Aggregator.bind`."""
@@ -59,7 +63,7 @@ class GaussianMechanism(Aggregator):
         scale = np.minimum(1.0, self._clip / np.maximum(length, 1e-30)) / self._expected
         step = weighted_sums(arrivals.span, scale, arrivals.delta)
         spread = self._noise * self._clip / self._expected
-        for e in np.flatnonzero(np.diff(arrivals.span)):
+        for e in np.flatnonzero(arrivals.closing):
             if spread > 0:
                 noise = _normal(int(self.memory["seed"][e]), int(self.memory["round"][e]), params.shape[1])
                 step[e] += (spread * noise).astype(params.dtype)
@@ -77,13 +81,16 @@ def _normal(seed: int, round_index: int, count: int) -> Floats:
 def epsilon(noise_multiplier: float, sampling_rate: float, rounds: int, delta: float) -> float:
     """Privacy spent by a client after a number of rounds, by Renyi accounting.
 
-    The accountant assumes that every client takes part independently with probability `sampling_rate`.
-    Availability that others can observe, or a scheduler that looks at the clients' data, is not covered.
+    The accountant assumes Poisson sampling: every client takes part in every round independently of all
+    others with probability `sampling_rate`, and nobody else knows who did. A fixed number of participants,
+    availability that others can observe, or a scheduler that prefers some clients is not that; for these the
+    figure is the one of `sampling_rate` 1, which counts every client in every round. No figure covers a
+    scheduler that looks at what clients report of their data, such as losses.
 
     Args:
         noise_multiplier: as in `GaussianMechanism`.
         sampling_rate: probability that a client takes part in a round.
-        rounds: rounds of training.
+        rounds: rounds of training (`Ledger.rounds`), those in which nothing arrived included.
         delta: failure probability, e.g. below one over the number of clients.
 
     Returns:

@@ -48,14 +48,15 @@ class _Tabled(Aggregator):
         """See `Aggregator.bind`."""
         self.memory = {
             "table": _table(self.name, (num_envs, num_clients, num_parameters), dtype),
-            "mean": np.zeros((num_envs, num_parameters), dtype=dtype),
+            # In double precision: it is kept by increments, whose rounding would add up over long runs.
+            "mean": np.zeros((num_envs, num_parameters), dtype=np.float64),
         }
 
     def _exchange(self, arrivals: Arrivals) -> tuple[AnyArray, AnyArray]:
         """Store the new updates, without decay; returns the changes `[J, P]` and the mean before them."""
         table, mean = self.memory["table"], self.memory["mean"]
-        undecayed = arrivals.delta / arrivals.decay[:, None].astype(mean.dtype)
-        change = undecayed - table[arrivals.env, arrivals.client]
+        undecayed = arrivals.delta / arrivals.decay[:, None].astype(table.dtype)
+        change = undecayed.astype(np.float64) - table[arrivals.env, arrivals.client]
         before = mean.copy()
         mean += weighted_sums(arrivals.span, arrivals.target_weight, change)
         table[arrivals.env, arrivals.client] = undecayed
@@ -97,7 +98,7 @@ class Mifa(_Tabled):
         moves = np.diff(arrivals.span) > 0
         if self._wait:
             moves &= seen.all(axis=1)
-        now = arrivals.round_decay[:, None].astype(params.dtype)
+        now = arrivals.round_decay[:, None]
         return np.where(moves[:, None], self.memory["mean"] * now, 0).astype(params.dtype)
 
 
@@ -117,8 +118,7 @@ class FedVarp(_Tabled):
         step = weighted_sums(arrivals.span, _shares(arrivals, len(params)), change)
         moves = np.diff(arrivals.span) > 0
         step[moves] += before[moves]
-        step *= arrivals.round_decay[:, None].astype(step.dtype)
-        return step
+        return np.asarray(step * arrivals.round_decay[:, None], dtype=params.dtype)
 
 
 @AGGREGATORS.register("fedawe")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .apart import Apart
 from .client_rows import ClientRows, partition
 from .dataset import DATASETS, Dataset, DatasetSource, Digits, load_dataset
 from .image_files import Cifar10, Emnist, FashionMnist, ImageFiles, Mnist, read_cifar_batch, read_idx
@@ -11,6 +12,7 @@ from .synthetic import Synthetic
 __all__ = [
     "DATASETS",
     "PARTITIONS",
+    "Apart",
     "Cifar10",
     "ClientRows",
     "Dataset",

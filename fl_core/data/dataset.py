@@ -10,6 +10,7 @@ import numpy as np
 from ...common.arrays import AnyArray, Floats32, Ints, Ints32
 from ...common.registry import Registry
 from ...common.settings import Settings, Spec
+from ...common.splits import Split
 
 # The digits split is part of the task, like an ImageNet split: the same for every seed.
 _DIGITS_SPLIT_SEED = 20_260_101
@@ -80,6 +81,10 @@ class DatasetSource(Settings):
         >>> load_dataset({"kind": "coins", "bias": 0.7})
     """
 
+    def for_split(self, split: Split) -> DatasetSource:
+        """The source of one split's rows: the same for all, unless a data set keeps its splits apart."""
+        return self
+
     @abstractmethod
     def load(self, rng_seed: int) -> Dataset:
         """Get the rows; what is generated follows the seed, what is stored does not."""
@@ -117,14 +122,15 @@ class Digits(DatasetSource):
         )
 
 
-def load_dataset(spec: Spec | DatasetSource, rng_seed: int = 0) -> Dataset:
+def load_dataset(spec: Spec | DatasetSource, rng_seed: int = 0, split: Split = "train") -> Dataset:
     """Load a data set by name.
 
     Args:
         spec: a registered name, a mapping with `kind` and the settings of that data set, or a source.
         rng_seed: seed of generated data; stored data does not depend on it.
+        split: whose rows, where a data set keeps them apart (`Apart`).
 
     Raises:
         ValueError: an unknown name (with a suggestion) or bad settings.
     """
-    return DATASETS.make(spec).load(rng_seed)
+    return DATASETS.make(spec).for_split(split).load(rng_seed)

@@ -177,7 +177,8 @@ class RoundEngine(Holdings, ABC):
         diverged = diverged_client >= 0
         arrivals = self._arrivals(env, client, orders, updates.delta, late, named)
         if diverged.any():
-            arrivals = arrivals.select(~diverged[env])
+            closes = None if arrivals.closes is None else arrivals.closes & ~diverged
+            arrivals = replace(arrivals.select(~diverged[env]), closes=closes)
         if self.compression is not None:
             sent = self.compression.send(arrivals.env, arrivals.client, arrivals.delta)
             arrivals = replace(arrivals, delta=sent)
@@ -232,6 +233,7 @@ class RoundEngine(Holdings, ABC):
             num_clients=self.num_clients,
             training=self.training,
             server_step=orders.checked_server_step(self.num_envs),
+            closes=orders.checked_closes(self.num_envs),
             decay=self.training.decay_of(named),
             round_decay=self.training.decay_of(orders.closing_index(self._held.shape)),
         )

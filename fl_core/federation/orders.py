@@ -27,6 +27,9 @@ class TrainingOrders:
     rates: AnyArray | None = None  # [E, N] participation rates so far, for aggregators that need them
     staleness: AnyArray | None = None  # int [E, N] changes of the model since the start; None = all fresh
     server_step: AnyArray | None = None  # [E] factors on the server's learning rate; None = 1 everywhere
+    closes: AnyArray | None = (
+        None  # bool [E] whose round closes, arrivals or none; None = where there are some
+    )
 
     def checked_steps(self, shape: tuple[int, ...]) -> AnyArray:
         """The local steps as an array of this shape.
@@ -51,6 +54,19 @@ class TrainingOrders:
         if factors.shape != (num_envs,) or not (np.isfinite(factors) & (factors > 0)).all():
             raise ValueError(f"server_step: {factors.tolist()}, expected {num_envs} positive factors")
         return factors
+
+    def checked_closes(self, num_envs: int) -> Bools | None:
+        """Whose round of training closes, if it is said.
+
+        Raises:
+            ValueError: if it is not one truth value for each environment.
+        """
+        if self.closes is None:
+            return None
+        closes: Bools = np.asarray(self.closes)
+        if closes.shape != (num_envs,) or closes.dtype != np.bool_:
+            raise ValueError(f"closes: {closes.dtype} {closes.shape}, expected bool ({num_envs},)")
+        return closes
 
     def checked_index(self, shape: tuple[int, ...]) -> Ints:
         """The round's index, of each environment or of each client.

@@ -127,7 +127,10 @@ class RemoteCore(FederatedCore):
         self._updates = updates
         try:
             index = np.array([round_index])
-            return self.run_round(TrainingOrders(arrived, weights, index, rates, server_step=server_step))
+            closes = np.ones(1, dtype=bool)
+            return self.run_round(
+                TrainingOrders(arrived, weights, index, rates, server_step=server_step, closes=closes)
+            )
         finally:
             self._updates = {}
 

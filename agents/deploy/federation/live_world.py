@@ -224,12 +224,13 @@ class LiveWorld:
         orders = self.core.orders(np.where(invited, plan.local_steps[0], 0), sent[0], index)
         played = self._play(orders, float(plan.quorum[0]))
         self._enter_held({client: update.held for client, update in played.updates.items()})
-        rates = participation_rates(self.ledger)
         arrived = np.isin(np.arange(self.scenario.clients), list(played.updates))[None] & (self.held > 0)
+        rates = participation_rates(self.ledger, arrived)
         weights = step_shares(plan.weights, arrived)
         result = self.core.apply(played.updates, plan.local_steps[0], index, weights, rates, plan.server_step)
         trained = np.array([bool(played.updates) and not bool(result.diverged[0])])
-        scores = self.core.evaluate() if trained[0] else None
+        moved = trained[0] or self.core.aggregator.moves_alone
+        scores = self.core.evaluate() if moved else None
         repairs = int((asked & ~invited).sum() + cut[0])
         outcome = self._outcome(played, result, repairs, began_s, scores)
         return outcome, trained

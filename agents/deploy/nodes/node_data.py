@@ -34,7 +34,7 @@ def local_node(scenario: Scenario, split: Split, seed: int, client: int) -> Loca
     streams = np.random.SeedSequence(seed, spawn_key=(_SPLIT_KEY[split],)).spawn(6)
     people, data = np.random.default_rng(streams[0]), np.random.default_rng(streams[3])
     zone = people.permutation(np.arange(n) % scenario.zones).astype(np.int64)
-    dataset = load_dataset(scenario.dataset)
+    dataset = load_dataset(scenario.dataset, split=split)
     dealt = partition(
         dataset,
         n,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ....envs.contract import Scheduler
+from ....envs.contract import Scheduler, scheduler_seeds
 from ...players import make_player
 from ..federation import LiveWorld
 from ..settings import DeploySettings, read_settings
@@ -71,7 +71,8 @@ class Coordinator:
         began_s = float(state["time_s"]) if state else 0.0
         clock = clock or Clock(began_s, settings.time_scale, skips=settings.skip_waits)
         self.world = LiveWorld(scenario, transport, settings.seed, settings.split, clock, settings.poll_s)
-        self.scheduler.reset(np.ones(1, dtype=bool), np.array([settings.seed]), scenario.clients)
+        seeds = scheduler_seeds(np.array([settings.seed]))
+        self.scheduler.reset(np.ones(1, dtype=bool), seeds, scenario.clients)
         if state is not None:
             self.world.load_state(state)
             self._remind()

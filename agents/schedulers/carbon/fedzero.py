@@ -32,9 +32,10 @@ class Fedzero(Rule):
     Mapping: a situation has grid intensities, no solar output. A zone counts as a power domain; its excess
     power is `domain_clients` median clients' draw x how far its intensity falls below the threshold:
     min(1, 2 (1 - c / threshold)), threshold = `excess_below` x the mean over zones and forecast. So "excess"
-    is clean grid power here, not zero-carbon power, and it is charged like any other. Capacity is a
-    client's speed x its forecast availability. Energy and capacity are summed over the duration (the paper's
-    minutes within it are not planned one by one). Without any solution it waits `wait_s`, in all
+    is clean grid power here, not zero-carbon power, and it is charged like any other. Capacity is no
+    forecast of its own: a client's speed x the mean of 1, for it is there now, and its forecast availability
+    at the end. Energy and capacity are summed over the duration (the paper's minutes within it are not
+    planned one by one). Without any solution it waits `wait_s`, in all
     `wait_slack_s` at most; then excess is no longer asked for (the paper's would wait on).
     Aggregation: the world's aggregator.
     Defaults: n = 10, m_max = 5 m_min with m_min = `local_steps` (the paper's 1 and 5 epochs), alpha = 1,

@@ -82,7 +82,9 @@ class JsacTau(Rule):
     JSAC 2019. First round tau = 1, then at most ten times the last one. The paper's clients report
     gradients at two models; reports here are a loss and the length of an update. So rho is the moving
     average of |change of the loss| / length of the mean participant's update, delta that of the spread of
-    length / (eta tau) among the last participants times `divergence`, and beta is a constant. The resource is
+    length / (eta tau) among the last participants times `divergence`, and beta is a constant. With m = 1
+    there is no divergence to see: half the participant's own length stands in for it, and the rule is then
+    driven by its knobs and not the paper's any more. The resource is
     accuracy points, in which hours, bytes and emissions all have a price: R = what is left of
     `budget_points`, c and b what a local step and an aggregation of m average clients cost.
     Needs: update lengths, losses, seconds per step, prices.

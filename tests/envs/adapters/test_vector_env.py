@@ -112,3 +112,23 @@ def test_subprocesses_equal_singles():
                     np.testing.assert_array_equal(obs[name][i], own[name])
     finally:
         vec.close()
+
+
+def test_tools_of_sb3_that_ask_single_environments_are_answered_for_each():
+    vec = frugalfl.make_vec_env(WORLDS[1], E, clients=6)
+    vec.seed(2)
+    vec.reset()
+    masks = vec.action_masks()
+    assert (masks[0] != masks[1]).any()
+    for row, ask in enumerate(vec.get_attr("action_masks")):
+        np.testing.assert_array_equal(ask(), masks[row])
+    for row, own in zip((2, 0), vec.env_method("action_masks", indices=[2, 0]), strict=True):
+        np.testing.assert_array_equal(own, masks[row])
+    assert [spec.id for spec in vec.get_attr("spec")] == [WORLDS[1]] * E
+    assert vec.spec.kwargs == {"split": "train", "scenario": "volunteers", "clients": 6}
+    assert vec.get_attr("render_mode", indices=1) == [None]
+    assert vec.has_attr("action_masks") and not vec.has_attr("reset") and not vec.has_attr("nothing")
+    with pytest.raises(AttributeError, match="all environments at once"):
+        vec.get_attr("step")
+    with pytest.raises(AttributeError, match="expected one of action_masks, render"):
+        vec.env_method("step")

@@ -12,8 +12,8 @@ from gymnasium.wrappers import RecordVideo
 
 from frugalfl.agents.schedulers import make_scheduler
 from frugalfl.envs.adapters import ClientScores, SchedulerMenu
-from frugalfl.envs.agent_view import DEFAULT_MENU, ActionCodec, AgentView, ScoresMode
-from frugalfl.envs.contract import STOP_S
+from frugalfl.envs.agent_view import DEFAULT_MENU, ActionCodec, AgentView, ScoresMode, make_action_mode
+from frugalfl.envs.contract import STOP_S, scheduler_seeds
 
 LEVELS = "frugalfl/Volunteers-v0"
 FACTORS = {"levels": {"server_step": [0.5, 1.0, 4.0]}}
@@ -57,7 +57,7 @@ def test_a_menu_entry_plays_as_its_scheduler(choice):
         assert (plan.wait_s == entry["wait_s"]).all()
         return
     alone = make_scheduler(entry.pop("scheduler"), **entry)
-    alone.reset(everybody, seeds, situation.num_clients)
+    alone.reset(everybody, scheduler_seeds(seeds), situation.num_clients)
     expected = alone.plan(situation)
     np.testing.assert_array_equal(plan.local_steps, expected.local_steps)
     np.testing.assert_array_equal(plan.quorum, expected.quorum)
@@ -139,6 +139,43 @@ def test_bad_actions_are_refused():
     ):
         with pytest.raises(ValueError, match="action:"):
             env.step(bad)
+
+
+class TellsItsSeeds:
+    """A scheduler that writes down by which seeds it could look into the future."""
+
+    name = "tells-its-seeds"
+    told: list[list[int]] = []
+
+    def reset(self, envs, seeds, num_clients):
+        self.told.append(np.asarray(seeds).tolist())
+        self.num_clients = num_clients
+
+    def plan(self, situation):
+        raise NotImplementedError
+
+
+def test_the_schedulers_of_a_menu_are_not_told_the_seeds_of_the_episodes():
+    made = lambda name, **settings: TellsItsSeeds()
+    view = AgentView("quadratic", 2)
+    view.action_mode = make_action_mode("discrete", view.codec.layout, [{"scheduler": "mine"}], made)
+    view.reset(np.ones(2, dtype=bool), np.array([1, 2]))
+    assert TellsItsSeeds.told == [scheduler_seeds(np.array([1, 2])).tolist()]
+
+
+def test_bad_choices_of_a_menu_are_refused_like_bad_levels():
+    single = gym.make("frugalfl/Quadratic-discrete-v0", disable_env_checker=True)
+    single.reset(seed=0)
+    for bad in (np.float32(1.0), 1.0, np.array([2.0]), True, "1", None, -1, 99, np.array([0, 1])):
+        with pytest.raises(ValueError, match=r"action: .*expected"):
+            single.step(bad)
+    for good in (1, np.int8(1), np.uint64(1), np.array(1), np.array([1])):
+        single.step(good)
+    batch = gym.make_vec("frugalfl/Quadratic-discrete-v0", 2, "vector_entry_point")
+    batch.reset(seed=0)
+    for bad in ([0.0, 1.0], [0, 1, 1]):
+        with pytest.raises(ValueError, match=r"action: .*expected"):
+            batch.step(np.array(bad))
 
 
 @pytest.mark.parametrize("name", ["Phones", "Volunteers", "SpotMarket", "Quadratic"])

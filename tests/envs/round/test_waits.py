@@ -66,14 +66,33 @@ def test_a_round_to_which_nobody_could_be_invited_counts():
 def test_what_is_counted_in_rounds_stays_over_a_wait():
     world = world_of()
     world.step(train(world))
-    before, rates = world.situation(), participation_rates(world.ledger)
+    nobody = np.zeros(world.available.shape, dtype=bool)
+    before, rates = world.situation(), participation_rates(world.ledger, nobody)
     world.step(wait(world, 60.0))
     after = world.situation()
     for name in ("round_index", "rounds_left", "rounds_since", "recent_gain"):
         np.testing.assert_array_equal(after.flat()[name], before.flat()[name], err_msg=name)
-    np.testing.assert_array_equal(participation_rates(world.ledger), rates)
+    np.testing.assert_array_equal(participation_rates(world.ledger, nobody), rates)
     np.testing.assert_array_equal(after.run.looks, before.run.looks + 1)
     np.testing.assert_array_equal(after.clients.sightings, before.clients.sightings + after.clients.available)
+
+
+def test_the_first_rounds_know_nobody_as_rare_or_frequent():
+    """With the rates of all subsets that could arrive first, the mean step is that of everybody."""
+    world, n = world_of("quadratic", seeds=[1]), 20
+    rates = lambda who: participation_rates(world.ledger, who)[0]
+    whoever = np.array([np.isin(np.arange(n), np.arange(first, first + 4) % n) for first in range(n)])
+    each = np.mean([who / rates(who[None]) for who in whoever], axis=0)
+    np.testing.assert_allclose(each, 1.0)
+    chance = np.linspace(0.1, 0.9, n)
+    rng, counts = np.random.default_rng(0), world.ledger.completions
+    for index in range(4000):
+        world.ledger.rounds[:] = index
+        arrived = rng.random((1, n)) < chance
+        known = participation_rates(world.ledger, arrived)
+        assert ((known > 0) & (known <= 1)).all()
+        counts += arrived
+    np.testing.assert_allclose(known[0], chance, atol=0.03)
 
 
 @pytest.mark.parametrize("late", ["drop", "keep"])

@@ -117,6 +117,22 @@ def test_fedawe_minimises_the_weighted_objective():
     assert drift < 0.2 * np.linalg.norm(EIGHT.optimum() - problem.optimum())
 
 
+@pytest.mark.parametrize("name", ["mifa", "fedvarp"])
+def test_a_mean_that_is_kept_by_increments_does_not_drift(name):
+    """In single precision too, whose rounding errors of thousands of increments would add up."""
+    aggregator, rng = AGGREGATORS.make(name), np.random.default_rng(0)
+    aggregator.bind(1, 4, 50, np.dtype(np.float32))
+    aggregator.reset(0, np.zeros(50, np.float32), 7)
+    for _ in range(3000):
+        some = arrivals_of(rng.normal(size=(2, 50)) * 1e3, client=rng.permutation(4)[:2])
+        aggregator.step(replace(some, delta=some.delta.astype(np.float32)), np.zeros((1, 50), np.float32))
+    tiny = replace(some, delta=(some.delta * 1e-12).astype(np.float32))
+    for first in (0, 2):
+        aggregator.step(replace(tiny, client=np.array([first, first + 1])), np.zeros((1, 50), np.float32))
+    exact = 0.25 * aggregator.memory["table"][0].astype(np.float64).sum(axis=0)
+    np.testing.assert_allclose(aggregator.memory["mean"][0], exact, atol=1e-9)
+
+
 def test_a_proximal_term_pulls_the_fixed_point_towards_the_optimum():
     distance = []
     for mu in (0.0, 1.0, 5.0):
@@ -258,6 +274,39 @@ def test_gaussian_mechanism_clips_and_adds_the_stated_noise():
     step = noisy.step(arrivals_of(np.zeros((1, 20_000))), np.zeros((1, 20_000)))
     assert step.std() == pytest.approx(3.0 * 2.0 / 4, rel=0.03)
     assert abs(step.mean()) < 0.05
+
+
+def test_gaussian_noise_tells_nobody_whether_anybody_took_part():
+    spec = {"kind": "gaussian", "clip": 2.0, "noise_multiplier": 3.0, "expected_clients": 4}
+    nobody, zero = np.zeros((0, 20_000)), np.zeros((1, 20_000))
+    closes = lambda delta, *closing: replace(arrivals_of(delta), closes=np.array(closing))
+    noisy = bound(spec, 20_000)
+    silent = noisy.step(closes(nobody, True), zero)
+    assert silent.std() == pytest.approx(3.0 * 2.0 / 4, rel=0.03)
+    # The same noise as with an update that says nothing, another in every round, none where no round closes.
+    np.testing.assert_array_equal(bound(spec, 20_000).step(closes(np.zeros((1, 20_000)), True), zero), silent)
+    assert not noisy.step(closes(nobody, False), zero).any()
+    assert abs(np.corrcoef(noisy.step(closes(nobody, True), zero), silent)[0, 1]) < 0.05
+    assert not AGGREGATORS.make(spec | {"noise_multiplier": 0.0}).moves_alone
+    for name in ALL:
+        if name != "gaussian":
+            assert not bound(name, 3).step(closes(np.zeros((0, 3)), True), np.zeros((1, 3))).any()
+
+
+def test_a_diverged_round_is_left_alone_by_noise_too():
+    noisy = {"kind": "gaussian", "noise_multiplier": 1.0}
+    core = quadratic_core(EIGHT, envs=2, aggregator=noisy, eta=1e300)
+    before = core.parameters()
+    steps = np.zeros((2, 8), dtype=np.int32)
+    steps[0, 0] = 50
+    with np.errstate(all="ignore"):
+        out = core.run_round(TrainingOrders(steps, closes=np.array([True, True])))
+    assert out.diverged.tolist() == [True, False]
+    np.testing.assert_array_equal(core.parameters()[0], before[0])
+    assert (core.parameters()[1] != before[1]).all()
+    for bad in (np.array([True]), np.array([1, 0])):
+        with pytest.raises(ValueError, match="closes: "):
+            core.run_round(TrainingOrders(steps, closes=bad))
 
 
 def test_epsilon_is_the_librarys():

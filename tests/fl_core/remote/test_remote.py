@@ -119,3 +119,15 @@ def test_records_that_lack_something_are_refused_in_one_line(core):
 def test_samples_stay_in_the_order_in_which_they_came():
     storage = Storage.empty(2).plus(np.ones((2, 2), np.float32), np.array([1, 2], np.int32))
     assert storage.plus(np.zeros((1, 2), np.float32), np.array([3], np.int32)).y.tolist() == [1, 2, 3]
+
+
+def test_a_silent_round_of_nodes_is_as_noisy_as_any_other():
+    scenario = load_scenario("volunteers", clients=3)
+    source = PopulationSource(scenario, "test")
+    draw = source.draw(SEED)
+    for aggregator in ("by-samples", {"kind": "gaussian", "noise_multiplier": 0.5}):
+        core = RemoteCore(source.dataset, source.model, 3, training=source.training, aggregator=aggregator)
+        core.reset(0, draw.task, draw.model_seed)
+        before = core.parameters()
+        core.apply({}, np.array([2, 2, 2]), 0)
+        assert (core.parameters() != before).any() == (aggregator != "by-samples")
