@@ -94,7 +94,7 @@ def test_a_policy_of_another_number_of_clients_drives_a_live_federation(start, s
     document = {
         "format": RUN_FORMAT,
         "settings": settings.to_json(),
-        "best": {"decision": "count"},
+        "best": {"net_points": None, "segment": None, "decision": "count"},
         "rounds_trained": 0,
     }
     write_json(folder / CONFIG, document)
