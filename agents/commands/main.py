@@ -6,6 +6,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from .stopping import stopping_signals, told
+
 COMMANDS = {
     "train": (
         "frugalfl.agents.commands.train:main",
@@ -48,7 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     module, _, function = COMMANDS[name][0].partition(":")
     try:
-        command = getattr(importlib.import_module(module), function)
+        with stopping_signals():
+            command = getattr(importlib.import_module(module), function)
+    except KeyboardInterrupt as stop:
+        return told(f"frugalfl {name}", stop)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in EXTRAS:

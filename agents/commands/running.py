@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
-import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import tyro
 
+from .stopping import say, stopping_signals, told
+
 Options = TypeVar("Options")
 
 DONE = 0
+NOT_WRITTEN = 1
 BAD_INPUT = 2
-INTERRUPTED = 130
 
 
 class BadOptionsError(ValueError):
@@ -39,17 +40,27 @@ def run_command(
         examples: what the help ends with.
 
     Returns:
-        The body's exit code; `BAD_INPUT` after one line on stderr for arguments that cannot be understood and
-        for a ValueError, `INTERRUPTED` after Ctrl-C.
+        The body's exit code; after one line on stderr `BAD_INPUT` for arguments that cannot be understood and
+        for a ValueError, `NOT_WRITTEN` where the system refused a file, because the disk is full for
+        instance, and 128 + the signal's number after Ctrl-C, SIGTERM and SIGHUP.
     """
     try:
-        options = parse_options(options_type, prog, argv, examples)
-        return DONE if options is None else body(options) or DONE
+        with stopping_signals():
+            options = parse_options(options_type, prog, argv, examples)
+            return DONE if options is None else body(options) or DONE
     except ValueError as error:
-        sys.stderr.write(f"{prog}: {' '.join(str(error).split())}\n")
+        say(f"{prog}: {' '.join(str(error).split())}")
         return BAD_INPUT
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    except OSError as error:
+        if isinstance(
+            error.__context__, KeyboardInterrupt
+        ):  # its line could not be said to a closed terminal
+            return told(prog, error.__context__)
+        where = "" if error.filename is None else f"{error.filename}: "
+        say(f"{prog}: {where}{error.strerror or error}; what was written before is kept")
+        return NOT_WRITTEN
+    except KeyboardInterrupt as stop:
+        return told(prog, stop)
 
 
 def parse_options(

@@ -40,9 +40,8 @@ def hold_folder(folder: Path, field: str = "out", patience_s: float = 0.0) -> It
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{field}: {folder} is a file, expected a folder")
     made = [place for place in (folder, *folder.parents) if not place.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
     until = time.monotonic() + patience_s
-    while (descriptor := _lock(folder, field, time.monotonic() >= until)) == _BUSY:
+    while (descriptor := _take(folder, field, time.monotonic() >= until)) == _BUSY:
         time.sleep(_POLL_S)
     try:
         yield
@@ -61,22 +60,37 @@ def is_empty(folder: Path) -> bool:
     return all(path.name == _LOCK or is_draft(path) for path in folder.iterdir())
 
 
+def lock(descriptor: int, wait: bool = False) -> bool:
+    """Lock an open file for this process; whether that can be done there.
+
+    Raises:
+        BlockingIOError: another process has it, and nobody was to wait.
+    """
+    if sys.platform == "win32":
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if error.errno not in _HAS_NO_LOCKS:
+            raise
+        return False
+    return True
+
+
 _BUSY = -1
 
 
-def _lock(folder: Path, field: str, last: bool) -> int | None:
+def _take(folder: Path, field: str, last: bool) -> int | None:
     """Descriptor of the locked file; `_BUSY` if another process has it, None where nothing can be locked."""
-    if sys.platform == "win32":
-        return _unlocked(folder, field)
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / _LOCK
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not _is_there(path, descriptor):
-            os.close(descriptor)
-            return _BUSY
+        locked = lock(descriptor)
     except BlockingIOError:
-        holder = os.pread(descriptor, 300, 0).decode(errors="replace").strip()
+        holder = path.read_text(encoding="utf-8", errors="replace")[:300]
         os.close(descriptor)
         if not last:
             return _BUSY
@@ -84,11 +98,15 @@ def _lock(folder: Path, field: str, last: bool) -> int | None:
         raise ValueError(
             f"{field}: {folder} is in use by {who}; wait until it ends, or choose another folder"
         ) from None
-    except OSError as error:
+    if not locked:
         os.close(descriptor)
-        if error.errno not in _HAS_NO_LOCKS:
-            raise
-        return _unlocked(folder, field)
+        path.unlink(missing_ok=True)
+        line = f"{field}: {folder}: files cannot be locked there; let only one command write to it at a time"
+        warnings.warn(line, RuntimeWarning, stacklevel=4)
+        return None
+    if not _is_there(path, descriptor):
+        os.close(descriptor)
+        return _BUSY
     with contextlib.suppress(OSError):  # a full disk holds no names, and locks all the same
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()} ({_command()})\n".encode())
@@ -101,11 +119,6 @@ def _is_there(path: Path, descriptor: int) -> bool:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
         return False
-
-
-def _unlocked(folder: Path, field: str) -> None:
-    line = f"{field}: {folder}: files cannot be locked there; let only one command write to it at a time"
-    warnings.warn(line, RuntimeWarning, stacklevel=4)
 
 
 def _command() -> str:
