@@ -69,6 +69,10 @@ class TorchWorkers(TorchTrainer):
             self._pool = (os.getpid(), pool)
         return self._pool[1]
 
+    def __getstate__(self) -> dict[str, object]:
+        """Without the workers: whoever unpickles starts its own."""
+        return super().__getstate__() | {"_pool": None}
+
     def close(self) -> None:
         """End the workers; the next round would start new ones."""
         if self._pool is not None and self._pool[0] == os.getpid():

@@ -2,10 +2,11 @@
 
     python crash_points.py train|evaluate|tune|deploy FOLDER [POINT ...]
 
-A script and no test: it imports the command once and forks for every try. An audit hook counts what is opened
-for writing, renamed, removed or made below the output folder. A point is a number, or a text: the first change
-that it occurs in, such as "open x.csv" or "rename x.csv" (where the draft of x.csv is finished). Without points
-every one is tried. Prints a JSON object: `points`, `tried`, and the `lost` ones with what is wrong.
+A script and no test: it imports the command once and forks for every try. An audit hook counts what is
+opened for writing, renamed, removed or made below the output folder. A point is a number, or a text: the
+first change that it occurs in, such as "open x.csv" or "rename x.csv" (where the draft of x.csv is
+finished). Without points every one is tried. Prints a JSON object: `points`, `tried`, and the `lost` ones
+with what is wrong.
 """
 
 from __future__ import annotations
@@ -223,7 +224,7 @@ def in_this_process():
 
 
 def end_of(out):
-    """What a command has left behind, by file, without what is new each time; drafts too, if there are any."""
+    """What a command has left behind, by file, without what is new each time; drafts too, if any are left."""
     return {
         str(path.relative_to(out)): content_of(path)
         for path in sorted(out.rglob("*"))
