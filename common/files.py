@@ -162,6 +162,17 @@ def sha256(*parts: bytes) -> str:
 
 
 @contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an error of a library that writes by itself, such as a full disk's, name the file or folder."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, _NOT_WRITTEN + (error.strerror or str(error)), str(path)) from None
+
+
+@contextlib.contextmanager
 def _draft_for(path: Path) -> Iterator[Path]:
     """A name to write under, gone at the end; an error in writing is one of `path`."""
     draft = path.with_name(f"{_DRAFT}{os.getpid()}.{path.name}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import tyro
@@ -45,7 +46,7 @@ def run_command(
         instance, and 128 + the signal's number after Ctrl-C, SIGTERM and SIGHUP.
     """
     try:
-        with stopping_signals():
+        with stopping_signals(), _errors_of_threads():
             options = parse_options(options_type, prog, argv, examples)
             return DONE if options is None else body(options) or DONE
     except ValueError as error:
@@ -61,6 +62,27 @@ def run_command(
         return NOT_WRITTEN
     except KeyboardInterrupt as stop:
         return told(prog, stop)
+
+
+@contextlib.contextmanager
+def _errors_of_threads() -> Iterator[None]:
+    """Raise here what a thread could not write (TensorBoard's has one); its traceback is not shown."""
+    found: list[OSError] = []
+    before = threading.excepthook
+
+    def hook(told: threading.ExceptHookArgs) -> None:
+        if isinstance(told.exc_value, OSError):
+            found.append(told.exc_value)
+        else:
+            before(told)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+    if found:
+        raise found[0]
 
 
 def parse_options(

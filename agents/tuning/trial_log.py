@@ -18,7 +18,7 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from ...common.files import write_bytes
+from ...common.files import naming, write_bytes
 from ..execution import lock
 from ..schedulers.base import Setting
 from .search_space import SearchSpace
@@ -55,6 +55,7 @@ class Journal:
     """
 
     def __init__(self, path: Path, search: Mapping[str, object]):
+        self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         _cut_half_a_line(path)
         try:
@@ -90,7 +91,8 @@ class Journal:
 
     def append(self, trial: Trial, space: SearchSpace) -> None:
         """Add a finished trial; it is on disk when this returns."""
-        self._study.add_trial(space.frozen(trial.settings, trial.score, trial.rounds))
+        with naming(self._path):
+            self._study.add_trial(space.frozen(trial.settings, trial.score, trial.rounds))
 
 
 def trials_in(path: Path) -> int:

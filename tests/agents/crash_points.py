@@ -161,6 +161,8 @@ class Deploy:
     def __init__(self):
         import torch.utils.tensorboard  # noqa: F401
 
+        from frugalfl.agents.deploy.run import Coordinator  # noqa: F401
+
         spec = importlib.util.spec_from_file_location("deploy_conftest", HERE / "deploy" / "conftest.py")
         self.parts = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(self.parts)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ....common.files import write_text
+from ....common.files import naming, write_text
 from ....envs.adapters import Viewer
 from ....envs.contract import REWARD_TERMS, StepResult
 from ..federation import LiveWorld
@@ -73,7 +73,8 @@ class Dashboard:
         for name, value in figures.items():
             label = f"federation/{name}" if name in COLUMNS else name
             if name != "round":
-                self._board.add_scalar(label, value, int(figures["round"]))  # type: ignore[no-untyped-call]
+                with naming(self._out / BOARD):
+                    self._board.add_scalar(label, value, int(figures["round"]))  # type: ignore[no-untyped-call]
 
     def _write(self) -> None:
         """All rows, whole: the table says what the checkpoints say, however the last process ended."""
@@ -83,7 +84,8 @@ class Dashboard:
         writer.writerows(self._rows)
         write_text(self._out / TABLE, text.getvalue())
         write_text(self._out / PAGE, self.page())
-        self._board.flush()  # type: ignore[no-untyped-call]
+        with naming(self._out / BOARD):
+            self._board.flush()  # type: ignore[no-untyped-call]
 
     def page(self) -> str:
         """The page of text, with the nodes by name."""
