@@ -238,7 +238,15 @@ class TestCommand:
         assert list(load_result(out / "quadratic").kinds) == ["never"]
 
     @pytest.mark.skipif(os.name != "posix", reason="sends signals")
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+    @pytest.mark.parametrize(
+        "number",
+        [
+            pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+            signal.SIGTERM,
+            pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+            signal.SIGKILL,
+        ],
+    )
     def test_a_signal_keeps_finished_cells_and_ends_the_workers(self, tmp_path, world, number):
         mark, out = tmp_path / "begun", tmp_path / "out"
         command = [sys.executable, "-m", "frugalfl.agents.commands.main", "evaluate", "--env", world]
