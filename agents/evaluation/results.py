@@ -11,7 +11,7 @@ import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -241,7 +241,7 @@ def read_timeline(path: Path) -> Timeline:
     missing = [item.name for item in fields(Timeline) if item.name not in arrays]
     if missing or arrays["episode"].shape != ():
         raise ValueError(f"result: {path}: not a timeline ({', '.join(missing) or 'episode'} is missing)")
-    parts = {item.name: arrays[item.name] for item in fields(Timeline)}
+    parts: dict[str, Any] = {item.name: arrays[item.name] for item in fields(Timeline)}
     return Timeline(**parts | {"scheduler": str(parts["scheduler"]), "episode": int(parts["episode"])})
 
 

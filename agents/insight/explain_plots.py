@@ -112,8 +112,11 @@ def side_by_side(left: Path, right: Path, path: Path) -> None:
 def film(frames: Sequence[AnyArray], path: Path, frame_ms: int = 500) -> None:
     """An animated PNG of RGB images `[H, W, 3]`; every browser plays it."""
     images = [Image.fromarray(frame) for frame in frames]
-    rest: dict[str, object] = {"save_all": True, "append_images": images[1:], "duration": frame_ms, "loop": 0}
-    write_file(path, lambda draft: images[0].save(draft, **rest))
+
+    def write(draft: Path) -> None:
+        images[0].save(draft, save_all=True, append_images=images[1:], duration=frame_ms, loop=0)
+
+    write_file(path, write)
 
 
 def _draw_share(axes: Axes, where: pd.Series, what: pd.Series, colour: str, label: str) -> None:

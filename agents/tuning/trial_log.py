@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import optuna
 from optuna.storages import JournalStorage
@@ -22,6 +23,9 @@ from ...common.files import naming, write_bytes
 from ..execution import lock
 from ..schedulers.base import Setting
 from .search_space import SearchSpace
+
+if TYPE_CHECKING:
+    from optuna.storages.journal._file import BaseJournalFileLock  # no public name
 
 _STUDY, _SEARCH = "frugalfl", "search"
 
@@ -59,7 +63,8 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         _cut_half_a_line(path)
         try:
-            storage = JournalStorage(JournalFileBackend(str(path), lock_obj=_KernelLock(path)))
+            lock_of_ours = cast("BaseJournalFileLock", _KernelLock(path))
+            storage = JournalStorage(JournalFileBackend(str(path), lock_obj=lock_of_ours))
             # Creating a study that is there would write a line of its own each time.
             there = _STUDY in optuna.get_all_study_names(storage)
             begin = optuna.load_study if there else partial(optuna.create_study, direction="maximize")

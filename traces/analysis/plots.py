@@ -46,7 +46,7 @@ def plot_availability(trace: AvailabilityTrace, path: str | Path) -> None:
         left.legend(frameon=False)
     _heat_map(right, figure, trace)
     figure.suptitle(_title(trace.source), fontsize=10)
-    write_file(path, figure.savefig)
+    write_file(Path(path), figure.savefig)
 
 
 def plot_carbon(series: CarbonSeries, path: str | Path, horizon_h: int = 48) -> None:
@@ -83,7 +83,7 @@ def plot_carbon(series: CarbonSeries, path: str | Path, horizon_h: int = 48) -> 
     left.grid(alpha=0.3)
     _forecast_panel(right, series, horizon_h)
     figure.suptitle(_title(series.source), fontsize=10)
-    write_file(path, figure.savefig)
+    write_file(Path(path), figure.savefig)
 
 
 def _heat_map(axes: Axes, figure: Figure, trace: AvailabilityTrace) -> None:
