@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, cast, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from .spelling import suggest
@@ -38,6 +38,29 @@ def parse_settings(kind: type[SettingsT], values: Mapping[str, Any], where: str)
         return kind.model_validate({str(name): value for name, value in values.items()})
     except ValidationError as error:
         raise ValueError(f"{where}: {one_line(error, kind)}") from None
+
+
+DocumentT = TypeVar("DocumentT")
+
+
+def parse_document(kind: type[DocumentT], document: object, where: str) -> DocumentT:
+    """A document that a file held, if it has the fields and types of a TypedDict; other fields may be there.
+
+    Args:
+        kind: the TypedDict, that of `typing_extensions` (pydantic's demand).
+        document: what was read.
+        where: the file; opens the message.
+
+    Raises:
+        ValueError: one line naming the field that is missing or wrong.
+    """
+    try:
+        TypeAdapter(kind).validate_python(document, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "document"
+        raise ValueError(f"{where}: {field}: {_message(first)}") from None
+    return cast(DocumentT, document)
 
 
 def one_line(error: ValidationError, kind: type[BaseModel]) -> str:

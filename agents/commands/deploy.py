@@ -14,8 +14,10 @@ from ..deploy import DeploySettings
 from ..deploy.federation import check_deployable
 from ..deploy.rehearsal import simulate
 from ..deploy.run import follow_run, named_scheduler, start_run, write_app
+from ..execution import hold_folder
 from ..players import run_folder, scenario_of
 from .running import run_command
+from .terminal import say
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,15 @@ def _deploy(options: Options) -> None:
     assert options.superlink is not None
     if options.root_certificates is not None and not options.root_certificates.is_file():
         raise ValueError(f"root_certificates: {options.root_certificates}: no such file")
-    settings.folder.mkdir(parents=True, exist_ok=True)
-    written = write_app(settings, settings.folder, options.superlink, options.root_certificates)
-    follow_run(start_run(written), written)
+    with hold_folder(settings.folder):  # then it is the coordinator's, a process of the SuperLink
+        written = write_app(settings, settings.folder, options.superlink, options.root_certificates)
+    try:
+        follow_run(start_run(written), written)
+    except KeyboardInterrupt:
+        say(
+            f"Stopped; finished rounds are kept in {settings.folder}. The same command with --resume goes on."
+        )
+        raise
 
 
 def settings_of(options: Options) -> DeploySettings:

@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from .output import with_output
+from .terminal import stopping_signals, told, with_output
 
 COMMANDS = {
     "train": (
@@ -54,7 +54,10 @@ def _run(arguments: list[str]) -> int:
         return 2
     module, _, function = COMMANDS[name][0].partition(":")
     try:
-        command = getattr(importlib.import_module(module), function)
+        with stopping_signals():
+            command = getattr(importlib.import_module(module), function)
+    except KeyboardInterrupt as stop:
+        return told(f"frugalfl {name}", stop)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in EXTRAS:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
-import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import tyro
 
-from .output import with_output
+from .terminal import say, stopping_signals, told, with_output
 
 Options = TypeVar("Options")
 
 DONE = 0
+NOT_WRITTEN = 1
 BAD_INPUT = 2
-INTERRUPTED = 130
 
 
 class BadOptionsError(ValueError):
@@ -41,21 +41,58 @@ def run_command(
         examples: what the help ends with.
 
     Returns:
-        The body's exit code; `BAD_INPUT` after one line on stderr for arguments that cannot be understood and
-        for a ValueError, `INTERRUPTED` after Ctrl-C, `READER_GONE` once nobody reads its output.
+        The body's exit code; after one line on stderr `BAD_INPUT` for arguments that cannot be understood and
+        for a ValueError, `NOT_WRITTEN` where the system refused a file, because the disk is full for
+        instance, 128 + the signal's number after Ctrl-C, SIGTERM and SIGHUP, and `READER_GONE` once nobody
+        reads its output.
     """
 
     def command() -> int:
-        try:
+        with stopping_signals(), _errors_of_threads():
             options = parse_options(options_type, prog, argv, examples)
             return DONE if options is None else body(options) or DONE
-        except ValueError as error:
-            sys.stderr.write(f"{prog}: {' '.join(str(error).split())}\n")
-            return BAD_INPUT
-        except KeyboardInterrupt:
-            return INTERRUPTED
 
-    return with_output(command)
+    return with_output(lambda: _told_in_a_line(command, prog))
+
+
+def _told_in_a_line(command: Callable[[], int], prog: str) -> int:
+    """The exit code of a command; what ends it early is one line on stderr."""
+    try:
+        return command()
+    except ValueError as error:
+        say(f"{prog}: {' '.join(str(error).split())}")
+        return BAD_INPUT
+    except OSError as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # a closed terminal could not take its line
+            return told(prog, error.__context__)
+        if isinstance(error, BrokenPipeError):
+            raise
+        where = "" if error.filename is None else f"{error.filename}: "
+        say(f"{prog}: {where}{error.strerror or error}; what was written before is kept")
+        return NOT_WRITTEN
+    except KeyboardInterrupt as stop:
+        return told(prog, stop)
+
+
+@contextlib.contextmanager
+def _errors_of_threads() -> Iterator[None]:
+    """Raise here what a thread could not write (TensorBoard's has one); its traceback is not shown."""
+    found: list[OSError] = []
+    before = threading.excepthook
+
+    def hook(told: threading.ExceptHookArgs) -> None:
+        if isinstance(told.exc_value, OSError):
+            found.append(told.exc_value)
+        else:
+            before(told)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+    if found:
+        raise found[0]
 
 
 def parse_options(

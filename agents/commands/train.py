@@ -194,6 +194,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _train(arguments: Arguments, command: str) -> int:
     # Imported after parsing: --help and bad options should not wait for torch.
+    from ..execution import hold_folder
     from ..experiment.main_job import Experiment, resume_command
     from ..learning.run_folder import read_config
     from ..learning.training import rounds_on_disk
@@ -206,7 +207,7 @@ def _train(arguments: Arguments, command: str) -> int:
     settings = arguments.settings()
     if arguments.resume:
         settings = arguments.settings_to_resume(read_config(out)[0])
-    with ProgressDisplay(settings.timesteps, out) as display:
+    with hold_folder(out), ProgressDisplay(settings.timesteps, out) as display:
         experiment = Experiment(settings, out, arguments.eval_episodes, display, arguments.rivals, command)
         if arguments.resume:
             display.begin(experiment.resume())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .cells import Cell, Study, play_cell
 from .episodes import MakeWorld, episode_seeds, evaluate, make_worlds, play_batch, progress_bar
+from .machine import processor, versions
 from .metrics import (
     accuracy_at,
     at_budget,
@@ -47,6 +48,7 @@ __all__ = [
     "make_worlds",
     "play_batch",
     "play_cell",
+    "processor",
     "profiles",
     "progress_bar",
     "save_result",
@@ -55,5 +57,6 @@ __all__ = [
     "to_target",
     "trace_front",
     "trade_offs",
+    "versions",
     "write_metrics",
 ]

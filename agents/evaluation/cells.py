@@ -105,13 +105,19 @@ def write_cell(folder: Path, parts: list[Played]) -> None:
     write_folder(folder, fill)
 
 
-def read_cell(folder: Path) -> Played | None:
-    """A finished cell; None if there is none, or it cannot be read and must be played again."""
+def read_cell(folder: Path, cell: Cell) -> Played | None:
+    """A finished cell; None if there is none, or it is damaged and must be played again."""
     if not folder.is_dir():
         return None
     try:
         timelines = [read_timeline(path) for path in (folder / TIMELINES).glob("*.npz")]
         tables = (read_table(folder / EPISODES), read_table(folder / CURVES))
     except ValueError:
+        return None
+    episodes, curves = tables
+    wanted = list(range(cell.first, cell.stop))
+    if episodes["episode"].tolist() != wanted or not set(curves["episode"]) <= set(wanted):
+        return None
+    if {*episodes["scheduler"], *curves["scheduler"]} != {cell.name}:
         return None
     return Played(*tables, timelines[0] if timelines else None)

@@ -6,20 +6,19 @@ that was stopped goes on when the same command is given, and a crash of one cell
 
 from __future__ import annotations
 
-import platform
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from ... import __version__
-from ...common.files import read_json, write_json
+from ...common.files import clear_drafts, read_json, write_json
 from ...envs.contract import Preparing, Scheduler
-from ..execution import Engine
+from ..execution import Engine, hold_folder, is_empty
 from ..players import describe, make_player, plain
 from .cells import Cell, Study, play_cell, read_cell, shelf_of, write_cell
 from .episodes import assemble
+from .machine import processor, versions
 from .results import CONFIG, RESULT_FORMAT, EvaluationResult, save_result
 
 __all__ = ["Cell", "Study", "SweepOutcome", "play_cell", "sweep"]
@@ -72,14 +71,30 @@ def sweep(
         done: called with each cell that is there, at once for those found.
 
     Raises:
-        ValueError: bad numbers, an unknown scheduler, or a folder of another evaluation.
+        ValueError: bad numbers, an unknown scheduler, or a folder of another evaluation, or of this one that
+            another process has in hand.
     """
     study.check()
     built = {name: make_player(source, study.scenario) for name, source in players.items()}
     config = _config(study, players, built, command)
-    _claim(out, config)
     cells = _cells(study, players, built)
-    found = [cell for cell in cells if read_cell(out / CELLS / cell.key) is not None]
+    with hold_folder(out):
+        _claim(out, config)
+        clear_drafts(out)
+        return _play(study, cells, list(players), out, engine, config, done)
+
+
+def _play(
+    study: Study,
+    cells: list[Cell],
+    order: list[str],
+    out: Path,
+    engine: Engine,
+    config: Mapping[str, object],
+    done: Callable[[Cell], None],
+) -> SweepOutcome:
+    """Play what is missing in a folder that is ours, and put the result together."""
+    found = [cell for cell in cells if read_cell(out / CELLS / cell.key, cell) is not None]
     for cell in found:
         done(cell)
     todo = {cell.key: cell for cell in cells if cell not in found}
@@ -90,7 +105,7 @@ def sweep(
             continue
         write_cell(out / CELLS / landed.key, landed.result())
         done(todo[landed.key])
-    result = _collect(study, cells, list(players), out, config)
+    result = _collect(study, cells, order, out, config)
     write_json(out / FAILURES, failures) if failures else (out / FAILURES).unlink(missing_ok=True)
     return SweepOutcome(result, failures, len(todo))
 
@@ -131,21 +146,19 @@ def _config(
         "timeline_episode": study.timeline_episode,
         "schedulers": schedulers,
         "scenario": plain(study.scenario.model_dump()),
-        "versions": {"frugalfl": __version__, "python": platform.python_version(), "numpy": np.__version__},
+        "versions": versions(),
+        "processor": processor(),
         "command": command,
     }
 
 
 def _claim(out: Path, config: Mapping[str, object]) -> None:
     """Begin a result folder, or check that it is of this very evaluation."""
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"out: {out} is a file, expected a folder")
     path = out / CONFIG
     if not path.is_file():
-        if out.exists() and any(out.iterdir()):
+        if not is_empty(out):
             raise ValueError(f"out: {out} holds something else than an evaluation; choose another folder")
-        (out / CELLS).mkdir(parents=True)
-        write_json(path, config)
+        write_json(path, config)  # first, since the folder is known by it
         return
     there = read_json(path, "out")
     for name in _DEFINING:
@@ -155,11 +168,18 @@ def _claim(out: Path, config: Mapping[str, object]) -> None:
                 f"{_difference(there.get(name), config[name])}; choose another folder, or give the "
                 "command in its config.json to go on with it"
             )
-    version = there.get("versions", {}).get("frugalfl")
-    if version != __version__:
+    kept = there.get("versions")
+    begun = dict(kept) if isinstance(kept, Mapping) else {}
+    if begun.get("frugalfl") != __version__:
         raise ValueError(
-            f"out: {out} was begun with frugalfl {version}, this is {__version__}; choose another folder"
+            f"out: {out} was begun with frugalfl {begun.get('frugalfl')}, this is {__version__}; "
+            "choose another folder"
         )
+    begun["processor"] = there.get("processor")
+    for name, value in {**versions(), "processor": processor()}.items():
+        if begun.get(name) not in (None, value):
+            line = f"out: {out} was begun with {name} {begun[name]}, this is {value}; last digits may differ"
+            warnings.warn(line, RuntimeWarning, stacklevel=3)
 
 
 def _difference(there: object, here: object) -> str:
@@ -185,7 +205,7 @@ def _collect(
     study: Study, cells: list[Cell], order: list[str], out: Path, config: Mapping[str, object]
 ) -> EvaluationResult | None:
     """The result of all schedulers that have every cell, written into the folder."""
-    parts = {cell: read_cell(out / CELLS / cell.key) for cell in cells}
+    parts = {cell: read_cell(out / CELLS / cell.key, cell) for cell in cells}
     broken = {cell.name for cell, part in parts.items() if part is None}
     kept = sorted(
         (cell for cell in cells if cell.name not in broken), key=lambda c: (order.index(c.name), c.first)

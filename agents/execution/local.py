@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection, wait
 
+from ...common.parent import end_with_parent
 from .base import ATTEMPTS, SINGLE_THREAD, Landed, R, environment, reason_of
 
 _CONTEXT = multiprocessing.get_context("spawn")
@@ -109,6 +110,7 @@ def _serve(orders: Connection) -> None:
     """What a worker process does all its life."""
     # Ctrl-C reaches the whole group; the parent decides what becomes of its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     while True:
         try:
             function, arguments = orders.recv()

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator, Mapping
 
 from .base import ATTEMPTS, SINGLE_THREAD, Landed, R, reason_of
@@ -73,6 +75,7 @@ class RayEngine:
         if self._started or ray.is_initialized():
             return
         _check_address(self._address)
+        ends = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(
                 address=self._address,
@@ -84,6 +87,8 @@ class RayEngine:
         except (ConnectionError, ValueError, RuntimeError) as error:
             reason = reason_of(error)[:200]
             raise ValueError(f"address: {self._address!r}: no Ray cluster answers there ({reason})") from None
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, ends)  # Ray sets its own, which leaves no word how to go on
         self._started = True
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -13,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from ... import __version__
-from ...common.files import read_json, write_json
+from ...common.files import clear_drafts, read_json, write_bytes, write_folder, write_json, write_text
 from ...envs.agent_view import ObservationEncoder, layout_of
 from ..evaluation import load_result
+from ..execution import hold_folder
 from ..learning import RunSettings
 from ..learning.checkpoint import load_tensors
 from ..learning.run_folder import CURVE, MODEL, TEST, RunConfig, load_world, read_config
@@ -48,7 +47,7 @@ def export_run(
     Raises:
         ValueError: no finished run, one without a set policy, or no usable name.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     run, into = Path(run), Path(into)
     if not name or not all(letter.isalnum() or letter in "-_" for letter in name):
@@ -60,18 +59,17 @@ def export_run(
         )
     test = _figures(Path(evaluation), label or run.resolve().name, name) if evaluation else _own_figures(run)
     state = load_tensors(run / MODEL, "cpu")
-    into.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=into) as draft_name:
-        draft = Path(draft_name) / name
-        draft.mkdir()
-        weights = {key: tensor.detach().float().contiguous() for key, tensor in state.items()}
-        save_file(weights, draft / WEIGHTS, metadata={"name": name})
-        (draft / WEIGHTS).chmod(0o644)  # safetensors' own are for their writer only
+    weights = {key: tensor.detach().float().contiguous() for key, tensor in state.items()}
+
+    def fill(draft: Path) -> None:
+        write_bytes(draft / WEIGHTS, save(weights, metadata={"name": name}))
         card = make_card(run, name, settings, config, sha256(draft / WEIGHTS), test)
         write_json(draft / CARD, card.to_json())
-        (draft / README).write_text(card_page(card), encoding="utf-8")
-        shutil.rmtree(into / name, ignore_errors=True)
-        draft.rename(into / name)
+        write_text(draft / README, card_page(card))
+
+    with hold_folder(into, "into"):
+        clear_drafts(into)
+        write_folder(into / name, fill)
     return into / name
 
 

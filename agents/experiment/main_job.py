@@ -7,17 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from ... import __version__
-from ...common.files import write_file, write_json
+from ...common.files import clear_drafts, write_json
 from ...envs.contract import Scheduler
-from ..evaluation import EvaluationResult, evaluate
+from ..evaluation import EvaluationResult, evaluate, processor, versions
 from ..learned.scheduler import LearnedScheduler
 from ..learning import BEST_WARM_START, EVAL_EPISODES, NO_WARM_START, RunSettings
-from ..learning.checkpoint import StateDict, has_checkpoint, latest_checkpoint, load_tensors
+from ..learning.checkpoint import StateDict, has_checkpoint, latest_checkpoint, load_tensors, save_tensors
 from ..learning.imitation import CloneSettings, clone
 from ..learning.run_folder import (
     CONFIG,
@@ -111,10 +110,12 @@ class Experiment:
             raise ValueError(f"out: {self.out} is a file, expected a folder")
         self.out.mkdir(parents=True, exist_ok=True)
         self._write_config()
+        clear_drafts(self.out)
 
     def resume(self) -> int:
         """Load the run's last checkpoint; returns the rounds trained so far (0: there was none yet)."""
         self.command = read_config(self.out)[1].get("command") or self.command
+        clear_drafts(self.out)
         if has_checkpoint(self.out / CHECKPOINTS):
             self.run.load(latest_checkpoint(self.out / CHECKPOINTS))
         return self.run.done
@@ -122,8 +123,7 @@ class Experiment:
     def train(self) -> None:
         """Train to the end and write the model."""
         self.run.train()
-        state = self.run.best_model().policy.state_dict()
-        write_file(self.out / MODEL, lambda draft: th.save(state, draft))
+        save_tensors(self.out / MODEL, self.run.best_model().policy.state_dict())
         self._write_config()
         write_curve(self.out / CURVE, self.run.history)
 
@@ -209,6 +209,8 @@ class Experiment:
             "format": RUN_FORMAT,
             "version": __version__,
             "git": git_version(),
+            "versions": versions(),
+            "processor": processor(),
             "command": self.command,
             "settings": self.settings.to_json(),
             "rounds_trained": self.run.done,

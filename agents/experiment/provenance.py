@@ -10,7 +10,17 @@ _PACKAGE = Path(__file__).resolve().parents[2]
 
 def git_version() -> str | None:
     """The commit of the package's sources, with `-dirty` if they were changed since; None outside git."""
-    command = ["git", "-C", str(_PACKAGE), "describe", "--always", "--dirty", "--abbrev=12"]
+    # Looking must not write: a killed look would leave the lock of git's index behind.
+    command = [
+        "git",
+        "--no-optional-locks",
+        "-C",
+        str(_PACKAGE),
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=12",
+    ]
     if not (_PACKAGE / ".git").exists():
         return None
     try:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from ...common.arrays import AnyArray
+from ...common.files import write_file
 from ..reports import BLUE, GREY, RED, new_figure, save_figure
 from .explain import Question
 
@@ -105,13 +106,17 @@ def side_by_side(left: Path, right: Path, path: Path) -> None:
         both = Image.new("RGB", (first.width + second.width, height), "white")
         both.paste(first.convert("RGB"), (0, 0))
         both.paste(second.convert("RGB"), (first.width, 0))
-    both.save(path)
+    write_file(path, both.save)
 
 
 def film(frames: Sequence[AnyArray], path: Path, frame_ms: int = 500) -> None:
     """An animated PNG of RGB images `[H, W, 3]`; every browser plays it."""
     images = [Image.fromarray(frame) for frame in frames]
-    images[0].save(path, save_all=True, append_images=images[1:], duration=frame_ms, loop=0)
+
+    def write(draft: Path) -> None:
+        images[0].save(draft, save_all=True, append_images=images[1:], duration=frame_ms, loop=0)
+
+    write_file(path, write)
 
 
 def _draw_share(axes: Axes, where: pd.Series, what: pd.Series, colour: str, label: str) -> None:

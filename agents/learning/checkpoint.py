@@ -8,21 +8,31 @@ and, for algorithms with a replay buffer, `buffer.npz`.
 from __future__ import annotations
 
 import hashlib
-import pickle
-import shutil
+import io
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import cast
 
 import numpy as np
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import DictReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from typing_extensions import TypedDict
 
 from ...common.arrays import AnyArray
-from ...common.files import read_json, write_folder, write_json
+from ...common.files import (
+    read_json,
+    read_npz,
+    remove_folder,
+    write_bytes,
+    write_folder,
+    write_json,
+    write_npz,
+)
+from ...common.settings import parse_document
 
 StateDict = dict[str, th.Tensor]
 """Weights by name."""
@@ -125,7 +135,7 @@ def save_checkpoint(
     written: list[CheckpointDocument] = []
     write_folder(folder, lambda draft: written.append(_fill(draft, model, document, best)))
     for old in _folders(root)[:-KEEP]:
-        shutil.rmtree(old)
+        remove_folder(old)
     return Checkpoint(folder, written[0])
 
 
@@ -134,9 +144,9 @@ def _fill(
 ) -> CheckpointDocument:
     """Write the files of a checkpoint; returns its `state.json`."""
     variables = {name: getattr(model, name).detach() for name in model._get_torch_save_params()[1]}
-    th.save({"state_dicts": model.get_parameters(), "variables": variables}, draft / "state.pt")
+    save_tensors(draft / "state.pt", {"state_dicts": model.get_parameters(), "variables": variables})
     if best is not None:
-        th.save(best, draft / "best.pt")
+        save_tensors(draft / "best.pt", best)
     if isinstance(model, OffPolicyAlgorithm):
         _save_buffer(draft / "buffer.npz", model)
     counters = {name: int(getattr(model, name)) for name in _COUNTERS if hasattr(model, name)}
@@ -147,32 +157,50 @@ def _fill(
 
 
 def latest_checkpoint(root: Path) -> Checkpoint:
-    """The newest checkpoint below `root`, checked against its checksums.
+    """The newest whole checkpoint below `root`, checked against its checksums; damaged ones are passed over.
 
     Raises:
-        ValueError: there is none, or it is damaged or of another program.
+        ValueError: there is none, or all are damaged or of another program.
     """
-    folders = _folders(root)
-    if not folders:
-        raise ValueError(f"checkpoint: {root}: no checkpoint there, expected a folder step-*")
-    folder = folders[-1]
-    document = cast(CheckpointDocument, read_json(folder / "state.json", "checkpoint"))
-    if document.get("format") != FORMAT:
-        raise ValueError(
-            f"checkpoint: {folder / 'state.json'}: format {document.get('format')!r}, expected {FORMAT!r}"
-        )
-    for name, wanted in document.get("files", {"state.pt": ""}).items():
+    complaints = []
+    for folder in reversed(_folders(root)):
+        try:
+            checkpoint = _read(folder)
+        except ValueError as error:
+            complaints.append(str(error))
+            continue
+        for complaint in complaints:
+            line = f"{complaint}; going on from {folder.name}, the one before it"
+            warnings.warn(line, RuntimeWarning, stacklevel=2)
+        return checkpoint
+    nothing = f"checkpoint: {root}: no checkpoint there, expected a folder step-*"
+    raise ValueError(complaints[0] if complaints else nothing)
+
+
+def _read(folder: Path) -> Checkpoint:
+    """A checkpoint as it was written; ValueError if it is damaged or of another program."""
+    state = folder / "state.json"
+    found = read_json(state, "checkpoint")
+    if found.get("format") != FORMAT:
+        raise ValueError(f"checkpoint: {state}: format {found.get('format')!r}, expected {FORMAT!r}")
+    document = parse_document(CheckpointDocument, found, f"checkpoint: {state}")
+    for name, wanted in document["files"].items():
         path = folder / Path(name).name
         if not path.is_file() or _sha256(path) != wanted:
-            raise ValueError(
-                f"checkpoint: {path}: missing or damaged; remove {folder} to go on from the one before it"
-            )
+            raise ValueError(f"checkpoint: {path}: missing or damaged")
     return Checkpoint(folder, document)
 
 
 def has_checkpoint(root: Path) -> bool:
     """Whether there is a checkpoint below `root`, good or bad."""
     return bool(_folders(root))
+
+
+def save_tensors(path: Path, state: object) -> None:
+    """Write tensors, to be read with `load_tensors`."""
+    content = io.BytesIO()  # in memory first: torch's own writer does not say why a file could not be written
+    th.save(state, content)
+    write_bytes(path, content.getbuffer())
 
 
 def load_tensors(path: Path, device: th.device | str) -> StateDict:
@@ -190,14 +218,7 @@ def _load(path: Path, device: th.device | str) -> object:
         if not zipfile.is_zipfile(path):
             raise zipfile.BadZipFile("no archive" if path.is_file() else "no such file")
         return th.load(path, map_location=device, weights_only=True)
-    except (
-        OSError,
-        RuntimeError,
-        EOFError,
-        LookupError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-    ) as error:
+    except Exception as error:  # a damaged file: whatever zipfile, torch and its unpickler raise
         raise ValueError(f"{path}: not a file of tensors ({_first(error)})") from None
 
 
@@ -226,20 +247,19 @@ def _save_buffer(path: Path, model: OffPolicyAlgorithm) -> None:
     arrays |= {name: getattr(buffer, name)[:filled] for name in _BUFFER_ARRAYS}
     arrays |= {f"now_{key}": rows[:filled] for key, rows in buffer.observations.items()}
     arrays |= {f"next_{key}": rows[:filled] for key, rows in buffer.next_observations.items()}
-    np.savez(path, **arrays)  # type: ignore[arg-type]
+    write_npz(path, arrays, compress=False)
 
 
 def _restore_buffer(path: Path, model: OffPolicyAlgorithm) -> None:
     buffer = model.replay_buffer
     assert isinstance(buffer, DictReplayBuffer)
+    arrays = read_npz(path, "checkpoint")
+    targets = {name: getattr(buffer, name) for name in _BUFFER_ARRAYS}
+    targets |= {f"now_{key}": rows for key, rows in buffer.observations.items()}
+    targets |= {f"next_{key}": rows for key, rows in buffer.next_observations.items()}
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            targets = {name: getattr(buffer, name) for name in _BUFFER_ARRAYS}
-            targets |= {f"now_{key}": rows for key, rows in buffer.observations.items()}
-            targets |= {f"next_{key}": rows for key, rows in buffer.next_observations.items()}
-            for name, rows in targets.items():
-                stored = arrays[name]
-                rows[: len(stored)] = stored
-            buffer.pos, buffer.full = int(arrays["pos"]), bool(arrays["full"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        for name, rows in targets.items():
+            rows[: len(arrays[name])] = arrays[name]
+        buffer.pos, buffer.full = int(arrays["pos"]), bool(arrays["full"])
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"checkpoint: {path}: not this run's replay buffer ({_first(error)})") from None

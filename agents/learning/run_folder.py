@@ -6,9 +6,12 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias, TypedDict, cast
+from typing import TypeAlias, cast
+
+from typing_extensions import NotRequired, TypedDict
 
 from ...common.files import read_json, write_text
+from ...common.settings import parse_document
 from ...envs.adapters.sb3_vec_env import FederatedVecEnv
 from ...envs.registration import find_entry, make_vec_env
 from ...envs.scenario import Scenario, load_scenario
@@ -26,9 +29,11 @@ class RunConfig(TypedDict):
     """`config.json` of a run."""
 
     format: str
-    version: str
-    git: str | None
-    command: str
+    version: NotRequired[str]
+    git: NotRequired[str | None]
+    command: NotRequired[str]
+    versions: NotRequired[dict[str, str]]
+    processor: NotRequired[str]
     settings: dict[str, object]
     rounds_trained: int
     best: Best
@@ -94,7 +99,8 @@ def read_config(folder: Path) -> tuple[RunSettings, RunConfig]:
         raise ValueError(
             f"out: {folder / CONFIG}: format {document.get('format')!r}, expected {RUN_FORMAT!r}"
         )
-    return RunSettings.from_json(document.get("settings", {})), cast(RunConfig, document)
+    config = parse_document(RunConfig, document, f"out: {folder / CONFIG}")
+    return RunSettings.from_json(config["settings"]), config
 
 
 def write_curve(path: Path, history: Sequence[Mapping[str, float | None]]) -> None:

@@ -18,6 +18,7 @@ from stable_baselines3.common.logger import Logger, configure
 from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
+from ...common.files import naming
 from .algorithms import build_model, learning_rate_at
 from .checkpoint import (
     Best,
@@ -114,12 +115,13 @@ class TrainingRun:
 
     def train(self) -> None:
         """Train to the end. Interrupted (Ctrl-C, a kill), what came after the last checkpoint is lost."""
-        self.model.set_logger(self._logger())
-        if not self._started:
-            self._begin()
-        while self.done < self.settings.timesteps:
-            self._train_segment()
-        self.model.logger.close()
+        with naming(self.out / TENSORBOARD):
+            self.model.set_logger(self._logger())
+            if not self._started:
+                self._begin()
+            while self.done < self.settings.timesteps:
+                self._train_segment()
+            self.model.logger.close()
 
     def best_model(self) -> BaseAlgorithm:
         """The model with the weights that did best on the validation episodes."""

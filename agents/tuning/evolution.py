@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypedDict
 
 import numpy as np
 from cmaes import CMA
+from typing_extensions import TypedDict
 
 from ...common.arrays import Floats, Ints
 from ...common.files import read_json, write_json
+from ...common.settings import parse_document
 from ...common.splits import Split
 from ...envs.contract import SimulatedWorld, rollout
 from ..evaluation import episode_seeds, make_worlds
@@ -178,10 +179,25 @@ class _Player:
         return np.array(world.totals()["net_points"]), rounds
 
 
+class _Document(TypedDict):
+    """A journal."""
+
+    search: dict[str, object]
+    steps: list[_Entry]
+
+
+def _read(path: Path) -> _Document:
+    """A journal; ValueError if it is none."""
+    return parse_document(_Document, read_json(path, "log"), f"log: {path}")
+
+
 def rounds_in(path: Path) -> int:
-    """Rounds that a journal says were spent; 0 if there is none."""
-    steps = read_json(path, "log")["steps"] if path.is_file() else []
-    return int(steps[-1]["rounds"]) if steps else 0
+    """Rounds that a journal says were spent; 0 if there is none, or none that can be read."""
+    try:
+        steps = _read(path)["steps"] if path.is_file() else []
+    except ValueError:  # said by whoever goes on with it
+        return 0
+    return steps[-1]["rounds"] if steps else 0
 
 
 class _Journal:
@@ -192,13 +208,13 @@ class _Journal:
         self.entries: list[_Entry] = []
         if path is None or not path.is_file():
             return
-        document = read_json(path, "log")
-        if document.get("search") != self._head:
+        document = _read(path)
+        if document["search"] != self._head:
             raise ValueError(
-                f"{path}: a search of {document.get('search')}, expected {self._head}; choose another --log "
+                f"{path}: a search of {document['search']}, expected {self._head}; choose another --log "
                 "folder or delete the file"
             )
-        self.entries = list(document["steps"])
+        self.entries = document["steps"]
 
     def append(self, entry: _Entry) -> None:
         """Add a step; it is on disk when this returns."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -13,9 +14,9 @@ from typing import TypeVar
 
 from rich.console import Console
 
-from ...common.files import slug
+from ...common.files import clear_drafts, slug
 from ...envs.scenario import Scenario, load_scenario
-from ..execution import Engine, make_engine
+from ..execution import Engine, hold_folder, make_engine
 from ..players import allow_own_modules
 from ..schedulers import EVOLVED, TUNABLE
 from ..schedulers.base import Setting
@@ -59,6 +60,20 @@ def search_and_store(options: Options, command: str, console: Console) -> int:
     """
     least = 1 if options.rounds is None else options.rounds
     check_budget("val", trials=options.trials, episodes=options.episodes, rounds=least)
+    try:
+        with contextlib.ExitStack() as held:
+            for folder in {options.log / load_scenario(source).name for source in options.worlds}:
+                held.enter_context(hold_folder(folder, "log"))
+                clear_drafts(folder)
+            return _search_and_store(options, command, console)
+    except KeyboardInterrupt:
+        line = f"Stopped; finished trials are kept in {options.log}. Go on with: {command}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        raise
+
+
+def _search_and_store(options: Options, command: str, console: Console) -> int:
+    """The same in log folders that are ours."""
     if options.training:
         search_and_store_optimisers(options, command, console)
         return 0
@@ -71,16 +86,12 @@ def search_and_store(options: Options, command: str, console: Console) -> int:
     found: dict[Key, Found] = {}
     engine = make_engine(options.engine, options.jobs, options.address)
     with engine, progress_bar(console) as bar, Watching(bar, _tasks(options, rules, list(evolved))):
-        try:
-            first, failures = _stage(engine, _job, {key: (worlds[key[0]], key[1], options) for key in rules})
-            work = {key: (worlds[key[0]], key[1], options, _starts(key, first), first[key]) for key in first}
-            second, later = _stage(engine, _job, work)
-            found |= {key: merge(first[key], second[key]) for key in second}
-            best, last = _stage(engine, _evolve, evolved)
-            found |= best
-        except KeyboardInterrupt:
-            console.print("Stopping after the trials in hand; the same command goes on from there.")
-            raise
+        first, failures = _stage(engine, _job, {key: (worlds[key[0]], key[1], options) for key in rules})
+        work = {key: (worlds[key[0]], key[1], options, _starts(key, first), first[key]) for key in first}
+        second, later = _stage(engine, _job, work)
+        found |= {key: merge(first[key], second[key]) for key in second}
+        best, last = _stage(engine, _evolve, evolved)
+        found |= best
     for key, each in found.items():
         facts = _facts(options, each) | {"command": command}
         store_and_tell(worlds[key[0]], each, facts, options.out, SCHEDULERS_SECTION, console)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -10,10 +9,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ...common.files import read_json
+from ...common.files import remove_folder
 from ...envs.registration import WORLDS, find_entry
 from ...envs.scenario import Scenario, load_scenario
-from ..execution import Engine, make_engine
+from ..execution import Engine, hold_folder, make_engine
 from ..learning import ALGORITHMS, RunSettings
 from ..schedulers.base import Knob, Setting
 from .generations import Generations
@@ -136,7 +135,7 @@ def tune_learner(search: LearnerSearch, log: Path, engine: Engine) -> Tuned:
         engine,
         train_trial,
         lambda number, changes: (search, changes, place(number)),
-        lambda number: shutil.rmtree(place(number), ignore_errors=True),
+        lambda number: remove_folder(place(number)),
     )
     return Tuned(search.algorithm, found)
 
@@ -144,17 +143,18 @@ def tune_learner(search: LearnerSearch, log: Path, engine: Engine) -> Tuned:
 def train_trial(search: LearnerSearch, changes: Mapping[str, Setting], folder: Path) -> tuple[float, int]:
     """Train with these settings; the best validation net points on the way, and the rounds it took."""
     from ..experiment.main_job import Experiment
-    from ..learning.run_folder import CONFIG
+    from ..learning.run_folder import CONFIG, read_config
 
     settings = search.settings(changes)
     experiment = Experiment(settings, folder, rivals=("none",))
-    if (folder / CONFIG).is_file():
-        if read_json(folder / CONFIG, "log")["settings"] != settings.to_json():
-            raise ValueError(f"{folder}: a training with other settings; delete the folder")
-        experiment.resume()
-    else:
-        experiment.begin()
-    experiment.train()
+    with hold_folder(folder, "log"):
+        if (folder / CONFIG).is_file():
+            if read_config(folder)[1]["settings"] != settings.to_json():
+                raise ValueError(f"{folder}: a training with other settings; delete the folder")
+            experiment.resume()
+        else:
+            experiment.begin()
+        experiment.train()
     score = experiment.run.best["net_points"]
     assert score is not None
     return score, search.timesteps

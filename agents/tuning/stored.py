@@ -9,14 +9,17 @@ from typing import Protocol
 
 from rich.console import Console
 
-from ...common.files import read_json, write_text
+from ...common.files import clear_drafts, read_json, write_text
 from ...envs.scenario import Scenario
+from ..execution import hold_folder
 from ..schedulers import StoredSetting
 from ..schedulers.base import Setting
 from .search import fingerprint
 
 SCHEDULERS_SECTION, LEARNERS, TRAINING = "schedulers", "learners", "training"
 """Sections of the files: schedulers' settings, learning algorithms', and how the world itself trains."""
+_PATIENCE_S = 30.0
+"""How long a search waits for another one that is storing."""
 TUNED_FOLDER = Path(__file__).resolve().parents[1] / "schedulers" / "tuned"
 
 
@@ -70,7 +73,6 @@ def store(
             world trains.
     """
     path = folder / f"{world}.json"
-    document = read_json(path, "out") if path.is_file() else {}
     entry = {
         "score": round(found.score, 4),
         "default_score": round(found.default_score, 4),
@@ -78,11 +80,16 @@ def store(
         "settings": found.settings,
         **facts,
     }
-    entries = document.get(section, {}) | {found.scheduler: entry}
-    document |= {"world": world, section: dict(sorted(entries.items()))}
-    folder.mkdir(parents=True, exist_ok=True)
-    # Two spaces, as the files that come with the package have it: a search changes only its own lines.
-    write_text(path, json.dumps(document, indent=2, allow_nan=False) + "\n")
+    with hold_folder(folder, patience_s=_PATIENCE_S):  # another search may be storing its own
+        clear_drafts(folder)
+        document = read_json(path, "out") if path.is_file() else {}
+        there = document.get(section, {})
+        if not isinstance(there, dict):
+            raise ValueError(f"out: {path}: {section}: expected entries by name")
+        entries = {**there, found.scheduler: entry}
+        document |= {"world": world, section: dict(sorted(entries.items()))}
+        # Two spaces, as the files that come with the package have it: a search changes only its own lines.
+        write_text(path, json.dumps(document, indent=2, allow_nan=False) + "\n")
     return path
 
 

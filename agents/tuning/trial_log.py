@@ -1,23 +1,31 @@
 """The trials of a search in an Optuna journal.
 
 Not written through `common.files`: it only grows, line by line, and so survives a kill at any moment.
+Optuna's own locks do not: they are links or files that outlive their process.
 
 Optuna's own tools read it (`optuna-dashboard`, `optuna.load_study`).
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from ...common.files import naming, write_bytes
+from ..execution import lock
 from ..schedulers.base import Setting
 from .search_space import SearchSpace
+
+if TYPE_CHECKING:
+    from optuna.storages.journal._file import BaseJournalFileLock  # no public name
 
 _STUDY, _SEARCH = "frugalfl", "search"
 
@@ -51,10 +59,12 @@ class Journal:
     """
 
     def __init__(self, path: Path, search: Mapping[str, object]):
+        self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         _cut_half_a_line(path)
         try:
-            storage = JournalStorage(JournalFileBackend(str(path)))
+            lock_of_ours = cast("BaseJournalFileLock", _KernelLock(path))
+            storage = JournalStorage(JournalFileBackend(str(path), lock_obj=lock_of_ours))
             # Creating a study that is there would write a line of its own each time.
             there = _STUDY in optuna.get_all_study_names(storage)
             begin = optuna.load_study if there else partial(optuna.create_study, direction="maximize")
@@ -86,7 +96,8 @@ class Journal:
 
     def append(self, trial: Trial, space: SearchSpace) -> None:
         """Add a finished trial; it is on disk when this returns."""
-        self._study.add_trial(space.frozen(trial.settings, trial.score, trial.rounds))
+        with naming(self._path):
+            self._study.add_trial(space.frozen(trial.settings, trial.score, trial.rounds))
 
 
 def trials_in(path: Path) -> int:
@@ -97,10 +108,33 @@ def trials_in(path: Path) -> int:
         return sum(b'"settings"' in line for line in file)
 
 
+class _KernelLock:
+    """A lock for Optuna's journal: held while a line is added, gone with its process if that is killed.
+
+    Where files cannot be locked, the command's hold on the folder (`execution.hold_folder`) has said so.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._descriptor: int | None = None
+
+    def acquire(self) -> bool:
+        """Wait for the lock."""
+        self._descriptor = os.open(self._path, os.O_RDWR)
+        lock(self._descriptor, wait=True)
+        return True
+
+    def release(self) -> None:
+        """Give it back."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+        self._descriptor = None
+
+
 def _cut_half_a_line(path: Path) -> None:
     """Drop what a killed process had begun to write: that trial is played again."""
     if not path.is_file():
         return
     text = path.read_bytes()
     if text and not text.endswith(b"\n"):
-        path.write_bytes(text[: text.rfind(b"\n") + 1])
+        write_bytes(path, text[: text.rfind(b"\n") + 1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -105,6 +106,10 @@ class Viewer:
         self._carbon: list[Floats] = []
         self._terms = np.zeros(len(REWARD_TERMS))
         self._note_situation()
+
+    def add_points(self, terms: Mapping[str, float]) -> None:
+        """Count points, by `REWARD_TERMS`, of a step that another viewer has seen."""
+        self._terms = self._terms + np.array([terms[name] for name in REWARD_TERMS])
 
     def record(self, result: StepResult) -> None:
         """Enter the step that was just made."""

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _EVALUATION_BATCH = 512
 _MODELS_AT_ONCE = 32
+_BOUND = ("_step", "_local", "_views")
+"""Attributes that cannot be pickled: functions bound to the object, and what its threads own."""
 
 
 def _dense(input_shape: tuple[int, ...], num_classes: int, widths: tuple[int, ...] = ()) -> nn.Module:
@@ -71,12 +73,9 @@ class TorchTrainer:
         self.name = f"torch-{'vmap' if vmap else 'loop'}{'-compiled' if settings.compile else ''}"
         self._batched = vmap
         self._at_once = settings.clients_at_once
-        self._step = torch.func.vmap(torch.func.grad_and_value(self._loss), randomness="different")
-        if settings.compile:
-            self._step = torch.compile(self._step)
+        self._compiled = settings.compile
         self._blank = model.build(0).to(self._device)
-        self._local = threading.local()
-        self._views = split_parameters(self._blank)
+        self._make_functions()
         self._image = len(model.input_shape) == 3
         self._shape = model.input_shape
         self._num_classes = dataset.num_classes
@@ -84,6 +83,28 @@ class TorchTrainer:
         for part in ("train", "val", "test"):
             x, y = (torch.from_numpy(rows).to(self._device) for rows in dataset.rows(part))
             self._parts[part] = (self._layout(x), y.long())
+
+    def _make_functions(self) -> None:
+        """What is bound to this very object and to its threads."""
+        import torch
+
+        self._step = torch.func.vmap(torch.func.grad_and_value(self._loss), randomness="different")
+        if self._compiled:
+            self._step = torch.compile(self._step)
+        self._local = threading.local()
+        self._views = split_parameters(self._blank)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> TorchTrainer:
+        """The trainer itself: nothing in it changes, so a copied world may go on with it."""
+        return self
+
+    def __getstate__(self) -> dict[str, object]:
+        """Data and module; whoever unpickles makes functions and threads of its own."""
+        return {name: value for name, value in vars(self).items() if name not in _BOUND}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        vars(self).update(state)
+        self._make_functions()
 
     def _layout(self, x: Tensor) -> Tensor:
         """Rows as the module wants them; images in channels-last order."""

@@ -16,6 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...common.arrays import Floats32
+from ...common.parent import end_with_parent
 from ..data import Dataset
 from ..models import ModelSpec, TorchModel
 from ..numerics import set_num_threads
@@ -32,6 +33,7 @@ _trainer: TorchTrainer | None = None  # a worker's own
 def _begin(dataset: Dataset, model: ModelSpec | TorchModel, settings: TorchSettings) -> None:
     """Prepare a worker process."""
     global _trainer
+    end_with_parent()
     set_num_threads(1)
     _trainer = TorchTrainer(dataset, model, settings)
 
@@ -66,6 +68,10 @@ class TorchWorkers(TorchTrainer):
             pool = ProcessPoolExecutor(self._workers, context, initializer=_begin, initargs=self._prepare)
             self._pool = (os.getpid(), pool)
         return self._pool[1]
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without the workers: whoever unpickles starts its own."""
+        return super().__getstate__() | {"_pool": None}
 
     def close(self) -> None:
         """End the workers; the next round would start new ones."""

@@ -52,9 +52,11 @@ class Dies(EveryOther):
 
 
 class Slow(EveryOther):
-    """Long enough to be interrupted; tells that it has begun."""
+    """Long enough to be interrupted; tells that it has begun, and in which process."""
 
     def plan(self, situation):
-        Path(os.environ["FRUGALFL_TEST_MARK"]).touch()
+        mark = Path(os.environ["FRUGALFL_TEST_MARK"])
+        mark.with_suffix(".draft").write_text(str(os.getpid()))
+        mark.with_suffix(".draft").rename(mark)
         time.sleep(60)
         return super().plan(situation)

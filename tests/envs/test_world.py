@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from own_worlds import plain
@@ -282,3 +285,19 @@ def test_a_row_of_nan_weights_leaves_that_environment_to_the_aggregator():
     plain.step(plan_of(plain, 5))
     np.testing.assert_array_equal(mixed.parameters()[0], plain.parameters()[0])
     assert (mixed.parameters()[1] != plain.parameters()[1]).any()
+
+
+@pytest.mark.parametrize(
+    "trainer",
+    ["auto", "torch", pytest.param({"kind": "torch", "workers": 2}, marks=pytest.mark.slow)],
+    ids=["auto", "torch", "workers"],
+)
+def test_a_copied_and_an_unpickled_world_go_on_alike(trainer):
+    world = world_of("volunteers", trainer=trainer)
+    world.step(plan_of(world))
+    copies = [copy.deepcopy(world), pickle.loads(pickle.dumps(world))]
+    want = world.step(plan_of(world))
+    for other in copies:
+        got = other.step(plan_of(other))
+        assert np.array_equal(got.reward, want.reward)
+        assert np.array_equal(got.outcome.accuracy, want.outcome.accuracy)

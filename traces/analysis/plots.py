@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from ...common.arrays import Floats
+from ...common.files import write_file
 from ..calibration import calibration
 from ..carbon import CarbonBatch, RecordedCarbon
 from ..numerics import utc_offset_h
@@ -45,7 +46,7 @@ def plot_availability(trace: AvailabilityTrace, path: str | Path) -> None:
         left.legend(frameon=False)
     _heat_map(right, figure, trace)
     figure.suptitle(_title(trace.source), fontsize=10)
-    figure.savefig(path)
+    write_file(Path(path), figure.savefig)
 
 
 def plot_carbon(series: CarbonSeries, path: str | Path, horizon_h: int = 48) -> None:
@@ -82,7 +83,7 @@ def plot_carbon(series: CarbonSeries, path: str | Path, horizon_h: int = 48) -> 
     left.grid(alpha=0.3)
     _forecast_panel(right, series, horizon_h)
     figure.suptitle(_title(series.source), fontsize=10)
-    figure.savefig(path)
+    write_file(Path(path), figure.savefig)
 
 
 def _heat_map(axes: Axes, figure: Figure, trace: AvailabilityTrace) -> None:

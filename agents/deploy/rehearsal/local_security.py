@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ....common.files import write_bytes, write_file
 from .local_cluster import Security
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ def make_security(folder: Path, nodes: Iterable[str] = (), address: str = "127.0
     link = _certificate("frugalfl rehearsal SuperLink", link_key.public_key())
     link = link.add_extension(alternative, critical=False)
     paths = {name: folder / name for name in ("ca.crt", "superlink.crt", "superlink.key")}
-    paths["ca.crt"].write_bytes(_signed(authority, authority_key))
-    paths["superlink.crt"].write_bytes(_signed(link, authority_key))
+    write_bytes(paths["ca.crt"], _signed(authority, authority_key))
+    write_bytes(paths["superlink.crt"], _signed(link, authority_key))
     _write_private(paths["superlink.key"], link_key, "TraditionalOpenSSL")
     return Security(
         paths["ca.crt"], paths["superlink.crt"], paths["superlink.key"], _node_keys(folder, nodes)
@@ -58,20 +59,24 @@ def _node_keys(folder: Path, nodes: Iterable[str]) -> dict[str, Path]:
         public = key.public_key().public_bytes(
             serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
         )
-        (folder / f"{name}.pub").write_bytes(public)
+        write_bytes(folder / f"{name}.pub", public)
     return keys
 
 
 def _write_private(path: Path, key: ec.EllipticCurvePrivateKey, form: str) -> None:
     from cryptography.hazmat.primitives import serialization
 
-    path.touch(mode=0o600)
     text = key.private_bytes(
         serialization.Encoding.PEM,
         getattr(serialization.PrivateFormat, form),
         serialization.NoEncryption(),
     )
-    path.write_bytes(text)
+
+    def write(draft: Path) -> None:
+        draft.touch(mode=0o600)
+        draft.write_bytes(text)
+
+    write_file(path, write)
 
 
 def _certificate(subject: str, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from ....common.files import write_text
+from ....common.files import write_bytes, write_folder, write_text
 from ..settings import RUN_CONFIG_KEY, DeploySettings
 
 CONNECTION = "deployment"
@@ -49,8 +48,8 @@ def write_app(
         root_certificates: PEM file of the authority that signed the SuperLink's certificate; None = no TLS.
     """
     app, home = folder / "app", folder / "flower"
-    shutil.rmtree(app, ignore_errors=True)
-    _copy(resources.files("frugalfl.agents.deploy").joinpath("app"), app)
+    source = resources.files("frugalfl.agents.deploy").joinpath("app")
+    write_folder(app, lambda draft: _copy(source, draft))
     write_connection(home, superlink, root_certificates)
     run_config = folder / "deployment.toml"
     write_text(run_config, f"{RUN_CONFIG_KEY} = {_quoted(settings.text())}\n")
@@ -89,4 +88,4 @@ def _copy(source: resources.abc.Traversable, target: Path) -> None:
         if item.is_dir() and item.name != "__pycache__":
             _copy(item, target / item.name)
         elif item.is_file():
-            (target / item.name).write_bytes(item.read_bytes())
+            write_bytes(target / item.name, item.read_bytes())

@@ -1,30 +1,49 @@
 """Checkpoints of a live federation: written whole or not at all, read without pickle.
 
-`OUT/rounds/000012.npz` holds what was known before decision 12, what was planned and what came of it;
-`OUT/state.npz` holds the federation after the last of them. A scheduler's own memory is not saved: it is
-rebuilt by showing it the same situations again, which works for every scheduler that keeps the interface.
+`OUT/deployment.json` comes first and holds the settings. `OUT/rounds/000012.npz` holds what was known before
+decision 12, what was planned, what came of it, and the figures that tables show of it; `OUT/state.npz` holds
+the federation after the last of them. A scheduler's own memory is not saved: it is rebuilt by showing it the
+same situations again, which works for every scheduler that keeps the interface.
 """
 
 from __future__ import annotations
 
-import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from ....common.arrays import AnyArray
-from ....common.files import read_json, write_file, write_json
+from ....common.files import read_json, read_npz, write_json, write_npz
 from ....envs.contract import RoundOutcome, RoundPlan, Situation
 
-FORMAT = "frugalfl-deployment-1"
-_STATE, _ABOUT, _ROUNDS = "state.npz", "deployment.json", "rounds"
+FORMAT = "frugalfl-deployment-2"
+_STATE, _ABOUT, _ROUNDS, _FIGURES = "state.npz", "deployment.json", "rounds", "figures"
 
 Arrays = dict[str, AnyArray]
 
 
-def save_round(out: Path, number: int, situation: Situation, plan: RoundPlan, outcome: RoundOutcome) -> None:
-    """Keep one decision: what was known, ordered and done."""
-    parts = {"situation": situation.flat(), "plan": vars(plan), "outcome": vars(outcome)}
+def begin_folder(out: Path, settings: str) -> None:
+    """Claim the folder of a new federation: the file that it is known by is the first one there."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / _ABOUT, {"format": FORMAT, "settings": settings})
+
+
+def save_round(
+    out: Path,
+    number: int,
+    situation: Situation,
+    plan: RoundPlan,
+    outcome: RoundOutcome,
+    figures: Mapping[str, float],
+) -> None:
+    """Keep one decision: what was known, ordered and done, and the figures that tables show of it."""
+    parts = {
+        "situation": situation.flat(),
+        "plan": vars(plan),
+        "outcome": vars(outcome),
+        _FIGURES: dict(figures),
+    }
     arrays = {
         f"{part}/{name}": np.asarray(value)
         for part, values in parts.items()
@@ -32,34 +51,51 @@ def save_round(out: Path, number: int, situation: Situation, plan: RoundPlan, ou
         if value is not None
     }
     (out / _ROUNDS).mkdir(parents=True, exist_ok=True)
-    _write(out / _ROUNDS / f"{number:06d}.npz", arrays)
+    write_npz(_round(out, number), arrays, compress=False)
 
 
 def load_round(out: Path, number: int) -> tuple[Situation, RoundPlan, RoundOutcome]:
     """A decision that `save_round` kept; ValueError if it is missing or damaged."""
-    arrays = _read(out / _ROUNDS / f"{number:06d}.npz")
+    path = _round(out, number)
+    arrays = read_npz(path, "checkpoint")
+    try:
+        return (
+            Situation.of(None, **_part(arrays, "situation")),
+            RoundPlan(**_part(arrays, "plan")),
+            RoundOutcome(**_part(arrays, "outcome")),
+        )
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"checkpoint: {path}: not a decision of this version ({error})") from None
 
-    def part(name: str) -> Arrays:
-        found = {key.partition("/")[2]: value for key, value in arrays.items() if key.startswith(f"{name}/")}
-        return {field: _plain(value) for field, value in found.items()}
 
-    return Situation.of(None, **part("situation")), RoundPlan(**part("plan")), RoundOutcome(**part("outcome"))
+def load_figures(out: Path, number: int) -> dict[str, float]:
+    """The figures that `save_round` kept; ValueError if they are missing or damaged."""
+    path = _round(out, number)
+    try:
+        return {name: float(value) for name, value in _part(read_npz(path, "checkpoint"), _FIGURES).items()}
+    except TypeError as error:
+        raise ValueError(f"checkpoint: {path}: not figures of a decision ({error})") from None
 
 
-def save_state(out: Path, state: Arrays, decisions: int, settings: str) -> None:
-    """Keep the federation after its last decision, and the settings it was started with."""
-    out.mkdir(parents=True, exist_ok=True)
-    _write(out / _STATE, state | {"decisions": np.array(decisions)})
-    write_json(out / _ABOUT, {"format": FORMAT, "settings": settings})
+def save_state(out: Path, state: Arrays, decisions: int) -> None:
+    """Keep the federation after its last decision."""
+    write_npz(out / _STATE, state | {"decisions": np.array(decisions)}, compress=False)
+
+
+def load_settings(out: Path) -> str:
+    """The settings that the federation in a folder was begun with; ValueError if there is none."""
+    about = read_json(out / _ABOUT, "out")
+    if about.get("format") != FORMAT:
+        raise ValueError(f"out: {out / _ABOUT}: format {about.get('format')!r}, expected {FORMAT!r}")
+    return str(about.get("settings"))
 
 
 def load_state(out: Path) -> tuple[Arrays, int, str]:
     """The federation's arrays, the decisions made and the settings; ValueError if there is none."""
-    about = read_json(out / _ABOUT, "out")
-    if about.get("format") != FORMAT:
-        raise ValueError(f"out: {out / _ABOUT}: format {about.get('format')!r}, expected {FORMAT!r}")
-    arrays = _read(out / _STATE)
-    return arrays, int(arrays.pop("decisions")), str(about["settings"])
+    settings, arrays = load_settings(out), read_npz(out / _STATE, "checkpoint")
+    if "decisions" not in arrays or arrays["decisions"].shape != ():
+        raise ValueError(f"checkpoint: {out / _STATE}: not the state of a federation")
+    return arrays, int(arrays.pop("decisions")), settings
 
 
 def has_state(out: Path) -> bool:
@@ -72,14 +108,11 @@ def _plain(value: AnyArray) -> AnyArray:
     return value if value.ndim else value[()]
 
 
-def _write(path: Path, arrays: Arrays) -> None:
-    write_file(path, lambda draft: np.savez(draft, **arrays))  # type: ignore[arg-type]
+def _round(out: Path, number: int) -> Path:
+    return out / _ROUNDS / f"{number:06d}.npz"
 
 
-def _read(path: Path) -> Arrays:
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"checkpoint: {path}: not readable ({reason})") from None
+def _part(arrays: Arrays, name: str) -> Arrays:
+    """The arrays of one part of a round, by their own names."""
+    found = {key.partition("/")[2]: value for key, value in arrays.items() if key.startswith(f"{name}/")}
+    return {field: _plain(value) for field, value in found.items()}

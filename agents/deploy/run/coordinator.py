@@ -7,12 +7,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ....common.files import clear_drafts
 from ....envs.contract import Scheduler, scheduler_seeds
 from ...players import make_player
 from ..federation import LiveWorld
 from ..settings import DeploySettings, read_settings
 from ..transport import Clock, Transport
-from .checkpoints import Arrays, has_state, load_round, load_state, save_round, save_state
+from .checkpoints import (
+    Arrays,
+    begin_folder,
+    has_state,
+    load_figures,
+    load_round,
+    load_settings,
+    load_state,
+    save_round,
+    save_state,
+)
 from .dashboard import Dashboard
 
 _LOG = logging.getLogger(__name__)
@@ -62,12 +73,16 @@ class Coordinator:
         state: Arrays | None = None
         self.decisions = 0
         if settings.resume:
-            state, self.decisions, stored = load_state(self.out)
-            _refuse_changes(read_settings(stored), settings)
+            _refuse_changes(read_settings(load_settings(self.out)), settings)
+            if has_state(self.out):  # else it was stopped before its first decision was made
+                state, self.decisions, _ = load_state(self.out)
         elif has_state(self.out):
             raise ValueError(
                 f"out: {self.out} already holds a federation; take another folder or add --resume"
             )
+        else:
+            begin_folder(self.out, settings.text())
+        clear_drafts(self.out)
         began_s = float(state["time_s"]) if state else 0.0
         clock = clock or Clock(began_s, settings.time_scale, skips=settings.skip_waits)
         self.world = LiveWorld(scenario, transport, settings.seed, settings.split, clock, settings.poll_s)
@@ -76,7 +91,8 @@ class Coordinator:
         if state is not None:
             self.world.load_state(state)
             self._remind()
-        self.dashboard = Dashboard(self.world, self.out)
+        past = [load_figures(self.out, number) for number in range(self.decisions)]
+        self.dashboard = Dashboard(self.world, self.out, past)
 
     def run(self, most: int | None = None) -> Summary:
         """Play until the run ends, or at most so many further decisions."""
@@ -98,10 +114,11 @@ class Coordinator:
         situation = self.world.situation()
         plan = self.scheduler.plan(situation)
         result = self.world.step(plan)
-        save_round(self.out, self.decisions, situation, plan, result.outcome)
+        row = self.dashboard.figures(result)
+        save_round(self.out, self.decisions, situation, plan, result.outcome, row)
         self.decisions += 1
-        save_state(self.out, self.world.state(), self.decisions, self.settings.text())
-        row = self.dashboard.record(result)
+        save_state(self.out, self.world.state(), self.decisions)
+        self.dashboard.record(result, row)
         _LOG.info(
             "round %d: %d of %d in time, %d lost, %d cancelled, %.1f s, accuracy %.3f, loss %.4f",
             *(row[name] for name in ("round", "completed", "invited", "lost", "cancelled", "duration_s")),

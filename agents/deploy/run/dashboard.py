@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ....common.files import write_text
+from ....common.files import naming, write_text
 from ....envs.adapters import Viewer
-from ....envs.contract import StepResult
+from ....envs.contract import REWARD_TERMS, StepResult
 from ..federation import LiveWorld
 
 COUNTED = (
@@ -27,6 +29,7 @@ COUNTED = (
 COLUMNS = ("round", "hours", "duration_s", "connected", *COUNTED, "accuracy", "loss", "net_points")
 """Columns of `rounds.csv`, one row per decision."""
 
+_POINTS = "points/"
 PAGE, TABLE, BOARD = "dashboard.txt", "rounds.csv", "tensorboard"
 
 
@@ -35,35 +38,54 @@ class Dashboard:
 
     Args:
         world: what to watch.
-        out: the folder; a resumed run goes on writing where it stopped.
+        out: the folder.
+        past: figures of the decisions of a resumed run.
     """
 
-    def __init__(self, world: LiveWorld, out: Path):
+    def __init__(self, world: LiveWorld, out: Path, past: Sequence[Mapping[str, float]] = ()):
         from torch.utils.tensorboard import SummaryWriter
 
         out.mkdir(parents=True, exist_ok=True)
         self._world, self._out = world, out
         self._viewer = Viewer(world)
-        self._board = SummaryWriter(str(out / BOARD))  # type: ignore[no-untyped-call]
+        # What an earlier process has drawn is drawn anew: it may have been killed before the last figures.
+        self._board = SummaryWriter(str(out / BOARD), purge_step=0 if past else None)  # type: ignore[no-untyped-call]
+        self._rows: list[Mapping[str, float]] = []
+        for row in past:
+            self._enter(row)
+            self._viewer.add_points({name: row[_POINTS + name] for name in REWARD_TERMS})
+        if past:
+            self._write()
 
-    def record(self, result: StepResult) -> dict[str, float]:
-        """Enter the step that was just made; returns its row of the table."""
+    def figures(self, result: StepResult) -> dict[str, float]:
+        """What the table and TensorBoard show of the step that was just made."""
+        points = {_POINTS + name: float(value[0]) for name, value in result.reward_terms.items()}
+        return self._row(result) | points
+
+    def record(self, result: StepResult, figures: Mapping[str, float]) -> None:
+        """Enter the step that was just made, and its figures."""
         self._viewer.record(result)
-        row = self._row(result)
-        path = self._out / TABLE
-        new = not path.exists()
-        with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
-        for name in COLUMNS[1:]:
-            self._board.add_scalar(f"federation/{name}", row[name], int(row["round"]))  # type: ignore[no-untyped-call]
-        for name, value in result.reward_terms.items():
-            self._board.add_scalar(f"points/{name}", float(value[0]), int(row["round"]))  # type: ignore[no-untyped-call]
-        self._board.flush()  # type: ignore[no-untyped-call]
+        self._enter(figures)
+        self._write()
+
+    def _enter(self, figures: Mapping[str, float]) -> None:
+        self._rows.append(figures)
+        for name, value in figures.items():
+            label = f"federation/{name}" if name in COLUMNS else name
+            if name != "round":
+                with naming(self._out / BOARD):
+                    self._board.add_scalar(label, value, int(figures["round"]))  # type: ignore[no-untyped-call]
+
+    def _write(self) -> None:
+        """All rows, whole: the table says what the checkpoints say, however the last process ended."""
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(self._rows)
+        write_text(self._out / TABLE, text.getvalue())
         write_text(self._out / PAGE, self.page())
-        return row
+        with naming(self._out / BOARD):
+            self._board.flush()  # type: ignore[no-untyped-call]
 
     def page(self) -> str:
         """The page of text, with the nodes by name."""

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from ....fl_core.remote import require_flower
+from ...execution import hold_folder
 from ..settings import RUN_CONFIG_KEY, DeploySettings, read_settings
 from ..transport import PatientGrid
 from .coordinator import Coordinator
@@ -36,7 +37,8 @@ def make_server_app(settings: DeploySettings | None = None) -> ServerApp:
         """Run the federation to its end."""
         _show_log()
         said = settings or read_settings(str(context.run_config.get(RUN_CONFIG_KEY, "")))
-        summary = Coordinator(said, PatientGrid(grid)).run()
+        with hold_folder(said.folder):
+            summary = Coordinator(said, PatientGrid(grid)).run()
         _LOG.info(
             "ended after %d decisions: validation accuracy %.3f, test accuracy %.3f, %.2f net points",
             summary.decisions,

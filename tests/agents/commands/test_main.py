@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from frugalfl.agents.commands.main import COMMANDS, main
+from frugalfl.agents.commands.terminal import Stopped
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -31,6 +32,17 @@ def test_a_missing_extra_is_told_with_the_cure(capsys, monkeypatch):
     assert main(["deploy", "--help"]) == 2
     told = "frugalfl deploy: needs flwr, which is not installed: pip install 'frugalfl[flower]'\n"
     assert capsys.readouterr().err == told
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, lambda: Stopped(15)])
+def test_ctrl_c_while_importing_is_one_line(capsys, monkeypatch, stop):
+    def interrupted(name):
+        raise stop()
+
+    monkeypatch.setattr("importlib.import_module", interrupted)
+    assert main(["report"]) in (130, 143)
+    told = capsys.readouterr().err
+    assert told.startswith("frugalfl report: stopped (SIG") and told.count("\n") == 1
 
 
 def test_unknown_commands_are_refused_in_one_line(capsys):

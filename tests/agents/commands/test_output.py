@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from frugalfl.agents.commands.main import COMMANDS, main
-from frugalfl.agents.commands.output import READER_GONE, with_output
 from frugalfl.agents.commands.running import run_command
+from frugalfl.agents.commands.terminal import READER_GONE, with_output
 from frugalfl.agents.commands.traces import Describe
 
 

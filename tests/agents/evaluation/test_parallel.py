@@ -16,8 +16,8 @@ import pytest
 
 from frugalfl.agents.commands.benchmark import main as benchmark_main
 from frugalfl.agents.commands.evaluate import main as evaluate_main
-from frugalfl.agents.evaluation import CELLS, Study, evaluate, load_result, sweep
-from frugalfl.agents.execution import Landed, make_engine
+from frugalfl.agents.evaluation import CELLS, Study, evaluate, load_result, processor, sweep
+from frugalfl.agents.execution import Landed, hold_folder, make_engine
 from frugalfl.agents.experiment.main_job import Experiment
 from frugalfl.agents.learning import RunSettings
 from frugalfl.agents.learning.run_folder import load_scheduler
@@ -57,6 +57,24 @@ def plain_result(study):
 def own(monkeypatch):
     monkeypatch.syspath_prepend(str(HERE))
     monkeypatch.setenv("PYTHONPATH", str(HERE))
+
+
+def ended(process):
+    """Whether a process is gone within some seconds."""
+    for _ in range(200):
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def flip(path):
+    """One bit of a file that zlib unpacks."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
 
 
 def same(ours, theirs):
@@ -219,33 +237,90 @@ class TestCommand:
         assert {path.name for path in out.iterdir()} == {"small", "quadratic"}
         assert list(load_result(out / "quadratic").kinds) == ["never"]
 
-    @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
-    def test_ctrl_c_keeps_finished_cells(self, tmp_path, world):
+    @pytest.mark.skipif(os.name != "posix", reason="sends signals")
+    @pytest.mark.parametrize(
+        "number",
+        [
+            pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+            signal.SIGTERM,
+            pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+            signal.SIGKILL,
+        ],
+    )
+    def test_a_signal_keeps_finished_cells_and_ends_the_workers(self, tmp_path, world, number):
         mark, out = tmp_path / "begun", tmp_path / "out"
-        command = [
-            sys.executable,
-            "-m",
-            "frugalfl.agents.commands.main",
-            "evaluate",
-            "--env",
-            world,
-            "--episodes",
-            "2",
-        ]
+        command = [sys.executable, "-m", "frugalfl.agents.commands.main", "evaluate", "--env", world]
         command += ["--schedulers", "never", "own_schedulers:Slow", "--jobs", "1", "--out", str(out)]
-        env = {**os.environ, "PYTHONPATH": str(HERE), "FRUGALFL_TEST_MARK": str(mark)}
+        path = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
+        env = {**os.environ, "PYTHONPATH": path, "FRUGALFL_TEST_MARK": str(mark)}
         process = subprocess.Popen(
-            command, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True
+            [*command, "--episodes", "2"], env=env, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
         until = time.monotonic() + 60
         while not mark.exists() and time.monotonic() < until:
             time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGINT)
-        _, told = process.communicate(timeout=120)
-        assert process.returncode == 130
-        assert "Go on with: frugalfl evaluate" in told
-        assert "Traceback" not in told
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # as a terminal does
+        else:
+            process.send_signal(number)
+        _, told = process.communicate(
+            timeout=30
+        )  # the worker, which holds the pipe too, would sleep for 60 s
         assert [path.name[:5] for path in (out / CELLS).iterdir()] == ["never"]
+        assert "Traceback" not in told
+        assert ended(int(mark.read_text()))
+        if number == signal.SIGKILL:
+            assert process.returncode == -number
+            return
+        assert process.returncode == 128 + number
+        assert "Go on with: frugalfl evaluate" in told
+        assert told.endswith(f"frugalfl evaluate: stopped ({number.name})\n")
+
+    def test_two_commands_do_not_write_to_one_folder(self, capsys, tmp_path, world):
+        out = tmp_path / "out"
+        command = ["--env", world, "--schedulers", "never", "--episodes", "1", "--out", str(out)]
+        with hold_folder(out):
+            assert evaluate_main(command) == 2
+        told = capsys.readouterr().err
+        assert told.startswith(f"frugalfl evaluate: out: {out} is in use by process {os.getpid()} on ")
+        assert told.endswith("; wait until it ends, or choose another folder\n") and told.count("\n") == 1
+        assert not out.exists()
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            lambda cell: (cell / "episodes.csv").write_text("scheduler,episode\nnever,5\n"),
+            lambda cell: (cell / "curves.csv").write_bytes(b"\xff\x00,\n"),
+            lambda cell: flip(cell / "timelines" / "never.npz"),
+        ],
+    )
+    def test_a_damaged_cell_is_played_again(self, study, tmp_path, damage):
+        play = InProcess()
+        whole = sweep(study, name_players(["never"]), tmp_path / "out", play)
+        (first,) = (tmp_path / "out" / CELLS).glob("*-00000-00002")
+        damage(first)
+        again = sweep(study, name_players(["never"]), tmp_path / "out", InProcess())
+        assert again.played == 1
+        same(again.result, whole.result)
+
+    def test_a_folder_whose_beginning_was_killed_is_begun_anew(self, study, tmp_path):
+        out = tmp_path / "out"
+        out.mkdir()
+        (out / ".lock").write_text("process 1 on another machine (frugalfl evaluate)")
+        (out / ".draft-999999999.config.json").write_text("{")
+        assert sweep(study, name_players(["never"]), out, InProcess()).failures == {}
+        assert not list(out.rglob(".*"))
+
+    def test_another_processor_is_told(self, study, tmp_path):
+        out = tmp_path / "out"
+        sweep(study, name_players(["never"]), out, InProcess())
+        config = json.loads((out / "config.json").read_text())
+        assert config["processor"] == processor() != ""
+        (out / "config.json").write_text(json.dumps({**config, "processor": "Z80"}))
+        with pytest.warns(
+            RuntimeWarning, match="begun with processor Z80, this is .*; last digits may differ"
+        ):
+            sweep(study, name_players(["never"]), out, InProcess())
 
     @pytest.mark.slow
     def test_the_folder_of_a_training_run_is_a_player(self, study, tmp_path):

@@ -105,7 +105,7 @@ def test_no_draft_is_left_behind(played, tmp_path):
         ("episodes.csv", None, "episodes.csv: No such file.*not finished"),
         ("episodes.csv", "", "episodes.csv: not a CSV table"),
         ("curves.csv", "a,b\n1,2\n", "curves.csv:1: no column 'scheduler'"),
-        ("timelines/never.npz", "no zip", "never.npz: not a timeline"),
+        ("timelines/never.npz", "no zip", "never.npz: not readable"),
     ],
 )
 def test_a_broken_folder_is_refused_in_one_line(played, tmp_path, name, content, message):

@@ -198,7 +198,8 @@ def test_resuming_refuses_other_settings_and_damaged_checkpoints(finished, tmp_p
     assert "seed: 4 is not the run's 0; leave it out to resume" in capsys.readouterr().err
     copy = tmp_path / "copy"
     subprocess.run(["cp", "-r", str(finished), str(copy)], check=True)
-    sorted(copy.glob("checkpoints/step-*/state.pt"))[-1].write_bytes(b"rubbish")
+    for state in copy.glob("checkpoints/step-*/state.pt"):
+        state.write_bytes(b"rubbish")
     assert main(["--resume", f"--out={copy}"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1

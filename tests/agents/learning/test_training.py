@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -283,7 +284,7 @@ class TestCheckpoints:
 
     def test_damage_is_reported_in_one_line(self, tmp_path):
         _, root = self.trained(tmp_path)
-        path = latest_checkpoint(root).folder / "state.pt"
+        path = self.only_the_last(root) / "state.pt"
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
@@ -297,6 +298,37 @@ class TestCheckpoints:
         (path.parent / "state.json").unlink()
         self.refuses(root, "No such file")
         self.refuses(tmp_path / "nowhere", "no checkpoint there")
+
+    def only_the_last(self, root):
+        last = latest_checkpoint(root).folder
+        for other in root.iterdir():
+            if other != last:
+                shutil.rmtree(other)
+        return last
+
+    def test_a_damaged_one_is_passed_over(self, tmp_path):
+        make_run(tmp_path).train()
+        root = tmp_path / CHECKPOINTS
+        newest = latest_checkpoint(root).folder
+        (newest / "state.json").write_text("")
+        with pytest.warns(
+            RuntimeWarning, match="not JSON.*; going on from step-000000000128, the one before it"
+        ):
+            assert latest_checkpoint(root).num_timesteps == 128
+
+    @pytest.mark.parametrize(
+        ("change", "words"),
+        [
+            ({"files": []}, "files: input should be"),
+            ({"counters": {"num_timesteps": "many"}}, "counters.num_timesteps: input should be"),
+            ({"settings": None}, "settings: input should be"),
+        ],
+    )
+    def test_a_state_of_other_types_is_one_line(self, tmp_path, change, words):
+        _, root = self.trained(tmp_path)
+        path = self.only_the_last(root) / "state.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+        self.refuses(root, f"state.json: {words}")
 
     def refuses(self, root, message):
         with pytest.raises(ValueError, match=message) as error:
@@ -324,11 +356,12 @@ class TestCheckpoints:
 
     def test_half_written_ones_are_never_seen(self, tmp_path):
         run, root = self.trained(tmp_path)
-        draft = root / ".step-000000009999.1"
+        draft = root / ".draft-1.step-000000009999"
         draft.mkdir()
-        assert latest_checkpoint(root).num_timesteps == 64
-        save_checkpoint(root, run.model, {"segment": 1}, None)
-        assert latest_checkpoint(root).document["segment"] == 1
+        found = latest_checkpoint(root)
+        assert found.num_timesteps == 64
+        save_checkpoint(root, run.model, {**found.document, "segment": 7}, None)
+        assert latest_checkpoint(root).document["segment"] == 7
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,15 @@ class TestSearch:
         with pytest.raises(ValueError, match=r"log.json: a search of .* delete the file"):
             evolve(replace(SMALL, **{"rounds": 1} | changes), log)
 
+    @pytest.mark.parametrize("steps", ["x", [3], [{"rounds": "many", "scores": [], "val": []}], None])
+    def test_a_journal_of_another_shape_is_one_line(self, tmp_path, steps):
+        log = tmp_path / "log.json"
+        log.write_text(json.dumps({"search": SMALL.head(), "steps": steps}))
+        assert evolution.rounds_in(log) == 0
+        with pytest.raises(ValueError, match=r"log.json: steps") as error:
+            evolve(SMALL, log)
+        assert "\n" not in str(error.value)
+
     def test_rounds_are_all_decisions_played(self, unbroken, monkeypatch):
         played = []
         plain = FederatedWorld.step

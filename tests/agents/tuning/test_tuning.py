@@ -54,6 +54,14 @@ def search(toy_world):
 
 
 class TestTune:
+    def test_a_lock_that_outlived_its_process_holds_nobody_up(self, search, tmp_path, monkeypatch):
+        """Optuna's own, a link to the journal, which dangles where the journal's path is relative."""
+        monkeypatch.chdir(tmp_path)
+        log = Path("runs/log.journal")
+        log.parent.mkdir()
+        Path("runs/log.journal.lock").symlink_to(log)
+        assert len(search(trials=2, log=log).trials) == trials_in(log) == 2
+
     def test_begins_with_the_defaults_and_never_ends_below_them(self, search):
         found = search()
         assert len(found.trials) == 8

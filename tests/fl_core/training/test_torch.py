@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import shutil
 
 import numpy as np
@@ -179,3 +181,14 @@ def test_any_module_by_dotted_name(monkeypatch):
 def test_mistakes_are_named(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+@pytest.mark.parametrize("mode", ["loop", "vmap"])
+def test_a_copied_and_an_unpickled_trainer_train_alike(mode):
+    jobs = ragged_jobs(650, True, np.random.default_rng(0))
+    trainer = make_trainer({"kind": "torch", "mode": mode}, DIGITS, ModelSpec((64, 10)))
+    trainer.run(jobs, LocalTraining())  # it owns threads' modules by now
+    want = trainer.run(jobs, LocalTraining())
+    for other in (copy.deepcopy(trainer), pickle.loads(pickle.dumps(trainer))):
+        assert np.array_equal(other.run(jobs, LocalTraining()).delta, want.delta)
+        assert np.array_equal(other.evaluate(jobs.start, "val"), trainer.evaluate(jobs.start, "val"))

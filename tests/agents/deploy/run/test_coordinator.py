@@ -8,6 +8,7 @@ import pytest
 from frugalfl.agents.deploy import DeploySettings, read_settings
 from frugalfl.agents.deploy.run import Coordinator, load_round, load_state
 from frugalfl.agents.schedulers import SCHEDULERS, make_scheduler
+from frugalfl.common.files import write_npz
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ def test_a_policy_of_another_number_of_clients_drives_a_live_federation(start, s
     document = {
         "format": RUN_FORMAT,
         "settings": settings.to_json(),
-        "best": {"decision": "count"},
+        "best": {"net_points": None, "segment": None, "decision": "count"},
         "rounds_trained": 0,
     }
     write_json(folder / CONFIG, document)
@@ -143,6 +144,35 @@ def test_the_federation_can_be_watched(start, tmp_path):
         rows = list(csv.DictReader(file))
     assert [float(row["round"]) for row in rows] == [1, 2, 3]
     assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
+
+
+def test_the_table_says_what_the_checkpoints_say(start, tmp_path):
+    """It is killed between a checkpoint and the table, or the table is lost."""
+    start("run").run(3)
+    table = tmp_path / "run" / "rounds.csv"
+    whole, page = table.read_text(), (tmp_path / "run" / "dashboard.txt").read_text()
+    table.write_text("".join(whole.splitlines(keepends=True)[:2]))
+    start("run", resume=True)
+    assert table.read_text() == whole
+    assert (
+        page.split("points")[-1].split("nodes")[0]
+        == ((tmp_path / "run" / "dashboard.txt").read_text().split("points")[-1].split("nodes")[0])
+    )
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_federation_stopped_before_its_first_decision_is_begun_again(start, tmp_path, resume):
+    start("run")
+    assert [path.name for path in (tmp_path / "run").iterdir() if path.is_file()] == ["deployment.json"]
+    assert start("run", resume=resume).run(1).decisions == 1
+
+
+def test_a_round_without_its_parts_is_one_line(start, tmp_path):
+    start("run").run(1)
+    write_npz(tmp_path / "run" / "rounds" / "000000.npz", {"plan/steps": np.zeros(2)})
+    with pytest.raises(ValueError, match=r"000000\.npz: not ") as error:
+        start("run", resume=True)
+    assert "\n" not in str(error.value)
 
 
 def test_settings_travel_as_one_line_of_json(start):
