@@ -17,6 +17,25 @@ RUN_CONFIG_KEY = "deployment"
 """Key of Flower's run configuration under which the document lies."""
 
 
+class Defence(Settings):
+    """What a federation does about nodes whose answers are wrong.
+
+    Attributes:
+        norm_bound: an update longer than so many medians of the latest ones is its node's failure; 0 = any
+            length is taken. It stops updates that are scaled up, not those of an ordinary length that point
+            the wrong way.
+        most_faults: a node of which so many answers could not be read or did not fit their order is not asked
+            any more; 0 = however many.
+    """
+
+    norm_bound: float = Field(default=50.0, ge=0)
+    most_faults: int = Field(default=3, ge=0)
+
+
+DEFENCE = Defence()
+"""The default."""
+
+
 class DeploySettings(Settings):
     """One live federation.
 
@@ -34,6 +53,7 @@ class DeploySettings(Settings):
         time_scale: seconds of federation time per real second, for rehearsals.
         skip_waits: whether waits pass at once, as in simulations.
         resume: whether to go on from the last checkpoint in `out`.
+        defence: what is done about nodes whose answers are wrong.
     """
 
     scenario: dict[str, object]
@@ -48,6 +68,7 @@ class DeploySettings(Settings):
     time_scale: float = Field(default=1.0, gt=0)
     skip_waits: bool = False
     resume: bool = False
+    defence: Defence = DEFENCE
 
     def world(self) -> Scenario:
         """The validated scenario."""

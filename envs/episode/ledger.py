@@ -11,6 +11,9 @@ from ..contract import RoundOutcome
 GAIN_WINDOW = 5
 """Training rounds over which `Situation.recent_gain` looks back."""
 
+_ROUNDING = 1e-6
+"""What differences of sums may come to below zero."""
+
 _PER_CLIENT_COUNTS = ("invitations", "completions", "lost", "cancelled", "sightings", "probes")
 _PER_ENV_COUNTS = ("rounds", "decisions", "looks", "repairs")
 _PER_ENV_SUMS = ("hours", "gigabytes", "kilowatt_hours", "kilograms", "wasted_kilowatt_hours")
@@ -110,11 +113,17 @@ class Ledger:
             known = np.where(outcome.answered, outcome.probed_loss, self.probed_loss)
             self.probed_loss = np.where(trained[:, None], np.nan, known)
         self.repairs += outcome.repairs
-        self.hours += outcome.duration_s / SECONDS_PER_HOUR
-        self.gigabytes += round_gigabytes(outcome)
-        self.kilowatt_hours += outcome.energy_j.sum(axis=1) / JOULES_PER_KWH
-        self.kilograms += round_kilograms(outcome)
-        self.wasted_kilowatt_hours += outcome.wasted_j.sum(axis=1) / JOULES_PER_KWH
+        costs = {
+            "hours": outcome.duration_s / SECONDS_PER_HOUR,
+            "gigabytes": round_gigabytes(outcome),
+            "kilowatt_hours": outcome.energy_j.sum(axis=1) / JOULES_PER_KWH,
+            "kilograms": round_kilograms(outcome),
+            "wasted_kilowatt_hours": outcome.wasted_j.sum(axis=1) / JOULES_PER_KWH,
+        }
+        _check_costs(costs)
+        for name, cost in costs.items():
+            total = getattr(self, name)
+            total += cost
         self.accuracy = outcome.accuracy.copy()
         self.loss = outcome.loss.copy()
         shifted = np.concatenate([self._accuracy_window[:, 1:], outcome.accuracy[:, None]], axis=1)
@@ -163,6 +172,15 @@ class Ledger:
             "accuracy": self.accuracy.copy(),
             "net_points": self.net_points.copy(),
         }
+
+
+def _check_costs(costs: dict[str, Floats]) -> None:
+    """Nothing enters the books that is negative or not finite: it would stay there for good."""
+    added = np.array(list(costs.values()))
+    if not (added.min() >= -_ROUNDING and added.max() < np.inf):
+        right = (added >= -_ROUNDING).all(axis=1) & (added < np.inf).all(axis=1)
+        name = list(costs)[int(np.argmin(right))]
+        raise ValueError(f"ledger: {name}: {costs[name].tolist()}, expected finite numbers, not negative")
 
 
 def round_gigabytes(outcome: RoundOutcome) -> Floats:

@@ -17,7 +17,7 @@ from .dashboard import Dashboard
 
 _LOG = logging.getLogger(__name__)
 
-_MAY_CHANGE = {"resume", "out", "min_nodes", "gather_s", "poll_s"}
+_MAY_CHANGE = {"resume", "out", "min_nodes", "gather_s", "poll_s", "defence"}
 """Settings that a resumed run may have other values of."""
 
 
@@ -70,7 +70,15 @@ class Coordinator:
             )
         began_s = float(state["time_s"]) if state else 0.0
         clock = clock or Clock(began_s, settings.time_scale, skips=settings.skip_waits)
-        self.world = LiveWorld(scenario, transport, settings.seed, settings.split, clock, settings.poll_s)
+        self.world = LiveWorld(
+            scenario,
+            transport,
+            settings.seed,
+            settings.split,
+            clock,
+            settings.poll_s,
+            defence=settings.defence,
+        )
         self.scheduler.reset(np.ones(1, dtype=bool), np.array([settings.seed]), scenario.clients)
         if state is not None:
             self.world.load_state(state)
