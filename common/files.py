@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 
 from .arrays import AnyArray
+from .reading import parse_json, read_document, reason
+
+_MOST_JSON = 1 << 28
 
 
 def write_file(path: Path, write: Callable[[Path], None]) -> None:
@@ -68,11 +71,11 @@ def read_json(path: Path, label: str) -> dict[str, Any]:
         ValueError: one line that begins with `label`.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = parse_json(read_document(path, _MOST_JSON))
     except OSError as error:
         raise ValueError(f"{label}: {path}: {error.strerror}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{label}: {path}: not JSON ({str(error).splitlines()[0]})") from None
+    except ValueError as error:
+        raise ValueError(f"{label}: {path}: not JSON ({reason(error)})") from None
     if not isinstance(document, dict):
         raise ValueError(f"{label}: {path}: expected a JSON object")
     return document

@@ -5,13 +5,22 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import tyro
 
+from ...common.registry import NO_CODE
+
 Options = TypeVar("Options")
+
+_NO_CODE = "--no-code"
+_ABOUT_CODE = (
+    "\n\nWith --no-code nothing is loaded that a scenario, a run folder or a card names as "
+    "package.module:name: such names are code. Use it on what others have made."
+)
 
 DONE = 0
 BAD_INPUT = 2
@@ -42,14 +51,30 @@ def run_command(
         The body's exit code; `BAD_INPUT` after one line on stderr for arguments that cannot be understood and
         for a ValueError, `INTERRUPTED` after Ctrl-C.
     """
+    given = list(sys.argv[1:] if argv is None else argv)
     try:
-        options = parse_options(options_type, prog, argv, examples)
-        return DONE if options is None else body(options) or DONE
+        with _no_code(_NO_CODE in given):
+            words = [word for word in given if word != _NO_CODE]
+            options = parse_options(options_type, prog, words, examples + _ABOUT_CODE)
+            return DONE if options is None else body(options) or DONE
     except ValueError as error:
         sys.stderr.write(f"{prog}: {' '.join(str(error).split())}\n")
         return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+@contextlib.contextmanager
+def _no_code(refused: bool) -> Iterator[None]:
+    """Within, dotted names are refused here and in the processes that are started, if so asked."""
+    before = os.environ.get(NO_CODE)
+    if refused:
+        os.environ[NO_CODE] = "1"
+    try:
+        yield
+    finally:
+        if refused and before is None:
+            del os.environ[NO_CODE]
 
 
 def parse_options(

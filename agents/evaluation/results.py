@@ -8,17 +8,17 @@ The folder: `config.json` (what was played), `episodes.csv` (one row per schedul
 from __future__ import annotations
 
 import csv
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from ...common.arrays import AnyArray
 from ...common.files import read_json, slug, write_file, write_json, write_npz
+from ...common.reading import read_arrays, reason
 from .measures import (
     Interval,
     bootstrap,
@@ -239,11 +239,11 @@ def write_timeline(timeline: Timeline, folder: Path) -> Path:
 def read_timeline(path: Path) -> Timeline:
     """Read what `write_timeline` wrote; ValueError naming the file."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            parts = {item.name: arrays[item.name] for item in fields(Timeline)}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(f"result: {path}: not a timeline ({error})") from None
-    return Timeline(**parts | {"scheduler": str(parts["scheduler"]), "episode": int(parts["episode"])})
+        parts: dict[str, Any] = dict(read_arrays(path, (item.name for item in fields(Timeline))))
+        told = {"scheduler": str(parts["scheduler"]), "episode": int(parts["episode"])}
+        return Timeline(**parts | told)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"result: {path}: not a timeline ({reason(error)})") from None
 
 
 def _columns(name: str, interval: Interval) -> dict[str, float]:

@@ -23,6 +23,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from ...common.arrays import AnyArray
 from ...common.files import read_json, write_folder, write_json
+from ...common.reading import DAMAGED
 
 StateDict = dict[str, th.Tensor]
 """Weights by name."""
@@ -190,14 +191,7 @@ def _load(path: Path, device: th.device | str) -> object:
         if not zipfile.is_zipfile(path):
             raise zipfile.BadZipFile("no archive" if path.is_file() else "no such file")
         return th.load(path, map_location=device, weights_only=True)
-    except (
-        OSError,
-        RuntimeError,
-        EOFError,
-        LookupError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-    ) as error:
+    except (*DAMAGED, RuntimeError, pickle.UnpicklingError) as error:
         raise ValueError(f"{path}: not a file of tensors ({_first(error)})") from None
 
 
@@ -241,5 +235,5 @@ def _restore_buffer(path: Path, model: OffPolicyAlgorithm) -> None:
                 stored = arrays[name]
                 rows[: len(stored)] = stored
             buffer.pos, buffer.full = int(arrays["pos"]), bool(arrays["full"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise ValueError(f"checkpoint: {path}: not this run's replay buffer ({_first(error)})") from None

@@ -10,9 +10,12 @@ from typing import TypeAlias
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from ...common.reading import check_nesting, read_document, reason
 from ...common.settings import one_line
 from ...common.spelling import suggest
 from .document import Scenario
+
+_MOST_BYTES = 1 << 18
 
 ScenarioSource: TypeAlias = str | Path | Mapping[str, object] | Scenario
 """A packaged scenario's name, the path of a YAML file, a mapping of the same form, or a `Scenario`."""
@@ -78,7 +81,9 @@ def _packaged(name: str) -> dict[str, object]:
 
 def _read_yaml(path: Path) -> dict[str, object]:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = read_document(path, _MOST_BYTES)
+        check_nesting(text)
+        document = yaml.safe_load(text)
     except OSError as error:
         raise ValueError(
             f"scenario: {path}: {error.strerror or error}; expected a readable YAML file"
@@ -87,6 +92,8 @@ def _read_yaml(path: Path) -> dict[str, object]:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
         raise ValueError(f"scenario: {path}{where}: not a YAML document") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"scenario: {path}: {reason(error)}; expected a YAML file of a scenario") from None
     if not isinstance(document, dict):
         raise ValueError(f"scenario: {path}: expected a mapping of fields, got {type(document).__name__}")
     return document

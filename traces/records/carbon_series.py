@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from ...common.arrays import Bools, Floats, Ints
+from ...common.sizes import check_values
 
 Kind: TypeAlias = Literal["direct", "life-cycle", "marginal"]
 """What carbon intensity counts."""
@@ -58,6 +59,8 @@ class CarbonSeries:
         repeat = round(self.step_s / step_s)
         if repeat == 1:
             return self
+        what = f"{self.source}: a step of {self.step_s:g} s made one of {step_s:g} s"
+        check_values(what, self.g_per_kwh.size, repeat, do="take files of like steps")
         provider = None  # A provider's leads count its own steps.
         return replace(
             self, step_s=step_s, g_per_kwh=np.repeat(self.g_per_kwh, repeat), provider_g_per_kwh=provider
@@ -171,6 +174,9 @@ def regular_series(
     if (repeat != usual).any():
         remarks.append(f"{int((repeat != usual).sum())} rows held over {step_s:g} s steps of another length")
     counts = np.append(repeat, usual)
+    leads = 1 if provider is None else provider.shape[1]
+    what = f"{path}: rows {step_s:g} s apart"
+    check_values(what, counts.sum(dtype=np.float64), leads, do="are two rows closer by mistake?")
     return CarbonSeries(
         zone=zone,
         kind=kind,

@@ -7,13 +7,13 @@ rebuilt by showing it the same situations again, which works for every scheduler
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from ....common.arrays import AnyArray
 from ....common.files import read_json, write_file, write_json
+from ....common.reading import read_arrays
 from ....envs.contract import RoundOutcome, RoundPlan, Situation
 
 FORMAT = "frugalfl-deployment-1"
@@ -78,8 +78,6 @@ def _write(path: Path, arrays: Arrays) -> None:
 
 def _read(path: Path) -> Arrays:
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"checkpoint: {path}: not readable ({reason})") from None
+        return read_arrays(path)
+    except ValueError as error:
+        raise ValueError(f"checkpoint: {error}") from None
