@@ -17,7 +17,17 @@ Spec = str | dict[str, Any]
 
 
 ENDS: Mapping[str, float] = MappingProxyType(
-    {"_utc_s": 1e11, "_s": 3.6e8, "_h": 1e5, "hours": 1e5, "_days": 4e3, "_bytes": 1e15, "": 1e12}
+    {
+        "_per_s": 1e12,
+        "_per_h": 1e6,
+        "_utc_s": 1e11,
+        "_s": 3.6e8,
+        "_h": 1e5,
+        "hours": 1e5,
+        "_days": 4e3,
+        "_bytes": 1e15,
+        "": 1e12,
+    }
 )
 """Ends of the numbers in settings, by how the field's name ends: eleven years, a petabyte, a trillion.
 

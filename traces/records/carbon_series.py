@@ -174,9 +174,8 @@ def regular_series(
     if (repeat != usual).any():
         remarks.append(f"{int((repeat != usual).sum())} rows held over {step_s:g} s steps of another length")
     counts = np.append(repeat, usual)
-    leads = 1 if provider is None else provider.shape[1]
-    what = f"{path}: rows {step_s:g} s apart"
-    check_values(what, counts.sum(dtype=np.float64), leads, do="are two rows closer by mistake?")
+    if provider is not None:
+        check_values(f"{path}: its forecasts", counts.sum(), provider.shape[1], do="split the file")
     return CarbonSeries(
         zone=zone,
         kind=kind,
@@ -232,6 +231,8 @@ def _steps(path: str | Path, utc_s: Floats, lines: Ints) -> tuple[float, Ints]:
             f"{path}:{lines[row]}: a gap of {moved[row - 1] / 3600.0:g} h before this row, expected at most "
             f"{MAX_GAP_S / 3600.0:g} h; fill it or split the file there"
         )
+    what = f"{path}: rows {step_s:g} s apart over {utc_s[-1] - utc_s[0]:g} s"
+    check_values(what, (utc_s[-1] - utc_s[0]) / step_s, do="are two rows closer by mistake?")
     repeat = np.rint(moved / step_s).astype(np.int64)
     ragged = np.abs(moved - repeat * step_s) > 1.0
     if ragged.any():

@@ -88,15 +88,14 @@ def read_believable(record: Mapping[str, object]) -> tuple[NodeProfile, list[str
     Raises:
         ValueError: it is no profile.
     """
-    profile = read_profile(record)
-    doubts, unknown = [], {}
-    for name in NodeProfile.model_fields:
-        value = getattr(profile, name)
-        low, high = RANGES.get(name, (-math.inf, math.inf))
-        if isinstance(value, int | float) and not low <= value <= high:
-            doubts.append(f"{name}: {value:g}, expected {_expected(name)}; taken for unknown")
-            unknown[name] = None
-    return profile.model_copy(update=unknown), doubts
+    believed, doubts = dict(record), []
+    for name, value in record.items():
+        if name in RANGES and isinstance(value, int | float) and not isinstance(value, bool):
+            low, high = RANGES[name]
+            if not low <= value <= high:
+                doubts.append(f"{name}: {value:g}, expected {_expected(name)}; taken for unknown")
+                del believed[name]
+    return read_profile(believed), doubts
 
 
 def believable_step(step_s: float) -> bool:
