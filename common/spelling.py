@@ -18,3 +18,8 @@ def printable(text: str, most: int = 200) -> str:
     """A text as a log or a terminal may show it: one line, no control characters, not long."""
     shown = "".join(letter if letter.isprintable() else "?" for letter in text[: most + 1])
     return shown if len(shown) <= most else f"{shown[: most - 3]}..."
+
+
+def plain_text(text: str, most: int = 200) -> str:
+    """A stranger's text as matplotlib writes it as it is: printable, and a dollar begins no formula."""
+    return printable(text, most).replace("$", r"\$")

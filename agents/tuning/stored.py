@@ -9,7 +9,7 @@ from typing import Protocol
 
 from rich.console import Console
 
-from ...common.files import read_json, write_text
+from ...common.files import read_json, slug, write_text
 from ...envs.scenario import Scenario
 from ..schedulers import StoredSetting
 from ..schedulers.base import Setting
@@ -69,7 +69,7 @@ def store(
         section: of the file: "schedulers", `LEARNERS` for learning algorithms, `TRAINING` for how the
             world trains.
     """
-    path = folder / f"{world}.json"
+    path = folder / f"{slug(world)}.json"
     document = read_json(path, "out") if path.is_file() else {}
     entry = {
         "score": round(found.score, 4),
@@ -106,4 +106,6 @@ def store_and_tell(
     """
     path = store(scenario.name, found, {**facts, "fingerprint": fingerprint(scenario)}, folder, section)
     gain = f"{found.default_score:.2f} -> {found.score:.2f} net points in {found.rounds:,} rounds"
-    console.print(f"{scenario.name} {found.scheduler}: {gain}, {path}", highlight=False, soft_wrap=True)
+    console.print(
+        f"{scenario.name} {found.scheduler}: {gain}, {path}", markup=False, highlight=False, soft_wrap=True
+    )
