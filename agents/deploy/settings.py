@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ...common.settings import Settings, parse_settings
 from ...common.splits import Split
@@ -30,6 +30,13 @@ class Defence(Settings):
 
     norm_bound: float = Field(default=50.0, ge=0)
     most_faults: int = Field(default=3, ge=0)
+
+    @field_validator("norm_bound")
+    @classmethod
+    def _more_than_the_median(cls, factor: float) -> float:
+        if 0 < factor < 1:
+            raise ValueError(f"{factor}, expected 0 (none) or at least 1: half of all updates are longer")
+        return factor
 
 
 DEFENCE = Defence()

@@ -47,7 +47,23 @@ class TorchModel:
             module = self._made()
         if any(True for _ in module.buffers()):
             raise ValueError(f"model {self.name!r}: has buffers, as of BatchNorm; use GroupNorm or LayerNorm")
+        self._try(module)
         return module
+
+    def _try(self, module: nn.Module) -> None:
+        """Refuse a module that does not map two blank rows to their logits."""
+        import torch
+
+        expected = (2, self.num_classes)
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            try:
+                found = tuple(module(torch.zeros((2, *self.input_shape))).shape)
+            except (RuntimeError, TypeError, AttributeError, IndexError) as error:
+                raise ValueError(
+                    f"model: {self.name!r} does not take rows of shape {self.input_shape} ({error})"
+                ) from error
+        if found != expected:
+            raise ValueError(f"model: {self.name!r} makes {found} of two rows, expected {expected}")
 
     def _made(self) -> nn.Module:
         """What the factory makes; it may be anybody's code, or no factory at all."""

@@ -79,3 +79,16 @@ def test_code_that_makes_no_model_is_refused_by_its_field(name):
     with pytest.raises(ValueError, match=rf"model: '{name}'.*expected a function of \(input_shape") as error:
         PopulationSource(load_scenario("volunteers", model=name), "test").make_core(1)
     assert "\n" not in str(error.value)
+
+
+def test_code_that_makes_a_model_of_another_shape_is_refused_by_its_field(tmp_path, monkeypatch):
+    from frugalfl.envs.episode import PopulationSource
+
+    text = "from torch import nn\ndef narrow(shape, classes): return nn.Linear(7, classes)\n"
+    text += "def many(shape, classes): return nn.Sequential(nn.Flatten(), nn.Linear(64, classes + 1))\n"
+    (tmp_path / "odd_models.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, why in (("narrow", "does not take rows of shape"), ("many", r"makes \(2, 11\) of two rows")):
+        scenario = load_scenario("volunteers", model=f"odd_models:{name}", workload={"model_bytes": "actual"})
+        with pytest.raises(ValueError, match=rf"model: 'odd_models:{name}' {why}"):
+            PopulationSource(scenario, "test")
