@@ -19,6 +19,9 @@ from typing import Any
 import numpy as np
 
 from .arrays import AnyArray
+from .reading import parse_json, read_arrays, read_document, reason
+
+_MOST_JSON = 1 << 28
 
 _DRAFT = ".draft-"
 """Names of drafts: this, the process that writes it, and the name to be. The ending stays: pandas and
@@ -122,11 +125,11 @@ def read_json(path: Path, label: str) -> dict[str, Any]:
         ValueError: one line that begins with `label`.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = parse_json(read_document(path, _MOST_JSON))
     except OSError as error:
         raise ValueError(f"{label}: {path}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{label}: {path}: not JSON ({_first_line(error)})") from None
+    except ValueError as error:
+        raise ValueError(f"{label}: {path}: not JSON ({reason(error)})") from None
     if not isinstance(document, dict):
         raise ValueError(f"{label}: {path}: expected a JSON object")
     return document
@@ -139,16 +142,9 @@ def read_npz(path: Path, label: str) -> dict[str, AnyArray]:
         ValueError: one line that begins with `label`.
     """
     try:
-        with path.open("rb") as opened:
-            if opened.read(2) != b"PK":
-                raise ValueError("no archive of arrays")
-            opened.seek(0)
-            with np.load(opened, allow_pickle=False) as file:
-                return {name: file[name] for name in file.files}
-    except OSError as error:
-        raise ValueError(f"{label}: {path}: {error.strerror or _first_line(error)}") from None
-    except Exception as error:  # a damaged archive: whatever zipfile, zlib and numpy's parser raise
-        raise ValueError(f"{label}: {path}: not readable ({_first_line(error)})") from None
+        return read_arrays(path)
+    except ValueError as error:
+        raise ValueError(f"{label}: {error}") from None
 
 
 def slug(name: str) -> str:
@@ -225,8 +221,3 @@ def _lives(process: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:160] if lines else type(error).__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -171,18 +172,41 @@ def _options_of(factory: Any) -> type[BaseModel]:
     return options
 
 
+NO_CODE = "FRUGALFL_NO_CODE"
+"""Variable of the environment, which processes hand on, that has dotted names refused."""
+
+
+def refuses_code() -> bool:
+    """Whether dotted names are refused in this process."""
+    return os.environ.get(NO_CODE, "").lower() not in ("", "0", "no", "off", "false")
+
+
 def is_dotted(text: str) -> bool:
     """Whether a text has the form `package.module:attribute`, and so names code and not a file."""
     return re.fullmatch(r"[^\W\d][\w.]+:[^\W\d]\w*", text) is not None
 
 
-def load_dotted(name: str, what: str) -> Any:
+def load_dotted(name: str, what: str, own: bool = False) -> Any:
     """What a dotted name `package.module:attribute` stands for.
 
+    It is code: whatever the module does when it is imported is done. Where files are read that others have
+    made, `FRUGALFL_NO_CODE=1` (of the commands `--no-code`) refuses all such names.
+
+    Args:
+        name: the dotted name.
+        what: what it is to be, as messages name it.
+        own: whether the package itself wrote the name, which is never refused.
+
     Raises:
-        ValueError: one line: no such module, or nothing of that name in it.
+        ValueError: one line: no such module, or nothing of that name in it, or such names are refused.
     """
     module_name, _, attribute = name.partition(":")
+    if re.fullmatch(r"[^\W\d][\w.]*:[^\W\d]\w*", name) is None:
+        raise ValueError(f"{what}: {name!r}, expected a known name or package.module:attribute")
+    if refuses_code() and not own:
+        raise ValueError(
+            f"{what}: {name!r} names code, which --no-code refuses; leave the option out if you trust it"
+        )
     try:
         module = importlib.import_module(module_name)
     except (ImportError, ValueError) as error:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar, cast, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic_core import ErrorDetails
+from typing_extensions import Self
 
 from .spelling import suggest
 
@@ -14,11 +16,49 @@ Spec = str | dict[str, Any]
 """How a document names one of several kinds: "name", or {"kind": "name", **settings}."""
 
 
+ENDS: Mapping[str, float] = MappingProxyType(
+    {
+        "_per_s": 1e12,
+        "_per_h": 1e6,
+        "_utc_s": 1e11,
+        "_s": 3.6e8,
+        "_h": 1e5,
+        "hours": 1e5,
+        "_days": 4e3,
+        "_bytes": 1e15,
+        "": 1e12,
+    }
+)
+"""Ends of the numbers in settings, by how the field's name ends: eleven years, a petabyte, a trillion.
+
+Further on, sums lose their digits, loops over time do not end, and arrays do not fit into any memory."""
+
+
 class Settings(BaseModel):
-    """Base of every settings model: frozen, unknown keys refused, numbers finite."""
+    """Base of every settings model: frozen, unknown keys refused, numbers finite and not absurd."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    @model_validator(mode="after")
+    def _within_reason(self) -> Self:
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            for number in value if isinstance(value, tuple) else (value,):
+                if isinstance(number, int | float) and not _is_reasonable(name, number):
+                    raise ValueError(f"{name}: {value}, expected at most {_end_of(name):g}")
+        return self
+
+
+def _is_reasonable(name: str, number: float) -> bool:
+    """Whether a number is within the end of its field; infinity is where a field allows it, seeds are any."""
+    return abs(number) <= _end_of(name) or "seed" in name or number in (float("inf"), float("-inf"))
+
+
+def _end_of(name: str) -> float:
+    return next(end for suffix, end in ENDS.items() if name.endswith(suffix))
+
+
+_PLAIN = ("str", "int", "float", "bool")
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
@@ -123,12 +163,19 @@ def _path(first: ErrorDetails, kind: type[BaseModel]) -> tuple[list[str], list[s
             path.append(str(part))
             models = [found for annotation in annotations for found in _models_in(annotation)]
             keys = any(_holds_mapping(annotation) for annotation in annotations)
-        elif isinstance(part, int) or keys:
+        elif isinstance(part, int) or (keys and not _is_branch(part)):
             path.append(str(part))
     known = [name for model in models for name in model.model_fields]
+    if _is_branch(last):
+        return path, known
     if last != "" and (isinstance(last, int) or keys or last in known or first["type"] == "extra_forbidden"):
         path.append(str(last))
     return path, known
+
+
+def _is_branch(part: int | str) -> bool:
+    """Whether a part of a location is the name of a type, for a branch of a union that took none of it."""
+    return isinstance(part, str) and (part in _PLAIN or "[" in part)
 
 
 def _fields_of(kind: type[BaseModel], path: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ...common.files import slug
 from ...envs.scenario import scenario_names
 from ..experiment import ComparisonOptions, compare
 from ..players import ALL, scenario_of
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body(options: BenchmarkOptions) -> int:
         names = scenario_names() if options.envs == (ALL,) else options.envs
         worlds = {world.name: world for world in map(scenario_of, names)}
-        places = [(world, options.out / name) for name, world in worlds.items()]
+        places = [(world, options.out / slug(name)) for name, world in worlds.items()]
         return compare(options, places, command, Console(stderr=True))
 
     return run_command(BenchmarkOptions, body, "frugalfl benchmark", given)

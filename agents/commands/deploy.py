@@ -10,7 +10,7 @@ from ...common.settings import parse_settings
 from ...common.splits import Split
 from ...envs.scenario import Scenario, load_scenario
 from ...fl_core.remote import require_flower
-from ..deploy import DeploySettings
+from ..deploy import DEFENCE, DeploySettings
 from ..deploy.federation import check_deployable
 from ..deploy.rehearsal import simulate
 from ..deploy.run import follow_run, named_scheduler, start_run, write_app
@@ -58,6 +58,10 @@ class Options:
     """seconds of federation time per real second, for rehearsals of waits and carbon"""
     poll_s: float | None = None
     """real seconds between two looks for answers; by default 0.2, or 0.02 in a simulation"""
+    norm_bound: float = DEFENCE.norm_bound
+    """an update longer than so many medians of the latest ones is its node's failure; 0 takes any length"""
+    most_faults: int = DEFENCE.most_faults
+    """a node with so many answers that were wrong is not asked any more; 0 = however many"""
     resume: bool = False
     """go on with the federation in --out"""
 
@@ -110,6 +114,7 @@ def settings_of(options: Options) -> DeploySettings:
         "time_scale": options.time_scale,
         "skip_waits": simulated,
         "resume": options.resume,
+        "defence": {"norm_bound": options.norm_bound, "most_faults": options.most_faults},
     }
     return parse_settings(DeploySettings, said, "deploy")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ...common.files import slug
 from ..experiment import ComparisonOptions, compare
 from ..players import scenario_of
 from .running import run_command
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body(options: EvaluateOptions) -> int:
         world = scenario_of(options.env)
-        out = options.out or Path("runs") / "evaluation" / f"{world.name}-{options.split}"
+        out = options.out or Path("runs") / "evaluation" / f"{slug(world.name)}-{options.split}"
         return compare(options, [(world, out)], command, Console(stderr=True))
 
     return run_command(EvaluateOptions, body, "frugalfl evaluate", given)

@@ -56,7 +56,7 @@ class ProgressDisplay:
 
     def say(self, line: str) -> None:
         """Write a line, above the bar if it is running."""
-        self._console.print(line, highlight=False, soft_wrap=True)
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def trained(self, done: int) -> None:
         """So many rounds are trained."""

@@ -47,4 +47,4 @@ def _report(options: Options) -> None:
         write_html(result, out / "report.html", command=command),
     )
     for path in pages:
-        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+        console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)

@@ -5,15 +5,24 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import tyro
 
+from ...common.registry import NO_CODE
 from .terminal import say, stopping_signals, told, with_output
 
 Options = TypeVar("Options")
+
+_NO_CODE = "--no-code"
+_ABOUT_CODE = (
+    "\n\nWith --no-code nothing is loaded that a scenario, a run folder or a card names as "
+    "package.module:name: such names are code. Use it on what others have made."
+)
 
 DONE = 0
 NOT_WRITTEN = 1
@@ -46,10 +55,12 @@ def run_command(
         instance, 128 + the signal's number after Ctrl-C, SIGTERM and SIGHUP, and `READER_GONE` once nobody
         reads its output.
     """
+    given = list(sys.argv[1:] if argv is None else argv)
 
     def command() -> int:
-        with stopping_signals(), _errors_of_threads():
-            options = parse_options(options_type, prog, argv, examples)
+        with stopping_signals(), _errors_of_threads(), _no_code(_NO_CODE in given):
+            words = [word for word in given if word != _NO_CODE]
+            options = parse_options(options_type, prog, words, examples + _ABOUT_CODE)
             return DONE if options is None else body(options) or DONE
 
     return with_output(lambda: _told_in_a_line(command, prog))
@@ -93,6 +104,19 @@ def _errors_of_threads() -> Iterator[None]:
         threading.excepthook = before
     if found:
         raise found[0]
+
+
+@contextlib.contextmanager
+def _no_code(refused: bool) -> Iterator[None]:
+    """Within, dotted names are refused here and in the processes that are started, if so asked."""
+    before = os.environ.get(NO_CODE)
+    if refused:
+        os.environ[NO_CODE] = "1"
+    try:
+        yield
+    finally:
+        if refused and before is None:
+            del os.environ[NO_CODE]
 
 
 def parse_options(

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ...common.settings import Settings, parse_settings
 from ...common.splits import Split
@@ -15,6 +15,32 @@ from ...envs.scenario import Scenario, load_scenario
 
 RUN_CONFIG_KEY = "deployment"
 """Key of Flower's run configuration under which the document lies."""
+
+
+class Defence(Settings):
+    """What a federation does about nodes whose answers are wrong.
+
+    Attributes:
+        norm_bound: an update longer than so many medians of the latest ones is its node's failure; 0 = any
+            length is taken. It stops updates that are scaled up, not those of an ordinary length that point
+            the wrong way.
+        most_faults: a node of which so many answers could not be read or did not fit their order is not asked
+            any more; 0 = however many.
+    """
+
+    norm_bound: float = Field(default=50.0, ge=0)
+    most_faults: int = Field(default=3, ge=0)
+
+    @field_validator("norm_bound")
+    @classmethod
+    def _more_than_the_median(cls, factor: float) -> float:
+        if 0 < factor < 1:
+            raise ValueError(f"{factor}, expected 0 (none) or at least 1: half of all updates are longer")
+        return factor
+
+
+DEFENCE = Defence()
+"""The default."""
 
 
 class DeploySettings(Settings):
@@ -34,6 +60,7 @@ class DeploySettings(Settings):
         time_scale: seconds of federation time per real second, for rehearsals.
         skip_waits: whether waits pass at once, as in simulations.
         resume: whether to go on from the last checkpoint in `out`.
+        defence: what is done about nodes whose answers are wrong.
     """
 
     scenario: dict[str, object]
@@ -48,6 +75,7 @@ class DeploySettings(Settings):
     time_scale: float = Field(default=1.0, gt=0)
     skip_waits: bool = False
     resume: bool = False
+    defence: Defence = DEFENCE
 
     def world(self) -> Scenario:
         """The validated scenario."""

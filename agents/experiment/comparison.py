@@ -97,7 +97,7 @@ def _report(outcome: SweepOutcome, out: Path, command: str, console: Console) ->
         write_report(outcome.result, out, command=command)
         write_html(outcome.result, out / "report.html", command=command)
         print_report(outcome.result)
-        console.print(f"Written: {out}", highlight=False, soft_wrap=True)
+        console.print(f"Written: {out}", markup=False, highlight=False, soft_wrap=True)
     for cell, reason in outcome.failures.items():
         line = f"failed: {cell}: {reason}"
         console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)

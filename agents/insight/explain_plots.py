@@ -11,6 +11,7 @@ from PIL import Image
 
 from ...common.arrays import AnyArray
 from ...common.files import write_file
+from ...common.spelling import plain_text
 from ..reports import BLUE, GREY, RED, new_figure, save_figure
 from .explain import Question
 
@@ -51,7 +52,7 @@ def plot_counterfactuals(
             va="top",
             fontsize=9,
         )
-    figure.suptitle(f"{name}: whom it invites", x=0.01, ha="left")
+    figure.suptitle(f"{plain_text(name)}: whom it invites", x=0.01, ha="left")
     save_figure(figure, path)
 
 
@@ -70,7 +71,7 @@ def plot_waiting(habits: pd.DataFrame, by_carbon: pd.DataFrame, name: str, path:
         axes.set_ylim(0, max(1.0, axes.get_ylim()[1]))
         axes.grid(alpha=0.25)
     first.legend(frameon=False, fontsize=8)
-    figure.suptitle(f"{name}: when it waits", x=0.01, ha="left")
+    figure.suptitle(f"{plain_text(name)}: when it waits", x=0.01, ha="left")
     save_figure(figure, path)
 
 
@@ -91,7 +92,7 @@ def plot_habits(habits: Mapping[str, pd.DataFrame], path: Path) -> None:
             trained = table[table["invited"] > 0]
             groups = trained.groupby("decision")[column]
             mean = groups.mean()[groups.count() >= 3]
-            axes.plot(mean.index, factor * mean, color=colour, label=name)
+            axes.plot(mean.index, factor * mean, color=colour, label=plain_text(name))
         axes.set(xlabel="decision", ylabel=label, ylim=(0, None))
         axes.grid(alpha=0.25)
     panels[0].legend(frameon=False, fontsize=8)

@@ -41,6 +41,7 @@ def show(options: Options, console: Console) -> None:
         f"{options.env}, {options.scheduler}: {len(episodes)} of {options.episodes} episodes with "
         f"{np.mean([len(each.history.omega) for each in episodes]):.0f} training rounds on average; "
         "mean and standard error over the episodes",
+        markup=False,
         highlight=False,
     )
     console.print(participation_table(summaries))

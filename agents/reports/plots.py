@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ...common.files import write_file
+from ...common.spelling import plain_text
 from .palette import OTHERS, TERMS, Style
 
 COST_LABELS = {"hours": "time [h]", "kilograms": "emissions [kg CO2e]", "gigabytes": "traffic [GB]"}
@@ -31,11 +32,6 @@ def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure, whole or not at all; its folder is made if it is not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_file(path, lambda draft: figure.savefig(draft))
-
-
-def plain_text(text: str) -> str:
-    """A text that matplotlib writes as it is: a dollar begins no formula."""
-    return text.replace("$", r"\$")
 
 
 def plot_curves(data: pd.DataFrame, styles: Mapping[str, Style], title: str, path: Path) -> None:

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ...common.files import slug, write_file, write_text
+from ...common.spelling import printable
 from ..evaluation import EvaluationResult
 from ..evaluation.measures import bootstrap
 from .data import curve_data, first_timelines, net_points_data, zone_names
@@ -75,11 +76,15 @@ def rounds_spent(result: EvaluationResult, name: str) -> str:
     return f"{rounds:,.0f}" if math.isfinite(rounds) else "-"
 
 
+_LONGEST = 4000
+"""Letters of a line."""
+
+
 def rich_table(result: EvaluationResult) -> Table:
     """The table for a terminal, best first; the learned one bold, who sees the future dim."""
     count = len(result.values(result.ranking()[0]))
     table = Table(
-        title=f"{result.world}, {result.split} split, {count} paired episodes",
+        title=escape(printable(f"{result.world}, {result.split} split, {count} paired episodes")),
         caption="interquartile mean [95% bootstrap interval]; hindsight: best known, no optimum",
     )
     table.add_column("scheduler", no_wrap=True)
@@ -90,7 +95,10 @@ def rich_table(result: EvaluationResult) -> Table:
         style = {"learned": "bold green", "ceiling": "dim"}.get(result.kinds[name])
         cells = [cell(result, name, metric).replace("[", "\n\\[") for metric in COLUMNS]
         table.add_row(
-            escape(label_of(name, result.kinds[name])), *cells, rounds_spent(result, name), style=style
+            escape(printable(label_of(name, result.kinds[name]))),
+            *cells,
+            rounds_spent(result, name),
+            style=style,
         )
     return table
 
@@ -100,7 +108,7 @@ def print_report(result: EvaluationResult, console: Console | None = None) -> No
     # Piped into a file there is no width to fit: leave the intervals whole.
     console = console or Console(width=None if sys.stdout.isatty() else 132)
     console.print(rich_table(result))
-    console.print(verdict(result), highlight=False, markup=False)
+    console.print(printable(verdict(result), _LONGEST), highlight=False, markup=False)
 
 
 def write_report(
@@ -146,9 +154,9 @@ def _write_table(table: pd.DataFrame, path: Path) -> None:
 
 def _markdown(result: EvaluationResult, drawn: list[str], command: str) -> str:
     lines = [
-        verdict(result),
+        _escaped(verdict(result)),
         "",
-        f"# {result.world}: schedulers on the {result.split} split",
+        f"# {_escaped(result.world)}: schedulers on the {result.split} split",
         "",
         *_table(result),
     ]
@@ -176,7 +184,7 @@ def _markdown(result: EvaluationResult, drawn: list[str], command: str) -> str:
     for name in drawn:
         lines += ["", f"## One episode of {_escaped(name)}", "", f"![timeline](timeline_{slug(name)}.png)"]
     if command:
-        lines += ["", f"Made by `{command}`."]
+        lines += ["", f"Made by `{printable(command.replace('`', ''), _LONGEST)}`."]
     return "\n".join(lines) + "\n"
 
 
@@ -209,4 +217,4 @@ def _comparison(result: EvaluationResult) -> list[str]:
 
 def _escaped(name: str) -> str:
     """A name as Markdown shows it, whatever is in it."""
-    return re.sub(r"([\\`*\[\]<>|&])", r"\\\1", name)
+    return re.sub(r"([\\`*\[\]<>|&])", r"\\\1", printable(name, _LONGEST))

@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from ...common.arrays import AnyArray
+from ...common.spelling import plain_text
 from ..evaluation import IDLE, Timeline
 from .palette import AVAILABLE, STATUSES, WAITING, zone_colour
-from .plots import new_figure, plain_text, save_figure
+from .plots import new_figure, save_figure
 
 _LEAST_WIDTH = 1 / 220
 """Share of the time axis that a round takes at least, or short rounds of a long episode could not be seen."""
@@ -87,7 +88,7 @@ def _mark_zones(axes: Axes, zones: AnyArray, names: list[str]) -> None:
         if rows.size:
             ticks.append((rows.mean(), name))
             axes.axhline(rows[-1] + 0.5, color="black", lw=0.5, alpha=0.6)
-    axes.set_yticks([row for row, _ in ticks], [name for _, name in ticks])
+    axes.set_yticks([row for row, _ in ticks], [plain_text(name, 40) for _, name in ticks])
     for tick, (_, name) in zip(axes.get_yticklabels(), ticks, strict=True):
         tick.set_color(zone_colour(names.index(name)))
 
@@ -96,7 +97,7 @@ def _draw_carbon(axes: Axes, timeline: Timeline, names: list[str]) -> None:
     starts = np.append(timeline.start_h, timeline.start_h[-1] + timeline.duration_h[-1])
     for zone, name in enumerate(names):
         values = np.append(timeline.carbon[:, zone], timeline.carbon[-1, zone])
-        axes.step(starts, values, where="post", color=zone_colour(zone), lw=1.5, label=name)
+        axes.step(starts, values, where="post", color=zone_colour(zone), lw=1.5, label=plain_text(name, 40))
     axes.set(ylabel="grid intensity\n[g CO2e/kWh]", ylim=(0, 1.1 * float(timeline.carbon.max()) + 1e-9))
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     axes.grid(alpha=0.25)

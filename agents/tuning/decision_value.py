@@ -213,7 +213,7 @@ def search_variant(
         start=start,
         width=1.0 if start is None else _WARM_WIDTH,
     )
-    log = folder / study.scenario.name / f"{slug(variant.label)}.{stage}.{seed}.json"
+    log = folder / slug(study.scenario.name) / f"{slug(variant.label)}.{stage}.{seed}.json"
     found = evolve(evolution, log)
     return _Searched(found.theta, found.rounds)
 

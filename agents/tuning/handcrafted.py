@@ -160,11 +160,11 @@ def _plan(options: Options) -> tuple[dict[str, Scenario], list[Key]]:
 
 
 def _log(options: Options, world: str, name: str, stage: int) -> Path:
-    return options.log / world / f"{slug(name)}.{stage}.journal"
+    return options.log / slug(world) / f"{slug(name)}.{stage}.journal"
 
 
 def _evolution_log(options: Options, world: str, name: str) -> Path:
-    return options.log / world / f"{slug(name)}.json"
+    return options.log / slug(world) / f"{slug(name)}.json"
 
 
 def _job(

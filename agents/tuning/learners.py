@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ...common.files import remove_folder
+from ...common.files import remove_folder, slug
 from ...envs.registration import WORLDS, find_entry
 from ...envs.scenario import Scenario, load_scenario
 from ..execution import Engine, hold_folder, make_engine
@@ -124,7 +124,7 @@ def tune_learner(search: LearnerSearch, log: Path, engine: Engine) -> Tuned:
     defaults = vars(getattr(RunSettings(), search.part))
     space = SearchSpace(RANGES[search.part], defaults)
     scenario = load_scenario(search.world)
-    folder = log / scenario.name
+    folder = log / slug(scenario.name)
     journal = Journal(folder / f"{search.algorithm}.journal", _head(search, scenario))
 
     def place(number: int) -> Path:
@@ -189,4 +189,9 @@ def search_and_store_learners(options: Options, command: str, console: Console) 
                 f"--{search.part}.{name.replace('_', '-')} {value}"
                 for name, value in tuned.best.settings.items()
             )
-            console.print(f"Train with: --algo {search.algorithm} {flags}", highlight=False, soft_wrap=True)
+            console.print(
+                f"Train with: --algo {search.algorithm} {flags}",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from ...common.files import slug
 from ...envs.scenario import Scenario, load_scenario
 from ..evaluation import episode_seeds, make_worlds, play_batch
 from ..evaluation.measures import interquartile_mean
@@ -108,7 +109,7 @@ def tune_optimiser(search: OptimiserSearch, log: Path, engine: Engine) -> Tuned:
     space = SearchSpace({name: RANGES[name] for name in defaults}, defaults)
     head: dict[str, object] = {name: getattr(search, name) for name in _FACTS}
     head |= {"optimiser": list(search.schedulers), "world": fingerprint(scenario)}
-    journal = Journal(log / scenario.name / "optimiser.journal", head)
+    journal = Journal(log / slug(scenario.name) / "optimiser.journal", head)
     generations = Generations("optimiser", space, defaults, search.trials, search.seed)
     found = generations.run(journal, engine, play_trial, lambda number, changes: (search, changes))
     return Tuned("optimiser", found)

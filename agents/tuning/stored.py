@@ -9,7 +9,7 @@ from typing import Protocol
 
 from rich.console import Console
 
-from ...common.files import clear_drafts, read_json, write_text
+from ...common.files import clear_drafts, read_json, slug, write_text
 from ...envs.scenario import Scenario
 from ..execution import hold_folder
 from ..schedulers import StoredSetting
@@ -72,7 +72,7 @@ def store(
         section: of the file: "schedulers", `LEARNERS` for learning algorithms, `TRAINING` for how the
             world trains.
     """
-    path = folder / f"{world}.json"
+    path = folder / f"{slug(world)}.json"
     entry = {
         "score": round(found.score, 4),
         "default_score": round(found.default_score, 4),
@@ -113,4 +113,6 @@ def store_and_tell(
     """
     path = store(scenario.name, found, {**facts, "fingerprint": fingerprint(scenario)}, folder, section)
     gain = f"{found.default_score:.2f} -> {found.score:.2f} net points in {found.rounds:,} rounds"
-    console.print(f"{scenario.name} {found.scheduler}: {gain}, {path}", highlight=False, soft_wrap=True)
+    console.print(
+        f"{scenario.name} {found.scheduler}: {gain}, {path}", markup=False, highlight=False, soft_wrap=True
+    )

@@ -76,7 +76,7 @@ class AgentView:
         """Exchange the action mode; takes effect with the next episode."""
         make: MakeScheduler | None = None
         if action == "discrete":
-            make = load_dotted(_MAKE_SCHEDULER, "menu")
+            make = load_dotted(_MAKE_SCHEDULER, "menu", own=True)
         self.action_mode = make_action_mode(action, self.codec.layout, menu, make)
 
     def reset(self, envs: Bools, seeds: Ints) -> None:

@@ -8,6 +8,9 @@ from ...common.arrays import Bools, Floats, Ints
 from ...common.units import BYTES_PER_GB, GRAMS_PER_KG, JOULES_PER_KWH, SECONDS_PER_HOUR
 from ..contract import PAST, RoundOutcome
 
+_ROUNDING = 1e-6
+"""What differences of sums may come to below zero."""
+
 _PER_CLIENT_COUNTS = ("invitations", "completions", "lost", "cancelled", "sightings", "probes")
 _PER_ENV_COUNTS = ("rounds", "decisions", "looks", "repairs")
 _LAST = ("last_hours", "last_gigabytes", "last_kilograms", "last_invited", "last_completed")
@@ -121,16 +124,21 @@ class Ledger:
             known = np.where(outcome.answered, outcome.probed_loss, self.probed_loss)
             self.probed_loss = np.where(trained[:, None], np.nan, known)
         self.repairs += outcome.repairs
-        hours, gigabytes = outcome.duration_s / SECONDS_PER_HOUR, round_gigabytes(outcome)
-        kilograms = round_kilograms(outcome)
-        invited, completed = outcome.invited.sum(axis=1), outcome.completed.sum(axis=1)
-        for name, last in zip(_LAST, (hours, gigabytes, kilograms, invited, completed), strict=True):
-            setattr(self, name, np.where(active & rounds, last, getattr(self, name)))
-        self.hours += hours
-        self.gigabytes += gigabytes
-        self.kilowatt_hours += outcome.energy_j.sum(axis=1) / JOULES_PER_KWH
-        self.kilograms += kilograms
-        self.wasted_kilowatt_hours += outcome.wasted_j.sum(axis=1) / JOULES_PER_KWH
+        costs = {
+            "hours": outcome.duration_s / SECONDS_PER_HOUR,
+            "gigabytes": round_gigabytes(outcome),
+            "kilowatt_hours": outcome.energy_j.sum(axis=1) / JOULES_PER_KWH,
+            "kilograms": round_kilograms(outcome),
+            "wasted_kilowatt_hours": outcome.wasted_j.sum(axis=1) / JOULES_PER_KWH,
+        }
+        _check_costs(costs)
+        for name, cost in costs.items():
+            total = getattr(self, name)
+            total += cost
+        counts = {"invited": outcome.invited.sum(axis=1), "completed": outcome.completed.sum(axis=1)}
+        for name in _LAST:
+            now = (costs | counts)[name.removeprefix("last_")]
+            setattr(self, name, np.where(active & rounds, now, getattr(self, name)))
         self.accuracy = outcome.accuracy.copy()
         self.loss = outcome.loss.copy()
         self.best_accuracy = np.fmax(self.best_accuracy, np.where(active, outcome.accuracy, 0.0))
@@ -187,6 +195,15 @@ def _shifted(past: Floats, newest: Floats, envs: Bools) -> Floats:
     moved = np.concatenate([past[:, 1:], newest[:, None]], axis=1)
     found: Floats = np.where(envs[:, None], moved, past)
     return found
+
+
+def _check_costs(costs: dict[str, Floats]) -> None:
+    """Nothing enters the books that is negative or not finite: it would stay there for good."""
+    added = np.array(list(costs.values()))
+    if not (added.min() >= -_ROUNDING and added.max() < np.inf):
+        right = (added >= -_ROUNDING).all(axis=1) & (added < np.inf).all(axis=1)
+        name = list(costs)[int(np.argmin(right))]
+        raise ValueError(f"ledger: {name}: {costs[name].tolist()}, expected finite numbers, not negative")
 
 
 def round_gigabytes(outcome: RoundOutcome) -> Floats:

@@ -8,7 +8,9 @@ from typing import Annotated, TypeAlias, TypeVar
 
 from pydantic import AfterValidator
 
+from ...common.files import slug
 from ...common.settings import Spec
+from ...common.spelling import printable
 from ...fl_core.aggregation import AGGREGATORS, COMPRESSIONS
 from ...fl_core.data import DATASETS, PARTITIONS
 from ...fl_core.models import check_model
@@ -18,6 +20,8 @@ from ...traces.carbon import check_carbon
 from ...traces.devices import check_devices
 
 S = TypeVar("S")
+
+_LONGEST_NAME = 100
 
 
 def _checked(what: str, check: Callable[[S], object]) -> AfterValidator:
@@ -38,6 +42,16 @@ def _checked(what: str, check: Callable[[S], object]) -> AfterValidator:
     return AfterValidator(validated)
 
 
+def _is_file_name(name: str) -> str:
+    if not name or len(name) > _LONGEST_NAME or slug(name) != name:
+        raise ValueError(
+            f"{printable(name)!r}, expected 1 to {_LONGEST_NAME} letters, digits, '-', '_' and '.', "
+            "not a '.' first, since files bear the name"
+        )
+    return name
+
+
+FileName: TypeAlias = Annotated[str, AfterValidator(_is_file_name)]
 AvailabilityField: TypeAlias = Annotated[Spec, _checked("availability", check_availability)]
 CarbonField: TypeAlias = Annotated[list[str] | Spec, _checked("carbon", check_carbon)]
 DevicesField: TypeAlias = Annotated[Spec, _checked("devices", check_devices)]

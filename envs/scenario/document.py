@@ -20,11 +20,15 @@ from .checked import (
     CompressionField,
     DatasetField,
     DevicesField,
+    FileName,
     ModelField,
     PartitionField,
     TrainerField,
 )
 from .options import Evaluation, Late
+
+MOST_STEPS = 100_000
+"""Local steps of a round; each has its minibatch."""
 
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -125,10 +129,15 @@ class Levels(Settings):
                 raise ValueError(f"{name}: {levels}, expected increasing levels that begin with 0")
         if len(self.wait_s) < 2 or len(self.local_steps) < 2 or not self.quorum:
             raise ValueError("levels: expected at least two waits, two step levels and one quorum")
+        self._do_not_fill_the_memory()
         factors = self.server_step
         if 1.0 not in factors or list(factors) != sorted(set(factors)):
             raise ValueError(f"server_step: {factors}, expected increasing factors with 1 among them")
         return self
+
+    def _do_not_fill_the_memory(self) -> None:
+        if max(self.local_steps) > MOST_STEPS:
+            raise ValueError(f"local_steps: {max(self.local_steps)}, expected at most {MOST_STEPS}")
 
 
 class Forecasting(Settings):
@@ -161,7 +170,7 @@ class Scenario(Settings):
     read, as far as that needs no file.
 
     Attributes:
-        name: what tables call it.
+        name: what tables and files call it: letters, digits, "-", "_" and ".".
         clients: N.
         zones: Z; clients are dealt to the zones evenly.
         availability: generator, its settings, or a file; see `traces.availability.make`.
@@ -201,9 +210,9 @@ class Scenario(Settings):
         target_accuracy: validation accuracy at which it terminates; None = never.
     """
 
-    name: str
-    clients: Annotated[int, Field(ge=1)]
-    zones: Annotated[int, Field(ge=1)]
+    name: FileName
+    clients: Annotated[int, Field(ge=1, le=100_000)]
+    zones: Annotated[int, Field(ge=1, le=1000)]
     availability: AvailabilityField
     carbon: CarbonField
     devices: DevicesField

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import yaml
 
+from ...common.reading import read_document, reason
+
+MOST_BYTES = 1 << 18
 MOST_NESTED = 50
 MOST_NODES = 100_000
-"""Bounds of a document, far above any scenario: levels, and entries with every alias written out."""
+"""Bounds of a document, far above any scenario: size, levels, and entries with every alias written out."""
 
 _FILE_KEYS = ("path", "root")
 """Settings that are always files or folders; elsewhere a text is one if it has an ending or a separator."""
@@ -27,7 +30,7 @@ def read_yaml(path: Path) -> dict[str, object]:
         ValueError: one line with the line of the file and what to do.
     """
     try:
-        loader = _Loader(path.read_bytes())
+        loader = _Loader(read_document(path, MOST_BYTES))
         try:
             document = loader.get_single_data()
         finally:
@@ -36,8 +39,10 @@ def read_yaml(path: Path) -> dict[str, object]:
         raise ValueError(
             f"scenario: {path}: {error.strerror or error}; expected a readable YAML file"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except yaml.YAMLError as error:
         raise ValueError(f"scenario: {path}{_complaint(error)}") from None
+    except ValueError as error:
+        raise ValueError(f"scenario: {path}: {reason(error)}; expected a YAML file of a scenario") from None
     if not isinstance(document, dict):
         raise ValueError(f"scenario: {path}: expected a mapping of fields, got {type(document).__name__}")
     folder = path.resolve().parent
@@ -49,7 +54,7 @@ class _Loader(yaml.SafeLoader):
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
-    def __init__(self, text: bytes):
+    def __init__(self, text: str):
         super().__init__(text)
         self._level = 0
 

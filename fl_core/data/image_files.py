@@ -6,7 +6,6 @@ and nothing else), so torchvision is needed only to download them, which happens
 
 from __future__ import annotations
 
-import gzip
 import io
 import pickle
 from pathlib import Path
@@ -16,8 +15,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ...common.arrays import AnyArray, Floats32, Ints
+from ...common.reading import read_regular, reason
 from .dataset import DATASETS, Dataset, DatasetSource
 
+_MOST_BYTES = 1 << 30
 # Which training rows are the server's validation set is part of the task, the same for every seed.
 _SPLIT_SEED = 20_260_102
 
@@ -67,9 +68,10 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     Raises:
         ValueError: if the file is no such file, or truncated; the message names it.
     """
-    raw = path.read_bytes()
-    if raw[:2] == b"\x1f\x8b":
-        raw = gzip.decompress(raw)
+    try:
+        raw = read_regular(path, _MOST_BYTES)
+    except ValueError as error:
+        raise ValueError(f"{path}: {reason(error)}; expected an IDX file of unsigned bytes") from None
     if len(raw) < 4 or raw[:3] != b"\0\0\x08":
         raise ValueError(
             f"{path}: starts with {raw[:4].hex()}, expected an IDX file of unsigned bytes (000008..)"

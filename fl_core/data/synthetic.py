@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from ...common.arrays import AnyArray
+from ...common.sizes import check_values
 from .dataset import DATASETS, Dataset, DatasetSource
 
 
@@ -44,6 +45,10 @@ class Synthetic(DatasetSource):
 
     def load(self, rng_seed: int) -> Dataset:
         """See `DatasetSource.load`."""
+        what = f"dataset: {self.num_clients} clients of {self.max_rows} rows or fewer"
+        columns = max(self.num_features, self.num_classes)
+        check_values(what, self.num_clients, self.max_rows, columns, do="take fewer of them, or max_rows")
+        check_values("dataset: a teacher", self.num_features, self.num_classes, do="take fewer features")
         rng = np.random.default_rng(rng_seed)
         parts: list[tuple[list[AnyArray], list[AnyArray]]] = [([], []), ([], []), ([], [])]
         natural: list[AnyArray] = []

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from ...common.arrays import AnyArray, Floats32
+from ...common.sizes import check_values
 from ..data import Dataset
 from .base import MODELS, ModelSource
 
@@ -28,6 +29,8 @@ class ModelSpec:
     def __post_init__(self) -> None:
         if len(self.widths) < 2 or min(self.widths) < 1:
             raise ValueError(f"widths: {self.widths}, expected at least two positive layer widths")
+        layers = " x ".join(map(str, self.widths))
+        check_values(f"model: layers of {layers}", self.num_parameters, do="take smaller hidden layers")
 
     @property
     def num_parameters(self) -> int:

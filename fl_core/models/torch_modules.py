@@ -44,10 +44,39 @@ class TorchModel:
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            module: nn.Module = self.factory(self.input_shape, self.num_classes, **self.settings)
+            module = self._made()
         if any(True for _ in module.buffers()):
             raise ValueError(f"model {self.name!r}: has buffers, as of BatchNorm; use GroupNorm or LayerNorm")
+        self._try(module)
         return module
+
+    def _try(self, module: nn.Module) -> None:
+        """Refuse a module that does not map two blank rows to their logits."""
+        import torch
+
+        expected = (2, self.num_classes)
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            try:
+                found = tuple(module(torch.zeros((2, *self.input_shape))).shape)
+            except (RuntimeError, TypeError, AttributeError, IndexError) as error:
+                raise ValueError(
+                    f"model: {self.name!r} does not take rows of shape {self.input_shape} ({error})"
+                ) from error
+        if found != expected:
+            raise ValueError(f"model: {self.name!r} makes {found} of two rows, expected {expected}")
+
+    def _made(self) -> nn.Module:
+        """What the factory makes; it may be anybody's code, or no factory at all."""
+        from torch import nn
+
+        expected = "expected a function of (input_shape, num_classes, **settings) that makes an nn.Module"
+        try:
+            made: object = self.factory(self.input_shape, self.num_classes, **self.settings)
+        except (TypeError, AttributeError) as error:
+            raise ValueError(f"model: {self.name!r}: {error}; {expected}") from error
+        if not isinstance(made, nn.Module):
+            raise ValueError(f"model: {self.name!r} made a {type(made).__name__}, {expected}")
+        return made
 
     @property
     def num_parameters(self) -> int:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from ...common.arrays import AnyArray, Floats, Ints32
 from ...common.settings import Settings, parse_settings
+from ...common.sizes import check_values
 from .kernels import expand, hessians, minimiser
 
 
@@ -118,6 +119,8 @@ def quadratic_problem(
     if zone.shape != (num_clients,) or zone.min() < 0 or zone.max() >= num_zones:
         raise ValueError(f"zone: expected {num_clients} integers in [0, {num_zones})")
     d = settings.dimension
+    what = f"quadratic: dimension: {d} for {num_clients} clients"
+    check_values(what, num_clients, d, d, do="take fewer of either")
     spectrum = rng.uniform(settings.convexity, settings.smoothness, (num_clients, d))
     spectrum[:, 0], spectrum[:, -1] = settings.convexity, settings.smoothness
     hessian = hessians(rng.standard_normal((num_clients, d, d)), spectrum)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .border import PackedArray, check_update, unpack_update
 from .core import RemoteCore
 from .flower_messages import (
     keep_storage,
@@ -21,9 +22,11 @@ from .orders import LocalUpdate, Storage, TrainOrder
 __all__ = [
     "LocalNode",
     "LocalUpdate",
+    "PackedArray",
     "RemoteCore",
     "Storage",
     "TrainOrder",
+    "check_update",
     "keep_storage",
     "kept_storage",
     "pack_order",
@@ -34,4 +37,5 @@ __all__ = [
     "read_update",
     "record_bytes",
     "require_flower",
+    "unpack_update",
 ]

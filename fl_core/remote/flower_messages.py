@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 
 from ...common.arrays import AnyArray, Floats32
+from ...common.spelling import printable
+from .border import PackedArray, unpack_update
 from .orders import LocalUpdate, Storage, TrainOrder
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ INSTALL = 'pip install "frugalfl[flower]"'
 _ORDER_NUMBERS = ("client", "round_index", "local_steps", "seed", "base", "probe_samples")
 _UPDATE_NUMBERS = ("client", "round_index", "loss", "held", "compute_s")
 _ARRAYS, _NUMBERS, _PROFILE = "arrays", "numbers", "profile"
+_NPY = "numpy.ndarray"
 
 
 def require_flower() -> None:
@@ -48,7 +51,7 @@ def read_order(record: RecordDict) -> TrainOrder:
     arrays = _arrays(record)
     try:
         return TrainOrder(
-            **{name: int(value) for name, value in numbers.items()},
+            **{name: int(cast(int, value)) for name, value in numbers.items()},
             params=_vector(arrays["params"]),
             sent_x=np.asarray(arrays["sent_x"], dtype=np.float32),
             sent_y=np.asarray(arrays["sent_y"], dtype=np.int32),
@@ -64,20 +67,19 @@ def pack_update(update: LocalUpdate, profile: Profile) -> RecordDict:
     return _with_profile(record, profile)
 
 
-def read_update(record: RecordDict) -> LocalUpdate:
-    """The update in a `RecordDict`; ValueError naming what is missing or does not fit."""
+def read_update(record: RecordDict, order: TrainOrder) -> LocalUpdate:
+    """The update in a `RecordDict`, read as the answer to an order; nothing is decoded that does not fit it.
+
+    Raises:
+        ValueError: something is missing or does not fit; other exceptions where the bytes are broken.
+    """
     numbers = _numbers(record, _UPDATE_NUMBERS, "update")
-    arrays = _arrays(record)
-    if "delta" not in arrays:
+    delta = record.array_records.get(_ARRAYS, {}).get("delta")
+    if delta is None:
         raise ValueError("update: array 'delta' is missing")
-    return LocalUpdate(
-        client=int(numbers["client"]),
-        round_index=int(numbers["round_index"]),
-        delta=_vector(arrays["delta"]),
-        loss=float(numbers["loss"]),
-        held=int(numbers["held"]),
-        compute_s=float(numbers["compute_s"]),
-    )
+    if delta.stype != _NPY:
+        raise ValueError(f"update: serialised as {printable(delta.stype, 60)}, expected {_NPY}")
+    return unpack_update(numbers, PackedArray(delta.dtype, tuple(delta.shape), delta.data), order)
 
 
 def pack_profile(profile: Profile) -> RecordDict:
@@ -89,7 +91,7 @@ def pack_profile(profile: Profile) -> RecordDict:
 
 def read_profile(record: RecordDict) -> dict[str, object]:
     """What a node says of itself; empty if it said nothing."""
-    return dict(record[_PROFILE]) if _PROFILE in record else {}
+    return dict(record.config_records.get(_PROFILE, {}))
 
 
 def keep_storage(state: RecordDict, storage: Storage) -> None:
@@ -135,8 +137,8 @@ def _with_profile(record: RecordDict, profile: Profile) -> RecordDict:
     return record
 
 
-def _numbers(record: RecordDict, names: tuple[str, ...], what: str) -> dict[str, float]:
-    found = record.get(_NUMBERS, {})
+def _numbers(record: RecordDict, names: tuple[str, ...], what: str) -> dict[str, object]:
+    found = record.config_records.get(_NUMBERS, {})
     missing = [name for name in names if name not in found]
     if missing:
         raise ValueError(f"{what}: {missing[0]!r} is missing, expected {', '.join(names)}")
@@ -144,7 +146,7 @@ def _numbers(record: RecordDict, names: tuple[str, ...], what: str) -> dict[str,
 
 
 def _arrays(record: RecordDict) -> dict[str, AnyArray]:
-    found = record.get(_ARRAYS, {})
+    found = record.array_records.get(_ARRAYS, {})
     return {name: array.numpy() for name, array in found.items()}
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ...common.arrays import Floats
+from ...common.spelling import printable
 from ..calibration import calibration
 from ..formats.availability import read_availability
 from ..numerics import utc_offset_h
@@ -52,7 +54,7 @@ def availability_table(contents: Sequence[Content], debounce_s: float = DEBOUNCE
         peak = f"{facts.peak_hour}/{facts.trough_hour} h x{facts.peak_to_trough:.1f}" if timed else "-"
         days = (raw.end_s - raw.begin_s) / 86400.0
         table.add_row(
-            Path(content.path).name,
+            escape(printable(Path(content.path).name)),
             _format(raw.source),
             f"{facts.clients:,}",
             f"{days.sum() / facts.clients:.3g}",
@@ -80,7 +82,7 @@ def carbon_table(contents: Sequence[Content]) -> Table:
         table.add_column(name, justify="right")
     for content in contents:
         for series in content.series:
-            table.add_row(*_carbon_row(content.path, series))
+            table.add_row(*map(escape, map(printable, _carbon_row(content.path, series))))
     return table
 
 
@@ -125,7 +127,7 @@ def device_table(contents: Sequence[Content]) -> Table:
         for column, scale in zip(columns, (1.0, 8e-6, 8e-6), strict=True):
             quantiles = None if column is None else np.quantile(column, [0.1, 0.5, 0.9]) * scale
             cells.append("-" if quantiles is None else " / ".join(f"{q:.3g}" for q in quantiles))
-        table.add_row(Path(content.path).name, _format(own.source), f"{count:,}", *cells)
+        table.add_row(escape(printable(Path(content.path).name)), _format(own.source), f"{count:,}", *cells)
     return table
 
 

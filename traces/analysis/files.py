@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ...common.files import slug
 from ..formats import save_generator
 from ..formats.availability import read_availability, write
 from ..formats.carbon import write_own
@@ -104,6 +105,6 @@ def plot_contents(contents: Sequence[Content], folder: Path, debounce_s: float =
             drawn.append(folder / f"{stem}.png")
             plot_availability(content.trace.debounced(debounce_s), drawn[-1])
         for series in content.series:
-            drawn.append(folder / f"{stem}_{series.zone.replace('/', '-')}.png")
+            drawn.append(folder / f"{stem}_{slug(series.zone)}.png")
             plot_carbon(series, drawn[-1])
     return drawn

@@ -11,6 +11,7 @@ from scipy import stats
 
 from ...common.arrays import Floats
 from ...common.files import write_file
+from ...common.spelling import plain_text
 from ..calibration import calibration
 from ..carbon import CarbonBatch, RecordedCarbon
 from ..numerics import utc_offset_h
@@ -79,7 +80,7 @@ def plot_carbon(series: CarbonSeries, path: str | Path, horizon_h: int = 48) -> 
     left.set(xlim=(0, 24), xticks=range(0, 25, 6), xlabel=f"{clock} hour", ylabel=f"gCO2/kWh ({series.kind})")
     left.set_ylim(bottom=0)
     left.legend(frameon=False, fontsize=8)
-    left.set_title(f"{series.zone}: mean {hourly.mean():.0f}")
+    left.set_title(f"{plain_text(series.zone)}: mean {hourly.mean():.0f}")
     left.grid(alpha=0.3)
     _forecast_panel(right, series, horizon_h)
     figure.suptitle(_title(series.source), fontsize=10)
@@ -133,7 +134,7 @@ def _figure(width: float, height: float) -> Figure:
 
 def _title(source: str) -> str:
     """File and format without the folders, and without what matplotlib would read as mathematics."""
-    return Path(source).name.replace("$", "")
+    return plain_text(Path(source).name)
 
 
 def _median(values: Floats) -> float:

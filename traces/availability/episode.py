@@ -9,8 +9,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from ...common.arrays import Bools, Floats, Floats32, Ints
+from ...common.sizes import check_values
 from ...common.splits import Split
-from ...common.units import SECONDS_PER_HOUR
+from ...common.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 from .forecasts import DEFAULT_FORECAST, AvailabilityForecaster
 
 
@@ -227,9 +228,11 @@ def announced_ends(
     return sessions.end_s + np.where(false, later_s, 0.0)
 
 
-def check_size(num_clients: int, horizon_s: float) -> None:
-    """Refuse what no model can draw."""
+def check_size(num_clients: int, horizon_s: float, cycle_s: float = SECONDS_PER_DAY) -> None:
+    """Refuse what no model can draw, and what no memory holds: clients times the cycles of their sessions."""
     if num_clients < 1 or not 0 < horizon_s < float("inf"):
         raise ValueError(
             f"availability: {num_clients} clients for {horizon_s:g} s, expected at least one of both"
         )
+    what = f"availability: {num_clients} clients for {horizon_s:g} s with a cycle of {cycle_s:g} s"
+    check_values(what, num_clients, horizon_s / cycle_s, do="take longer cycles, fewer hours or clients")

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from ...common.arrays import Floats
 from ...common.settings import Settings
+from ...common.sizes import check_values
 from ...common.spelling import suggest
 from ...common.splits import Split
 from ..calibration import calibration
@@ -225,3 +226,5 @@ class GeneratedCarbon:
         """Any horizon will do."""
         if not horizon_s > 0:
             raise ValueError(f"horizon_s: {horizon_s!r}, expected more than 0")
+        what = f"carbon: {len(self.profiles)} zones for {horizon_s:g} s"
+        check_values(what, len(self.profiles), horizon_s / 3600.0, do="take fewer hours")

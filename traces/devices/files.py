@@ -21,6 +21,8 @@ from ..formats.parsing import (
 )
 from .classes import Devices
 
+# What a device's milliseconds or kilobits per second may be.
+_LEAST, _MOST = 1e-6, 1e12
 # FedScale counts a training step as three times an inference.
 _TRAINING_OVER_INFERENCE = 3.0
 
@@ -134,7 +136,10 @@ def _mobiperf(path: str | Path) -> DeviceTable:
 
 def _throughput(path: str | Path) -> DeviceTable:
     """`throughput_mbps` of 4G and 5G download tests; zeros are failed tests."""
-    values = numbers(path, read_table(path)["throughput_mbps"], "throughput_mbps")
+    table = read_table(path)
+    if "throughput_mbps" not in table:
+        raise ValueError(f"{path}:1: no column throughput_mbps, expected one, and commas between columns")
+    values = numbers(path, table["throughput_mbps"], "throughput_mbps")
     real = values[np.isfinite(values) & (values > 0)]
     if not real.size:
         raise ValueError(f"{path}: no throughput above zero")
@@ -163,10 +168,13 @@ def _positive(path: str | Path, what: str, values: Sequence[object]) -> Floats:
     for index, value in enumerate(values):
         try:
             result[index] = float(value)  # type: ignore[arg-type]  # whatever it is
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             result[index] = np.nan
-        if not 0 < result[index] < 1e15:
-            raise ValueError(f"{path}: {what}[{index}] is {brief(value)}, expected a number above 0")
+        if not _LEAST <= result[index] <= _MOST:
+            raise ValueError(
+                f"{path}: {what}[{index}] is {brief(value)}, expected a number above 0, "
+                f"{_LEAST:g} to {_MOST:g}"
+            )
     if not result.size:
         raise ValueError(f"{path}: no {what}, expected at least one device")
     return result

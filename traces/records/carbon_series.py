@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from ...common.arrays import Bools, Floats, Ints
+from ...common.sizes import check_values
 
 Kind: TypeAlias = Literal["direct", "life-cycle", "marginal"]
 """What carbon intensity counts."""
@@ -58,6 +59,8 @@ class CarbonSeries:
         repeat = round(self.step_s / step_s)
         if repeat == 1:
             return self
+        what = f"{self.source}: a step of {self.step_s:g} s made one of {step_s:g} s"
+        check_values(what, self.g_per_kwh.size, repeat, do="take files of like steps")
         provider = None  # A provider's leads count its own steps.
         return replace(
             self, step_s=step_s, g_per_kwh=np.repeat(self.g_per_kwh, repeat), provider_g_per_kwh=provider
@@ -171,6 +174,8 @@ def regular_series(
     if (repeat != usual).any():
         remarks.append(f"{int((repeat != usual).sum())} rows held over {step_s:g} s steps of another length")
     counts = np.append(repeat, usual)
+    if provider is not None:
+        check_values(f"{path}: its forecasts", counts.sum(), provider.shape[1], do="split the file")
     return CarbonSeries(
         zone=zone,
         kind=kind,
@@ -226,6 +231,8 @@ def _steps(path: str | Path, utc_s: Floats, lines: Ints) -> tuple[float, Ints]:
             f"{path}:{lines[row]}: a gap of {moved[row - 1] / 3600.0:g} h before this row, expected at most "
             f"{MAX_GAP_S / 3600.0:g} h; fill it or split the file there"
         )
+    what = f"{path}: rows {step_s:g} s apart over {utc_s[-1] - utc_s[0]:g} s"
+    check_values(what, (utc_s[-1] - utc_s[0]) / step_s, do="are two rows closer by mistake?")
     repeat = np.rint(moved / step_s).astype(np.int64)
     ragged = np.abs(moved - repeat * step_s) > 1.0
     if ragged.any():

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ....common.arrays import Bools, Floats
+from ....common.spelling import printable
 from ....fl_core.remote import LocalUpdate, TrainOrder
-from ..nodes import read_profile
 from ..transport import Clock, Reply, Transport
+from .border import Answer, LengthBound, read_answer
 from .roster import Roster
 
 _LOG = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class LiveRound:
     up_bytes: Floats  # received from it
     sample_bytes: Floats  # the part of `down_bytes` that was training data
     updates: dict[int, LocalUpdate] = field(default_factory=dict)  # that arrived in time, by client
+    lengths: dict[int, float] = field(default_factory=dict)  # of these, per root of a local step
     duration_s: float = 0.0  # when the round closed
 
     @staticmethod
@@ -58,6 +60,7 @@ class _Sent:
     order: TrainOrder
     sent_s: float
     name: str
+    node: int
 
     @property
     def number(self) -> int:
@@ -84,6 +87,7 @@ class RoundRunner:
         clock: federation time.
         poll_s: real seconds between two looks at the transport.
         wall: a clock of real seconds that never goes back.
+        norm_bound: see `LengthBound`.
     """
 
     def __init__(
@@ -93,9 +97,11 @@ class RoundRunner:
         clock: Clock,
         poll_s: float,
         wall: Callable[[], float],
+        norm_bound: float = 0.0,
     ):
         self._transport, self._roster, self._clock, self._poll_s = transport, roster, clock, poll_s
         self._wall = wall
+        self.bound = LengthBound(norm_bound)
         self._sent: dict[str, _Sent] = {}
         self._charged_s: dict[str, float] = {}
         self._overheads_s: deque[float] = deque(maxlen=_MEASURED)
@@ -133,6 +139,8 @@ class RoundRunner:
             if len(result.updates) >= needed or not tickets or passed_s >= deadline_s:
                 break
             self._pause(deadline_s - passed_s)
+        if passed_s >= deadline_s:
+            self._roster.overdue[list(tickets.values())] = True
         return self._close(tickets, result, self._clock.now() - began_s)
 
     def look(self) -> None:
@@ -161,7 +169,8 @@ class RoundRunner:
                 result.lost[client] = True
                 continue
             tickets[ticket] = client
-            self._sent[ticket] = _Sent(client, order, began_s, self._roster.names[client])
+            node, name = self._roster.node[client], self._roster.names[client]
+            self._sent[ticket] = _Sent(client, order, began_s, name, node)
             self._roster.order[client] = ticket
             result.down_bytes[client] = size
             result.sample_bytes[client] = order.sent_x.nbytes + order.sent_y.nbytes
@@ -177,52 +186,69 @@ class RoundRunner:
         sent = self._sent.pop(reply.ticket)
         if self._roster.order[sent.client] == reply.ticket:
             self._roster.order[sent.client] = None
-        self._learn(reply, sent, now_s)
+            self._roster.overdue[sent.client] = False
+        answer, failure = self._read(reply, sent, now_s)
         client = tickets.pop(reply.ticket, None)
         if client is None or result is None:
-            self._enter_late(reply, sent)
-        elif reply.update is None or not self._fits(reply.update, sent):
-            result.lost[client], result.stop_s[client] = True, passed_s
-            result.compute_s[client] = self._guess_s(sent, passed_s)
-            _LOG.warning(
-                "round %d: %s failed after %.1f s: %s",
-                sent.number,
-                sent.name,
-                passed_s,
-                reply.error or "its update does not fit the order",
-            )
+            self._enter_late(reply, sent, answer)
+        elif answer is None:
+            self._fail(sent, result, passed_s, failure)
         else:
+            guessed_s = self._guess_s(sent, passed_s)
             result.completed[client], result.stop_s[client] = True, passed_s
-            result.compute_s[client] = min(reply.update.compute_s * self._clock.scale, passed_s)
+            result.compute_s[client] = guessed_s if answer.compute_s is None else answer.compute_s
+            result.compute_s[client] = min(result.compute_s[client], passed_s)
             result.up_bytes[client] = reply.up_bytes
-            self._overheads_s.append(passed_s - float(result.compute_s[client]))
-            result.updates[client] = reply.update
+            if answer.compute_s is not None:
+                self._overheads_s.append(passed_s - float(result.compute_s[client]))
+            result.updates[client] = answer.update
+            result.lengths[client] = _length_per_step(answer, sent.order)
 
-    def _fits(self, update: LocalUpdate, sent: _Sent) -> bool:
-        order = sent.order
-        same = (update.client, update.round_index) == (order.client, order.round_index)
-        size = order.params.size if order.local_steps else 0
-        return same and update.delta.shape == (size,) and bool(np.isfinite(update.delta).all())
+    def _read(self, reply: Reply, sent: _Sent, now_s: float) -> tuple[Answer | None, str]:
+        """What of an answer is taken for true; None and the reason where it is its node's failure."""
+        present = self._is_present(sent)
+        has_come = reply.unreadable or not reply.error
+        if present and has_come:
+            self._roster.heard(sent.client)
+        try:
+            answer = read_answer(reply, sent.order, now_s - sent.sent_s, self._clock.scale)
+            self.bound.check(_length_per_step(answer, sent.order))
+        except Exception as error:  # whatever goes wrong while an answer is read is its node's failure
+            failure = printable(str(error) or type(error).__name__)
+            if present and has_come:
+                self._roster.trust.blame(sent.client, sent.name)
+            return None, failure
+        if present:
+            self._learn(answer, sent, now_s)
+        return answer, ""
 
-    def _learn(self, reply: Reply, sent: _Sent, now_s: float) -> None:
+    def _is_present(self, sent: _Sent) -> bool:
+        """Whether the node that was sent the order still plays its client."""
+        roster, client = self._roster, sent.client
+        return bool(roster.connected[client]) and roster.node[client] == sent.node
+
+    def _fail(self, sent: _Sent, result: LiveRound, passed_s: float, why: str) -> None:
+        """A node has failed: it is lost to the round."""
+        client = sent.client
+        result.completed[client], result.lost[client] = False, True
+        result.stop_s[client] = passed_s
+        result.compute_s[client] = self._guess_s(sent, passed_s)
+        _LOG.warning("round %d: %s failed after %.1f s: %s", sent.number, sent.name, passed_s, why)
+
+    def _learn(self, answer: Answer, sent: _Sent, now_s: float) -> None:
         """What an answer tells about its node, whether it came in time or not."""
-        if not self._roster.connected[sent.client] or self._roster.names[sent.client] != sent.name:
-            return
-        if reply.profile:
-            try:
-                self._roster.update(sent.client, read_profile(reply.profile), now_s)
-            except ValueError as error:
-                _LOG.warning("%s: %s", sent.name, error)
-        if reply.update is not None and sent.order.local_steps and reply.update.compute_s > 0:
-            step_s = reply.update.compute_s / sent.order.local_steps * self._clock.scale
-            self._roster.measure(sent.client, step_s)
+        self._roster.trust.doubt(sent.client, sent.name, answer.doubts)
+        if answer.profile is not None:
+            self._roster.update(sent.client, answer.profile, now_s)
+        if answer.compute_s is not None and sent.order.local_steps:
+            self._roster.measure(sent.client, answer.compute_s / sent.order.local_steps)
 
-    def _enter_late(self, reply: Reply, sent: _Sent) -> None:
+    def _enter_late(self, reply: Reply, sent: _Sent, answer: Answer | None) -> None:
         charged_s = self._charged_s.pop(reply.ticket, 0.0)
-        if reply.update is None:
+        if answer is None:
             return
-        extra_s = max(reply.update.compute_s * self._clock.scale - charged_s, 0.0)
-        self.late.append(Late(sent.client, reply.update, reply.up_bytes, extra_s))
+        extra_s = max((answer.compute_s or 0.0) - charged_s, 0.0)
+        self.late.append(Late(sent.client, answer.update, reply.up_bytes, extra_s))
         _LOG.info("%s answered round %d too late; the update is dropped", sent.name, sent.number)
 
     def _drop_vanished(self, tickets: dict[str, int], result: LiveRound, passed_s: float) -> None:
@@ -230,11 +256,8 @@ class RoundRunner:
         for ticket, client in list(tickets.items()):
             if self._roster.order[client] == ticket:
                 continue
-            sent = self._sent.pop(ticket)
             del tickets[ticket]
-            result.lost[client], result.stop_s[client] = True, passed_s
-            result.compute_s[client] = self._guess_s(sent, passed_s)
-            _LOG.warning("round %d: %s is lost after %.1f s", sent.number, sent.name, passed_s)
+            self._fail(self._sent.pop(ticket), result, passed_s, "it has left")
 
     def _close(self, tickets: dict[str, int], result: LiveRound, closed_s: float) -> LiveRound:
         for ticket, client in tickets.items():
@@ -242,9 +265,23 @@ class RoundRunner:
             result.compute_s[client] = self._guess_s(self._sent[ticket], closed_s)
             self._charged_s[ticket] = float(result.compute_s[client])
             _LOG.warning("round %d: closed without %s", self._sent[ticket].number, self._sent[ticket].name)
+        self._drop_long(result)
         result.duration_s = closed_s
         return result
+
+    def _drop_long(self, result: LiveRound) -> None:
+        """Updates that only those of their own round show to be out of line: their nodes have failed."""
+        for client in self.bound.settle(result.lengths):
+            del result.updates[client]
+            result.completed[client], result.lost[client] = False, True
+            self._roster.trust.blame(client, self._roster.names[client])
+            _LOG.warning("%s failed: its update is far longer than the others", self._roster.names[client])
 
     def _guess_s(self, sent: _Sent, passed_s: float) -> float:
         """Seconds somebody can have computed who did not say so."""
         return float(min(passed_s, max(sent.order.local_steps, 1) * self._roster.step_s[sent.client]))
+
+
+def _length_per_step(answer: Answer, order: TrainOrder) -> float:
+    """Length of an update over the root of its local steps, between a straight walk's and a random one's."""
+    return answer.length / float(np.sqrt(max(order.local_steps, 1)))

@@ -25,6 +25,7 @@ from ....fl_core.data import ClientRows
 from ....fl_core.federation import TrainResult
 from ....fl_core.remote import RemoteCore, TrainOrder
 from ....traces.carbon import CarbonBatch
+from ..settings import DEFENCE, Defence
 from ..transport import Clock, Transport
 from .charges import charge
 from .deployable import charge_actual, check_deployable
@@ -55,6 +56,7 @@ class LiveWorld:
         clock: federation time.
         poll_s: real seconds between two looks for answers.
         wall: a clock of real seconds that never goes back.
+        defence: against wrong answers.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class LiveWorld:
         clock: Clock | None = None,
         poll_s: float = 0.2,
         wall: Callable[[], float] = time.monotonic,
+        defence: Defence = DEFENCE,
     ):
         check_deployable(scenario)
         self.scenario = charge_actual(scenario)
@@ -90,13 +93,11 @@ class LiveWorld:
         self.carbon = CarbonBatch(1, scenario.zones)
         self.carbon.set(0, draw.carbon)
         self.ledger = Ledger(1, scenario.clients)
-        self.roster = Roster(draw, self.source.zone_names)
-        self.runner = RoundRunner(transport, self.roster, self.clock, poll_s, wall)
-        self.prices = draw.prices[None, :].copy()
-        self.running = True
+        self.roster = Roster(draw, self.source.zone_names, defence.most_faults)
+        self.runner = RoundRunner(transport, self.roster, self.clock, poll_s, wall, defence.norm_bound)
+        self.prices, self.running = draw.prices[None, :].copy(), True
         self.initial_test_accuracy = self.core.evaluate(part="test")[0]
-        everyone = np.ones(1, dtype=bool)
-        self.ledger.open(everyone, *self.core.evaluate())
+        self.ledger.open(np.ones(1, dtype=bool), *self.core.evaluate())
         self._poll_s = poll_s
         self._left = self.roster.leavings.copy()
 
@@ -249,8 +250,9 @@ class LiveWorld:
 
     def state(self) -> dict[str, AnyArray]:
         """Everything that a world built alike needs to go on from here; see `load_state`."""
+        now = {"time_s": self.clock.now(), "running": self.running, "lengths": self.runner.bound.lengths}
         arrays = federation_state(self.core, self.ledger, self.roster)
-        return arrays | {"time_s": np.array(self.clock.now()), "running": np.array(self.running)}
+        return arrays | {name: np.array(value) for name, value in now.items()}
 
     def load_state(self, state: Mapping[str, AnyArray]) -> None:
         """Put `state()` into a world built alike, with a clock that begins at its `time_s`.
@@ -262,6 +264,7 @@ class LiveWorld:
         """
         restore_federation(self.core, self.ledger, self.roster, state)
         self.running = bool(state["running"])
+        self.runner.bound.lengths = state["lengths"].tolist() if "lengths" in state else []
         self.held = self.core.own.astype(np.int64)
         self.core.hold(self.held)
         self._left = self.roster.leavings.copy()

@@ -8,10 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from ....common.arrays import AnyArray, Bools, Floats
+from ....common.spelling import printable
 from ....common.units import SECONDS_PER_HOUR
 from ....envs.episode import EpisodeDraw
-from ..nodes import NodeProfile, read_profile
+from ..nodes import NodeProfile
 from ..transport import Reply, Transport
+from .border import believable_step, read_believable
+from .trust import Trust
+from .twins import Twins
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,17 +42,20 @@ class Roster:
         connected: bool `[N]`.
         order: ticket of the order each client is working on; None = idle. A node takes one order at a time,
             and what it was ordered it will do, however late: until it has answered or has left it is busy.
+        overdue: bool `[N]`, whose order was not answered by its deadline, and is not yet.
         session_start_s: `[N]`, when the present session began.
         announced_end_s: `[N]`, when it will end; inf if it does not say.
         step_s, down_bytes_per_s, up_bytes_per_s, watts, network_j_per_byte: `[N]`.
         zone: int64 `[N]`.
+        trust: whose answers were wrong, and how often.
 
     Args:
         draw: the scenario's draw for this federation.
         zone_names: names of the grid zones.
+        most_faults: see `Trust`.
     """
 
-    def __init__(self, draw: EpisodeDraw, zone_names: Sequence[str]):
+    def __init__(self, draw: EpisodeDraw, zone_names: Sequence[str], most_faults: int = 0):
         n = draw.zone.size
         self._zones = tuple(zone_names)
         self.names: list[str] = [""] * n
@@ -56,6 +63,7 @@ class Roster:
         self.node = [0] * n
         self.connected = np.zeros(n, dtype=bool)
         self.order: list[str | None] = [None] * n
+        self.overdue = np.zeros(n, dtype=bool)
         self.session_start_s = np.zeros(n)
         self.announced_end_s = np.full(n, np.inf)
         self.zone = draw.zone.astype(np.int64)
@@ -64,6 +72,7 @@ class Roster:
             setattr(self, name, draw.devices[name].astype(np.float64))
         self.here_s, self.away_s, self.measured = np.zeros(n), np.zeros(n), np.zeros(n)
         self.leavings, self.returns = np.zeros(n), np.zeros(n)
+        self.trust, self._twins = Trust(n, most_faults), Twins()
         self._mark = [""] * n
         self._nodes: dict[int, str] = {}
         self._played: dict[int, int] = {}
@@ -78,9 +87,9 @@ class Roster:
 
     @property
     def available(self) -> Bools:
-        """Bool `[N]`: connected and not busy."""
+        """Bool `[N]`: connected, not busy, and not given up for its faults."""
         idle: Bools = np.array([ticket is None for ticket in self.order])
-        return self.connected & idle
+        return self.connected & idle & ~self.trust.given_up
 
     @property
     def announced_share(self) -> float:
@@ -91,7 +100,7 @@ class Roster:
     @property
     def questions(self) -> list[str]:
         """Tickets of the questions that nobody has answered yet."""
-        return [ticket for ticket, _ in self._asked.values()]
+        return [*(ticket for ticket, _ in self._asked.values()), *self._twins.questions]
 
     def look(self, transport: Transport, now_s: float, wall_s: float) -> None:
         """See who is connected: departures are entered, strangers asked who they are.
@@ -111,9 +120,10 @@ class Roster:
             # A new mark is a new connection: the node was restarted, and its order died with it.
             if nodes.get(self.node[client]) != self._mark[client]:
                 self.leave(client, now_s)
+        self._settle_twins(transport, now_s, wall_s)
         self._refused &= set(nodes)
         self._asked = {node: asked for node, asked in self._asked.items() if node in nodes}
-        strangers = set(nodes) - set(self.node) - self._refused
+        strangers = set(nodes) - set(self.node) - self._refused - self._twins.younger
         for node in sorted(strangers):
             if node in self._asked and wall_s - self._asked[node][1] < HELLO_TTL_S:
                 continue
@@ -123,6 +133,10 @@ class Roster:
 
     def hear(self, reply: Reply, now_s: float) -> bool:
         """Enter the answer to a question; returns whether it was one."""
+        client = self._twins.asked(reply.ticket)
+        if client is not None:
+            self._twins.answered(client, alive=not reply.error)
+            return True
         node = next((node for node, (ticket, _) in self._asked.items() if ticket == reply.ticket), None)
         if node is None:
             return False
@@ -131,17 +145,46 @@ class Roster:
             _LOG.warning("node %d did not say who it is: %s", node, reply.error)
             return True
         try:
-            self.enrol(node, read_profile(reply.profile), now_s)
-        except ValueError as error:
-            self._refused.add(node)
-            _LOG.warning("node %d is refused: %s", node, error)
+            profile, doubts = read_believable(reply.profile)
+            client = self._client_of(node, profile)
+        except Exception as error:  # whatever is wrong with what it says is its fault
+            self._refuse(node, printable(str(error) or type(error).__name__))
+            return True
+        if self.holds(client) and not self.overdue[client]:
+            self._twins.begin(client, node, profile)
+        else:
+            self.enrol(node, profile, now_s)
+        self.trust.doubt(client, self.names[client], doubts)
         return True
+
+    def heard(self, client: int) -> None:
+        """A client's node has answered an order: it is alive, whoever else claims its name."""
+        self._twins.answered(client, alive=True)
+
+    def _settle_twins(self, transport: Transport, now_s: float, wall_s: float) -> None:
+        """Of two nodes of one name the younger is refused if the older still answers, else it replaces it."""
+        for client, younger, alive in self._twins.settled(self, transport, wall_s):
+            if younger.node not in self._nodes:
+                continue
+            if alive:
+                name = self.names[client]
+                self._refuse(younger.node, f"name: {name!r}, expected another one: that node still answers")
+            else:
+                self.enrol(younger.node, younger.profile, now_s)
+
+    def holds(self, client: int) -> bool:
+        """Whether a client's node is connected, under the connection it came with."""
+        return bool(self.connected[client]) and self._nodes.get(self.node[client]) == self._mark[client]
+
+    def _refuse(self, node: int, why: str) -> None:
+        self._refused.add(node)
+        _LOG.warning("node %d is refused: %s", node, why)
 
     def enrol(self, node: int, profile: NodeProfile, now_s: float) -> int:
         """A node has said who it is; returns the client it plays.
 
         A node that returns is the client it was, by its name, or by its id where it authenticates with a key;
-        where the old connection has not been given up yet, the new one replaces it.
+        it replaces a connection that the client still has.
 
         Raises:
             ValueError: the client does not exist or another node plays it, or there is no client left.
@@ -151,7 +194,8 @@ class Roster:
             self.leave(client, now_s)
         back = bool(self.names[client])
         self.names[client] = profile.name or f"client-{client}"
-        self.node[client], self.connected[client], self.order[client] = node, True, None
+        self.node[client], self.connected[client] = node, True
+        self.order[client], self.overdue[client] = None, False
         self._mark[client], self._played[node] = self._nodes.get(node, ""), client
         self.session_start_s[client] = now_s
         self.returns[client] += back
@@ -163,7 +207,7 @@ class Roster:
 
     def leave(self, client: int, now_s: float) -> None:
         """A client's node has gone, and with it whatever it was working on."""
-        self.connected[client] = False
+        self.connected[client] = self.overdue[client] = False
         self.order[client] = None
         self.node[client] = 0
         self.announced_end_s[client] = np.inf
@@ -176,7 +220,9 @@ class Roster:
             if profile.zone in self._zones:
                 self.zone[client] = self._zones.index(profile.zone)
             else:
-                _LOG.warning("%s: zone %r, expected one of %s", profile.name, profile.zone, self._zones)
+                known = ", ".join(self._zones)
+                said = [f"zone: {profile.zone!r}, expected one of {known}"]
+                self.trust.doubt(client, self.names[client], said)
         for name in ("watts", "down_bytes_per_s", "up_bytes_per_s"):
             value = getattr(profile, name)
             if value is not None:
@@ -188,7 +234,7 @@ class Roster:
 
     def measure(self, client: int, step_s: float) -> None:
         """Enter how long a client really took per local step; older measurements fade."""
-        if step_s > 0:
+        if believable_step(step_s):
             old_s = self.step_s[client] if self.measured[client] else step_s
             self.step_s[client] = (1 - _MEMORY) * old_s + _MEMORY * step_s
             self.measured[client] += 1

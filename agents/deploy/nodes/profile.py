@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import SupportsFloat, cast
+from typing import Annotated, SupportsFloat, TypeAlias, cast
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from ....common.settings import Settings, parse_settings
+from ....common.spelling import printable
+
+
+def _printed(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError(f"{printable(text)!r}, expected letters that can be printed, in one line")
+    return text
+
+
+Printable: TypeAlias = Annotated[str, Field(max_length=200), AfterValidator(_printed)]
 
 
 class NodeProfile(Settings):
     """One node in its own words; None where it says nothing.
 
     Attributes:
-        name: who it is, for good: a node that returns under this name is the same node, whatever its id.
+        name: who it is, for good: a node that returns under this name is the same node, whatever its id. All
+            of it can be printed, since it stands in logs, tables and terminals.
         client: the client of the partition it plays; None = the first free one.
         zone: name of its grid zone.
         watts: power drawn while computing.
@@ -26,9 +37,9 @@ class NodeProfile(Settings):
         samples: training samples it holds.
     """
 
-    name: str = Field(default="", max_length=200)
+    name: Printable = ""
     client: int | None = Field(default=None, ge=0)
-    zone: str | None = None
+    zone: Printable | None = None
     watts: float | None = Field(default=None, ge=0)
     down_bytes_per_s: float | None = Field(default=None, gt=0)
     up_bytes_per_s: float | None = Field(default=None, gt=0)

@@ -28,7 +28,7 @@ from .dashboard import Dashboard
 
 _LOG = logging.getLogger(__name__)
 
-_MAY_CHANGE = {"resume", "out", "min_nodes", "gather_s", "poll_s"}
+_MAY_CHANGE = {"resume", "out", "min_nodes", "gather_s", "poll_s", "defence"}
 """Settings that a resumed run may have other values of."""
 
 
@@ -85,7 +85,15 @@ class Coordinator:
         clear_drafts(self.out)
         began_s = float(state["time_s"]) if state else 0.0
         clock = clock or Clock(began_s, settings.time_scale, skips=settings.skip_waits)
-        self.world = LiveWorld(scenario, transport, settings.seed, settings.split, clock, settings.poll_s)
+        self.world = LiveWorld(
+            scenario,
+            transport,
+            settings.seed,
+            settings.split,
+            clock,
+            settings.poll_s,
+            defence=settings.defence,
+        )
         seeds = scheduler_seeds(np.array([settings.seed]))
         self.scheduler.reset(np.ones(1, dtype=bool), seeds, scenario.clients)
         if state is not None:

@@ -105,6 +105,8 @@ class Dashboard:
         roster = self._world.roster
         if not roster.connected[client]:
             return "away"
+        if roster.trust.given_up[client]:
+            return "given up"
         return "busy" if roster.order[client] else "idle"
 
     def _row(self, result: StepResult) -> dict[str, float]:

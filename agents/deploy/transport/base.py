@@ -20,6 +20,7 @@ class Reply:
         profile: what the node says of itself; empty if it said nothing.
         error: why there is no answer, in one line; empty if there is one.
         up_bytes: size of the answer.
+        unreadable: whether an answer came that could not be read: its node's fault.
     """
 
     ticket: str
@@ -27,6 +28,7 @@ class Reply:
     profile: Mapping[str, object] = field(default_factory=dict)
     error: str = ""
     up_bytes: int = 0
+    unreadable: bool = False
 
 
 class Transport(Protocol):

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ....common.spelling import printable
 from ....fl_core.remote import TrainOrder, pack_order, read_profile, read_update, record_bytes
 from .base import Reply
 
@@ -29,6 +30,7 @@ class PatientGrid:
 
     def __init__(self, grid: Grid):
         self._grid = grid
+        self._orders: dict[str, TrainOrder] = {}
 
     def nodes(self) -> dict[int, str]:
         """See `Transport.nodes`; the mark is the time of the connection's activation."""
@@ -45,14 +47,32 @@ class PatientGrid:
     def send(self, node: int, order: TrainOrder, ttl_s: float) -> tuple[str | None, int]:
         """See `Transport.send`."""
         content = pack_order(order)
-        return self._push(content, node, "train", ttl_s, str(order.round_index)), record_bytes(content)
+        ticket = self._push(content, node, "train", ttl_s, str(order.round_index))
+        if ticket is not None:
+            self._orders[ticket] = order
+        return ticket, record_bytes(content)
 
     def poll(self, tickets: Iterable[str]) -> list[Reply]:
         """See `Transport.poll`; an answer that the engine made says which message it is about."""
-        wanted = list(tickets)
+        wanted = dict.fromkeys(tickets)
+        self._orders = {ticket: order for ticket, order in self._orders.items() if ticket in wanted}
         if not wanted:
             return []
-        return [_reply(message) for message in self._grid.pull_messages(wanted)]
+        try:
+            return [self._reply(message) for message in self._grid.pull_messages(wanted)]
+        except Exception as error:
+            if _is_connection(error):
+                raise
+        # Flower could not put somebody's answer together: one by one, so that it is that node's failure only.
+        return [reply for ticket in wanted for reply in self._pull_one(ticket)]
+
+    def _pull_one(self, ticket: str) -> list[Reply]:
+        try:
+            return [self._reply(message) for message in self._grid.pull_messages([ticket])]
+        except Exception as error:
+            if _is_connection(error):
+                raise
+            return [Reply(ticket, error=f"answer not understood: {one_line(error)}", unreadable=True)]
 
     def _push(self, content: RecordDict, node: int, kind: str, ttl_s: float, group: str) -> str | None:
         from flwr.app import Message
@@ -61,19 +81,30 @@ class PatientGrid:
         sent = list(self._grid.push_messages([message]))
         return sent[0] if sent and sent[0] else None
 
+    def _reply(self, message: Message) -> Reply:
+        """A Flower message as an answer; one that cannot be read is an error of its node's, not ours."""
+        # The SuperLink sends error replies in its own name: only this id tells whose answer it is.
+        reply = Reply(message.metadata.reply_to_message_id)
+        order = self._orders.pop(reply.ticket, None)
+        if message.has_error():
+            reason = (message.error.reason or "").strip().splitlines()
+            said = printable(reason[-1]) if reason else "no reason given"
+            return replace(reply, error=f"error {message.error.code}: {said}")
+        try:
+            update = None if order is None else read_update(message.content, order)
+            profile = read_profile(message.content)
+            size = record_bytes(message.content)
+        except Exception as error:  # whatever a node's bytes may raise
+            return replace(reply, error=f"answer not understood: {one_line(error)}", unreadable=True)
+        return replace(reply, update=update, profile=profile, up_bytes=size)
 
-def _reply(message: Message) -> Reply:
-    """A Flower message as an answer; one that makes no sense is an error of its node's, not ours."""
-    # The SuperLink sends error replies in its own name: only this id tells whose answer it is.
-    reply = Reply(message.metadata.reply_to_message_id)
-    if message.has_error():
-        reason = (message.error.reason or "").strip().splitlines()
-        return replace(
-            reply, error=f"error {message.error.code}: {reason[-1] if reason else 'no reason given'}"
-        )
-    try:
-        update = read_update(message.content) if message.metadata.message_type == "train" else None
-        profile = read_profile(message.content)
-    except (ValueError, TypeError) as error:
-        return replace(reply, error=f"answer not understood: {error}")
-    return replace(reply, update=update, profile=profile, up_bytes=record_bytes(message.content))
+
+def _is_connection(error: Exception) -> bool:
+    """Whether the SuperLink could not be reached, which is no node's fault."""
+    libraries = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
+    return isinstance(error, OSError) or bool(libraries & {"grpc", "httpx"})
+
+
+def one_line(error: BaseException) -> str:
+    """What an exception says, as one line of a log."""
+    return printable(str(error) or type(error).__name__)

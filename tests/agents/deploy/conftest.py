@@ -5,6 +5,7 @@ import heapq
 import numpy as np
 import pytest
 
+from frugalfl.agents.deploy import DEFENCE
 from frugalfl.agents.deploy.federation import LiveWorld, charge_actual
 from frugalfl.agents.deploy.nodes import local_node
 from frugalfl.agents.deploy.transport import Clock, Reply
@@ -89,7 +90,7 @@ class FakeTransport:
         def answer(ticket):
             update, target.storage = target.local.train(order, target.storage)
             update = type(update)(**{**vars(update), "compute_s": took_s})
-            return Reply(ticket, update, dict(target.profile), "", update.delta.nbytes)
+            return Reply(ticket, update, dict(target.profile), up_bytes=update.delta.nbytes)
 
         return self._work(target, took_s, answer), size
 
@@ -128,11 +129,17 @@ def scenario():
 def federation(scenario):
     """Builds a live world with so many nodes; `world.transport` moves its time."""
 
-    def build(nodes=4, seed=3, scale=1.0, step_s=0.1, **changes):
+    def build(nodes=4, seed=3, scale=1.0, step_s=0.1, defence=DEFENCE, **changes):
         own = load_scenario(scenario, **changes) if changes else scenario
         transport = FakeTransport(own, seed)
         world = LiveWorld(
-            own, transport, seed, clock=transport.clock(scale), poll_s=0.05, wall=transport.time
+            own,
+            transport,
+            seed,
+            clock=transport.clock(scale),
+            poll_s=0.05,
+            wall=transport.time,
+            defence=defence,
         )
         world.transport = transport
         world.nodes = [transport.join(client, step_s) for client in range(nodes)]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import re
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -116,3 +120,27 @@ def test_held_curves_hold_the_last_value():
     curves = pd.DataFrame({"episode": 0, "hours": [0.0, 1.0, 2.0], "accuracy": [0.1, 0.5, 0.7]})
     held = held_curves(curves, "hours", np.array([0.0, 0.99, 1.0, 1.5, 2.0, 99.0]))
     assert held.tolist() == [[0.1, 0.1, 0.5, 0.5, 0.7, 0.7]]
+
+
+def renamed(result: EvaluationResult, scheduler: str, name: str) -> EvaluationResult:
+    """The result with a scheduler under another name."""
+    tables = [frame.replace({"scheduler": {scheduler: name}}) for frame in (result.episodes, result.curves)]
+    timelines = {
+        name if key == scheduler else key: replace(timeline, scheduler=name if key == scheduler else key)
+        for key, timeline in result.timelines.items()
+    }
+    return EvaluationResult("[/b] $w$", result.split, *tables, timelines, ("<z>", r"$\z$", "c", "d"))
+
+
+def test_names_are_shown_as_they_are_and_are_no_markup_of_anything(played, tmp_path):
+    wild = r"my[/rule] [link] $\bad$ a|b <i>" + "\x1b[2J\ntwo"
+    result = renamed(played, "ppo", wild)
+    console = Console(file=io.StringIO(), width=250)
+    print_report(result, console)
+    page = console.file.getvalue()
+    assert "my[/rule] [link]" in page and "\x1b[2J" not in page and "[/b] $w$" in page
+    write_report(result, tmp_path, result.zones, command="frugalfl report")
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if "rule" in line]
+    assert any(r"a\|b \<i\>?" in line for line in rows if line.startswith("|"))
+    assert not any(re.search(r"(?<!\\)<i>", line) for line in rows) and "\x1b" not in text

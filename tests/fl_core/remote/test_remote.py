@@ -95,7 +95,7 @@ def test_orders_and_updates_survive_flowers_records(core, node):
         assert flower.record_bytes(record) > order.params.nbytes
         update, kept = node.train(again)
         answer = flower.pack_update(update, {"name": "desk", "watts": 3.0})
-        back = flower.read_update(answer)
+        back = flower.read_update(answer, again)
         assert np.array_equal(back.delta, update.delta) and back.held == update.held
         assert flower.read_profile(answer) == {"name": "desk", "watts": 3.0}
         state = flower.pack_profile({})
@@ -113,7 +113,7 @@ def test_records_that_lack_something_are_refused_in_one_line(core):
     with pytest.raises(ValueError, match="order: 'seed' is missing"):
         flower.read_order(record)
     with pytest.raises(ValueError, match="update: 'client' is missing"):
-        flower.read_update(flower.pack_profile({"name": "x"}))
+        flower.read_update(flower.pack_profile({"name": "x"}), order_for(core))
 
 
 def test_samples_stay_in_the_order_in_which_they_came():

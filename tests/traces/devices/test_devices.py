@@ -84,3 +84,18 @@ def test_latency_and_speed_files(tmp_path):
     throughput = tmp_path / "t.csv"
     throughput.write_text("protocol,throughput_mbps\nTCP,80\nTCP,0\n")
     assert read_devices(throughput).down_bytes_per_s.tolist() == [1e7]
+
+
+@pytest.mark.parametrize("value", [10**400, 1e-300, "9" * 400, float("nan"), -1])
+def test_a_capacity_that_no_device_has_is_refused_in_one_line(tmp_path, value):
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps([{"a": {"tcp_speed_results": [value]}}]))
+    with pytest.raises(ValueError, match=r"m\.json: tcp_speed_results\[0\] is .*, expected a number above 0"):
+        read_devices(path)
+
+
+def test_a_table_with_other_separators_says_what_is_missing(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("protocol;throughput_mbps\nTCP;80\n")
+    with pytest.raises(ValueError, match=r"t\.csv:1: no column throughput_mbps"):
+        read_devices(path)

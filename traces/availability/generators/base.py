@@ -10,6 +10,7 @@ from pydantic import Field
 from ....common.arrays import Floats
 from ....common.ranges import Drawn, drawn
 from ....common.registry import Registry
+from ....common.units import SECONDS_PER_DAY
 from ..episode import AvailabilityEpisode, AvailabilityModel, Sessions, announced_ends, check_size
 from ..forecasts import DEFAULT_FORECAST, AvailabilityForecastField
 
@@ -38,9 +39,14 @@ class Pattern(Drawn):
     overstated_h: Annotated[float, Field(ge=0)] = 2.0
     forecast: AvailabilityForecastField = DEFAULT_FORECAST
 
+    @property
+    def cycle_s(self) -> float:
+        """Seconds in which a client comes and goes once, at the least."""
+        return SECONDS_PER_DAY
+
     def validate_for(self, num_clients: int, horizon_s: float) -> None:
-        """Any number of clients and any horizon will do."""
-        check_size(num_clients, horizon_s)
+        """Any number of clients and any horizon will do whose sessions fit into memory."""
+        check_size(num_clients, horizon_s, self.cycle_s)
 
     def _episode(
         self, sessions: Sessions, climatology: Floats, relaxation_h: float | Floats, rng: np.random.Generator

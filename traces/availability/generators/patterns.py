@@ -30,6 +30,11 @@ class GilbertElliott(Pattern):
     correlation: Share | tuple[Share, ...] = 0.0
     slot_s: Positive = 600.0
 
+    @property
+    def cycle_s(self) -> float:
+        """See `Pattern.cycle_s`."""
+        return self.slot_s
+
     def sample(self, request: AvailabilityRequest, rng: np.random.Generator) -> AvailabilityEpisode:
         """One episode."""
         pi = per_client(self.pi, request, "pi")
@@ -58,6 +63,11 @@ class ClusterAvailability(Pattern):
     client_pi: Share | tuple[Share, ...] = 0.9
     client_correlation: Share = 0.5
     slot_s: Positive = 600.0
+
+    @property
+    def cycle_s(self) -> float:
+        """See `Pattern.cycle_s`."""
+        return self.slot_s
 
     def sample(self, request: AvailabilityRequest, rng: np.random.Generator) -> AvailabilityEpisode:
         """One episode."""
@@ -127,6 +137,11 @@ class CyclicAvailability(Pattern):
     share: Share | tuple[Share, ...] = 0.5
     groups: Annotated[int, Field(ge=1)] | None = None
 
+    @property
+    def cycle_s(self) -> float:
+        """See `Pattern.cycle_s`."""
+        return self.period_s
+
     def sample(self, request: AvailabilityRequest, rng: np.random.Generator) -> AvailabilityEpisode:
         """One episode."""
         n = request.zone.size
@@ -164,6 +179,11 @@ class SineAvailability(Pattern):
     slot_s: Positive = 600.0
     cut_below: Share = 0.0
     by_local_time: bool = True
+
+    @property
+    def cycle_s(self) -> float:
+        """See `Pattern.cycle_s`."""
+        return self.slot_s
 
     def sample(self, request: AvailabilityRequest, rng: np.random.Generator) -> AvailabilityEpisode:
         """One episode."""

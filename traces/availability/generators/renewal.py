@@ -14,6 +14,7 @@ from math import gamma
 import numpy as np
 
 from ....common.arrays import Bools, Floats
+from ....common.sizes import MOST_VALUES, check_values
 from ..episode import Sessions
 from .renewal_kernels import (
     ClockTable,
@@ -28,6 +29,8 @@ from .renewal_kernels import (
 
 # Hours without any hazard would make the clock impossible to invert.
 _LEAST_RATE_PER_H = 1e-6
+# Several arrays hold each of them.
+_MOST_STAYS = MOST_VALUES / 8
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,9 @@ class Alternation:
             stays = Stays(coming, np.empty(shape), np.empty(shape), np.empty(shape, dtype=bool))
             rows, over = play_stays(not blocks, rates, on0, on_rest, work, up, down, stays)
             blocks.append((stays.starts[:rows], stays.ends[:rows], stays.natural[:rows]))
+            made = sum(len(starts) for starts, _, _ in blocks)
+            what = f"availability: stays of {n} clients within {horizon_h:g} h"
+            check_values(what, made, n, do="take longer stays or fewer hours", most=_MOST_STAYS)
         if len(blocks) > 1:
             starts, ends, natural = (np.concatenate(part) for part in zip(*blocks, strict=True))
         else:

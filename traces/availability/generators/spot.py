@@ -11,6 +11,7 @@ from scipy.special import ndtri
 
 from ....common.arrays import Floats, Ints
 from ....common.ranges import Drawn, drawn
+from ....common.sizes import check_values
 from ...numerics import autoregression
 from ..climatology import remembered_mean
 from ..episode import AvailabilityEpisode, AvailabilityRequest, Sessions, check_size
@@ -142,7 +143,10 @@ class SpotAvailability(Drawn):
         n, zones = request.zone.size, capacity.num_clients
         first_s, last_s = -12.0 * 3600.0, request.horizon_s + 3600.0
         rate_per_s = self.node_hazard_per_h / self.batch_share / 3600.0
-        events = rng.poisson(rate_per_s * (last_s - first_s), zones)
+        usual = rate_per_s * (last_s - first_s)
+        what = f"availability: withdrawals of {n} nodes within {request.horizon_s:g} s"
+        check_values(what, usual, zones, n, do="take fewer withdrawals per hour, or larger batches")
+        events = rng.poisson(usual, zones)
         event_zone = np.repeat(np.arange(zones), events)
         event_s = first_s + (last_s - first_s) * rng.random(event_zone.size)
         hit = (rng.random((event_zone.size, n)) < self.batch_share) & (event_zone[:, None] == request.zone)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import reprlib
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ....common.reading import parse_json, read_regular, reason
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,13 +25,9 @@ def read_bytes(path: str | Path, limit: int | None = None) -> bytes:
     """
     most = MAX_BYTES if limit is None else limit
     try:
-        with open(path, "rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            data = gzip.GzipFile(fileobj=raw).read(most + 1) if zipped else raw.read(most + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise ValueError(f"{path}: {reason}; expected a readable trace file") from None
+        data = read_regular(path, most)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: {reason(error)}; expected a readable trace file") from None
     if not data:
         raise ValueError(f"{path}: empty file, expected a trace")
     if limit is None and len(data) > most:
@@ -76,16 +72,13 @@ def read_json(path: str | Path) -> object:
         ValueError: with the line of the first error.
     """
     try:
-        document: object = json.loads(read_text(path))
-        return document
+        return parse_json(read_text(path))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}:{error.lineno}: not JSON ({error.msg})") from None
     except ValueError as error:
-        # A number with more digits than Python converts; the message of `read_text` has the path already.
+        # A number too long, a key twice, too deep; the message of `read_text` has the path already.
         text = " ".join(str(error).split())
         raise ValueError(text if text.startswith(str(path)) else f"{path}: not JSON ({text})") from None
-    except RecursionError:
-        raise ValueError(f"{path}: JSON nested too deeply, expected a trace") from None
 
 
 def read_table(
@@ -114,8 +107,7 @@ def read_table(
             low_memory=False,
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OverflowError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path}: not a table ({reason})") from None
+        raise ValueError(f"{path}: not a table ({reason(error)})") from None
     if not isinstance(frame.index, pd.RangeIndex):
         raise ValueError(f"{path}: rows have more cells than the header, expected as many")
     names = [str(name).strip() for name in frame.columns]

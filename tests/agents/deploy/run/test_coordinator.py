@@ -192,3 +192,19 @@ def test_too_few_nodes_are_waited_for_but_not_for_ever(scenario, transport_of, t
     coordinator = Coordinator(asked, transport, clock=transport.clock())
     with pytest.raises(ValueError, match="1 came within 5 s, expected 2"):
         coordinator.run()
+
+
+def test_a_bound_below_the_median_is_refused():
+    from frugalfl.agents.deploy import Defence
+    from frugalfl.common.settings import parse_settings
+
+    for factor in (0, 1, 50):
+        assert parse_settings(Defence, {"norm_bound": factor}, "deploy").norm_bound == factor
+    with pytest.raises(ValueError, match=r"deploy: norm_bound: 0.5, expected 0 \(none\) or at least 1"):
+        parse_settings(Defence, {"norm_bound": 0.5}, "deploy")
+
+
+def test_what_is_done_about_liars_may_change_when_a_run_is_resumed(start):
+    start("run").run(1)
+    resumed = start("run", resume=True, defence={"norm_bound": 5, "most_faults": 0})
+    assert resumed.world.runner.bound.factor == 5

@@ -1,0 +1,119 @@
+"""The border between a node's bytes and an update: what is declared is compared with the order, then decoded.
+
+Whatever comes from a node may be wrong or a lie. Nothing is decoded whose declared type, shape and length are
+not those of the answer to the order, and nothing enters a sum that does not fit it or is not finite.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...common.arrays import Floats32
+from ...common.spelling import printable
+from .orders import LocalUpdate, TrainOrder
+
+LARGEST_CHANGE = 1e4
+"""Root mean square of the change of a parameter beyond which no training can have made an update."""
+
+_HEADER_BYTES = 1024
+_MOST_ROWS = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class PackedArray:
+    """An array as it travelled: what its sender says of it, and the bytes of an `.npy` file."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes
+
+
+def unpack_update(numbers: dict[str, object], delta: PackedArray, order: TrainOrder) -> LocalUpdate:
+    """The update in an answer to an order.
+
+    Args:
+        numbers: what was said beside the array.
+        delta: the array.
+        order: what was asked.
+
+    Raises:
+        ValueError: it is not of the type, shape or size of an answer to this order; other exceptions where
+            the bytes themselves are broken.
+    """
+    return LocalUpdate(
+        client=_whole("client", numbers["client"]),
+        round_index=_whole("round_index", numbers["round_index"]),
+        delta=_unpack(delta, answer_size(order)),
+        loss=_number("loss", numbers["loss"]),
+        held=_whole("held", numbers["held"]),
+        compute_s=_number("compute_s", numbers["compute_s"]),
+    )
+
+
+def check_update(update: LocalUpdate, order: TrainOrder) -> float:
+    """The length of an update that fits its order, in float64.
+
+    Raises:
+        ValueError: it does not fit, is not finite, or is larger than any training makes it.
+    """
+    for name in ("client", "round_index"):
+        said, asked = getattr(update, name), getattr(order, name)
+        if said != asked:
+            raise ValueError(f"{name}: {_shown(said)}, expected {asked}")
+    if not 0 <= _whole("held", update.held) <= _MOST_ROWS:
+        raise ValueError(f"held: {_shown(update.held)}, expected 0 to {_MOST_ROWS} rows")
+    _number("loss", update.loss)
+    _number("compute_s", update.compute_s)
+    size = answer_size(order)
+    if update.delta.shape != (size,) or update.delta.dtype != np.float32:
+        raise ValueError(f"delta: {update.delta.dtype} {update.delta.shape}, expected float32 ({size},)")
+    length = math.sqrt(float(np.square(update.delta, dtype=np.float64).sum()))
+    most = LARGEST_CHANGE * math.sqrt(max(size, 1))
+    if not length <= most:  # also where it is not a number
+        raise ValueError(f"delta: of length {length:.3g}, expected at most {most:.3g}")
+    return length
+
+
+def answer_size(order: TrainOrder) -> int:
+    """Parameters in the answer to an order; none for a probe."""
+    return order.params.size if order.local_steps else 0
+
+
+def _unpack(array: PackedArray, size: int) -> Floats32:
+    """The numbers of an `.npy` file, once all that is said of them has been found right."""
+    expected = f"expected float32 ({size},)"
+    if array.dtype != "float32" or tuple(array.shape) != (size,):
+        raise ValueError(f"delta: {_shown(array.dtype)} {_shown(array.shape)}, {expected}")
+    body = np.dtype(np.float32).itemsize * size
+    if not body < len(array.data) <= body + _HEADER_BYTES:
+        raise ValueError(f"delta: {len(array.data)} bytes, {expected}")
+    head = io.BytesIO(array.data[:_HEADER_BYTES])
+    np.lib.format.read_magic(head)
+    shape, _, dtype = np.lib.format.read_array_header_1_0(head, max_header_size=_HEADER_BYTES)
+    same = dtype.kind == "f" and dtype.itemsize == np.dtype(np.float32).itemsize
+    if shape != (size,) or not same or len(array.data) != head.tell() + body:
+        raise ValueError(f"delta: a header of {_shown(dtype)} {_shown(shape)}, {expected}")
+    return np.frombuffer(array.data, dtype=dtype, offset=head.tell()).astype(np.float32)
+
+
+def _whole(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise ValueError(f"{name}: {_shown(value)}, expected a whole number")
+    return int(value)
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        raise ValueError(f"{name}: {_shown(value)}, expected a number")
+    return float(value)
+
+
+def _shown(value: object) -> str:
+    """A stranger's value as a message may show it."""
+    if isinstance(value, int) and value.bit_length() > 100:
+        return "a number of more than 100 bits"
+    return printable(repr(value), 60)
