@@ -34,11 +34,9 @@ def write(trace: AvailabilityTrace, path: str | Path) -> None:
     """Write a trace. Comments carry what the three columns cannot: clock, recordings, zones.
 
     Raises:
-        ValueError: at a client's name that would not be read back as it is.
+        ValueError: the trace breaks the promises of its class: a client's name of two lines, for one.
     """
-    for user in trace.users:
-        if user.splitlines() not in ([], [user]):
-            raise ValueError(f"{path}: client {brief(user)} cannot be written, expected a name of one line")
+    trace.validate()
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
     quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)

@@ -290,16 +290,6 @@ def test_unknown_formats_and_content(tmp_path):
         read_availability(path, "stuner")
 
 
-@pytest.mark.parametrize("name", ["a\nb", "a\u2028", "\n"])
-def test_own_csv_refuses_names_that_would_not_come_back(tmp_path, name):
-    one = np.zeros(1)
-    trace = flat_trace(
-        (name,), np.zeros(1, dtype=int), one, one + DAY, np.zeros(1, dtype=int), one, one + 9.0, clock="none"
-    )
-    with pytest.raises(ValueError, match="cannot be written, expected a name of one line"):
-        write(trace, tmp_path / "f.csv")
-
-
 def test_own_csv_names_the_line_of_a_session_without_recording(tmp_path):
     path = tmp_path / "f.csv"
     path.write_text("# recording,a,0,100,0\nclient,start,end\na,0,5\nb,0,5\n")
