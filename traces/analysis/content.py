@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ...common.spelling import suggest
 from ..devices import DeviceTable, read_devices
+from ..formats import Formats
 from ..formats.availability import AVAILABILITY_FORMATS, read_availability, sniff_availability
 from ..formats.carbon import CARBON_FORMATS, read_carbon, sniff_carbon
+from ..formats.parsing import read_head
 from ..records import AvailabilityTrace, CarbonSeries
 
 
@@ -36,25 +39,50 @@ def read_any(path: str | Path, format: str | None = None, kind: str | None = Non
     Raises:
         ValueError: one line, if it is of no known kind or breaks the rules of its own.
     """
-    name = str(path)
-    if format in ("csv", None):
-        for sniff in (sniff_availability, sniff_carbon):
-            try:
-                found: str | None = sniff(path)
-            except ValueError:
-                continue
-            if sniff is sniff_carbon:
-                return Content(name, series=tuple(read_carbon(path, found, kind)))
-            if found == "fedscale":
-                return _pickled(path)
-            return Content(name, trace=read_availability(path, found))
-        return Content(name, devices=_devices_or_refusal(path))
-    if format in CARBON_FORMATS:
-        return Content(name, series=tuple(read_carbon(path, format, kind)))
-    if format in AVAILABILITY_FORMATS:
-        return Content(name, trace=read_availability(path, format))
-    known = [*AVAILABILITY_FORMATS, *CARBON_FORMATS]
-    raise ValueError(f"format: {format!r} is unknown; {suggest(format, known)}")
+    if format is None:
+        return _recognised(path, kind)
+    readers = {
+        "availability": lambda: Content(str(path), trace=read_availability(path, format)),
+        "carbon intensity": lambda: Content(str(path), series=tuple(read_carbon(path, format, kind))),
+    }
+    tables = {"availability": AVAILABILITY_FORMATS, "carbon intensity": CARBON_FORMATS}
+    able = [what for what, table in tables.items() if format in table]
+    if not able:
+        raise ValueError(
+            f"format: {format!r} is unknown; {suggest(format, [*AVAILABILITY_FORMATS, *CARBON_FORMATS])}"
+        )
+    if len(able) > 1:  # a name that both tables have: the header tells, or else both are tried
+        able = [what for what in able if _shows(tables[what], format, path)] or able
+    refused = []
+    for what in able:
+        try:
+            return readers[what]()
+        except ValueError as error:
+            if len(able) == 1:
+                raise
+            refused.append(f"as {what}: {str(error).removeprefix(f'{path}:').strip()}")
+    raise ValueError(f"{path}: not of format {format!r} ({'; '.join(refused)})")
+
+
+def _recognised(path: str | Path, kind: str | None) -> Content:
+    """A file read by what its content shows."""
+    for sniff in (sniff_availability, sniff_carbon):
+        try:
+            found = sniff(path)
+        except ValueError:
+            continue
+        if sniff is sniff_carbon:
+            return Content(str(path), series=tuple(read_carbon(path, found, kind)))
+        if found == "fedscale":
+            return _pickled(path)
+        return Content(str(path), trace=read_availability(path, found))
+    return Content(str(path), devices=_devices_or_refusal(path))
+
+
+def _shows(table: Formats[Any], name: str, path: str | Path) -> bool:
+    """Whether the beginning of a file is that of the named format."""
+    recognises = table.find(name).recognises
+    return recognises is not None and recognises(read_head(path))
 
 
 def read_all(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from .availability_trace import DEBOUNCE_S, AvailabilityTrace, flat_trace
+from .changes import ChangedSessions, sessions_of_changes
 from .carbon_series import KINDS, CarbonSeries, Kind, joined_series, regular_series
+from .plausibility import are_unix_times
 from .statistics import (
     hour_profile,
     hourly_shares,
@@ -17,6 +19,9 @@ from .statistics import (
 )
 
 __all__ = [
+    "ChangedSessions",
+    "are_unix_times",
+    "sessions_of_changes",
     "DEBOUNCE_S",
     "KINDS",
     "AvailabilityTrace",

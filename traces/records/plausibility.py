@@ -20,6 +20,11 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _YEAR_S = 365.25 * 86400.0
 
 
+def are_unix_times(times_s: Floats) -> bool:
+    """Whether seconds can only be Unix time: from the beginning of a recording nobody counts three years."""
+    return bool(times_s.size) and float(times_s.min()) >= 1e8
+
+
 def check_names(source: str, names: Sequence[str]) -> None:
     """Refuse names that cannot be shown in one line, and one name for two clients.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ....common.arrays import Floats, Ints
-from ...records import AvailabilityTrace, flat_trace
+from ...records import AvailabilityTrace, are_unix_times, flat_trace, sessions_of_changes
 from ..parsing import brief, read_table, read_text, utc_times
 from .counts import MAX_NODES, pooled
 
@@ -15,14 +15,15 @@ from .counts import MAX_NODES, pooled
 def recognises_events(head: str) -> bool:
     """Whether the first line is `ms,add|remove,node`."""
     parts = head.split("\n", 1)[0].strip().split(",")
-    return len(parts) == 3 and parts[0].strip().isdigit() and parts[1].strip() in ("add", "remove")
+    return len(parts) == 3 and _digits(parts[0].strip()) and parts[1].strip() in ("add", "remove")
 
 
 def recognises_counts(head: str) -> bool:
-    """Whether the first line is `seconds,count` or `date, time, count`, without a header."""
+    """Whether the first line is `seconds,count` or `date, time, count`, without a header; seconds from 0 on."""
     parts = [part.strip() for part in head.split("\n", 1)[0].split(",")]
     if len(parts) == 2:
-        return parts[0].replace(".", "", 1).isdigit() and parts[1].isdigit()
+        # Unix seconds are another format's: what stands beside them may be anything.
+        return _digits(parts[0].replace(".", "", 1)) and _digits(parts[1]) and float(parts[0]) < 1e8
     return len(parts) == 3 and len(parts[0]) == 10 and parts[1].count(":") == 2 and parts[2].isdigit()
 
 
@@ -34,50 +35,45 @@ def read_events(path: str | Path) -> AvailabilityTrace:
     Raises:
         ValueError: with path and line number.
     """
-    since: dict[str, float] = {}
     index: dict[str, int] = {}
-    owner, start, stop = [], [], []
-    idle, now_s, back = 0, 0.0, 0
+    owner, times, up, lines = [], [], [], []
+    now_s, back = 0.0, 0
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
         parts = [part.strip() for part in line.split(",")]
-        if len(parts) != 3 or parts[1] not in ("add", "remove") or not parts[0].isdigit():
+        if len(parts) != 3 or parts[1] not in ("add", "remove") or not _digits(parts[0]):
             raise ValueError(f"{path}:{number}: {brief(line)}, expected ms,add|remove,node")
         back += float(parts[0]) / 1000.0 < now_s
         now_s = max(float(parts[0]) / 1000.0, now_s)
-        node = parts[2]
-        index.setdefault(node, len(index))
-        if (parts[1] == "add") == (node in since):
-            idle += 1
-        elif parts[1] == "add":
-            since[node] = now_s
-        else:
-            owner.append(index[node])
-            start.append(since.pop(node))
-            stop.append(now_s)
-    for node, began_s in since.items():
-        owner.append(index[node])
-        start.append(began_s)
-        stop.append(now_s)
+        owner.append(index.setdefault(parts[2], len(index)))
+        times.append(now_s)
+        up.append(parts[1] == "add")
+        lines.append(number)
     if not index or now_s <= 0:
         raise ValueError(f"{path}: no span of time, expected events of nodes in ms")
+    size = len(index)
+    found = sessions_of_changes(
+        np.array(owner), np.array(times), np.array(up), np.array(lines), np.full(size, now_s)
+    )
+    idle = found.idle
     notes = [f"{idle} events changed nothing"] if idle else []
     notes += [f"{back} events out of order put at the time before"] if back else []
-    size = len(index)
     return flat_trace(
         tuple(index),
         np.arange(size),
         np.zeros(size),
         np.full(size, now_s),
-        np.array(owner, dtype=np.int64),
-        np.array(start, dtype=np.float64),
-        np.array(stop, dtype=np.float64),
+        found.owner,
+        found.start_s,
+        found.stop_s,
         clock="none",
         simultaneous=True,
         group=("",) * size,
         source=f"{path} (bamboo-events)",
         notes=tuple(notes),
+        unit="ms",
+        lines=found.lines,
     )
 
 
@@ -135,6 +131,11 @@ def read_counts(path: str | Path) -> AvailabilityTrace:
         source=f"{path} (bamboo-counts)",
         notes=(*notes, "nodes of a pool are told apart by their count only"),
     )
+
+
+def _digits(text: str) -> bool:
+    """Whether a text is a number that floats can hold."""
+    return text.isascii() and text.isdigit() and len(text) < 300
 
 
 def _numbers(path: str | Path, cells: list[str], lines: Ints, what: str) -> Floats:
