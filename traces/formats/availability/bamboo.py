@@ -11,6 +11,9 @@ from ...records import AvailabilityTrace, flat_trace
 from ..parsing import brief, read_table, read_text, utc_times
 from .counts import MAX_NODES, pooled
 
+# Seconds since the beginning are never so many: such numbers are Unix times, and perhaps not of counts.
+_UNIX_TIMES_S = 1e9
+
 
 def recognises_events(head: str) -> bool:
     """Whether the first line is `ms,add|remove,node`."""
@@ -22,7 +25,8 @@ def recognises_counts(head: str) -> bool:
     """Whether the first line is `seconds,count` or `date, time, count`, without a header."""
     parts = [part.strip() for part in head.split("\n", 1)[0].split(",")]
     if len(parts) == 2:
-        return parts[0].replace(".", "", 1).isdigit() and parts[1].isdigit()
+        seconds = parts[0].replace(".", "", 1).isdigit() and parts[0].isascii() and parts[1].isdigit()
+        return seconds and float(parts[0]) < _UNIX_TIMES_S
     return len(parts) == 3 and len(parts[0]) == 10 and parts[1].count(":") == 2 and parts[2].isdigit()
 
 
@@ -89,18 +93,21 @@ def read_counts(path: str | Path) -> AvailabilityTrace:
     Raises:
         ValueError: with path and line number.
     """
-    frame = read_table(path, header=False)
-    frame = frame[(frame != "").any(axis=1)]
-    lines = frame.index.to_numpy() + 1
-    frame = frame.reset_index(drop=True)
+    table = read_table(path, header=False, separator=",")
+    frame, lines = table.frame, table.lines
     dated = frame.shape[1] == 3
     if frame.shape[1] not in (2, 3):
         raise ValueError(f"{path}:1: {frame.shape[1]} columns, expected seconds,count or date, time, count")
     notes = []
     if dated:
-        times_s = utc_times(path, frame["0"].str.strip() + " " + frame["1"].str.strip(), "time", 1)
+        times_s = utc_times(path, table.cells("0") + " " + table.cells("1"), "time", lines)
     else:
         times_s = _numbers(path, frame["0"].tolist(), lines, "time")
+        if times_s[0] >= _UNIX_TIMES_S:
+            raise ValueError(
+                f"{path}:{lines[0]}: time is {brief(frame['0'].iloc[0])}, a Unix time, expected seconds "
+                "since the beginning; write carbon intensity as time,zone,kind,g_per_kwh"
+            )
         if any("." in cell for cell in frame["0"]):
             times_s = times_s * 3600.0
             notes.append("times have decimals and count as hours")
