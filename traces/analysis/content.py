@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ...common.spelling import suggest
 from ..devices import DeviceTable, read_devices
-from ..formats import Formats
 from ..formats.availability import AVAILABILITY_FORMATS, read_availability, sniff_availability
 from ..formats.carbon import CARBON_FORMATS, read_carbon, sniff_carbon
 from ..formats.parsing import read_head
 from ..records import AvailabilityTrace, CarbonSeries
+
+_OWN_AVAILABILITY = "client,start,end"
+_OWN_CARBON = "time,zone,kind,g_per_kwh"
 
 
 @dataclass(frozen=True)
@@ -39,50 +40,29 @@ def read_any(path: str | Path, format: str | None = None, kind: str | None = Non
     Raises:
         ValueError: one line, if it is of no known kind or breaks the rules of its own.
     """
+    name = str(path)
     if format is None:
-        return _recognised(path, kind)
-    readers = {
-        "availability": lambda: Content(str(path), trace=read_availability(path, format)),
-        "carbon intensity": lambda: Content(str(path), series=tuple(read_carbon(path, format, kind))),
-    }
-    tables = {"availability": AVAILABILITY_FORMATS, "carbon intensity": CARBON_FORMATS}
-    able = [what for what, table in tables.items() if format in table]
-    if not able:
-        raise ValueError(
-            f"format: {format!r} is unknown; {suggest(format, [*AVAILABILITY_FORMATS, *CARBON_FORMATS])}"
-        )
-    if len(able) > 1:  # a name that both tables have: the header tells, or else both are tried
-        able = [what for what in able if _shows(tables[what], format, path)] or able
-    refused = []
-    for what in able:
-        try:
-            return readers[what]()
-        except ValueError as error:
-            if len(able) == 1:
-                raise
-            refused.append(f"as {what}: {str(error).removeprefix(f'{path}:').strip()}")
-    raise ValueError(f"{path}: not of format {format!r} ({'; '.join(refused)})")
-
-
-def _recognised(path: str | Path, kind: str | None) -> Content:
-    """A file read by what its content shows."""
-    for sniff in (sniff_availability, sniff_carbon):
-        try:
-            found = sniff(path)
-        except ValueError:
-            continue
-        if sniff is sniff_carbon:
-            return Content(str(path), series=tuple(read_carbon(path, found, kind)))
-        if found == "fedscale":
-            return _pickled(path)
-        return Content(str(path), trace=read_availability(path, found))
-    return Content(str(path), devices=_devices_or_refusal(path))
-
-
-def _shows(table: Formats[Any], name: str, path: str | Path) -> bool:
-    """Whether the beginning of a file is that of the named format."""
-    recognises = table.find(name).recognises
-    return recognises is not None and recognises(read_head(path))
+        for sniff in (sniff_availability, sniff_carbon):
+            try:
+                found: str | None = sniff(path)
+            except ValueError:
+                continue
+            if sniff is sniff_carbon:
+                return Content(name, series=tuple(read_carbon(path, found, kind)))
+            if found == "fedscale":
+                return _pickled(path)
+            return Content(name, trace=read_availability(path, found))
+        return Content(name, devices=_devices_or_refusal(path))
+    if format in CARBON_FORMATS and format in AVAILABILITY_FORMATS:
+        carbon = _is_carbon(path, format)
+    else:
+        carbon = format in CARBON_FORMATS
+    if carbon:
+        return Content(name, series=tuple(read_carbon(path, format, kind)))
+    if format in AVAILABILITY_FORMATS:
+        return Content(name, trace=read_availability(path, format))
+    known = [*AVAILABILITY_FORMATS, *CARBON_FORMATS]
+    raise ValueError(f"format: {format!r} is unknown; {suggest(format, known)}")
 
 
 def read_all(
@@ -128,6 +108,18 @@ def notes_of(content: Content) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
+def _is_carbon(path: str | Path, name: str) -> bool:
+    """Which of the two formats of this name a file is in: carbon intensity, or availability."""
+    head = read_head(path)
+    for table in (CARBON_FORMATS, AVAILABILITY_FORMATS):
+        recognises = table.find(name).recognises
+        if recognises is not None and recognises(head):
+            return table is CARBON_FORMATS
+    raise ValueError(
+        f"{path}:1: not in format {name!r}, expected the header {_OWN_AVAILABILITY} or {_OWN_CARBON}"
+    )
+
+
 def _pickled(path: str | Path) -> Content:
     """FedScale has two pickles: behaviour and capacity."""
     try:
@@ -145,6 +137,8 @@ def _devices_or_refusal(path: str | Path) -> DeviceTable:
         if "not a device file" not in str(error):
             raise
         raise ValueError(
-            f"{path}: no availability, carbon intensity or devices that are known; "
-            "name the format with --format"
+            f"{path}: no availability, carbon intensity or devices that are known; formats are "
+            f"{', '.join(AVAILABILITY_FORMATS)} (availability) and {', '.join(CARBON_FORMATS)} (carbon "
+            f"intensity); write the file as {_OWN_AVAILABILITY} or {_OWN_CARBON} (csv, docs/traces.md), or "
+            "name its format"
         ) from None

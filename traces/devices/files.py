@@ -11,9 +11,9 @@ import numpy as np
 from ...common.arrays import Floats
 from ..formats.parsing import (
     brief,
+    header_cells,
     is_pickle,
     load_plain,
-    numbers,
     read_bytes,
     read_head,
     read_json,
@@ -65,7 +65,7 @@ def read_devices(path: str | Path) -> DeviceTable:
     if is_pickle(read_bytes(path, limit=16)):
         return _fedscale(path)
     head = read_head(path)
-    if "throughput_mbps" in head.split("\n", 1)[0]:
+    if "throughput_mbps" in header_cells(head, "throughput_mbps"):
         return _throughput(path)
     if '"down_u"' in head:
         return _flash(path)
@@ -134,7 +134,7 @@ def _mobiperf(path: str | Path) -> DeviceTable:
 
 def _throughput(path: str | Path) -> DeviceTable:
     """`throughput_mbps` of 4G and 5G download tests; zeros are failed tests."""
-    values = numbers(path, read_table(path)["throughput_mbps"], "throughput_mbps")
+    values = read_table(path, ["throughput_mbps"]).numbers("throughput_mbps")
     real = values[np.isfinite(values) & (values > 0)]
     if not real.size:
         raise ValueError(f"{path}: no throughput above zero")

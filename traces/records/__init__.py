@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .availability_trace import DEBOUNCE_S, AvailabilityTrace, flat_trace
-from .changes import ChangedSessions, sessions_of_changes
 from .carbon_series import KINDS, CarbonSeries, Kind, joined_series, regular_series
+from .changes import ChangedSessions, sessions_of_changes
 from .plausibility import are_unix_times
 from .statistics import (
     hour_profile,
@@ -19,20 +19,20 @@ from .statistics import (
 )
 
 __all__ = [
-    "ChangedSessions",
-    "are_unix_times",
-    "sessions_of_changes",
     "DEBOUNCE_S",
     "KINDS",
     "AvailabilityTrace",
     "CarbonSeries",
+    "ChangedSessions",
     "Kind",
+    "are_unix_times",
     "flat_trace",
     "hour_profile",
     "hourly_shares",
     "joined_series",
     "mean_stays_h",
     "regular_series",
+    "sessions_of_changes",
     "starts_per_day",
     "stays_h",
     "thinned",

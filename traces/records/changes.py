@@ -19,7 +19,9 @@ class ChangedSessions(NamedTuple):
     idle: int  # changes to the state that was there already
 
 
-def sessions_of_changes(owner: Ints, time_s: Floats, up: Bools, lines: Ints, end_s: Floats) -> ChangedSessions:
+def sessions_of_changes(
+    owner: Ints, time_s: Floats, up: Bools, lines: Ints, end_s: Floats
+) -> ChangedSessions:
     """Sessions from changes in any order; changes of one moment count in the order of the file.
 
     Nobody is there before the first change. Who is there at the end stays until then.

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ...records import AvailabilityTrace, are_unix_times, flat_trace
-from ..parsing import brief, read_text
+from ..parsing import brief, plain_number, read_text
 
 
 def recognises(head: str) -> bool:
@@ -46,7 +46,7 @@ def read(path: str | Path) -> AvailabilityTrace:
             )
         before = -np.inf
         for part in parts[2:]:
-            value = _seconds(part)
+            value = plain_number(part)
             if not value >= before:
                 raise ValueError(f"{path}:{number}: {brief(part)}, expected seconds that do not go back")
             before = value
@@ -80,11 +80,3 @@ def read(path: str | Path) -> AvailabilityTrace:
 
 def _whole(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 15
-
-
-def _seconds(text: str) -> float:
-    """A number of seconds, NaN for anything else."""
-    try:
-        return float(text) if text.isascii() else np.nan
-    except ValueError:
-        return np.nan

@@ -8,7 +8,7 @@ import numpy as np
 
 from ....common.arrays import Floats, Ints
 from ...records import AvailabilityTrace, are_unix_times, flat_trace, sessions_of_changes
-from ..parsing import brief, read_table, read_text, utc_times
+from ..parsing import brief, plain_number, read_table, read_text, utc_times
 from .counts import MAX_NODES, pooled
 
 
@@ -22,8 +22,9 @@ def recognises_counts(head: str) -> bool:
     """Whether the first line is `seconds,count` or `date, time, count`, without a header; seconds from 0 on."""
     parts = [part.strip() for part in head.split("\n", 1)[0].split(",")]
     if len(parts) == 2:
-        # Unix seconds are another format's: what stands beside them may be anything.
-        return _digits(parts[0].replace(".", "", 1)) and _digits(parts[1]) and float(parts[0]) < 1e8
+        # Seconds since the beginning are never so many: they are Unix times, and perhaps not of counts.
+        seconds = _digits(parts[0].replace(".", "", 1)) and _digits(parts[1])
+        return seconds and not are_unix_times(np.array([float(parts[0])]))
     return len(parts) == 3 and len(parts[0]) == 10 and parts[1].count(":") == 2 and parts[2].isdigit()
 
 
@@ -85,24 +86,33 @@ def read_counts(path: str | Path) -> AvailabilityTrace:
     Raises:
         ValueError: with path and line number.
     """
-    frame = read_table(path, header=False)
-    frame = frame[(frame != "").any(axis=1)]
-    lines = frame.index.to_numpy() + 1
-    frame = frame.reset_index(drop=True)
+    table = read_table(path, header=False, separator=",")
+    frame, lines = table.frame, table.lines
     dated = frame.shape[1] == 3
     if frame.shape[1] not in (2, 3):
         raise ValueError(f"{path}:1: {frame.shape[1]} columns, expected seconds,count or date, time, count")
     notes = []
     if dated:
-        times_s = utc_times(path, frame["0"].str.strip() + " " + frame["1"].str.strip(), "time", 1)
+        times_s = utc_times(path, table.cells("0") + " " + table.cells("1"), "time", lines)
+        unit = "date and time"
     else:
+        unit = "s"
         times_s = _numbers(path, frame["0"].tolist(), lines, "time")
+        if are_unix_times(times_s):
+            raise ValueError(
+                f"{path}:{lines[0]}: time is {brief(frame['0'].iloc[0])}, a Unix time, expected seconds "
+                "since the beginning; write carbon intensity as time,zone,kind,g_per_kwh"
+            )
         if any("." in cell for cell in frame["0"]):
-            times_s = times_s * 3600.0
+            times_s, unit = times_s * 3600.0, "h"
             notes.append("times have decimals and count as hours")
     counts = _numbers(path, frame[str(frame.shape[1] - 1)].tolist(), lines, "count")
-    if (counts != np.floor(counts)).any() or (counts > MAX_NODES).any():
-        raise ValueError(f"{path}: a count is no whole number up to {MAX_NODES}")
+    bad = (counts != np.floor(counts)) | (counts > MAX_NODES)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ValueError(
+            f"{path}:{lines[row]}: count is {counts[row]:g}, expected a whole number up to {MAX_NODES}"
+        )
     back = int((np.diff(times_s) < 0).sum())
     if back:
         notes.append(f"{back} steps back in time put in order")
@@ -130,6 +140,7 @@ def read_counts(path: str | Path) -> AvailabilityTrace:
         group=groups,
         source=f"{path} (bamboo-counts)",
         notes=(*notes, "nodes of a pool are told apart by their count only"),
+        unit=unit,
     )
 
 
@@ -141,10 +152,7 @@ def _digits(text: str) -> bool:
 def _numbers(path: str | Path, cells: list[str], lines: Ints, what: str) -> Floats:
     values = np.empty(len(cells))
     for row, cell in enumerate(cells):
-        try:
-            values[row] = float(cell)
-        except ValueError:
-            values[row] = np.nan
+        values[row] = plain_number(cell)
         if not 0 <= values[row] < 1e12:
             raise ValueError(f"{path}:{lines[row]}: {what} is {brief(cell)}, expected a number of 0 or more")
     return values

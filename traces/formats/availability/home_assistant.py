@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
 from ....common.arrays import Bools, Floats, Ints
 from ...records import AvailabilityTrace, flat_trace, sessions_of_changes
 from ..parsing import brief, header_cells, lines_within, read_json, read_table, read_text, utc_times
@@ -70,9 +71,11 @@ def read(path: str | Path) -> AvailabilityTrace:
     if not found.user.size:
         raise ValueError(f"{path}: no span of time with known states, expected at least two changes")
     notes = [f"{len(left_out)} entities that do not say on or home left out"] if left_out else []
-    notes += [f"{int((~known).sum())} times unavailable or unknown: not observed until the next state"] if (
-        not known.all()
-    ) else []
+    notes += (
+        [f"{int((~known).sum())} times unavailable or unknown: not observed until the next state"]
+        if (not known.all())
+        else []
+    )
     return flat_trace(
         tuple(entities[user] for user in np.unique(found.user)),
         np.unique(found.user, return_inverse=True)[1],
@@ -160,4 +163,6 @@ def _json(path: str | Path) -> _States:
             stamps.append(time.strip())
     if not entity:
         raise ValueError(f"{path}:1: no state, expected at least one entity with its states")
-    return _States(entity, state, utc_times(path, pd.Series(stamps, dtype=object), "last_changed", where), where)
+    return _States(
+        entity, state, utc_times(path, pd.Series(stamps, dtype=object), "last_changed", where), where
+    )

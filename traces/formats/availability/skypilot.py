@@ -48,6 +48,7 @@ def read(paths: Sequence[str | Path], inverted: bool = False) -> AvailabilityTra
         group=groups,
         source=f"{paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''} (skypilot)",
         notes=("nodes of a pool are told apart by their count only",) if len(names) > len(paths) else (),
+        unit="samples",
     )
 
 

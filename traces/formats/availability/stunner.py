@@ -91,6 +91,7 @@ def _assemble(
         clock="utc",
         utc_offset_h=np.array(offset),
         source=f"{path} (stunner)",
+        unit="ms",
     )
 
 

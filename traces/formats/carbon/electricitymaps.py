@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from ...records import CarbonSeries, regular_series
-from ..parsing import brief, find_column, numbers, read_table, utc_times
+from ..parsing import brief, find_column, header_cells, read_table
 
 _KIND_WORDS = {"direct": ("direct",), "life-cycle": ("lca", "life cycle")}
 
 
 def recognises(head: str) -> bool:
     """Whether the first line is the header of an Electricity Maps download."""
-    first = head.split("\n", 1)[0].lower()
-    return "datetime (utc)" in first and "carbon intensity" in first and "zone id" in first
+    names = header_cells(head)
+    value = any(name.startswith("carbon intensity") for name in names)
+    return value and {"datetime (utc)", "zone id"} <= set(names)
 
 
 def read(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
@@ -32,20 +33,18 @@ def read(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
         ValueError: with path and line number.
     """
     kind = kind or "direct"
-    frame = read_table(path)
-    names = list(frame.columns)
+    table = read_table(path)
+    names = table.columns
     if kind not in _KIND_WORDS:
         raise ValueError(f"{path}: kind {kind!r} is not in the file, expected direct or life-cycle")
     time = _need(path, find_column(names, "datetime"), "Datetime (UTC)", names)
     zone = _need(path, find_column(names, "zone id"), "Zone id", names)
     found = [find_column(names, "carbon intensity", word) for word in _KIND_WORDS[kind]]
     value = _need(path, next((name for name in found if name), None), f"Carbon intensity ({kind})", names)
-    frame = frame[(frame != "").any(axis=1)]
-    lines = frame.index.to_numpy() + 2
-    times = utc_times(path, frame[time].reset_index(drop=True), time)
-    values = numbers(path, frame[value].reset_index(drop=True), value)
+    lines = table.lines
+    times, values = table.utc_times(time), table.numbers(value)
     estimated = find_column(names, "data estimated")
-    zones = frame[zone].to_numpy()
+    zones = table.cells(zone).to_numpy()
     series = []
     for name in dict.fromkeys(zones):
         if not str(name).strip():
@@ -54,7 +53,7 @@ def read(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
         rows = zones == name
         notes = []
         if estimated:
-            share = float((frame[estimated].to_numpy()[rows] == "true").mean())
+            share = float((table.cells(estimated).str.lower() == "true")[rows].mean())
             notes = [f"{share:.0%} of the rows are the provider's estimates"] if share > 0.05 else []
         series.append(
             regular_series(path, str(name), kind, times[rows], values[rows], lines[rows], notes=notes)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ....common.arrays import Floats
 from ...records import CarbonSeries, regular_series
-from ..parsing import MISSING, brief, numbers, read_table, read_text, utc_times
+from ..parsing import MISSING, Table, brief, header_cells, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,19 +41,20 @@ _FACTORS: tuple[tuple[tuple[str, ...], float], ...] = (
 
 def recognises_smard(head: str) -> bool:
     """Whether the header is SMARD's, of generation or of consumption."""
-    return head.lstrip("\ufeff").startswith("Datum;") and "[MWh]" in head.split("\n", 1)[0]
+    names = header_cells(head)
+    return names[:1] == ["datum"] and any("[mwh]" in name for name in names)
 
 
 def recognises_entsoe(head: str) -> bool:
     """Whether the header is that of ENTSO-E's generation per type."""
-    first = head.split("\n", 1)[0]
-    return "MTU" in first and "Actual Aggregated" in first
+    names = header_cells(head)
+    return "mtu" in names and any("actual aggregated" in name for name in names)
 
 
 def recognises_lwa(head: str) -> bool:
     """Whether the header is Let's wait awhile's: an unnamed column of times, then fuels."""
-    first = head.split("\n", 1)[0]
-    return first.startswith(",") and "Fossil Gas" in first
+    names = header_cells(head)
+    return names[:1] == [""] and "fossil gas" in names
 
 
 def read_smard(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
@@ -61,52 +62,56 @@ def read_smard(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
 
     The hour that the clock repeats in autumn comes twice, the one it skips in spring not at all.
     """
-    frame = read_table(path, sep=";")
-    fuels = [name for name in frame.columns[2:] if "[MWh]" in name]
+    table = read_table(path)
+    fuels = [name for name in table.columns[2:] if "[MWh]" in name]
     if not any("Braunkohle" in name for name in fuels):
         raise ValueError(
             f"{path}: {', '.join(fuels)[:80]}: consumption, not generation; no intensity follows from it"
         )
-    for name in fuels:
-        frame[name] = frame[name].str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
-    stamps = frame.iloc[:, 0].str.strip() + " " + frame.iloc[:, 1].str.strip()
-    times = _local_times(path, stamps, "%d.%m.%Y %H:%M", "Europe/Berlin")
-    return _intensity(path, "DE", frame, fuels, times, kind)
+    stamps = table.cells(table.columns[0]) + " " + table.cells(table.columns[1])
+    times = _local_times(table, stamps, "%d.%m.%Y %H:%M", "Europe/Berlin")
+    return _intensity(table, "DE", fuels, times, kind, decimal=",")
 
 
 def read_entsoe(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     """Read ENTSO-E's table: `MTU` from - to with its clock in brackets, MW, `n/e` and `N/A` for missing."""
-    frame = read_table(path, sep="\t" if "\t" in read_text(path).split("\n", 1)[0] else ",")
-    mtu = next(name for name in frame.columns if "MTU" in name)
-    cells = frame[mtu].astype(str)
+    table = read_table(path)
+    mtu = table.named("MTU")
+    cells = table.cells(mtu)
     clock = "UTC" if "UTC" in mtu or cells.str.contains("(UTC)", regex=False).any() else "Europe/Brussels"
     begins = cells.str.split(" - ").str[0].str.replace(r"\s*\(.*\)", "", regex=True).str.strip()
-    times = _local_times(path, begins, "%d.%m.%Y %H:%M", clock)
-    fuels = [name for name in frame.columns if "Actual Aggregated" in name]
-    area = next((str(frame[name].iloc[0]) for name in frame.columns if name.strip().lower() == "area"), "")
-    return _intensity(path, area or Path(path).stem, frame, fuels, times, kind)
+    times = _local_times(table, begins, "%d.%m.%Y %H:%M", clock)
+    fuels = [name for name in table.columns if "Actual Aggregated" in name]
+    area = str(table.cells("Area").iloc[0]) if table.find("area") else ""
+    return _intensity(table, area or Path(path).stem, fuels, times, kind)
 
 
 def read_lwa(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     """Read Let's wait awhile's production: MW by fuel in UTC, then imports by neighbour (left out)."""
-    frame = read_table(path)
-    fuels = [name for name in frame.columns[1:] if not (len(name) == 2 and name.isupper())]
-    times = utc_times(path, frame.iloc[:, 0], "time")
-    return _intensity(path, Path(path).name.split("_")[0].upper(), frame, fuels, times, kind)
+    table = read_table(path)
+    fuels = [name for name in table.columns[1:] if not (len(name) == 2 and name.isupper())]
+    times = table.utc_times(table.columns[0])
+    return _intensity(table, Path(path).name.split("_")[0].upper(), fuels, times, kind)
 
 
 def _intensity(
-    path: str | Path, zone: str, frame: pd.DataFrame, fuels: list[str], times: Floats, kind: str | None
+    table: Table,
+    zone: str,
+    fuels: list[str],
+    times: Floats,
+    kind: str | None,
+    decimal: str | None = None,
 ) -> list[CarbonSeries]:
+    path, size = table.path, len(table.lines)
     if kind not in (None, "life-cycle"):
         raise ValueError(f"{path}: kind {kind!r} cannot be had from generation by fuel, expected life-cycle")
-    total, grams = np.zeros(len(frame)), np.zeros(len(frame))
-    empty = np.ones(len(frame), dtype=bool)
+    total, grams = np.zeros(size), np.zeros(size)
+    empty = np.ones(size, dtype=bool)
     for name in fuels:
         factor = _factor(path, name)
         if factor is None:
             continue
-        power = numbers(path, frame[name], brief(name))
+        power = table.numbers(name, decimal)
         empty &= ~np.isfinite(power)
         # Missing counts as none produced; a fuel that takes power from the grid makes none.
         power = np.maximum(np.nan_to_num(power), 0.0)
@@ -114,7 +119,7 @@ def _intensity(
         grams += power * factor
     with np.errstate(invalid="ignore", divide="ignore"):
         values = np.where(empty | (total <= 0), np.nan, grams / total)
-    lines = np.arange(len(frame)) + 2
+    lines = table.lines
     keep = np.isfinite(times)
     notes = ["computed from generation with IPCC 2011 medians; imports and storage left out"]
     if not keep.all():
@@ -133,17 +138,19 @@ def _factor(path: str | Path, name: str) -> float | None:
     raise ValueError(f"{path}:1: fuel {brief(name)} is unknown; no intensity follows from it")
 
 
-def _local_times(path: str | Path, stamps: pd.Series, form: str, clock: str) -> Floats:
+def _local_times(table: Table, stamps: pd.Series, form: str, clock: str) -> Floats:
     """Unix seconds of local times in file order; NaN for the hour that daylight saving skips."""
     import pandas as pd
 
+    path = table.path
     naive = pd.to_datetime(stamps, format=form, errors="coerce")
     bad = naive.isna().to_numpy()
     if bad.any():
         row = int(np.argmax(bad))
-        if str(stamps.iloc[row]).strip().lower() in MISSING:
-            raise ValueError(f"{path}:{row + 2}: the time is missing")
-        raise ValueError(f"{path}:{row + 2}: time is {brief(stamps.iloc[row])}, expected DD.MM.YYYY HH:MM")
+        line, stamp = table.lines[row], str(stamps.iloc[row]).strip()
+        if stamp.lower() in MISSING:
+            raise ValueError(f"{path}:{line}: the time is missing")
+        raise ValueError(f"{path}:{line}: time is {brief(stamp)}, expected DD.MM.YYYY HH:MM")
     try:
         aware = naive.dt.tz_localize(clock, ambiguous="infer", nonexistent="NaT")
     except ValueError as error:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ....common.arrays import Floats, Ints
 from ...records import CarbonSeries, regular_series
-from ..parsing import brief, lines_of, numbers, read_json, read_table, utc_times
+from ..parsing import brief, header_cells, lines_of, read_json, read_table
 from .json_rows import number, rows_of, unix_time
 
 # Pounds per MWh to grams per kWh: 453.59237 g / 1000 kWh.
@@ -24,7 +24,7 @@ def recognises(head: str) -> bool:
 
 def recognises_csv(head: str) -> bool:
     """Whether the first line is the header of Vessim's WattTime example (its typing error included)."""
-    return head.startswith("oootime,")
+    return header_cells(head)[:1] == ["oootime"]
 
 
 def read(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
@@ -55,14 +55,13 @@ def read_vessim(path: str | Path, kind: str | None = None) -> list[CarbonSeries]
     """Read Vessim's CSV `oootime,<zone>`: WattTime values already in g/kWh, five minutes apart, UTC."""
     if kind not in (None, "marginal"):
         raise ValueError(f"{path}: kind {kind!r} is not in the file, expected marginal")
-    frame = read_table(path)
-    if frame.shape[1] < 2:
+    table = read_table(path)
+    if len(table.columns) < 2:
         raise ValueError(f"{path}:1: expected a column of times and one per zone")
-    times = utc_times(path, frame.iloc[:, 0], "time")
-    lines = np.arange(len(frame)) + 2
+    times = table.utc_times(table.columns[0])
     return [
-        regular_series(path, str(name), "marginal", times, numbers(path, frame[name], str(name)), lines)
-        for name in frame.columns[1:]
+        regular_series(path, name, "marginal", times, table.numbers(name), table.lines)
+        for name in table.columns[1:]
     ]
 
 

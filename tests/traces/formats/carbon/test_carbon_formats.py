@@ -60,7 +60,7 @@ def test_electricity_maps_both_headers_and_both_kinds(tmp_path, header):
         ([("01:00", 1, 1), ("01:00", 2, 1)], r"c.csv:3: the time repeats with 2 after 1"),
         ([("00:00", 1, 1), ("01:00", 1, 1), ("09:00", 1, 1)], r"c.csv:4: a gap of 8 h"),
         ([("00:00", 1, 1), ("01:00", 1, 1), ("02:17", 1, 1)], r"c.csv:4: 4620 s after"),
-        ([("00:00", 1, 1), ("xx", 1, 1)], r"c.csv:3: Datetime"),
+        ([("00:00", 1, 1), ("xx", 1, 1)], r"c.csv:3: 'Datetime \(UTC\)' is"),
     ],
 )
 def test_bad_rows_are_refused_with_their_line(tmp_path, rows, why):
