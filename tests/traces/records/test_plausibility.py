@@ -18,8 +18,9 @@ def trace_of(sessions, begin=0.0, end=10 * DAY, users=("a",), **more):
     start, stop = np.array(sessions, dtype=np.float64).reshape(-1, 2).T
     who = np.arange(len(users))
     size = len(users)
+    owner = np.zeros(start.size, dtype=np.int64)
     return flat_trace(
-        users, who, np.full(size, begin), np.full(size, end), np.zeros(start.size, dtype=np.int64), start, stop,
+        users, who, np.full(size, begin), np.full(size, end), owner, start, stop,
         clock="none", source="f.csv (csv)", **more,
     )  # fmt: skip
 

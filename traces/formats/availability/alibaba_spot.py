@@ -22,7 +22,7 @@ def recognises(head: str) -> bool:
 
 
 def read(path: str | Path) -> AvailabilityTrace:
-    """Read the jobs of type Spot: each of `worker_num` workers is there from `submit_time` for `duration` seconds.
+    """Read the jobs of type Spot: `worker_num` workers each, there from `submit_time` for `duration` seconds.
 
     A client is a place for one worker with one model of GPU; a worker takes the place that was free first,
     so that there are as many as ran at once. Jobs of high priority (HP) are no clients. How long jobs waited

@@ -1,4 +1,4 @@
-"""`.avt` of the Repository of Availability Traces: Skype superpeers, PlanetLab, KAD, web and DNS servers, PCs."""
+"""`.avt` of the Repository of Availability Traces: Skype superpeers, PlanetLab, KAD, servers, PCs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..parsing import brief, plain_number, read_text
 
 
 def recognises(head: str) -> bool:
-    """Whether the first line that is no comment is `node count start end ...` with as many numbers as it says."""
+    """Whether the first line that is no comment is `node count start end ...`, as long as it says."""
     line = next((line for line in head.splitlines() if line.strip() and not line.startswith("#")), "")
     parts = line.split()
     return (
@@ -42,7 +42,7 @@ def read(path: str | Path) -> AvailabilityTrace:
             continue
         if len(parts) < 2 or not _whole(parts[1]) or len(parts) != 2 + 2 * int(parts[1]):
             raise ValueError(
-                f"{path}:{number}: {brief(line[:60])}, expected node, count, and as many pairs of start and end"
+                f"{path}:{number}: {brief(line[:60])}, expected node, count, so many pairs of start and end"
             )
         before = -np.inf
         for part in parts[2:]:

@@ -19,7 +19,7 @@ def recognises_events(head: str) -> bool:
 
 
 def recognises_counts(head: str) -> bool:
-    """Whether the first line is `seconds,count` or `date, time, count`, without a header; seconds from 0 on."""
+    """Whether the first line is `seconds,count` or `date, time, count`; Unix seconds are not meant."""
     parts = [part.strip() for part in head.split("\n", 1)[0].split(",")]
     if len(parts) == 2:
         # Seconds since the beginning are never so many: they are Unix times, and perhaps not of counts.

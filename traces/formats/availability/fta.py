@@ -19,7 +19,7 @@ def recognises(head: str) -> bool:
 
 
 def read(path: str | Path) -> AvailabilityTrace:
-    """Read events separated as their header is, by tabs or by blanks; type 1 is available, 0 is not; Unix seconds.
+    """Read events in Unix seconds, separated as their header is, by tabs or by blanks; type 1 is available.
 
     A node's recording runs from its first event to its last; what no event covers is unavailable. An event
     whose stop is NULL is still open: it lasts until the latest time in the file.
@@ -66,7 +66,7 @@ def _check_open(path: str | Path, who: Ints, first: Floats, still: Bools, lines:
     if early.any():
         line = int(lines[int(np.argmax(early))])
         raise ValueError(
-            f"{path}:{line}: event_stop_time is NULL although the node has later events, expected Unix seconds"
+            f"{path}:{line}: event_stop_time is NULL and the node has later events, expected Unix seconds"
         )
 
 

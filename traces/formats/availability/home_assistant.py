@@ -1,4 +1,4 @@
-"""Home Assistant history: states of presence trackers and on/off sensors, JSON of its API or its CSV download."""
+"""Home Assistant history: states of presence trackers and on/off sensors, JSON of its API or CSV download."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def recognises(head: str) -> bool:
 
 
 def read(path: str | Path) -> AvailabilityTrace:
-    """Read states; a client is an entity, available while it is `on` (sensors, switches) or `home` (presence).
+    """Read states; a client is an entity, available while it is `on` (sensors, switches) or `home` (people).
 
     What is `unavailable` or `unknown` was not observed: it ends a recording. Every state holds until the next
-    one, the last until the file's last change. Entities of other kinds (temperatures) are left out and counted.
+    one, the last until the file's last change. Entities of other kinds are left out and counted.
     The JSON is that of `/api/history/period` (developers.home-assistant.io/docs/api/rest), the CSV
     `entity_id,state,last_changed` that of the history panel's download (home-assistant/frontend 19428).
 

@@ -137,6 +137,8 @@ def read_table(
     first = next((line for line in text.splitlines() if line.strip()), "")
     sep = found.separator if found else separator or _split(first, False)[0]
     rows, lines = _rows(path, source, sep)
+    if not rows and not (empty and found):
+        raise ValueError(f"{path}: not a table: no row below the header, expected at least one")
     frame = _frame(path, found.names if found else None, found.line if found else 1, rows, lines, sep)
     return Table(
         path,
@@ -267,8 +269,6 @@ def _frame(
     """Rows of equal length under names that differ; columns without name and content are dropped."""
     import pandas as pd
 
-    if not rows and not empty:
-        raise ValueError(f"{path}: not a table: no row below the header, expected at least one")
     given = [str(index) for index in range(max(map(len, rows)))] if header is None else header
     names = [name or f"column {index}" for index, name in enumerate(given, start=1)]
     twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
@@ -279,7 +279,8 @@ def _frame(
     for row, line in zip(rows, lines, strict=True):
         if len(row) != len(names):
             _fit(path, row, line, len(names), sep)
-    columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    cells = zip(*rows, strict=True) if rows else ((),) * len(names)
+    columns = dict(zip(names, map(list, cells), strict=True))
     for name, own in zip(names, given, strict=True):
         if not own and not any(map(str.strip, columns[name])):
             del columns[name]
