@@ -42,6 +42,8 @@ def availability_table(contents: Sequence[Content], debounce_s: float = DEBOUNCE
         table.add_column(name, justify="left" if name in ("file", "format") else "right")
     for name in ("on h median/mean", "off h median/mean", "hours 0-23", "peak/trough", "pair corr", "clock"):
         table.add_column(name, justify="right")
+    for name in ("times as", "from (UTC)", "span d", "unobserved gaps"):
+        table.add_column(name, justify="right")
     for content in contents:
         if content.trace is None:
             continue
@@ -65,6 +67,10 @@ def availability_table(contents: Sequence[Content], debounce_s: float = DEBOUNCE
             peak,
             "-" if np.isnan(facts.correlation) else f"{facts.correlation:.3f}",
             trace.clock,
+            raw.unit or "-",
+            _date(float(raw.begin_s.min())) if raw.clock == "utc" else "-",
+            f"{float(raw.end_s.max() - raw.begin_s.min()) / 86400.0:.3g}",
+            str(raw.num_recordings - facts.clients),
         )
     return table
 
@@ -158,6 +164,11 @@ def _carbon_row(path: str, series: CarbonSeries) -> list[str]:
         str(int((series.g_per_kwh == 0).sum())),
         str(series.held),
     ]
+
+
+def _date(unix_s: float) -> str:
+    """A moment in UTC, to the minute."""
+    return str(np.datetime64(int(unix_s), "s").astype("datetime64[m]"))
 
 
 def _format(source: str) -> str:
