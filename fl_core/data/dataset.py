@@ -20,7 +20,7 @@ class Dataset:
     """Rows for training, validation (the server's) and test (the evaluators' only).
 
     Features are finite and labels whole numbers in `[0, num_classes)`; anything else is refused here: one NaN
-    would end a run in its first round. `shape` is that of one row for models that need it, e.g. `(1, 28, 28)`.
+    would end a run in its first round. `shape` is that of one row for models that need it, as `(1, 28, 28)`.
     """
 
     name: str  # for logs and errors

@@ -37,7 +37,7 @@ def recognises(head: str) -> bool:
     start = head.lstrip()
     if start.startswith("["):
         return start[1:].lstrip().startswith("[") and '"entity_id"' in head and '"last_changed"' in head
-    return header_cells(head, *_COLUMNS) == list(_COLUMNS)
+    return set(_COLUMNS) <= set(header_cells(head, *_COLUMNS))
 
 
 def read(path: str | Path) -> AvailabilityTrace:

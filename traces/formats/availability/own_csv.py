@@ -22,7 +22,8 @@ def recognises(head: str) -> bool:
 
     A file of many recordings shows nothing but comments at first; then the first of them decides.
     """
-    return header_cells(head, *_HEADER) == _HEADER or head.startswith("# clock,")
+    named = [name for name in header_cells(head, *_HEADER) if name]
+    return named == _HEADER or head.startswith("# clock,")
 
 
 def write(trace: AvailabilityTrace, path: str | Path) -> None:
@@ -155,7 +156,7 @@ def _assemble(
     known: tuple[str, str, tuple[str, ...]],
 ) -> AvailabilityTrace:
     """The trace; `known` is its clock, the unit of its times, and what was noted."""
-    clients, windows = table.frame["client"].tolist(), comments.windows
+    clients, windows = table.frame[table.named("client")].tolist(), comments.windows
     if not windows:
         if not clients:
             raise ValueError(f"{path}: no session and no recording")
