@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _SEPARATORS = ("\t", ";", ",")
 # A header stands within so many lines, whatever comes before it.
 _MOST_PREAMBLE = 100
+# More than the widest table that a provider publishes; a line full of separators is none.
+_MOST_COLUMNS = 2000
 
 
 @dataclass(frozen=True)
@@ -271,6 +273,8 @@ def _frame(
 
     given = [str(index) for index in range(max(map(len, rows)))] if header is None else header
     names = [name or f"column {index}" for index, name in enumerate(given, start=1)]
+    if len(names) > _MOST_COLUMNS:
+        raise ValueError(f"{path}:{header_line}: {len(names)} columns, expected at most {_MOST_COLUMNS}")
     twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
     if twice is not None:
         raise ValueError(

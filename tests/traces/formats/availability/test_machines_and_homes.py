@@ -230,7 +230,7 @@ class TestHomeAssistant:
             ("entity_id,state,last_changed\nperson.a,home,yesterday\n", "t.csv:2: .*expected a time"),
             ("entity_id,state,last_changed\nperson.a,home,2025-03-01T00:00Z\n", "no span of time"),
             (
-                '[[{"entity_id": "person.a",\n"state": "on", "last_changed": "2025-03-01T00:00Z"},\n{"state": 5}]]',
+                '[[{"entity_id": "person.a",\n"state": "on", "last_changed": "2025-03-01"},\n{"state": 5}]]',
                 "t.csv:3: expected texts",
             ),
             ('[[{"state": "home", "last_changed": "2025-03-01T00:00:00Z"}]]', "t.csv:1: expected texts"),
