@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .columns import MISSING, check_time, find_column, numbers, utc_times
+from .columns import MISSING, check_time, find_column, local_times, numbers, utc_times
 from .json_lines import line_of, lines_of
 from .pickles import is_pickle, load_plain
 from .tables import Table, header_cells, read_table
@@ -19,6 +19,7 @@ __all__ = [
     "line_of",
     "lines_of",
     "load_plain",
+    "local_times",
     "numbers",
     "read_bytes",
     "read_head",

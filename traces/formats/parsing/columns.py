@@ -56,7 +56,7 @@ def numbers(
     missing = words.isin(MISSING).to_numpy(dtype=bool)
     strange = ~missing & ~np.isfinite(values)
     comma = decimal == ","
-    if comma or (decimal is None and column[strange].str.contains(",", regex=False).any()):
+    if comma or column[strange].str.contains(",", regex=False).any():
         decimal = decimal or _decimal(path, column[strange], what, np.asarray(lines)[strange])
         comma = decimal == ","
         other = "." if comma else ","
@@ -127,6 +127,52 @@ def utc_times(path: str | Path, column: pd.Series, what: str, lines: Sequence[in
         row = int(np.argmax(odd))
         raise ValueError(f"{path}:{lines[row]}: {what} is {brief(column.iloc[row])}, expected 1900 to 2200")
     return seconds
+
+
+def local_times(
+    path: str | Path,
+    stamps: pd.Series,
+    form: str,
+    clock: str,
+    lines: Sequence[int] | Ints,
+    *,
+    autumn_once: bool = False,
+) -> Floats:
+    """Unix seconds of local times in file order; NaN for the hour that daylight saving skips.
+
+    Args:
+        path: for messages.
+        stamps: times without a zone.
+        form: how they are written, as `strftime` says it.
+        clock: IANA name of their zone.
+        lines: the line of each.
+        autumn_once: whether the provider writes the hour that daylight saving repeats once only; then it is
+            the first of the two. Otherwise it must come exactly twice.
+
+    Raises:
+        ValueError: at the first that is not a time, or if an hour of autumn is missing.
+    """
+    import pandas as pd
+
+    naive = pd.to_datetime(stamps, format=form, errors="coerce")
+    bad = naive.isna().to_numpy()
+    if bad.any():
+        row = int(np.argmax(bad))
+        stamp = str(stamps.iloc[row]).strip()
+        if stamp.lower() in MISSING:
+            raise ValueError(f"{path}:{lines[row]}: the time is missing")
+        shown = pd.Timestamp("2023-12-31 23:45").strftime(form)
+        raise ValueError(f"{path}:{lines[row]}: time is {brief(stamp)}, expected a time like {shown}")
+    twice = np.ones(naive.size, dtype=bool) if autumn_once else "infer"
+    try:
+        aware = naive.dt.tz_localize(clock, ambiguous=twice, nonexistent="NaT")
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: the hour that daylight saving repeats comes not exactly twice "
+            f"({' '.join(str(error).split())})"
+        ) from None
+    utc = aware.dt.tz_convert("UTC").dt.tz_localize(None)
+    return np.asarray((utc - pd.Timestamp("1970-01-01")).dt.total_seconds(), dtype=np.float64)
 
 
 def _slashed(cell: str) -> bool:
