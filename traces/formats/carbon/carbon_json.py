@@ -112,17 +112,17 @@ def read_em(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
         step_s = 3600.0
         notes.append("one value without a length: an hour is assumed")
     series = []
-    for zone, index in zones.items():
-        estimated = sum(bool(rows[row].get("isEstimated")) for row in index) / len(index)
+    for zone, own in zones.items():
+        estimated = sum(bool(rows[row].get("isEstimated")) for row in own) / len(own)
         share = [f"{estimated:.0%} of the values are the provider's estimates"] if estimated else []
         series.append(
             regular_series(
                 path,
                 zone,
                 found,
-                times[index],
-                values[index],
-                lines[index],
+                times[own],
+                values[own],
+                lines[own],
                 step_s=step_s,
                 notes=[*notes, *share],
                 estimated=estimated,

@@ -119,7 +119,7 @@ def read_entsoe(path: str | Path, kind: str | None = None) -> list[CarbonSeries]
     spans = cells.str.replace(r"\s*\([^)]*\)", "", regex=True).str.split(" - ")
     begins, ends = spans.str[0].str.strip(), spans.str[-1].str.strip()
     form = "%d.%m.%Y %H:%M"
-    step_s = _length(table, form, begins, ends) if (spans.str.len() == 2).all() else None
+    step_s = _length(table, form, begins, ends) if cells.str.contains(" - ", regex=False).all() else None
     times = local_times(path, begins, form, _CLOCKS[clock], table.lines)
     areas = table.cells(table.named("Area")) if table.find("area") else None
     if areas is not None and areas.nunique() > 1:

@@ -59,17 +59,17 @@ def read(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     imputed = [bool(row.get("imputed_data_used")) for row in rows]
     told = any("imputed_data_used" in row for row in rows)
     series = []
-    for zone, index in zones.items():
-        share = float(np.mean([imputed[row] for row in index])) if told else math.nan
+    for zone, own in zones.items():
+        share = float(np.mean([imputed[row] for row in own])) if told else math.nan
         estimates = [f"{share:.0%} of the values are the provider's estimates"] if share > 0 else []
         series.append(
             regular_series(
                 path,
                 zone,
                 found,
-                times[index],
-                values[index],
-                lines[index],
+                times[own],
+                values[own],
+                lines[own],
                 any_order=True,
                 step_s=float(period) if isinstance(period, (int, float)) else None,
                 notes=[*notes, *estimates],
@@ -85,8 +85,8 @@ def read_vessim(path: str | Path, kind: str | None = None) -> list[CarbonSeries]
     if kind not in (None, "marginal"):
         raise ValueError(f"{path}: kind {kind!r} is not in the file, expected marginal")
     table = read_table(path)
-    if len(table.columns) < 2:
-        raise ValueError(f"{path}:1: expected a column of times and one per zone")
+    if len(table.columns) < 2 or "time" not in table.columns[0].lower():
+        raise ValueError(f"{path}:{table.header_line}: expected a column of times and one per zone")
     times = table.utc_times(table.columns[0])
     return [
         regular_series(path, name, "marginal", times, table.numbers(name), table.lines)

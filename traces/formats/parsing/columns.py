@@ -163,9 +163,9 @@ def local_times(
             raise ValueError(f"{path}:{lines[row]}: the time is missing")
         shown = pd.Timestamp("2023-12-31 23:45").strftime(form)
         raise ValueError(f"{path}:{lines[row]}: time is {brief(stamp)}, expected a time like {shown}")
-    twice = np.ones(naive.size, dtype=bool) if autumn_once else "infer"
+    summer = np.ones(naive.size, dtype=np.bool_)
     try:
-        aware = naive.dt.tz_localize(clock, ambiguous=twice, nonexistent="NaT")
+        aware = naive.dt.tz_localize(clock, ambiguous=summer if autumn_once else "infer", nonexistent="NaT")
     except ValueError as error:
         raise ValueError(
             f"{path}: the hour that daylight saving repeats comes not exactly twice "
