@@ -78,11 +78,11 @@ def availability_table(contents: Sequence[Content], debounce_s: float = DEBOUNCE
 def carbon_table(contents: Sequence[Content]) -> Table:
     """One row per zone and file."""
     table = Table(title="carbon intensity, g/kWh")
-    for name in ("file", "format", "zone", "kind", "from", "days", "step s"):
+    for name in ("file", "format", "zone", "kind", "unit read", "clock read", "from (UTC)", "days", "step s"):
         table.add_column(name, justify="right" if name in ("days", "step s") else "left")
     for name in ("mean", "sd", "p5-p95", "daily range", "hours 0-23", "clean/dirty h", "24 h MAPE"):
         table.add_column(name, justify="right")
-    for name in ("zeros", "held"):
+    for name in ("zeros", "estimated", "held"):
         table.add_column(name, justify="right")
     for content in contents:
         for series in content.series:
@@ -151,6 +151,8 @@ def _carbon_row(path: str, series: CarbonSeries) -> list[str]:
         _format(series.source),
         series.zone,
         series.kind,
+        series.unit,
+        series.clock,
         str(np.datetime64(int(series.first_utc_s), "s").astype("datetime64[m]")),
         f"{series.g_per_kwh.size * series.step_s / 86400.0:.3g}",
         f"{series.step_s:g}",
@@ -162,7 +164,8 @@ def _carbon_row(path: str, series: CarbonSeries) -> list[str]:
         f"{facts.clean_hour}/{facts.dirty_hour}{clock}" if facts and long else "-",
         f"{facts.naive_mape:.3f}" if facts and long else "-",
         str(int((series.g_per_kwh == 0).sum())),
-        str(series.held),
+        "-" if np.isnan(series.estimated) else f"{series.estimated:.0%}",
+        f"{series.held} ({series.held / series.g_per_kwh.size:.1%})" if series.held else "0",
     ]
 
 

@@ -79,11 +79,40 @@ CARBON_EXAMPLES: dict[str, bytes] = {
     ),
     "watttime-vessim": b"oootime,DE\n2023-01-01 00:00,5\n2023-01-01 00:05,6\n",
     "moer": b"time,moer,f1\n2019-04-30 00:00:00+00:00,0.1,0.2\n2019-04-30 00:05:00+00:00,0.1,0.2\n",
-    "smard": b"Datum;Uhrzeit;Braunkohle[MWh]\n22.03.2020;00:00;1.2\n22.03.2020;00:15;1.3\n",
+    "smard": b"Datum;Uhrzeit;Braunkohle[MWh]\n22.03.2020;00:00;1.200\n22.03.2020;00:15;1,3\n",
     "entsoe": (
         b'"Area","MTU","Solar  - Actual Aggregated [MW]"\n'
         b'"BE","01.04.2019 01:00 - 01.04.2019 02:00 (UTC)","5"\n'
         b'"BE","01.04.2019 02:00 - 01.04.2019 03:00 (UTC)","6"\n'
+    ),
+    "entsoe-library": (
+        b"DateTime(UTC)\tResolutionCode\tAreaCode\tAreaDisplayName\tAreaTypeCode\tAreaMapCode\t"
+        b"ProductionType\tActualGenerationOutput[MW]\tActualConsumption[MW]\tUpdateTime(UTC)\n"
+        b"2025-01-01 00:00:00\tPT60M\t1\tX\tBZN\tX\tSolar\t5\t\t2025-01-02 00:00:00\n"
+        b"2025-01-01 01:00:00\tPT60M\t1\tX\tBZN\tX\tSolar\t6\t\t2025-01-02 00:00:00\n"
+    ),
+    "eia-930": (
+        b'"Balancing Authority","Data Date","UTC Time at End of Hour","Net Generation (MW) from Coal"\n'
+        b'"ERCO","01/01/2024","01/01/2024 7:00:00 AM","1,000"\n'
+        b'"ERCO","01/01/2024","01/01/2024 8:00:00 AM","1,100"\n'
+    ),
+    "energy-charts": (
+        b'{"unix_seconds": [1735686000, 1735686900], "production_types": [{"name": "Load", "data": [9, 9]}, '
+        b'{"name": "Fossil gas", "data": [5, 6.5]}], "deprecated": false}'
+    ),
+    "neso": (
+        b"DATETIME,GAS,CARBON_INTENSITY,FOSSIL\n2025-01-01T00:00:00,5,120,5\n2025-01-01T00:30:00,5,121,5\n"
+    ),
+    "eco2mix": (
+        b"P\xe9rim\xe8tre\tNature\tDate\tHeures\tConsommation\tTaux de Co2\n"
+        b"France\tDonn\xe9es consolid\xe9es\t2025-01-06\t00:00\t60000\t20\n"
+        b"France\tDonn\xe9es consolid\xe9es\t2025-01-06\t00:30\t60000\t21\n"
+    ),
+    "energinet": (
+        b'{"total": 2, "dataset": "CO2Emis", "records": [{"Minutes5UTC": "2025-01-01T00:05:00", '
+        b'"Minutes5DK": "2025-01-01T01:05:00", "PriceArea": "DK1", "CO2Emission": 61.0}, {"Minutes5UTC": '
+        b'"2025-01-01T00:00:00", "Minutes5DK": "2025-01-01T01:00:00", "PriceArea": "DK1", '
+        b'"CO2Emission": 60}]}'
     ),
     "lwa-production": b",Fossil Gas,Solar\n2020-01-01 00:00:00+00:00,5,6\n2020-01-01 01:00:00+00:00,5,6\n",
     "lwa": b"Time,Carbon Intensity\n2023-01-01 00:00:00,50\n2023-01-01 01:00:00,51\n",

@@ -1,7 +1,8 @@
-"""Electricity Maps: hourly CSV downloads (2023 and 2025 headers)."""
+"""Electricity Maps: CSV downloads (2023 and 2025 headers), hourly or daily."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import numpy as np
 from ...records import CarbonSeries, regular_series
 from ..parsing import brief, find_column, header_cells, read_table
 
+# Spreadsheets write truth in their own language.
+_TRUE = ("true", "wahr", "vrai", "verdadero", "vero", "1")
 _KIND_WORDS = {"direct": ("direct",), "life-cycle": ("lca", "life cycle")}
 
 
@@ -23,7 +26,9 @@ def recognises(head: str) -> bool:
 def read(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     """One series per zone in the file.
 
-    The zone is that of the `Zone Id` column, not of the file name; times without a zone are UTC.
+    The zone is that of the `Zone Id` column, not of the file name; times without a zone are UTC. The
+    yearly and monthly downloads (https://portal.electricitymaps.com/datasets) have the same header; only
+    the distance of their rows tells them, and they are refused.
 
     Args:
         path: the file.
@@ -51,17 +56,19 @@ def read(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
             line = int(lines[np.argmax(zones == name)])
             raise ValueError(f"{path}:{line}: {zone} is {brief(name)}, expected a zone such as DE")
         rows = zones == name
-        notes = []
+        notes, share = list(table.notes), math.nan
         if estimated:
-            share = float((table.cells(estimated).str.lower() == "true")[rows].mean())
-            notes = [f"{share:.0%} of the rows are the provider's estimates"] if share > 0.05 else []
+            share = float(table.cells(estimated)[rows].str.lower().isin(_TRUE).mean())
+            notes += [f"{share:.0%} of the rows are the provider's estimates"] if share > 0.05 else []
         series.append(
-            regular_series(path, str(name), kind, times[rows], values[rows], lines[rows], notes=notes)
+            regular_series(
+                path, str(name), kind, times[rows], values[rows], lines[rows], notes=notes, estimated=share
+            )
         )
     return series
 
 
 def _need(path: str | Path, name: str | None, what: str, have: Sequence[str]) -> str:
     if name is None:
-        raise ValueError(f"{path}:1: no column {what!r}, found {', '.join(have)[:200]}")
+        raise ValueError(f"{path}:1: no column {what!r}, found {brief(', '.join(have), 200)}")
     return name

@@ -59,21 +59,54 @@ def read_moer(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     provider = np.stack(ahead, axis=1) if ahead else None
     zone = _stem(path).rsplit("_", 1)[0].removeprefix("SGIP_") or _stem(path)
     lines = table.lines
-    note = ("converted from kg/kWh",)
+    notes = (*table.notes, "converted from kg/kWh")
     return [
         regular_series(
-            path, zone, "marginal", times, values, lines, repeats_differ=True, provider=provider, notes=note
+            path,
+            zone,
+            "marginal",
+            times,
+            values,
+            lines,
+            repeats_differ=True,
+            provider=provider,
+            notes=notes,
+            unit="kg/kWh",
         )
     ]
 
 
 def read_citylearn(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
-    """Read CityLearn's single column of kg CO2/kWh by the hour; its times and kind are assumptions."""
+    """Read CityLearn's single column of kg CO2/kWh by the hour; its times and kind are assumptions.
+
+    The zone is the file's name, or its folder's where the name is the usual `carbon_intensity.csv`.
+    """
     table = read_table(path, ["carbon_intensity"])
     values = table.numbers("carbon_intensity") * 1000.0
     times = _CITYLEARN_START_S + 3600.0 * np.arange(values.size, dtype=np.float64)
-    notes = ("no times in the file: hourly from 2022-01-01 UTC is assumed", _assumed(kind))
-    return [regular_series(path, _stem(path), kind or "direct", times, values, table.lines, notes=notes)]
+    notes = (
+        *table.notes,
+        "no times in the file: hourly from 2022-01-01 UTC is assumed",
+        _assumed(kind),
+        "converted from kg/kWh",
+    )
+    stem = _stem(path)
+    # All data sets of CityLearn call the file so, in a folder of their own.
+    zone = (Path(path).resolve().parent.name or stem) if stem == "carbon_intensity" else stem
+    return [
+        regular_series(
+            path,
+            zone,
+            kind or "direct",
+            times,
+            values,
+            table.lines,
+            step_s=3600.0,
+            notes=notes,
+            unit="kg/kWh",
+            clock="none",
+        )
+    ]
 
 
 def read_lwa(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
@@ -84,7 +117,7 @@ def read_lwa(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     zone = {"ger": "DE", "cal": "US-CAL-CISO"}.get(
         _stem(path).split("_")[0], _stem(path).split("_")[0].upper()
     )
-    return [regular_series(path, zone, "life-cycle", times, values, table.lines)]
+    return [regular_series(path, zone, "life-cycle", times, values, table.lines, notes=table.notes)]
 
 
 def read_dump(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
@@ -130,7 +163,11 @@ def _by_zone(
         own = {kind for kind, own_row in zip(kinds, rows, strict=True) if own_row}
         if len(own) > 1:
             raise ValueError(f"{path}: zone {brief(zone)}: kinds {' and '.join(sorted(own))} are mixed")
-        series.append(regular_series(path, str(zone), own.pop(), times[rows], values[rows], lines[rows]))
+        series.append(
+            regular_series(
+                path, str(zone), own.pop(), times[rows], values[rows], lines[rows], notes=table.notes
+            )
+        )
     return series
 
 

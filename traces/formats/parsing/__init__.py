@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .columns import MISSING, check_time, find_column, numbers, plain_number, utc_times
+from .columns import MISSING, check_time, find_column, local_times, numbers, plain_number, utc_times
 from .json_lines import line_of, lines_of, lines_within
 from .pickles import is_pickle, load_plain
 from .tables import Table, header_cells, read_table
@@ -20,6 +20,7 @@ __all__ = [
     "lines_of",
     "lines_within",
     "load_plain",
+    "local_times",
     "numbers",
     "plain_number",
     "read_bytes",

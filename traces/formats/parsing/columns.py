@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # What providers write where a number is missing.
 MISSING = frozenset({"", "n/e", "n/a", "na", "nan", "null", "none", "-", "--"})
+_LARGEST = 1e15
 _EARLIEST_S, _LATEST_S = -2208988800.0, 7258118400.0  # 1900 to 2200
 # "1.234.567,8" and "1,234,567.8", and a cell whose only separator may be of thousands.
 _STYLED = {
@@ -56,7 +57,7 @@ def numbers(
     missing = words.isin(MISSING).to_numpy(dtype=bool)
     strange = ~missing & ~np.isfinite(values)
     comma = decimal == ","
-    if comma or (decimal is None and column[strange].str.contains(",", regex=False).any()):
+    if comma or column[strange].str.contains(",", regex=False).any():
         decimal = decimal or _decimal(path, column[strange], what, np.asarray(lines)[strange])
         comma = decimal == ","
         other = "." if comma else ","
@@ -64,6 +65,8 @@ def numbers(
         values = pd.to_numeric(plain, errors="coerce").to_numpy(dtype=np.float64, copy=True)
         styled = column.str.match(_STYLED[decimal]).to_numpy(dtype=bool)
         strange = ~missing & ~(np.isfinite(values) & styled)
+    # Nothing that is measured is larger, and what is converted from it stays finite.
+    strange |= np.abs(values) > _LARGEST
     if strange.any():
         row = int(np.argmax(strange))
         style = f" with decimal {'commas' if comma else 'points'}" if decimal else ""
@@ -111,7 +114,7 @@ def utc_times(path: str | Path, column: pd.Series, what: str, lines: Sequence[in
     for form, per_s in ((_UNIX_S, 1.0), (_UNIX_MS, 1000.0)):
         if column.str.match(form).all():
             return column.to_numpy(dtype=np.float64) / per_s
-    plain = column.str.replace(r"\s*(UTC|GMT)$", "Z", regex=True)
+    plain = column.str.replace(r"(?<!\s)\s*(?:UTC|GMT)$", "Z", regex=True)
     parsed = pd.to_datetime(plain, utc=True, errors="coerce", format="ISO8601")
     bad = parsed.isna().to_numpy()
     if bad.any():
@@ -135,6 +138,52 @@ def utc_times(path: str | Path, column: pd.Series, what: str, lines: Sequence[in
         row = int(np.argmax(odd))
         raise ValueError(f"{path}:{lines[row]}: {what} is {brief(column.iloc[row])}, expected 1900 to 2200")
     return seconds
+
+
+def local_times(
+    path: str | Path,
+    stamps: pd.Series,
+    form: str,
+    clock: str,
+    lines: Sequence[int] | Ints,
+    *,
+    autumn_once: bool = False,
+) -> Floats:
+    """Unix seconds of local times in file order; NaN for the hour that daylight saving skips.
+
+    Args:
+        path: for messages.
+        stamps: times without a zone.
+        form: how they are written, as `strftime` says it.
+        clock: IANA name of their zone.
+        lines: the line of each.
+        autumn_once: whether the provider writes the hour that daylight saving repeats once only; then it is
+            the first of the two. Otherwise it must come exactly twice.
+
+    Raises:
+        ValueError: at the first that is not a time, or if an hour of autumn is missing.
+    """
+    import pandas as pd
+
+    naive = pd.to_datetime(stamps, format=form, errors="coerce")
+    bad = naive.isna().to_numpy()
+    if bad.any():
+        row = int(np.argmax(bad))
+        stamp = str(stamps.iloc[row]).strip()
+        if stamp.lower() in MISSING:
+            raise ValueError(f"{path}:{lines[row]}: the time is missing")
+        shown = pd.Timestamp("2023-12-31 23:45").strftime(form)
+        raise ValueError(f"{path}:{lines[row]}: time is {brief(stamp)}, expected a time like {shown}")
+    summer = np.ones(naive.size, dtype=np.bool_)
+    try:
+        aware = naive.dt.tz_localize(clock, ambiguous=summer if autumn_once else "infer", nonexistent="NaT")
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: the hour that daylight saving repeats comes not exactly twice "
+            f"({' '.join(str(error).split())})"
+        ) from None
+    utc = aware.dt.tz_convert("UTC").dt.tz_localize(None)
+    return np.asarray((utc - pd.Timestamp("1970-01-01")).dt.total_seconds(), dtype=np.float64)
 
 
 def _slashed(cell: str) -> bool:

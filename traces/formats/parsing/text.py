@@ -78,6 +78,8 @@ def decode(path: str | Path, data: bytes, cut: bool = False) -> str:
         raise ValueError(f"{path}:{line}: not UTF-8 text{hint}") from None
     if "\x00" in text:
         raise ValueError(f"{path}: binary content, expected text")
+    if not text:
+        raise ValueError(f"{path}: empty file, expected a trace")
     return text
 
 
