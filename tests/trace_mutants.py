@@ -12,7 +12,7 @@ _NASTY = [
     b"nan", b"inf", b"-inf", b"-1", b"0", b"1e308", b"-1e308", b"1e-320", b"9" * 400, b"1" * 5000, b"1e400",
     b"NaN", b"Infinity", b"-Infinity", b"0x10", b"1_000", b"", b" ", b'"', b"null", b"true", b"[]", b"{}",
     b"\xff", b"\x00", "٣".encode(), b"2147483648", b"9223372036854775808", b"1e18", b"-0.0", b"1900-01-01",
-    b"1e-300", b"9999-12-31T23:59:59Z", b"0001-01-01T00:00:00Z", b"<script>", 
+    b"1e-300", b"9999-12-31T23:59:59Z", b"0001-01-01T00:00:00Z", b"<script>",
     b"=1+1", b"\x1b[31m", "\u2028".encode(),
 ]  # fmt: skip
 
@@ -70,7 +70,7 @@ def _recode(data: bytes, rng: random.Random, _: list[bytes]) -> bytes:
             data.replace(b"\n", b"\r\n"),
             data.replace(b"\n", b"\r"),
             data.replace(b"\n", b""),
-        ]  # fmt: skip
+        ]
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ....common.arrays import Floats, Ints
 from ...records import AvailabilityTrace, are_unix_times, flat_trace, sessions_of_changes
-from ..parsing import brief, plain_number, read_table, read_text, utc_times
+from ..parsing import Table, brief, plain_number, read_table, read_text, utc_times
 from .counts import MAX_NODES, pooled
 
 
@@ -91,21 +91,8 @@ def read_counts(path: str | Path) -> AvailabilityTrace:
     dated = frame.shape[1] == 3
     if frame.shape[1] not in (2, 3):
         raise ValueError(f"{path}:1: {frame.shape[1]} columns, expected seconds,count or date, time, count")
-    notes = []
-    if dated:
-        times_s = utc_times(path, table.cells("0") + " " + table.cells("1"), "time", lines)
-        unit = "date and time"
-    else:
-        unit = "s"
-        times_s = _numbers(path, frame["0"].tolist(), lines, "time")
-        if are_unix_times(times_s):
-            raise ValueError(
-                f"{path}:{lines[0]}: time is {brief(frame['0'].iloc[0])}, a Unix time, expected seconds "
-                "since the beginning; write carbon intensity as time,zone,kind,g_per_kwh"
-            )
-        if any("." in cell for cell in frame["0"]):
-            times_s, unit = times_s * 3600.0, "h"
-            notes.append("times have decimals and count as hours")
+    times_s, unit = _times(table)
+    notes = ["times have decimals and count as hours"] if unit == "h" else []
     counts = _numbers(path, frame[str(frame.shape[1] - 1)].tolist(), lines, "count")
     bad = (counts != np.floor(counts)) | (counts > MAX_NODES)
     if bad.any():
@@ -142,6 +129,21 @@ def read_counts(path: str | Path) -> AvailabilityTrace:
         notes=(*notes, "nodes of a pool are told apart by their count only"),
         unit=unit,
     )
+
+
+def _times(table: Table) -> tuple[Floats, str]:
+    """The times of counts in seconds, and how they are written."""
+    path, lines = table.path, table.lines
+    if table.frame.shape[1] == 3:
+        return utc_times(path, table.cells("0") + " " + table.cells("1"), "time", lines), "date and time"
+    times_s = _numbers(path, table.cells("0").tolist(), lines, "time")
+    if are_unix_times(times_s):
+        raise ValueError(
+            f"{path}:{lines[0]}: time is {brief(table.cells('0').iloc[0])}, a Unix time, expected seconds "
+            "since the beginning; write carbon intensity as time,zone,kind,g_per_kwh"
+        )
+    hours = bool(table.cells("0").str.contains(".", regex=False).any())
+    return (times_s * 3600.0, "h") if hours else (times_s, "s")
 
 
 def _digits(text: str) -> bool:

@@ -72,7 +72,7 @@ def read_smard(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     fuels = [name for name in energies if not any(word in name.lower() for word in _LOAD)]
     if not any(factor_of(_bare(name)) for name in fuels):
         raise ValueError(
-            f"{path}: {', '.join(energies)[:80]}: consumption, not generation; no intensity follows from it"
+            f"{path}: {brief(', '.join(energies))}: consumption, not generation; no intensity follows from it"
         )
     stamps, step_s = table.cells(columns[0]), None
     if columns[1].lower() in ("uhrzeit", "anfang"):

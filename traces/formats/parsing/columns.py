@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # What providers write where a number is missing.
 MISSING = frozenset({"", "n/e", "n/a", "na", "nan", "null", "none", "-", "--"})
-_LARGEST = 1e15
+_LARGEST = 1e300
 _EARLIEST_S, _LATEST_S = -2208988800.0, 7258118400.0  # 1900 to 2200
 # "1.234.567,8" and "1,234,567.8", and a cell whose only separator may be of thousands.
 _STYLED = {
@@ -65,7 +65,7 @@ def numbers(
         values = pd.to_numeric(plain, errors="coerce").to_numpy(dtype=np.float64, copy=True)
         styled = column.str.match(_STYLED[decimal]).to_numpy(dtype=bool)
         strange = ~missing & ~(np.isfinite(values) & styled)
-    # Nothing that is measured is larger, and what is converted from it stays finite.
+    # What is converted to another unit stays finite.
     strange |= np.abs(values) > _LARGEST
     if strange.any():
         row = int(np.argmax(strange))

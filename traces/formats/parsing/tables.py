@@ -239,7 +239,7 @@ def _rows(path: str | Path, source: _Lines, sep: str) -> tuple[list[list[str]], 
                 rows.append(cells)
                 lines.append(source.start)
     except csv.Error as error:
-        raise ValueError(f"{path}:{source.start}: not a table row ({error})") from None
+        raise ValueError(f"{path}:{source.start}: not a table row ({brief(str(error))})") from None
     return rows, lines
 
 

@@ -156,7 +156,7 @@ class TestFailureTraceArchive:
     def test_an_open_event_before_others_is_refused_with_the_line(self, tmp_path):
         text = FTA + self.ROWS.replace("1000003600\tNULL", "NULL\tNULL")
         with pytest.raises(
-            ValueError, match="t.tab:2: event_stop_time is NULL and the node has later events"
+            ValueError, match=r"t.tab:2: event_stop_time is NULL and the node has later events"
         ):
             read_availability(put(tmp_path, text, "t.tab"))
 
@@ -165,5 +165,5 @@ def test_unix_seconds_and_numbers_are_no_curve_of_nodes(tmp_path):
     path = put(tmp_path, "".join(f"{MONDAY_S + 3600 * hour},{200 + hour}\n" for hour in range(48)))
     with pytest.raises(ValueError, match="formats are"):
         read_any(path)
-    with pytest.raises(ValueError, match="t.csv:1: time is '1736121600', a Unix time"):
+    with pytest.raises(ValueError, match=r"t.csv:1: time is '1736121600', a Unix time"):
         read_any(path, "bamboo-counts")
