@@ -40,8 +40,8 @@ def read(path: str | Path) -> AvailabilityTrace:
         row = int(np.argmax(np.isnan(first)))
         raise ValueError(f"{path}:{table.lines[row]}: the event has no start, expected Unix seconds")
     for edge in (first, last):
-        for row in np.flatnonzero(np.abs(edge) > 2e9):
-            check_time(path, float(edge[row]), int(table.lines[row]))
+        for index in np.flatnonzero(np.abs(edge) > 2e9):
+            check_time(path, float(edge[index]), int(table.lines[index]))
     nodes, who = np.unique(table.cells("node_id").to_numpy(dtype=str), return_inverse=True)
     still = np.isnan(last)
     last = np.where(still, max(float(first.max()), float(np.nanmax(last, initial=-np.inf))), last)

@@ -108,7 +108,8 @@ class _Stretches(NamedTuple):
 def _stretches(owner: Ints, time_s: Floats, known: Bools, there: Bools, lines: Ints) -> _Stretches:
     """Cut the states of each entity where they are not known."""
     order = np.lexsort((time_s, owner))
-    owner, time_s, known, there, lines = (each[order] for each in (owner, time_s, known, there, lines))
+    owner, time_s, lines = owner[order], time_s[order], lines[order]
+    known, there = known[order], there[order]
     fresh = np.ones(owner.size, dtype=bool)
     fresh[1:] = owner[1:] != owner[:-1]
     begins = known & (fresh | np.concatenate([[True], ~known[:-1]]))
@@ -135,8 +136,8 @@ def _stretches(owner: Ints, time_s: Floats, known: Bools, there: Bools, lines: I
 
 def _csv(path: str | Path) -> _States:
     table = read_table(path, _COLUMNS)
-    columns = (table.cells(name).tolist() for name in _COLUMNS[:2])
-    return _States(*columns, table.utc_times("last_changed"), table.lines)
+    entity, state = (table.cells(name).tolist() for name in _COLUMNS[:2])
+    return _States(entity, state, table.utc_times("last_changed"), table.lines)
 
 
 def _json(path: str | Path) -> _States:
@@ -146,7 +147,9 @@ def _json(path: str | Path) -> _States:
     if not isinstance(document, list) or not all(isinstance(group, list) for group in document):
         raise ValueError(f"{path}:1: expected a list with a list of states for each entity")
     where = lines_within(path, sum(map(len, document)))
-    entity, state, stamps = [], [], []
+    entity: list[str] = []
+    state: list[str] = []
+    stamps: list[str] = []
     for group in document:
         name: object = None
         for row in group:

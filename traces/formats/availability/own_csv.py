@@ -137,8 +137,8 @@ def _times(path: str | Path, table: Table) -> tuple[Floats, bool]:
             row = int(np.argmax(bad))
             said = brief(table.cells(name).iloc[row])
             raise ValueError(f"{path}:{table.lines[row]}: {name} is {said}, expected seconds or UTC")
-        for row in np.flatnonzero(np.abs(values) > 2e9):
-            check_time(path, float(values[row]), int(table.lines[row]))
+        for index in np.flatnonzero(np.abs(values) > 2e9):
+            check_time(path, float(values[index]), int(table.lines[index]))
     return np.stack(columns, axis=1), first
 
 

@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 
 # What separates cells; where a header splits into as many cells by two of them, the first counts.
 _SEPARATORS = ("\t", ";", ",")
-# A header stands within so many lines, whatever comes before it.
-_MOST_PREAMBLE = 100
-# More than the widest table that a provider publishes; a line full of separators is none.
-_MOST_COLUMNS = 2000
+_MOST_PREAMBLE = 100  # lines above a header, whatever they are
+_MOST_COLUMNS = 2000  # a line full of separators is no header
 
 
 @dataclass(frozen=True)
@@ -173,7 +171,7 @@ class _Header:
         """The header of a table, or None."""
         wanted = {name.lower() for name in needs}
         before: list[tuple[int, str]] = []
-        rest = _MOST_PREAMBLE  # comments apart, which may be many
+        rest = _MOST_PREAMBLE
         for number, line in enumerate(io.StringIO(text, newline=None), start=1):
             plain = line.rstrip("\n")
             if plain.lower().startswith("sep=") and len(plain) == 5:
@@ -189,9 +187,9 @@ class _Header:
             if not wanted or wanted <= {cell.lower() for cell in cells}:
                 return cls(number, sep, cells, tuple(before))
             before.append((number, plain))
-            rest -= not comment
+            rest -= not comment  # comments may be many
             if rest < 0:
-                return None
+                break
         return None
 
 
@@ -274,7 +272,7 @@ def _frame(
     given = [str(index) for index in range(max(map(len, rows)))] if header is None else header
     names = [name or f"column {index}" for index, name in enumerate(given, start=1)]
     if len(names) > _MOST_COLUMNS:
-        raise ValueError(f"{path}:{header_line}: {len(names)} columns, expected at most {_MOST_COLUMNS}")
+        raise ValueError(f"{path}:{header_line}: {len(names)} columns, expected up to {_MOST_COLUMNS}")
     twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
     if twice is not None:
         raise ValueError(
