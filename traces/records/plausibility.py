@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,7 +36,7 @@ def check_names(source: str, names: Sequence[str]) -> None:
         if not name or _UNPRINTABLE.search(name):
             raise ValueError(f"{source}: client {name[:60]!r}, expected a name of printable letters")
     if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = Counter(names).most_common(1)[0][0]
         raise ValueError(f"{source}: two clients are named {twice[:60]!r}, expected different names")
 
 

@@ -7,6 +7,7 @@ import json
 import re
 import reprlib
 import zlib
+from collections import Counter
 from pathlib import Path
 
 # A trace file larger than this is a mistake or an attack (a gzip bomb).
@@ -130,7 +131,7 @@ def read_json(path: str | Path) -> object:
         ValueError: with the line of the first error.
     """
     try:
-        document: object = json.loads(read_text(path))
+        document: object = json.loads(read_text(path), object_pairs_hook=_once)
         return document
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}:{error.lineno}: not JSON ({error.msg})") from None
@@ -140,6 +141,15 @@ def read_json(path: str | Path) -> object:
         raise ValueError(text if text.startswith(str(path)) else f"{path}: not JSON ({text})") from None
     except RecursionError:
         raise ValueError(f"{path}: JSON nested too deeply, expected a trace") from None
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object, each of whose keys is given once: otherwise one of the values would be lost without a word."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"key {brief(twice)} is given twice in one object")
+    return found
 
 
 def brief(value: object, most: int = 80) -> str:

@@ -298,3 +298,20 @@ def test_own_csv_names_the_line_of_a_session_without_recording(tmp_path):
     path.write_text("# recording,a,50,100,0\nclient,start,end\na,60,65\na,0,5\n")
     with pytest.raises(ValueError, match=r"f.csv:4: a session lies before"):
         read_availability(path)
+
+
+def test_zones_of_the_same_name_are_told_apart_by_their_folders(tmp_path):
+    paths = []
+    for folder in ("one/spot", "two/spot"):
+        (tmp_path / folder).mkdir(parents=True)
+        text = json.dumps({"metadata": {"gap_seconds": 10}, "data": [1, 0]})
+        paths.append(put(tmp_path / folder, text, "a.json"))
+    assert read_availability(paths).users == ("one/spot/a", "two/spot/a")
+    with pytest.raises(ValueError, match="two clients are named"):
+        read_availability([paths[0], paths[0]])
+
+
+def test_a_key_of_json_is_given_once(tmp_path):
+    text = '{"metadata": {"gap_seconds": 30}, "data": [0, 1], "data": [1, 1]}'
+    with pytest.raises(ValueError, match="key 'data' is given twice"):
+        read_availability(put(tmp_path, text, "t.json"))
