@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from .availability_trace import DEBOUNCE_S, AvailabilityTrace, flat_trace
+from .carbon_rows import regular_series
 from .carbon_series import KINDS, CarbonSeries, Kind, joined_series
 from .changes import ChangedSessions, sessions_of_changes
 from .plausibility import are_unix_times
-from .regular_series import regular_series
 from .statistics import (
     hour_profile,
     hourly_shares,

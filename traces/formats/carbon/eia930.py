@@ -12,7 +12,7 @@ import numpy as np
 from ....common.arrays import Bools, Floats
 from ...records import CarbonSeries
 from ..parsing import Table, brief, header_cells, local_times, read_table
-from .fuels import check_kind, intensity, sound_zones
+from .fuels import Generation, check_kind, sound_zones
 
 _ZONE, _TIME = "Balancing Authority", "UTC Time at End of Hour"
 _FUEL = re.compile(r"Net Generation \(MW\) from (.*?)\s*(\(Adjusted\)|\(Imputed\))?$", re.IGNORECASE)
@@ -58,7 +58,7 @@ def read(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
 def _series(table: Table, zone: str, rows: Bools, power: dict[str, Floats], times: Floats) -> CarbonSeries:
     if not zone:
         raise ValueError(f"{table.path}:{table.lines[rows][0]}: {_ZONE} is {brief(zone)}, expected its code")
-    return intensity(
+    return Generation(
         table.path,
         zone,
         {fuel: values[rows] for fuel, values in power.items()},
@@ -67,7 +67,7 @@ def _series(table: Table, zone: str, rows: Bools, power: dict[str, Floats], time
         header_line=table.header_line,
         step_s=_HOUR_S,
         notes=table.notes,
-    )
+    ).intensity()
 
 
 def _times(table: Table) -> Floats:

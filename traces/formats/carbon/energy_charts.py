@@ -10,7 +10,7 @@ import numpy as np
 from ....common.arrays import Floats
 from ...records import CarbonSeries, regular_series
 from ..parsing import brief, check_time, line_of, read_json
-from .fuels import check_kind, intensity
+from .fuels import Generation, check_kind
 from .json_rows import number
 
 # Series of `public_power` that are no generation.
@@ -45,7 +45,7 @@ def read(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     if "production_types" in document:
         check_kind(path, kind)
         power = _power(path, document["production_types"], times.size)
-        return [intensity(path, zone, power, times, lines, notes=(_ZONE_NOTE,))]
+        return [Generation(path, zone, power, times, lines, notes=(_ZONE_NOTE,)).intensity()]
     if "co2eq" not in document:
         raise ValueError(f"{path}:1: expected production_types or co2eq beside unix_seconds")
     values = _column(path, "co2eq", document["co2eq"], times.size)

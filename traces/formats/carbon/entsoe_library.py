@@ -12,7 +12,7 @@ import numpy as np
 from ....common.arrays import Bools, Floats
 from ...records import CarbonSeries
 from ..parsing import Table, brief, header_cells, read_table
-from .fuels import check_kind, intensity, sound_zones
+from .fuels import Generation, check_kind, sound_zones
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +81,7 @@ def _series(table: Table, zone: str, rows: Bools, times: Floats, values: Floats)
             raise ValueError(f"{table.path}:{line}: {brief(fuel)} comes twice at this time, expected once")
         own[place[mine]] = values[rows][mine]
         power[str(fuel)] = own
-    return intensity(
+    return Generation(
         table.path,
         zone,
         power,
@@ -90,7 +90,7 @@ def _series(table: Table, zone: str, rows: Bools, times: Floats, values: Floats)
         header_line=table.header_line,
         step_s=_RESOLUTIONS_S[str(codes.iloc[0])],
         notes=table.notes,
-    )
+    ).intensity()
 
 
 def _chosen(types: pd.Series) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,98 +49,100 @@ def factor_of(fuel: str) -> float | None:
     return next((factor for words, factor in _FACTORS if any(word in low for word in words)), None)
 
 
-def intensity(
-    path: str | Path,
-    zone: str,
-    power: Mapping[str, Floats],
-    times: Floats,
-    lines: Ints,
-    *,
-    header_line: int = 1,
-    step_s: float | None = None,
-    clock: str = "UTC",
-    unit: str = "MW by fuel",
-    notes: Sequence[str] = (),
-) -> CarbonSeries:
-    """The intensity of what is generated.
+@dataclass(frozen=True)
+class Generation:
+    """What a zone generated over time, by fuel."""
 
-    A fuel that lacks a value where others have one makes the row a missing one: without it, the rest would
-    look cleaner or dirtier than the grid was. A fuel without any value is taken as not produced, and noted.
+    path: str | Path  # for messages
+    zone: str  # the zone's identifier
+    power: Mapping[str, Floats]  # by fuel, [K]: any unit of power, or of energy per row; NaN where missing
+    times: Floats  # [K] Unix time at which each row begins; NaN for hours that do not exist
+    lines: Ints  # [K] the line of each row
+    header_line: int = 1  # where the fuels' names stand
+    step_s: float | None = None  # how long a row holds, if the file says so
+    clock: str = "UTC"  # of the times in the file
+    unit: str = "MW by fuel"  # of `power`
+    notes: Sequence[str] = ()  # repairs made before
 
-    Args:
-        path: for messages.
-        zone: the zone's identifier.
-        power: by fuel, `[K]`, any unit of power or of energy per row; NaN where it is missing.
-        times: `[K]`, Unix time at which each row begins; NaN for hours that do not exist.
-        lines: `[K]`, the line of each row.
-        header_line: where the fuels' names stand.
-        step_s: how long a row holds, if the file says so.
-        clock: the clock of the file's times.
-        unit: the unit of `power`, for tables.
-        notes: repairs made before.
+    def intensity(self) -> CarbonSeries:
+        """The life-cycle intensity of what is generated.
 
-    Raises:
-        ValueError: with path and line number.
-    """
-    counted = {}
-    absent = []
-    for fuel, values in power.items():
-        factor = factor_of(fuel)
-        if factor is None:
-            raise ValueError(
-                f"{path}:{header_line}: fuel {brief(fuel)} is unknown; no intensity follows from it"
-            )
-        if factor and np.isfinite(values).any():
-            counted[fuel] = (factor, values)
-        elif factor:
-            absent.append(fuel)
-    if not counted:
-        raise ValueError(f"{path}:{header_line}: no fuel has a value, expected generation by fuel")
-    total, grams = np.zeros(times.size), np.zeros(times.size)
-    lacks = {}
-    known = np.ones(times.size, dtype=bool)
-    some = np.zeros(times.size, dtype=bool)
-    for factor, values in counted.values():
+        A fuel that lacks a value where others have one makes the row a missing one: without it, the rest
+        would look cleaner or dirtier than the grid was. A fuel without any value is taken as not produced,
+        and noted.
+
+        Raises:
+            ValueError: with path and line number.
+        """
+        counted, absent = self._counted()
+        powers = np.stack([values for _, values in counted.values()])
+        factors = np.array([factor for factor, _ in counted.values()])
+        finite = np.isfinite(powers)
         # A fuel that takes power from the grid, for the plants' own needs, makes none.
-        made = np.maximum(values, 0.0)
-        total, grams = total + made, grams + made * factor
-        known &= np.isfinite(values)
-        some |= np.isfinite(values)
-    for fuel, (_, values) in counted.items():
-        lacking = int((some & ~np.isfinite(values)).sum())
-        if lacking:
-            lacks[fuel] = lacking
-    with np.errstate(invalid="ignore", divide="ignore"):
-        values = np.where(known & (total > 0), grams / total, np.nan)
-    exists = np.isfinite(times)
-    if step_s is None and exists.sum() > 1:
-        moved = np.diff(times[exists])
-        # Rows without a value say how long a row holds, too.
-        step_s = float(moved.min()) if moved.min() > 0 else None
-    remarks = [NOTE, *notes]
-    remarks += [f"no value of {', '.join(absent)} in the whole file: taken as not produced"] if absent else []
-    if not exists.all():
-        remarks.append(f"{int((~exists).sum())} rows in the hour that daylight saving skips left out")
-    missing = ", ".join(f"{fuel} in {count} rows" for fuel, count in lacks.items())
+        made = np.where(finite, np.maximum(powers, 0.0), 0.0)
+        total = made.sum(axis=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            values = np.where(finite.all(axis=0) & (total > 0), factors @ made / total, np.nan)
+        lacking = (finite.any(axis=0) & ~finite).sum(axis=1)
+        missing = ", ".join(
+            f"{fuel} in {count} rows" for fuel, count in zip(counted, lacking, strict=True) if count
+        )
+        exists = np.isfinite(self.times)
+        try:
+            return regular_series(
+                self.path,
+                self.zone,
+                "life-cycle",
+                self.times[exists],
+                values[exists],
+                self.lines[exists],
+                step_s=self._row_s(),
+                notes=[NOTE, *self.notes, *_remarks(absent, int((~exists).sum()), missing)],
+                clock=self.clock,
+                unit=self.unit,
+            )
+        except ValueError as error:
+            if not missing:
+                raise
+            raise ValueError(f"{error} (a fuel lacks: {missing})") from None
+
+    def _counted(self) -> tuple[dict[str, tuple[float, Floats]], list[str]]:
+        """Factor and power of the fuels that count, and those without a value; storage is neither."""
+        counted, absent = {}, []
+        for fuel, values in self.power.items():
+            factor = factor_of(fuel)
+            if factor is None:
+                raise ValueError(
+                    f"{self.path}:{self.header_line}: fuel {brief(fuel)} is unknown; no intensity follows "
+                    "from it"
+                )
+            if factor and np.isfinite(values).any():
+                counted[fuel] = (factor, values)
+            elif factor:
+                absent.append(fuel)
+        if not counted:
+            raise ValueError(
+                f"{self.path}:{self.header_line}: no fuel has a value, expected generation by fuel"
+            )
+        return counted, absent
+
+    def _row_s(self) -> float | None:
+        """How long a row holds; rows without a value tell it, too."""
+        times = self.times[np.isfinite(self.times)]
+        if self.step_s is not None or times.size < 2:
+            return self.step_s
+        shortest = float(np.diff(times).min())
+        return shortest if shortest > 0 else None
+
+
+def _remarks(absent: Sequence[str], skipped: int, missing: str) -> list[str]:
+    """What was left out, in words."""
+    remarks = [f"no value of {', '.join(absent)} in the whole file: taken as not produced"] if absent else []
+    if skipped:
+        remarks.append(f"{skipped} rows in the hour that daylight saving skips left out")
     if missing:
         remarks.append(f"rows that lack a fuel count as missing: {missing}")
-    try:
-        return regular_series(
-            path,
-            zone,
-            "life-cycle",
-            times[exists],
-            values[exists],
-            lines[exists],
-            step_s=step_s,
-            notes=remarks,
-            clock=clock,
-            unit=unit,
-        )
-    except ValueError as error:
-        if not missing:
-            raise
-        raise ValueError(f"{error} (a fuel lacks: {missing})") from None
+    return remarks
 
 
 def sound_zones(makers: Mapping[str, Callable[[], CarbonSeries]]) -> list[CarbonSeries]:

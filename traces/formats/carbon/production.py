@@ -10,7 +10,7 @@ import numpy as np
 
 from ...records import CarbonSeries
 from ..parsing import Table, brief, header_cells, local_times, read_table
-from .fuels import check_kind, factor_of, intensity
+from .fuels import Generation, check_kind, factor_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +83,7 @@ def read_smard(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     power = {_bare(name): table.numbers(name, decimal) for name in fuels}
     notes = [*table.notes, "the file does not name its area: DE is assumed"]
     return [
-        intensity(
+        Generation(
             path,
             "DE",
             power,
@@ -94,7 +94,7 @@ def read_smard(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
             clock="Europe/Berlin",
             unit="MWh by fuel",
             notes=notes,
-        )
+        ).intensity()
     ]
 
 
@@ -135,7 +135,7 @@ def read_entsoe(path: str | Path, kind: str | None = None) -> list[CarbonSeries]
         power[re.sub(r"\s*-\s*Actual Aggregated.*", "", name)] = values
     zone = str(areas.iloc[0]) if areas is not None and areas.iloc[0] else Path(path).stem
     return [
-        intensity(
+        Generation(
             path,
             zone,
             power,
@@ -145,7 +145,7 @@ def read_entsoe(path: str | Path, kind: str | None = None) -> list[CarbonSeries]
             step_s=step_s,
             clock=_CLOCKS[clock],
             notes=table.notes,
-        )
+        ).intensity()
     ]
 
 
@@ -158,7 +158,9 @@ def read_lwa(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     times = table.utc_times(table.columns[0])
     zone = Path(path).name.split("_")[0].upper()
     return [
-        intensity(path, zone, power, times, table.lines, header_line=table.header_line, notes=table.notes)
+        Generation(
+            path, zone, power, times, table.lines, header_line=table.header_line, notes=table.notes
+        ).intensity()
     ]
 
 

@@ -144,7 +144,7 @@ def read_json(path: str | Path) -> object:
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """An object, each of whose keys is given once: otherwise one of the values would be lost without a word."""
+    """An object, each of whose keys is given once: otherwise one of the values would be lost unnoticed."""
     found = dict(pairs)
     if len(found) < len(pairs):
         twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
