@@ -13,7 +13,7 @@ from ...common.arrays import Floats
 from ..calibration import calibration
 from ..formats.availability import read_availability
 from ..numerics import utc_offset_h
-from ..records import DEBOUNCE_S, CarbonSeries, hour_profile
+from ..records import DEBOUNCE_S, AvailabilityTrace, CarbonSeries, hour_profile
 from .carbon_fit import carbon_correlations, carbon_summary, hourly_means
 from .comparison import summarise
 from .content import Content, notes_of
@@ -31,7 +31,8 @@ def print_contents(contents: Sequence[Content], console: Console, debounce_s: fl
     if any(content.devices for content in contents):
         console.print(device_table(contents))
     notes = [f"{Path(content.path).name}: {note}" for content in contents for note in notes_of(content)]
-    for line in (*correlations_of(contents), *notes):
+    clocks = [f"{Path(one.path).name}: {clock_of(one.trace)}" for one in contents if one.trace is not None]
+    for line in (*correlations_of(contents), *clocks, *notes):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -41,8 +42,6 @@ def availability_table(contents: Sequence[Content], debounce_s: float = DEBOUNCE
     for name in ("file", "format", "clients", "days each", "available", "sd", "sessions/day (raw)"):
         table.add_column(name, justify="left" if name in ("file", "format") else "right")
     for name in ("on h median/mean", "off h median/mean", "hours 0-23", "peak/trough", "pair corr", "clock"):
-        table.add_column(name, justify="right")
-    for name in ("times as", "from (UTC)", "span d", "unobserved gaps"):
         table.add_column(name, justify="right")
     for content in contents:
         if content.trace is None:
@@ -67,12 +66,19 @@ def availability_table(contents: Sequence[Content], debounce_s: float = DEBOUNCE
             peak,
             "-" if np.isnan(facts.correlation) else f"{facts.correlation:.3f}",
             trace.clock,
-            raw.unit or "-",
-            _date(float(raw.begin_s.min())) if raw.clock == "utc" else "-",
-            f"{float(raw.end_s.max() - raw.begin_s.min()) / 86400.0:.3g}",
-            str(raw.num_recordings - facts.clients),
         )
     return table
+
+
+def clock_of(trace: AvailabilityTrace) -> str:
+    """How a file's times were read, in one sentence: what nobody can see in a share of hours."""
+    begin_s, end_s = float(trace.begin_s.min()), float(trace.end_s.max())
+    since = f", from {_date(begin_s)} UTC" if trace.clock == "utc" else ""
+    gaps = trace.num_recordings - np.unique(trace.user).size
+    return (
+        f"times as {trace.unit or 'numbers'}, clock {trace.clock}{since}, "
+        f"span {(end_s - begin_s) / 86400.0:.3g} days, {gaps} unobserved gaps"
+    )
 
 
 def carbon_table(contents: Sequence[Content]) -> Table:
