@@ -15,7 +15,8 @@ from frugalfl.traces.analysis import print_contents, read_all
     [
         ("client,start,end\na,1736121600,1736150400\nb,1736121600,1736294400\n",
          "times as Unix seconds, clock utc, from 2025-01-06T00:00 UTC, span 2 days, 0 unobserved gaps"),
-        ("client,start,end\na,0,3600\nb,60,86400\n", "times as s, clock none, span 1 days, 0 unobserved gaps"),
+        ("client,start,end\na,0,3600\nb,60,86400\n",
+         "times as s, clock none, span 1 days, 0 unobserved gaps"),
         ("# recording,a,0,86400,0\n# recording,a,172800,259200,0\nclient,start,end\na,0,3600\n",
          "times as s, clock none, span 3 days, 1 unobserved gaps"),
     ],

@@ -144,8 +144,10 @@ def _times(path: str | Path, table: Table) -> tuple[Floats, bool]:
 
 def _seconds(table: Table, name: str) -> Floats:
     """A column of numbers, each to the last bit as it was written; or with decimal commas."""
-    values = np.array([plain_number(cell) for cell in table.cells(name)])
-    return values if np.isfinite(values).all() else table.numbers(name)
+    cells = table.cells(name)
+    if cells.str.contains(",", regex=False).any():
+        return table.numbers(name)
+    return np.array([plain_number(cell) for cell in cells])
 
 
 def _assemble(
