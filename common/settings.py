@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, TypeVar, cast, get_args, get_origin
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from typing_extensions import Self
 
@@ -35,9 +43,20 @@ Further on, sums lose their digits, loops over time do not end, and arrays do no
 
 
 class Settings(BaseModel):
-    """Base of every settings model: frozen, unknown keys refused, numbers finite and not absurd."""
+    """Base of every settings model: frozen, no unknown keys, numbers that are finite and not absurd."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """YAML reads `yes` and `on` as true, which would then count as 1."""
+        name = str(info.field_name)
+        parts = value if isinstance(value, (list, tuple)) else (value,)
+        truths = [part for part in parts if isinstance(part, bool)]
+        if truths and _wants_number(cls.model_fields[name].annotation):
+            raise ValueError(f"{name}: {truths[0]}, expected a number")
+        return value
 
     @model_validator(mode="after")
     def _within_reason(self) -> Self:
@@ -196,6 +215,17 @@ def _models_in(annotation: object) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [found for part in get_args(annotation) for found in _models_in(part)]
+
+
+def _wants_number(annotation: object) -> bool:
+    """Whether an annotation admits numbers, and neither truth values nor anything."""
+    if annotation in (bool, Any, object):
+        return False
+    parts = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return not any(isinstance(part, bool) for part in parts)
+    open_ends = [part for part in parts if part in (bool, Any, object) or get_origin(part) is dict]
+    return annotation in (int, float) or (not open_ends and any(map(_wants_number, parts)))
 
 
 def _holds_mapping(annotation: object) -> bool:

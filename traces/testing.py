@@ -273,7 +273,8 @@ def refusal(read: Callable[..., object], *args: object) -> str | None:
     """What a reader says against its arguments; None if it accepts them.
 
     Raises:
-        AssertionError: it failed otherwise than with a ValueError of one line of fewer than 1500 characters.
+        AssertionError: it failed otherwise than with a ValueError of one line of fewer than 1500 printable
+            characters.
     """
     caught: Exception | None = None
     try:
@@ -287,4 +288,6 @@ def refusal(read: Callable[..., object], *args: object) -> str | None:
     assert plain, f"{type(caught).__name__}, expected a ValueError of one line: {text[:200]!r}"
     short = "\n" not in text and len(text) < 1500
     assert short, f"a ValueError of several lines, expected one: {text[:200]!r}"
+    plain = not any(ord(letter) < 32 or 127 <= ord(letter) < 160 for letter in text)
+    assert plain, f"control characters in a message: {text[:200]!r}"
     return text

@@ -32,6 +32,8 @@ MOST_STEPS = 100_000
 
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+# A run gains a hundred points at most; times any amount, a price stays a finite number.
+Price = Annotated[float, Field(ge=0, le=1e12)]
 
 
 class Workload(Drawn):
@@ -70,11 +72,14 @@ class Workload(Drawn):
 
 
 class Preferences(Drawn):
-    """Accuracy points charged per unit of each cost: a number, or a range to draw from per episode."""
+    """Accuracy points charged per unit of each cost: a number, or a range to draw from per episode.
 
-    price_per_hour: NotNegative | tuple[NotNegative, NotNegative] = 0.0
-    price_per_gb: NotNegative | tuple[NotNegative, NotNegative] = 0.0
-    price_per_kg: NotNegative | tuple[NotNegative, NotNegative] = 0.0
+    "Never" is no price: what a run may spend at most is said by its budgets.
+    """
+
+    price_per_hour: Price | tuple[Price, Price] = 0.0
+    price_per_gb: Price | tuple[Price, Price] = 0.0
+    price_per_kg: Price | tuple[Price, Price] = 0.0
 
 
 class Budgets(Drawn):

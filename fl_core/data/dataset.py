@@ -20,7 +20,8 @@ _DIGITS_SPLIT_SEED = 20_260_101
 class Dataset:
     """Rows for training, validation (the server's) and test (the evaluators' only).
 
-    Labels lie in `[0, num_classes)`. `shape` is that of one row for models that need it, e.g. `(1, 28, 28)`.
+    Features are finite and labels whole numbers in `[0, num_classes)`; anything else is refused here: one NaN
+    would end a run in its first round. `shape` is that of one row for models that need it, as `(1, 28, 28)`.
     """
 
     name: str  # for logs and errors
@@ -39,12 +40,8 @@ class Dataset:
             x, y = self.rows(part)
             if x.ndim != 2 or y.ndim != 1 or x.shape != (y.size, self.x_train.shape[1]):
                 raise ValueError(f"x_{part}: shape {x.shape}, expected [{y.size}, {self.x_train.shape[1:]}]")
-            object.__setattr__(self, f"x_{part}", np.ascontiguousarray(x, dtype=np.float32))
-            object.__setattr__(self, f"y_{part}", np.ascontiguousarray(y, dtype=np.int32))
-            if y.size and not (y.min() >= 0 and y.max() < self.num_classes):
-                raise ValueError(
-                    f"y_{part}: {y.min()} to {y.max()}, expected labels in [0, {self.num_classes})"
-                )
+            object.__setattr__(self, f"x_{part}", _finite(f"x_{part}", x))
+            object.__setattr__(self, f"y_{part}", _labels(f"y_{part}", y, self.num_classes))
         for part in ("train", "val"):
             if not self.rows(part)[1].size:
                 raise ValueError(f"y_{part}: empty, expected rows in data set {self.name!r}")
@@ -67,6 +64,33 @@ class Dataset:
     def row_bytes(self) -> int:
         """Bytes of one training row on the wire (float32 features, no label)."""
         return 4 * self.num_features
+
+
+def _finite(name: str, x: AnyArray) -> Floats32:
+    """Features as float32, which is where they have to be finite."""
+    with np.errstate(over="ignore"):
+        rows: Floats32 = np.ascontiguousarray(x, dtype=np.float32)
+    good = np.isfinite(rows)
+    if not good.all():
+        row, feature = (int(index) for index in np.argwhere(~good)[0])
+        raise ValueError(
+            f"{name}: {x[row, feature]} in row {row}, feature {feature}, expected finite numbers (float32); "
+            f"mend or leave out {int((~good.all(axis=1)).sum())} rows"
+        )
+    return rows
+
+
+def _labels(name: str, y: AnyArray, num_classes: int) -> Ints32:
+    """Labels as int32: whole numbers below the number of classes."""
+    whole = y.dtype.kind in "iub" or (y.dtype.kind == "f" and bool((np.floor(y) == y).all()))
+    if not whole:
+        row = int(np.argmax(np.floor(y) != y)) if y.dtype.kind == "f" else 0
+        raise ValueError(
+            f"{name}: {y[row]!s} in row {row}, expected whole numbers from 0 to {num_classes - 1}"
+        )
+    if y.size and not (y.min() >= 0 and y.max() < num_classes):
+        raise ValueError(f"{name}: {y.min()} to {y.max()}, expected labels in [0, {num_classes})")
+    return np.ascontiguousarray(y, dtype=np.int32)
 
 
 class DatasetSource(Settings):

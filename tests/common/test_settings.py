@@ -34,6 +34,8 @@ class Whole(Settings):
         ({"part": {"share": 2}}, "it: part.share: 2, expected less than or equal to 1"),
         ({"part": {"kind": "oval"}}, "it: part.kind: 'oval', expected 'round' or 'square'"),
         ({"parts": [{"share": -1}]}, "it: parts.0.share: -1, expected greater than or equal to 0"),
+        ({"part": {"share": True}}, "it: part.share: True, expected a number"),
+        ({"size": False}, "it: size: False, expected a number"),
         ({"part": {"share": float("nan")}}, "it: part.share: nan, expected a finite number"),
         (
             {"part": {"share": 1}, "parts": [{}]},

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="real traces are not h
 REFUSED = {
     "aws-spot-instances-p2-xlarge-us-east-1a-2020-11-20-1730-to-2020-11-21-1104_scaled.csv": "one count only",
     "aws-spot-instances-p2-xlarge-us-east-1c-2020-11-22-15:30-to-2020-11-23-0935_scaled.csv": "one count",
-    "sample-emissions-data.json": "a gap of 2184 h",
+    "sample-emissions-data.json": "values are of quarters",
     "carbonscaler_em_api_dump_sample.csv": "carbonscaler_em_api_dump_sample.csv:61: a gap of 1287 h",
     "raw_ai_benchmark_list.json": "no availability, carbon intensity or devices",
     "Realisierter_Stromverbrauch_202109150000_202110142359.csv": "consumption, not generation",

@@ -10,7 +10,11 @@ from ...common.spelling import suggest
 from ..devices import DeviceTable, read_devices
 from ..formats.availability import AVAILABILITY_FORMATS, read_availability, sniff_availability
 from ..formats.carbon import CARBON_FORMATS, read_carbon, sniff_carbon
+from ..formats.parsing import read_head
 from ..records import AvailabilityTrace, CarbonSeries
+
+_OWN_AVAILABILITY = "client,start,end"
+_OWN_CARBON = "time,zone,kind,g_per_kwh"
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ def read_any(path: str | Path, format: str | None = None, kind: str | None = Non
         ValueError: one line, if it is of no known kind or breaks the rules of its own.
     """
     name = str(path)
-    if format in ("csv", None):
+    if format is None:
         for sniff in (sniff_availability, sniff_carbon):
             try:
                 found: str | None = sniff(path)
@@ -49,7 +53,11 @@ def read_any(path: str | Path, format: str | None = None, kind: str | None = Non
                 return _pickled(path)
             return Content(name, trace=read_availability(path, found))
         return Content(name, devices=_devices_or_refusal(path))
-    if format in CARBON_FORMATS:
+    if format in CARBON_FORMATS and format in AVAILABILITY_FORMATS:
+        carbon = _is_carbon(path, format)
+    else:
+        carbon = format in CARBON_FORMATS
+    if carbon:
         return Content(name, series=tuple(read_carbon(path, format, kind)))
     if format in AVAILABILITY_FORMATS:
         return Content(name, trace=read_availability(path, format))
@@ -100,6 +108,18 @@ def notes_of(content: Content) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
+def _is_carbon(path: str | Path, name: str) -> bool:
+    """Which of the two formats of this name a file is in: carbon intensity, or availability."""
+    head = read_head(path)
+    for table in (CARBON_FORMATS, AVAILABILITY_FORMATS):
+        recognises = table.find(name).recognises
+        if recognises is not None and recognises(head):
+            return table is CARBON_FORMATS
+    raise ValueError(
+        f"{path}:1: not in format {name!r}, expected the header {_OWN_AVAILABILITY} or {_OWN_CARBON}"
+    )
+
+
 def _pickled(path: str | Path) -> Content:
     """FedScale has two pickles: behaviour and capacity."""
     try:
@@ -117,6 +137,8 @@ def _devices_or_refusal(path: str | Path) -> DeviceTable:
         if "not a device file" not in str(error):
             raise
         raise ValueError(
-            f"{path}: no availability, carbon intensity or devices that are known; "
-            "name the format with --format"
+            f"{path}: no availability, carbon intensity or devices that are known; formats are "
+            f"{', '.join(AVAILABILITY_FORMATS)} (availability) and {', '.join(CARBON_FORMATS)} (carbon "
+            f"intensity); write the file as {_OWN_AVAILABILITY} or {_OWN_CARBON} (csv, docs/traces.md), or "
+            "name its format"
         ) from None

@@ -15,7 +15,7 @@ from ...common.spelling import printable
 from ..calibration import calibration
 from ..formats.availability import read_availability
 from ..numerics import utc_offset_h
-from ..records import DEBOUNCE_S, CarbonSeries, hour_profile
+from ..records import DEBOUNCE_S, AvailabilityTrace, CarbonSeries, hour_profile
 from .carbon_fit import carbon_correlations, carbon_summary, hourly_means
 from .comparison import summarise
 from .content import Content, notes_of
@@ -33,7 +33,8 @@ def print_contents(contents: Sequence[Content], console: Console, debounce_s: fl
     if any(content.devices for content in contents):
         console.print(device_table(contents))
     notes = [f"{Path(content.path).name}: {note}" for content in contents for note in notes_of(content)]
-    for line in (*correlations_of(contents), *notes):
+    clocks = [f"{Path(one.path).name}: {clock_of(one.trace)}" for one in contents if one.trace is not None]
+    for line in (*correlations_of(contents), *clocks, *notes):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -71,14 +72,25 @@ def availability_table(contents: Sequence[Content], debounce_s: float = DEBOUNCE
     return table
 
 
+def clock_of(trace: AvailabilityTrace) -> str:
+    """How a file's times were read, in one sentence: what nobody can see in a share of hours."""
+    begin_s, end_s = float(trace.begin_s.min()), float(trace.end_s.max())
+    since = f", from {_date(begin_s)} UTC" if trace.clock == "utc" else ""
+    gaps = trace.num_recordings - np.unique(trace.user).size
+    return (
+        f"times as {trace.unit or 'numbers'}, clock {trace.clock}{since}, "
+        f"span {(end_s - begin_s) / 86400.0:.3g} days, {gaps} unobserved gaps"
+    )
+
+
 def carbon_table(contents: Sequence[Content]) -> Table:
     """One row per zone and file."""
     table = Table(title="carbon intensity, g/kWh")
-    for name in ("file", "format", "zone", "kind", "from", "days", "step s"):
+    for name in ("file", "format", "zone", "kind", "unit read", "clock read", "from (UTC)", "days", "step s"):
         table.add_column(name, justify="right" if name in ("days", "step s") else "left")
     for name in ("mean", "sd", "p5-p95", "daily range", "hours 0-23", "clean/dirty h", "24 h MAPE"):
         table.add_column(name, justify="right")
-    for name in ("zeros", "held"):
+    for name in ("zeros", "estimated", "held"):
         table.add_column(name, justify="right")
     for content in contents:
         for series in content.series:
@@ -147,6 +159,8 @@ def _carbon_row(path: str, series: CarbonSeries) -> list[str]:
         _format(series.source),
         series.zone,
         series.kind,
+        series.unit,
+        series.clock,
         str(np.datetime64(int(series.first_utc_s), "s").astype("datetime64[m]")),
         f"{series.g_per_kwh.size * series.step_s / 86400.0:.3g}",
         f"{series.step_s:g}",
@@ -158,8 +172,14 @@ def _carbon_row(path: str, series: CarbonSeries) -> list[str]:
         f"{facts.clean_hour}/{facts.dirty_hour}{clock}" if facts and long else "-",
         f"{facts.naive_mape:.3f}" if facts and long else "-",
         str(int((series.g_per_kwh == 0).sum())),
-        str(series.held),
+        "-" if np.isnan(series.estimated) else f"{series.estimated:.0%}",
+        f"{series.held} ({series.held / series.g_per_kwh.size:.1%})" if series.held else "0",
     ]
+
+
+def _date(unix_s: float) -> str:
+    """A moment in UTC, to the minute."""
+    return str(np.datetime64(int(unix_s), "s").astype("datetime64[m]"))
 
 
 def _format(source: str) -> str:

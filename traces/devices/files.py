@@ -11,9 +11,9 @@ import numpy as np
 from ...common.arrays import Floats
 from ..formats.parsing import (
     brief,
+    header_cells,
     is_pickle,
     load_plain,
-    numbers,
     read_bytes,
     read_head,
     read_json,
@@ -21,8 +21,10 @@ from ..formats.parsing import (
 )
 from .classes import Devices
 
-# What a device's milliseconds or kilobits per second may be.
-_LEAST, _MOST = 1e-6, 1e12
+# What measured devices can be, in the units of the files: a microsecond to a day per sample, a bit to a
+# terabit per second. Outside, the unit is another one.
+_STEP_MS = (1e-3, 86400e3)
+_KBIT_PER_S = (1e-3, 1e9)
 # FedScale counts a training step as three times an inference.
 _TRAINING_OVER_INFERENCE = 3.0
 
@@ -67,7 +69,7 @@ def read_devices(path: str | Path) -> DeviceTable:
     if is_pickle(read_bytes(path, limit=16)):
         return _fedscale(path)
     head = read_head(path)
-    if "throughput_mbps" in head.split("\n", 1)[0]:
+    if "throughput_mbps" in header_cells(head, "throughput_mbps"):
         return _throughput(path)
     if '"down_u"' in head:
         return _flash(path)
@@ -90,8 +92,8 @@ def _fedscale(path: str | Path) -> DeviceTable:
         isinstance(row, dict) and {"computation", "communication"} <= row.keys() for row in rows
     ):
         raise ValueError(f"{path}: expected computation and communication of each client")
-    step = _positive(path, "computation", [row["computation"] for row in rows])
-    speed = _positive(path, "communication", [row["communication"] for row in rows])
+    step = _measured(path, "computation", [row["computation"] for row in rows], _STEP_MS)
+    speed = _measured(path, "communication", [row["communication"] for row in rows], _KBIT_PER_S)
     return DeviceTable(step * _TRAINING_OVER_INFERENCE, speed * 125.0, None, f"{path} (fedscale)")
 
 
@@ -101,8 +103,8 @@ def _flash(path: str | Path) -> DeviceTable:
     rows = list(document.values()) if isinstance(document, dict) else []
     if not rows or not all(isinstance(row, dict) and {"down_u", "up_u"} <= row.keys() for row in rows):
         raise ValueError(f"{path}: expected down_u and up_u of each device")
-    down = _positive(path, "down_u", [row["down_u"] for row in rows]) * 1000.0
-    up = _positive(path, "up_u", [row["up_u"] for row in rows]) * 1000.0
+    down = _measured(path, "down_u", [row["down_u"] for row in rows], _KBIT_PER_S) * 1000.0
+    up = _measured(path, "up_u", [row["up_u"] for row in rows], _KBIT_PER_S) * 1000.0
     return DeviceTable(None, down, up, f"{path} (flash)", ("speeds are taken as KB/s",))
 
 
@@ -116,7 +118,8 @@ def _flhetbench(path: str | Path) -> DeviceTable:
     notes = (
         (f"{len(values) - len(real)} phones without a latency left out",) if len(real) < len(values) else ()
     )
-    return DeviceTable(_positive(path, "ResNet Latency", real), None, None, f"{path} (flhetbench)", notes)
+    step = _measured(path, "ResNet Latency", real, _STEP_MS)
+    return DeviceTable(step, None, None, f"{path} (flhetbench)", notes)
 
 
 def _mobiperf(path: str | Path) -> DeviceTable:
@@ -127,7 +130,7 @@ def _mobiperf(path: str | Path) -> DeviceTable:
     for row in found:
         values = row.strip("[]").split(",") if isinstance(row, str) else row
         if isinstance(values, list) and values:
-            medians.append(float(np.median(_positive(path, "tcp_speed_results", values))))
+            medians.append(float(np.median(_measured(path, "tcp_speed_results", values, _KBIT_PER_S))))
     if not medians:
         raise ValueError(f"{path}: no tcp_speed_results")
     note = ("a sample chosen by FLHetBench, not a population",)
@@ -136,10 +139,15 @@ def _mobiperf(path: str | Path) -> DeviceTable:
 
 def _throughput(path: str | Path) -> DeviceTable:
     """`throughput_mbps` of 4G and 5G download tests; zeros are failed tests."""
-    table = read_table(path)
-    if "throughput_mbps" not in table:
-        raise ValueError(f"{path}:1: no column throughput_mbps, expected one, and commas between columns")
-    values = numbers(path, table["throughput_mbps"], "throughput_mbps")
+    table = read_table(path, ["throughput_mbps"])
+    values = table.numbers("throughput_mbps")
+    wrong = (values < 0) | (values * 1e3 > _KBIT_PER_S[1])
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ValueError(
+            f"{path}:{table.lines[row]}: throughput_mbps is {values[row]:g}, expected 0 to "
+            f"{_KBIT_PER_S[1] / 1e3:g}; is the unit another one?"
+        )
     real = values[np.isfinite(values) & (values > 0)]
     if not real.size:
         raise ValueError(f"{path}: no throughput above zero")
@@ -158,22 +166,22 @@ def _find(row: object, key: str, depth: int = 3) -> object:
     )
 
 
-def _positive(path: str | Path, what: str, values: Sequence[object]) -> Floats:
-    """Numbers above zero.
+def _measured(path: str | Path, what: str, values: Sequence[object], limits: tuple[float, float]) -> Floats:
+    """Numbers within what devices can be.
 
     Raises:
         ValueError: at the first that is none.
     """
+    low, high = limits
     result = np.empty(len(values))
     for index, value in enumerate(values):
         try:
-            result[index] = float(value)  # type: ignore[arg-type]  # whatever it is
+            result[index] = np.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
         except (TypeError, ValueError, OverflowError):
             result[index] = np.nan
-        if not _LEAST <= result[index] <= _MOST:
+        if not low <= result[index] <= high:
             raise ValueError(
-                f"{path}: {what}[{index}] is {brief(value)}, expected a number above 0, "
-                f"{_LEAST:g} to {_MOST:g}"
+                f"{path}: {what}[{index}] is {brief(value)}, expected a number from {low:g} to {high:g}"
             )
     if not result.size:
         raise ValueError(f"{path}: no {what}, expected at least one device")

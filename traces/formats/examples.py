@@ -5,6 +5,25 @@ from __future__ import annotations
 import json
 import pickle
 
+_CARS = [
+    {
+        "_id": f"{number:024x}",
+        "clusterID": "0039",
+        "connectionTime": f"Wed, 25 Apr 2018 1{number}:08:04 GMT",
+        "disconnectTime": f"Thu, 26 Apr 2018 0{number}:20:10 GMT",
+        "doneChargingTime": None,
+        "kWhDelivered": 7.5,
+        "sessionID": f"2_39_78_{number}",
+        "siteID": "0002",
+        "spaceID": f"CA-49{number}",
+        "stationID": f"2-39-78-{number}",
+        "timezone": "America/Los_Angeles",
+        "userID": None if number else "000000022",
+        "userInputs": None,
+    }
+    for number in range(2)
+]
+
 AVAILABILITY_EXAMPLES: dict[str, bytes] = {
     "csv": b"client,start,end\na,0,100\nb,50,9000\n",
     "stunner": b"u 1 1402358400000 2 3600000 1000 86400000\nv 0 1402358400000 2 3600000 1000 86400000\n",
@@ -20,8 +39,22 @@ AVAILABILITY_EXAMPLES: dict[str, bytes] = {
     "fta": (
         b"event_id node_id event_type event_start_time event_stop_time r\n0 5 1 1 9 NULL\n1 5 0 9 12 NULL\n"
     ),
+    "avt": b"# node, intervals, start and end of each\nn1 2 0 7200 10800 90000\nn2 1 3600 86400\nn3 0\n",
+    "google-machines": (
+        b"0,5,0,hT+a=,0.5,0.25\n0,6,0,hT+a=,0.5,0.25\n700000000,6,1,hT+a=,,\n900000000,5,2,hT+a=,0.5,0.24\n"
+    ),
+    "alibaba-spot": (
+        b"job_name,organization,gpu_model,cpu_request,gpu_request,worker_num,submit_time,duration,job_type\n"
+        b"7,3,A10,8,1,1,0,90000,HP\n8,3,A10,8,1,2,600,3600,Spot\n9,4,H800,15,8,1,7200,4000,Spot\n"
+    ),
+    "acn": json.dumps({"_items": _CARS, "_meta": {"site": "example"}}, indent=1).encode(),
+    "home-assistant": (
+        b"entity_id,state,last_changed\n"
+        b"person.ann,home,2025-03-01T00:00:00.000Z\nperson.ann,not_home,2025-03-01T07:30:00.000Z\n"
+        b"binary_sensor.plug,off,2025-03-01T00:00:00.000Z\nbinary_sensor.plug,on,2025-03-01T06:00:00.000Z\n"
+    ),
 }
-"""By name; "skypilot-inverted" looks like "skypilot"."""
+"""By name; "skypilot-inverted" looks like "skypilot", "acn-users" like "acn"."""
 
 CARBON_EXAMPLES: dict[str, bytes] = {
     "csv": (b"time,zone,kind,g_per_kwh\n2023-01-01T00:00Z,A,direct,5\n2023-01-01T01:00Z,A,direct,6\n"),
@@ -46,11 +79,40 @@ CARBON_EXAMPLES: dict[str, bytes] = {
     ),
     "watttime-vessim": b"oootime,DE\n2023-01-01 00:00,5\n2023-01-01 00:05,6\n",
     "moer": b"time,moer,f1\n2019-04-30 00:00:00+00:00,0.1,0.2\n2019-04-30 00:05:00+00:00,0.1,0.2\n",
-    "smard": b"Datum;Uhrzeit;Braunkohle[MWh]\n22.03.2020;00:00;1.2\n22.03.2020;00:15;1.3\n",
+    "smard": b"Datum;Uhrzeit;Braunkohle[MWh]\n22.03.2020;00:00;1.200\n22.03.2020;00:15;1,3\n",
     "entsoe": (
         b'"Area","MTU","Solar  - Actual Aggregated [MW]"\n'
         b'"BE","01.04.2019 01:00 - 01.04.2019 02:00 (UTC)","5"\n'
         b'"BE","01.04.2019 02:00 - 01.04.2019 03:00 (UTC)","6"\n'
+    ),
+    "entsoe-library": (
+        b"DateTime(UTC)\tResolutionCode\tAreaCode\tAreaDisplayName\tAreaTypeCode\tAreaMapCode\t"
+        b"ProductionType\tActualGenerationOutput[MW]\tActualConsumption[MW]\tUpdateTime(UTC)\n"
+        b"2025-01-01 00:00:00\tPT60M\t1\tX\tBZN\tX\tSolar\t5\t\t2025-01-02 00:00:00\n"
+        b"2025-01-01 01:00:00\tPT60M\t1\tX\tBZN\tX\tSolar\t6\t\t2025-01-02 00:00:00\n"
+    ),
+    "eia-930": (
+        b'"Balancing Authority","Data Date","UTC Time at End of Hour","Net Generation (MW) from Coal"\n'
+        b'"ERCO","01/01/2024","01/01/2024 7:00:00 AM","1,000"\n'
+        b'"ERCO","01/01/2024","01/01/2024 8:00:00 AM","1,100"\n'
+    ),
+    "energy-charts": (
+        b'{"unix_seconds": [1735686000, 1735686900], "production_types": [{"name": "Load", "data": [9, 9]}, '
+        b'{"name": "Fossil gas", "data": [5, 6.5]}], "deprecated": false}'
+    ),
+    "neso": (
+        b"DATETIME,GAS,CARBON_INTENSITY,FOSSIL\n2025-01-01T00:00:00,5,120,5\n2025-01-01T00:30:00,5,121,5\n"
+    ),
+    "eco2mix": (
+        b"P\xe9rim\xe8tre\tNature\tDate\tHeures\tConsommation\tTaux de Co2\n"
+        b"France\tDonn\xe9es consolid\xe9es\t2025-01-06\t00:00\t60000\t20\n"
+        b"France\tDonn\xe9es consolid\xe9es\t2025-01-06\t00:30\t60000\t21\n"
+    ),
+    "energinet": (
+        b'{"total": 2, "dataset": "CO2Emis", "records": [{"Minutes5UTC": "2025-01-01T00:05:00", '
+        b'"Minutes5DK": "2025-01-01T01:05:00", "PriceArea": "DK1", "CO2Emission": 61.0}, {"Minutes5UTC": '
+        b'"2025-01-01T00:00:00", "Minutes5DK": "2025-01-01T01:00:00", "PriceArea": "DK1", '
+        b'"CO2Emission": 60}]}'
     ),
     "lwa-production": b",Fossil Gas,Solar\n2020-01-01 00:00:00+00:00,5,6\n2020-01-01 01:00:00+00:00,5,6\n",
     "lwa": b"Time,Carbon Intensity\n2023-01-01 00:00:00,50\n2023-01-01 01:00:00,51\n",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from .availability_trace import DEBOUNCE_S, AvailabilityTrace, flat_trace
-from .carbon_series import KINDS, CarbonSeries, Kind, joined_series, regular_series
+from .carbon_rows import regular_series
+from .carbon_series import KINDS, CarbonSeries, Kind, joined_series
+from .changes import ChangedSessions, sessions_of_changes
+from .plausibility import are_unix_times
 from .statistics import (
     hour_profile,
     hourly_shares,
@@ -21,13 +24,16 @@ __all__ = [
     "KINDS",
     "AvailabilityTrace",
     "CarbonSeries",
+    "ChangedSessions",
     "Kind",
+    "are_unix_times",
     "flat_trace",
     "hour_profile",
     "hourly_shares",
     "joined_series",
     "mean_stays_h",
     "regular_series",
+    "sessions_of_changes",
     "starts_per_day",
     "stays_h",
     "thinned",

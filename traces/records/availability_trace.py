@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...common.arrays import Bools, Floats, Ints
+from .plausibility import SHORTEST_SESSION_S, check_names, check_recordings, check_sessions, doubts
 
 # Gaps and sessions shorter than this are flapping of the sensor: 46 % of STUNner's raw sessions.
 DEBOUNCE_S = 300.0
@@ -33,7 +34,8 @@ class AvailabilityTrace:
     simultaneous: bool = False
     group: tuple[str, ...] = ()  # [U] zone or region of each user as the source names it, or empty strings
     source: str = ""  # file and format, for tables and messages
-    notes: tuple[str, ...] = ()  # what was repaired while reading, one sentence each
+    notes: tuple[str, ...] = ()  # what was repaired or is doubtful, one sentence each
+    unit: str = ""  # how the file writes its times, for tables
 
     @property
     def num_recordings(self) -> int:
@@ -60,6 +62,8 @@ class AvailabilityTrace:
         """
         if not self.users or not self.num_recordings:
             raise ValueError(f"{self.source}: no recording, expected at least one client")
+        check_names(self.source, self.users)
+        check_recordings(self.source, self.begin_s, self.end_s)
         owner = self.session_recording
         wrong = (self.session_end_s <= self.session_start_s) | (self.session_start_s < self.begin_s[owner])
         wrong |= self.session_end_s > self.end_s[owner]
@@ -125,10 +129,13 @@ def flat_trace(
     group: tuple[str, ...] = (),
     source: str = "",
     notes: tuple[str, ...] = (),
+    unit: str = "",
+    lines: Ints | None = None,
 ) -> AvailabilityTrace:
     """A trace from raw columns in any order: cut to the recordings, sorted, touching sessions merged.
 
-    It takes what the record has, one argument a column, as every reader hands them over.
+    It takes what the record has, one argument a column, as every reader hands them over. What cannot be true
+    is refused here, whatever the format; what is doubtful joins the notes.
 
     Args:
         users: `[U]` names.
@@ -144,19 +151,27 @@ def flat_trace(
         group: `[U]`.
         source: for messages.
         notes: repairs made before.
+        unit: how the file writes times.
+        lines: int `[K]`, where each session stands in the file.
+
+    Raises:
+        ValueError: one line, for times, lengths and names that cannot be.
     """
     remarks = list(notes)
+    check_recordings(source, begin_s, end_s)
+    check_sessions(source, start_s, stop_s, lines)
     empty = int((stop_s == start_s).sum())
     if empty:
         remarks.append(f"{empty} zero-length sessions dropped")
     start_s, stop_s = np.maximum(start_s, begin_s[owner]), np.minimum(stop_s, end_s[owner])
-    keep = stop_s > start_s
+    keep = stop_s - start_s >= SHORTEST_SESSION_S  # nothing but slivers is left of some at the edges
     owner, start_s, stop_s = owner[keep], start_s[keep], stop_s[keep]
     order = np.lexsort((start_s, owner))
     before = order.size
     owner, start_s, stop_s = _merged(owner[order], start_s[order], stop_s[order])
     if owner.size < before:
         remarks.append(f"{before - owner.size} touching or overlapping sessions merged")
+    remarks += doubts(begin_s, end_s, start_s, stop_s)
     return AvailabilityTrace(
         users=users,
         user=user,
@@ -171,6 +186,7 @@ def flat_trace(
         group=group,
         source=source,
         notes=tuple(remarks),
+        unit=unit,
     ).validate()
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
-from ...common.arrays import Bools, Floats, Ints
+from ...common.arrays import Floats
 from ...common.sizes import check_values
 
 Kind: TypeAlias = Literal["direct", "life-cycle", "marginal"]
@@ -18,8 +18,6 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 # The longest hole through which the last value is held; longer ones are refused.
 MAX_GAP_S = 3 * 3600.0
-# More than any grid on earth: a sign that the unit is another one.
-MAX_G_PER_KWH = 3000.0
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,9 @@ class CarbonSeries:
     notes: tuple[str, ...] = ()  # what was repaired while reading, one sentence each
     held: int = 0  # samples that repeat the one before because the file has none for them
     provider_g_per_kwh: Floats | None = None  # [T, K] forecasts issued at each sample for 1..K steps ahead
+    unit: str = "g/kWh"  # of the values in the file
+    clock: str = "UTC"  # of the times in the file
+    estimated: float = math.nan  # share of rows that the source calls estimates; NaN if it does not say
 
     @property
     def last_utc_s(self) -> float:
@@ -104,6 +105,7 @@ def _join(parts: list[CarbonSeries]) -> CarbonSeries:
                 f"{part.source}: begins {hole_s / 3600.0:g} h after {whole.source} ends, expected at most "
                 f"{MAX_GAP_S / 3600.0:g} h and whole steps of {step_s:g} s"
             )
+        _check_overlap(whole, part)
         fresh = part.between(whole.last_utc_s, part.last_utc_s)
         held = int(max(hole_s, 0.0) // step_s)
         values = np.concatenate([whole.g_per_kwh, np.repeat(whole.g_per_kwh[-1], held), fresh.g_per_kwh])
@@ -115,130 +117,23 @@ def _join(parts: list[CarbonSeries]) -> CarbonSeries:
             g_per_kwh=values,
             provider_g_per_kwh=provider,
             notes=whole.notes + part.notes,
+            estimated=max(whole.estimated, part.estimated),
             held=whole.held + held + part.held,
         )
     return whole
 
 
-def regular_series(
-    path: str | Path,
-    zone: str,
-    kind: str,
-    utc_s: Floats,
-    g_per_kwh: Floats,
-    lines: Sequence[int] | Ints,
-    *,
-    any_order: bool = False,
-    repeats_differ: bool = False,
-    provider: Floats | None = None,
-    notes: Sequence[str] = (),
-) -> CarbonSeries:
-    """Turn rows into a regular series by fixed rules; it takes the rules' exceptions, one argument each.
-
-    Missing values count as missing rows. A repeated time with the same value is dropped, with another value
-    refused. Rows out of order are refused unless the format is known to be unordered. The step is the
-    smallest distance of two rows, and must divide all others; a value holds until the next row, through
-    holes of up to three hours (noted); longer holes are refused.
-
-    Args:
-        path: for messages.
-        zone: the zone's identifier.
-        kind: what the intensity counts, one of `KINDS`.
-        utc_s: `[K]`, Unix time of each row.
-        g_per_kwh: `[K]`.
-        lines: `[K]`, line number of each row in the file.
-        any_order: sort first; for formats that are newest first by design.
-        repeats_differ: keep the first of repeated times even if the values differ; for formats whose files
-            overlap by design.
-        provider: `[K, leads]`, forecasts of each row.
-        notes: repairs made before.
-
-    Raises:
-        ValueError: with path and line number.
-    """
-    rows = np.argsort(utc_s, kind="stable") if any_order else np.arange(utc_s.size)
-    remarks = list(notes)
-    keep = np.isfinite(g_per_kwh[rows])
-    if not keep.any():
-        raise ValueError(f"{path}: no row has a value, expected carbon intensities")
-    if not keep.all():
-        remarks.append(f"{int((~keep).sum())} rows without a value left out")
-    rows, numbers = rows[keep], np.asarray(lines)
-    _check_values(path, g_per_kwh[rows], numbers[rows])
-    fresh = _check_order(path, utc_s[rows], g_per_kwh[rows], numbers[rows], repeats_differ)
-    if not fresh.all():
-        remarks.append(f"{int((~fresh).sum())} repeated rows left out")
-    rows = rows[fresh]
-    step_s, repeat = _steps(path, utc_s[rows], numbers[rows])
-    usual = int(np.bincount(repeat).argmax()) if repeat.size else 1
-    if (repeat != usual).any():
-        remarks.append(f"{int((repeat != usual).sum())} rows held over {step_s:g} s steps of another length")
-    counts = np.append(repeat, usual)
-    if provider is not None:
-        check_values(f"{path}: its forecasts", counts.sum(), provider.shape[1], do="split the file")
-    return CarbonSeries(
-        zone=zone,
-        kind=kind,
-        first_utc_s=float(utc_s[rows[0]]),
-        step_s=step_s,
-        g_per_kwh=np.repeat(g_per_kwh[rows], counts),
-        source=str(path),
-        notes=tuple(remarks),
-        held=int(np.maximum(repeat - usual, 0).sum()),
-        provider_g_per_kwh=None if provider is None else np.repeat(provider[rows], counts, axis=0),
-    ).validate()
-
-
-def _check_values(path: str | Path, values: Floats, lines: Ints) -> None:
-    bad = (values < 0) | (values > MAX_G_PER_KWH)
-    if bad.any():
-        row = int(np.argmax(bad))
+def _check_overlap(whole: CarbonSeries, part: CarbonSeries) -> None:
+    """Refuse series of one zone that say different things of one time: they are of two zones."""
+    last_s = min(whole.last_utc_s, part.last_utc_s)
+    ours, theirs = whole.between(part.first_utc_s, last_s), part.between(part.first_utc_s, last_s)
+    size = min(ours.g_per_kwh.size, theirs.g_per_kwh.size)
+    one, other = ours.g_per_kwh[:size], theirs.g_per_kwh[:size]
+    differ = ~np.isclose(one, other, rtol=1e-6, atol=1e-6)
+    if differ.any():
+        at = int(np.argmax(differ))
+        when = np.datetime64(int(ours.first_utc_s + at * ours.step_s), "s")
         raise ValueError(
-            f"{path}:{lines[row]}: intensity {values[row]:g}, expected 0 to {MAX_G_PER_KWH:g} gCO2/kWh; "
-            "is the unit another one?"
+            f"{part.source}: zone {part.zone!r} has {other[at]:g} g/kWh at {when}Z and {one[at]:g} in "
+            f"{whole.source}, expected one value per time; two zones need two names"
         )
-
-
-def _check_order(path: str | Path, utc_s: Floats, values: Floats, lines: Ints, repeats_differ: bool) -> Bools:
-    """Which rows bring a new time; refuses rows that go back, and repeats that contradict."""
-    moved = np.diff(utc_s)
-    if (moved < 0).any():
-        row = int(np.argmax(moved < 0)) + 1
-        raise ValueError(
-            f"{path}:{lines[row]}: time goes back by {-moved[row - 1]:g} s, expected rows in order"
-        )
-    again = moved == 0
-    conflict = again & (values[1:] != values[:-1])
-    if conflict.any() and not repeats_differ:
-        row = int(np.argmax(conflict)) + 1
-        raise ValueError(
-            f"{path}:{lines[row]}: the time repeats with {values[row]:g} after {values[row - 1]:g}, "
-            "expected one value per time"
-        )
-    return np.concatenate([[True], ~again])
-
-
-def _steps(path: str | Path, utc_s: Floats, lines: Ints) -> tuple[float, Ints]:
-    """The step, and how many of it lie between each row and the next."""
-    if utc_s.size == 1:
-        return 3600.0, np.empty(0, dtype=np.int64)
-    moved = np.diff(utc_s)
-    step_s = float(moved.min())
-    long = moved > max(MAX_GAP_S, step_s)
-    if long.any():
-        row = int(np.argmax(long)) + 1
-        raise ValueError(
-            f"{path}:{lines[row]}: a gap of {moved[row - 1] / 3600.0:g} h before this row, expected at most "
-            f"{MAX_GAP_S / 3600.0:g} h; fill it or split the file there"
-        )
-    what = f"{path}: rows {step_s:g} s apart over {utc_s[-1] - utc_s[0]:g} s"
-    check_values(what, (utc_s[-1] - utc_s[0]) / step_s, do="are two rows closer by mistake?")
-    repeat = np.rint(moved / step_s).astype(np.int64)
-    ragged = np.abs(moved - repeat * step_s) > 1.0
-    if ragged.any():
-        row = int(np.argmax(ragged)) + 1
-        raise ValueError(
-            f"{path}:{lines[row]}: {moved[row - 1]:g} s after the row before, expected a multiple of "
-            f"the smallest step {step_s:g} s"
-        )
-    return step_s, repeat

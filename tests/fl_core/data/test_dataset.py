@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from frugalfl.fl_core.data import load_dataset
+from frugalfl.fl_core.data import Dataset, load_dataset
 from frugalfl.fl_core.models import make_model
 
 
@@ -82,3 +82,31 @@ def test_flat_layout_is_that_of_torch():
     x = load_dataset("digits").x_val
     expected = net(torch.from_numpy(x)).detach().numpy()
     assert np.allclose(np.maximum(x @ w1.T + b1, 0) @ w2.T + b2, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("part", ["train", "val", "test"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+def test_features_that_are_no_finite_float32_are_refused_where_they_stand(part, value):
+    x = {name: np.ones((6, 3)) for name in ("train", "val", "test")}
+    x[part][4, 2] = value
+    y = np.array([0, 1, 2, 0, 1, 2])
+    with pytest.raises(ValueError, match=rf"x_{part}: \S+ in row 4, feature 2, expected finite") as caught:
+        Dataset("bad", x["train"], y, x["val"], y, x["test"], y, 3)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("part", ["train", "val", "test"])
+@pytest.mark.parametrize("value", [0.5, np.nan])
+def test_fractional_labels_are_refused_where_they_stand(part, value):
+    x = np.ones((6, 3), dtype=np.float32)
+    y = {name: np.array([0.0, 1.0, 2.0, 0.0, 1.0, 2.0]) for name in ("train", "val", "test")}
+    y[part][3] = value
+    with pytest.raises(ValueError, match=rf"y_{part}: {value} in row 3, expected whole numbers from 0 to 2"):
+        Dataset("bad", x, y["train"], x, y["val"], x, y["test"], 3)
+
+
+def test_whole_labels_of_any_type_are_labels():
+    x = np.ones((3, 2), dtype=np.float32)
+    for kind in (np.float64, np.uint8, np.int64, bool):
+        y = np.array([0, 1, 1]).astype(kind)
+        assert Dataset("good", x, y, x, y, x, y, 2).y_train.tolist() == [0, 1, 1]

@@ -7,22 +7,24 @@ from pathlib import Path
 import numpy as np
 
 from ....common.arrays import Floats, Ints
-from ...records import AvailabilityTrace, flat_trace
-from ..parsing import brief, read_table, read_text, utc_times
+from ...records import AvailabilityTrace, are_unix_times, flat_trace, sessions_of_changes
+from ..parsing import Table, brief, plain_number, read_table, read_text, utc_times
 from .counts import MAX_NODES, pooled
 
 
 def recognises_events(head: str) -> bool:
     """Whether the first line is `ms,add|remove,node`."""
     parts = head.split("\n", 1)[0].strip().split(",")
-    return len(parts) == 3 and parts[0].strip().isdigit() and parts[1].strip() in ("add", "remove")
+    return len(parts) == 3 and _digits(parts[0].strip()) and parts[1].strip() in ("add", "remove")
 
 
 def recognises_counts(head: str) -> bool:
-    """Whether the first line is `seconds,count` or `date, time, count`, without a header."""
+    """Whether the first line is `seconds,count` or `date, time, count`; Unix seconds are not meant."""
     parts = [part.strip() for part in head.split("\n", 1)[0].split(",")]
     if len(parts) == 2:
-        return parts[0].replace(".", "", 1).isdigit() and parts[1].isdigit()
+        # Seconds since the beginning are never so many: they are Unix times, and perhaps not of counts.
+        seconds = _digits(parts[0].replace(".", "", 1)) and _digits(parts[1])
+        return seconds and not are_unix_times(np.array([float(parts[0])]))
     return len(parts) == 3 and len(parts[0]) == 10 and parts[1].count(":") == 2 and parts[2].isdigit()
 
 
@@ -34,50 +36,45 @@ def read_events(path: str | Path) -> AvailabilityTrace:
     Raises:
         ValueError: with path and line number.
     """
-    since: dict[str, float] = {}
     index: dict[str, int] = {}
-    owner, start, stop = [], [], []
-    idle, now_s, back = 0, 0.0, 0
+    owner, times, up, lines = [], [], [], []
+    now_s, back = 0.0, 0
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
         parts = [part.strip() for part in line.split(",")]
-        if len(parts) != 3 or parts[1] not in ("add", "remove") or not parts[0].isdigit():
+        if len(parts) != 3 or parts[1] not in ("add", "remove") or not _digits(parts[0]):
             raise ValueError(f"{path}:{number}: {brief(line)}, expected ms,add|remove,node")
         back += float(parts[0]) / 1000.0 < now_s
         now_s = max(float(parts[0]) / 1000.0, now_s)
-        node = parts[2]
-        index.setdefault(node, len(index))
-        if (parts[1] == "add") == (node in since):
-            idle += 1
-        elif parts[1] == "add":
-            since[node] = now_s
-        else:
-            owner.append(index[node])
-            start.append(since.pop(node))
-            stop.append(now_s)
-    for node, began_s in since.items():
-        owner.append(index[node])
-        start.append(began_s)
-        stop.append(now_s)
+        owner.append(index.setdefault(parts[2], len(index)))
+        times.append(now_s)
+        up.append(parts[1] == "add")
+        lines.append(number)
     if not index or now_s <= 0:
         raise ValueError(f"{path}: no span of time, expected events of nodes in ms")
+    size = len(index)
+    found = sessions_of_changes(
+        np.array(owner), np.array(times), np.array(up), np.array(lines), np.full(size, now_s)
+    )
+    idle = found.idle
     notes = [f"{idle} events changed nothing"] if idle else []
     notes += [f"{back} events out of order put at the time before"] if back else []
-    size = len(index)
     return flat_trace(
         tuple(index),
         np.arange(size),
         np.zeros(size),
         np.full(size, now_s),
-        np.array(owner, dtype=np.int64),
-        np.array(start, dtype=np.float64),
-        np.array(stop, dtype=np.float64),
+        found.owner,
+        found.start_s,
+        found.stop_s,
         clock="none",
         simultaneous=True,
         group=("",) * size,
         source=f"{path} (bamboo-events)",
         notes=tuple(notes),
+        unit="ms",
+        lines=found.lines,
     )
 
 
@@ -89,24 +86,20 @@ def read_counts(path: str | Path) -> AvailabilityTrace:
     Raises:
         ValueError: with path and line number.
     """
-    frame = read_table(path, header=False)
-    frame = frame[(frame != "").any(axis=1)]
-    lines = frame.index.to_numpy() + 1
-    frame = frame.reset_index(drop=True)
+    table = read_table(path, header=False, separator=",")
+    frame, lines = table.frame, table.lines
     dated = frame.shape[1] == 3
     if frame.shape[1] not in (2, 3):
         raise ValueError(f"{path}:1: {frame.shape[1]} columns, expected seconds,count or date, time, count")
-    notes = []
-    if dated:
-        times_s = utc_times(path, frame["0"].str.strip() + " " + frame["1"].str.strip(), "time", 1)
-    else:
-        times_s = _numbers(path, frame["0"].tolist(), lines, "time")
-        if any("." in cell for cell in frame["0"]):
-            times_s = times_s * 3600.0
-            notes.append("times have decimals and count as hours")
+    times_s, unit = _times(table)
+    notes = ["times have decimals and count as hours"] if unit == "h" else []
     counts = _numbers(path, frame[str(frame.shape[1] - 1)].tolist(), lines, "count")
-    if (counts != np.floor(counts)).any() or (counts > MAX_NODES).any():
-        raise ValueError(f"{path}: a count is no whole number up to {MAX_NODES}")
+    bad = (counts != np.floor(counts)) | (counts > MAX_NODES)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ValueError(
+            f"{path}:{lines[row]}: count is {counts[row]:g}, expected a whole number up to {MAX_NODES}"
+        )
     back = int((np.diff(times_s) < 0).sum())
     if back:
         notes.append(f"{back} steps back in time put in order")
@@ -134,16 +127,34 @@ def read_counts(path: str | Path) -> AvailabilityTrace:
         group=groups,
         source=f"{path} (bamboo-counts)",
         notes=(*notes, "nodes of a pool are told apart by their count only"),
+        unit=unit,
     )
+
+
+def _times(table: Table) -> tuple[Floats, str]:
+    """The times of counts in seconds, and how they are written."""
+    path, lines = table.path, table.lines
+    if table.frame.shape[1] == 3:
+        return utc_times(path, table.cells("0") + " " + table.cells("1"), "time", lines), "date and time"
+    times_s = _numbers(path, table.cells("0").tolist(), lines, "time")
+    if are_unix_times(times_s):
+        raise ValueError(
+            f"{path}:{lines[0]}: time is {brief(table.cells('0').iloc[0])}, a Unix time, expected seconds "
+            "since the beginning; write carbon intensity as time,zone,kind,g_per_kwh"
+        )
+    hours = bool(table.cells("0").str.contains(".", regex=False).any())
+    return (times_s * 3600.0, "h") if hours else (times_s, "s")
+
+
+def _digits(text: str) -> bool:
+    """Whether a text is a number that floats can hold."""
+    return text.isascii() and text.isdigit() and len(text) < 300
 
 
 def _numbers(path: str | Path, cells: list[str], lines: Ints, what: str) -> Floats:
     values = np.empty(len(cells))
     for row, cell in enumerate(cells):
-        try:
-            values[row] = float(cell)
-        except ValueError:
-            values[row] = np.nan
+        values[row] = plain_number(cell)
         if not 0 <= values[row] < 1e12:
             raise ValueError(f"{path}:{lines[row]}: {what} is {brief(cell)}, expected a number of 0 or more")
     return values

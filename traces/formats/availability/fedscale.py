@@ -57,6 +57,7 @@ def read(path: str | Path) -> AvailabilityTrace:
         clock="none",
         source=f"{path} (fedscale)",
         notes=(_NOTE,),
+        unit="s",
     )
 
 

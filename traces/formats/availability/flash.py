@@ -61,6 +61,7 @@ def read(path: str | Path) -> AvailabilityTrace:
         clock="local",
         source=f"{path} (flash)",
         notes=note,
+        unit="s on the phone's clock",
     )
 
 

@@ -8,56 +8,77 @@ import numpy as np
 
 from ....common.arrays import Bools, Floats, Ints
 from ...records import AvailabilityTrace, flat_trace
-from ..parsing import brief, check_time, read_text
+from ..parsing import brief, check_time, header_cells, read_table
 
 _COLUMNS = ("node_id", "event_type", "event_start_time", "event_stop_time")
 
 
 def recognises(head: str) -> bool:
-    """Whether the first line names the columns of an event table, with a hash or without."""
-    names = head.split("\n", 1)[0].lstrip("# ").split()
-    return all(name in names for name in _COLUMNS)
+    """Whether a line names the columns of an event table, with a hash or without, perhaps below comments."""
+    return set(_COLUMNS) <= set(header_cells(head, *_COLUMNS, blanks=True))
 
 
 def read(path: str | Path) -> AvailabilityTrace:
-    """Read blank-separated events; type 1 is available, 0 is not; times are Unix seconds.
+    """Read events in Unix seconds, separated as their header is, by tabs or by blanks; type 1 is available.
 
-    A node's recording runs from its first event to its last; what no event covers is unavailable.
+    A node's recording runs from its first event to its last; what no event covers is unavailable. An event
+    whose stop is NULL is still open: it lasts until the latest time in the file.
 
     Raises:
         ValueError: with path and line number.
     """
-    rows = read_text(path).splitlines()
-    names = rows[0].lstrip("# ").split()
-    if not all(name in names for name in _COLUMNS):
-        raise ValueError(f"{path}:1: expected a header with {', '.join(_COLUMNS)}")
-    place = [names.index(name) for name in _COLUMNS]
-    nodes: dict[str, int] = {}
-    owner, on, start, stop = [], [], [], []
-    for number, line in enumerate(rows[1:], start=2):
-        parts = line.split()
-        if not parts or parts[0].startswith("#"):
-            continue
-        try:
-            node, kind, begin, end = (parts[index] for index in place)
-            begin_s, end_s = float(begin), float(end)
-        except (IndexError, ValueError):
-            raise ValueError(f"{path}:{number}: {brief(line[:70])}, expected an event of 9 columns") from None
-        if kind not in ("0", "1"):
-            raise ValueError(f"{path}:{number}: event_type is {brief(kind)}, expected 0 or 1")
-        if check_time(path, end_s, number) < check_time(path, begin_s, number):
-            raise ValueError(f"{path}:{number}: the event stops before it starts")
-        owner.append(nodes.setdefault(node, len(nodes)))
-        on.append(kind == "1")
-        start.append(begin_s)
-        stop.append(end_s)
-    if not nodes:
-        raise ValueError(f"{path}: no event")
-    return _assemble(path, list(nodes), np.array(owner), np.array(on), np.array(start), np.array(stop))
+    table = read_table(path, _COLUMNS, blanks=True)
+    kinds = table.cells("event_type")
+    strange = ~kinds.isin(["0", "1"]).to_numpy(dtype=bool)
+    if strange.any():
+        row = int(np.argmax(strange))
+        raise ValueError(
+            f"{path}:{table.lines[row]}: event_type is {brief(kinds.iloc[row])}, expected 0 or 1"
+        )
+    first, last = (table.numbers(name, ".") for name in _COLUMNS[2:])
+    if np.isnan(first).any():
+        row = int(np.argmax(np.isnan(first)))
+        raise ValueError(f"{path}:{table.lines[row]}: the event has no start, expected Unix seconds")
+    for edge in (first, last):
+        for index in np.flatnonzero(np.abs(edge) > 2e9):
+            check_time(path, float(edge[index]), int(table.lines[index]))
+    nodes, who = np.unique(table.cells("node_id").to_numpy(dtype=str), return_inverse=True)
+    still = np.isnan(last)
+    last = np.where(still, max(float(first.max()), float(np.nanmax(last, initial=-np.inf))), last)
+    _check_open(path, who, first, still, table.lines)
+    if (last < first).any():
+        row = int(np.argmax(last < first))
+        raise ValueError(f"{path}:{table.lines[row]}: the event stops before it starts")
+    notes = (
+        [f"{int(still.sum())} open events (stop NULL) last until the file's latest time"]
+        if still.any()
+        else []
+    )
+    on = (kinds == "1").to_numpy(dtype=bool)
+    return _assemble(path, nodes.tolist(), who, on, first, last, table.lines, (*table.notes, *notes))
+
+
+def _check_open(path: str | Path, who: Ints, first: Floats, still: Bools, lines: Ints) -> None:
+    """Refuse open events that are not the last of their node."""
+    latest = np.full(int(who.max()) + 1, -np.inf)
+    np.maximum.at(latest, who, first)
+    early = still & (first < latest[who])
+    if early.any():
+        line = int(lines[int(np.argmax(early))])
+        raise ValueError(
+            f"{path}:{line}: event_stop_time is NULL and the node has later events, expected Unix seconds"
+        )
 
 
 def _assemble(
-    path: str | Path, nodes: list[str], who: Ints, on: Bools, first: Floats, last: Floats
+    path: str | Path,
+    nodes: list[str],
+    who: Ints,
+    on: Bools,
+    first: Floats,
+    last: Floats,
+    lines: Ints,
+    remarks: tuple[str, ...],
 ) -> AvailabilityTrace:
     begin_all, end_all = np.full(len(nodes), np.inf), np.full(len(nodes), -np.inf)
     np.minimum.at(begin_all, who, first)
@@ -81,5 +102,7 @@ def _assemble(
         last[up],
         clock="utc",
         source=f"{path} (fta)",
-        notes=tuple(notes),
+        notes=(*remarks, *notes),
+        unit="Unix seconds",
+        lines=lines[up],
     )

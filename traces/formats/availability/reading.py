@@ -8,7 +8,20 @@ from pathlib import Path
 
 from ...records import AvailabilityTrace
 from ..base import Format, Formats
-from . import bamboo, fedscale, flash, fta, own_csv, skypilot, stunner
+from . import (
+    acn,
+    alibaba_spot,
+    avt,
+    bamboo,
+    fedscale,
+    flash,
+    fta,
+    google_machines,
+    home_assistant,
+    own_csv,
+    skypilot,
+    stunner,
+)
 
 AVAILABILITY_FORMATS: Formats[AvailabilityTrace] = Formats(
     "availability",
@@ -21,6 +34,12 @@ AVAILABILITY_FORMATS: Formats[AvailabilityTrace] = Formats(
     Format("bamboo-events", bamboo.recognises_events, bamboo.read_events),
     Format("bamboo-counts", bamboo.recognises_counts, bamboo.read_counts),
     Format("fta", fta.recognises, fta.read),
+    Format("avt", avt.recognises, avt.read),
+    Format("google-machines", google_machines.recognises, google_machines.read),
+    Format("alibaba-spot", alibaba_spot.recognises, alibaba_spot.read),
+    Format("acn", acn.recognises, acn.read),
+    Format("acn-users", None, partial(acn.read, users=True)),
+    Format("home-assistant", home_assistant.recognises, home_assistant.read),
 )
 """Formats of recorded availability; one of your own joins with `AVAILABILITY_FORMATS.add(Format(...))`."""
 

@@ -48,14 +48,18 @@ def read(paths: Sequence[str | Path], inverted: bool = False) -> AvailabilityTra
         group=groups,
         source=f"{paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''} (skypilot)",
         notes=("nodes of a pool are told apart by their count only",) if len(names) > len(paths) else (),
+        unit="samples",
     )
 
 
 def _name(path: str | Path, paths: Sequence[str | Path]) -> str:
-    """The zone, which is the file's name, with its folder where names repeat."""
-    stem = Path(path).stem
-    same = [other for other in paths if Path(other).stem == stem]
-    return stem if len(same) == 1 else f"{Path(path).parent.name}/{stem}"
+    """The zone, which is the file's name, with as many of its folders as tell it from the others."""
+    own = Path(path).resolve().with_suffix("").parts
+    others = [Path(other).resolve().with_suffix("").parts for other in paths]
+    depth = 1
+    while depth < len(own) and sum(other[-depth:] == own[-depth:] for other in others) > 1:
+        depth += 1
+    return "/".join(own[-depth:])
 
 
 def _counts(path: str | Path) -> tuple[float, Ints]:

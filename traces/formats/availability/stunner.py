@@ -8,7 +8,7 @@ import numpy as np
 
 from ....common.arrays import Floats
 from ...records import AvailabilityTrace, flat_trace
-from ..parsing import brief, check_time, read_text
+from ..parsing import brief, check_time, plain_number, read_text
 
 
 def recognises(head: str) -> bool:
@@ -42,13 +42,10 @@ def read(path: str | Path) -> AvailabilityTrace:
                 f"{path}:{number}: {len(parts)} fields, "
                 "expected user, state, start in ms, offset in h and durations"
             )
-        try:
-            head = [int(part) for part in parts[1:4]]
-            durations = np.array(parts[4:], dtype=np.float64)
-        except ValueError:
-            raise ValueError(
-                f"{path}:{number}: {brief(line[:60])} holds something that is no number"
-            ) from None
+        durations = np.array([plain_number(part) for part in parts[4:]])
+        if not all(map(_whole, parts[1:4])) or np.isnan(durations).any():
+            raise ValueError(f"{path}:{number}: {brief(line[:60])} holds something that is no number")
+        head = [int(part) for part in parts[1:4]]
         _check(path, number, head, durations)
         user.append(names.setdefault(parts[0], len(names)))
         begin.append(check_time(path, head[1] / 1000.0, number))
@@ -91,6 +88,7 @@ def _assemble(
         clock="utc",
         utc_offset_h=np.array(offset),
         source=f"{path} (stunner)",
+        unit="ms",
     )
 
 
@@ -106,4 +104,5 @@ def _check(path: str | Path, number: int, head: list[int], durations: Floats) ->
 
 
 def _whole(text: str) -> bool:
-    return text.lstrip("-").isascii() and text.lstrip("-").isdigit()
+    digits = text.removeprefix("-")
+    return digits.isascii() and digits.isdigit() and len(digits) <= 20

@@ -1,155 +1,198 @@
-"""Generation by fuel (ENTSO-E, SMARD, Let's wait awhile) turned into life-cycle carbon intensity.
-
-Each fuel counts with the median of the IPCC's special report on renewables (SRREN 2011, annex II), the
-factors that Let's wait awhile (Wiesner et al., Middleware 2021) uses. Imports and pumped storage
-are left out: their own intensity is not in such files.
-"""
+"""Generation by fuel in one row per time: SMARD, ENTSO-E's tables, Let's wait awhile."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ....common.arrays import Floats
-from ...records import CarbonSeries, regular_series
-from ..parsing import MISSING, brief, numbers, read_table, read_text, utc_times
+from ...records import CarbonSeries
+from ..parsing import Table, brief, header_cells, local_times, read_table
+from .fuels import Generation, check_kind, factor_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-
-# g/kWh; the first word found in a column's name decides.
-_FACTORS: tuple[tuple[tuple[str, ...], float], ...] = (
-    (("pumped", "pumpspeicher"), 0.0),
-    (("lignite", "braunkohle", "brown coal"), 1001.0),
-    (("coal", "steinkohle", "peat"), 1001.0),
-    (("gas", "erdgas"), 469.0),
-    (("oil",), 840.0),
-    (("nuclear", "kernenergie"), 16.0),
-    (("wind",), 12.0),
-    (("solar", "photovoltaik"), 46.0),
-    (("hydro", "wasserkraft"), 4.0),
-    (("biomass", "biomasse"), 18.0),
-    (("geothermal",), 45.0),
-    (("marine",), 8.0),
-    (("waste", "sonstige konventionelle", "other"), 700.0),
-    (("sonstige erneuerbare", "other renewable"), 18.0),
-)
+# SMARD's two languages: names of the time columns, how times are written, the decimal sign.
+_SMARD = {
+    ("datum", "uhrzeit"): ("%d.%m.%Y %H:%M", ","),
+    ("datum", "anfang"): ("%d.%m.%Y %H:%M", ","),
+    ("datum von", "datum bis"): ("%d.%m.%Y %H:%M", ","),
+    ("start date", "end date"): ("%b %d, %Y %I:%M %p", "."),
+}
+_LOAD = ("netzlast", "residuallast", "gesamt", "grid load", "residual load", "total")
+# The clocks that ENTSO-E's portal offers, as its cells and headers name them.
+_CLOCKS = {
+    "UTC": "UTC",
+    "CET/CEST": "Europe/Brussels",
+    "WET/WEST": "Europe/Lisbon",
+    "EET/EEST": "Europe/Helsinki",
+}
 
 
 def recognises_smard(head: str) -> bool:
     """Whether the header is SMARD's, of generation or of consumption."""
-    return head.lstrip("\ufeff").startswith("Datum;") and "[MWh]" in head.split("\n", 1)[0]
+    names = header_cells(head)
+    return tuple(names[:2]) in _SMARD and any("[mwh]" in name for name in names)
 
 
 def recognises_entsoe(head: str) -> bool:
-    """Whether the header is that of ENTSO-E's generation per type."""
-    first = head.split("\n", 1)[0]
-    return "MTU" in first and "Actual Aggregated" in first
+    """Whether the header is that of ENTSO-E's generation per type, or of its portal of 2025."""
+    names = header_cells(head)
+    wide = any(name.startswith("mtu") for name in names) and any("actual aggregated" in n for n in names)
+    return wide or (names[:2] == ["mtu (cet/cest)", "area"] or names[:2] == ["mtu (utc)", "area"])
 
 
 def recognises_lwa(head: str) -> bool:
     """Whether the header is Let's wait awhile's: an unnamed column of times, then fuels."""
-    first = head.split("\n", 1)[0]
-    return first.startswith(",") and "Fossil Gas" in first
+    names = header_cells(head)
+    return names[:1] == [""] and "fossil gas" in names
 
 
 def read_smard(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
-    """Read SMARD: quarter hours on the local clock, MWh, `.` between thousands, `-` for missing.
+    """Read SMARD's realised generation (https://www.smard.de/en/downloadcenter): MWh, `-` for missing.
 
-    The hour that the clock repeats in autumn comes twice, the one it skips in spring not at all.
+    Headers of 2020 (`Datum;Uhrzeit`), 2022 (`Datum;Anfang;Ende`) and since 2023 (`Datum von;Datum bis`,
+    English `Start date;End date`) are known. Times are on the German clock: the hour that it repeats in
+    autumn comes twice, the one it skips in spring not at all.
     """
-    frame = read_table(path, sep=";")
-    fuels = [name for name in frame.columns[2:] if "[MWh]" in name]
-    if not any("Braunkohle" in name for name in fuels):
+    check_kind(path, kind)
+    table = read_table(path)
+    columns = table.columns
+    style = _SMARD.get((columns[0].lower(), columns[1].lower() if len(columns) > 1 else ""))
+    if style is None:
         raise ValueError(
-            f"{path}: {', '.join(fuels)[:80]}: consumption, not generation; no intensity follows from it"
+            f"{path}:{table.header_line}: columns {brief(', '.join(columns[:2]))}, expected SMARD's "
+            "Datum von;Datum bis or Start date;End date"
         )
-    for name in fuels:
-        frame[name] = frame[name].str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
-    stamps = frame.iloc[:, 0].str.strip() + " " + frame.iloc[:, 1].str.strip()
-    times = _local_times(path, stamps, "%d.%m.%Y %H:%M", "Europe/Berlin")
-    return _intensity(path, "DE", frame, fuels, times, kind)
+    form, decimal = style
+    energies = [name for name in columns[2:] if "[MWh]" in name]
+    fuels = [name for name in energies if not any(word in name.lower() for word in _LOAD)]
+    if not any(factor_of(_bare(name)) for name in fuels):
+        raise ValueError(
+            f"{path}: {brief(', '.join(energies))}: consumption, not generation; no intensity follows from it"
+        )
+    stamps, step_s = table.cells(columns[0]), None
+    if columns[1].lower() in ("uhrzeit", "anfang"):
+        stamps = stamps + " " + table.cells(columns[1])
+    else:
+        step_s = _length(table, form, stamps, table.cells(columns[1]))
+    times = local_times(path, stamps, form, "Europe/Berlin", table.lines)
+    power = {_bare(name): table.numbers(name, decimal) for name in fuels}
+    notes = [*table.notes, "the file does not name its area: DE is assumed"]
+    return [
+        Generation(
+            path,
+            "DE",
+            power,
+            times,
+            table.lines,
+            header_line=table.header_line,
+            step_s=step_s,
+            clock="Europe/Berlin",
+            unit="MWh by fuel",
+            notes=notes,
+        ).intensity()
+    ]
 
 
 def read_entsoe(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
-    """Read ENTSO-E's table: `MTU` from - to with its clock in brackets, MW, `n/e` and `N/A` for missing."""
-    frame = read_table(path, sep="\t" if "\t" in read_text(path).split("\n", 1)[0] else ",")
-    mtu = next(name for name in frame.columns if "MTU" in name)
-    cells = frame[mtu].astype(str)
-    clock = "UTC" if "UTC" in mtu or cells.str.contains("(UTC)", regex=False).any() else "Europe/Brussels"
-    begins = cells.str.split(" - ").str[0].str.replace(r"\s*\(.*\)", "", regex=True).str.strip()
-    times = _local_times(path, begins, "%d.%m.%Y %H:%M", clock)
-    fuels = [name for name in frame.columns if "Actual Aggregated" in name]
-    area = next((str(frame[name].iloc[0]) for name in frame.columns if name.strip().lower() == "area"), "")
-    return _intensity(path, area or Path(path).stem, frame, fuels, times, kind)
+    """Read ENTSO-E's actual generation per type (https://transparency.entsoe.eu), a column for each fuel.
+
+    `MTU` holds from - to with its clock in brackets, values are MW. `n/e` (not expected) is none, `N/A` and
+    `-` are missing. Columns of what storage takes (`Actual Consumption`) are left out.
+    """
+    check_kind(path, kind)
+    table = read_table(path)
+    fuels = [name for name in table.columns if "actual aggregated" in name.lower()]
+    if not fuels:
+        raise ValueError(
+            f"{path}:{table.header_line}: the portal's table of {brief(', '.join(table.columns[2:]))}, "
+            "expected a column per fuel; take AggregatedGenerationPerType from its File Library "
+            "(format entsoe-library)"
+        )
+    mtu = next(name for name in table.columns if name.lower().startswith("mtu"))
+    cells = table.cells(mtu)
+    clock = _clock(table, mtu)
+    spans = cells.str.replace(r"\s*\([^)]*\)", "", regex=True).str.split(" - ")
+    begins, ends = spans.str[0].str.strip(), spans.str[-1].str.strip()
+    form = "%d.%m.%Y %H:%M"
+    step_s = _length(table, form, begins, ends) if cells.str.contains(" - ", regex=False).all() else None
+    times = local_times(path, begins, form, _CLOCKS[clock], table.lines)
+    areas = table.cells(table.named("Area")) if table.find("area") else None
+    if areas is not None and areas.nunique() > 1:
+        row = int(np.argmax((areas != areas.iloc[0]).to_numpy()))
+        raise ValueError(
+            f"{path}:{table.lines[row]}: area {brief(areas.iloc[row])} after {brief(areas.iloc[0])}, "
+            "expected one area; split the file"
+        )
+    power = {}
+    for name in fuels:
+        values = table.numbers(name)
+        values[(table.cells(name).str.lower() == "n/e").to_numpy()] = 0.0
+        power[re.sub(r"\s*-\s*Actual Aggregated.*", "", name)] = values
+    zone = str(areas.iloc[0]) if areas is not None and areas.iloc[0] else Path(path).stem
+    return [
+        Generation(
+            path,
+            zone,
+            power,
+            times,
+            table.lines,
+            header_line=table.header_line,
+            step_s=step_s,
+            clock=_CLOCKS[clock],
+            notes=table.notes,
+        ).intensity()
+    ]
 
 
 def read_lwa(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     """Read Let's wait awhile's production: MW by fuel in UTC, then imports by neighbour (left out)."""
-    frame = read_table(path)
-    fuels = [name for name in frame.columns[1:] if not (len(name) == 2 and name.isupper())]
-    times = utc_times(path, frame.iloc[:, 0], "time")
-    return _intensity(path, Path(path).name.split("_")[0].upper(), frame, fuels, times, kind)
+    check_kind(path, kind)
+    table = read_table(path)
+    fuels = [name for name in table.columns[1:] if not (len(name) == 2 and name.isupper())]
+    power = {name: table.numbers(name) for name in fuels}
+    times = table.utc_times(table.columns[0])
+    zone = Path(path).name.split("_")[0].upper()
+    return [
+        Generation(
+            path, zone, power, times, table.lines, header_line=table.header_line, notes=table.notes
+        ).intensity()
+    ]
 
 
-def _intensity(
-    path: str | Path, zone: str, frame: pd.DataFrame, fuels: list[str], times: Floats, kind: str | None
-) -> list[CarbonSeries]:
-    if kind not in (None, "life-cycle"):
-        raise ValueError(f"{path}: kind {kind!r} cannot be had from generation by fuel, expected life-cycle")
-    total, grams = np.zeros(len(frame)), np.zeros(len(frame))
-    empty = np.ones(len(frame), dtype=bool)
-    for name in fuels:
-        factor = _factor(path, name)
-        if factor is None:
-            continue
-        power = numbers(path, frame[name], brief(name))
-        empty &= ~np.isfinite(power)
-        # Missing counts as none produced; a fuel that takes power from the grid makes none.
-        power = np.maximum(np.nan_to_num(power), 0.0)
-        total += power
-        grams += power * factor
-    with np.errstate(invalid="ignore", divide="ignore"):
-        values = np.where(empty | (total <= 0), np.nan, grams / total)
-    lines = np.arange(len(frame)) + 2
-    keep = np.isfinite(times)
-    notes = ["computed from generation with IPCC 2011 medians; imports and storage left out"]
-    if not keep.all():
-        notes.append(f"{int((~keep).sum())} rows in the hour that daylight saving skips left out")
-    return [regular_series(path, zone, "life-cycle", times[keep], values[keep], lines[keep], notes=notes)]
+def _bare(name: str) -> str:
+    """The fuel in one of SMARD's column names, which also hold the unit and the resolution."""
+    return name.split("[", 1)[0].strip()
 
 
-def _factor(path: str | Path, name: str) -> float | None:
-    """Grams per kWh of a column, or None for storage."""
-    low = name.lower()
-    if "sonstige erneuerbare" in low or "other renewable" in low:
-        return 18.0
-    for words, factor in _FACTORS:
-        if any(word in low for word in words):
-            return factor or None
-    raise ValueError(f"{path}:1: fuel {brief(name)} is unknown; no intensity follows from it")
-
-
-def _local_times(path: str | Path, stamps: pd.Series, form: str, clock: str) -> Floats:
-    """Unix seconds of local times in file order; NaN for the hour that daylight saving skips."""
+def _length(table: Table, form: str, begins: pd.Series, ends: pd.Series) -> float | None:
+    """How long most rows last on the clock; None if the times do not say."""
     import pandas as pd
 
-    naive = pd.to_datetime(stamps, format=form, errors="coerce")
-    bad = naive.isna().to_numpy()
-    if bad.any():
-        row = int(np.argmax(bad))
-        if str(stamps.iloc[row]).strip().lower() in MISSING:
-            raise ValueError(f"{path}:{row + 2}: the time is missing")
-        raise ValueError(f"{path}:{row + 2}: time is {brief(stamps.iloc[row])}, expected DD.MM.YYYY HH:MM")
-    try:
-        aware = naive.dt.tz_localize(clock, ambiguous="infer", nonexistent="NaT")
-    except ValueError as error:
+    first, last = (pd.to_datetime(cells, format=form, errors="coerce") for cells in (begins, ends))
+    seconds = np.asarray((last - first).dt.total_seconds(), dtype=np.float64)
+    seconds = seconds[np.isfinite(seconds) & (seconds > 0)]
+    return float(np.median(seconds)) if seconds.size else None
+
+
+def _clock(table: Table, mtu: str) -> str:
+    """The one clock that the cells or the header name; Central European if none does."""
+    named = table.cells(mtu).str.extract(r"\(([^)]*)\)", expand=False).fillna("")
+    stated = mtu.partition("(")[2].rstrip(")")
+    clocks = {str(name) for name in named.unique()} or {""}
+    if len(clocks) > 1:
+        row = int(np.argmax((named != named.iloc[0]).to_numpy()))
         raise ValueError(
-            f"{path}: the hour that daylight saving repeats comes not exactly twice "
-            f"({' '.join(str(error).split())})"
-        ) from None
-    utc = aware.dt.tz_convert("UTC").dt.tz_localize(None)
-    return np.asarray((utc - pd.Timestamp("1970-01-01")).dt.total_seconds(), dtype=np.float64)
+            f"{table.path}:{table.lines[row]}: clock {brief(named.iloc[row])} after {brief(named.iloc[0])}, "
+            "expected one"
+        )
+    clock = clocks.pop() or stated or "CET/CEST"
+    if clock not in _CLOCKS:
+        raise ValueError(
+            f"{table.path}:{table.lines[0]}: clock {brief(clock)}, expected {', '.join(_CLOCKS)}"
+        )
+    return clock

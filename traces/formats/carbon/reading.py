@@ -7,7 +7,18 @@ from pathlib import Path
 
 from ...records import CarbonSeries
 from ..base import Format, Formats
-from . import carbon_json, electricitymaps, production, simple_carbon, uk_api, watttime
+from . import (
+    carbon_json,
+    eia930,
+    electricitymaps,
+    energy_charts,
+    entsoe_library,
+    grid_operators,
+    production,
+    simple_carbon,
+    uk_api,
+    watttime,
+)
 
 CARBON_FORMATS: Formats[list[CarbonSeries]] = Formats(
     "carbon",
@@ -21,6 +32,12 @@ CARBON_FORMATS: Formats[list[CarbonSeries]] = Formats(
     Format("moer", simple_carbon.recognises_moer, simple_carbon.read_moer),
     Format("smard", production.recognises_smard, production.read_smard),
     Format("entsoe", production.recognises_entsoe, production.read_entsoe),
+    Format("entsoe-library", entsoe_library.recognises, entsoe_library.read),
+    Format("eia-930", eia930.recognises, eia930.read),
+    Format("energy-charts", energy_charts.recognises, energy_charts.read),
+    Format("neso", grid_operators.recognises_neso, grid_operators.read_neso),
+    Format("eco2mix", grid_operators.recognises_eco2mix, grid_operators.read_eco2mix),
+    Format("energinet", grid_operators.recognises_energinet, grid_operators.read_energinet),
     Format("lwa-production", production.recognises_lwa, production.read_lwa),
     Format("lwa", simple_carbon.recognises_lwa, simple_carbon.read_lwa),
     Format("carbon-aware-sdk", carbon_json.recognises_sdk, carbon_json.read_sdk),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from pathlib import Path
 
 import numpy as np
 
-from ....common.arrays import Floats, Ints
 from ...records import CarbonSeries, regular_series
-from ..parsing import brief, lines_of, numbers, read_json, read_table, utc_times
+from ..parsing import brief, header_cells, lines_of, read_json, read_table
 from .json_rows import number, rows_of, unix_time
 
 # Pounds per MWh to grams per kWh: 453.59237 g / 1000 kWh.
@@ -24,7 +23,7 @@ def recognises(head: str) -> bool:
 
 def recognises_csv(head: str) -> bool:
     """Whether the first line is the header of Vessim's WattTime example (its typing error included)."""
-    return head.startswith("oootime,")
+    return header_cells(head)[:1] == ["oootime"]
 
 
 def read(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
@@ -36,6 +35,11 @@ def read(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     document = read_json(path)
     meta = document.get("meta") if isinstance(document, dict) else None
     rows = rows_of(path, document, "data")
+    if "generated_at" in rows[0] or "forecast" in rows[0]:
+        raise ValueError(
+            f"{path}: forecasts by the time they were made (/v3/forecast/historical), expected measured "
+            "values; get /v3/historical"
+        )
     factor, found = _meaning(path, meta if isinstance(meta, dict) else {})
     if kind not in (None, found):
         raise ValueError(f"{path}: kind {kind!r} is not in the file, expected {found}")
@@ -48,38 +52,46 @@ def read(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     for index, (row, line) in enumerate(zip(rows, lines.tolist(), strict=True)):
         times[index] = unix_time(path, line, f"data[{index}].point_time", row.get("point_time"))
         values[index] = number(path, line, f"data[{index}].value", row.get("value")) * factor
-    return [_series(path, zone, found, times, values, lines, index) for zone, index in zones.items()]
+    period = meta.get("data_point_period_seconds") if isinstance(meta, dict) else None
+    notes = ["converted from lbs/MWh"]
+    if isinstance(meta, dict) and meta.get("generated_at"):
+        notes.append("the values are the provider's forecast")
+    imputed = [bool(row.get("imputed_data_used")) for row in rows]
+    told = any("imputed_data_used" in row for row in rows)
+    series = []
+    for zone, own in zones.items():
+        share = float(np.mean([imputed[row] for row in own])) if told else math.nan
+        estimates = [f"{share:.0%} of the values are the provider's estimates"] if share > 0 else []
+        series.append(
+            regular_series(
+                path,
+                zone,
+                found,
+                times[own],
+                values[own],
+                lines[own],
+                any_order=True,
+                step_s=float(period) if isinstance(period, (int, float)) else None,
+                notes=[*notes, *estimates],
+                unit="lb/MWh",
+                estimated=share,
+            )
+        )
+    return series
 
 
 def read_vessim(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     """Read Vessim's CSV `oootime,<zone>`: WattTime values already in g/kWh, five minutes apart, UTC."""
     if kind not in (None, "marginal"):
         raise ValueError(f"{path}: kind {kind!r} is not in the file, expected marginal")
-    frame = read_table(path)
-    if frame.shape[1] < 2:
-        raise ValueError(f"{path}:1: expected a column of times and one per zone")
-    times = utc_times(path, frame.iloc[:, 0], "time")
-    lines = np.arange(len(frame)) + 2
+    table = read_table(path)
+    if len(table.columns) < 2 or "time" not in table.columns[0].lower():
+        raise ValueError(f"{path}:{table.header_line}: expected a column of times and one per zone")
+    times = table.utc_times(table.columns[0])
     return [
-        regular_series(path, str(name), "marginal", times, numbers(path, frame[name], str(name)), lines)
-        for name in frame.columns[1:]
+        regular_series(path, name, "marginal", times, table.numbers(name), table.lines)
+        for name in table.columns[1:]
     ]
-
-
-def _series(
-    path: str | Path,
-    zone: str,
-    kind: str,
-    times: Floats,
-    values: Floats,
-    lines: Ints,
-    index: Sequence[int],
-) -> CarbonSeries:
-    rows = np.array(index)
-    note = ("converted from lbs/MWh",)
-    return regular_series(
-        path, zone, kind, times[rows], values[rows], lines[rows], any_order=True, notes=note
-    )
 
 
 def _meaning(path: str | Path, meta: dict[str, object]) -> tuple[float, str]:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from .columns import MISSING, check_time, find_column, numbers, utc_times
-from .json_lines import line_of, lines_of
+from .columns import MISSING, check_time, find_column, local_times, numbers, plain_number, utc_times
+from .json_lines import line_of, lines_of, lines_within
 from .pickles import is_pickle, load_plain
-from .text import brief, read_bytes, read_head, read_json, read_table, read_text
+from .tables import Table, header_cells, read_table
+from .text import brief, read_bytes, read_head, read_json, read_text
 
 __all__ = [
     "MISSING",
+    "Table",
     "brief",
     "check_time",
     "find_column",
+    "header_cells",
     "is_pickle",
     "line_of",
     "lines_of",
+    "lines_within",
     "load_plain",
+    "local_times",
     "numbers",
+    "plain_number",
     "read_bytes",
     "read_head",
     "read_json",

@@ -57,6 +57,23 @@ def lines_of(path: str | Path, count: int, *steps: str) -> Ints:
     return lines
 
 
+def lines_within(path: str | Path, count: int) -> Ints:
+    """The lines on which the entries of lists within a list begin, one after another, `[count]`.
+
+    Args:
+        path: a file with a list of lists.
+        count: of entries, in all lists together.
+    """
+    text = read_text(path)
+    lines, line, at, index = np.zeros(count, dtype=np.int64), 1, 0, 0
+    for group in _starts(text, _skip(text, 0), count + text.count("[")):
+        for start in _starts(text, group, count - index):
+            line, at = line + text.count("\n", at, start), start
+            lines[index] = line
+            index += 1
+    return lines
+
+
 def _starts(text: str, place: int, count: int) -> Sequence[int]:
     """Where the first `count` elements of the list at `place` begin; the place itself if it is no list."""
     if text[place] != "[":

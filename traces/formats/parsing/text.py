@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import io
 import json
+import re
 import reprlib
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ....common.reading import parse_json, read_regular, reason
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 # A trace file larger than this is a mistake or an attack (a gzip bomb).
 MAX_BYTES = 1024**3
+# Files that are often given for the text that they hold.
+_NOT_TEXT = {
+    b"PK\x03\x04": "a zip archive (or an .xlsx workbook); unpack it, or save the sheet as CSV",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook; save the sheet as CSV",
+    b"PAR1": "a Parquet file; write it as CSV",
+    b"BZh": "compressed with bzip2; unpack it (gzip is read as it is)",
+    b"\xfd7zXZ": "compressed with xz; unpack it (gzip is read as it is)",
+    b"(\xb5/\xfd": "compressed with zstd; unpack it (gzip is read as it is)",
+    b"%PDF": "a PDF, expected a trace",
+}
+# A letter beyond ASCII in UTF-8: bytes that hardly ever follow each other in Latin-1.
+_UTF8_PAIR = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
+_LATIN_SIGNS = frozenset("\xa0°²³€£§µ·«»–—‘’“”…±×½¼")
 
 
 def read_bytes(path: str | Path, limit: int | None = None) -> bytes:
@@ -35,29 +44,74 @@ def read_bytes(path: str | Path, limit: int | None = None) -> bytes:
     return data[:most]
 
 
-def decode(path: str | Path, data: bytes) -> str:
-    """UTF-8 text without its byte order mark.
+def decode(path: str | Path, data: bytes, cut: bool = False) -> str:
+    """UTF-8 text, or UTF-16 with a byte order mark, without the mark.
+
+    Args:
+        path: for messages.
+        data: the file's bytes.
+        cut: whether they end in the middle of the file, and so perhaps of a character.
 
     Raises:
-        ValueError: if the bytes are not text.
+        ValueError: if the bytes are not text, or in an encoding that has to be guessed; it says which.
     """
-    if b"\x00" in data:
+    for magic, what in _NOT_TEXT.items():
+        if data.startswith(magic):
+            raise ValueError(f"{path}: {what}")
+    utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    if not utf16 and b"\x00" in data:
+        odd = data[1:2000:2].count(0) + data[0:2000:2].count(0)
+        if odd > 0.3 * min(len(data), 2000) and len(data.replace(b"\x00", b"")) > 0.3 * len(data):
+            raise ValueError(f"{path}: UTF-16 text without a byte order mark; save it as UTF-8")
         raise ValueError(f"{path}: binary content, expected text")
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-16" if utf16 else "utf-8-sig", errors="ignore" if cut else "strict")
     except UnicodeDecodeError as error:
+        if utf16:
+            raise ValueError(f"{path}: damaged UTF-16 text; save it as UTF-8") from None
         line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{path}:{line}: not UTF-8 text") from None
+        hint = ", but Latin-1 (Windows-1252); save it as UTF-8" if _latin(data) else ""
+        raise ValueError(f"{path}:{line}: not UTF-8 text{hint}") from None
+    if "\x00" in text:
+        raise ValueError(f"{path}: binary content, expected text")
+    if not text:
+        raise ValueError(f"{path}: empty file, expected a trace")
+    return text
+
+
+def decode_table(path: str | Path, data: bytes, cut: bool = False) -> tuple[str, tuple[str, ...]]:
+    """Text as `decode` reads it, or Latin-1 as spreadsheets save it, and a note of what is unusual."""
+    text = _latin(data)
+    if text is not None:
+        return text, ("the text is Latin-1 (Windows-1252), not UTF-8",)
+    unusual = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    return decode(path, data, cut), (("the text is UTF-16, not UTF-8",) if unusual else ())
+
+
+def _latin(data: bytes) -> str | None:
+    """The text, if it is not UTF-8 in any part, and all that is not ASCII are letters or signs."""
+    if data.isascii() or b"\x00" in data or data.startswith((b"\xff\xfe", b"\xfe\xff", *_NOT_TEXT)):
+        return None
+    if _UTF8_PAIR.search(data):
+        return None
+    try:
+        text = data.decode("cp1252")
+    except UnicodeDecodeError:
+        return None
+    strange = {letter for letter in set(text) if not letter.isascii() and not letter.isalpha()}
+    blank = {letter for letter in set(text) if letter.isascii() and not letter.isprintable()}
+    return text if strange <= _LATIN_SIGNS and blank <= set("\t\r\n") else None
 
 
 def read_head(path: str | Path) -> str:
     """The first whole lines of the file, or the first 64 KiB of a single long one, as text."""
     data = read_bytes(path, limit=65536)
     if len(data) < 65536:
-        return decode(path, data)
-    cut = data.rfind(b"\n") + 1
-    # A character may be cut in two at the end.
-    return decode(path, data[:cut]) if cut else data.decode("utf-8-sig", errors="ignore")
+        return decode_table(path, data)[0]
+    text = decode_table(path, data, cut=True)[0]
+    # A character may be cut in two at the end, and a line is.
+    whole = text.rfind("\n") + 1
+    return text[:whole] if whole else text
 
 
 def read_text(path: str | Path) -> str:
@@ -79,42 +133,6 @@ def read_json(path: str | Path) -> object:
         # A number too long, a key twice, too deep; the message of `read_text` has the path already.
         text = " ".join(str(error).split())
         raise ValueError(text if text.startswith(str(path)) else f"{path}: not JSON ({text})") from None
-
-
-def read_table(
-    path: str | Path, sep: str = ",", header: bool = True, text: str | None = None
-) -> pd.DataFrame:
-    """A delimited table with every cell as text, missing ones as the empty string.
-
-    Column names lose surrounding blanks. Row `i` of the frame is line `i + 2` of the file (`i + 1` without a
-    header) as long as no cell holds a line break.
-
-    Raises:
-        ValueError: if the rows differ in length.
-    """
-    import pandas as pd
-
-    content = read_text(path) if text is None else text
-    try:
-        frame = pd.read_csv(
-            io.StringIO(content),
-            sep=sep,
-            header=0 if header else None,
-            dtype=str,
-            keep_default_na=False,
-            skip_blank_lines=False,
-            engine="c",
-            low_memory=False,
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OverflowError) as error:
-        raise ValueError(f"{path}: not a table ({reason(error)})") from None
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise ValueError(f"{path}: rows have more cells than the header, expected as many")
-    names = [str(name).strip() for name in frame.columns]
-    if len(set(names)) < len(names):
-        raise ValueError(f"{path}:1: two columns have the same name, expected different ones")
-    frame.columns = pd.Index(names)
-    return frame
 
 
 def brief(value: object, most: int = 80) -> str:

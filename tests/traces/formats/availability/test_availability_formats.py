@@ -290,16 +290,6 @@ def test_unknown_formats_and_content(tmp_path):
         read_availability(path, "stuner")
 
 
-@pytest.mark.parametrize("name", ["a\nb", "a\u2028", "\n"])
-def test_own_csv_refuses_names_that_would_not_come_back(tmp_path, name):
-    one = np.zeros(1)
-    trace = flat_trace(
-        (name,), np.zeros(1, dtype=int), one, one + DAY, np.zeros(1, dtype=int), one, one + 9.0, clock="none"
-    )
-    with pytest.raises(ValueError, match="cannot be written, expected a name of one line"):
-        write(trace, tmp_path / "f.csv")
-
-
 def test_own_csv_names_the_line_of_a_session_without_recording(tmp_path):
     path = tmp_path / "f.csv"
     path.write_text("# recording,a,0,100,0\nclient,start,end\na,0,5\nb,0,5\n")
@@ -308,3 +298,20 @@ def test_own_csv_names_the_line_of_a_session_without_recording(tmp_path):
     path.write_text("# recording,a,50,100,0\nclient,start,end\na,60,65\na,0,5\n")
     with pytest.raises(ValueError, match=r"f.csv:4: a session lies before"):
         read_availability(path)
+
+
+def test_zones_of_the_same_name_are_told_apart_by_their_folders(tmp_path):
+    paths = []
+    for folder in ("one/spot", "two/spot"):
+        (tmp_path / folder).mkdir(parents=True)
+        text = json.dumps({"metadata": {"gap_seconds": 10}, "data": [1, 0]})
+        paths.append(put(tmp_path / folder, text, "a.json"))
+    assert read_availability(paths).users == ("one/spot/a", "two/spot/a")
+    with pytest.raises(ValueError, match="two clients are named"):
+        read_availability([paths[0], paths[0]])
+
+
+def test_a_key_of_json_is_given_once(tmp_path):
+    text = '{"metadata": {"gap_seconds": 30}, "data": [0, 1], "data": [1, 1]}'
+    with pytest.raises(ValueError, match="key 'data' is given twice"):
+        read_availability(put(tmp_path, text, "t.json"))

@@ -60,7 +60,7 @@ def test_electricity_maps_both_headers_and_both_kinds(tmp_path, header):
         ([("01:00", 1, 1), ("01:00", 2, 1)], r"c.csv:3: the time repeats with 2 after 1"),
         ([("00:00", 1, 1), ("01:00", 1, 1), ("09:00", 1, 1)], r"c.csv:4: a gap of 8 h"),
         ([("00:00", 1, 1), ("01:00", 1, 1), ("02:17", 1, 1)], r"c.csv:4: 4620 s after"),
-        ([("00:00", 1, 1), ("xx", 1, 1)], r"c.csv:3: Datetime"),
+        ([("00:00", 1, 1), ("xx", 1, 1)], r"c.csv:3: 'Datetime \(UTC\)' is"),
     ],
 )
 def test_bad_rows_are_refused_with_their_line(tmp_path, rows, why):
@@ -119,7 +119,12 @@ def test_watttime_pounds_per_mwh_newest_first(tmp_path):
     assert (series.kind, series.zone, series.step_s) == ("marginal", "CAISO_NORTH", 300.0)
     v3 = {
         "data": [{"point_time": "2022-07-15T00:00:00Z", "value": 870}],
-        "meta": {"region": "R", "signal_type": "co2_moer", "units": "lbs_co2_per_mwh"},
+        "meta": {
+            "region": "R",
+            "signal_type": "co2_moer",
+            "units": "lbs_co2_per_mwh",
+            "data_point_period_seconds": 300,
+        },
     }
     assert read_carbon(put(tmp_path, json.dumps(v3), "v3.json"))[0].zone == "R"
     v3["meta"]["units"] = "percentile"
@@ -206,9 +211,12 @@ def test_own_csv_is_read_back_without_loss(tmp_path_factory, values, kind):
 
 def test_months_of_a_zone_are_joined_and_holes_between_them_refused():
     first = CarbonSeries("A", "direct", 0.0, 3600.0, np.arange(24.0))
-    overlap = CarbonSeries("A", "direct", 20 * 3600.0, 3600.0, np.full(10, 99.0))
+    overlap = CarbonSeries("A", "direct", 20 * 3600.0, 3600.0, np.arange(20.0, 30.0))
     whole = joined_series([overlap, first])[0]
-    assert whole.g_per_kwh.tolist() == [*range(24), *[99.0] * 6]
+    assert whole.g_per_kwh.tolist() == [*range(30)]
+    other = CarbonSeries("A", "direct", 20 * 3600.0, 3600.0, np.full(10, 99.0), "two.csv")
+    with pytest.raises(ValueError, match=r"two.csv: zone 'A' has 99 g/kWh at 1970-01-01T20:00:00Z and 20 in"):
+        joined_series([other, first])
     with pytest.raises(ValueError, match="begins 76 h after"):
         joined_series([first, CarbonSeries("A", "direct", 100 * 3600.0, 3600.0, np.ones(3))])
 
