@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from frugalfl.common.reading import check_nesting, parse_json, read_arrays, read_document, read_regular
+from frugalfl.common.reading import parse_json, read_arrays, read_document, read_regular
 from frugalfl.common.settings import Settings, parse_settings
 from frugalfl.common.sizes import MOST_VALUES, check_values
 from frugalfl.envs.episode import PopulationSource
@@ -84,9 +84,7 @@ def test_ends_go_by_the_unit_in_a_fields_name():
 
 def test_rows_a_microsecond_apart_do_not_become_a_grid_of_hours():
     times, lines = np.array([0.0, 1e-6, 10_000.0]), np.arange(3)
-    with pytest.raises(
-        ValueError, match=r"rows 1e-06 s apart over 10000 s would need 1e\+10 values.*closer by mistake"
-    ):
+    with pytest.raises(ValueError, match=r"rows are 1e-06 s apart, expected a minute to a day"):
         regular_series("file.csv", "DE", "direct", times, np.ones(3), lines)
 
 
@@ -147,15 +145,14 @@ def test_json_that_is_no_document_is_refused(text, why):
 def test_yaml_that_is_nested_too_deeply_is_refused(tmp_path, text):
     path = tmp_path / "deep.yaml"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"deep\.yaml: nested too deeply"):
+    with pytest.raises(ValueError, match=r"deep\.yaml.* nested more than 50 deep"):
         load_scenario(path)
-    check_nesting("levels: {wait_s: [0, 1], quorum: [1]}\n" * 1000)
 
 
 def test_a_damaged_archive_is_refused_in_one_line(tmp_path):
     path = tmp_path / "arrays.npz"
     np.savez_compressed(path, a=np.arange(1000), b=np.arange(3))
-    assert set(read_arrays(path)) == {"a", "b"} and set(read_arrays(path, ["b"])) == {"b"}
+    assert set(read_arrays(path)) == {"a", "b"}
     data = path.read_bytes()
     for wrong in (data[:50], data[:100] + b"\xff" * 60 + data[160:], b"", b"\x80\x04."):
         path.write_bytes(wrong)
