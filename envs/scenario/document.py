@@ -32,15 +32,15 @@ MOST_STEPS = 100_000
 
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
-# A run gains a hundred points at most; times any amount, a price stays a finite number.
+# A price stays a finite number, times any amount.
 Price = Annotated[float, Field(ge=0, le=1e12)]
 
 
 class Workload(Drawn):
     """What a round is charged for: a nominal job, or the model that is really trained.
 
-    By default a small model is really trained as the proxy of a larger job, whose bytes and seconds are
-    charged. `model_bytes: actual` and `sample_bytes: actual` charge the trained model's own size instead.
+    By default a small model is trained as the proxy of a larger job, whose bytes and seconds are charged.
+    `model_bytes: actual` and `sample_bytes: actual` charge the trained model's own size instead.
 
     What differs between operators may be a range, from which every episode draws its own: a hospital's image
     is not a phone's message, and neither is its server.

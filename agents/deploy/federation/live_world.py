@@ -73,8 +73,8 @@ class LiveWorld:
         check_deployable(scenario)
         self.scenario = charge_actual(scenario)
         self.source = PopulationSource(self.scenario, split)
-        draw = self.source.draw(seed)
-        self.draw, self.clock = draw, clock or Clock()
+        self.draw = draw = self.source.draw(seed)
+        self.clock = clock or Clock()
         self.population = self.source.empty(1)
         self.population.set_row(0, draw)
         self.core = RemoteCore(
@@ -98,8 +98,7 @@ class LiveWorld:
         self.prices, self.running = draw.prices[None, :].copy(), True
         self.initial_test_accuracy = self.core.evaluate(part="test")[0]
         self.ledger.open(np.ones(1, dtype=bool), *self.core.evaluate())
-        self._poll_s = poll_s
-        self._left = self.roster.leavings.copy()
+        self._poll_s, self._left = poll_s, self.roster.leavings.copy()
 
     @property
     def zone_names(self) -> tuple[str, ...]:
