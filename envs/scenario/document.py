@@ -32,8 +32,7 @@ MOST_STEPS = 100_000
 
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
-# A price stays a finite number, times any amount.
-Price = Annotated[float, Field(ge=0, le=1e12)]
+Price = Annotated[float, Field(ge=0, le=1e12)]  # times any amount it stays a finite number
 
 
 class Workload(Drawn):

@@ -10,7 +10,11 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from ...common.arrays import Floats
+<<<<<<< HEAD
 from ...common.sizes import check_values
+=======
+from .plausibility import check_names
+>>>>>>> i14-sessions
 
 Kind: TypeAlias = Literal["direct", "life-cycle", "marginal"]
 """What carbon intensity counts."""
@@ -50,6 +54,7 @@ class CarbonSeries:
         """
         if self.kind not in KINDS:
             raise ValueError(f"{self.source}: kind {self.kind!r}, expected one of {', '.join(KINDS)}")
+        check_names(self.source, [self.zone], "zone")
         values = self.g_per_kwh
         if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all() or (values < 0).any():
             raise ValueError(f"{self.source}: expected at least one finite intensity, none below zero")

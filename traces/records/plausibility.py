@@ -26,18 +26,23 @@ def are_unix_times(times_s: Floats) -> bool:
     return bool(times_s.size) and float(times_s.min()) >= 1e8
 
 
-def check_names(source: str, names: Sequence[str]) -> None:
-    """Refuse names that cannot be shown in one line, and one name for two clients.
+def check_names(source: str, names: Sequence[str], what: str = "client") -> None:
+    """Refuse names that cannot be shown in one line, and one name for two.
+
+    Args:
+        source: for messages.
+        names: of clients or zones.
+        what: what they name.
 
     Raises:
         ValueError: one line.
     """
     for name in names:
         if not name or _UNPRINTABLE.search(name):
-            raise ValueError(f"{source}: client {name[:60]!r}, expected a name of printable letters")
+            raise ValueError(f"{source}: {what} {name[:60]!r}, expected a name of printable letters")
     if len(set(names)) < len(names):
         twice = Counter(names).most_common(1)[0][0]
-        raise ValueError(f"{source}: two clients are named {twice[:60]!r}, expected different names")
+        raise ValueError(f"{source}: two {what}s are named {twice[:60]!r}, expected different names")
 
 
 def check_recordings(source: str, begin_s: Floats, end_s: Floats) -> None:

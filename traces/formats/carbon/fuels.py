@@ -49,6 +49,9 @@ def factor_of(fuel: str) -> float | None:
     return next((factor for words, factor in _FACTORS if any(word in low for word in words)), None)
 
 
+_MOST_POWER = 1e12  # the world's power stations have less, in kW
+
+
 @dataclass(frozen=True)
 class Generation:
     """What a zone generated over time, by fuel."""
@@ -85,7 +88,7 @@ class Generation:
             values = np.where(finite.all(axis=0) & (total > 0), factors @ made / total, np.nan)
         lacking = (finite.any(axis=0) & ~finite).sum(axis=1)
         missing = ", ".join(
-            f"{fuel} in {count} rows" for fuel, count in zip(counted, lacking, strict=True) if count
+            f"{fuel[:60]} in {count} rows" for fuel, count in zip(counted, lacking, strict=True) if count
         )
         exists = np.isfinite(self.times)
         try:
@@ -115,6 +118,11 @@ class Generation:
                 raise ValueError(
                     f"{self.path}:{self.header_line}: fuel {brief(fuel)} is unknown; no intensity follows "
                     "from it"
+                )
+            if (np.abs(values) > _MOST_POWER).any():
+                row = int(np.argmax(np.abs(values) > _MOST_POWER))
+                raise ValueError(
+                    f"{self.path}:{self.lines[row]}: {brief(fuel)} makes {values[row]:g}, expected MW"
                 )
             if factor and np.isfinite(values).any():
                 counted[fuel] = (factor, values)
