@@ -10,11 +10,8 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from ...common.arrays import Floats
-<<<<<<< HEAD
 from ...common.sizes import check_values
-=======
 from .plausibility import check_names
->>>>>>> i14-sessions
 
 Kind: TypeAlias = Literal["direct", "life-cycle", "marginal"]
 """What carbon intensity counts."""
