@@ -53,6 +53,9 @@ def check_recordings(source: str, begin_s: Floats, end_s: Floats) -> None:
     """
     if not (np.isfinite(begin_s).all() and np.isfinite(end_s).all()):
         raise ValueError(f"{source}: a recording begins or ends at no finite time, expected seconds")
+    shortest_s = float((end_s - begin_s).min(initial=np.inf))
+    if shortest_s < SHORTEST_SESSION_S:
+        raise ValueError(f"{source}: a recording of {shortest_s:.3g} s, expected at least a millisecond")
     longest_s = float((end_s - begin_s).max(initial=0.0))
     if longest_s > LONGEST_RECORDING_S:
         raise ValueError(

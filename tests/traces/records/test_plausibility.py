@@ -38,6 +38,7 @@ def trace_of(sessions, begin=0.0, end=10 * DAY, users=("a",), **more):
         ([(0, np.inf)], DAY, "f.csv:7: a session"),
         ([(0, 9)], 31 * YEAR, "recording of 31 years, expected at most 30; is the unit"),
         ([(0, 9)], np.inf, "no finite time"),
+        ([(0, 9)], 1e-300, "a recording of 1e-300 s, expected at least a millisecond"),
     ],
 )
 def test_nonsense_is_refused_with_its_line(sessions, end, why):

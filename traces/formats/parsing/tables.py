@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _SEPARATORS = ("\t", ";", ",")
 _MOST_PREAMBLE = 100  # lines above a header, whatever they are
 _MOST_COLUMNS = 2000  # a line full of separators is no header
+_MOST_LETTERS = 10_000  # nor is a line without one a cell
 
 
 @dataclass(frozen=True)
@@ -89,16 +90,7 @@ class Table:
 
     def only(self, keep: np.ndarray) -> Table:
         """The rows that `keep` marks."""
-        frame = self.frame[keep].reset_index(drop=True)
-        return Table(
-            self.path,
-            frame,
-            self.lines[keep],
-            self.separator,
-            self.header_line,
-            self.comments,
-            self.notes,
-        )
+        return replace(self, frame=self.frame[keep].reset_index(drop=True), lines=self.lines[keep])
 
 
 def read_table(
@@ -233,6 +225,8 @@ def _rows(path: str | Path, source: _Lines, sep: str) -> tuple[list[list[str]], 
         for row in reader:
             source.inside = False
             cells = row.split() if isinstance(row, str) else row
+            if len(max(cells, key=len, default="")) > _MOST_LETTERS:
+                raise csv.Error(f"a cell of more than {_MOST_LETTERS} letters")
             if any(map(str.strip, cells)):
                 rows.append(cells)
                 lines.append(source.start)

@@ -209,3 +209,22 @@ def test_an_unknown_file_is_told_the_formats_and_how_to_convert(tmp_path):
         read_any(put(tmp_path, "1735689600,200\n1735693200,201\n"))
     with pytest.raises(ValueError, match=r"t.csv:1: time is '1735689600', a Unix time"):
         read_any(put(tmp_path, "1735689600,200\n1735693200,201\n"), "bamboo-counts")
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("a,b\n1," + " " * 20_000 + "2\n", r"f.csv:2: not a table row .*more than 10000 letters"),
+        ("a,b" + ",c" * 5000 + "\n1,2\n", r"f.csv:1: .*"),
+        (
+            "a" + "".join(f",c{number}" for number in range(5000)) + "\n1,2\n",
+            r"f.csv:1: 5001 columns, expected up to",
+        ),
+    ],
+)
+def test_what_no_table_is_as_wide_as(tmp_path, content, why):
+    path = tmp_path / "f.csv"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=why) as caught:
+        read_table(path)
+    assert len(str(caught.value)) < 400
