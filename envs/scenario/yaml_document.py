@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from ...common.reading import read_document, reason
+from ...common.reading import read_regular, reason
 
 MOST_BYTES = 1 << 18
 MOST_NESTED = 50
@@ -30,7 +30,7 @@ def read_yaml(path: Path) -> dict[str, object]:
         ValueError: one line with the line of the file and what to do.
     """
     try:
-        loader = _Loader(read_document(path, MOST_BYTES))
+        loader = _Loader(_bytes(path))
         try:
             document = loader.get_single_data()
         finally:
@@ -49,12 +49,19 @@ def read_yaml(path: Path) -> dict[str, object]:
     return {str(name): _beside(folder, str(name), value) for name, value in document.items()}
 
 
+def _bytes(path: Path) -> bytes:
+    data = read_regular(path, MOST_BYTES)
+    if len(data) > MOST_BYTES:
+        raise ValueError(f"more than {MOST_BYTES} bytes")
+    return data
+
+
 class _Loader(yaml.SafeLoader):
     """Plain scalars of YAML 1.2, no key twice, a bounded document."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
-    def __init__(self, text: str):
+    def __init__(self, text: bytes):
         super().__init__(text)
         self._level = 0
 
