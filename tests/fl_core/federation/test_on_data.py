@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import subprocess
 import sys
@@ -152,6 +153,14 @@ def test_a_forked_child_trains_on():
     assert parent == forked
 
 
+def poisoned_data(**parts):
+    """The digits with values that a data set refuses: whatever touches them shows it."""
+    found = copy.copy(DIGITS)
+    for name, values in parts.items():
+        object.__setattr__(found, name, values)
+    return found
+
+
 def test_whoever_has_no_steps_cannot_reach_the_model():
     """The lost client's rows are poisoned: had it been trained, the model would be NaN."""
     steps = orders(0)[:1]
@@ -160,14 +169,14 @@ def test_whoever_has_no_steps_cannot_reach_the_model():
     poisoned = DIGITS.x_train.copy()
     for k in absent:
         poisoned[dealt.rows[dealt.offset[k] : dealt.offset[k + 1]]] = np.nan
-    clean, dirty = make_core(1, [7]), make_core(1, [7], dataset=replace(DIGITS, x_train=poisoned))
+    clean, dirty = make_core(1, [7]), make_core(1, [7], dataset=poisoned_data(x_train=poisoned))
     for core in (clean, dirty):
         core.run_round(TrainingOrders(steps))
     assert np.array_equal(clean.parameters(), dirty.parameters())
 
 
 def test_test_data_is_never_touched():
-    poisoned = replace(DIGITS, x_test=np.full_like(DIGITS.x_test, np.nan))
+    poisoned = poisoned_data(x_test=np.full_like(DIGITS.x_test, np.nan))
     clean, dirty = make_core(2, [1, 2]), make_core(2, [1, 2], dataset=poisoned)
     everyone = np.ones((2, N), dtype=bool)
     for r in range(3):
@@ -190,7 +199,7 @@ def test_only_held_rows_are_drawn_and_transfers_extend_them():
     for k in range(N):
         poisoned[dealt.rows[dealt.offset[k] + dealt.own[k] + 10 : dealt.offset[k + 1]]] = np.nan
     clean = np.setdiff1d(np.flatnonzero(np.isfinite(poisoned).all(axis=1)), [])
-    core = FederatedCore(replace(DIGITS, x_train=poisoned), make_model("softmax", DIGITS), 1, N, TRAINING)
+    core = FederatedCore(poisoned_data(x_train=poisoned), make_model("softmax", DIGITS), 1, N, TRAINING)
     core.reset(0, dealt, 3)
     steps = np.full((1, N), 20, dtype=np.int32)
     finite = [
@@ -269,7 +278,7 @@ def test_divergence_is_caught_named_and_not_kept(caplog):
     bad = DIGITS.x_train.copy()
     dealt = rows_of(1)
     bad[dealt.rows[dealt.offset[4] : dealt.offset[5]]] = np.inf
-    core.trainer = NumpyTrainer(replace(DIGITS, x_train=bad), core.model)
+    core.trainer = NumpyTrainer(poisoned_data(x_train=bad), core.model)
     steps = np.zeros((2, N), dtype=np.int32)
     steps[0, [2, 4]] = 5
     steps[1, 2] = 5

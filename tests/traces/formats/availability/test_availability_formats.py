@@ -313,5 +313,5 @@ def test_zones_of_the_same_name_are_told_apart_by_their_folders(tmp_path):
 
 def test_a_key_of_json_is_given_once(tmp_path):
     text = '{"metadata": {"gap_seconds": 30}, "data": [0, 1], "data": [1, 1]}'
-    with pytest.raises(ValueError, match="key 'data' is given twice"):
+    with pytest.raises(ValueError, match="key 'data' comes twice"):
         read_availability(put(tmp_path, text, "t.json"))
