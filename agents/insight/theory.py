@@ -11,6 +11,7 @@ import numpy as np
 from ...common.arrays import AnyArray, Floats, Ints
 from ...common.settings import Spec
 from ...envs.contract import RoundOutcome, RoundPlan, Scheduler, Situation, rollout
+from ...envs.episode import participation_rates
 from ...envs.registration import find_entry
 from ...envs.round import step_shares
 from ...envs.scenario import Scenario, load_scenario
@@ -134,7 +135,7 @@ def _page(
     arrived &= (held > 0) & (steps > 0)
     env, client = np.nonzero(arrived)
     shares = step_shares(plan.weights, arrived)
-    rates = np.minimum((before.clients.completions + 1.0) / (before.run.round_index[:, None] + 1.0), 1.0)
+    rates = participation_rates(before.clients.completions, before.run.round_index, outcome.completed)
     arrivals = Arrivals(
         env=env,
         client=client,

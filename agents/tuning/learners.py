@@ -28,7 +28,7 @@ _ACTOR_CRITIC = {
     "rollout_steps": Knob("rounds per environment between two updates", choices=(16, 32, 64, 128)),
     "gamma": Knob("discount per round", 0.9, 1.0),
     "gae_lambda": Knob("bias against variance of the advantages", 0.8, 1.0),
-    "entropy": Knob("weight of the entropy bonus", 1e-5, 1e-2, log=True),
+    "entropy": Knob("weight of the entropy bonus", 0.0, 5e-3),
 }
 _REPLAY = {
     "learning_rate": _RATE,

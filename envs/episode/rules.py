@@ -88,7 +88,7 @@ def transfers(
     return sent, repaired.sum(axis=1)
 
 
-def participation_rates(ledger: Ledger, arrived: Bools) -> Floats:
+def participation_rates(completions: Ints, rounds_done: Ints, arrived: Bools) -> Floats:
     """`[E, N]`, share of the rounds in which each client's update arrives, as far as it is known.
 
     Of the rounds before, drawn towards the mean of all clients, the present round included, as if that had
@@ -96,11 +96,12 @@ def participation_rates(ledger: Ledger, arrived: Bools) -> Floats:
     (A client's own arrival in the present round must not count, or whoever arrives would look frequent.)
 
     Args:
-        ledger: the books before the present round.
+        completions: `[E, N]`, updates that arrived before the present round.
+        rounds_done: `[E]`, rounds before it.
         arrived: bool `[E, N]`, whose updates arrive in it.
     """
-    rounds = ledger.rounds[:, None]
-    total = (ledger.completions + arrived).sum(axis=1, keepdims=True)
+    rounds = rounds_done[:, None]
+    total = (completions + arrived).sum(axis=1, keepdims=True)
     mean = total / (arrived.shape[1] * (rounds + 1.0))
-    rates: Floats = (ledger.completions + _PRIOR_ROUNDS * mean) / (rounds + _PRIOR_ROUNDS)
+    rates: Floats = (completions + _PRIOR_ROUNDS * mean) / (rounds + _PRIOR_ROUNDS)
     return np.minimum(rates, 1.0)

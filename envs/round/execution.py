@@ -259,7 +259,7 @@ class RoundExecution:
             self.core.hold(held)
         orders = progress.orders
         weights = step_shares(orders.weights, (orders.local_steps > 0) & (held > 0))
-        rates = participation_rates(ledger, progress.completed)
+        rates = participation_rates(ledger.completions, ledger.rounds, progress.completed)
         result = self.core.run_round(replace(orders, weights=weights, rates=rates))
         if self.personal is not None:
             self.personal.train(progress.orders, ledger.rounds)

@@ -225,7 +225,7 @@ class LiveWorld:
         played = self._play(orders, float(plan.quorum[0]))
         self._enter_held({client: update.held for client, update in played.updates.items()})
         arrived = np.isin(np.arange(self.scenario.clients), list(played.updates))[None] & (self.held > 0)
-        rates = participation_rates(self.ledger, arrived)
+        rates = participation_rates(self.ledger.completions, self.ledger.rounds, arrived)
         weights = step_shares(plan.weights, arrived)
         result = self.core.apply(played.updates, plan.local_steps[0], index, weights, rates, plan.server_step)
         trained = np.array([bool(played.updates) and not bool(result.diverged[0])])

@@ -17,6 +17,10 @@ from frugalfl.envs.scenario import load_scenario
 SEEDS = np.array([3, 4])
 
 
+def rates_of(world, arrived):
+    return participation_rates(world.ledger.completions, world.ledger.rounds, arrived)
+
+
 def world_of(name="volunteers", seeds=SEEDS, **changes):
     return begun(load_scenario(name, **changes), seeds)
 
@@ -67,12 +71,12 @@ def test_what_is_counted_in_rounds_stays_over_a_wait():
     world = world_of()
     world.step(train(world))
     nobody = np.zeros(world.available.shape, dtype=bool)
-    before, rates = world.situation(), participation_rates(world.ledger, nobody)
+    before, rates = world.situation(), rates_of(world, nobody)
     world.step(wait(world, 60.0))
     after = world.situation()
     for name in ("round_index", "rounds_left", "rounds_since", "recent_gain"):
         np.testing.assert_array_equal(after.flat()[name], before.flat()[name], err_msg=name)
-    np.testing.assert_array_equal(participation_rates(world.ledger, nobody), rates)
+    np.testing.assert_array_equal(rates_of(world, nobody), rates)
     np.testing.assert_array_equal(after.run.looks, before.run.looks + 1)
     np.testing.assert_array_equal(after.clients.sightings, before.clients.sightings + after.clients.available)
 
@@ -80,7 +84,7 @@ def test_what_is_counted_in_rounds_stays_over_a_wait():
 def test_the_first_rounds_know_nobody_as_rare_or_frequent():
     """With the rates of all subsets that could arrive first, the mean step is that of everybody."""
     world, n = world_of("quadratic", seeds=[1]), 20
-    rates = lambda who: participation_rates(world.ledger, who)[0]
+    rates = lambda who: rates_of(world, who)[0]
     whoever = np.array([np.isin(np.arange(n), np.arange(first, first + 4) % n) for first in range(n)])
     each = np.mean([who / rates(who[None]) for who in whoever], axis=0)
     np.testing.assert_allclose(each, 1.0)
@@ -89,7 +93,7 @@ def test_the_first_rounds_know_nobody_as_rare_or_frequent():
     for index in range(4000):
         world.ledger.rounds[:] = index
         arrived = rng.random((1, n)) < chance
-        known = participation_rates(world.ledger, arrived)
+        known = rates_of(world, arrived)
         assert ((known > 0) & (known <= 1)).all()
         counts += arrived
     np.testing.assert_allclose(known[0], chance, atol=0.03)
