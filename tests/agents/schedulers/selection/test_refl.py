@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from frugalfl.agents.schedulers import make_scheduler
-from frugalfl.agents.schedulers.base import survival
+from frugalfl.envs.contract import survival
 
 N = 20
 
