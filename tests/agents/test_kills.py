@@ -37,6 +37,7 @@ def test_some_points(command, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("command", WINDOWS)
 def test_every_point(command, tmp_path):
     found = killed_at(command, tmp_path, [])
