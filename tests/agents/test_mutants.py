@@ -90,6 +90,7 @@ def test_damaged_files_are_read_or_refused(sound, tmp_path, name):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", USES)
 def test_many_damaged_files_are_read_or_refused(sound, tmp_path, name):
     survives(sound, tmp_path, name, 400)

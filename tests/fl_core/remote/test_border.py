@@ -149,6 +149,7 @@ def test_mangled_answers_fit_or_fail(random):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @settings(max_examples=20_000, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_many_mangled_answers_fit_or_fail(random):

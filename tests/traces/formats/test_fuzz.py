@@ -67,6 +67,7 @@ def test_a_few_mutants(tmp_path, seed):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("seed", range(100, 110))
 def test_many_mutants(tmp_path, seed):
     rng = random.Random(seed)

@@ -231,6 +231,7 @@ def test_lies_cost_their_node_only(federation, order_all, told):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @settings(max_examples=500, **FEW)
 @given(lies())
 def test_many_lies_cost_their_node_only(federation, order_all, told):
