@@ -23,6 +23,7 @@ _SEPARATORS = ("\t", ";", ",")
 _MOST_PREAMBLE = 100  # lines above a header, whatever they are
 _MOST_COLUMNS = 2000  # a line full of separators is no header
 _MOST_LETTERS = 10_000  # nor is a line without one a cell
+_LONGEST_NAME = 1000  # of a column; readers search names for words, which takes long in what is none
 
 
 @dataclass(frozen=True)
@@ -267,6 +268,10 @@ def _frame(
     names = [name or f"column {index}" for index, name in enumerate(given, start=1)]
     if len(names) > _MOST_COLUMNS:
         raise ValueError(f"{path}:{header_line}: {len(names)} columns, expected up to {_MOST_COLUMNS}")
+    longest = max(names, key=len, default="")
+    if len(longest) > _LONGEST_NAME:
+        too_long = f"a column's name has {len(longest)} letters, expected up to {_LONGEST_NAME}"
+        raise ValueError(f"{path}:{header_line}: {too_long}")
     twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
     if twice is not None:
         raise ValueError(

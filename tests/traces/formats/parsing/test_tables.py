@@ -216,6 +216,7 @@ def test_an_unknown_file_is_told_the_formats_and_how_to_convert(tmp_path):
     [
         ("a,b\n1," + " " * 20_000 + "2\n", r"f.csv:2: not a table row .*more than 10000 letters"),
         ("a,b" + ",c" * 5000 + "\n1,2\n", r"f.csv:1: .*"),
+        ("a,b " + " " * 90_000 + "c\n1,2\n", r"f.csv:1: a column's name has 90003 letters, expected up to"),
         (
             "a" + "".join(f",c{number}" for number in range(5000)) + "\n1,2\n",
             r"f.csv:1: 5001 columns, expected up to",
