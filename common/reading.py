@@ -51,12 +51,17 @@ def read_regular(path: str | Path, most: int) -> bytes:
     return data
 
 
-def read_document(path: str | Path, most: int) -> str:
-    """The text of a small file in UTF-8; OSError or ValueError as of `read_regular`."""
+def read_small(path: str | Path, most: int) -> bytes:
+    """All bytes of a small file; OSError or ValueError as of `read_regular`, which cuts what is larger."""
     data = read_regular(path, most)
     if len(data) > most:
         raise ValueError(f"more than {most} bytes")
-    return data.decode("utf-8-sig")
+    return data
+
+
+def read_document(path: str | Path, most: int) -> str:
+    """The text of a small file in UTF-8; OSError or ValueError as of `read_small`."""
+    return read_small(path, most).decode("utf-8-sig")
 
 
 def parse_json(text: str) -> object:

@@ -7,7 +7,6 @@ from typing import SupportsFloat
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
 from ...common.arrays import AnyArray, Bools
@@ -16,11 +15,11 @@ from ..agent_view import AgentView, Info, Menu, Observation
 from ..contract import REWARD_TERMS
 from ..scenario import Scenario, ScenarioSource
 from ..world import FederatedWorld
-from .specs import completed_spec
+from .specs import HasSpec
 from .viewer import RENDER_FPS, RENDER_MODES, Viewers
 
 
-class FederatedEnv(gym.Env[Observation, AnyArray]):
+class FederatedEnv(HasSpec, gym.Env[Observation, AnyArray]):
     """Schedule one federated training run.
 
     ## Description
@@ -80,22 +79,12 @@ class FederatedEnv(gym.Env[Observation, AnyArray]):
         self.render_mode = render_mode
         self._vector_reward = vector_reward
         self._viewers = Viewers(self.agent_view.world, 1, render_mode)
-        self._spec: EnvSpec | None = None
         self._ready = False
         if vector_reward:
             high = np.array([100.0, 0.0, 0.0, 0.0], dtype=np.float32)
             low = np.array([-100.0, -np.inf, -np.inf, -np.inf], dtype=np.float32)
             self.reward_space = spaces.Box(low, high, dtype=np.float32)
             self.reward_dim = len(REWARD_TERMS)
-
-    @property
-    def spec(self) -> EnvSpec | None:  # type: ignore[override]
-        """How Gymnasium made it, with the limit of steps; None if an id did not."""
-        return self._spec
-
-    @spec.setter
-    def spec(self, spec: EnvSpec | None) -> None:
-        self._spec = completed_spec(spec, self.agent_view.max_episode_steps)
 
     @property
     def scenario(self) -> Scenario:

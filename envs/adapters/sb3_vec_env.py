@@ -9,7 +9,6 @@ from typing import TypeAlias, cast
 
 import numpy as np
 from gymnasium import logger
-from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils import seeding
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
@@ -19,11 +18,11 @@ from ...common.splits import Split
 from ..agent_view import AgentView, Info, Menu, Observation
 from ..scenario import ScenarioSource
 from ..world import FederatedWorld
-from .specs import completed_spec
+from .specs import HasSpec
 from .viewer import RENDER_FPS, Viewers
 
 
-class FederatedVecEnv(VecEnv):
+class FederatedVecEnv(HasSpec, VecEnv):
     """What SB3's algorithms train on: one batch, no processes, masks for MaskablePPO.
 
     `env_method` and `get_attr` answer for one environment each: its masks, its picture, and what all have in
@@ -55,22 +54,12 @@ class FederatedVecEnv(VecEnv):
     ):
         self.agent_view = AgentView(scenario, num_envs, split, action, menu, max_episode_steps, **changes)
         self._viewers = Viewers(self.agent_view.world, num_envs, render_mode)
-        self._spec: EnvSpec | None = None
         self.render_mode = render_mode
         self._generators: list[np.random.Generator] = []
         super().__init__(num_envs, self.agent_view.encoder.space, self.agent_view.action_mode.space)
         self.metadata = {**self.metadata, "render_fps": RENDER_FPS}  # type: ignore[dict-item]
         self.seed()
         self._actions: AnyArray = np.zeros(0)
-
-    @property
-    def spec(self) -> EnvSpec | None:
-        """What Gymnasium makes one of its environments by, with the limit of steps; None without an id."""
-        return self._spec
-
-    @spec.setter
-    def spec(self, spec: EnvSpec | None) -> None:
-        self._spec = completed_spec(spec, self.agent_view.max_episode_steps)
 
     @property
     def world(self) -> FederatedWorld:

@@ -7,7 +7,24 @@ from typing import cast
 
 from gymnasium.envs.registration import EnvSpec
 
+from ..agent_view import AgentView
 from ..scenario import plain
+
+
+class HasSpec:
+    """What Gymnasium's environments, single and batched, and our VecEnv have in common: a spec made true."""
+
+    agent_view: AgentView
+    _spec: EnvSpec | None = None
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """How Gymnasium makes one of the environments, with the limit of steps; None without an id."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = completed_spec(spec, self.agent_view.max_episode_steps)
 
 
 def completed_spec(spec: EnvSpec | None, max_episode_steps: int) -> EnvSpec | None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from gymnasium import logger
-from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
@@ -18,11 +17,11 @@ from ..agent_view import AgentView, Info, Menu, Observation
 from ..contract import StepResult
 from ..scenario import ScenarioSource
 from ..world import FederatedWorld
-from .specs import completed_spec
+from .specs import HasSpec
 from .viewer import RENDER_FPS, RENDER_MODES, Viewers
 
 
-class FederatedVectorEnv(VectorEnv[Observation, AnyArray, AnyArray]):
+class FederatedVectorEnv(HasSpec, VectorEnv[Observation, AnyArray, AnyArray]):
     """The batch behind `gym.make_vec(id, num_envs=E, vectorization_mode="vector_entry_point")`.
 
     All clients of all environments train in one batch. Seeded alike, environment i and a single
@@ -67,7 +66,6 @@ class FederatedVectorEnv(VectorEnv[Observation, AnyArray, AnyArray]):
         self.num_envs = num_envs
         self.agent_view = AgentView(scenario, num_envs, split, action, menu, max_episode_steps, **changes)
         self._viewers = Viewers(self.agent_view.world, num_envs, render_mode)
-        self._spec: EnvSpec | None = None
         self.single_observation_space = self.agent_view.encoder.space
         self.single_action_space = self.agent_view.action_mode.space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -75,15 +73,6 @@ class FederatedVectorEnv(VectorEnv[Observation, AnyArray, AnyArray]):
         self._vector_reward = vector_reward
         self._generators = [seeding.np_random(None)[0] for _ in range(num_envs)]
         self._ended = np.ones(num_envs, dtype=bool)
-
-    @property
-    def spec(self) -> EnvSpec | None:  # type: ignore[override]
-        """How Gymnasium made it, with the limit of steps; None if an id did not."""
-        return self._spec
-
-    @spec.setter
-    def spec(self, spec: EnvSpec | None) -> None:
-        self._spec = completed_spec(spec, self.agent_view.max_episode_steps)
 
     @property
     def world(self) -> FederatedWorld:

@@ -31,8 +31,6 @@ CLIENT_COLUMNS = 36
     STEP_RATIO, TRANSFER_RATIO, ROUND_RATIO, SHORT_MARGIN, LONG_MARGIN,
     SHORT_POINTS, MIDDLE_POINTS, LONG_POINTS, HOURLY_POINTS,
 ) = range(9)  # fmt: skip
-# Rows of what is ranked among the available clients.
-SPEED, CHEAPNESS, LAST_LOSSES, AGE = range(4)
 _LARGEST_DEVIATION = 3.0
 
 _LOG_WEEK_H = np.log1p(168.0)
@@ -73,7 +71,7 @@ class ClientCurves(NamedTuple):
     log_age: Floats  # [E, N] log of 1 + hours
     log_samples: Floats  # [E, N] log of 1 + samples
     bends: Floats  # [9, E, N] tanh of the ratios' logarithms
-    ranked: Floats  # [4, E, N] what is ranked among the available clients
+    ranked: Floats  # [4, E, N] what is ranked among the available clients, in the order of the columns
     finishes: Floats  # [3, E, N] chance to finish a short, a middle and a long round
     carbon: Floats  # [E, N] g/kWh
     setup: Floats  # [E, N] share of a round of the middle step level

@@ -132,15 +132,14 @@ class ObservationEncoder:
 
     def _server(self, s: Situation, ahead: Floats, sine: Floats, cosine: Floats) -> Floats32:
         run, terms = s.run, s.terms
-        prices = np.stack([terms.price_per_hour, terms.price_per_gb, terms.price_per_kg])
-        spent = (prices * np.stack([run.hours, run.gigabytes, run.kilograms])).sum(axis=0)
-        last = (prices * np.stack([run.last_hours, run.last_gigabytes, run.last_kilograms])).sum(axis=0)
+        spent = terms.points(run.hours, run.gigabytes, run.kilograms)
+        last = terms.points(run.last_hours, run.last_gigabytes, run.last_kilograms)
         columns = RunColumns(
             run.round_index,
             run.hours,
             run.accuracy,
             run.loss,
-            _logs(s, prices, spent, last),
+            _logs(s, spent, last),
             _bends(s, spent, last),
             run.last_invited,
             run.last_completed,
@@ -160,8 +159,9 @@ class ObservationEncoder:
         return table
 
 
-def _logs(s: Situation, prices: Floats, spent: Floats, last: Floats) -> Floats:
+def _logs(s: Situation, spent: Floats, last: Floats) -> Floats:
     """The entries `LOGS` of the server, `[8, E]`."""
+    prices = np.stack([s.terms.price_per_hour, s.terms.price_per_gb, s.terms.price_per_kg])
     ratios = np.stack(
         [
             spent,

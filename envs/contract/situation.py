@@ -99,6 +99,10 @@ class Terms:
     label_skew: Floats  # [E] mean distance of a client's label mix from all clients', 0 to 1; 0 = alike
     announced_share: Floats  # [E] share of session ends that are announced, as far as that is known
 
+    def points(self, hours: Floats, gigabytes: Floats, kilograms: Floats) -> Floats:
+        """Accuracy points `[E]` that so many hours, GB and kg CO2e, each `[E]`, are charged."""
+        return self.price_per_hour * hours + self.price_per_gb * gigabytes + self.price_per_kg * kilograms
+
 
 @dataclass(frozen=True)
 class Future:

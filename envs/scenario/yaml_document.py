@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from ...common.reading import read_regular, reason
+from ...common.reading import read_small, reason
 
 MOST_BYTES = 1 << 18
 MOST_NESTED = 50
@@ -30,7 +30,7 @@ def read_yaml(path: Path) -> dict[str, object]:
         ValueError: one line with the line of the file and what to do.
     """
     try:
-        loader = _Loader(_bytes(path))
+        loader = _Loader(read_small(path, MOST_BYTES))
         try:
             document = loader.get_single_data()
         finally:
@@ -47,13 +47,6 @@ def read_yaml(path: Path) -> dict[str, object]:
         raise ValueError(f"scenario: {path}: expected a mapping of fields, got {type(document).__name__}")
     folder = path.resolve().parent
     return {str(name): _beside(folder, str(name), value) for name, value in document.items()}
-
-
-def _bytes(path: Path) -> bytes:
-    data = read_regular(path, MOST_BYTES)
-    if len(data) > MOST_BYTES:
-        raise ValueError(f"more than {MOST_BYTES} bytes")
-    return data
 
 
 class _Loader(yaml.SafeLoader):

@@ -144,11 +144,8 @@ def rounds_at_price(rounds: ArrayLike, spent: ArrayLike, price: float, power: fl
 
 def spent_points(situation: Situation) -> Floats:
     """Accuracy points `[E]` charged so far for hours, gigabytes and kilograms."""
-    return (
-        situation.terms.price_per_hour * situation.run.hours
-        + situation.terms.price_per_gb * situation.run.gigabytes
-        + situation.terms.price_per_kg * situation.run.kilograms
-    )
+    run = situation.run
+    return situation.terms.points(run.hours, run.gigabytes, run.kilograms)
 
 
 def _per_env(value: float | ArrayLike, num_envs: int) -> Floats:
