@@ -19,6 +19,9 @@ from ..players import run_folder, scenario_of
 from .running import run_command
 from .terminal import say
 
+_STOPPING_S = 60.0
+"""How long to wait for a coordinator that was told to stop."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -92,10 +95,20 @@ def _deploy(options: Options) -> None:
     try:
         follow_run(start_run(written), written)
     except KeyboardInterrupt:
+        _await_end(settings.folder)
         say(
             f"Stopped; finished rounds are kept in {settings.folder}. The same command with --resume goes on."
         )
         raise
+
+
+def _await_end(folder: Path) -> None:
+    """Wait until the coordinator has left its folder: a SuperLink ends a stopped run some seconds later."""
+    try:
+        with hold_folder(folder, patience_s=_STOPPING_S):
+            pass
+    except ValueError as error:
+        say(f"frugalfl deploy: {error}")
 
 
 def settings_of(options: Options) -> DeploySettings:

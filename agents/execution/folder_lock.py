@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import shlex
 import socket
@@ -122,5 +123,6 @@ def _is_there(path: Path, descriptor: int) -> bool:
 
 
 def _command() -> str:
-    """What this process was started as."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200] if sys.argv else "python"
+    """What this process was started as, without its options: they may hold secrets, such as a token."""
+    words = itertools.takewhile(lambda word: not word.startswith("-"), sys.argv[1:2])
+    return shlex.join([Path(sys.argv[0]).name, *words])[:200] if sys.argv else "python"

@@ -12,6 +12,7 @@ from frugalfl.agents.commands import deploy as command
 from frugalfl.agents.commands.main import main as frugalfl
 from frugalfl.agents.deploy import read_settings
 from frugalfl.agents.deploy.run import QUIET, follow_run, start_run, write_app
+from frugalfl.agents.execution import hold_folder
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -113,3 +114,40 @@ def test_the_answers_of_flowers_commands_are_read(tmp_path):
     answers["run"] = json.dumps({"success": False, "error-message": "no SuperLink"})
     with pytest.raises(ValueError, match="did not start: no SuperLink"):
         start_run(written, flower)
+
+
+def test_a_stopped_run_has_left_its_folder_before_the_command_ends(monkeypatch, capfd, tmp_path):
+    out, coordinators = tmp_path / "out", []
+    hold = (
+        "import sys, time; from pathlib import Path; from frugalfl.agents.execution import hold_folder\n"
+        "with hold_folder(Path(sys.argv[1])):\n    print('held', flush=True); time.sleep(float(sys.argv[2]))"
+    )
+
+    def stop_while_it_goes_on(run_id, written):
+        process = subprocess.Popen(
+            [sys.executable, "-c", hold, str(out), coordinators.pop()], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout.readline() == "held\n"
+        coordinators.append(process)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "require_flower", lambda: None)
+    monkeypatch.setattr(command, "start_run", lambda written: "12")
+    monkeypatch.setattr(command, "follow_run", stop_while_it_goes_on)
+    arguments = ["deploy", "--superlink", "a:1", "--clients", "3", "--out", str(out)]
+    coordinators.append("1")
+    assert frugalfl(arguments) == 130
+    with hold_folder(out):
+        pass
+    process = coordinators.pop()
+    assert process.wait(timeout=60) == 0, "the coordinator has ended by itself"
+    process.stdout.close()
+    assert "with --resume goes on" in capfd.readouterr().err
+    monkeypatch.setattr(command, "_STOPPING_S", 0.2)
+    coordinators.append("60")
+    assert frugalfl(arguments) == 130
+    process = coordinators.pop()
+    assert f"in use by process {process.pid}" in capfd.readouterr().err
+    process.kill()
+    process.wait()
+    process.stdout.close()

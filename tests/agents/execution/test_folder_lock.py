@@ -57,6 +57,15 @@ def test_who_holds_it_is_said_and_a_killed_one_holds_nothing(holder, tmp_path):
     assert [path.name for path in out.iterdir()] == ["config.json"]
 
 
+def test_options_are_not_told_for_they_may_be_secrets(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/flwr-serverapp", "--token", "63bee0df"])
+    with hold_folder(tmp_path / "out"):
+        assert (tmp_path / "out" / ".lock").read_text(encoding="utf-8").endswith("(flwr-serverapp)\n")
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/frugalfl", "train", "--out", "x"])
+    with hold_folder(tmp_path / "out"):
+        assert (tmp_path / "out" / ".lock").read_text(encoding="utf-8").endswith("(frugalfl train)\n")
+
+
 def test_one_may_wait(holder, tmp_path):
     process = holder(0.5)
     with hold_folder(tmp_path / "out", patience_s=60.0):
