@@ -22,8 +22,8 @@ from ..envs.contract import (
     Terms,
     ZoneFacts,
 )
+from ..envs.mixture import make_world
 from ..envs.scenario import Scenario, load_scenario
-from ..envs.world import FederatedWorld
 from .players import adopt, make_player
 
 __all__ = ["check_scheduler"]
@@ -87,7 +87,7 @@ def _check_in(source: object, scenario: Scenario, decisions: int) -> None:
     _expect(scheduler.kind in kinds, f"kind: {scheduler.kind!r}, expected one of {', '.join(kinds)}")
     if isinstance(scheduler, Preparing):
         seeds = [*_SEEDS.tolist(), *_OTHER_SEEDS.tolist()]
-        scheduler.prepare(lambda num_envs: FederatedWorld(scenario, num_envs, "val"), seeds, len(_SEEDS))
+        scheduler.prepare(lambda num_envs: make_world(scenario, num_envs, "val"), seeds, len(_SEEDS))
     played = _play(copy.deepcopy(scheduler), scenario, decisions)
     _check_repeats(scheduler, played)
     _check_rows(scheduler, played)
@@ -98,7 +98,7 @@ def _check_in(source: object, scenario: Scenario, decisions: int) -> None:
 
 def _play(scheduler: Scheduler, scenario: Scenario, decisions: int) -> _Played:
     """Play some decisions; every plan is checked, and a copy must plan the same."""
-    world = FederatedWorld(scenario, len(_SEEDS), "val")
+    world = make_world(scenario, len(_SEEDS), "val")
     everyone = np.ones(len(_SEEDS), dtype=bool)
     world.reset(everyone, _SEEDS)
     scheduler.reset(everyone, _SEEDS, scenario.clients)

@@ -30,8 +30,8 @@ from ..common.arrays import AnyArray, Bools, Ints
 from ..common.units import BYTES_PER_GB, GRAMS_PER_KG, JOULES_PER_KWH, SECONDS_PER_HOUR
 from .adapters import FederatedEnv
 from .contract import STOP_S, RoundPlan, SimulatedWorld, Situation, StepResult
+from .mixture import make_world
 from .scenario import ScenarioSource, load_scenario
-from .world import FederatedWorld
 
 __all__ = ["check_environment", "check_world"]
 
@@ -111,7 +111,7 @@ def check_environment(env_id: str, **options: Any) -> None:
 
 def _maker(source: ScenarioSource) -> MakeWorld:
     scenario = load_scenario(source)
-    return lambda num_envs: FederatedWorld(scenario, num_envs, "val")
+    return lambda num_envs: make_world(scenario, num_envs, "val")
 
 
 def _begin(make: MakeWorld, seeds: Ints) -> SimulatedWorld:

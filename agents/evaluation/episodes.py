@@ -58,7 +58,7 @@ def evaluate(
         batch: episodes played at once; changes speed and nothing else.
         progress: whether to show a progress bar on stderr.
         timeline_episode: the episode kept as a timeline.
-        make_world: builds so many worlds; None: `FederatedWorld` of the scenario and split.
+        make_world: builds so many worlds; None: `make_world` of the scenario and split.
 
     Raises:
         ValueError: bad numbers, no or unknown schedulers.
@@ -199,10 +199,10 @@ def episode_seeds(seed: int, episodes: int) -> Ints:
 def make_worlds(scenario: Scenario | str | Mapping[str, object], split: Split) -> MakeWorld:
     """A builder of worlds of one scenario and split."""
     # Imported late: the world pulls in numba, which a reader of results does not need.
-    from ...envs.world import FederatedWorld
+    from ...envs.mixture import make_world
 
     loaded = load_scenario(scenario)
-    return lambda num_envs: FederatedWorld(loaded, num_envs, split)
+    return lambda num_envs: make_world(loaded, num_envs, split)
 
 
 def _scores(world: SimulatedWorld, recorder: Recorder, start_accuracy: Floats) -> dict[str, AnyArray]:

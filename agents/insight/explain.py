@@ -15,8 +15,8 @@ import pandas as pd
 from ...common.arrays import AnyArray, Bools, Floats, Ints
 from ...common.splits import Split
 from ...envs.contract import RoundPlan, Scheduler, Situation, rollout
+from ...envs.mixture import make_world
 from ...envs.scenario import Scenario
-from ...envs.world import FederatedWorld
 from ..evaluation import episode_seeds
 from ..learned.scheduler import LearnedScheduler
 
@@ -66,7 +66,7 @@ def encounter(
     scheduler: Scheduler, scenario: Scenario, episodes: int = 16, split: Split = "test", seed: int = 0
 ) -> Encounters:
     """Let a scheduler play and remember what it met and did."""
-    world = FederatedWorld(scenario, episodes, split)
+    world = make_world(scenario, episodes, split)
     situations, were_running, habits = [], [], []
     for turn in rollout(world, scheduler, episode_seeds(seed, episodes)):
         situations.append(turn.situation)

@@ -11,6 +11,7 @@ from ...common.arrays import AnyArray, Ints
 from ...common.files import write_file
 from ...envs.adapters import Viewer
 from ...envs.contract import Scheduler, rollout
+from ...envs.mixture import make_world
 from ...envs.scenario import Scenario, load_scenario
 from ...envs.world import FederatedWorld
 from ..evaluation import episode_seeds, play_batch
@@ -98,7 +99,7 @@ def _draw_episode(
     pair: tuple[Scheduler, Scheduler], scenario: Scenario, seeds: Ints, episode: int, animate: bool, out: Path
 ) -> None:
     """The same episode, decided by each."""
-    world = FederatedWorld(scenario, 1, "test")
+    world = make_world(scenario, 1, "test")
     pictures: list[Path] = []
     for each in pair:
         _, _, timeline = play_batch(each.name, each, world, seeds, episode, 0)

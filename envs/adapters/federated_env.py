@@ -13,6 +13,7 @@ from ...common.arrays import AnyArray, Bools
 from ...common.splits import Split
 from ..agent_view import AgentView, Info, Menu, Observation
 from ..contract import REWARD_TERMS
+from ..mixture import MixtureWorld
 from ..scenario import Scenario, ScenarioSource
 from ..world import FederatedWorld
 from .specs import HasSpec
@@ -92,7 +93,7 @@ class FederatedEnv(HasSpec, gym.Env[Observation, AnyArray]):
         return self.agent_view.scenario
 
     @property
-    def world(self) -> FederatedWorld:
+    def world(self) -> FederatedWorld | MixtureWorld:
         """The world of one environment behind it; for evaluators and viewers, never for agents."""
         return self.agent_view.world
 

@@ -16,6 +16,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 from ...common.arrays import AnyArray, Bools
 from ...common.splits import Split
 from ..agent_view import AgentView, Info, Menu, Observation
+from ..mixture import MixtureWorld
 from ..scenario import ScenarioSource
 from ..world import FederatedWorld
 from .specs import HasSpec
@@ -62,7 +63,7 @@ class FederatedVecEnv(HasSpec, VecEnv):
         self._actions: AnyArray = np.zeros(0)
 
     @property
-    def world(self) -> FederatedWorld:
+    def world(self) -> FederatedWorld | MixtureWorld:
         """The batch of worlds behind it; for evaluators, never for agents."""
         return self.agent_view.world
 

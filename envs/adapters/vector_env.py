@@ -15,6 +15,7 @@ from ...common.arrays import AnyArray, Bools
 from ...common.splits import Split
 from ..agent_view import AgentView, Info, Menu, Observation
 from ..contract import StepResult
+from ..mixture import MixtureWorld
 from ..scenario import ScenarioSource
 from ..world import FederatedWorld
 from .specs import HasSpec
@@ -75,7 +76,7 @@ class FederatedVectorEnv(HasSpec, VectorEnv[Observation, AnyArray, AnyArray]):
         self._ended = np.ones(num_envs, dtype=bool)
 
     @property
-    def world(self) -> FederatedWorld:
+    def world(self) -> FederatedWorld | MixtureWorld:
         """The batch of worlds behind it; for evaluators, never for agents."""
         return self.agent_view.world
 

@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...common.arrays import Bools, Floats, Ints
-from ...traces.carbon import CarbonBatch
 from ..contract import REWARD_TERMS, StepResult, World
-from ..episode import Ledger
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,22 +25,7 @@ _ZONE_COLOURS = ("#1b6ca8", "#c2571a", "#5b8c3e", "#8e5ea2", "#b8860b", "#3aa6a6
 
 
 class Viewed(World, Protocol):
-    """What a viewer looks at: the books, the clock, the grids and who is available."""
-
-    @property
-    def ledger(self) -> Ledger:
-        """The books."""
-        ...
-
-    @property
-    def carbon(self) -> CarbonBatch:
-        """The grids."""
-        ...
-
-    @property
-    def time_s(self) -> Floats:
-        """`[E]`, seconds since each episode began."""
-        ...
+    """What a viewer looks at: a world that says who is there, at work or not."""
 
     @property
     def available(self) -> Bools:
@@ -102,7 +85,7 @@ class Viewer:
         """Forget the last episode."""
         self._states: list[Ints] = []
         self._hours: list[float] = [0.0]
-        self._accuracy: list[float] = [float(self._world.ledger.accuracy[self._env])]
+        self._accuracy: list[float] = [self._totals()["accuracy"]]
         self._carbon: list[Floats] = []
         self._terms = np.zeros(len(REWARD_TERMS))
         self._note_situation()
@@ -123,14 +106,14 @@ class Viewer:
             states[who[self._env]] = state
         self._states.append(states)
         self._carbon.append(self._carbon_now)
-        self._hours.append(float(self._world.ledger.hours[self._env]))
+        self._hours.append(self._totals()["hours"])
         self._accuracy.append(float(outcome.accuracy[self._env]))
         self._terms = self._terms + result.terms[self._env]
         self._note_situation()
 
     def text(self) -> str:
         """The present round as a page of text."""
-        totals = {name: values[self._env] for name, values in self._world.totals().items()}
+        totals = self._totals()
         states = self._states[-1] if self._states else self._before
         zones = zip(self._world.zone_names, self._carbon_now, strict=True)
         terms = "  ".join(
@@ -167,7 +150,7 @@ class Viewer:
     def _note_situation(self) -> None:
         """Note who is available and how clean the grid is, before the next decision."""
         self._before = np.where(self._world.available[self._env], AVAILABLE, AWAY)
-        self._carbon_now = self._world.carbon.now(self._world.time_s)[self._env]
+        self._carbon_now = self._world.situation().zones.carbon_g_per_kwh[self._env]
 
     def _draw_clients(self, axes: Axes) -> None:
         from matplotlib.colors import ListedColormap
@@ -199,10 +182,13 @@ class Viewer:
         axes.set_xlabel("hours since the run began")
 
     def _title(self) -> str:
-        ledger = self._world.ledger
+        totals = self._totals()
         return (
-            f"{self._world.scenario.name}: round {ledger.rounds[self._env]}, "
-            f"accuracy {100 * ledger.accuracy[self._env]:.1f} %, "
-            f"{ledger.kilograms[self._env]:.2f} kg CO2e, {ledger.gigabytes[self._env]:.1f} GB, "
-            f"net {ledger.net_points[self._env]:+.1f} points"
+            f"{self._world.scenario.name}: round {totals['rounds']:.0f}, "
+            f"accuracy {100 * totals['accuracy']:.1f} %, "
+            f"{totals['kilograms']:.2f} kg CO2e, {totals['gigabytes']:.1f} GB, "
+            f"net {totals['net_points']:+.1f} points"
         )
+
+    def _totals(self) -> dict[str, float]:
+        return {name: float(values[self._env]) for name, values in self._world.totals().items()}

@@ -12,8 +12,8 @@ from ...common.registry import load_dotted
 from ...common.splits import Split
 from ..contract import RoundPlan, Situation, StepResult, scheduler_seeds
 from ..episode import most_decisions
+from ..mixture import make_world
 from ..scenario import Scenario, ScenarioSource, load_scenario
-from ..world import FederatedWorld
 from .action_modes import MakeScheduler, Menu, make_action_mode
 from .actions import ActionCodec, ActionLayout
 from .encoder import ObservationEncoder
@@ -55,7 +55,7 @@ class AgentView:
         **changes: object,
     ):
         self.scenario: Scenario = load_scenario(scenario, **changes)
-        self.world = FederatedWorld(self.scenario, num_envs, split)
+        self.world = make_world(self.scenario, num_envs, split)
         self.encoder = ObservationEncoder(self.scenario)
         self.codec = ActionCodec(layout_of(self.scenario))
         self.use_action(action, menu)

@@ -91,7 +91,7 @@ class Terms:
     price_per_gb: Floats  # [E] accuracy points
     price_per_kg: Floats  # [E] accuracy points, per kg CO2e
     budget_left: Floats  # [E, 3] of hours, GB, kg; inf where there is none
-    model_bytes: float  # of the model on its way to a client
+    model_bytes: Floats  # [E] of the model on its way to a client
     sample_bytes: Floats  # [E] of one training sample on the wire
     upload_bytes: Floats  # [E] of one update on its way back, compressed where the world compresses
     overhead_s: Floats  # [E] the server's seconds per round
@@ -138,7 +138,7 @@ class Situation:
         What nobody need know may be missing: nobody is busy, nothing was probed, nobody has to be set up, an
         update is as large as the model, nobody has waited, labels are alike everywhere, no end is announced,
         the scores have always been what they are, and nothing is known of the last round.
-        `sample_bytes` and `overhead_s` may be one number for all environments.
+        `model_bytes`, `sample_bytes` and `overhead_s` may be one number for all environments.
 
         Args:
             future: see the class.
@@ -153,7 +153,7 @@ class Situation:
             "probed_loss": lambda: np.full(shape, np.nan),
             "setup_bytes": lambda: np.zeros(shape),
             "looks": lambda: np.asarray(values["round_index"]) + 1,
-            "upload_bytes": lambda: np.full(shape[:1], values["model_bytes"]),
+            "upload_bytes": lambda: np.array(values["model_bytes"]),
             "label_skew": lambda: np.zeros(shape[:1]),
             "announced_share": lambda: np.zeros(shape[:1]),
             "best_accuracy": lambda: np.asarray(values["accuracy"]),
@@ -165,7 +165,8 @@ class Situation:
             "last_invited": lambda: np.zeros(shape[:1], dtype=np.int64),
             "last_completed": lambda: np.zeros(shape[:1], dtype=np.int64),
         }
-        values |= {name: np.full(shape[:1], float(values[name])) for name in ("sample_bytes", "overhead_s")
+        values |= {name: np.full(shape[:1], float(values[name]))
+                   for name in ("model_bytes", "sample_bytes", "overhead_s")
                    if name in values and np.ndim(values[name]) == 0}  # fmt: skip
         values |= {name: default() for name, default in missing.items() if name not in values}
         parts = {part: {f.name: values.pop(f.name) for f in fields(kind) if f.name in values}
@@ -229,7 +230,7 @@ class Situation:
         """`[E, N]`, seconds each client would need: download, set-up included, local steps, upload."""
         clients, terms = self.clients, self.terms
         samples_bytes = np.asarray(transfer_samples) * terms.sample_bytes[:, None]
-        down_bytes = clients.setup_bytes + terms.model_bytes + samples_bytes
+        down_bytes = clients.setup_bytes + terms.model_bytes[:, None] + samples_bytes
         return (
             down_bytes / clients.down_bytes_per_s
             + np.asarray(local_steps) * clients.step_s
@@ -238,8 +239,9 @@ class Situation:
 
     def round_bytes(self, transfer_samples: Ints32 | int = 0) -> Floats:
         """`[E, N]`, bytes an invitation moves if it is carried out."""
-        model = self.clients.setup_bytes + self.terms.model_bytes + self.terms.upload_bytes[:, None]
-        moved = model + np.asarray(transfer_samples) * self.terms.sample_bytes[:, None]
+        terms = self.terms
+        model = self.clients.setup_bytes + terms.model_bytes[:, None] + terms.upload_bytes[:, None]
+        moved = model + np.asarray(transfer_samples) * terms.sample_bytes[:, None]
         return np.broadcast_to(moved, self.clients.available.shape).astype(np.float64)
 
     def round_j(self, local_steps: Ints32 | int, transfer_samples: Ints32 | int = 0) -> Floats:

@@ -125,7 +125,7 @@ def terms_of(population: Population, ledger: Ledger, download_bytes: float, uplo
         price_per_gb=prices[:, 1].copy(),
         price_per_kg=prices[:, 2].copy(),
         budget_left=population.budgets - spent(ledger),
-        model_bytes=download_bytes,
+        model_bytes=np.full(len(prices), download_bytes),
         sample_bytes=population.sample_bytes.copy(),
         upload_bytes=np.full(len(prices), upload_bytes),
         overhead_s=population.overhead_s.copy(),

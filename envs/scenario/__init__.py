@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .document import Budgets, Preferences, Scenario, Workload
-from .loading import ScenarioSource, load_scenario, scenario_names
+from .loading import ScenarioSource, kinds_of, load_scenario, scenario_names, shares_of
 from .options import Evaluation, Late
 from .plain_document import plain
 
@@ -15,7 +15,9 @@ __all__ = [
     "Scenario",
     "ScenarioSource",
     "Workload",
+    "kinds_of",
     "load_scenario",
     "plain",
     "scenario_names",
+    "shares_of",
 ]

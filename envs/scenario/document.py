@@ -212,6 +212,9 @@ class Scenario(Settings):
         max_rounds: training rounds after which the episode is truncated; waits and probes use hours instead.
             So that a loop ends, ten decisions of any kind per round of the limit truncate it as well.
         target_accuracy: validation accuracy at which it terminates; None = never.
+        mixture: kinds of world that every episode is one of, each the fields in which it differs from this
+            document, and its `share` of the episodes (1 by default, divided by the sum); none = one kind.
+            See `kinds_of`.
     """
 
     name: FileName
@@ -239,6 +242,7 @@ class Scenario(Settings):
     forecasting: Forecasting = Forecasting()
     max_rounds: Annotated[int, Field(ge=1)] = 60
     target_accuracy: Annotated[float, Field(gt=0, le=1)] | None = None
+    mixture: tuple[dict[str, object], ...] = ()
 
     @field_serializer("training", "quadratic")
     def _as_given(self, value: Settings | None, info: SerializationInfo) -> dict[str, object] | None:

@@ -18,6 +18,9 @@ from .yaml_document import read_yaml
 ScenarioSource: TypeAlias = str | Path | Mapping[str, object] | Scenario
 """A packaged scenario's name, the path of a YAML file, a mapping of the same form, or a `Scenario`."""
 
+_SHARED = ("clients", "zones", "levels", "forecasting", "max_rounds", "evaluation", "mixture")
+"""Fields that all kinds of a mixture have in common."""
+
 
 def scenario_names() -> list[str]:
     """Names of the scenarios that come with the package."""
@@ -42,9 +45,48 @@ def load_scenario(source: ScenarioSource, **changes: object) -> Scenario:
     for name, value in changes.items():
         document[name] = _merge(document.get(name), value)
     try:
-        return Scenario.model_validate(plain(document))
+        scenario = Scenario.model_validate(plain(document))
     except ValidationError as error:
         raise ValueError(one_line(error, Scenario)) from None
+    kinds_of(scenario)
+    return scenario
+
+
+def kinds_of(scenario: Scenario) -> tuple[Scenario, ...]:
+    """The kinds of world that the episodes of a mixture are drawn from; the scenario itself if it is none.
+
+    What decides the shapes of observations and actions is the same in all kinds.
+
+    Raises:
+        ValueError: one line that names the kind and what is wrong with it.
+    """
+    if not scenario.mixture:
+        return (scenario,)
+    common = scenario.model_dump() | {"mixture": ()}
+    kinds = []
+    for number, changes in enumerate(scenario.mixture):
+        own = {name: value for name, value in changes.items() if name != "share"}
+        shared = [name for name in _SHARED if name in own]
+        if shared:
+            raise ValueError(
+                f"mixture: {number}: {shared[0]} is set, expected it beside the mixture: all kinds share it"
+            )
+        try:
+            kinds.append(load_scenario(common, **{"name": f"{scenario.name}-{number}", **own}))
+        except ValueError as error:
+            raise ValueError(f"mixture: {number}: {error}") from None
+    shares_of(scenario)
+    return tuple(kinds)
+
+
+def shares_of(scenario: Scenario) -> tuple[float, ...]:
+    """The chance of every kind of a mixture, see `kinds_of`; ValueError for a share that is none."""
+    given = [changes.get("share", 1.0) for changes in scenario.mixture] or [1.0]
+    for number, share in enumerate(given):
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < float("inf"):
+            raise ValueError(f"mixture: {number}: share: {share!r}, expected a positive number")
+    shares = [float(share) for share in given if isinstance(share, int | float)]
+    return tuple(share / sum(shares) for share in shares)
 
 
 def _document(source: ScenarioSource) -> dict[str, object]:

@@ -48,7 +48,7 @@ class FedCs(Rule):
             + (situation.clients.setup_bytes + transfer * situation.terms.sample_bytes[:, None])
             / situation.clients.down_bytes_per_s
         )
-        broadcast_s = situation.terms.model_bytes / situation.clients.down_bytes_per_s
+        broadcast_s = situation.terms.model_bytes[:, None] / situation.clients.down_bytes_per_s
         limit_s = self.round_deadline_s - situation.terms.overhead_s
         return greedy_set(broadcast_s, update_s, upload_s, asked, limit_s, wanted)
 

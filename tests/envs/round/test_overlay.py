@@ -29,7 +29,7 @@ def overlay_of(world, plan, env, fetch, kind):
     """The overlay and its cycle time from the situation alone."""
     s = world.situation()
     who = np.flatnonzero(plan.invited[env])
-    prepare_s = np.where(fetch[who], s.terms.model_bytes, 0.0) / s.clients.down_bytes_per_s[env, who]
+    prepare_s = np.where(fetch[who], s.terms.model_bytes[0], 0.0) / s.clients.down_bytes_per_s[env, who]
     work_s = prepare_s + plan.local_steps[env, who] * s.clients.step_s[env, who]
     rates = s.clients.up_bytes_per_s[env, who], s.clients.down_bytes_per_s[env, who]
     network = Network(work_s, *rates, float(s.terms.upload_bytes[env]))
@@ -52,8 +52,8 @@ def test_a_round_lasts_the_cycle_time_and_moves_a_model_per_neighbour(kind):
         if done.any():
             assert outcome.duration_s[env] == pytest.approx(cycle_s + s.terms.overhead_s)
         into, out = arcs.sum(axis=0)[done], arcs.sum(axis=1)[done]
-        np.testing.assert_allclose(outcome.down_bytes[env, who[done]], (1 + into) * s.terms.model_bytes)
-        np.testing.assert_allclose(outcome.up_bytes[env, who[done]], out * s.terms.model_bytes)
+        np.testing.assert_allclose(outcome.down_bytes[env, who[done]], (1 + into) * s.terms.model_bytes[0])
+        np.testing.assert_allclose(outcome.up_bytes[env, who[done]], out * s.terms.model_bytes[0])
         np.testing.assert_allclose(outcome.compute_s[env, who[done]], 5 * s.clients.step_s[env, who[done]])
     assert checked > 5
 
@@ -66,8 +66,8 @@ def test_those_who_have_the_model_need_not_fetch_it():
     again = first.completed & second.completed
     fresh = ~first.completed & second.completed
     assert again.any()
-    np.testing.assert_allclose(second.down_bytes[again], s.terms.model_bytes)
-    np.testing.assert_allclose(second.down_bytes[fresh], 2 * s.terms.model_bytes)
+    np.testing.assert_allclose(second.down_bytes[again], s.terms.model_bytes[0])
+    np.testing.assert_allclose(second.down_bytes[fresh], 2 * s.terms.model_bytes[0])
     for env in range(3):
         who, _, cycle_s = overlay_of_second(s, plan, env, ~first.completed[env])
         done = second.completed[env, who]
@@ -151,9 +151,9 @@ def test_neighbours_exchange_compressed_models():
     world = world_of("ring", compression="8-bit")
     s, outcome = world.situation(), world.step(plan_of(world)).outcome
     done = outcome.completed
-    assert s.terms.upload_bytes[0] < 0.3 * s.terms.model_bytes
+    assert s.terms.upload_bytes[0] < 0.3 * s.terms.model_bytes[0]
     np.testing.assert_allclose(outcome.up_bytes[done], s.terms.upload_bytes[0])
-    np.testing.assert_allclose(outcome.down_bytes[done], s.terms.model_bytes + s.terms.upload_bytes[0])
+    np.testing.assert_allclose(outcome.down_bytes[done], s.terms.model_bytes[0] + s.terms.upload_bytes[0])
 
 
 def test_samples_come_from_the_hub():

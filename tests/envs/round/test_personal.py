@@ -94,14 +94,14 @@ def test_neighbours_cost_one_forward_pass_over_the_own_rows():
 def test_a_snapshot_costs_one_download():
     world = play(world_of(WAYS[1]), 2)
     s, scores = world.situation(), world.client_scores()
-    np.testing.assert_allclose(scores.moved_bytes, s.terms.model_bytes)
-    np.testing.assert_allclose(scores.energy_j, s.terms.model_bytes * s.clients.network_j_per_byte)
+    np.testing.assert_allclose(scores.moved_bytes, s.terms.model_bytes[0])
+    np.testing.assert_allclose(scores.energy_j, s.terms.model_bytes[0] * s.clients.network_j_per_byte)
 
 
 def test_components_are_charged_like_further_models_in_every_round():
     plain, mixed = world_of(seeds=[3]), world_of(WAYS[2], [3])
     one, three = plain.situation(), mixed.situation(clairvoyant=True)
-    assert three.terms.model_bytes == 3 * one.terms.model_bytes
+    assert three.terms.model_bytes[0] == 3 * one.terms.model_bytes[0]
     np.testing.assert_array_equal(three.clients.step_s, 3 * one.clients.step_s)
     safe = three.clients.available & (three.future.session_left_s > 2 * three.round_s(5))
     nothing, ones = np.zeros(safe.shape, dtype=np.int32), np.ones(1)

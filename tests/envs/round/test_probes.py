@@ -66,14 +66,14 @@ def test_time_bytes_and_energy_of_a_probe(samples, quorum, seed):
     outcome = world.step(probe(world, samples, quorum=quorum)).outcome
     batches = np.ceil(np.minimum(samples, s.clients.samples_held) / world.source.training.batch_size)
     down_s, up_s = (
-        s.terms.model_bytes / s.clients.down_bytes_per_s,
+        s.terms.model_bytes[0] / s.clients.down_bytes_per_s,
         PROBE_ANSWER_BYTES / s.clients.up_bytes_per_s,
     )
     needed_s = down_s + batches * s.clients.step_s / 3 + up_s
     done = outcome.answered
     np.testing.assert_array_equal(outcome.probed, s.clients.available)
     np.testing.assert_allclose(outcome.stop_s[done], needed_s[done])
-    np.testing.assert_allclose(outcome.down_bytes[done], s.terms.model_bytes)
+    np.testing.assert_allclose(outcome.down_bytes[done], s.terms.model_bytes[0])
     np.testing.assert_allclose(outcome.up_bytes[done], PROBE_ANSWER_BYTES, rtol=1e-6)
     network_j = (outcome.down_bytes + outcome.up_bytes) * s.clients.network_j_per_byte
     np.testing.assert_allclose(outcome.energy_j, outcome.compute_s * s.clients.compute_watts + network_j)

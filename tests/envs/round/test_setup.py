@@ -56,7 +56,7 @@ def test_the_first_invitation_pays_and_the_second_does_not():
     first = world.step(train(world)).outcome
     done = first.completed & (setup_of(world) == 0)
     assert done.any()
-    model_bytes = before.terms.model_bytes
+    model_bytes = before.terms.model_bytes[0]
     np.testing.assert_allclose(first.down_bytes[done], SETUP + model_bytes, rtol=1e-12)
     again = done & world.situation().clients.available
     second = world.step(train(world, invited=again)).outcome
@@ -74,7 +74,7 @@ def test_cost_is_the_hand_computation_and_what_the_situation_said(name):
     outcome, done = (lambda o: (o, o.completed))(world.step(plan).outcome)
     assert done.any()
     sent_bytes = plan.transfer_samples * s.terms.sample_bytes[:, None]
-    down_bytes = SETUP + s.terms.model_bytes + sent_bytes
+    down_bytes = SETUP + s.terms.model_bytes[0] + sent_bytes
     up_bytes = s.terms.upload_bytes[:, None]
     down_s, compute_s = down_bytes / s.clients.down_bytes_per_s, 3 * s.clients.step_s
     up_s = up_bytes / s.clients.up_bytes_per_s
@@ -119,7 +119,7 @@ def test_who_is_warm_follows_from_downloads_and_sessions(late):
         else:
             plan = train(world, 3, invited=s.clients.available & (rng.random(shape) < 0.5))
         outcome = world.step(plan).outcome
-        needed = np.where(outcome.invited, s.clients.setup_bytes + s.terms.model_bytes, needed)
+        needed = np.where(outcome.invited, s.clients.setup_bytes + s.terms.model_bytes[0], needed)
         fetched = np.where(outcome.invited, 0.0, fetched) + outcome.down_bytes
         got_it = (outcome.down_bytes > 0) & (fetched >= needed * (1 - 1e-12))
         stays = here & (left_s > outcome.duration_s[:, None])
@@ -180,10 +180,10 @@ def test_a_late_client_that_finishes_its_download_is_warm():
         moved += world.step(wait(world, 60.0)).outcome.down_bytes
         s = world.situation()
         seen_warm |= cold & s.clients.busy & (s.clients.setup_bytes == 0)
-        whole = moved >= (setup + s.terms.model_bytes) * (1 - 1e-12)
+        whole = moved >= (setup + s.terms.model_bytes[0]) * (1 - 1e-12)
         np.testing.assert_array_equal((s.clients.setup_bytes == 0)[cold], whole[cold])
     assert seen_warm.any()
-    np.testing.assert_allclose(moved[seen_warm], setup + before.terms.model_bytes, rtol=1e-9)
+    np.testing.assert_allclose(moved[seen_warm], setup + before.terms.model_bytes[0], rtol=1e-9)
 
 
 def test_a_probe_needs_the_set_up_too():
@@ -192,13 +192,13 @@ def test_a_probe_needs_the_set_up_too():
     first = world.step(probe(world)).outcome
     done = first.answered & (setup_of(world) == 0)
     assert done.any()
-    np.testing.assert_allclose(first.down_bytes[done], SETUP + s.terms.model_bytes, rtol=1e-12)
+    np.testing.assert_allclose(first.down_bytes[done], SETUP + s.terms.model_bytes[0], rtol=1e-12)
     second = world.step(probe(world)).outcome
     both = done & second.answered
-    np.testing.assert_allclose(second.down_bytes[both], s.terms.model_bytes, rtol=1e-12)
+    np.testing.assert_allclose(second.down_bytes[both], s.terms.model_bytes[0], rtol=1e-12)
     trained = world.step(train(world, invited=both & world.situation().clients.available)).outcome
     assert trained.completed.any()
-    np.testing.assert_allclose(trained.down_bytes[trained.completed], s.terms.model_bytes, rtol=1e-12)
+    np.testing.assert_allclose(trained.down_bytes[trained.completed], s.terms.model_bytes[0], rtol=1e-12)
 
 
 @pytest.mark.parametrize("late", ["drop", "keep"])

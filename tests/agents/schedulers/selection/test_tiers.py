@@ -175,7 +175,7 @@ class TestTifl:
 def test_fedcs_reckons_with_the_bytes_that_are_uploaded(situation_of):
     """Compressed updates leave room for more clients within the deadline."""
     situation = everyone(situation_of(0))
-    model = situation.terms.model_bytes
+    model = situation.terms.model_bytes[0]
     situation = situation.changed(
         step_s=np.ones((1, 12)),
         down_bytes_per_s=np.full((1, 12), model),

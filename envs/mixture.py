@@ -1,0 +1,181 @@
+"""Mixtures: worlds in which every episode is of another kind, for schedulers that are to serve everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+from ..common.arrays import AnyArray, Bools, Floats, Floats32, Ints
+from ..common.splits import Split
+from .contract import RoundPlan, Situation, StepResult
+from .round import ClientScores
+from .scenario import Scenario, kinds_of, shares_of
+from .world import FederatedWorld
+
+Record = TypeVar("Record")
+
+_STREAM = 0x4B494E44
+"""Keeps the draw of the kind apart from what the seed decides within it."""
+
+
+class MixtureWorld:
+    """E independent worlds, each episode of a kind that is drawn from its seed; a `SimulatedWorld`.
+
+    Behind it stands a `FederatedWorld` for every kind, in whose row i the episode of row i is played if it is
+    of that kind; the row is frozen in all others. An episode is thus exactly the one that its kind's own
+    scenario gives for the same seed.
+
+    Args:
+        scenario: one with a `mixture`, see `kinds_of`.
+        num_envs: E.
+        split: which disjoint part of the populations and trace windows to draw from.
+    """
+
+    def __init__(self, scenario: Scenario, num_envs: int = 1, split: Split = "train"):
+        self.scenario = scenario
+        self.num_envs = num_envs
+        self.worlds = tuple(FederatedWorld(kind, num_envs, split) for kind in kinds_of(scenario))
+        self._shares = np.array(shares_of(scenario))
+        self._kind = np.zeros(num_envs, dtype=np.int64)
+        self._begun = False
+
+    @property
+    def kind(self) -> Ints:
+        """Int64 `[E]`, the kind of each running episode, as an index of `kinds_of`; never shown to agents."""
+        return self._kind.copy()
+
+    @property
+    def zone_names(self) -> tuple[str, ...]:
+        """Zones by number: every kind has its own."""
+        return tuple(f"zone {number + 1}" for number in range(self.scenario.zones))
+
+    @property
+    def available(self) -> Bools:
+        """Bool `[E, N]`, whose session runs, at work or not."""
+        return self._of(lambda world: world.available)
+
+    @property
+    def participation(self) -> Ints:
+        """Int64 `[E, N]`, updates that arrived so far."""
+        return self._of(lambda world: world.participation)
+
+    @property
+    def prices(self) -> Floats:
+        """`[E, 3]`, points per hour, GB and kg CO2e in the running episodes."""
+        return self._of(lambda world: world.prices)
+
+    @property
+    def time_s(self) -> Floats:
+        """`[E]`, seconds since each episode began."""
+        return self._of(lambda world: world.time_s)
+
+    @property
+    def initial_test_accuracy(self) -> Floats:
+        """`[E]`, before the first round."""
+        return self._of(lambda world: world.initial_test_accuracy.copy())
+
+    def reset(self, envs: Bools, seeds: Ints) -> None:
+        """Begin new episodes in the rows of `envs`, each drawn from its own seed and nothing else."""
+        if not self._begun:  # in the rows of other kinds as well, so that nothing in them is undefined
+            for world in self.worlds:
+                world.reset(np.ones(self.num_envs, dtype=bool), seeds)
+            self._begun = True
+        for row in np.flatnonzero(envs):
+            draw = np.random.default_rng([int(seeds[row]), _STREAM]).random()
+            self._kind[row] = np.searchsorted(np.cumsum(self._shares)[:-1], draw, side="right")
+        for number, world in enumerate(self.worlds):
+            mine = self._kind == number
+            world.cut_short(~mine)
+            if (envs & mine).any():
+                world.reset(envs & mine, seeds)
+
+    def step(self, plan: RoundPlan) -> StepResult:
+        """Carry out one plan, see `FederatedWorld.step`.
+
+        Raises:
+            ValueError: if the plan's shapes or values are out of range; the worlds are then as before.
+        """
+        plan.validate(self.num_envs, self.scenario.clients, self.scenario.levels.server_step)
+        return self._of(lambda world: world.step(plan))
+
+    def cut_short(self, envs: Bools) -> None:
+        """End the running episodes in the rows of `envs`, as a limit of steps from outside does."""
+        for world in self.worlds:
+            world.cut_short(envs)
+
+    def situation(self, clairvoyant: bool = False) -> Situation:
+        """What a coordinator knows now; with the true future too if `clairvoyant`."""
+        return self._of(lambda world: world.situation(clairvoyant))
+
+    def totals(self) -> dict[str, Floats]:
+        """What every episode came to so far, by name, each `[E]`."""
+        return self._of(lambda world: world.totals())
+
+    def test_scores(self) -> tuple[Floats, Floats]:
+        """Accuracy and loss on the held-out test set, each `[E]`; for evaluators, never for agents."""
+        return self._of(lambda world: world.test_scores())
+
+    def pooled_accuracy(self) -> Floats:
+        """`[E]`, accuracy on validation and training rows together; for searches in hindsight only."""
+        return self._of(lambda world: world.pooled_accuracy())
+
+    def client_test_accuracy(self) -> Floats:
+        """`[E, N]`, how well the global models serve each client; for evaluators, never for agents."""
+        return self._of(lambda world: world.client_test_accuracy())
+
+    def client_scores(self) -> ClientScores:
+        """How well every client is served in the end, see `FederatedWorld.client_scores`."""
+        return self._of(lambda world: world.client_scores())
+
+    def parameters(self) -> Floats32:
+        """Float32 `[E, P]`, the global models; zeros behind those that are smaller than the largest."""
+        found = [world.parameters() for world in self.worlds]
+        largest = max(models.shape[1] for models in found)
+        padded = [np.pad(models, ((0, 0), (0, largest - models.shape[1]))) for models in found]
+        return cast("Floats32", _chosen(padded, self._kind))
+
+    def _of(self, ask: Callable[[FederatedWorld], Record]) -> Record:
+        """What every row's own world answers; only worlds that have a row are asked."""
+        present = np.unique(self._kind)
+        answers = [ask(self.worlds[number]) for number in present]
+        return cast("Record", _chosen(answers, np.searchsorted(present, self._kind)))
+
+
+def make_world(
+    scenario: Scenario, num_envs: int = 1, split: Split = "train"
+) -> FederatedWorld | MixtureWorld:
+    """The simulated worlds of a scenario, of one kind or of several; arguments as of `FederatedWorld`."""
+    return (MixtureWorld if scenario.mixture else FederatedWorld)(scenario, num_envs, split)
+
+
+def _chosen(answers: list[Any], choice: Ints) -> Any:
+    """Row i of each array from `answers[choice[i]]`; records, mappings and tuples entry by entry.
+
+    Arrays that belong to no row (the leads of forecasts) are the same in all answers.
+    """
+    first = answers[0]
+    if len(answers) == 1 or first is None:
+        return first
+    if is_dataclass(first):
+        names = [field.name for field in fields(first)]
+        values = {name: _chosen([getattr(each, name) for each in answers], choice) for name in names}
+        return type(first)(**values)  # type: ignore[misc]
+    if isinstance(first, Mapping):
+        return {name: _chosen([each[name] for each in answers], choice) for name in first}
+    if isinstance(first, tuple):
+        return tuple(_chosen(list(parts), choice) for parts in zip(*answers, strict=True))
+    return _rows(answers, choice)
+
+
+def _rows(answers: list[AnyArray], choice: Ints) -> AnyArray:
+    first = answers[0]
+    if len(first) != len(choice) or first.dtype == object:
+        return first
+    found = first.copy()
+    for number, each in enumerate(answers[1:], start=1):
+        mine = choice == number
+        found[mine] = each[mine]
+    return found
