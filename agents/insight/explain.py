@@ -97,7 +97,8 @@ def counterfactual(
     share = min(1.0, most / max(total, 1))
     invited: list[list[Floats]] = [[] for _ in question.values]
     steps: list[list[Floats]] = [[] for _ in question.values]
-    sizes = np.array(met.local_steps[1:], dtype=np.float64)
+    menu = met.local_steps if player.home is None else player.home.levels.local_steps
+    sizes = np.array(menu[1:], dtype=np.float64)
     for situation, running in zip(met.situations, met.running, strict=True):
         asked = running & situation.clients.available.any(axis=1) & (rng.random(running.size) < share)
         noise = rng.random(situation.clients.available.shape)

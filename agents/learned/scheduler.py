@@ -17,6 +17,7 @@ from ..policies.set_policy import SetPolicyMixin
 from ..policies.slate import SlateActions
 from .frame_stacking import FrameStack
 from .grouped import decide_in_groups, group_count
+from .home import Home
 
 DECISIONS = ("count", "mode", "sample")
 """How a plan is taken from the policy's probabilities; see `LearnedScheduler`."""
@@ -37,6 +38,7 @@ class LearnedScheduler:
             each episode from its own seed. Other policies always take their deterministic action.
         frames: observations that the policy sees at once, see `FrameStack`.
         rounds_trained: rounds that were played to train it, for tables; None: unknown.
+        home: the forecasts that it reads; None: those of the world it plays in.
     """
 
     kind: ClassVar[SchedulerKind] = "learned"
@@ -52,11 +54,12 @@ class LearnedScheduler:
         trained_clients: int | None = None,
         frames: int = 1,
         rounds_trained: int | None = None,
+        home: Home | None = None,
     ):
         if decision not in DECISIONS:
             raise ValueError(f"decision: {decision!r}, expected one of {', '.join(DECISIONS)}")
         self.name, self.rounds_trained = name, rounds_trained
-        self.decision, self.trained_clients = decision, trained_clients
+        self.decision, self.trained_clients, self.home = decision, trained_clients, home
         self.policy: BasePolicy = model.policy if isinstance(model, BaseAlgorithm) else model
         self._encoder, self._action_mode, self._frames = encoder, action_mode, FrameStack(frames)
         self._generators: list[np.random.Generator] = []
@@ -72,7 +75,7 @@ class LearnedScheduler:
 
     def plan(self, situation: Situation) -> RoundPlan:
         """The policy's plan for every row."""
-        observation = self._frames.add(self._encoder.encode(situation))
+        observation = self._frames.add(self._observe(situation))
         if isinstance(self.policy, SetPolicyMixin):
             actions = self._decide(self.policy, observation)
         else:
@@ -97,7 +100,7 @@ class LearnedScheduler:
             )
         policy.set_training_mode(False)
         with th.no_grad():
-            observation = self._encoder.encode(situation)
+            observation = self._observe(situation)
             tensors = {key: th.as_tensor(rows, device=policy.device) for key, rows in observation.items()}
             if policy.draws_slate:
                 slate = policy.slate(tensors)
@@ -106,6 +109,9 @@ class LearnedScheduler:
             levels = policy.level_log_probs(distribution)
             waits = distribution.log_probs()[:, : policy.choices.waits]
         return _chances(waits), _chances(levels)
+
+    def _observe(self, situation: Situation) -> dict[str, Floats32]:
+        return self._encoder.encode(situation if self.home is None else self.home.read(situation))
 
     def _decide(self, policy: SetPolicyMixin, observation: dict[str, Floats32]) -> Ints:
         policy.set_training_mode(False)

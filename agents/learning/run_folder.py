@@ -15,6 +15,7 @@ from ...common.settings import parse_document
 from ...envs.adapters.sb3_vec_env import FederatedVecEnv
 from ...envs.registration import find_entry, make_vec_env
 from ...envs.scenario import Scenario, load_scenario
+from ..learned import Home
 from ..learned.scheduler import LearnedScheduler
 from .algorithms import build_model
 from .checkpoint import Best, load_tensors
@@ -57,7 +58,7 @@ def load_scheduler(
     Args:
         out: the run's folder, with `config.json` and `model.pt`.
         scenario: another world to play in (anything `load_scenario` takes), for set policies with any number
-            of clients; None: the run's own.
+            of clients; it takes its menu and its forecasts along, see `Home`. None: the run's own.
         decision: see `LearnedScheduler`; None: what did best in validation.
 
     Raises:
@@ -65,9 +66,10 @@ def load_scheduler(
     """
     folder = Path(out)
     settings, document = read_config(folder)
-    clients = load_world(settings).clients
+    own = load_world(settings)
+    home = Home.of(own)
     if scenario is not None:
-        world = {"scenario": scenario}
+        world = {"scenario": _seen_from(home, load_scenario(scenario))}
         settings = RunSettings.from_json({**settings.to_json(), "world": world})
     env = training_worlds(settings, num_envs=2)
     frames = settings.policy.frames
@@ -81,8 +83,16 @@ def load_scheduler(
     way = decision or str(document["best"]["decision"])
     rounds = int(document["rounds_trained"])
     return LearnedScheduler(
-        model, view.encoder, view.action_mode, settings.algo, way, clients, frames, rounds
+        model, view.encoder, view.action_mode, settings.algo, way, own.clients, frames, rounds, home
     )
+
+
+def _seen_from(home: Home, world: Scenario) -> Scenario:
+    """A world with the observations and actions of another; it is only looked at, never played in."""
+    hub = world.hub
+    if (hub.share > 0) != home.moves_data:
+        hub = hub.model_copy(update={"share": 0.5 if home.moves_data else 0.0})
+    return world.model_copy(update={"levels": home.levels, "forecasting": home.forecasting, "hub": hub})
 
 
 def load_world(settings: RunSettings) -> Scenario:

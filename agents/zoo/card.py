@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from ...common.files import read_json
 from ...common.files import sha256 as checksum
@@ -28,6 +28,8 @@ class Card(Settings):
             the number of columns of a zone.
         choices: number of levels by name: `wait_s`, `quorum`, `local_steps`, `transfer_samples`,
             `server_step` (1, or left out: no decision).
+        home: the menu and the leads of forecasts it takes along, see `agents.learned.Home`; empty: those of
+            the packaged scenario.
         policy: arguments of the set policy.
         weights_sha256: checksum of the weights' file.
         settings: the training run's settings (`RunSettings.to_json`); `seed` is among them.
@@ -50,6 +52,7 @@ class Card(Settings):
     decision: str
     features: dict[str, list[str] | int]
     choices: dict[str, int]
+    home: dict[str, object] = Field(default_factory=dict)
     policy: dict[str, object]
     weights_sha256: str
     settings: dict[str, object]

@@ -12,8 +12,9 @@ from .card import CARD, WEIGHTS, Card, read_card, sha256
 if TYPE_CHECKING:
     from gymnasium import spaces
 
-    from ...envs.agent_view import ObservationEncoder
+    from ...envs.agent_view import ActionLayout, ObservationEncoder
     from ...envs.scenario import Scenario
+    from ..learned import Home
     from ..learned.scheduler import LearnedScheduler
     from ..policies.actor_critic import SetActorCriticPolicy
 
@@ -62,26 +63,26 @@ def load_scheduler(
         **changes: fields of the scenario to replace, such as `clients=2400`.
 
     Raises:
-        ValueError: one line: nobody of that name, a damaged or foreign file, or a world whose observations or
-            levels the weights do not fit.
+        ValueError: one line: nobody of that name, or a damaged or foreign file.
     """
     # Imported late: names are resolved without torch.
-    from ...envs.agent_view import ObservationEncoder, layout_of, make_action_mode
+    from ...envs.agent_view import make_action_mode
     from ...envs.scenario import load_scenario
     from ..learned import stacked_space
     from ..learned.scheduler import LearnedScheduler
 
     folder, card = find_card(source)
     world = load_scenario(card.scenario if scenario is None else scenario, **changes)
-    encoder = ObservationEncoder(world, _columns(card))
-    _check_fit(card, world, encoder)
-    layout = layout_of(world)
+    home = _home(card)
+    encoder = home.encoder(world, _columns(card))
+    layout = home.layout(world.clients)
+    _check_fit(card, layout, encoder)
     frames = int(cast("Mapping[str, int]", card.settings["policy"]).get("frames", 1))
     policy = _policy(folder, card, stacked_space(encoder.space, frames), layout.space)
     way = decision or card.decision
     mode = make_action_mode("levels", layout)
     return LearnedScheduler(
-        policy, encoder, mode, card.name, way, card.trained_clients, frames, card.rounds_trained
+        policy, encoder, mode, card.name, way, card.trained_clients, frames, card.rounds_trained, home
     )
 
 
@@ -93,11 +94,8 @@ def features_of(encoder: ObservationEncoder) -> dict[str, list[str] | int]:
     return {**columns, "zones": zones[1]}
 
 
-def choices_of(world: Scenario) -> dict[str, int]:
-    """How many levels of each kind a world offers, as a card has it."""
-    from ...envs.agent_view import layout_of
-
-    layout = layout_of(world)
+def choices_of(layout: ActionLayout) -> dict[str, int]:
+    """How many levels of each kind an action has, as a card has it."""
     names = ("wait_s", "quorum", "local_steps", "transfer_samples", "server_step")
     return {name: len(getattr(layout, name)) for name in names}
 
@@ -116,19 +114,30 @@ def _columns(card: Card) -> dict[str, list[str]]:
     return columns
 
 
-def _check_fit(card: Card, world: Scenario, encoder: ObservationEncoder) -> None:
+def _home(card: Card) -> Home:
+    """The menu and the leads of a card; of the packaged scenario where it has none."""
+    from ...envs.scenario import load_scenario
+    from ..learned import Home
+
+    if card.home:
+        return Home.from_json(card.home, f"scheduler: {card.name}")
+    return Home.of(load_scenario(card.scenario))
+
+
+def _check_fit(card: Card, layout: ActionLayout, encoder: ObservationEncoder) -> None:
+    """Refuse a card that contradicts itself."""
     here = features_of(encoder)
     for part, names in card.features.items():
         if names != here.get(part):
             raise ValueError(
-                f"scheduler: {card.name}: reads other {part} features than {world.name!r} has; train it anew"
+                f"scheduler: {card.name}: reads {part} features that its home does not have; export it anew"
             )
-    for name, count in choices_of(world).items():
+    for name, count in choices_of(layout).items():
         trained = card.choices.get(name, 1)  # a card names what was a decision where it was trained
         if trained != count:
             raise ValueError(
-                f"scheduler: {card.name}: chooses among {trained} levels of {name}, "
-                f"{world.name!r} has {count}; use a scheduler trained there"
+                f"scheduler: {card.name}: chooses among {trained} levels of {name}, its home has {count}; "
+                "export it anew"
             )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .document import Budgets, Preferences, Scenario, Workload
+from .document import Budgets, Forecasting, Levels, Preferences, Scenario, Workload
 from .loading import ScenarioSource, kinds_of, load_scenario, scenario_names, shares_of
 from .options import Evaluation, Late
 from .plain_document import plain
@@ -10,7 +10,9 @@ from .plain_document import plain
 __all__ = [
     "Budgets",
     "Evaluation",
+    "Forecasting",
     "Late",
+    "Levels",
     "Preferences",
     "Scenario",
     "ScenarioSource",

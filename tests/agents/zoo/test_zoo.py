@@ -19,8 +19,8 @@ from frugalfl.agents.players import describe, make_player, name_players
 from frugalfl.agents.policies.actor_critic import SetActorCriticPolicy
 from frugalfl.agents.zoo import WEIGHTS, is_shipped, loading, read_card, sha256, shipped_names
 from frugalfl.envs.agent_view import ObservationEncoder, layout_of
+from frugalfl.envs.mixture import make_world
 from frugalfl.envs.scenario import load_scenario
-from frugalfl.envs.world import FederatedWorld
 from frugalfl.train_agent import main as train_main
 
 SMALL = ["--timesteps=256", "--num-envs=4", "--eval-episodes=4", "--policy.hidden=8"]
@@ -43,7 +43,7 @@ def zoo(run, tmp_path, monkeypatch):
 
 
 def plan_of(player, clients, scenario="volunteers"):
-    world = FederatedWorld(load_scenario(scenario, clients=clients), 3, "test")
+    world = make_world(load_scenario(scenario, clients=clients), 3, "test")
     everyone, seeds = np.ones(3, dtype=bool), np.arange(3)
     world.reset(everyone, seeds)
     player.reset(everyone, seeds, clients)
@@ -136,14 +136,33 @@ def test_unknown_names_are_refused_with_a_suggestion(zoo):
     refused(lambda: make_player("tiny-ppo", "volunteers", knob=1), "'knob'")
 
 
-def test_worlds_it_does_not_fit_are_refused(zoo):
-    alike = {"local_steps": load_scenario("volunteers").levels.local_steps}
-    phones = load_scenario("phones", levels=alike)
-    refused(lambda: frugalfl.load_scheduler("tiny-ppo", phones), "tiny-ppo", "transfer_samples", "phones")
-    levels = {"local_steps": [0, 5]}
-    refused(lambda: frugalfl.load_scheduler("tiny-ppo", "volunteers", levels=levels), "local_steps")
-    leads = {"carbon_leads_s": [3600.0]}
-    refused(lambda: frugalfl.load_scheduler("tiny-ppo", "volunteers", forecasting=leads), "zones")
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        load_scenario("phones", clients=30),
+        load_scenario("volunteers", levels={"local_steps": [0, 7], "wait_s": [0, 60, float("inf")]}),
+        load_scenario("volunteers", forecasting={"carbon_leads_s": [5000.0], "availability_leads_s": [60.0]}),
+        load_scenario("quadratic"),
+        load_scenario("mixture"),
+    ],
+    ids=["nothing to send", "another menu", "other forecasts", "quadratics", "a mixture"],
+)
+def test_it_plays_anywhere_by_its_own_menu_and_its_own_leads(run, zoo, elsewhere):
+    home = load_scenario("volunteers").levels
+    for source in ("tiny-ppo", str(run)):
+        player = make_player(source, elsewhere)
+        plan = plan_of(player, elsewhere.clients, elsewhere)
+        assert set(np.unique(plan.local_steps)) <= set(home.local_steps)
+        assert set(np.unique(plan.wait_s)) <= set(home.wait_s)
+        if elsewhere.hub.share == 0:
+            assert not plan.transfer_samples.any()
+
+
+def test_a_card_that_contradicts_itself_is_refused(zoo):
+    spoil(zoo / "tiny-ppo", lambda d: d["choices"].update(local_steps=2))
+    refused(lambda: frugalfl.load_scheduler("tiny-ppo"), "tiny-ppo", "local_steps", "export it anew")
+    spoil(zoo / "tiny-ppo", lambda d: d["home"].update(levels=3))
+    refused(lambda: frugalfl.load_scheduler("tiny-ppo"), "tiny-ppo", "home: levels: 3")
 
 
 def spoil(folder, change):

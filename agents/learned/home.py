@@ -1,0 +1,107 @@
+"""Home of a trained scheduler: the menu it chooses from and the forecasts it reads, wherever it plays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...common.arrays import AnyArray, Floats
+from ...common.settings import parse_settings
+from ...envs.agent_view import ActionLayout, ObservationEncoder, layout_of
+from ...envs.contract import Situation
+from ...envs.scenario import Forecasting, Levels, Scenario
+
+
+@dataclass(frozen=True)
+class Home:
+    """The menu and the leads of forecasts that a trained scheduler takes along into other worlds.
+
+    Its action means the levels of its own menu, and its weights read forecasts at leads of their own. Where a
+    world's coordinator forecasts other leads, what lies between them is interpolated, from the present to the
+    last one, which is held beyond.
+
+    Attributes:
+        levels: its menu.
+        forecasting: the leads it reads.
+        moves_data: whether its action says what data are moved; where nothing can be sent, nothing is.
+    """
+
+    levels: Levels
+    forecasting: Forecasting
+    moves_data: bool
+
+    @classmethod
+    def of(cls, home: Scenario) -> Home:
+        """Those of a world."""
+        return cls(home.levels, home.forecasting, layout_of(home).moves_data)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, object], where: str) -> Home:
+        """The inverse of `to_json`; ValueError of one line, opened by `where`, if it is not one."""
+        parts: dict[str, Mapping[str, object]] = {}
+        for name in ("levels", "forecasting"):
+            part = document.get(name)
+            if not isinstance(part, Mapping):
+                raise ValueError(f"{where}: home: {name}: {part!r}, expected a mapping")
+            parts[name] = part
+        return cls(
+            parse_settings(Levels, parts["levels"], f"{where}: home: levels"),
+            parse_settings(Forecasting, parts["forecasting"], f"{where}: home: forecasting"),
+            document.get("moves_data") is True,
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """A mapping of plain values; infinite waits as "inf"."""
+        return {
+            "levels": _plain(self.levels.model_dump()),
+            "forecasting": _plain(self.forecasting.model_dump()),
+            "moves_data": self.moves_data,
+        }
+
+    def layout(self, clients: int) -> ActionLayout:
+        """The layout of its actions for so many clients."""
+        levels = self.levels
+        transfers = levels.transfer_samples if self.moves_data else (0,)
+        return ActionLayout(
+            clients, levels.wait_s, levels.quorum, levels.local_steps, transfers, levels.server_step
+        )
+
+    def encoder(
+        self, world: Scenario, columns: Mapping[str, Sequence[str]] | None = None
+    ) -> ObservationEncoder:
+        """What turns a world's situations, once `read`, into its observations."""
+        own = {"levels": self.levels, "forecasting": self.forecasting}
+        return ObservationEncoder(world.model_copy(update=own), columns)
+
+    def read(self, situation: Situation) -> Situation:
+        """The situation with forecasts at its own leads; the same object where they are the world's."""
+        clients, zones = situation.clients, situation.zones
+        near, far = np.array(self.forecasting.availability_leads_s), np.array(self.forecasting.carbon_leads_s)
+        changes: dict[str, AnyArray] = {}
+        if not np.array_equal(near, clients.forecast_leads_s):
+            now = clients.available.astype(np.float64)
+            chances = _at(near, clients.forecast_leads_s, clients.available_forecast, now)
+            changes |= {"forecast_leads_s": near, "available_forecast": chances}
+        if not np.array_equal(far, zones.carbon_leads_s):
+            ahead = _at(far, zones.carbon_leads_s, zones.carbon_forecast, zones.carbon_g_per_kwh)
+            changes |= {"carbon_leads_s": far, "carbon_forecast": ahead}
+        return situation.changed(**changes) if changes else situation
+
+
+def _at(wanted_s: Floats, leads_s: Floats, forecast: Floats, now: Floats) -> Floats:
+    """A forecast `[E, K, L]` of leads `[L]`, and the present `[E, K]`, at other leads `[M]`: `[E, K, M]`."""
+    known_s = np.concatenate([[0.0], leads_s])
+    values = np.concatenate([now[..., None], forecast], axis=-1)
+    after = np.searchsorted(known_s, wanted_s).clip(1, len(known_s) - 1)
+    share = ((wanted_s - known_s[after - 1]) / (known_s[after] - known_s[after - 1])).clip(0.0, 1.0)
+    found: Floats = values[..., after - 1] * (1.0 - share) + values[..., after] * share
+    return found
+
+
+def _plain(document: Mapping[str, Sequence[float]]) -> dict[str, list[float | str]]:
+    return {
+        name: [str(each) if each == float("inf") else each for each in values]
+        for name, values in document.items()
+    }
