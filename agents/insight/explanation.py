@@ -117,7 +117,7 @@ def _draw_episode(
         film(both, out / "film.png")
 
 
-def _frames(world: FederatedWorld, scheduler: Scheduler, seeds: Ints) -> list[AnyArray]:
+def _frames(world: FederatedWorld | MixtureWorld, scheduler: Scheduler, seeds: Ints) -> list[AnyArray]:
     """One image per decision."""
     world.reset(np.ones(1, dtype=bool), seeds)  # the viewer looks at it before the first decision
     viewer, frames = Viewer(world), []

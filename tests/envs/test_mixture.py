@@ -1,0 +1,109 @@
+"""A mixture's episode is the one of its kind; kinds that could not share a view are refused."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import frugalfl
+from frugalfl.envs.contract import RoundPlan
+from frugalfl.envs.mixture import MixtureWorld, make_world
+from frugalfl.envs.scenario import kinds_of, load_scenario, shares_of
+from frugalfl.envs.world import FederatedWorld
+
+MIXTURE = load_scenario("mixture")
+SEEDS = np.arange(40, 52)
+
+
+def plan_for(situation):
+    """The first available client of every row makes five steps."""
+    first = np.cumsum(situation.clients.available, axis=1) == 1
+    steps = (5 * (first & situation.clients.available)).astype(np.int32)
+    rows = len(steps)
+    return RoundPlan(steps, np.zeros_like(steps), np.ones(rows), np.zeros(rows))
+
+
+def played(world, seeds, decisions=3):
+    """Rewards, accuracies and parameters of an episode per seed."""
+    world.reset(np.ones(len(seeds), dtype=bool), seeds)
+    rewards = [world.step(plan_for(world.situation())).reward for _ in range(decisions)]
+    return np.stack(rewards, axis=1), world.test_scores()[0], world.parameters(), world.situation()
+
+
+def test_an_episode_is_exactly_the_one_of_its_kind():
+    world = MixtureWorld(MIXTURE, len(SEEDS), "val")
+    rewards, accuracy, parameters, situation = played(world, SEEDS)
+    kinds = kinds_of(MIXTURE)
+    assert len(set(world.kind)) > 3
+    for row, (seed, number) in enumerate(zip(SEEDS, world.kind, strict=True)):
+        alone = played(FederatedWorld(kinds[number], 1, "val"), np.array([seed]))
+        np.testing.assert_array_equal(rewards[row], alone[0][0])
+        assert accuracy[row] == alone[1][0]
+        width = alone[2].shape[1]
+        np.testing.assert_array_equal(parameters[row, :width], alone[2][0])
+        assert not parameters[row, width:].any()
+        for part in ("clients", "zones", "run", "terms"):
+            ours, theirs = getattr(situation, part), getattr(alone[3], part)
+            for name in ("forecast_leads_s", "carbon_leads_s"):
+                if hasattr(ours, name):
+                    np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
+            for name, values in vars(theirs).items():
+                if not name.endswith("leads_s"):
+                    np.testing.assert_array_equal(getattr(ours, name)[row], values[0], err_msg=name)
+
+
+def test_kinds_come_as_often_as_their_shares_say():
+    kinds = [{"name": "often", "share": 3.0}, {"name": "seldom"}]
+    world = MixtureWorld(load_scenario("quadratic", clients=4, mixture=kinds), 400)
+    world.reset(np.ones(400, dtype=bool), np.arange(400))
+    assert np.mean(world.kind == 0) == pytest.approx(0.75, abs=0.07)
+    assert shares_of(world.scenario) == (0.75, 0.25)
+
+
+def test_a_row_that_begins_anew_may_be_of_another_kind_and_leaves_the_others_alone():
+    world = MixtureWorld(MIXTURE, 4, "val")
+    world.reset(np.ones(4, dtype=bool), SEEDS[:4])
+    world.step(plan_for(world.situation()))
+    before, totals = world.kind, world.totals()
+    for seed in range(100, 140):
+        world.reset(np.array([True, False, False, False]), np.array([seed, 0, 0, 0]))
+        if world.kind[0] != before[0]:
+            break
+    assert world.kind[0] != before[0]
+    np.testing.assert_array_equal(world.kind[1:], before[1:])
+    for name, values in world.totals().items():
+        np.testing.assert_array_equal(values[1:], totals[name][1:])
+    assert world.totals()["rounds"][0] == 0
+
+
+def test_the_kind_is_never_shown():
+    env = gym.make("frugalfl/Mixture-v0")
+    observation, info = env.reset(seed=3)
+    assert set(observation) == {"clients", "server", "zones"}
+    assert "kind" not in info
+    batch = frugalfl.make_vec_env("frugalfl/Mixture-v0", 3)
+    assert batch.observation_space == env.observation_space
+
+
+def test_a_scenario_of_one_kind_is_a_world_of_its_own():
+    volunteers = load_scenario("volunteers")
+    assert kinds_of(volunteers) == (volunteers,)
+    assert isinstance(make_world(volunteers), FederatedWorld)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "complaint"),
+    [
+        ([{"clients": 3}], "mixture: 0: clients is set, expected it beside the mixture"),
+        ([{}, {"levels": {}}], "mixture: 1: levels is set"),
+        ([{"share": 0}], "mixture: 0: share: 0, expected a positive number"),
+        ([{"share": "much"}], "mixture: 0: share: 'much'"),
+        ([{"odd": 1}], "mixture: 0: odd"),
+        ([{"partition": "zones"}], "mixture: 0: partition"),
+    ],
+)
+def test_what_does_not_fit_is_refused(kinds, complaint):
+    with pytest.raises(ValueError, match=complaint) as refused:
+        load_scenario("volunteers", mixture=kinds)
+    assert "\n" not in str(refused.value)
