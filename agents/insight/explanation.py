@@ -11,7 +11,7 @@ from ...common.arrays import AnyArray, Ints
 from ...common.files import write_file
 from ...envs.adapters import Viewer
 from ...envs.contract import Scheduler, rollout
-from ...envs.mixture import make_world
+from ...envs.mixture import MixtureWorld, make_world
 from ...envs.scenario import Scenario, load_scenario
 from ...envs.world import FederatedWorld
 from ..evaluation import episode_seeds, play_batch

@@ -27,6 +27,7 @@ except ImportError as error:
     raise ImportError(f"RLlib cannot be imported ({error}): pip install 'frugalfl[rllib]'") from None
 
 from ...envs.registration import entries, find_entry
+from ..policies.set_policy import HEADS
 from .masked_observations import (
     FlatLayout,
     MaskedObservations,
@@ -36,12 +37,15 @@ from .masked_observations import (
     WeightedReward,
 )
 from .rllib_modules import MaskedModule, MaskedSetModule, MultiChoice
+from .rllib_slates import MaskedSlateModule, SlateChoice
 
 __all__ = [
     "MaskedModule",
     "MaskedObservations",
     "MaskedSetModule",
+    "MaskedSlateModule",
     "MultiChoice",
+    "SlateChoice",
     "make_env",
     "register_envs",
     "set_module_spec",
@@ -91,19 +95,27 @@ def make_env(env_id: str, config: Mapping[str, object] | None = None) -> Playabl
 
 
 def set_module_spec(
-    env_id: str, env_config: Mapping[str, object] | None = None, **settings: object
+    env_id: str, env_config: Mapping[str, object] | None = None, heads: str = "slate", **settings: object
 ) -> RLModuleSpec:
-    """The spec of a `MaskedSetModule` for an environment.
+    """The spec of the package's own policy for an environment.
 
     Args:
         env_id: an id with levels, `frugalfl/<Name>-v0` or `frugalfl/mo-<Name>-v0`.
         env_config: the env config that RLlib is given, if any.
+        heads: who trains is said by a slate (`MaskedSlateModule`, as in the package's own training), or by
+            "independent" coins (`MaskedSetModule`).
         **settings: `hidden` and `pooling`, see `MaskedSetModule`.
+
+    Raises:
+        ValueError: other heads.
     """
+    if heads not in HEADS:
+        raise ValueError(f"heads: {heads!r}, expected one of {', '.join(HEADS)}")
     env = make_env(env_id, env_config)
     layout = FlatLayout.of(env.unwrapped.observation_space)
     env.close()
-    return RLModuleSpec(module_class=MaskedSetModule, model_config={"layout": asdict(layout), **settings})
+    module = MaskedSlateModule if heads == "slate" else MaskedSetModule
+    return RLModuleSpec(module_class=module, model_config={"layout": asdict(layout), **settings})
 
 
 def _make_batch(env_id: str, settings: dict[str, Any], vector_reward: bool) -> PlayableBatch:

@@ -157,12 +157,15 @@ class MaskedModule(TorchRLModule, InferenceOnlyAPI, ValueFunctionAPI):
 
 
 class MaskedSetModule(MaskedModule):
-    """The networks of the package's own policies: shared weights per client, any number of clients.
+    """The networks of the package's own policies with a coin for every client; any number of clients.
 
     Make it with `rllib.set_module_spec`, which knows the layout of the observation. `model_config`:
     `layout`, the fields of `FlatLayout`; `hidden`, default 64; `pooling`, default "mean-max". Before training
     it invites three of ten available clients, rarely waits and hardly ever ends the run.
     """
+
+    further_server_logits = 0
+    """Logits of the server beyond those of its heads."""
 
     def build(self, settings: ModuleSettings) -> None:
         """The networks `self.actor` and `self.critic`."""
@@ -177,13 +180,17 @@ class MaskedSetModule(MaskedModule):
         shape = SetShape(self.layout.clients[1], self.layout.server, self.layout.zones[1])
         self.actor, self.critic = fresh_networks(
             shape,
-            sum(choices.server),
+            sum(choices.server) + self.further_server_logits,
             sum(choices.clients),
             hidden,
             pooling,
             default_wait_logits(choices.waits),
-            share_logits(choices.levels),
+            self.level_logits(choices.levels),
         )
+
+    def level_logits(self, levels: int) -> list[float]:
+        """Logits of a client's step levels before training."""
+        return share_logits(levels)
 
     def logits(self, flat: th.Tensor) -> th.Tensor:
         """Logits `[B, sum(nvec)]`; zeros for the clients that are away."""

@@ -20,6 +20,7 @@ from frugalfl.agents.integrations import (
     WeightedReward,
     flatten,
 )
+from frugalfl.envs.agent_view import CLIENT_FEATURES
 from frugalfl.envs.registration import entries
 
 # Ray's and its dependencies' own: deprecated parts of each other, and sockets and logs left to the garbage
@@ -166,9 +167,15 @@ def test_env_config_is_checked(rllib):
 
 def modules(rllib, env, env_id=WORLD):
     given = {"observation_space": env.observation_space, "action_space": env.action_space}
-    spec = rllib.set_module_spec(env_id, SMALL, hidden=16)
+    spec = rllib.set_module_spec(env_id, SMALL, heads="independent", hidden=16)
     yield rllib.MaskedModule(**given, model_config={"hiddens": (16,)})
     yield rllib.MaskedSetModule(**given, model_config=spec.model_config)
+
+
+def slate_module(rllib, env, env_id=WORLD):
+    spec = rllib.set_module_spec(env_id, SMALL, hidden=16)
+    given = {"observation_space": env.observation_space, "action_space": env.action_space}
+    return rllib.MaskedSlateModule(**given, model_config=spec.model_config)
 
 
 def test_no_illegal_choice_is_ever_sampled(rllib):
@@ -176,7 +183,7 @@ def test_no_illegal_choice_is_ever_sampled(rllib):
     nvec = batch.single_action_space.nvec
     single = rllib.make_env(WORLD, SMALL)
     th.manual_seed(0)
-    for module in modules(rllib, single):
+    for module in (*modules(rllib, single), slate_module(rllib, single)):
         dist_cls, observation, checked, away = module.get_exploration_action_dist_cls(), None, 0, 0
         observation, _ = batch.reset(seed=3)
         for _ in range(25):
@@ -191,6 +198,64 @@ def test_no_illegal_choice_is_ever_sampled(rllib):
             observation = batch.step(actions)[0]
         assert checked == 400
         assert away > 1000
+
+
+def test_a_slate_is_the_packages_own(rllib):
+    """The same weights give the same log-probabilities, entropies and likeliest actions as with SB3."""
+    from frugalfl.agents.policies.actor_critic import SetActorCriticPolicy
+
+    batch, plain = rllib.make_env(WORLD, SMALL | {"num_envs": 16}), gym.make(WORLD, **SMALL)
+    env = rllib.make_env(WORLD, SMALL)
+    module = slate_module(rllib, env)
+    policy = SetActorCriticPolicy(
+        plain.observation_space,
+        plain.action_space,
+        lambda _: 0.0,
+        hidden=16,
+        heads="slate",
+        storage_feature=list(CLIENT_FEATURES).index("storage_left"),
+    )
+    policy.actor.load_state_dict(module.actor.state_dict())
+    layout = FlatLayout.of(plain.observation_space)
+    observation, _ = batch.reset(seed=3)
+    th.manual_seed(1)
+    for _ in range(6):
+        tensors = {name: th.as_tensor(rows) for name, rows in observation.items()}
+        inputs = module.forward_train({"obs": tensors})["action_dist_inputs"]
+        assert inputs.shape[1] == rllib.SlateChoice.required_input_dim(env.action_space, clients=8)
+        ours = module.get_train_action_dist_cls().from_logits(inputs)
+        theirs = policy.slate(layout.split(tensors["observations"]))
+        actions = ours.sample()
+        th.testing.assert_close(ours.logp(actions), theirs.log_prob(actions))
+        th.testing.assert_close(ours.entropy(), theirs.entropy())
+        assert th.equal(ours.to_deterministic().sample(), theirs.mode())
+        assert (ours.kl(ours) == 0).all()
+        observation = batch.step(actions.numpy())[0]
+
+
+def test_the_divergence_of_slates_is_estimated_without_bias(rllib):
+    """Of two clients and one place the divergence is known: that of two coins."""
+    nvec, clients, rows = (2, 1, 2, 2), 2, 20_000
+    sizes = th.full((8,), -1e8)
+    sizes[0] = 0.0
+
+    def inputs(odds):
+        server, mask = th.tensor([0.0, -1e8, 0.0]), th.ones(2 + 1 + 4)
+        return th.cat([server, sizes, th.tensor([odds, 0.0, 0.0, 0.0]), mask])
+
+    one, two = (
+        rllib.SlateChoice.from_logits(inputs(odds).expand(rows, -1), nvec=nvec, clients=clients)
+        for odds in (1.0, -0.5)
+    )
+    th.manual_seed(0)
+    p, q = th.sigmoid(th.tensor([1.0, -0.5])).tolist()
+    exact = p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))
+    assert one.kl(two).mean().item() == pytest.approx(exact, abs=0.02)
+
+
+def test_heads_have_names(rllib):
+    with pytest.raises(ValueError, match="heads: 'coins', expected one of independent, slate"):
+        rllib.set_module_spec(WORLD, SMALL, heads="coins")
 
 
 def test_the_distribution_is_rllibs_own_in_one_tensor(rllib):
@@ -242,8 +307,8 @@ def test_flattening_keeps_the_order_of_parts():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", ["sync", "vector_entry_point"])
-def test_ppo_trains(rllib, mode):
+@pytest.mark.parametrize(("mode", "heads"), [("sync", "independent"), ("vector_entry_point", "slate")])
+def test_ppo_trains(rllib, mode, heads):
     import ray
     from ray.rllib.algorithms.ppo import PPOConfig
 
@@ -256,7 +321,7 @@ def test_ppo_trains(rllib, mode):
             .environment(WORLD, env_config=SMALL)
             .env_runners(num_env_runners=0, num_envs_per_env_runner=4, gym_env_vectorize_mode=mode)
             .learners(num_learners=0)
-            .rl_module(rl_module_spec=rllib.set_module_spec(WORLD, SMALL, hidden=16))
+            .rl_module(rl_module_spec=rllib.set_module_spec(WORLD, SMALL, heads, hidden=16))
             .training(train_batch_size=96, minibatch_size=48, num_epochs=2, gamma=1.0)
             .debugging(seed=0)
         )
