@@ -32,6 +32,9 @@ class MixtureWorld:
         scenario: one with a `mixture`, see `kinds_of`.
         num_envs: E.
         split: which disjoint part of the populations and trace windows to draw from.
+
+    Attributes:
+        kind: int64 `[E]`, of each episode, as an index of `kinds_of`; for evaluators, never for agents.
     """
 
     def __init__(self, scenario: Scenario, num_envs: int = 1, split: Split = "train"):
@@ -39,13 +42,8 @@ class MixtureWorld:
         self.num_envs = num_envs
         self.worlds = tuple(FederatedWorld(kind, num_envs, split) for kind in kinds_of(scenario))
         self._shares = np.array(shares_of(scenario))
-        self._kind = np.zeros(num_envs, dtype=np.int64)
+        self.kind = np.zeros(num_envs, dtype=np.int64)
         self._begun = False
-
-    @property
-    def kind(self) -> Ints:
-        """Int64 `[E]`, the kind of each running episode, as an index of `kinds_of`; never shown to agents."""
-        return self._kind.copy()
 
     @property
     def zone_names(self) -> tuple[str, ...]:
@@ -68,11 +66,6 @@ class MixtureWorld:
         return self._of(lambda world: world.prices)
 
     @property
-    def time_s(self) -> Floats:
-        """`[E]`, seconds since each episode began."""
-        return self._of(lambda world: world.time_s)
-
-    @property
     def initial_test_accuracy(self) -> Floats:
         """`[E]`, before the first round."""
         return self._of(lambda world: world.initial_test_accuracy.copy())
@@ -85,9 +78,9 @@ class MixtureWorld:
             self._begun = True
         for row in np.flatnonzero(envs):
             draw = np.random.default_rng([int(seeds[row]), _STREAM]).random()
-            self._kind[row] = np.searchsorted(np.cumsum(self._shares)[:-1], draw, side="right")
+            self.kind[row] = np.searchsorted(np.cumsum(self._shares)[:-1], draw, side="right")
         for number, world in enumerate(self.worlds):
-            mine = self._kind == number
+            mine = self.kind == number
             world.cut_short(~mine)
             if (envs & mine).any():
                 world.reset(envs & mine, seeds)
@@ -135,13 +128,13 @@ class MixtureWorld:
         found = [world.parameters() for world in self.worlds]
         largest = max(models.shape[1] for models in found)
         padded = [np.pad(models, ((0, 0), (0, largest - models.shape[1]))) for models in found]
-        return cast("Floats32", _chosen(padded, self._kind))
+        return cast("Floats32", _chosen(padded, self.kind))
 
     def _of(self, ask: Callable[[FederatedWorld], Record]) -> Record:
         """What every row's own world answers; only worlds that have a row are asked."""
-        present = np.unique(self._kind)
+        present = np.unique(self.kind)
         answers = [ask(self.worlds[number]) for number in present]
-        return cast("Record", _chosen(answers, np.searchsorted(present, self._kind)))
+        return cast("Record", _chosen(answers, np.searchsorted(present, self.kind)))
 
 
 def make_world(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .document import Budgets, Forecasting, Levels, Preferences, Scenario, Workload
+from .document import Budgets, Levels, Preferences, Scenario, Workload
 from .loading import ScenarioSource, kinds_of, load_scenario, scenario_names, shares_of
-from .options import Evaluation, Late
+from .options import Evaluation, Forecasting, Late
 from .plain_document import plain
 
 __all__ = [

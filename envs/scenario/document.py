@@ -25,7 +25,7 @@ from .checked import (
     PartitionField,
     TrainerField,
 )
-from .options import Evaluation, Late
+from .options import Evaluation, Forecasting, HubData, Late
 
 MOST_STEPS = 100_000
 """Local steps of a round; each has its minibatch."""
@@ -142,29 +142,6 @@ class Levels(Settings):
     def _do_not_fill_the_memory(self) -> None:
         if max(self.local_steps) > MOST_STEPS:
             raise ValueError(f"local_steps: {max(self.local_steps)}, expected at most {MOST_STEPS}")
-
-
-class Forecasting(Settings):
-    """How far ahead the coordinator's forecasts reach."""
-
-    availability_leads_s: tuple[Positive, ...] = (1800.0, 7200.0)
-    carbon_leads_s: tuple[Positive, ...] = (3600.0, 10800.0, 21600.0, 43200.0)
-
-
-class HubData(Settings):
-    """Training data that lies at the coordinator and may be moved to clients.
-
-    Attributes:
-        share: share of the training rows at the hub; 0 = classic federated learning.
-        rows_per_client: most rows that may be sent to one client (its storage).
-        residency: "shared": any hub row may go to any client; "zone": rows stay in their zone.
-        ephemeral: whether a client's received rows are wiped when its session ends.
-    """
-
-    share: Annotated[float, Field(ge=0, le=1)] = 0.0
-    rows_per_client: Annotated[int, Field(ge=0)] = 0
-    residency: Literal["shared", "zone"] = "shared"
-    ephemeral: bool = False
 
 
 class Scenario(Settings):

@@ -1,4 +1,4 @@
-"""Options of a scenario that are off by default: late updates, personalised evaluation."""
+"""Options of a scenario: late updates, personalised evaluation, data at the hub, leads of forecasts."""
 
 from __future__ import annotations
 
@@ -97,3 +97,26 @@ class Evaluation(Settings):
     def models(self) -> int:
         """Models trained in every round, the global one included."""
         return 1 + int(self.setting("components")) if self.personal == "mixture" else 1
+
+
+class Forecasting(Settings):
+    """How far ahead the coordinator's forecasts reach."""
+
+    availability_leads_s: tuple[Annotated[float, Field(gt=0)], ...] = (1800.0, 7200.0)
+    carbon_leads_s: tuple[Annotated[float, Field(gt=0)], ...] = (3600.0, 10800.0, 21600.0, 43200.0)
+
+
+class HubData(Settings):
+    """Training data that lies at the coordinator and may be moved to clients.
+
+    Attributes:
+        share: share of the training rows at the hub; 0 = classic federated learning.
+        rows_per_client: most rows that may be sent to one client (its storage).
+        residency: "shared": any hub row may go to any client; "zone": rows stay in their zone.
+        ephemeral: whether a client's received rows are wiped when its session ends.
+    """
+
+    share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    rows_per_client: Annotated[int, Field(ge=0)] = 0
+    residency: Literal["shared", "zone"] = "shared"
+    ephemeral: bool = False

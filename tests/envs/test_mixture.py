@@ -65,7 +65,7 @@ def test_a_row_that_begins_anew_may_be_of_another_kind_and_leaves_the_others_alo
     world = MixtureWorld(MIXTURE, 4, "val")
     world.reset(np.ones(4, dtype=bool), SEEDS[:4])
     world.step(plan_for(world.situation()))
-    before, totals = world.kind, world.totals()
+    before, totals = world.kind.copy(), world.totals()
     for seed in range(100, 140):
         world.reset(np.array([True, False, False, False]), np.array([seed, 0, 0, 0]))
         if world.kind[0] != before[0]:
