@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from ..common.arrays import AnyArray, Bools, Floats, Floats32, Ints
 from ..common.splits import Split
-from .contract import RoundPlan, Situation, StepResult
+from .contract import ClientFacts, Future, RoundOutcome, RoundPlan, Situation, StepResult
 from .round import ClientScores
 from .scenario import Scenario, kinds_of, shares_of
 from .world import FederatedWorld
@@ -26,7 +26,8 @@ class MixtureWorld:
 
     Behind it stands a `FederatedWorld` for every kind, in whose row i the episode of row i is played if it is
     of that kind; the row is frozen in all others. An episode is thus exactly the one that its kind's own
-    scenario gives for the same seed.
+    scenario gives for the same seed. Where a kind has fewer clients than the mixture, the last ones stand for
+    nobody: they are never available, hold nothing and weigh nothing.
 
     Args:
         scenario: one with a `mixture`, see `kinds_of`.
@@ -53,12 +54,12 @@ class MixtureWorld:
     @property
     def available(self) -> Bools:
         """Bool `[E, N]`, whose session runs, at work or not."""
-        return self._of(lambda world: world.available)
+        return self._of(lambda world: self._wide(world.available))
 
     @property
     def participation(self) -> Ints:
         """Int64 `[E, N]`, updates that arrived so far."""
-        return self._of(lambda world: world.participation)
+        return self._of(lambda world: self._wide(world.participation))
 
     @property
     def prices(self) -> Floats:
@@ -92,7 +93,9 @@ class MixtureWorld:
             ValueError: if the plan's shapes or values are out of range; the worlds are then as before.
         """
         plan.validate(self.num_envs, self.scenario.clients, self.scenario.levels.server_step)
-        return self._of(lambda world: world.step(plan))
+        return self._of(
+            lambda world: _padded(world.step(_narrowed(plan, world.scenario.clients)), self.scenario.clients)
+        )
 
     def cut_short(self, envs: Bools) -> None:
         """End the running episodes in the rows of `envs`, as a limit of steps from outside does."""
@@ -101,7 +104,7 @@ class MixtureWorld:
 
     def situation(self, clairvoyant: bool = False) -> Situation:
         """What a coordinator knows now; with the true future too if `clairvoyant`."""
-        return self._of(lambda world: world.situation(clairvoyant))
+        return self._of(lambda world: _padded(world.situation(clairvoyant), self.scenario.clients))
 
     def totals(self) -> dict[str, Floats]:
         """What every episode came to so far, by name, each `[E]`."""
@@ -117,11 +120,11 @@ class MixtureWorld:
 
     def client_test_accuracy(self) -> Floats:
         """`[E, N]`, how well the global models serve each client; for evaluators, never for agents."""
-        return self._of(lambda world: world.client_test_accuracy())
+        return self._of(lambda world: self._wide(world.client_test_accuracy(), np.nan))
 
     def client_scores(self) -> ClientScores:
         """How well every client is served in the end, see `FederatedWorld.client_scores`."""
-        return self._of(lambda world: world.client_scores())
+        return self._of(lambda world: _padded(world.client_scores(), self.scenario.clients))
 
     def parameters(self) -> Floats32:
         """Float32 `[E, P]`, the global models; zeros behind those that are smaller than the largest."""
@@ -129,6 +132,10 @@ class MixtureWorld:
         largest = max(models.shape[1] for models in found)
         padded = [np.pad(models, ((0, 0), (0, largest - models.shape[1]))) for models in found]
         return cast("Floats32", _chosen(padded, self.kind))
+
+    def _wide(self, values: AnyArray, nobody: float = 0) -> Any:
+        """`[E, N]` of the mixture from that of a kind."""
+        return _wide(values, self.scenario.clients, nobody)
 
     def _of(self, ask: Callable[[FederatedWorld], Record]) -> Record:
         """What every row's own world answers; only worlds that have a row are asked."""
@@ -142,6 +149,74 @@ def make_world(
 ) -> FederatedWorld | MixtureWorld:
     """The simulated worlds of a scenario, of one kind or of several; arguments as of `FederatedWorld`."""
     return (MixtureWorld if scenario.mixture else FederatedWorld)(scenario, num_envs, split)
+
+
+_CYCLED = frozenset(
+    {
+        "zone",
+        "step_s",
+        "down_bytes_per_s",
+        "up_bytes_per_s",
+        "compute_watts",
+        "network_j_per_byte",
+        "setup_bytes",
+    }
+)
+"""Fields in which nobody looks like one of the clients, so that means and medians stay what they are."""
+_NOBODY = {
+    "announced_left_s": np.inf,
+    "last_loss": np.nan,
+    "last_norm": np.nan,
+    "probed_loss": np.nan,
+    "reported_loss": np.nan,
+    "update_norm": np.nan,
+}
+"""What nobody has in the fields that are neither cycled nor 0."""
+_PER_CLIENT: dict[type, tuple[str, ...]] = {
+    ClientFacts: tuple(field.name for field in fields(ClientFacts) if field.name != "forecast_leads_s"),
+    RoundOutcome: tuple(
+        field.name
+        for field in fields(RoundOutcome)
+        if field.name not in ("repairs", "duration_s", "accuracy", "loss", "diverged")
+    ),
+    Future: ("session_left_s", "next_start_s"),
+    ClientScores: tuple(field.name for field in fields(ClientScores)),
+}
+"""Fields whose second axis is the clients."""
+
+
+def _padded(record: Record, clients: int) -> Record:
+    """A record of so many clients, the last of them nobody; the record itself if it has as many."""
+    changes: dict[str, Any] = {}
+    for field in fields(record):  # type: ignore[arg-type]
+        value = getattr(record, field.name)
+        if is_dataclass(value) and not isinstance(value, type):
+            changes[field.name] = _padded(value, clients)
+        elif field.name in _PER_CLIENT.get(type(record), ()):
+            nobody = None if field.name in _CYCLED else _NOBODY.get(field.name, 0.0)
+            changes[field.name] = _wide(value, clients, nobody)
+    return cast("Record", replace(record, **changes))  # type: ignore[type-var]
+
+
+def _wide(values: AnyArray, clients: int, nobody: float | None) -> AnyArray:
+    """`[E, clients, ...]` from fewer clients; None: nobody looks like one of them."""
+    n = values.shape[1]
+    if n == clients:
+        return values
+    if nobody is None:
+        return values[:, np.arange(clients) % n]
+    found = np.full((len(values), clients, *values.shape[2:]), nobody, dtype=values.dtype)
+    found[:, :n] = values
+    return found
+
+
+def _narrowed(plan: RoundPlan, clients: int) -> RoundPlan:
+    """The orders of the first clients."""
+    parts = {
+        name: None if getattr(plan, name) is None else getattr(plan, name)[:, :clients]
+        for name in ("local_steps", "transfer_samples", "weights", "probe_samples")
+    }
+    return replace(plan, **parts)
 
 
 def _chosen(answers: list[Any], choice: Ints) -> Any:

@@ -11,37 +11,39 @@ from ...common.arrays import AnyArray, Floats
 from ...common.settings import parse_settings
 from ...envs.agent_view import ActionLayout, ObservationEncoder, layout_of
 from ...envs.contract import Situation
-from ...envs.scenario import Forecasting, Levels, Scenario
+from ...envs.scenario import Budgets, Forecasting, Levels, Scenario
 
 
 @dataclass(frozen=True)
 class Home:
     """The menu and the leads of forecasts that a trained scheduler takes along into other worlds.
 
-    Its action means the levels of its own menu, and its weights read forecasts at leads of their own. Where a
-    world's coordinator forecasts other leads, what lies between them is interpolated, from the present to the
-    last one, which is held beyond.
+    Its action means the levels of its own menu; its weights read forecasts at leads of their own, and what is
+    left of budgets as shares of those they know. Where a world's coordinator forecasts other leads, what lies
+    between them is interpolated, from the present to the last one, which is held beyond.
 
     Attributes:
         levels: its menu.
         forecasting: the leads it reads.
+        budgets: whose largest are the unit of what is left.
         moves_data: whether its action says what data are moved; where nothing can be sent, nothing is.
     """
 
     levels: Levels
     forecasting: Forecasting
+    budgets: Budgets
     moves_data: bool
 
     @classmethod
     def of(cls, home: Scenario) -> Home:
         """Those of a world."""
-        return cls(home.levels, home.forecasting, layout_of(home).moves_data)
+        return cls(home.levels, home.forecasting, home.budgets, layout_of(home).moves_data)
 
     @classmethod
     def from_json(cls, document: Mapping[str, object], where: str) -> Home:
         """The inverse of `to_json`; ValueError of one line, opened by `where`, if it is not one."""
         parts: dict[str, Mapping[str, object]] = {}
-        for name in ("levels", "forecasting"):
+        for name in ("levels", "forecasting", "budgets"):
             part = document.get(name)
             if not isinstance(part, Mapping):
                 raise ValueError(f"{where}: home: {name}: {part!r}, expected a mapping")
@@ -49,6 +51,7 @@ class Home:
         return cls(
             parse_settings(Levels, parts["levels"], f"{where}: home: levels"),
             parse_settings(Forecasting, parts["forecasting"], f"{where}: home: forecasting"),
+            parse_settings(Budgets, parts["budgets"], f"{where}: home: budgets"),
             document.get("moves_data") is True,
         )
 
@@ -56,7 +59,8 @@ class Home:
         """A mapping of plain values; infinite waits as "inf"."""
         return {
             "levels": _plain(self.levels.model_dump()),
-            "forecasting": _plain(self.forecasting.model_dump()),
+            "forecasting": self.forecasting.model_dump(mode="json"),
+            "budgets": self.budgets.model_dump(mode="json"),
             "moves_data": self.moves_data,
         }
 
@@ -72,7 +76,7 @@ class Home:
         self, world: Scenario, columns: Mapping[str, Sequence[str]] | None = None
     ) -> ObservationEncoder:
         """What turns a world's situations, once `read`, into its observations."""
-        own = {"levels": self.levels, "forecasting": self.forecasting}
+        own = {"levels": self.levels, "forecasting": self.forecasting, "budgets": self.budgets}
         return ObservationEncoder(world.model_copy(update=own), columns)
 
     def read(self, situation: Situation) -> Situation:

@@ -92,7 +92,8 @@ def _seen_from(home: Home, world: Scenario) -> Scenario:
     hub = world.hub
     if (hub.share > 0) != home.moves_data:
         hub = hub.model_copy(update={"share": 0.5 if home.moves_data else 0.0})
-    return world.model_copy(update={"levels": home.levels, "forecasting": home.forecasting, "hub": hub})
+    own = {"levels": home.levels, "forecasting": home.forecasting, "budgets": home.budgets}
+    return world.model_copy(update={**own, "hub": hub})
 
 
 def load_world(settings: RunSettings) -> Scenario:

@@ -26,7 +26,7 @@ class ClientSet:
         place: int64 `[M]`, where it stands in the flattened `[B * N]`.
         count: int64 `[B]`, how many each observation has.
         shape: B and N.
-        context: `[B, F + 2]`: mean features of all clients, those away too; the share of the available and
+        context: `[B, F + 2]`: mean features of all clients that there are; the share of the available and
             the logarithm of their number.
     """
 
@@ -80,13 +80,15 @@ def available_clients(observation: Observation) -> ClientSet:
     place = available.flatten().nonzero().squeeze(1)
     count = available.sum(dim=1)
     some = count[:, None].to(clients.dtype)
+    # A row of zeros stands for nobody: in a mixture, some federations are smaller than others.
+    size = (clients != 0).any(dim=2).sum(dim=1, keepdim=True).clamp_min(1).to(clients.dtype)
     return ClientSet(
         features=clients.reshape(b * n, -1).index_select(0, place),
         row=th.div(place, n, rounding_mode="floor"),
         place=place,
         count=count,
         shape=(b, n),
-        context=th.cat([clients.mean(dim=1), some / n, th.log1p(some) / 8.0], dim=1),
+        context=th.cat([clients.mean(dim=1) * (n / size), some / size, th.log1p(some) / 8.0], dim=1),
     )
 
 

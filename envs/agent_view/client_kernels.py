@@ -142,6 +142,7 @@ def client_table(
     mean_carbon: Floats,
     round_index: Ints,
     looks: Ints,
+    federation_size: Ints,
 ) -> Floats32:
     """The observation `clients`; a long function, for one pass over all columns.
 
@@ -153,6 +154,7 @@ def client_table(
         mean_carbon: `[E]`, of the zones now.
         round_index: `[E]`.
         looks: `[E]`, see `RunFacts`.
+        federation_size: `[E]`, see `Terms`; rows beyond it are zeros.
     """
     bends, n = curves.bends, facts.available.shape[1]
     out = np.empty((facts.available.shape[0], n, CLIENT_COLUMNS), dtype=np.float32)
@@ -185,7 +187,7 @@ def client_table(
         for k in range(n):
             row[SESSION_AGE, k] = bounded(curves.log_age[i, k] / _LOG_WEEK_H)
             row[SAMPLES, k] = bounded(curves.log_samples[i, k] / _LOG_SAMPLES)
-            row[TARGET_WEIGHT, k] = bounded(squash(facts.target_weight[i, k] * n))
+            row[TARGET_WEIGHT, k] = bounded(squash(facts.target_weight[i, k] * federation_size[i]))
         for k in range(n):
             row[CARBON_NOW, k] = bounded(squash(curves.carbon[i, k] / 300.0))
             row[CARBON_RANK, k] = bounded(relative(curves.carbon[i, k], mean_carbon[i]))
@@ -211,5 +213,5 @@ def client_table(
             _rank(curves.ranked[rank, i], facts.available[i], row[SPEED_RANK + rank])
         for k in range(n):
             for column in range(CLIENT_COLUMNS):
-                out[i, k, column] = row[column, k]
+                out[i, k, column] = row[column, k] if k < federation_size[i] else np.float32(0.0)
     return out

@@ -126,7 +126,14 @@ class ObservationEncoder:
         )
         mean_carbon = s.zones.carbon_g_per_kwh.mean(axis=1)
         table: Floats32 = client_table(
-            facts, curves, c.available_forecast, ahead, mean_carbon, s.run.round_index, s.run.looks
+            facts,
+            curves,
+            c.available_forecast,
+            ahead,
+            mean_carbon,
+            s.run.round_index,
+            s.run.looks,
+            s.terms.federation_size,
         )
         return table
 
@@ -151,6 +158,7 @@ class ObservationEncoder:
             np.stack([terms.label_skew, terms.announced_share]),
             terms.overhead_s,
             terms.price_per_gb * terms.sample_bytes / 1e6,
+            terms.federation_size,
         )
         carbon = s.zones.carbon_g_per_kwh
         table: Floats32 = server_table(

@@ -57,6 +57,7 @@ class Limits(NamedTuple):
     shares: Floats  # [2, E] label skew, announced share
     overhead_s: Floats  # [E]
     sample_price: Floats  # [E] points per megabyte and sample
+    federation_size: Ints  # [E] clients that there are
 
 
 @kernel(nogil=True, error_model="numpy")
@@ -113,7 +114,8 @@ def server_table(
             row[column] = bounded(run.bends[place, i])
         row[LAST_INVITED] = bounded(squash(run.last_invited[i] / 4.0))
         row[LAST_COMPLETED] = bounded(run.last_completed[i] / max(run.last_invited[i], 1))
-        row[AVAILABLE_SHARE], row[REPORTED_SHARE] = bounded(count / n), bounded(known / n)
+        size = limits.federation_size[i]
+        row[AVAILABLE_SHARE], row[REPORTED_SHARE] = bounded(count / size), bounded(known / size)
         row[CLEANEST_NOW] = bounded(squash(carbon[i].min() / 300.0))
         row[SERVER_CARBON_AHEAD] = bounded(ahead[i].min())
         for budget in range(3):

@@ -98,6 +98,7 @@ class Terms:
     deadline_s: Floats  # [E] after which a round is closed at the latest
     label_skew: Floats  # [E] mean distance of a client's label mix from all clients', 0 to 1; 0 = alike
     announced_share: Floats  # [E] share of session ends that are announced, as far as that is known
+    federation_size: Ints  # [E] clients that there are; in a mixture, rows beyond them stand for nobody
 
     def points(self, hours: Floats, gigabytes: Floats, kilograms: Floats) -> Floats:
         """Accuracy points `[E]` that so many hours, GB and kg CO2e, each `[E]`, are charged."""
@@ -156,6 +157,7 @@ class Situation:
             "upload_bytes": lambda: np.array(values["model_bytes"]),
             "label_skew": lambda: np.zeros(shape[:1]),
             "announced_share": lambda: np.zeros(shape[:1]),
+            "federation_size": lambda: np.full(shape[0], shape[1], dtype=np.int64),
             "best_accuracy": lambda: np.asarray(values["accuracy"]),
             "past_accuracy": lambda: np.repeat(np.asarray(values["accuracy"])[:, None], PAST, axis=1),
             "past_loss": lambda: np.repeat(np.asarray(values["loss"])[:, None], PAST, axis=1),

@@ -132,4 +132,5 @@ def terms_of(population: Population, ledger: Ledger, download_bytes: float, uplo
         deadline_s=population.deadline_s.copy(),
         label_skew=population.label_skew.copy(),
         announced_share=population.announced_share.copy(),
+        federation_size=np.full(len(prices), population.zone.shape[1], dtype=np.int64),
     )

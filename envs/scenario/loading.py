@@ -18,7 +18,7 @@ from .yaml_document import read_yaml
 ScenarioSource: TypeAlias = str | Path | Mapping[str, object] | Scenario
 """A packaged scenario's name, the path of a YAML file, a mapping of the same form, or a `Scenario`."""
 
-_SHARED = ("clients", "zones", "levels", "forecasting", "max_rounds", "evaluation", "mixture")
+_SHARED = ("zones", "levels", "forecasting", "max_rounds", "evaluation", "mixture")
 """Fields that all kinds of a mixture have in common."""
 
 
@@ -55,7 +55,8 @@ def load_scenario(source: ScenarioSource, **changes: object) -> Scenario:
 def kinds_of(scenario: Scenario) -> tuple[Scenario, ...]:
     """The kinds of world that the episodes of a mixture are drawn from; the scenario itself if it is none.
 
-    What decides the shapes of observations and actions is the same in all kinds.
+    What decides the shapes of observations and actions is the same in all kinds; a kind may have fewer
+    clients than the mixture, whose last rows then stand for nobody (`Terms.federation_size`).
 
     Raises:
         ValueError: one line that names the kind and what is wrong with it.
@@ -72,9 +73,14 @@ def kinds_of(scenario: Scenario) -> tuple[Scenario, ...]:
                 f"mixture: {number}: {shared[0]} is set, expected it beside the mixture: all kinds share it"
             )
         try:
-            kinds.append(load_scenario(common, **{"name": f"{scenario.name}-{number}", **own}))
+            kind = load_scenario(common, **{"name": f"{scenario.name}-{number}", **own})
         except ValueError as error:
             raise ValueError(f"mixture: {number}: {error}") from None
+        if kind.clients > scenario.clients:
+            raise ValueError(
+                f"mixture: {number}: clients: {kind.clients}, expected at most the {scenario.clients} of all"
+            )
+        kinds.append(kind)
     shares_of(scenario)
     return tuple(kinds)
 

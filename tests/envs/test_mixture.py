@@ -5,8 +5,11 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch as th
 
 import frugalfl
+from frugalfl.agents.policies.client_set import available_clients
+from frugalfl.envs.agent_view import CLIENT_FEATURES, SERVER_FEATURES, ObservationEncoder
 from frugalfl.envs.contract import RoundPlan
 from frugalfl.envs.mixture import MixtureWorld, make_world
 from frugalfl.envs.scenario import kinds_of, load_scenario, shares_of
@@ -43,14 +46,55 @@ def test_an_episode_is_exactly_the_one_of_its_kind():
         width = alone[2].shape[1]
         np.testing.assert_array_equal(parameters[row, :width], alone[2][0])
         assert not parameters[row, width:].any()
+        size = kinds[number].clients
+        assert situation.terms.federation_size[row] == size
         for part in ("clients", "zones", "run", "terms"):
             ours, theirs = getattr(situation, part), getattr(alone[3], part)
-            for name in ("forecast_leads_s", "carbon_leads_s"):
-                if hasattr(ours, name):
-                    np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
             for name, values in vars(theirs).items():
-                if not name.endswith("leads_s"):
-                    np.testing.assert_array_equal(getattr(ours, name)[row], values[0], err_msg=name)
+                mine = getattr(ours, name)
+                if name.endswith("leads_s"):
+                    np.testing.assert_array_equal(mine, values)
+                    continue
+                mine = mine[row, :size] if part == "clients" else mine[row]
+                np.testing.assert_array_equal(mine, values[0], err_msg=name)
+
+
+def test_rows_beyond_a_small_federation_stand_for_nobody():
+    world, encoder = MixtureWorld(MIXTURE, len(SEEDS), "val"), ObservationEncoder(MIXTURE)
+    played(world, SEEDS)
+    situation = world.situation(clairvoyant=True)
+    size = situation.terms.federation_size
+    nobody = np.arange(MIXTURE.clients) >= size[:, None]
+    assert nobody.any(axis=1).sum() > 3
+    clients = situation.clients
+    assert not clients.available[nobody].any()
+    assert not clients.samples_held[nobody].any()
+    assert not clients.target_weight[nobody].any()
+    np.testing.assert_allclose(clients.target_weight.sum(axis=1), 1.0)
+    assert not world.participation[nobody].any()
+    assert np.isnan(world.client_test_accuracy()[nobody]).all()
+    observation = encoder.encode(situation)
+    assert not observation["clients"][nobody].any()
+    assert observation["clients"][~nobody].any(axis=1).all()
+    kinds = kinds_of(MIXTURE)
+    for row, (seed, number) in enumerate(zip(SEEDS, world.kind, strict=True)):
+        small = FederatedWorld(kinds[number], 1, "val")
+        alone = ObservationEncoder(kinds[number]).encode(played(small, np.array([seed]))[3])
+        np.testing.assert_array_equal(observation["clients"][row, : size[row]], alone["clients"][0])
+        np.testing.assert_array_equal(observation["zones"][row], alone["zones"][0])
+        # The document's largest budget stands for those of its kinds; the median of steps may move a bit.
+        odd = [SERVER_FEATURES.index(name) for name in ("hours_left", "step_time")]
+        same = np.delete(np.arange(len(SERVER_FEATURES)), odd)
+        np.testing.assert_array_equal(observation["server"][row, same], alone["server"][0, same])
+
+
+def test_networks_do_not_see_nobody():
+    observation = {"clients": th.rand(2, 5, len(CLIENT_FEATURES)) + 0.1, "server": th.zeros(2, 1)}
+    observation["clients"][:, :, 0] = th.tensor([1.0, 0.0, 1.0, 0.0, 0.0])
+    padded = {**observation, "clients": th.nn.functional.pad(observation["clients"], (0, 0, 0, 3))}
+    some, more = available_clients(observation), available_clients(padded)
+    th.testing.assert_close(some.context, more.context)
+    th.testing.assert_close(some.features, more.features)
 
 
 def test_kinds_come_as_often_as_their_shares_say():
@@ -95,7 +139,8 @@ def test_a_scenario_of_one_kind_is_a_world_of_its_own():
 @pytest.mark.parametrize(
     ("kinds", "complaint"),
     [
-        ([{"clients": 3}], "mixture: 0: clients is set, expected it beside the mixture"),
+        ([{"clients": 30}], "mixture: 0: clients: 30, expected at most the 24 of all"),
+        ([{"zones": 3}], "mixture: 0: zones is set, expected it beside the mixture"),
         ([{}, {"levels": {}}], "mixture: 1: levels is set"),
         ([{"share": 0}], "mixture: 0: share: 0, expected a positive number"),
         ([{"share": "much"}], "mixture: 0: share: 'much'"),

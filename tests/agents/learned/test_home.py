@@ -32,7 +32,7 @@ def test_at_home_the_situation_is_left_alone():
 def test_forecasts_are_interpolated_from_the_present_and_held_at_the_end(leads):
     situation = situation_in(VOLUNTEERS)
     forecasting = Forecasting(carbon_leads_s=tuple(leads), availability_leads_s=tuple(leads))
-    read = Home(VOLUNTEERS.levels, forecasting, True).read(situation)
+    read = Home(VOLUNTEERS.levels, forecasting, VOLUNTEERS.budgets, True).read(situation)
     zones, clients = situation.zones, situation.clients
     for env in range(2):
         for zone in range(VOLUNTEERS.zones):
@@ -54,8 +54,8 @@ def test_it_survives_a_file():
     ("document", "complaint"),
     [
         ({}, "card: home: levels: None"),
-        ({"levels": {"quorum": [2.0]}, "forecasting": {}}, "quorum"),
-        ({"levels": {}, "forecasting": {"odd": 1}}, "odd"),
+        ({"levels": {"quorum": [2.0]}, "forecasting": {}, "budgets": {}}, "quorum"),
+        ({"levels": {}, "forecasting": {"odd": 1}, "budgets": {}}, "odd"),
     ],
 )
 def test_what_is_none_is_refused(document, complaint):
