@@ -133,7 +133,7 @@ class Experiment:
             self.run.best_model(),
             self.env.agent_view.encoder,
             self.env.agent_view.action_mode,
-            name=self.settings.algo,
+            name=self.settings.label,
             decision=self.run.best["decision"],
             frames=self.settings.policy.frames,
             rounds_trained=self.run.done,

@@ -83,7 +83,7 @@ def load_scheduler(
     way = decision or str(document["best"]["decision"])
     rounds = int(document["rounds_trained"])
     return LearnedScheduler(
-        model, view.encoder, view.action_mode, settings.algo, way, own.clients, frames, rounds, home
+        model, view.encoder, view.action_mode, settings.label, way, own.clients, frames, rounds, home
     )
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 ALGORITHMS = ("ppo", "maskable-ppo", "a2c", "dqn", "sac")
 """Names of the learning algorithms."""
 
+TUNED = frozenset({"ppo", "maskable-ppo"})
+"""Algorithms whose settings were searched; tables call the others untuned."""
+
 NO_WARM_START = "none"
 
 EVAL_EPISODES = 64
@@ -190,6 +193,11 @@ class RunSettings:
         for part in ("policy", "ppo", "a2c", "dqn", "sac"):
             _check_numbers(part, getattr(self, part))
         return self
+
+    @property
+    def label(self) -> str:
+        """What tables call the learned scheduler."""
+        return self.algo if self.algo in TUNED else f"{self.algo}-untuned"
 
     @property
     def learner(self) -> LearnerSettings:

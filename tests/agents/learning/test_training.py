@@ -453,3 +453,10 @@ def test_a_run_killed_with_sigkill_resumes_and_ends_the_same(tmp_path):
     assert start(tmp_path / "killed").wait(120) == 0
     whole, killed = (load_tensors(tmp_path / name / "final.pt", "cpu") for name in ("whole", "killed"))
     assert all(th.equal(whole[key], killed[key]) for key in whole)
+
+
+def test_whose_settings_nobody_searched_is_called_untuned():
+    labels = {algo: make_settings(algo).label for algo in ALGORITHMS}
+    assert labels["ppo"] == "ppo"
+    assert labels["dqn"] == "dqn-untuned"
+    assert sum(label.endswith("-untuned") for label in labels.values()) == 3
