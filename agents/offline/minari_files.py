@@ -84,7 +84,7 @@ def write_dataset(out: Path, episodes: Iterable[RecordedEpisode], card: DatasetC
 
         env = gym.make(card.env)
         storage = MinariStorage.new(
-            folder / DATA,
+            folder.resolve() / DATA,  # Minari 0.5 measures the size of absolute paths only
             observation_space=env.observation_space,
             action_space=env.action_space,
             env_spec=env.spec,

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 from own_worlds import FOLDER
 
 from frugalfl.agents.commands.record import main
+from frugalfl.agents.experiment.main_job import Experiment
 from frugalfl.agents.learning import PolicySettings, RunSettings
 from frugalfl.agents.learning.algorithms import build_model
 from frugalfl.agents.learning.imitation import CloneSettings, clone, clone_shown
@@ -77,8 +79,9 @@ def test_it_says_where_it_comes_from(written):
     assert json.loads(told["eval_env_spec"])["kwargs"]["split"] == "val"
 
 
-def test_reference_scores_are_those_of_nothing_and_of_hindsight(tmp_path, small_world):
-    out = tmp_path / "small-v0"
+def test_reference_scores_are_those_of_nothing_and_of_hindsight(tmp_path, small_world, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    out = Path("deep", "small-v0")  # where it lies relative to the working folder must not matter
     record(RecordOptions(out, "fastest-m", small_world, 2, reference_episodes=2))
     dataset = read_dataset(out)
     assert minari.get_normalized_score(dataset, np.array([0.0]))[0] == 0
@@ -153,15 +156,15 @@ class TestCloning:
         document.write_text(f"base: {self.HOME}\nname: home\nclients: 8\nmax_rounds: 6\n")
         worlds = make_vec_env("frugalfl/Volunteers-v0", 8, **changes)
         out = tmp_path / "home-v0"
-        summary = record(RecordOptions(out, "fastest-m", str(document), 300))
+        summary = record(RecordOptions(out, "fastest-m", str(document), 120))
         teacher = make_scheduler("fastest-m", "home")
-        how = CloneSettings(summary.decisions, batch_size=128, passes=20)
+        how = CloneSettings(summary.decisions, batch_size=64, passes=12)
         played = clone(self.model(worlds), worlds, teacher, how)
         shown = read_demonstrations(out, worlds.observation_space, worlds.action_space)
         read = clone_shown(self.model(worlds), shown, how)
         assert read.demonstrations == summary.decisions
-        assert played.agreement > 0.85
-        assert read.agreement == pytest.approx(played.agreement, abs=0.05)
+        assert played.agreement > 0.75
+        assert read.agreement == pytest.approx(played.agreement, abs=0.1)
         assert read.net_points == pytest.approx(played.net_points, abs=5)
 
     def test_another_world_is_refused(self, written):
@@ -171,3 +174,15 @@ class TestCloning:
             read_demonstrations(out, worlds.observation_space, worlds.action_space)
         with pytest.raises(ValueError, match="no data set"):
             read_demonstrations(out / "data", worlds.observation_space, worlds.action_space)
+
+    def test_a_run_begins_with_what_was_recorded(self, tmp_path, small_world):
+        out = tmp_path / "small-v0"
+        summary = record(RecordOptions(out, "fastest-m", small_world, 6))
+        settings = RunSettings(
+            num_envs=2, warm_start=str(out), world={"scenario": small_world}, policy=PolicySettings(hidden=16)
+        )
+        experiment = Experiment(settings, tmp_path / "run", rivals=("none",))
+        experiment.warm_start(experiment.run.model)
+        assert experiment.run.notes["warm_start"]["demonstrations"] == summary.decisions
+        with pytest.raises(ValueError, match=r"warm_start: .*expected 'none'"):
+            Experiment(replace(settings, algo="sac", env="frugalfl/Volunteers-scores-v0"), tmp_path / "other")
