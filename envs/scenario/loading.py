@@ -11,12 +11,17 @@ from pydantic import BaseModel, ValidationError
 
 from ...common.settings import one_line
 from ...common.spelling import suggest
+from ...fl_core.data import DATASETS
 from .document import Scenario
 from .plain_document import plain
 from .yaml_document import read_yaml
 
 ScenarioSource: TypeAlias = str | Path | Mapping[str, object] | Scenario
 """A packaged scenario's name, the path of a YAML file, a mapping of the same form, or a `Scenario`."""
+
+
+SILOS = "silos"
+"""`clients` for as many as rows of the data set were born at."""
 
 
 def scenario_names() -> list[str]:
@@ -41,10 +46,23 @@ def load_scenario(source: ScenarioSource, **changes: object) -> Scenario:
     document = _document(source)
     for name, value in changes.items():
         document[name] = _merge(document.get(name), value)
+    if document.get("clients") == SILOS:
+        document["clients"] = _count_silos(document.get("dataset"))
     try:
         return Scenario.model_validate(plain(document))
     except ValidationError as error:
         raise ValueError(one_line(error, Scenario)) from None
+
+
+def _count_silos(dataset: object) -> int:
+    """How many clients the rows of a data set were born at."""
+    spec = plain(dataset)
+    if not isinstance(spec, str | Mapping):
+        raise ValueError(f"clients: {SILOS!r}, expected a number where no data set is named")
+    silos = DATASETS.make(spec).silos()
+    if silos is None:
+        raise ValueError(f"clients: {SILOS!r}, expected a number: rows of {spec!r} were born nowhere")
+    return silos
 
 
 def _document(source: ScenarioSource) -> dict[str, object]:
