@@ -35,7 +35,7 @@ class Clinical(DatasetSource):
             rows train, and the server validates on them, as in FLamby's comparison.
     """
 
-    path: str
+    path: str = "data"
     val_share: float = Field(default=0.2, ge=0, lt=1)
 
 

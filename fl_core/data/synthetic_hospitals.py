@@ -40,7 +40,7 @@ class SyntheticHospitals(DatasetSource):
     def load(self, rng_seed: int) -> Dataset:
         """See `DatasetSource.load`."""
         rng = np.random.default_rng([0x405, rng_seed])
-        effect = rng.normal(0.0, 1.5 / np.sqrt(self.features), self.features)
+        effect = rng.normal(0.0, 3.0 / np.sqrt(self.features), self.features)
         silo = np.repeat(np.arange(len(_SIZES), dtype=np.int32), _SIZES)
         mean = rng.normal(0.0, self.shift, (len(_SIZES), self.features))
         spread = np.exp(rng.normal(0.0, 0.3 * self.shift, (len(_SIZES), self.features)))
@@ -48,7 +48,7 @@ class SyntheticHospitals(DatasetSource):
         # Hospitals differ in how many are ill beyond what their patients' features say.
         odds = (x - mean[silo]) @ effect + np.array(_SHIFTS)[silo]
         if self.survival:
-            label, times = _deaths(odds, rng)
+            label, times = _deaths(odds / 2.0, rng)
         else:
             label, times = rng.random(silo.size) < 1.0 / (1.0 + np.exp(-odds)), None
         label = label.astype(np.int32)

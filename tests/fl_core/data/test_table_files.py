@@ -164,6 +164,11 @@ def test_a_silo_without_training_rows_is_named(tmp_path):
         load_dataset(table(put(tmp_path, lines, HEADER + ",part"), part="part"))
 
 
+def test_what_has_to_be_said_is_asked_for():
+    with pytest.raises(ValueError, match="dataset 'table': path: missing, expected a value for it"):
+        load_dataset({"kind": "table", "label": "ill"})
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"nothing\.csv: .*No such file"):
         load_dataset(table(str(tmp_path / "nothing.csv")))
