@@ -6,7 +6,7 @@ TORCH ?= torch>=2.8
 BIN := $(abspath $(VENV))/bin
 EXTRAS_BIN := $(abspath $(VENV)-extras)/bin
 EXTRA_TESTS := tests/agents/deploy tests/agents/commands/test_deploy.py tests/fl_core/remote tests/agents/execution/test_ray_cluster.py \
-    tests/agents/integrations/test_rllib.py
+    tests/agents/integrations/test_rllib.py tests/agents/offline
 SRC := $(shell find common envs agents fl_core traces -name '*.py') __init__.py train_agent.py
 
 .PHONY: setup demo test fast extras lint types bench docs clean
@@ -30,14 +30,14 @@ fast: setup  ## the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow"
 
 # A virtual environment of its own: the core's tests show that it needs none of the extras.
-extras: $(VENV)-extras/.ready  ## real nodes, two Ray machines, RLlib: their tests, with the extras installed
+extras: $(VENV)-extras/.ready  ## real nodes, two Ray machines, RLlib, Minari: their tests, with the extras installed
 	$(EXTRAS_BIN)/python -m pytest $(EXTRA_TESTS)
 
 $(VENV)-extras/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)-extras
 	$(EXTRAS_BIN)/pip install --quiet --upgrade pip
 	$(EXTRAS_BIN)/pip install --quiet "$(TORCH)"
-	$(EXTRAS_BIN)/pip install --quiet -e ".[flower-sim,ray,rllib]" pytest hypothesis
+	$(EXTRAS_BIN)/pip install --quiet -e ".[flower-sim,ray,rllib,offline]" pytest hypothesis
 	$(EXTRAS_BIN)/pip check
 	touch $@
 

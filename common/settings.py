@@ -130,6 +130,8 @@ def one_line(error: ValidationError, kind: type[BaseModel]) -> str:
     field = ".".join(path) or "settings"
     if first["type"] == "extra_forbidden":
         return f"{field}: unknown field; {suggest(path[-1], fields)}"
+    if first["type"] == "missing":
+        return f"{field}: missing, expected a value for it"
     message = _message(first)
     if first["type"] == "value_error":  # our own validators say themselves what they saw
         named = bool(path) and message.startswith((f"{path[-1]}: ", f"{path[-1]}.", f"{path[-1]} "))

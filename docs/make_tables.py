@@ -132,6 +132,8 @@ def page() -> str:
         "of the test rows, none of them in two splits (where rows have natural clients, whole clients): then",
         "`test` is new data, too. A world with a third of the data is another world: tune and train anew.",
         "",
+        "A table of one's own, silos as clients, survival models: [silos](silos.md).",
+        "",
         "### Drawn per episode",
         "",
         "Operators and days differ. These settings may be a range, from which every episode draws its own,",

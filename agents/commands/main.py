@@ -24,6 +24,10 @@ COMMANDS = {
         "make a trained scheduler that ships: weights and card",
     ),
     "explain": ("frugalfl.agents.commands.explain:main", "draw what a trained scheduler does and why"),
+    "record": (
+        "frugalfl.agents.commands.record:main",
+        "write what a scheduler does as a data set for offline learning (Minari)",
+    ),
     "report": ("frugalfl.agents.commands.report:main", "the pages of an evaluation: HTML, Markdown, PNG"),
     "theory": ("frugalfl.agents.commands.theory:main", "predict a scheduler's bias and variance; compare"),
     "deploy": ("frugalfl.agents.commands.deploy:main", "let a scheduler drive real nodes, on Flower"),

@@ -86,8 +86,9 @@ class Arguments:
     reward: Prices = field(default_factory=Prices)
     warm_start: str = _DEFAULT.warm_start
     """imitate this handcrafted scheduler before learning; best: the one that did best when it was tuned in
-    this world; the folder of a run, or a trained scheduler's name: begin with its weights, whatever its
-    number of clients; none: learn from nothing"""
+    this world; the folder of a data set of `frugalfl record`: imitate what was recorded; the folder of a
+    run, or a trained scheduler's name: begin with its weights, whatever its number of clients; none: learn
+    from nothing"""
     eval_episodes: int = EVAL_EPISODES
     """paired test episodes of the comparison"""
     rivals: tuple[str, ...] = ("best",)

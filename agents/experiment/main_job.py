@@ -17,7 +17,7 @@ from ..evaluation import EvaluationResult, evaluate, processor, versions
 from ..learned.scheduler import LearnedScheduler
 from ..learning import BEST_WARM_START, EVAL_EPISODES, NO_WARM_START, RunSettings
 from ..learning.checkpoint import StateDict, has_checkpoint, latest_checkpoint, load_tensors, save_tensors
-from ..learning.imitation import CloneSettings, clone
+from ..learning.imitation import CloneSettings, Demonstrations, clone, clone_shown
 from ..learning.run_folder import (
     CONFIG,
     CURVE,
@@ -29,6 +29,8 @@ from ..learning.run_folder import (
     write_curve,
 )
 from ..learning.training import CHECKPOINTS, Observer, TrainingRun
+from ..offline import is_dataset
+from ..offline.demonstrations import read_demonstrations
 from ..players import make_player
 from ..reports import write_report
 from ..reports.html import write_html
@@ -90,15 +92,16 @@ class Experiment:
         self._observer, self.command = observer, command
         self.env = training_worlds(settings)
         self.scenario = self.env.agent_view.scenario
-        self.start = self._start_weights()
-        self.teacher = self._make_teacher() if self.start is None else None
+        self.shown = self._read_shown()
+        self.start = self._start_weights() if self.shown is None else None
+        self.teacher = self._make_teacher() if self.shown is None and self.start is None else None
         self.rivals = {name: make_player(name, self.scenario) for name in _rivals(rivals, self.scenario.name)}
         self.run = TrainingRun(
             settings,
             self.env,
             out,
             validate=Validation(self.env, settings),
-            warm_start=self.warm_start if self.teacher or self.start else None,
+            warm_start=self.warm_start if self.shown or self.teacher or self.start else None,
             observer=observer,
         )
 
@@ -152,6 +155,20 @@ class Experiment:
         levels = isinstance(self.env.action_space, spaces.MultiDiscrete)
         return levels and self.settings.algo not in ("dqn", "sac")
 
+    def _read_shown(self) -> Demonstrations | None:
+        """The decisions of the recorded data set that `warm_start` names; None if it names none."""
+        settings, env = self.settings, self.env
+        if not is_dataset(settings.warm_start):
+            return None
+        if not self._has_set_policy:
+            raise ValueError(
+                f"warm_start: {settings.warm_start!r} with algo {settings.algo!r}, expected 'none'"
+            )
+        gamma, frames = getattr(settings.learner, "gamma", 1.0), settings.policy.frames
+        return read_demonstrations(
+            settings.warm_start, env.observation_space, env.action_space, gamma, frames
+        )
+
     def _start_weights(self) -> StateDict | None:
         """Weights of the trained scheduler that `warm_start` names; None if it names none."""
         name = self.settings.warm_start
@@ -191,18 +208,25 @@ class Experiment:
         if self.start is not None:
             _load_weights(model, self.start, self.settings.warm_start)
             return
-        assert self.teacher is not None
         observer, settings = self._observer, self.settings
-        shown = clone(
-            model,
-            self.env,
-            self.teacher,
-            CloneSettings(settings.warm_start_rounds),
-            reward_scale=settings.reward_scale,
-            seed=settings.seed,
-            progress=observer.warm_start if observer else None,
-        )
-        self.run.notes["warm_start"] = vars(shown)
+        how = CloneSettings(settings.warm_start_rounds)
+        scale, progress = settings.reward_scale, observer.warm_start if observer else None
+        if self.shown is not None:
+            taught = clone_shown(
+                model, self.shown, how, reward_scale=scale, seed=settings.seed, progress=progress
+            )
+        else:
+            assert self.teacher is not None
+            taught = clone(
+                model,
+                self.env,
+                self.teacher,
+                how,
+                reward_scale=scale,
+                seed=settings.seed,
+                progress=progress,
+            )
+        self.run.notes["warm_start"] = vars(taught)
 
     def _write_config(self) -> None:
         document = {

@@ -10,10 +10,9 @@ import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch.nn import functional
 
-from ...common.arrays import AnyArray, Bools, Floats32, Ints
+from ...common.arrays import AnyArray, Floats, Floats32, Ints
 from ...envs.adapters.sb3_vec_env import FederatedVecEnv
-from ...envs.agent_view import ActionCodec
-from ...envs.contract import RoundPlan, Scheduler
+from ...envs.contract import Scheduler
 from ..learned import FrameStack
 from ..policies.client_set import AVAILABLE
 from ..policies.set_policy import SetPolicyMixin
@@ -96,7 +95,7 @@ def demonstrate(
         frames: observations that the learner sees at once.
     """
     view = env.agent_view
-    codec, looks_ahead = view.codec, scheduler.clairvoyant
+    looks_ahead = scheduler.clairvoyant
     rng = np.random.default_rng([seed, 1])
     env.seed(int(rng.integers(2**31)))
     everywhere, memory = np.ones(env.num_envs, dtype=bool), FrameStack(frames)
@@ -104,28 +103,30 @@ def demonstrate(
     observation = memory.add(env.reset())  # type: ignore[arg-type]
     scheduler.reset(everywhere, rng.integers(2**31, size=env.num_envs), view.scenario.clients)
     open_: list[list[tuple[Arrays, Ints, float]]] = [[] for _ in range(env.num_envs)]
-    closed: list[tuple[Arrays, Ints, float]] = []
+    closed: list[tuple[Arrays, Ints]] = []
+    returns: list[Floats32] = []
     totals: list[float] = []
     while len(closed) < rounds:
         situation = view.world.situation(clairvoyant=True) if looks_ahead else view.situation
-        actions = _legal(encode_plan(codec, scheduler.plan(situation)), env.action_masks(), codec.layout.nvec)
+        actions = np.asarray(view.action_mode.encode(scheduler.plan(situation), view.situation))
         following, rewards, ended, _ = env.step(actions)
         for index in range(env.num_envs):
             row = {key: rows[index] for key, rows in observation.items()}
             open_[index].append((row, actions[index], float(rewards[index])))
             if ended[index]:
                 totals.append(sum(reward for *_, reward in open_[index]))
-                closed += _with_returns(open_[index], gamma)
+                closed += [(each, action) for each, action, _ in open_[index]]
+                returns.append(discounted_returns(np.array([r for *_, r in open_[index]]), gamma))
                 open_[index] = []
         memory.forget(ended)
         observation = memory.add(following)  # type: ignore[arg-type]
         if ended.any():
             scheduler.reset(ended, rng.integers(2**31, size=env.num_envs), view.scenario.clients)
-    stacked = {key: np.stack([row[key] for row, *_ in closed]) for key in closed[0][0]}
+    stacked = {key: np.stack([row[key] for row, _ in closed]) for key in closed[0][0]}
     return Demonstrations(
         observations=stacked,
-        actions=np.stack([action for _, action, _ in closed]),
-        returns=np.array([value for *_, value in closed], dtype=np.float32),
+        actions=np.stack([action for _, action in closed]),
+        returns=np.concatenate(returns),
         episodes=len(totals),
         net_points=float(np.mean(totals)),
     )
@@ -155,15 +156,23 @@ def clone(
     Raises:
         ValueError: the model has no set policy.
     """
-    policy = model.policy
-    if not isinstance(policy, SetPolicyMixin):
-        raise ValueError(
-            f"warm_start: expected a set policy (ppo, maskable-ppo or a2c), not {type(policy).__name__}"
-        )
-    wide, narrow = (space["clients"].shape[1] for space in (model.observation_space, env.observation_space))  # type: ignore[index]
-    shown = demonstrate(
-        env, scheduler, settings.rounds, float(getattr(model, "gamma", 1.0)), seed, wide // narrow
-    )
+    frames = _frames_of(model, env)
+    gamma = float(getattr(model, "gamma", 1.0))
+    shown = demonstrate(env, scheduler, settings.rounds, gamma, seed, frames)
+    return clone_shown(model, shown, settings, reward_scale=reward_scale, seed=seed, progress=progress)
+
+
+def clone_shown(
+    model: BaseAlgorithm,
+    shown: Demonstrations,
+    settings: CloneSettings,
+    *,
+    reward_scale: float = 1.0,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> CloneResult:
+    """As `clone`, from demonstrations that are there already."""
+    policy = _set_policy(model)
     rng = np.random.default_rng([seed, 2])
     optimiser = th.optim.Adam(policy.parameters(), lr=settings.learning_rate, eps=1e-5)
     count, loss = len(shown.actions), float("nan")
@@ -179,11 +188,30 @@ def clone(
     return CloneResult(count, shown.net_points, loss, _agreement(policy, shown))
 
 
-def encode_plan(codec: ActionCodec, plan: RoundPlan) -> Ints:
-    """The action nearest to a plan, in which a wait stays a wait."""
-    actions = codec.encode(plan)
-    actions[:, 0] = np.where((plan.wait_s > 0) & (actions[:, 0] == 0), 1, actions[:, 0])
-    return actions
+def discounted_returns(rewards: Floats, gamma: float) -> Floats32:
+    """`[T]`, discounted sum of an episode's rewards from each decision to its end."""
+    values = np.empty(len(rewards), dtype=np.float32)
+    value = 0.0
+    for index in range(len(rewards) - 1, -1, -1):
+        value = float(rewards[index]) + gamma * value
+        values[index] = value
+    return values
+
+
+def _set_policy(model: BaseAlgorithm) -> SetPolicyMixin:
+    policy = model.policy
+    if not isinstance(policy, SetPolicyMixin):
+        raise ValueError(
+            f"warm_start: expected a set policy (ppo, maskable-ppo or a2c), not {type(policy).__name__}"
+        )
+    return policy
+
+
+def _frames_of(model: BaseAlgorithm, env: FederatedVecEnv) -> int:
+    """Observations that the model sees at once."""
+    _set_policy(model)
+    wide, narrow = (space["clients"].shape[1] for space in (model.observation_space, env.observation_space))  # type: ignore[index]
+    return int(wide // narrow)
 
 
 def _fit(
@@ -225,21 +253,3 @@ def _agreement(policy: SetPolicyMixin, shown: Demonstrations) -> float:
 
 def _tensors(arrays: Arrays, rows: Ints, device: th.device) -> dict[str, th.Tensor]:
     return {key: th.as_tensor(values[rows], device=device) for key, values in arrays.items()}
-
-
-def _with_returns(
-    episode: list[tuple[Arrays, Ints, float]], gamma: float
-) -> list[tuple[Arrays, Ints, float]]:
-    value, finished = 0.0, []
-    for row, action, reward in reversed(episode):
-        value = reward + gamma * value
-        finished.append((row, action, value))
-    return finished[::-1]
-
-
-def _legal(actions: Ints, masks: Bools, nvec: Ints) -> Ints:
-    """The actions, with the first legal choice where a head's own is forbidden."""
-    first = np.concatenate([[0], np.cumsum(nvec)[:-1]])
-    allowed = np.take_along_axis(masks, actions + first, axis=1)
-    lowest = np.stack([part.argmax(axis=1) for part in np.split(masks, first[1:], axis=1)], axis=1)
-    return np.where(allowed, actions, lowest)

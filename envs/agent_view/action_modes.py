@@ -11,6 +11,7 @@ from gymnasium import spaces
 from ...common.arrays import AnyArray, Bools, Floats, Ints
 from ..contract import STOP_S, RoundPlan, Scheduler, Situation, choose_plans
 from .actions import ActionCodec, ActionLayout
+from .nearest import nearest_plan, nearest_scores
 
 Menu: TypeAlias = Sequence[Mapping[str, object]]
 """Entries `{"scheduler": NAME, **settings}` or `{"wait_s": SECONDS}`."""
@@ -46,6 +47,9 @@ class ActionMode(Protocol):
     def plan(self, actions: AnyArray, situation: Situation) -> RoundPlan:
         """The plan of a batch of actions."""
 
+    def encode(self, plan: RoundPlan, situation: Situation) -> AnyArray:
+        """The legal actions that come nearest to a plan, for imitation and recordings."""
+
     def masks(self, situation: Situation) -> Bools:
         """Legal choices `[E, choices]`."""
 
@@ -64,6 +68,10 @@ class LevelsMode:
         """Look the levels up."""
         return self.codec.decode(actions)
 
+    def encode(self, plan: RoundPlan, situation: Situation) -> Ints:
+        """See `ActionCodec.encode_legal`."""
+        return self.codec.encode_legal(plan, situation)
+
     def masks(self, situation: Situation) -> Bools:
         """See `ActionCodec.masks`."""
         return self.codec.masks(situation)
@@ -81,16 +89,18 @@ class MenuMode:
     def __init__(self, layout: ActionLayout, make: MakeScheduler, menu: Menu = DEFAULT_MENU):
         if not menu:
             raise ValueError("menu: empty, expected at least one entry")
-        self._num_clients = layout.num_clients
+        self._layout = layout
         self._entries: list[Scheduler] = [
             _Wait(entry) if "wait_s" in entry else _made(make, entry) for entry in menu
         ]
         self.space = spaces.Discrete(len(self._entries))
+        self._planned: tuple[Situation, list[RoundPlan]] | None = None
 
     def reset(self, envs: Bools, seeds: Ints) -> None:
         """Every scheduler of the menu begins the new episodes."""
+        self._planned = None
         for entry in self._entries:
-            entry.reset(envs, seeds, self._num_clients)
+            entry.reset(envs, seeds, self._layout.num_clients)
 
     def plan(self, actions: AnyArray, situation: Situation) -> RoundPlan:
         """Ask every scheduler (they keep count of the rounds), take each environment's choice."""
@@ -105,11 +115,21 @@ class MenuMode:
             )
         if (actions < 0).any() or (actions >= len(self._entries)).any():
             raise ValueError(f"action: {actions.tolist()}, expected 0 <= action < {len(self._entries)}")
-        return choose_plans([entry.plan(situation) for entry in self._entries], actions)
+        return choose_plans(self._plans(situation), actions)
+
+    def encode(self, plan: RoundPlan, situation: Situation) -> Ints:
+        """The entry whose plan of this round is nearest, see `nearest_plan`; the first of several."""
+        return nearest_plan(self._plans(situation), plan, self._layout)
 
     def masks(self, situation: Situation) -> Bools:
         """Every entry is legal at any time."""
         return np.ones((situation.num_envs, len(self._entries)), dtype=bool)
+
+    def _plans(self, situation: Situation) -> list[RoundPlan]:
+        """Every entry's plan, asked for once per situation: schedulers keep count of their rounds."""
+        if self._planned is None or self._planned[0] is not situation:
+            self._planned = (situation, [entry.plan(situation) for entry in self._entries])
+        return self._planned[1]
 
 
 class ScoresMode:
@@ -152,6 +172,10 @@ class ScoresMode:
             wait_s=wait_s,
             server_step=_level(layout.server_step, share[:, 4]) if layout.scales_step else None,
         )
+
+    def encode(self, plan: RoundPlan, situation: Situation) -> AnyArray:
+        """See `nearest_scores`."""
+        return nearest_scores(plan, self._layout)
 
     def masks(self, situation: Situation) -> Bools:
         """Continuous actions have no masks."""

@@ -104,18 +104,27 @@ class ActionCodec:
         )
 
     def encode(self, plan: RoundPlan) -> Ints:
-        """The action `[E, D]` nearest to the plan, for imitation; an invitation never becomes a refusal."""
+        """The action `[E, D]` nearest to the plan, in which an invitation stays one and a wait a wait."""
+        wait = nearest_level(self._wait_s, plan.wait_s)
         parts = [
-            _nearest(self._wait_s, plan.wait_s)[:, None],
-            _nearest(self._quorum, plan.quorum)[:, None],
+            np.where((plan.wait_s > 0) & (wait == 0), 1, wait)[:, None],
+            nearest_level(self._quorum, plan.quorum)[:, None],
         ]
         if self.layout.scales_step:
             factors = np.ones(len(plan.quorum)) if plan.server_step is None else plan.server_step
-            parts.append(_nearest(self._server_step, factors)[:, None])
+            parts.append(nearest_level(self._server_step, factors)[:, None])
         parts.append(_nearest_positive(self._steps, plan.local_steps))
         if self.layout.moves_data:
-            parts.append(_nearest(self._transfer.astype(np.float64), plan.transfer_samples))
+            parts.append(nearest_level(self._transfer.astype(np.float64), plan.transfer_samples))
         return np.concatenate(parts, axis=1)
+
+    def encode_legal(self, plan: RoundPlan, situation: Situation) -> Ints:
+        """As `encode`, with the first legal choice where a head's own is forbidden."""
+        actions, masks = self.encode(plan), self.masks(situation)
+        first = np.concatenate([[0], np.cumsum(self._nvec)[:-1]])
+        allowed = np.take_along_axis(masks, actions + first, axis=1)
+        lowest = np.stack([part.argmax(axis=1) for part in np.split(masks, first[1:], axis=1)], axis=1)
+        return np.where(allowed, actions, lowest)
 
     def masks(self, situation: Situation) -> Bools:
         """Legal choices, bool `[E, sum(nvec)]`, as sb3-contrib's MaskablePPO wants them.
@@ -144,7 +153,7 @@ def _level_mask(allowed: Bools, num_clients: int, levels: int) -> Bools:
     return mask.reshape(-1, num_clients * levels)
 
 
-def _nearest(levels: Floats, values: AnyArray) -> Ints:
+def nearest_level(levels: Floats, values: AnyArray) -> Ints:
     """Index of the nearest level; infinity matches only infinity."""
     finite = np.where(np.isfinite(levels), levels, 1e300)
     wanted = np.where(np.isfinite(values), values, 1e300)

@@ -152,7 +152,7 @@ class Scenario(Settings):
 
     Attributes:
         name: what tables and files call it: letters, digits, "-", "_" and ".".
-        clients: N.
+        clients: N; `silos` in a document: as many as rows of the data set were born at.
         zones: Z; clients are dealt to the zones evenly.
         availability: generator, its settings, or a file; see `traces.availability.make`.
         carbon: zone names, files, or settings; see `traces.carbon.make`.

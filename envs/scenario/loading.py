@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from ...common.settings import one_line
 from ...common.spelling import suggest
+from ...fl_core.data import DATASETS
 from .document import Scenario
 from .plain_document import plain
 from .yaml_document import read_yaml
@@ -20,6 +21,10 @@ ScenarioSource: TypeAlias = str | Path | Mapping[str, object] | Scenario
 
 _SHARED = ("zones", "levels", "forecasting", "max_rounds", "evaluation", "mixture")
 """Fields that all kinds of a mixture have in common."""
+
+
+SILOS = "silos"
+"""`clients` for as many as rows of the data set were born at."""
 
 
 def scenario_names() -> list[str]:
@@ -44,6 +49,8 @@ def load_scenario(source: ScenarioSource, **changes: object) -> Scenario:
     document = _document(source)
     for name, value in changes.items():
         document[name] = _merge(document.get(name), value)
+    if document.get("clients") == SILOS:
+        document["clients"] = _count_silos(document.get("dataset"))
     try:
         scenario = Scenario.model_validate(plain(document))
     except ValidationError as error:
@@ -93,6 +100,17 @@ def shares_of(scenario: Scenario) -> tuple[float, ...]:
             raise ValueError(f"mixture: {number}: share: {share!r}, expected a positive number")
     shares = [float(share) for share in given if isinstance(share, int | float)]
     return tuple(share / sum(shares) for share in shares)
+
+
+def _count_silos(dataset: object) -> int:
+    """How many clients the rows of a data set were born at."""
+    spec = plain(dataset)
+    if not isinstance(spec, str | Mapping):
+        raise ValueError(f"clients: {SILOS!r}, expected a number where no data set is named")
+    silos = DATASETS.make(spec).silos()
+    if silos is None:
+        raise ValueError(f"clients: {SILOS!r}, expected a number: rows of {spec!r} were born nowhere")
+    return silos
 
 
 def _document(source: ScenarioSource) -> dict[str, object]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from .apart import Apart
 from .client_rows import ClientRows, partition
+from .clinical import HeartDisease, TcgaBrca
 from .dataset import DATASETS, Dataset, DatasetSource, Digits, load_dataset
 from .image_files import Cifar10, Emnist, FashionMnist, ImageFiles, Mnist, read_cifar_batch, read_idx
 from .partitions import PARTITIONS, Partition
 from .synthetic import Synthetic
+from .synthetic_hospitals import SyntheticHospitals
+from .table_files import TableFile
 
 __all__ = [
     "DATASETS",
@@ -20,10 +23,14 @@ __all__ = [
     "Digits",
     "Emnist",
     "FashionMnist",
+    "HeartDisease",
     "ImageFiles",
     "Mnist",
     "Partition",
     "Synthetic",
+    "SyntheticHospitals",
+    "TableFile",
+    "TcgaBrca",
     "load_dataset",
     "partition",
     "read_cifar_batch",

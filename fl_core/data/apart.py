@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from pydantic import PrivateAttr, field_validator
 
-from ...common.arrays import Ints, Ints32
+from ...common.arrays import Floats, Ints, Ints32
 from ...common.settings import Spec
 from ...common.splits import SPLITS, Split
 from .dataset import DATASETS, Dataset, DatasetSource
@@ -73,7 +73,17 @@ class Apart(DatasetSource):
             x_test=whole.x_test[test],
             y_test=whole.y_test[test],
             natural_client=natural,
+            times=_picked(whole.times, (train, val, test)),
         )
+
+
+def _picked(
+    times: tuple[Floats, Floats, Floats] | None, rows: tuple[Ints, Ints, Ints]
+) -> tuple[Floats, Floats, Floats] | None:
+    if times is None:
+        return None
+    train, val, test = (each[kept] for each, kept in zip(times, rows, strict=True))
+    return train, val, test
 
 
 def _thirds(labels: Ints32, rng: np.random.Generator) -> Ints:

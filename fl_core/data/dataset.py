@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...common.arrays import AnyArray, Floats32, Ints, Ints32
+from ...common.arrays import AnyArray, Floats, Floats32, Ints, Ints32
 from ...common.registry import Registry
 from ...common.settings import Settings, Spec
 from ...common.splits import Split
 
+_PARTS = ("train", "val", "test")
 # The digits split is part of the task, like an ImageNet split: the same for every seed.
 _DIGITS_SPLIT_SEED = 20_260_101
 
@@ -34,6 +35,9 @@ class Dataset:
     num_classes: int  # C
     natural_client: Ints32 | None = None  # [n] the client each training row was born at, where there are such
     shape: tuple[int, ...] = ()  # of one row; (d,) if empty
+    times: tuple[Floats, Floats, Floats] | None = (
+        None  # of train, val, test: of the event, or of its censoring
+    )
 
     def __post_init__(self) -> None:
         for part in ("train", "val", "test"):
@@ -42,6 +46,8 @@ class Dataset:
                 raise ValueError(f"x_{part}: shape {x.shape}, expected [{y.size}, {self.x_train.shape[1:]}]")
             object.__setattr__(self, f"x_{part}", _finite(f"x_{part}", x))
             object.__setattr__(self, f"y_{part}", _labels(f"y_{part}", y, self.num_classes))
+        if self.times is not None:
+            object.__setattr__(self, "times", _checked_times(self.times, self))
         for part in ("train", "val"):
             if not self.rows(part)[1].size:
                 raise ValueError(f"y_{part}: empty, expected rows in data set {self.name!r}")
@@ -49,6 +55,15 @@ class Dataset:
     def rows(self, part: str) -> tuple[Floats32, Ints32]:
         """Features and labels of a part, `"train"`, `"val"` or `"test"`."""
         return getattr(self, f"x_{part}"), getattr(self, f"y_{part}")
+
+    def times_of(self, part: str) -> Floats:
+        """Times of a part's events, or until which they were looked for; ValueError where there are none."""
+        if self.times is None:
+            raise ValueError(
+                f"dataset: {self.name!r} has no times, expected some for a survival model; "
+                "name a column in time, or use model: softmax"
+            )
+        return self.times[_PARTS.index(part)]
 
     @property
     def num_rows(self) -> int:
@@ -80,6 +95,17 @@ def _finite(name: str, x: AnyArray) -> Floats32:
     return rows
 
 
+def _checked_times(times: tuple[Floats, Floats, Floats], data: Dataset) -> tuple[Floats, Floats, Floats]:
+    """Times as float64: one per row, finite, not negative; labels then say whether the event was seen."""
+    for part, each in zip(_PARTS, times, strict=True):
+        if each.shape != data.rows(part)[1].shape or not (np.isfinite(each) & (each >= 0)).all():
+            raise ValueError(f"times of {part}: shape {each.shape}, expected a number >= 0 for every row")
+    if data.num_classes != 2:
+        raise ValueError(f"num_classes: {data.num_classes}, expected 2 with times: event seen or not")
+    train, val, test = (np.ascontiguousarray(each, dtype=np.float64) for each in times)
+    return train, val, test
+
+
 def _labels(name: str, y: AnyArray, num_classes: int) -> Ints32:
     """Labels as int32: whole numbers below the number of classes."""
     whole = y.dtype.kind in "iub" or (y.dtype.kind == "f" and bool((np.floor(y) == y).all()))
@@ -108,6 +134,10 @@ class DatasetSource(Settings):
     def for_split(self, split: Split) -> DatasetSource:
         """The source of one split's rows: the same for all, unless a data set keeps its splits apart."""
         return self
+
+    def silos(self) -> int | None:
+        """How many clients rows are born at, as far as the settings and files tell; None: at none."""
+        return None
 
     @abstractmethod
     def load(self, rng_seed: int) -> Dataset:

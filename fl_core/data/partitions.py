@@ -157,7 +157,10 @@ class Shards(Partition):
 
 @PARTITIONS.register("natural")
 class Natural(Partition):
-    """The clients the rows were born at; born clients are dealt out in turn where there are more of them."""
+    """The clients the rows were born at; born clients are dealt out in turn where there are more of them.
+
+    More clients than rows were born at are refused: somebody would train on rows that are not its own.
+    """
 
     def deal(self, dataset: Dataset, rows: Ints, appetite: Floats, rng: np.random.Generator) -> Ints:
         """See `Partition.deal`."""
@@ -165,6 +168,12 @@ class Natural(Partition):
             raise ValueError(
                 f"partition: 'natural', expected another: data set {dataset.name!r} has no natural clients; "
                 "use 'dirichlet'"
+            )
+        born = int(dataset.natural_client.max()) + 1
+        if len(appetite) > born:
+            raise ValueError(
+                f"clients: {len(appetite)}, expected at most the {born} at which rows of {dataset.name!r} "
+                "were born; use as many or fewer, or another partition"
             )
         return dataset.natural_client[rows].astype(np.int64) % len(appetite)
 

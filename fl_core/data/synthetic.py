@@ -43,6 +43,10 @@ class Synthetic(DatasetSource):
     log_size_mean: float = 4.0
     log_size_sigma: float = Field(default=2.0, ge=0)
 
+    def silos(self) -> int:
+        """See `DatasetSource.silos`."""
+        return self.num_clients
+
     def load(self, rng_seed: int) -> Dataset:
         """See `DatasetSource.load`."""
         what = f"dataset: {self.num_clients} clients of {self.max_rows} rows or fewer"

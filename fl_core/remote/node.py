@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...common.arrays import AnyArray
+from ...common.arrays import AnyArray, Floats
 from ...common.settings import Spec
 from ..data import Dataset
 from ..federation import probe_stream
@@ -41,6 +41,7 @@ class LocalNode:
     ) -> None:
         self._dataset, self._model, self._training, self._trainer = dataset, model, training, trainer
         self._own_x, self._own_y = dataset.x_train[own_rows], dataset.y_train[own_rows]
+        self._own_times = None if dataset.times is None else dataset.times_of("train")[own_rows]
         self._clock = clock
 
     @property
@@ -88,8 +89,16 @@ class LocalNode:
             x_train=np.concatenate([self._own_x, kept.x]),
             y_train=np.concatenate([self._own_y, kept.y]),
             natural_client=None,
+            times=self._times_with(kept),
         )
         return make_trainer(self._trainer, local, self._model)
+
+    def _times_with(self, kept: Storage) -> tuple[Floats, Floats, Floats] | None:
+        if self._own_times is None:
+            return None
+        if kept.y.size:
+            raise ValueError("samples: sent, expected none: times do not travel; use hub: {share: 0}")
+        return self._own_times, self._dataset.times_of("val"), self._dataset.times_of("test")
 
     def _probe(self, order: TrainOrder, kept: Storage, held: int) -> float:
         """The loss on the samples that `FederatedCore.client_losses` would draw."""

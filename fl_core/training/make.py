@@ -12,7 +12,8 @@ from ...common.compiled import uses_numba
 from ...common.registry import Registry
 from ...common.settings import Spec
 from ..data import Dataset
-from ..models import Model, ModelSpec, TorchModel
+from ..models import CoxModel, Model, ModelSpec, TorchModel
+from .cox_trainer import CoxTrainer
 from .jobs import LocalTrainer
 from .reference import NumpyTrainer
 from .settings import TorchSettings
@@ -25,8 +26,8 @@ def make_trainer(spec: Spec | LocalTrainer, dataset: Dataset, model: Model) -> L
     """Make a backend.
 
     Args:
-        spec: `"auto"` (fused for dense models, torch for the others), `"fused"`, `"numpy"`, `"torch"`, a
-            mapping with settings, or a trainer.
+        spec: `"auto"` (fused for dense models, cox for Cox's, torch for the others), `"fused"`, `"numpy"`,
+            `"torch"`, `"cox"`, a mapping with settings, or a trainer.
         dataset: the rows.
         model: the model.
 
@@ -41,6 +42,8 @@ def make_trainer(spec: Spec | LocalTrainer, dataset: Dataset, model: Model) -> L
 
 @TRAINERS.register("auto")
 def _auto(dataset: Dataset, model: Model) -> LocalTrainer:
+    if isinstance(model, CoxModel):
+        return CoxTrainer(dataset, model)
     return make_trainer("fused" if isinstance(model, ModelSpec) else "torch", dataset, model)
 
 
@@ -59,8 +62,17 @@ def _numpy(dataset: Dataset, model: Model) -> LocalTrainer:
     return NumpyTrainer(dataset, _dense("numpy", model))
 
 
+@TRAINERS.register("cox")
+def _cox(dataset: Dataset, model: Model) -> LocalTrainer:
+    if not isinstance(model, CoxModel):
+        raise ValueError(f"trainer: 'cox', expected one that can train model {model.name!r}; use 'auto'")
+    return CoxTrainer(dataset, model)
+
+
 @TRAINERS.register("torch", TorchSettings)
 def _torch(dataset: Dataset, model: Model, **settings: object) -> LocalTrainer:
+    if isinstance(model, CoxModel):
+        raise ValueError("trainer: 'torch', expected one that can train model 'cox'; use 'auto'")
     from .torch_trainer import TorchTrainer
     from .torch_workers import TorchWorkers
 

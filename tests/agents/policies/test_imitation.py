@@ -8,7 +8,7 @@ from own_worlds import FOLDER
 from frugalfl.agents.learned.scheduler import DECISIONS, LearnedScheduler
 from frugalfl.agents.learning import PolicySettings, RunSettings
 from frugalfl.agents.learning.algorithms import build_model
-from frugalfl.agents.learning.imitation import CloneSettings, clone, demonstrate, encode_plan
+from frugalfl.agents.learning.imitation import CloneSettings, clone, demonstrate
 from frugalfl.agents.schedulers.base import plan_for, top_m
 from frugalfl.envs.agent_view import ActionCodec, ActionLayout
 from frugalfl.envs.contract import STOP_S, RoundPlan, Scheduler
@@ -71,7 +71,7 @@ def test_a_short_wait_is_not_taken_for_training():
     codec = ActionCodec(ActionLayout(2, (0.0, 1800.0, STOP_S), (1.0,), (0, 5)))
     nobody = np.zeros((3, 2), dtype=np.int32)
     plan = RoundPlan(nobody, nobody, np.ones(3), np.array([0.0, 60.0, STOP_S]))
-    assert encode_plan(codec, plan)[:, 0].tolist() == [0, 1, 2]
+    assert codec.encode(plan)[:, 0].tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("algo", ["ppo", "maskable-ppo"])

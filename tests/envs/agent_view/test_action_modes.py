@@ -13,7 +13,7 @@ from gymnasium.wrappers import RecordVideo
 from frugalfl.agents.schedulers import make_scheduler
 from frugalfl.envs.adapters import ClientScores, SchedulerMenu
 from frugalfl.envs.agent_view import DEFAULT_MENU, ActionCodec, AgentView, ScoresMode, make_action_mode
-from frugalfl.envs.contract import STOP_S, scheduler_seeds
+from frugalfl.envs.contract import STOP_S, RoundPlan, scheduler_seeds
 
 LEVELS = "frugalfl/Volunteers-v0"
 FACTORS = {"levels": {"server_step": [0.5, 1.0, 4.0]}}
@@ -106,6 +106,33 @@ def test_decode_and_encode_are_inverse(world, changes):
         assert plan.server_step.tolist() == np.array(layout.server_step)[actions[:, 2]].tolist()
         nearest = ActionCodec(layout).encode(replace(plan, server_step=None))[:, 2]
         assert (nearest == 1).all()  # the level 1
+
+
+@every_layout
+def test_scores_say_whatever_has_one_step_level_for_all(changes):
+    view = AgentView("volunteers", 40, action="scores", **changes)
+    view.reset(np.ones(40, dtype=bool), np.arange(40))
+    situation, layout, rng = view.situation, view.codec.layout, np.random.default_rng(0)
+    invited = situation.clients.available & (rng.random((40, layout.num_clients)) < 0.4)
+    sent = np.where(invited & (rng.random(invited.shape) < 0.5), layout.transfer_samples[-1], 0)
+    plan = RoundPlan(
+        np.where(invited, rng.choice(layout.local_steps[1:], (40, 1)), 0).astype(np.int32),
+        sent.astype(np.int32),
+        rng.choice(layout.quorum, 40),
+        np.where(rng.random(40) < 0.5, 0.0, rng.choice(layout.wait_s, 40)),
+        server_step=rng.choice(layout.server_step, 40) if changes else None,
+    )
+    actions = view.action_mode.encode(plan, situation)
+    assert all(view.action_mode.space.contains(action) for action in actions)
+    again, trains = view.action_mode.plan(actions, situation), plan.wait_s == 0
+    nobody = trains & ~invited.any(axis=1)
+    wanted = np.where(nobody, layout.wait_s[1], plan.wait_s)
+    np.testing.assert_array_equal(again.wait_s, wanted)
+    for name in ("local_steps", "transfer_samples", "quorum"):
+        mine, theirs = getattr(plan, name), getattr(again, name)
+        np.testing.assert_array_equal(mine[trains & ~nobody], theirs[trains & ~nobody])
+    assert changes == {} or (again.server_step == plan.server_step).all()
+    assert (trains & ~nobody).sum() > 10
 
 
 def test_the_servers_step_is_a_head_of_its_own_only_where_it_is_a_decision():

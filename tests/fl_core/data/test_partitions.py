@@ -34,6 +34,7 @@ SPECS = [
 )
 def test_rows_are_dealt_out_as_promised(spec, num_clients, num_zones, hub_share, hub_rows, residency, seed):
     data = SYNTHETIC if spec == "natural" else DIGITS
+    num_clients = min(num_clients, 12) if spec == "natural" else num_clients
     rng = np.random.default_rng(seed)
     zone = rng.integers(0, num_zones, num_clients)
     dealt = partition(data, num_clients, zone, num_zones, spec, rng, hub_share, hub_rows, residency)
@@ -129,6 +130,12 @@ def test_bad_arguments_are_named(arguments, words):
     with pytest.raises(ValueError, match=words) as caught:
         partition(DIGITS, zone=zone, **full)
     assert "\n" not in str(caught.value)
+
+
+def test_nobody_is_dealt_rows_of_a_client_that_it_is_not():
+    zone = np.zeros(13, dtype=int)
+    with pytest.raises(ValueError, match="clients: 13, expected at most the 12 at which rows"):
+        partition(SYNTHETIC, 13, zone, 1, "natural", np.random.default_rng(0))
 
 
 def rows_of(labels_by_client, weight=None, hub=0):

@@ -19,7 +19,8 @@ from frugalfl.fl_core.testing import (
 )
 from frugalfl.fl_core.training import TRAINERS, NumpyTrainer
 
-FROM_FILES = ("mnist", "fashion-mnist", "emnist", "cifar10")
+FROM_FILES = ("mnist", "fashion-mnist", "emnist", "cifar10", "table", "heart-disease", "tcga-brca")
+FOR_SURVIVAL = ("cox",)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,11 @@ def test_every_partition(name):
 
 @pytest.mark.parametrize("name", TRAINERS.names())
 def test_every_trainer(name):
-    check_trainer(name)
+    if name in FOR_SURVIVAL:
+        data = load_dataset({"kind": "synthetic-hospitals", "survival": True})
+        check_trainer(name, data, make_model(name, data))
+    else:
+        check_trainer(name)
 
 
 def test_a_convolutional_net():

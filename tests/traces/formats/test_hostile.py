@@ -102,5 +102,5 @@ def test_known_traps(tmp_path, content):
 
 
 def test_a_folder_is_no_file(tmp_path):
-    with pytest.raises(ValueError, match="readable trace file"):
+    with pytest.raises(ValueError, match="readable file"):
         read_any(tmp_path)

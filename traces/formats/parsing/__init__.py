@@ -1,12 +1,26 @@
-"""Text, columns, JSON lines and safe pickles, as trace files have them."""
+"""Text, tables, JSON lines and safe pickles, as trace files have them."""
 
 from __future__ import annotations
 
-from .columns import MISSING, check_time, find_column, local_times, numbers, plain_number, utc_times
+from ....common.parsing import (
+    MISSING,
+    Table,
+    brief,
+    check_time,
+    find_column,
+    header_cells,
+    local_times,
+    numbers,
+    plain_number,
+    read_bytes,
+    read_head,
+    read_json,
+    read_table,
+    read_text,
+    utc_times,
+)
 from .json_lines import line_of, lines_of, lines_within
 from .pickles import is_pickle, load_plain
-from .tables import Table, header_cells, read_table
-from .text import brief, read_bytes, read_head, read_json, read_text
 
 __all__ = [
     "MISSING",

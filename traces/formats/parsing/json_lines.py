@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ....common.arrays import Ints
-from .text import read_text
+from ....common.parsing import read_text
 
 _BLANK = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from .text import brief, read_bytes
+from ....common.parsing import brief, read_bytes
 
 # The only numpy types that device files use.
 _TYPES = {"f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ....common.arrays import Floats, Ints
+from ..arrays import Floats, Ints
 from .text import brief
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import re
 import reprlib
 from pathlib import Path
 
-from ....common.reading import parse_json, read_regular, reason
+from ..reading import parse_json, read_regular, reason
 
-# A trace file larger than this is a mistake or an attack (a gzip bomb).
+# A file larger than this is a mistake or an attack (a gzip bomb).
 MAX_BYTES = 1024**3
 # Files that are often given for the text that they hold.
 _NOT_TEXT = {
@@ -19,7 +19,7 @@ _NOT_TEXT = {
     b"BZh": "compressed with bzip2; unpack it (gzip is read as it is)",
     b"\xfd7zXZ": "compressed with xz; unpack it (gzip is read as it is)",
     b"(\xb5/\xfd": "compressed with zstd; unpack it (gzip is read as it is)",
-    b"%PDF": "a PDF, expected a trace",
+    b"%PDF": "a PDF, expected text",
 }
 # A letter beyond ASCII in UTF-8: bytes that hardly ever follow each other in Latin-1.
 _UTF8_PAIR = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
@@ -36,11 +36,11 @@ def read_bytes(path: str | Path, limit: int | None = None) -> bytes:
     try:
         data = read_regular(path, most)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: {reason(error)}; expected a readable trace file") from None
+        raise ValueError(f"{path}: {reason(error)}; expected a readable file") from None
     if not data:
-        raise ValueError(f"{path}: empty file, expected a trace")
+        raise ValueError(f"{path}: empty file, expected text")
     if limit is None and len(data) > most:
-        raise ValueError(f"{path}: more than {MAX_BYTES >> 30} GiB, expected a trace file")
+        raise ValueError(f"{path}: more than {MAX_BYTES >> 30} GiB, expected a smaller file")
     return data[:most]
 
 
@@ -75,7 +75,7 @@ def decode(path: str | Path, data: bytes, cut: bool = False) -> str:
     if "\x00" in text:
         raise ValueError(f"{path}: binary content, expected text")
     if not text:
-        raise ValueError(f"{path}: empty file, expected a trace")
+        raise ValueError(f"{path}: empty file, expected text")
     return text
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ....common.arrays import Floats, Ints
+from ..arrays import Floats, Ints
 from .columns import find_column, numbers, utc_times
 from .text import brief, decode_table, read_bytes
 

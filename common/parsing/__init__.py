@@ -1,0 +1,25 @@
+"""Text files and delimited tables as providers and spreadsheets write them, with errors of one line."""
+
+from __future__ import annotations
+
+from .columns import MISSING, check_time, find_column, local_times, numbers, plain_number, utc_times
+from .tables import Table, header_cells, read_table
+from .text import brief, read_bytes, read_head, read_json, read_text
+
+__all__ = [
+    "MISSING",
+    "Table",
+    "brief",
+    "check_time",
+    "find_column",
+    "header_cells",
+    "local_times",
+    "numbers",
+    "plain_number",
+    "read_bytes",
+    "read_head",
+    "read_json",
+    "read_table",
+    "read_text",
+    "utc_times",
+]
