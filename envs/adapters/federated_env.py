@@ -15,7 +15,7 @@ from ..agent_view import AgentView, Info, Menu, Observation
 from ..contract import REWARD_TERMS
 from ..scenario import Scenario, ScenarioSource
 from ..world import FederatedWorld
-from .specs import HasSpec
+from .specs import HasSpec, refuse_unknown_keywords
 from .viewer import RENDER_FPS, RENDER_MODES, Viewers
 
 
@@ -73,6 +73,7 @@ class FederatedEnv(HasSpec, gym.Env[Observation, AnyArray]):
         render_mode: str | None = None,
         **changes: object,
     ):
+        refuse_unknown_keywords(FederatedEnv, changes)
         self.agent_view = AgentView(scenario, 1, split, action, menu, None, **changes)
         self.observation_space = self.agent_view.encoder.space  # type: ignore[assignment]
         self.action_space = self.agent_view.action_mode.space  # type: ignore[assignment]

@@ -18,7 +18,7 @@ from ...common.splits import Split
 from ..agent_view import AgentView, Info, Menu, Observation
 from ..scenario import ScenarioSource
 from ..world import FederatedWorld
-from .specs import HasSpec
+from .specs import HasSpec, refuse_unknown_keywords
 from .viewer import RENDER_FPS, Viewers
 
 
@@ -52,6 +52,7 @@ class FederatedVecEnv(HasSpec, VecEnv):
         max_episode_steps: int | None = None,
         **changes: object,
     ):
+        refuse_unknown_keywords(FederatedVecEnv, changes)
         self.agent_view = AgentView(scenario, num_envs, split, action, menu, max_episode_steps, **changes)
         self._viewers = Viewers(self.agent_view.world, num_envs, render_mode)
         self.render_mode = render_mode

@@ -17,7 +17,7 @@ from ..agent_view import AgentView, Info, Menu, Observation
 from ..contract import StepResult
 from ..scenario import ScenarioSource
 from ..world import FederatedWorld
-from .specs import HasSpec
+from .specs import HasSpec, refuse_unknown_keywords
 from .viewer import RENDER_FPS, RENDER_MODES, Viewers
 
 
@@ -60,6 +60,7 @@ class FederatedVectorEnv(HasSpec, VectorEnv[Observation, AnyArray, AnyArray]):
         max_episode_steps: int | None = None,
         **changes: object,
     ):
+        refuse_unknown_keywords(FederatedVectorEnv, changes)
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}  # type: ignore[misc]
         self.render_mode = render_mode
