@@ -74,7 +74,8 @@ def make_env(env_id: str, config: Mapping[str, object] | None = None) -> Playabl
     Raises:
         ValueError: one line: an unknown id, or a keyword argument that is not valid.
     """
-    settings: dict[str, Any] = dict(config or {})
+    # By parts, also for the ids whose observation is flat: the modules and the masks need the parts.
+    settings: dict[str, Any] = {"observation": "dict", **(config or {})}
     vector_reward = bool(find_entry(env_id).kwargs.get("vector_reward"))
     if not vector_reward and "reward_weights" in settings:
         raise ValueError(f"reward_weights: given for {env_id!r}, expected an id frugalfl/mo-<Name>-v0")

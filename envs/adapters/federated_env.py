@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...common.arrays import AnyArray, Bools
 from ...common.splits import Split
-from ..agent_view import AgentView, Info, Menu, Observation
+from ..agent_view import AgentView, AnyObservation, Info, Menu, one_of
 from ..contract import REWARD_TERMS
 from ..scenario import Scenario, ScenarioSource
 from ..world import FederatedWorld
@@ -19,7 +19,7 @@ from .specs import HasSpec, refuse_unknown_keywords
 from .viewer import RENDER_FPS, RENDER_MODES, Viewers
 
 
-class FederatedEnv(HasSpec, gym.Env[Observation, AnyArray]):
+class FederatedEnv(HasSpec, gym.Env[AnyObservation, AnyArray]):
     """Schedule one federated training run.
 
     ## Description
@@ -29,8 +29,9 @@ class FederatedEnv(HasSpec, gym.Env[Observation, AnyArray]):
     are charged by the rules in the README.
 
     ## Observation
-    `Dict(clients=[N, F], server=[G], zones=[Z, H])`, float32 in [-1, 1]; the columns are named in
-    `frugalfl.envs.agent_view.encoder` and described in `docs/environments.md`.
+    `Dict(clients=[N, F], server=[G], zones=[Z, H])`, float32 in [-1, 1], described in `docs/environments.md`.
+    `observation="flat"` (the ids `-flat-`): the same numbers as one vector, in the order of Gymnasium's
+    `FlattenObservation`; `frugalfl.observation_columns(env.unwrapped.scenario)` names them.
 
     ## Action
     `action="levels"` (default): `MultiDiscrete([wait, quorum] + [steps] * N (+ [transfer] * N))`, with
@@ -54,6 +55,7 @@ class FederatedEnv(HasSpec, gym.Env[Observation, AnyArray]):
         menu: entries of the "discrete" menu.
         vector_reward: whether the reward is the vector `[accuracy, time, communication, emissions]`.
         render_mode: None, "ansi" or "rgb_array".
+        observation: "dict" or "flat".
         **changes: fields of the scenario to replace, e.g. `clients=40`, `availability="sessions.txt"`,
             `preferences={"price_per_kg": 5}`.
 
@@ -71,11 +73,12 @@ class FederatedEnv(HasSpec, gym.Env[Observation, AnyArray]):
         menu: Menu | None = None,
         vector_reward: bool = False,
         render_mode: str | None = None,
+        observation: str = "dict",
         **changes: object,
     ):
         refuse_unknown_keywords(FederatedEnv, changes)
-        self.agent_view = AgentView(scenario, 1, split, action, menu, None, **changes)
-        self.observation_space = self.agent_view.encoder.space  # type: ignore[assignment]
+        self.agent_view = AgentView(scenario, 1, split, action, menu, None, observation, **changes)
+        self.observation_space = self.agent_view.observation_space
         self.action_space = self.agent_view.action_mode.space  # type: ignore[assignment]
         self.render_mode = render_mode
         self._vector_reward = vector_reward
@@ -103,16 +106,16 @@ class FederatedEnv(HasSpec, gym.Env[Observation, AnyArray]):
         self.action_space = self.agent_view.action_mode.space  # type: ignore[assignment]
         self._ready = False
 
-    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Observation, Info]:
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[AnyObservation, Info]:
         """Begin an episode; `seed` also fixes all episodes after it."""
         super().reset(seed=seed)
         episode_seed = self.np_random.integers(2**31, size=1)
         self.agent_view.reset(np.ones(1, dtype=bool), episode_seed)
         self._ready = True
         self._viewers.begin(np.ones(1, dtype=bool))
-        return _only(self.agent_view.observe()), {"episode_seed": int(episode_seed[0])}
+        return one_of(self.agent_view.observe(), 0), {"episode_seed": int(episode_seed[0])}
 
-    def step(self, action: AnyArray) -> tuple[Observation, SupportsFloat, bool, bool, Info]:
+    def step(self, action: AnyArray) -> tuple[AnyObservation, SupportsFloat, bool, bool, Info]:
         """Carry out one round; see the class."""
         if not self._ready:
             raise gym.error.ResetNeeded("step: called before reset() or after the end of an episode")
@@ -126,7 +129,7 @@ class FederatedEnv(HasSpec, gym.Env[Observation, AnyArray]):
         reward: SupportsFloat = float(result.reward[0])
         if self._vector_reward:
             reward = result.terms[0].astype(np.float32)
-        return _only(self.agent_view.observe()), reward, terminated, truncated, info
+        return one_of(self.agent_view.observe(), 0), reward, terminated, truncated, info
 
     def action_masks(self) -> Bools:
         """Legal choices of every dimension, flat, as sb3-contrib's MaskablePPO wants them."""

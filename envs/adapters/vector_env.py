@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...common.arrays import AnyArray, Bools
 from ...common.splits import Split
-from ..agent_view import AgentView, Info, Menu, Observation
+from ..agent_view import AgentView, AnyObservation, Info, Menu, one_of
 from ..contract import StepResult
 from ..scenario import ScenarioSource
 from ..world import FederatedWorld
@@ -21,7 +21,7 @@ from .specs import HasSpec, refuse_unknown_keywords
 from .viewer import RENDER_FPS, RENDER_MODES, Viewers
 
 
-class FederatedVectorEnv(HasSpec, VectorEnv[Observation, AnyArray, AnyArray]):
+class FederatedVectorEnv(HasSpec, VectorEnv[AnyObservation, AnyArray, AnyArray]):
     """The batch behind `gym.make_vec(id, num_envs=E, vectorization_mode="vector_entry_point")`.
 
     All clients of all environments train in one batch. Seeded alike, environment i and a single
@@ -38,6 +38,7 @@ class FederatedVectorEnv(HasSpec, VectorEnv[Observation, AnyArray, AnyArray]):
         autoreset_mode: Gymnasium's `AutoresetMode`, or its value: "NextStep", "SameStep" or "Disabled".
         max_episode_steps: steps after which episodes are truncated, as Gymnasium's `TimeLimit` does with
             single environments; None: the world's own limits.
+        observation: see `FederatedEnv`.
         **changes: fields of the scenario to replace.
     """
 
@@ -58,6 +59,7 @@ class FederatedVectorEnv(HasSpec, VectorEnv[Observation, AnyArray, AnyArray]):
         render_mode: str | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         max_episode_steps: int | None = None,
+        observation: str = "dict",
         **changes: object,
     ):
         refuse_unknown_keywords(FederatedVectorEnv, changes)
@@ -65,9 +67,11 @@ class FederatedVectorEnv(HasSpec, VectorEnv[Observation, AnyArray, AnyArray]):
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}  # type: ignore[misc]
         self.render_mode = render_mode
         self.num_envs = num_envs
-        self.agent_view = AgentView(scenario, num_envs, split, action, menu, max_episode_steps, **changes)
+        self.agent_view = AgentView(
+            scenario, num_envs, split, action, menu, max_episode_steps, observation, **changes
+        )
         self._viewers = Viewers(self.agent_view.world, num_envs, render_mode)
-        self.single_observation_space = self.agent_view.encoder.space
+        self.single_observation_space = self.agent_view.observation_space
         self.single_action_space = self.agent_view.action_mode.space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -85,7 +89,7 @@ class FederatedVectorEnv(HasSpec, VectorEnv[Observation, AnyArray, AnyArray]):
         *,
         seed: int | Sequence[int | None] | None = None,
         options: Info | None = None,
-    ) -> tuple[Observation, Info]:
+    ) -> tuple[AnyObservation, Info]:
         """Begin new episodes everywhere, or only where `options={"reset_mask": [E]}` says."""
         seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed
         if seeds is not None:
@@ -102,7 +106,7 @@ class FederatedVectorEnv(HasSpec, VectorEnv[Observation, AnyArray, AnyArray]):
         self._begin(mask)
         return self.agent_view.observe(), {}
 
-    def step(self, actions: AnyArray) -> tuple[Observation, AnyArray, AnyArray, AnyArray, Info]:
+    def step(self, actions: AnyArray) -> tuple[AnyObservation, AnyArray, AnyArray, AnyArray, Info]:
         """Step all environments; ended ones follow the autoreset mode."""
         starting = self._ended.copy()
         if self.autoreset_mode == AutoresetMode.DISABLED and starting.any():
@@ -151,11 +155,11 @@ class FederatedVectorEnv(HasSpec, VectorEnv[Observation, AnyArray, AnyArray]):
             infos["_episode_totals"] = ended.copy()
         return infos
 
-    def _final(self, observation: Observation, infos: Info, ended: Bools) -> Info:
+    def _final(self, observation: AnyObservation, infos: Info, ended: Bools) -> Info:
         """Gymnasium's SAME_STEP convention: the last observation and info of ended episodes."""
         final_obs = np.full(self.num_envs, None, dtype=object)
         for env in np.flatnonzero(ended):
-            final_obs[env] = {name: values[env].copy() for name, values in observation.items()}
+            final_obs[env] = one_of(observation, int(env))
         return {
             "final_obs": final_obs,
             "_final_obs": ended.copy(),

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
+from gymnasium import spaces
 
-from ...common.arrays import AnyArray, Bools, Floats32, Ints
+from ...common.arrays import AnyArray, Bools, Ints
 from ...common.registry import load_dotted
 from ...common.splits import Split
 from ..contract import RoundPlan, Situation, StepResult, scheduler_seeds
@@ -17,8 +18,7 @@ from ..world import FederatedWorld
 from .action_modes import MakeScheduler, Menu, make_action_mode
 from .actions import ActionCodec, ActionLayout
 from .encoder import ObservationEncoder
-
-Observation: TypeAlias = dict[str, Floats32]
+from .flat import OBSERVATIONS, AnyObservation, flat_space, flatten
 
 Info: TypeAlias = dict[str, Any]
 """Gymnasium's dictionaries beside an observation: `info`, and `options` of a reset."""
@@ -38,10 +38,12 @@ class AgentView:
         menu: the menu of "discrete"; None = `action_modes.DEFAULT_MENU`.
         max_episode_steps: steps after which an episode is truncated, if the world's own limits have not ended
             it before; None or -1: no other limit.
+        observation: "dict": by parts; "flat": one vector.
         **changes: fields of `Scenario` to replace, see `load_scenario`.
 
     Attributes:
         max_episode_steps: the most steps that an episode can have.
+        observation_space: of one environment.
     """
 
     def __init__(
@@ -52,11 +54,18 @@ class AgentView:
         action: str = "levels",
         menu: Menu | None = None,
         max_episode_steps: int | None = None,
+        observation: str = "dict",
         **changes: object,
     ):
+        if observation not in OBSERVATIONS:
+            raise ValueError(f"observation: {observation!r}, expected one of {', '.join(OBSERVATIONS)}")
         self.scenario: Scenario = load_scenario(scenario, **changes)
         self.world = FederatedWorld(self.scenario, num_envs, split)
         self.encoder = ObservationEncoder(self.scenario)
+        self._flat = observation == "flat"
+        self.observation_space: spaces.Space[Any] = (
+            flat_space(self.encoder.space) if self._flat else self.encoder.space
+        )
         self.codec = ActionCodec(layout_of(self.scenario))
         self.use_action(action, menu)
         self._situation: Situation | None = None
@@ -87,9 +96,10 @@ class AgentView:
         self._situation = None
         self._steps[envs] = 0
 
-    def observe(self) -> Observation:
+    def observe(self) -> AnyObservation:
         """Fresh observations of all environments."""
-        return self.encoder.encode(self.situation)
+        parts = self.encoder.encode(self.situation)
+        return flatten(parts, (self.world.num_envs,)) if self._flat else parts
 
     def masks(self) -> Bools:
         """Legal choices, `[E, choices]`."""

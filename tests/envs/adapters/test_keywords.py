@@ -22,7 +22,9 @@ ID = "frugalfl/Quadratic-v0"
     ids=["single", "batch", "sb3"],
 )
 def test_an_unknown_keyword_is_a_type_error_and_a_value_error(make, error):
-    with pytest.raises(error, match=r"Env got an unexpected keyword argument 'client'; did you mean 'clients'"):
+    with pytest.raises(
+        error, match=r"Env got an unexpected keyword argument 'client'; did you mean 'clients'"
+    ):
         make(client=7)
     # TorchRL takes the keyword back if the error is a TypeError of these words.
     with pytest.raises(error, match=r"unexpected keyword argument 'frameskip'"):
@@ -30,6 +32,8 @@ def test_an_unknown_keyword_is_a_type_error_and_a_value_error(make, error):
 
 
 def test_what_is_wrong_inside_a_field_is_no_matter_of_keywords():
-    with pytest.raises(ValueError, match=r"price_per_kgs: unknown field; did you mean 'price_per_kg'") as told:
+    with pytest.raises(
+        ValueError, match=r"price_per_kgs: unknown field; did you mean 'price_per_kg'"
+    ) as told:
         gym.make(ID, preferences={"price_per_kgs": 3.0})
     assert not isinstance(told.value, TypeError)
