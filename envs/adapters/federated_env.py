@@ -15,6 +15,7 @@ from ..agent_view import AgentView, AnyObservation, Info, Menu, one_of
 from ..contract import REWARD_TERMS
 from ..scenario import Scenario, ScenarioSource
 from ..world import FederatedWorld
+from .infos import info_of
 from .specs import HasSpec, refuse_unknown_keywords
 from .viewer import RENDER_FPS, RENDER_MODES, Viewers
 
@@ -113,18 +114,17 @@ class FederatedEnv(HasSpec, gym.Env[AnyObservation, AnyArray]):
         self.agent_view.reset(np.ones(1, dtype=bool), episode_seed)
         self._ready = True
         self._viewers.begin(np.ones(1, dtype=bool))
-        return one_of(self.agent_view.observe(), 0), {"episode_seed": int(episode_seed[0])}
+        return one_of(self.agent_view.observe(), 0), info_of(self.agent_view.first_info(), 0)
 
     def step(self, action: AnyArray) -> tuple[AnyObservation, SupportsFloat, bool, bool, Info]:
         """Carry out one round; see the class."""
         if not self._ready:
             raise gym.error.ResetNeeded("step: called before reset() or after the end of an episode")
         result = self.agent_view.act(np.asarray(action)[None])
-        info = _only(self.agent_view.info(result))
+        info = info_of(self.agent_view.info(result), 0)
         terminated, truncated = bool(result.terminated[0]), bool(result.truncated[0])
         if terminated or truncated:
             self._ready = False
-            info["episode_totals"] = _only(self.agent_view.world.totals())
         self._viewers.record(result)
         reward: SupportsFloat = float(result.reward[0])
         if self._vector_reward:
@@ -143,7 +143,3 @@ class FederatedEnv(HasSpec, gym.Env[AnyObservation, AnyArray]):
             return None
         return self._viewers.frames()[0]
 
-
-def _only(batch: dict[str, AnyArray]) -> Info:
-    """Row 0 of a batch of one, numbers as numpy scalars."""
-    return {name: values[0] for name, values in batch.items()}

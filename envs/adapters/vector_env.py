@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from ...common.arrays import AnyArray, Bools
 from ...common.splits import Split
 from ..agent_view import AgentView, AnyObservation, Info, Menu, one_of
-from ..contract import StepResult
 from ..scenario import ScenarioSource
 from ..world import FederatedWorld
+from .infos import choose_rows, with_masks
 from .specs import HasSpec, refuse_unknown_keywords
 from .viewer import RENDER_FPS, RENDER_MODES, Viewers
 
@@ -104,7 +104,7 @@ class FederatedVectorEnv(HasSpec, VectorEnv[AnyObservation, AnyArray, AnyArray])
         if options and "reset_mask" in options:
             mask = np.asarray(options["reset_mask"], dtype=bool)
         self._begin(mask)
-        return self.agent_view.observe(), {}
+        return self.agent_view.observe(), with_masks(self.agent_view.first_info(), mask)
 
     def step(self, actions: AnyArray) -> tuple[AnyObservation, AnyArray, AnyArray, AnyArray, Info]:
         """Step all environments; ended ones follow the autoreset mode."""
@@ -113,16 +113,17 @@ class FederatedVectorEnv(HasSpec, VectorEnv[AnyObservation, AnyArray, AnyArray])
             raise ValueError("step: some episodes have ended; reset them with the option 'reset_mask'")
         result = self.agent_view.act(np.asarray(actions))
         self._viewers.record(result)
-        infos = self._infos(result)
+        info, told = self.agent_view.info(result), result.active
         ended = result.terminated | result.truncated
         if self.autoreset_mode == AutoresetMode.NEXT_STEP and starting.any():
-            self._begin(starting)
+            info, told = self._begin_among(starting, info), told | starting
         self._ended = ended
-        observation = self.agent_view.observe()
+        observation, final = self.agent_view.observe(), {}
         if self.autoreset_mode == AutoresetMode.SAME_STEP and ended.any():
-            infos.update(self._final(observation, infos, ended))
-            self._begin(ended)
+            final = self._final(observation, info, ended)
+            info = self._begin_among(ended, info)
             observation = self.agent_view.observe()
+        infos = {**with_masks(info, told), **final}
         reward = result.terms.astype(np.float32) if self._vector_reward else result.reward
         return observation, reward, result.terminated.copy(), result.truncated.copy(), infos
 
@@ -145,17 +146,12 @@ class FederatedVectorEnv(HasSpec, VectorEnv[AnyObservation, AnyArray, AnyArray])
         self._viewers.begin(envs)
         self._ended = self._ended & ~envs
 
-    def _infos(self, result: StepResult) -> Info:
-        infos: Info = {}
-        for name, values in self.agent_view.info(result).items():
-            infos[name], infos[f"_{name}"] = values, result.active.copy()
-        ended = result.terminated | result.truncated
-        if ended.any():
-            infos["episode_totals"] = self.agent_view.world.totals()
-            infos["_episode_totals"] = ended.copy()
-        return infos
+    def _begin_among(self, envs: Bools, info: Info) -> Info:
+        """New episodes in the rows of `envs`, whose infos become those of a reset."""
+        self._begin(envs)
+        return choose_rows(envs, self.agent_view.first_info(), info)
 
-    def _final(self, observation: AnyObservation, infos: Info, ended: Bools) -> Info:
+    def _final(self, observation: AnyObservation, info: Info, ended: Bools) -> Info:
         """Gymnasium's SAME_STEP convention: the last observation and info of ended episodes."""
         final_obs = np.full(self.num_envs, None, dtype=object)
         for env in np.flatnonzero(ended):
@@ -163,6 +159,6 @@ class FederatedVectorEnv(HasSpec, VectorEnv[AnyObservation, AnyArray, AnyArray])
         return {
             "final_obs": final_obs,
             "_final_obs": ended.copy(),
-            "final_info": dict(infos),
+            "final_info": with_masks(info, ended),
             "_final_info": ended.copy(),
         }
