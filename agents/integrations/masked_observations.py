@@ -145,13 +145,14 @@ class WeightedReward(gym.RewardWrapper[Parts, Action]):
 
     Args:
         env: an environment with a vector reward.
-        weights: of accuracy, time, communication and emissions; all 1 is the reward of the scalar ids.
+        weights: of the objectives, by default accuracy, time, communication and emissions; None: all 1, the
+            reward of the scalar ids.
     """
 
-    def __init__(self, env: Playable, weights: Sequence[float] = (1.0, 1.0, 1.0, 1.0)):
+    def __init__(self, env: Playable, weights: Sequence[float] | None = None):
         super().__init__(env)
-        self._weights = np.asarray(weights, dtype=np.float64)
         terms = int(env.unwrapped.reward_dim)  # type: ignore[attr-defined]
+        self._weights = np.asarray([1.0] * terms if weights is None else weights, dtype=np.float64)
         if self._weights.shape != (terms,) or not np.isfinite(self._weights).all():
             raise ValueError(f"reward_weights: {weights!r}, expected {terms} finite numbers")
 

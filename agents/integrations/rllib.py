@@ -85,7 +85,7 @@ def make_env(env_id: str, config: Mapping[str, object] | None = None) -> Playabl
     # RLlib looks at spaces and values itself.
     env = gym.make(env_id, disable_env_checker=True, **settings)
     if vector_reward:
-        env = WeightedReward(env) if weights is None else WeightedReward(env, weights)
+        env = WeightedReward(env, weights)
     if isinstance(env.action_space, spaces.MultiDiscrete):
         return MaskedObservations(env)
     return gym.wrappers.FlattenObservation(env)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import SupportsFloat
 
 import gymnasium as gym
 import numpy as np
-from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ...common.arrays import AnyArray, Bools
 from ...common.splits import Split
 from ..agent_view import AgentView, AnyObservation, Info, Menu, one_of
-from ..contract import REWARD_TERMS
 from ..scenario import Scenario, ScenarioSource
 from ..world import FederatedWorld
 from .infos import info_of
+from .objectives import objectives_of
 from .specs import HasSpec, refuse_unknown_keywords
 from .viewer import RENDER_FPS, RENDER_MODES, Viewers
 
@@ -41,7 +41,8 @@ class FederatedEnv(HasSpec, gym.Env[AnyObservation, AnyArray]):
 
     ## Reward
     Validation accuracy gained, in points, minus the price of hours, GB and kg CO2e. `vector_reward=True`
-    returns the four terms of `info["reward_terms"]` instead of their sum.
+    returns the four terms of `info["reward_terms"]` instead of their sum, or those named in `objectives`,
+    the first with the sum of the others.
 
     ## Start, end
     An episode draws clients, devices, data partition, traces and (if they are ranges) prices from the seed.
@@ -54,9 +55,12 @@ class FederatedEnv(HasSpec, gym.Env[AnyObservation, AnyArray]):
         split: "train", "val" or "test": disjoint seeds, client populations and trace windows.
         action: "levels", "discrete" or "scores".
         menu: entries of the "discrete" menu.
-        vector_reward: whether the reward is the vector `[accuracy, time, communication, emissions]`.
+        vector_reward: whether the reward is a vector, by default
+            `[accuracy, time, communication, emissions]`.
         render_mode: None, "ansi" or "rgb_array".
         observation: "dict" or "flat".
+        objectives: terms of the vector reward that are objectives of their own, such as
+            `["accuracy", "emissions"]`; the others are added to the first.
         **changes: fields of the scenario to replace, e.g. `clients=40`, `availability="sessions.txt"`,
             `preferences={"price_per_kg": 5}`.
 
@@ -75,6 +79,7 @@ class FederatedEnv(HasSpec, gym.Env[AnyObservation, AnyArray]):
         vector_reward: bool = False,
         render_mode: str | None = None,
         observation: str = "dict",
+        objectives: Sequence[str] | None = None,
         **changes: object,
     ):
         refuse_unknown_keywords(FederatedEnv, changes)
@@ -82,14 +87,13 @@ class FederatedEnv(HasSpec, gym.Env[AnyObservation, AnyArray]):
         self.observation_space = self.agent_view.observation_space
         self.action_space = self.agent_view.action_mode.space  # type: ignore[assignment]
         self.render_mode = render_mode
-        self._vector_reward = vector_reward
+        self._objectives = objectives_of(vector_reward, objectives)
         self._viewers = Viewers(self.agent_view.world, 1, render_mode)
         self._ready = False
-        if vector_reward:
-            high = np.array([100.0, 0.0, 0.0, 0.0], dtype=np.float32)
-            low = np.array([-100.0, -np.inf, -np.inf, -np.inf], dtype=np.float32)
-            self.reward_space = spaces.Box(low, high, dtype=np.float32)
-            self.reward_dim = len(REWARD_TERMS)
+        if self._objectives is not None:
+            self.reward_space = self._objectives.space
+            self.reward_dim = len(self._objectives.names)
+            self.reference_point = self._objectives.reference_point.copy()
 
     @property
     def scenario(self) -> Scenario:
@@ -127,8 +131,8 @@ class FederatedEnv(HasSpec, gym.Env[AnyObservation, AnyArray]):
             self._ready = False
         self._viewers.record(result)
         reward: SupportsFloat = float(result.reward[0])
-        if self._vector_reward:
-            reward = result.terms[0].astype(np.float32)
+        if self._objectives is not None:
+            reward = self._objectives.rewards(result.terms)[0]  # type: ignore[assignment]
         return one_of(self.agent_view.observe(), 0), reward, terminated, truncated, info
 
     def action_masks(self) -> Bools:
@@ -142,4 +146,3 @@ class FederatedEnv(HasSpec, gym.Env[AnyObservation, AnyArray]):
             gym.logger.warn("render: called without a render_mode; pass render_mode='ansi' or 'rgb_array'")
             return None
         return self._viewers.frames()[0]
-

@@ -31,7 +31,7 @@ def choose_rows(rows: Bools, chosen: Mapping[str, Any], others: Mapping[str, Any
 
 
 def with_masks(batch: Mapping[str, Any], told: Bools) -> Info:
-    """A batch of infos as Gymnasium hands it out: beside each entry `_entry`, for whom it is; zeros elsewhere.
+    """A batch of infos as Gymnasium hands it out: an entry, and `_entry` for whom it is; zeros elsewhere.
 
     Args:
         batch: arrays `[E, ...]`, or dictionaries of them.

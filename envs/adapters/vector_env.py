@@ -17,6 +17,7 @@ from ..agent_view import AgentView, AnyObservation, Info, Menu, one_of
 from ..scenario import ScenarioSource
 from ..world import FederatedWorld
 from .infos import choose_rows, with_masks
+from .objectives import objectives_of
 from .specs import HasSpec, refuse_unknown_keywords
 from .viewer import RENDER_FPS, RENDER_MODES, Viewers
 
@@ -39,6 +40,7 @@ class FederatedVectorEnv(HasSpec, VectorEnv[AnyObservation, AnyArray, AnyArray])
         max_episode_steps: steps after which episodes are truncated, as Gymnasium's `TimeLimit` does with
             single environments; None: the world's own limits.
         observation: see `FederatedEnv`.
+        objectives: see `FederatedEnv`.
         **changes: fields of the scenario to replace.
     """
 
@@ -60,6 +62,7 @@ class FederatedVectorEnv(HasSpec, VectorEnv[AnyObservation, AnyArray, AnyArray])
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         max_episode_steps: int | None = None,
         observation: str = "dict",
+        objectives: Sequence[str] | None = None,
         **changes: object,
     ):
         refuse_unknown_keywords(FederatedVectorEnv, changes)
@@ -75,7 +78,10 @@ class FederatedVectorEnv(HasSpec, VectorEnv[AnyObservation, AnyArray, AnyArray])
         self.single_action_space = self.agent_view.action_mode.space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._vector_reward = vector_reward
+        self._objectives = objectives_of(vector_reward, objectives)
+        if self._objectives is not None:
+            self.reward_space = self._objectives.space
+            self.reference_point = self._objectives.reference_point.copy()
         self._generators = [seeding.np_random(None)[0] for _ in range(num_envs)]
         self._ended = np.ones(num_envs, dtype=bool)
 
@@ -124,7 +130,7 @@ class FederatedVectorEnv(HasSpec, VectorEnv[AnyObservation, AnyArray, AnyArray])
             info = self._begin_among(ended, info)
             observation = self.agent_view.observe()
         infos = {**with_masks(info, told), **final}
-        reward = result.terms.astype(np.float32) if self._vector_reward else result.reward
+        reward = result.reward if self._objectives is None else self._objectives.rewards(result.terms)
         return observation, reward, result.terminated.copy(), result.truncated.copy(), infos
 
     def action_masks(self) -> Bools:

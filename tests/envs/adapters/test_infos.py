@@ -1,4 +1,4 @@
-"""Infos: one shape and one set of types from the reset to the end, and in batches what Gymnasium makes of them."""
+"""Infos: one shape and one set of types to the end, and in batches what Gymnasium makes of single ones."""
 
 from __future__ import annotations
 
