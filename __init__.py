@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .agents.reports import print_report
     from .agents.schedulers import make_scheduler
     from .agents.schedulers.base import plan_for, top_m
+    from .envs.agent_view import observation_columns
     from .envs.scenario import load_scenario
 
 __version__ = "0.1.0"
@@ -33,6 +34,7 @@ __all__ = [
     "load_scheduler",
     "make_scheduler",
     "make_vec_env",
+    "observation_columns",
     "plan_for",
     "print_report",
     "register_all",
@@ -46,6 +48,7 @@ __getattr__, __dir__ = lazy_door(
         "evaluate": ".agents.evaluation",
         "load_scenario": ".envs.scenario",
         "make_scheduler": ".agents.schedulers",
+        "observation_columns": ".envs.agent_view",
         "plan_for": ".agents.schedulers.base",
         "print_report": ".agents.reports",
         "top_m": ".agents.schedulers.base",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING
 
 import gymnasium as gym
@@ -25,11 +26,12 @@ WORLDS = {
 }
 """Name in the id, and the packaged scenario behind it."""
 
-_VARIANTS: dict[str, dict[str, object]] = {
-    "{}": {},
-    "{}-discrete": {"action": "discrete"},
-    "{}-scores": {"action": "scores"},
-    "mo-{}": {"vector_reward": True},
+_REWARDS: dict[str, dict[str, object]] = {"": {}, "mo-": {"vector_reward": True}}
+_OBSERVATIONS: dict[str, dict[str, object]] = {"": {}, "-flat": {"observation": "flat"}}
+_ACTIONS: dict[str, dict[str, object]] = {
+    "": {},
+    "-discrete": {"action": "discrete"},
+    "-scores": {"action": "scores"},
 }
 
 
@@ -43,11 +45,13 @@ class Entry:
 
 
 def entries() -> Iterator[Entry]:
-    """Every id of the suite, `frugalfl/<Name>-v0` and its variants."""
-    for world, scenario in WORLDS.items():
-        for pattern, kwargs in _VARIANTS.items():
-            env_id = f"frugalfl/{pattern.format(world)}-v0"
-            yield Entry(env_id, scenario, {"scenario": scenario, **kwargs})
+    """Every id of the suite, `frugalfl/(mo-)<Name>(-flat)(-discrete|-scores)-v0`."""
+    for (name, scenario), reward, observation, action in product(
+        WORLDS.items(), _REWARDS, _OBSERVATIONS, _ACTIONS
+    ):
+        kwargs = {**_REWARDS[reward], **_OBSERVATIONS[observation], **_ACTIONS[action]}
+        env_id = f"frugalfl/{reward}{name}{observation}{action}-v0"
+        yield Entry(env_id, scenario, {"scenario": scenario, **kwargs})
 
 
 def register_all() -> None:

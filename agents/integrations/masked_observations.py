@@ -13,14 +13,12 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
 from ...common.arrays import AnyArray, Bools, Floats, Floats32
+from ...envs.agent_view import PARTS, flatten
 
 if TYPE_CHECKING:
     import torch as th
 
     Flat = TypeVar("Flat", AnyArray, th.Tensor)
-
-PARTS = ("clients", "server", "zones")
-"""The parts of an observation, in the order in which they stand in the flat one."""
 
 Masked: TypeAlias = dict[str, Floats32]
 """`observations` and `action_mask`."""
@@ -74,11 +72,6 @@ class FlatLayout:
             "server": flat[..., server:zones],
             "zones": flat[..., zones:].reshape(*batch, *self.zones),
         }
-
-
-def flatten(observation: Mapping[str, Floats32], batch_shape: tuple[int, ...] = ()) -> AnyArray:
-    """Float32 `[*batch_shape, size]` from the parts of an observation."""
-    return np.concatenate([observation[part].reshape(*batch_shape, -1) for part in PARTS], axis=-1)
 
 
 def masked_space(layout: FlatLayout, action_space: spaces.Space[object]) -> spaces.Dict:
@@ -152,13 +145,14 @@ class WeightedReward(gym.RewardWrapper[Parts, Action]):
 
     Args:
         env: an environment with a vector reward.
-        weights: of accuracy, time, communication and emissions; all 1 is the reward of the scalar ids.
+        weights: of the objectives, by default accuracy, time, communication and emissions; None: all 1, the
+            reward of the scalar ids.
     """
 
-    def __init__(self, env: Playable, weights: Sequence[float] = (1.0, 1.0, 1.0, 1.0)):
+    def __init__(self, env: Playable, weights: Sequence[float] | None = None):
         super().__init__(env)
-        self._weights = np.asarray(weights, dtype=np.float64)
         terms = int(env.unwrapped.reward_dim)  # type: ignore[attr-defined]
+        self._weights = np.asarray([1.0] * terms if weights is None else weights, dtype=np.float64)
         if self._weights.shape != (terms,) or not np.isfinite(self._weights).all():
             raise ValueError(f"reward_weights: {weights!r}, expected {terms} finite numbers")
 

@@ -78,7 +78,8 @@ def make_env(env_id: str, config: Mapping[str, object] | None = None) -> Playabl
     Raises:
         ValueError: one line: an unknown id, or a keyword argument that is not valid.
     """
-    settings: dict[str, Any] = dict(config or {})
+    # By parts, also for the ids whose observation is flat: the modules and the masks need the parts.
+    settings: dict[str, Any] = {"observation": "dict", **(config or {})}
     vector_reward = bool(find_entry(env_id).kwargs.get("vector_reward"))
     if not vector_reward and "reward_weights" in settings:
         raise ValueError(f"reward_weights: given for {env_id!r}, expected an id frugalfl/mo-<Name>-v0")
@@ -88,7 +89,7 @@ def make_env(env_id: str, config: Mapping[str, object] | None = None) -> Playabl
     # RLlib looks at spaces and values itself.
     env = gym.make(env_id, disable_env_checker=True, **settings)
     if vector_reward:
-        env = WeightedReward(env) if weights is None else WeightedReward(env, weights)
+        env = WeightedReward(env, weights)
     if isinstance(env.action_space, spaces.MultiDiscrete):
         return MaskedObservations(env)
     return gym.wrappers.FlattenObservation(env)

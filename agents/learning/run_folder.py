@@ -47,7 +47,9 @@ CONFIG, MODEL, CURVE, TEST = "config.json", "model.pt", "training.csv", "test.js
 def training_worlds(settings: RunSettings, num_envs: int | None = None) -> FederatedVecEnv:
     """The training environments of a run; ValueError naming what is wrong with id, scenario or traces."""
     find_entry(settings.env)
-    return make_vec_env(settings.env, num_envs or settings.num_envs, "train", **dict(settings.world))
+    # Set policies read the parts of an observation, whatever the id shows.
+    world = {"observation": "dict", **settings.world}
+    return make_vec_env(settings.env, num_envs or settings.num_envs, "train", **world)
 
 
 def load_scheduler(

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import SupportsFloat
 
 import gymnasium as gym
 import numpy as np
-from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ...common.arrays import AnyArray, Bools
 from ...common.splits import Split
-from ..agent_view import AgentView, Info, Menu, Observation
-from ..contract import REWARD_TERMS
+from ..agent_view import AgentView, AnyObservation, Info, Menu, one_of
 from ..mixture import MixtureWorld
 from ..scenario import Scenario, ScenarioSource
 from ..world import FederatedWorld
-from .specs import HasSpec
+from .infos import info_of
+from .objectives import objectives_of
+from .specs import HasSpec, refuse_unknown_keywords
 from .viewer import RENDER_FPS, RENDER_MODES, Viewers
 
 
-class FederatedEnv(HasSpec, gym.Env[Observation, AnyArray]):
+class FederatedEnv(HasSpec, gym.Env[AnyObservation, AnyArray]):
     """Schedule one federated training run.
 
     ## Description
@@ -30,8 +31,9 @@ class FederatedEnv(HasSpec, gym.Env[Observation, AnyArray]):
     are charged by the rules in the README.
 
     ## Observation
-    `Dict(clients=[N, F], server=[G], zones=[Z, H])`, float32 in [-1, 1]; the columns are named in
-    `frugalfl.envs.agent_view.encoder` and described in `docs/environments.md`.
+    `Dict(clients=[N, F], server=[G], zones=[Z, H])`, float32 in [-1, 1], described in `docs/environments.md`.
+    `observation="flat"` (the ids `-flat-`): the same numbers as one vector, in the order of Gymnasium's
+    `FlattenObservation`; `frugalfl.observation_columns(env.unwrapped.scenario)` names them.
 
     ## Action
     `action="levels"` (default): `MultiDiscrete([wait, quorum] + [steps] * N (+ [transfer] * N))`, with
@@ -40,7 +42,8 @@ class FederatedEnv(HasSpec, gym.Env[Observation, AnyArray]):
 
     ## Reward
     Validation accuracy gained, in points, minus the price of hours, GB and kg CO2e. `vector_reward=True`
-    returns the four terms of `info["reward_terms"]` instead of their sum.
+    returns the four terms of `info["reward_terms"]` instead of their sum, or those named in `objectives`,
+    the first with the sum of the others.
 
     ## Start, end
     An episode draws clients, devices, data partition, traces and (if they are ranges) prices from the seed.
@@ -53,8 +56,12 @@ class FederatedEnv(HasSpec, gym.Env[Observation, AnyArray]):
         split: "train", "val" or "test": disjoint seeds, client populations and trace windows.
         action: "levels", "discrete" or "scores".
         menu: entries of the "discrete" menu.
-        vector_reward: whether the reward is the vector `[accuracy, time, communication, emissions]`.
+        vector_reward: whether the reward is a vector, by default
+            `[accuracy, time, communication, emissions]`.
         render_mode: None, "ansi" or "rgb_array".
+        observation: "dict" or "flat".
+        objectives: terms of the vector reward that are objectives of their own, such as
+            `["accuracy", "emissions"]`; the others are added to the first.
         **changes: fields of the scenario to replace, e.g. `clients=40`, `availability="sessions.txt"`,
             `preferences={"price_per_kg": 5}`.
 
@@ -72,20 +79,22 @@ class FederatedEnv(HasSpec, gym.Env[Observation, AnyArray]):
         menu: Menu | None = None,
         vector_reward: bool = False,
         render_mode: str | None = None,
+        observation: str = "dict",
+        objectives: Sequence[str] | None = None,
         **changes: object,
     ):
-        self.agent_view = AgentView(scenario, 1, split, action, menu, None, **changes)
-        self.observation_space = self.agent_view.encoder.space  # type: ignore[assignment]
+        refuse_unknown_keywords(FederatedEnv, changes)
+        self.agent_view = AgentView(scenario, 1, split, action, menu, None, observation, **changes)
+        self.observation_space = self.agent_view.observation_space
         self.action_space = self.agent_view.action_mode.space  # type: ignore[assignment]
         self.render_mode = render_mode
-        self._vector_reward = vector_reward
+        self._objectives = objectives_of(vector_reward, objectives)
         self._viewers = Viewers(self.agent_view.world, 1, render_mode)
         self._ready = False
-        if vector_reward:
-            high = np.array([100.0, 0.0, 0.0, 0.0], dtype=np.float32)
-            low = np.array([-100.0, -np.inf, -np.inf, -np.inf], dtype=np.float32)
-            self.reward_space = spaces.Box(low, high, dtype=np.float32)
-            self.reward_dim = len(REWARD_TERMS)
+        if self._objectives is not None:
+            self.reward_space = self._objectives.space
+            self.reward_dim = len(self._objectives.names)
+            self.reference_point = self._objectives.reference_point.copy()
 
     @property
     def scenario(self) -> Scenario:
@@ -103,30 +112,29 @@ class FederatedEnv(HasSpec, gym.Env[Observation, AnyArray]):
         self.action_space = self.agent_view.action_mode.space  # type: ignore[assignment]
         self._ready = False
 
-    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Observation, Info]:
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[AnyObservation, Info]:
         """Begin an episode; `seed` also fixes all episodes after it."""
         super().reset(seed=seed)
         episode_seed = self.np_random.integers(2**31, size=1)
         self.agent_view.reset(np.ones(1, dtype=bool), episode_seed)
         self._ready = True
         self._viewers.begin(np.ones(1, dtype=bool))
-        return _only(self.agent_view.observe()), {"episode_seed": int(episode_seed[0])}
+        return one_of(self.agent_view.observe(), 0), info_of(self.agent_view.first_info(), 0)
 
-    def step(self, action: AnyArray) -> tuple[Observation, SupportsFloat, bool, bool, Info]:
+    def step(self, action: AnyArray) -> tuple[AnyObservation, SupportsFloat, bool, bool, Info]:
         """Carry out one round; see the class."""
         if not self._ready:
             raise gym.error.ResetNeeded("step: called before reset() or after the end of an episode")
         result = self.agent_view.act(np.asarray(action)[None])
-        info = _only(self.agent_view.info(result))
+        info = info_of(self.agent_view.info(result), 0)
         terminated, truncated = bool(result.terminated[0]), bool(result.truncated[0])
         if terminated or truncated:
             self._ready = False
-            info["episode_totals"] = _only(self.agent_view.world.totals())
         self._viewers.record(result)
         reward: SupportsFloat = float(result.reward[0])
-        if self._vector_reward:
-            reward = result.terms[0].astype(np.float32)
-        return _only(self.agent_view.observe()), reward, terminated, truncated, info
+        if self._objectives is not None:
+            reward = self._objectives.rewards(result.terms)[0]  # type: ignore[assignment]
+        return one_of(self.agent_view.observe(), 0), reward, terminated, truncated, info
 
     def action_masks(self) -> Bools:
         """Legal choices of every dimension, flat, as sb3-contrib's MaskablePPO wants them."""
@@ -139,8 +147,3 @@ class FederatedEnv(HasSpec, gym.Env[Observation, AnyArray]):
             gym.logger.warn("render: called without a render_mode; pass render_mode='ansi' or 'rgb_array'")
             return None
         return self._viewers.frames()[0]
-
-
-def _only(batch: dict[str, AnyArray]) -> Info:
-    """Row 0 of a batch of one, numbers as numpy scalars."""
-    return {name: values[0] for name, values in batch.items()}

@@ -15,11 +15,11 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 
 from ...common.arrays import AnyArray, Bools
 from ...common.splits import Split
-from ..agent_view import AgentView, Info, Menu, Observation
+from ..agent_view import AgentView, AnyObservation, Info, Menu, one_of
 from ..mixture import MixtureWorld
 from ..scenario import ScenarioSource
 from ..world import FederatedWorld
-from .specs import HasSpec
+from .specs import HasSpec, refuse_unknown_keywords
 from .viewer import RENDER_FPS, Viewers
 
 
@@ -39,6 +39,7 @@ class FederatedVecEnv(HasSpec, VecEnv):
         menu: see `FederatedEnv`.
         render_mode: None, "ansi" or "rgb_array", for `VecVideoRecorder` and `render`.
         max_episode_steps: steps after which episodes are truncated; None: the world's own limits.
+        observation: see `FederatedEnv`.
         **changes: fields of the scenario to replace.
     """
 
@@ -51,13 +52,16 @@ class FederatedVecEnv(HasSpec, VecEnv):
         menu: Menu | None = None,
         render_mode: str | None = None,
         max_episode_steps: int | None = None,
+        observation: str = "dict",
         **changes: object,
     ):
-        self.agent_view = AgentView(scenario, num_envs, split, action, menu, max_episode_steps, **changes)
+        refuse_unknown_keywords(FederatedVecEnv, changes)
+        view = AgentView(scenario, num_envs, split, action, menu, max_episode_steps, observation, **changes)
+        self.agent_view = view
         self._viewers = Viewers(self.agent_view.world, num_envs, render_mode)
         self.render_mode = render_mode
         self._generators: list[np.random.Generator] = []
-        super().__init__(num_envs, self.agent_view.encoder.space, self.agent_view.action_mode.space)
+        super().__init__(num_envs, view.observation_space, view.action_mode.space)
         self.metadata = {**self.metadata, "render_fps": RENDER_FPS}  # type: ignore[dict-item]
         self.seed()
         self._actions: AnyArray = np.zeros(0)
@@ -156,14 +160,12 @@ class FederatedVecEnv(HasSpec, VecEnv):
         self._viewers.begin(envs)
 
     def _close(
-        self, infos: list[Info], observation: Observation, ended: AnyArray, truncated: AnyArray
+        self, infos: list[Info], observation: AnyObservation, ended: AnyArray, truncated: AnyArray
     ) -> None:
         info_totals = self.agent_view.world.totals()
         for env in np.flatnonzero(ended):
             totals = {name: values[env] for name, values in info_totals.items()}
-            infos[env]["terminal_observation"] = {
-                name: rows[env].copy() for name, rows in observation.items()
-            }
+            infos[env]["terminal_observation"] = one_of(observation, int(env))
             infos[env]["TimeLimit.truncated"] = bool(truncated[env])
             infos[env]["episode_totals"] = totals
             infos[env]["episode"] = {"r": float(totals["net_points"]), "l": int(totals["rounds"])}

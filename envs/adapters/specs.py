@@ -1,14 +1,42 @@
-"""Specifications of environments for Gymnasium, true to the environment that was made."""
+"""What Gymnasium writes down of an environment, and what it may be made with."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import cast
 
 from gymnasium.envs.registration import EnvSpec
 
+from ...common.spelling import suggest
 from ..agent_view import AgentView
-from ..scenario import plain
+from ..scenario import Scenario, plain
+
+
+class UnknownKeyword(TypeError, ValueError):
+    """A constructor was given a keyword that it does not have.
+
+    Python raises a TypeError for it, and TorchRL leaves a keyword out that was refused in its words; of this
+    package one expects a ValueError.
+    """
+
+
+def refuse_unknown_keywords(made: type, changes: Iterable[str]) -> None:
+    """Refuse keywords that are neither arguments of an environment's class nor fields of a scenario.
+
+    Args:
+        made: the class.
+        changes: names of the keywords that its signature does not have.
+
+    Raises:
+        UnknownKeyword: one line with a suggestion.
+    """
+    for name in changes:
+        if name not in Scenario.model_fields:
+            own = [each for each in inspect.signature(made).parameters if each != "changes"]
+            hint = suggest(name, [*own, *Scenario.model_fields])
+            raise UnknownKeyword(f"{made.__name__} got an unexpected keyword argument {name!r}; {hint}")
 
 
 class HasSpec:

@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 
 from ...common.arrays import AnyArray, Bools
 from ...common.splits import Split
-from ..agent_view import AgentView, Info, Menu, Observation
-from ..contract import StepResult
+from ..agent_view import AgentView, AnyObservation, Info, Menu, one_of
 from ..mixture import MixtureWorld
 from ..scenario import ScenarioSource
 from ..world import FederatedWorld
-from .specs import HasSpec
+from .infos import choose_rows, with_masks
+from .objectives import objectives_of
+from .specs import HasSpec, refuse_unknown_keywords
 from .viewer import RENDER_FPS, RENDER_MODES, Viewers
 
 
-class FederatedVectorEnv(HasSpec, VectorEnv[Observation, AnyArray, AnyArray]):
+class FederatedVectorEnv(HasSpec, VectorEnv[AnyObservation, AnyArray, AnyArray]):
     """The batch behind `gym.make_vec(id, num_envs=E, vectorization_mode="vector_entry_point")`.
 
     All clients of all environments train in one batch. Seeded alike, environment i and a single
@@ -39,6 +40,8 @@ class FederatedVectorEnv(HasSpec, VectorEnv[Observation, AnyArray, AnyArray]):
         autoreset_mode: Gymnasium's `AutoresetMode`, or its value: "NextStep", "SameStep" or "Disabled".
         max_episode_steps: steps after which episodes are truncated, as Gymnasium's `TimeLimit` does with
             single environments; None: the world's own limits.
+        observation: see `FederatedEnv`.
+        objectives: see `FederatedEnv`.
         **changes: fields of the scenario to replace.
     """
 
@@ -59,19 +62,27 @@ class FederatedVectorEnv(HasSpec, VectorEnv[Observation, AnyArray, AnyArray]):
         render_mode: str | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         max_episode_steps: int | None = None,
+        observation: str = "dict",
+        objectives: Sequence[str] | None = None,
         **changes: object,
     ):
+        refuse_unknown_keywords(FederatedVectorEnv, changes)
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}  # type: ignore[misc]
         self.render_mode = render_mode
         self.num_envs = num_envs
-        self.agent_view = AgentView(scenario, num_envs, split, action, menu, max_episode_steps, **changes)
+        self.agent_view = AgentView(
+            scenario, num_envs, split, action, menu, max_episode_steps, observation, **changes
+        )
         self._viewers = Viewers(self.agent_view.world, num_envs, render_mode)
-        self.single_observation_space = self.agent_view.encoder.space
+        self.single_observation_space = self.agent_view.observation_space
         self.single_action_space = self.agent_view.action_mode.space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._vector_reward = vector_reward
+        self._objectives = objectives_of(vector_reward, objectives)
+        if self._objectives is not None:
+            self.reward_space = self._objectives.space
+            self.reference_point = self._objectives.reference_point.copy()
         self._generators = [seeding.np_random(None)[0] for _ in range(num_envs)]
         self._ended = np.ones(num_envs, dtype=bool)
 
@@ -85,7 +96,7 @@ class FederatedVectorEnv(HasSpec, VectorEnv[Observation, AnyArray, AnyArray]):
         *,
         seed: int | Sequence[int | None] | None = None,
         options: Info | None = None,
-    ) -> tuple[Observation, Info]:
+    ) -> tuple[AnyObservation, Info]:
         """Begin new episodes everywhere, or only where `options={"reset_mask": [E]}` says."""
         seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed
         if seeds is not None:
@@ -100,26 +111,27 @@ class FederatedVectorEnv(HasSpec, VectorEnv[Observation, AnyArray, AnyArray]):
         if options and "reset_mask" in options:
             mask = np.asarray(options["reset_mask"], dtype=bool)
         self._begin(mask)
-        return self.agent_view.observe(), {}
+        return self.agent_view.observe(), with_masks(self.agent_view.first_info(), mask)
 
-    def step(self, actions: AnyArray) -> tuple[Observation, AnyArray, AnyArray, AnyArray, Info]:
+    def step(self, actions: AnyArray) -> tuple[AnyObservation, AnyArray, AnyArray, AnyArray, Info]:
         """Step all environments; ended ones follow the autoreset mode."""
         starting = self._ended.copy()
         if self.autoreset_mode == AutoresetMode.DISABLED and starting.any():
             raise ValueError("step: some episodes have ended; reset them with the option 'reset_mask'")
         result = self.agent_view.act(np.asarray(actions))
         self._viewers.record(result)
-        infos = self._infos(result)
+        info, told = self.agent_view.info(result), result.active
         ended = result.terminated | result.truncated
         if self.autoreset_mode == AutoresetMode.NEXT_STEP and starting.any():
-            self._begin(starting)
+            info, told = self._begin_among(starting, info), told | starting
         self._ended = ended
-        observation = self.agent_view.observe()
+        observation, final = self.agent_view.observe(), {}
         if self.autoreset_mode == AutoresetMode.SAME_STEP and ended.any():
-            infos.update(self._final(observation, infos, ended))
-            self._begin(ended)
+            final = self._final(observation, info, ended)
+            info = self._begin_among(ended, info)
             observation = self.agent_view.observe()
-        reward = result.terms.astype(np.float32) if self._vector_reward else result.reward
+        infos = {**with_masks(info, told), **final}
+        reward = result.reward if self._objectives is None else self._objectives.rewards(result.terms)
         return observation, reward, result.terminated.copy(), result.truncated.copy(), infos
 
     def action_masks(self) -> Bools:
@@ -141,24 +153,19 @@ class FederatedVectorEnv(HasSpec, VectorEnv[Observation, AnyArray, AnyArray]):
         self._viewers.begin(envs)
         self._ended = self._ended & ~envs
 
-    def _infos(self, result: StepResult) -> Info:
-        infos: Info = {}
-        for name, values in self.agent_view.info(result).items():
-            infos[name], infos[f"_{name}"] = values, result.active.copy()
-        ended = result.terminated | result.truncated
-        if ended.any():
-            infos["episode_totals"] = self.agent_view.world.totals()
-            infos["_episode_totals"] = ended.copy()
-        return infos
+    def _begin_among(self, envs: Bools, info: Info) -> Info:
+        """New episodes in the rows of `envs`, whose infos become those of a reset."""
+        self._begin(envs)
+        return choose_rows(envs, self.agent_view.first_info(), info)
 
-    def _final(self, observation: Observation, infos: Info, ended: Bools) -> Info:
+    def _final(self, observation: AnyObservation, info: Info, ended: Bools) -> Info:
         """Gymnasium's SAME_STEP convention: the last observation and info of ended episodes."""
         final_obs = np.full(self.num_envs, None, dtype=object)
         for env in np.flatnonzero(ended):
-            final_obs[env] = {name: values[env].copy() for name, values in observation.items()}
+            final_obs[env] = one_of(observation, int(env))
         return {
             "final_obs": final_obs,
             "_final_obs": ended.copy(),
-            "final_info": dict(infos),
+            "final_info": with_masks(info, ended),
             "_final_info": ended.copy(),
         }

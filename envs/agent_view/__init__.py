@@ -13,8 +13,26 @@ from .action_modes import (
 )
 from .actions import ActionCodec, ActionLayout
 from .encoder import ObservationEncoder
-from .features import CLIENT_FEATURES, CLIENT_TABLE, FEATURES, SERVER_FEATURES, SERVER_TABLE
-from .view import AgentView, Info, Observation, layout_of
+from .features import (
+    CLIENT_FEATURES,
+    CLIENT_TABLE,
+    FEATURES,
+    SERVER_FEATURES,
+    SERVER_TABLE,
+    ZONE_FEATURES,
+    ZONE_TABLE,
+)
+from .flat import (
+    OBSERVATIONS,
+    PARTS,
+    AnyObservation,
+    Observation,
+    flat_space,
+    flatten,
+    observation_columns,
+    one_of,
+)
+from .view import AgentView, Info, layout_of
 
 __all__ = [
     "ACTION_MODES",
@@ -22,18 +40,27 @@ __all__ = [
     "CLIENT_TABLE",
     "DEFAULT_MENU",
     "FEATURES",
+    "OBSERVATIONS",
+    "PARTS",
     "SERVER_FEATURES",
     "SERVER_TABLE",
+    "ZONE_FEATURES",
+    "ZONE_TABLE",
     "ActionCodec",
     "ActionLayout",
     "ActionMode",
     "AgentView",
+    "AnyObservation",
     "Info",
     "MakeScheduler",
     "Menu",
     "Observation",
     "ObservationEncoder",
     "ScoresMode",
+    "flat_space",
+    "flatten",
     "layout_of",
     "make_action_mode",
+    "observation_columns",
+    "one_of",
 ]

@@ -23,7 +23,7 @@ from .client_kernels import (
     client_ratios,
     client_table,
 )
-from .features import FEATURES
+from .features import FEATURES, ZONE_FEATURES
 from .server_kernels import Limits, RunColumns, best_ahead, server_table, zone_table
 from .squashing import SMALLEST
 
@@ -57,7 +57,7 @@ class ObservationEncoder:
         self._levels = np.array([steps[1], steps[len(steps) // 2], steps[-1]])
         self._max_rounds = scenario.max_rounds
         self._budgets = np.array(scenario.budgets.largest)
-        zone_columns = len(scenario.forecasting.carbon_leads_s) + 3
+        zone_columns = len(scenario.forecasting.carbon_leads_s) + len(ZONE_FEATURES)
         self.columns = {part: tuple((columns or {}).get(part, names)) for part, names in FEATURES.items()}
         self._picked = {
             part: _indices(part, self.columns[part], names)

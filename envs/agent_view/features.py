@@ -88,7 +88,15 @@ SERVER_TABLE = {
 Log scales are tanh of a third of the logarithm: a factor of 20 is 0.76.
 """
 
+ZONE_TABLE = {
+    "carbon_now": "intensity now, 0.5 at 300 g/kWh",
+    "local_sin": "sine of the local hour",
+    "local_cos": "cosine of it",
+}
+"""First columns of the observation `zones`, in order, and what they mean; forecasts follow, one per lead."""
+
 CLIENT_FEATURES = tuple(CLIENT_TABLE)
 SERVER_FEATURES = tuple(SERVER_TABLE)
+ZONE_FEATURES = tuple(ZONE_TABLE)
 FEATURES = {"clients": CLIENT_FEATURES, "server": SERVER_FEATURES}
 """Names of the columns of an observation's parts, which may be shown in part."""

@@ -6,19 +6,19 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
+from gymnasium import spaces
 
-from ...common.arrays import AnyArray, Bools, Floats32, Ints
+from ...common.arrays import AnyArray, Bools, Ints
 from ...common.registry import load_dotted
 from ...common.splits import Split
-from ..contract import RoundPlan, Situation, StepResult, scheduler_seeds
+from ..contract import REWARD_TERMS, RoundPlan, Situation, StepResult, scheduler_seeds
 from ..episode import most_decisions
 from ..mixture import make_world
 from ..scenario import Scenario, ScenarioSource, load_scenario
 from .action_modes import MakeScheduler, Menu, make_action_mode
 from .actions import ActionCodec, ActionLayout
 from .encoder import ObservationEncoder
-
-Observation: TypeAlias = dict[str, Floats32]
+from .flat import OBSERVATIONS, AnyObservation, flat_space, flatten
 
 Info: TypeAlias = dict[str, Any]
 """Gymnasium's dictionaries beside an observation: `info`, and `options` of a reset."""
@@ -38,10 +38,12 @@ class AgentView:
         menu: the menu of "discrete"; None = `action_modes.DEFAULT_MENU`.
         max_episode_steps: steps after which an episode is truncated, if the world's own limits have not ended
             it before; None or -1: no other limit.
+        observation: "dict": by parts; "flat": one vector.
         **changes: fields of `Scenario` to replace, see `load_scenario`.
 
     Attributes:
         max_episode_steps: the most steps that an episode can have.
+        observation_space: of one environment.
     """
 
     def __init__(
@@ -52,11 +54,18 @@ class AgentView:
         action: str = "levels",
         menu: Menu | None = None,
         max_episode_steps: int | None = None,
+        observation: str = "dict",
         **changes: object,
     ):
+        if observation not in OBSERVATIONS:
+            raise ValueError(f"observation: {observation!r}, expected one of {', '.join(OBSERVATIONS)}")
         self.scenario: Scenario = load_scenario(scenario, **changes)
         self.world = make_world(self.scenario, num_envs, split)
         self.encoder = ObservationEncoder(self.scenario)
+        self._flat = observation == "flat"
+        self.observation_space: spaces.Space[Any] = (
+            flat_space(self.encoder.space) if self._flat else self.encoder.space
+        )
         self.codec = ActionCodec(layout_of(self.scenario))
         self.use_action(action, menu)
         self._situation: Situation | None = None
@@ -64,6 +73,7 @@ class AgentView:
         self.max_episode_steps = min(own, _step_limit(max_episode_steps) or own)
         self._limited = self.max_episode_steps < own
         self._steps = np.zeros(num_envs, dtype=np.int64)
+        self._seeds = np.zeros(num_envs, dtype=np.int64)
 
     @property
     def situation(self) -> Situation:
@@ -86,10 +96,12 @@ class AgentView:
         self.action_mode.reset(envs, scheduler_seeds(seeds))
         self._situation = None
         self._steps[envs] = 0
+        self._seeds[envs] = seeds[envs]
 
-    def observe(self) -> Observation:
+    def observe(self) -> AnyObservation:
         """Fresh observations of all environments."""
-        return self.encoder.encode(self.situation)
+        parts = self.encoder.encode(self.situation)
+        return flatten(parts, (self.world.num_envs,)) if self._flat else parts
 
     def masks(self) -> Bools:
         """Legal choices, `[E, choices]`."""
@@ -112,7 +124,7 @@ class AgentView:
         self.world.cut_short(cut)
         return replace(result, truncated=result.truncated | cut)
 
-    def info(self, result: StepResult) -> dict[str, AnyArray]:
+    def info(self, result: StepResult) -> Info:
         """What `info` holds after a step, batched; `client_*` is `[E, N]` and sums to its total."""
         outcome = result.outcome
         per_client = {
@@ -124,17 +136,41 @@ class AgentView:
         }
         return {
             "reward_terms": result.terms.copy(),
-            "cost": result.cost,
-            "accuracy": outcome.accuracy,
-            "duration_s": outcome.duration_s,
-            "repairs": outcome.repairs,
+            "cost": result.cost.copy(),
+            "accuracy": outcome.accuracy.copy(),
+            "duration_s": outcome.duration_s.copy(),
+            "repairs": outcome.repairs.astype(np.int64),
             "invited": outcome.invited.sum(axis=1),
             "completed": outcome.completed.sum(axis=1),
             "lost": outcome.lost.sum(axis=1),
             "cancelled": outcome.cancelled.sum(axis=1),
             **{name: values.sum(axis=1) for name, values in per_client.items()},
             **{f"client_{name}": values for name, values in per_client.items()},
+            **self._so_far(),
         }
+
+    def first_info(self) -> Info:
+        """What `info` holds before the first step: of the same shape and types, and nothing has happened."""
+        e, n = self.world.num_envs, self.scenario.clients
+        amounts = ("bytes", "energy_j", "emissions_g", "wasted_j", "busy_s")
+        so_far = self._so_far()
+        return {
+            "reward_terms": np.zeros((e, len(REWARD_TERMS))),
+            "cost": np.zeros(e),
+            "accuracy": so_far["episode_totals"]["accuracy"].copy(),
+            "duration_s": np.zeros(e),
+            **{
+                name: np.zeros(e, dtype=np.int64)
+                for name in ("repairs", "invited", "completed", "lost", "cancelled")
+            },
+            **{name: np.zeros(e) for name in amounts},
+            **{f"client_{name}": np.zeros((e, n)) for name in amounts},
+            **so_far,
+        }
+
+    def _so_far(self) -> Info:
+        """The part of an info that says which episode it is, and what it has come to."""
+        return {"episode_seed": self._seeds.copy(), "episode_totals": self.world.totals()}
 
 
 def _step_limit(limit: object) -> int | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import subprocess
 import sys
+from copy import deepcopy
 
 import gymnasium as gym
 import numpy as np
@@ -15,7 +17,9 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from frugalfl.envs.registration import entries
 
-ALL = [entry.id for entry in entries()]
+# Every world in its main faces, and every face in the quickest world.
+MAIN = re.compile(r"/(mo-\w+|\w+(-discrete|-scores)?)-v0$")
+ALL = [entry.id for entry in entries() if entry.scenario == "quadratic" or MAIN.search(entry.id)]
 SCALAR = [env_id for env_id in ALL if "/mo-" not in env_id]
 VECTOR = [env_id for env_id in ALL if "/mo-" in env_id]
 
@@ -119,10 +123,10 @@ def test_observations_are_in_their_space_and_never_aliased(env_id):
     env = gym.make(env_id)
     trail = rollout(env, 7)
     observations = [trail[0]] + [step[0] for step in trail[1:]]
-    copies = [{name: part.copy() for name, part in obs.items()} for obs in observations]
+    copies = deepcopy(observations)
     for obs in observations:
         assert env.observation_space.contains(obs)
-        for part in obs.values():
+        for part in obs.values() if isinstance(obs, dict) else [obs]:
             part[...] = np.nan  # an alias of internal state would poison what follows
     again = rollout(env, 7)
     assert_same(copies, [again[0]] + [step[0] for step in again[1:]])
