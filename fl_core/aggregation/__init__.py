@@ -1,10 +1,12 @@
-"""From updates to the server's step: weightings, memory, server optimisers, privacy, compression."""
+"""From updates to the server's step: weightings, robust rules, memory, optimisers, privacy, compression."""
 
 from __future__ import annotations
 
 from .base import AGGREGATORS, Aggregator, Arrivals, Start, Weighting, make_weighting
 from .compression import COMPRESSIONS, Compression, EightBit, TopK
+from .preparations import Clip, NearestNeighbourMixing
 from .privacy import GaussianMechanism, epsilon
+from .robust import CentredClipping, GeometricMedian, Krum, Median, MultiKrum, RobustRule, TrimmedMean
 from .server_optimisers import FedAvgM, FedOpt, is_server_optimiser
 from .weightings import BySamples, FedAu, FedBuff, FedNova, Given, Refl, Stale, Unbiased, Uniform
 from .with_memory import FedAwe, FedVarp, Mifa, Scaffold
@@ -15,6 +17,8 @@ __all__ = [
     "Aggregator",
     "Arrivals",
     "BySamples",
+    "CentredClipping",
+    "Clip",
     "Compression",
     "EightBit",
     "FedAu",
@@ -25,13 +29,20 @@ __all__ = [
     "FedOpt",
     "FedVarp",
     "GaussianMechanism",
+    "GeometricMedian",
     "Given",
+    "Krum",
+    "Median",
     "Mifa",
+    "MultiKrum",
+    "NearestNeighbourMixing",
     "Refl",
+    "RobustRule",
     "Scaffold",
     "Stale",
     "Start",
     "TopK",
+    "TrimmedMean",
     "Unbiased",
     "Uniform",
     "Weighting",
