@@ -153,6 +153,11 @@ class FederatedWorld:
         """
         return self._core.client_accuracy("test")
 
+    @property
+    def malicious(self) -> Bools:
+        """Bool `[E, N]`, who lies in the running episodes; for evaluators, never for agents."""
+        return self._core.liars
+
     def client_scores(self) -> ClientScores:
         """How well every client is served by what it uses in the end; for evaluators, at an episode's end.
 

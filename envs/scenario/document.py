@@ -25,7 +25,7 @@ from .checked import (
     PartitionField,
     TrainerField,
 )
-from .options import Evaluation, Late
+from .options import Evaluation, HubData, Late, Malicious
 
 MOST_STEPS = 100_000
 """Local steps of a round; each has its minibatch."""
@@ -151,22 +151,6 @@ class Forecasting(Settings):
     carbon_leads_s: tuple[Positive, ...] = (3600.0, 10800.0, 21600.0, 43200.0)
 
 
-class HubData(Settings):
-    """Training data that lies at the coordinator and may be moved to clients.
-
-    Attributes:
-        share: share of the training rows at the hub; 0 = classic federated learning.
-        rows_per_client: most rows that may be sent to one client (its storage).
-        residency: "shared": any hub row may go to any client; "zone": rows stay in their zone.
-        ephemeral: whether a client's received rows are wiped when its session ends.
-    """
-
-    share: Annotated[float, Field(ge=0, le=1)] = 0.0
-    rows_per_client: Annotated[int, Field(ge=0)] = 0
-    residency: Literal["shared", "zone"] = "shared"
-    ephemeral: bool = False
-
-
 class Scenario(Settings):
     """One world: who takes part, on what data, at which costs.
 
@@ -189,6 +173,7 @@ class Scenario(Settings):
             `{kind: top-k, share: 0.1, error_feedback: true}`; None = none. What enters the model is the
             decompressed update, and an upload is charged the workload's model bytes times the share of the
             trained model's bytes that the compressed update really takes.
+        malicious: clients that lie, see `Malicious`, e.g. `{share: 0.2, attack: alie}`; None = nobody does.
         late: what becomes of clients that are late, see `Late`, e.g. `{kind: staleness, beta: 0.35}`.
         evaluation: what the clients use in the end, see `Evaluation`, e.g. `{personal: knn, share: 0.5}`.
         topology: "server" (the default): the coordinator exchanges models with every participant. Or an
@@ -226,6 +211,7 @@ class Scenario(Settings):
     training: LocalTraining = LocalTraining()
     aggregator: AggregatorField = "by-samples"
     compression: CompressionField | None = None
+    malicious: Malicious | None = None
     late: Late = Late()
     evaluation: Evaluation = Evaluation()
     topology: Literal["server", "star", "ring", "mst", "mbst", "best"] = "server"
@@ -286,6 +272,8 @@ class Scenario(Settings):
             raise ValueError(f"evaluation: personal: {personal}, expected none in a world of quadratics")
         if personal == "mixture" and (self.late.kind != "drop" or self.compression is not None):
             raise ValueError("evaluation: personal: mixture, expected neither late updates nor compression")
+        if self.malicious is not None:
+            self.malicious.check_with(personal, self.quadratic is not None)
         return self
 
     @property

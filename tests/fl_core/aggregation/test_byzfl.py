@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from own_updates import centre
 
-from frugalfl.fl_core.aggregation import AGGREGATORS
+from frugalfl.fl_core.aggregation import AGGREGATORS, ATTACKS
 
 SPEC = importlib.util.find_spec("byzfl")
 pytestmark = pytest.mark.skipif(SPEC is None, reason="byzfl is not installed")
@@ -83,3 +83,18 @@ def test_every_rule_of_theirs_that_is_ours_too_is_compared():
         "centred-clipping",
         "nnm",
     } < set(AGGREGATORS.names())
+
+
+@pytest.mark.parametrize(("n", "p", "f", "seed"), CASES)
+def test_attacks_agree(library, n, p, f, seed):
+    theirs, x = library("attacks.attacks"), drawn(n, p, 0, seed)
+    own = np.zeros((f, p))
+    spread = np.sqrt((n - 1) / n)  # theirs divides by n - 1, and goes the other way
+    for spec, lie in (
+        ({"kind": "ipm", "epsilon": 0.4}, theirs.InnerProductManipulation(0.4)(x.copy())),
+        ({"kind": "alie", "z": 1.2}, theirs.ALittleIsEnough(-1.2 * spread)(x.copy())),
+    ):
+        made = ATTACKS.make(spec)
+        np.testing.assert_allclose(
+            made.lies(0, x, own), np.repeat(lie[None], f, axis=0), rtol=1e-10, atol=1e-10
+        )
