@@ -15,7 +15,7 @@ from ...common.settings import Spec, parse_settings
 from ..aggregation import AGGREGATORS, COMPRESSIONS, Aggregator, Arrivals, Compression, Start
 from ..training import LocalTraining, LocalUpdates
 from .holdings import Task
-from .orders import TrainingOrders, TrainResult
+from .orders import Listener, Messages, TrainingOrders, TrainResult
 from .threatened import Threatened
 
 _LOG = logging.getLogger(__name__)
@@ -81,6 +81,7 @@ class RoundEngine(Threatened, ABC):
         self._past: AnyArray = np.zeros((history, num_envs, num_parameters), dtype=dtype)
         self._version = np.zeros(num_envs, dtype=np.int64)
         self._seed = np.zeros(num_envs, dtype=np.uint64)
+        self.listener: Listener | None = None
 
     @property
     def version(self) -> Ints:
@@ -185,7 +186,7 @@ class RoundEngine(Threatened, ABC):
         if self.compression is not None:
             sent = self.compression.send(arrivals.env, arrivals.client, arrivals.delta)
             arrivals = replace(arrivals, delta=sent)
-        diverged |= self._move(arrivals)
+        diverged |= self._overheard(arrivals, start, ~diverged[env])
         for e in np.flatnonzero(diverged):
             _LOG.warning(
                 "environment %d, round %d: training diverged (client %d, -1 = in the sum); model kept",
@@ -202,6 +203,16 @@ class RoundEngine(Threatened, ABC):
             diverged,
             diverged_client,
         )
+
+    def _overheard(self, arrivals: Arrivals, start: Start, sound: Bools) -> Bools:
+        """Move the models, and tell the listener what was said; `sound`: the jobs that arrived."""
+        if self.listener is None:
+            return self._move(arrivals)
+        sent_out, before = start.pool[start.origin[sound]], self._params
+        broken = self._move(arrivals)
+        said = (arrivals.env, arrivals.client, sent_out, arrivals.delta)
+        self.listener.hear(Messages(*said, before, self._params))
+        return broken
 
     def _start(self, env: Ints, client: Ints, staleness: AnyArray | None) -> tuple[Start, Ints]:
         """Where every job starts from, and how many rounds ago it did."""
