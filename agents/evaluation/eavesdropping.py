@@ -135,6 +135,11 @@ class Eavesdropper:
     def _add(self, victim: Victim) -> None:
         self._victims[victim.env, victim.client] = victim
 
+    @property
+    def victims(self) -> list[Victim]:
+        """Who is listened to, episode by episode."""
+        return list(self._victims.values())
+
     def hear(self, messages: Messages) -> None:
         """See `Listener.hear`."""
         jobs, heard = [], []
