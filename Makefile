@@ -6,7 +6,7 @@ TORCH ?= torch>=2.8
 BIN := $(abspath $(VENV))/bin
 EXTRAS_BIN := $(abspath $(VENV)-extras)/bin
 EXTRA_TESTS := tests/agents/deploy tests/agents/commands/test_deploy.py tests/fl_core/remote tests/agents/execution/test_ray_cluster.py \
-    tests/agents/integrations/test_rllib.py tests/agents/offline
+    tests/agents/integrations/test_rllib.py tests/agents/offline tests/fl_core/aggregation/test_byzfl.py
 SRC := $(shell find common envs agents fl_core traces -name '*.py') __init__.py train_agent.py
 
 .PHONY: setup demo test fast extras lint types bench docs clean
@@ -39,6 +39,8 @@ $(VENV)-extras/.ready: pyproject.toml
 	$(EXTRAS_BIN)/pip install --quiet "$(TORCH)"
 	$(EXTRAS_BIN)/pip install --quiet -e ".[flower-sim,ray,rllib,offline]" pytest hypothesis
 	$(EXTRAS_BIN)/pip check
+	# Its robust rules, to compare with; they need neither torchvision nor the rest of what it asks for.
+	$(EXTRAS_BIN)/pip install --quiet --no-deps byzfl
 	touch $@
 
 lint: setup

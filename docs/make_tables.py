@@ -24,16 +24,24 @@ from frugalfl.agents.schedulers.linear import (
     WEIGHTS,
     LinearRule,
 )
+from frugalfl.common.registry import Registry
 from frugalfl.envs.agent_view import CLIENT_TABLE, SERVER_TABLE, layout_of
 from frugalfl.envs.registration import WORLDS, entries
-from frugalfl.envs.scenario import Evaluation, Late, Scenario, load_scenario
+from frugalfl.envs.scenario import Evaluation, Late, Malicious, Scenario, load_scenario
+from frugalfl.fl_core.aggregation import AGGREGATORS, ATTACKS
 
 PAGE = Path(__file__).with_name("environments.md")
 SCHEDULERS_PAGE = Path(__file__).with_name("schedulers.md")
 REGISTRY = re.compile(r"(<!-- registry: [^>]*-->\n).*(<!-- /registry -->)", re.DOTALL)
 LINEAR = re.compile(r"(<!-- linear rule: [^>]*-->\n).*(<!-- /linear rule -->)", re.DOTALL)
 PARTS = "Paper|Method|Needs|Aggregation|Defaults|Args"
-OPTIONS = {"compression": None, "late": Late, "evaluation": Evaluation, "topology": None}
+OPTIONS = {
+    "compression": None,
+    "malicious": Malicious,
+    "late": Late,
+    "evaluation": Evaluation,
+    "topology": None,
+}
 COMMON = re.compile(r"\b(COMMON|\d+) common ones")
 
 
@@ -71,6 +79,17 @@ def world_table() -> list[str]:
 def span(value: float | tuple[float, float]) -> str:
     """A setting, or the range it is drawn from."""
     return f"{value[0]:g} to {value[1]:g}" if isinstance(value, tuple) else f"{value:g}"
+
+
+def kind_table(registry: Registry) -> list[str]:
+    """What a registry holds as Markdown: name, first line, settings with their defaults."""
+    rows = []
+    for name in registry:
+        summary = (inspect.getdoc(registry[name]) or "").split("\n\n")[0].replace("\n", " ").rstrip(".")
+        fields = registry.options(name).model_fields
+        options = ", ".join(f"`{key}` ({field.default})" for key, field in fields.items())
+        rows.append(f"| `{name}` | {summary.replace('|', chr(92) + '|')} | {options or '-'} |")
+    return ["| name | what it does | settings |", "|---|---|---|", *rows, ""]
 
 
 def option_list() -> list[str]:
@@ -123,6 +142,20 @@ def page() -> str:
         "million values is refused with the field, the number and what to do. A YAML file has at most 256",
         "KiB and a hundred levels.",
         "",
+        "### `aggregator`",
+        "",
+        "From the updates that arrived to the server's step, by-samples unless said otherwise: weightings,",
+        "server optimisers over any mean (`{kind: fedadam, weighting: median}`), rules with a memory, robust",
+        "rules, and what is done to updates before any of them (`{kind: clip, length: 1, then: {kind: nnm,",
+        "f: 2, then: median}}`). A robust rule takes all updates alike, since weights by rows are each",
+        "client's own word, refuses a scheduler's weights, and is refused where the clients are too few for",
+        "its `f`. In a round in which too few updates arrive for it, model and momentum stand still, as if",
+        "nothing had arrived, and everything is charged. Figures: [robustness and leakage](robustness.md).",
+        "",
+        *kind_table(AGGREGATORS),
+        "Attacks, of `malicious` below:",
+        "",
+        *kind_table(ATTACKS),
         *option_list(),
         "### Data of their own",
         "",
@@ -228,7 +261,8 @@ def page() -> str:
         "",
         "`reward_terms [4]`, `cost` (budget overrun as a share of the budget), `accuracy`, `duration_s`,",
         "`repairs`, `invited`, `completed`, `lost`, `cancelled`, `bytes`, `energy_j`, `emissions_g`,",
-        "`wasted_j`, `busy_s` and the same five per client as `client_*`; `episode_totals` at the end.",
+        "`wasted_j`, `busy_s` and the same five per client as `client_*`; `episode_totals` at the end. Where",
+        "clients lie, `client_malicious` says who, for evaluators only.",
         "",
     ]
     return "\n".join(lines)

@@ -67,6 +67,11 @@ class MixtureWorld:
         return self._of(lambda world: world.prices)
 
     @property
+    def malicious(self) -> Bools:
+        """Bool `[E, N]`, who lies in the running episodes; for evaluators, never for agents."""
+        return self._of(lambda world: self._wide(world.malicious))
+
+    @property
     def initial_test_accuracy(self) -> Floats:
         """`[E]`, before the first round."""
         return self._of(lambda world: world.initial_test_accuracy.copy())

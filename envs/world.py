@@ -6,6 +6,7 @@ import numpy as np
 
 from ..common.arrays import Bools, Floats, Floats32, Ints
 from ..common.splits import Split
+from ..fl_core.federation import Listener
 from ..traces.availability import SessionBatch
 from ..traces.carbon import CarbonBatch
 from .contract import ClientFacts, Future, RoundPlan, Situation, StepResult
@@ -152,6 +153,15 @@ class FederatedWorld:
         quadratics the world's accuracy with the client's own loss. See `client_accuracy` of the cores.
         """
         return self._core.client_accuracy("test")
+
+    @property
+    def malicious(self) -> Bools:
+        """Bool `[E, N]`, who lies in the running episodes; for evaluators, never for agents."""
+        return self._core.liars
+
+    def eavesdrop(self, listener: Listener | None) -> None:
+        """Let somebody listen to clients and servers; for evaluators only. None: nobody any more."""
+        self._core.listener = listener
 
     def client_scores(self) -> ClientScores:
         """How well every client is served by what it uses in the end; for evaluators, at an episode's end.

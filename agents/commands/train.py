@@ -68,7 +68,7 @@ class Arguments:
     """the world: frugalfl/Volunteers-v0, frugalfl/Phones-v0 or frugalfl/SpotMarket-v0; dqn plays the
     -discrete- ids (a menu of schedulers), sac the -scores- ids"""
     algo: str = _DEFAULT.algo
-    """ppo, maskable-ppo, a2c, dqn or sac; tables call the last three untuned, whose settings nobody searched"""
+    """ppo, maskable-ppo, a2c, dqn or sac; nobody searched the settings of the last three, see tables"""
     timesteps: int = _DEFAULT.timesteps
     """rounds to train, counted over all environments"""
     num_envs: int = _DEFAULT.num_envs

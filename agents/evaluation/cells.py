@@ -27,6 +27,7 @@ class Study:
         episodes: per scheduler, the same for all.
         batch: episodes of a cell, played at once.
         timeline_episode: the episode kept as a full timeline.
+        leakage: whether to measure what messages give away.
     """
 
     scenario: Scenario
@@ -35,6 +36,7 @@ class Study:
     episodes: int = 64
     batch: int = 32
     timeline_episode: int = 0
+    leakage: bool = False
 
     def check(self) -> Study:
         """Return the study if its numbers are in range; ValueError naming the first that is not."""
@@ -80,15 +82,15 @@ def play_cell(study: Study, cell: Cell) -> list[Played]:
     )
 
 
-_shelves: dict[tuple[str, str], WorldShelf] = {}
+_shelves: dict[tuple[str, str, bool], WorldShelf] = {}
 
 
 def shelf_of(study: Study) -> WorldShelf:
     """Worlds are kept between the cells of a process: building one costs more than playing some episodes."""
-    key = (study.scenario.model_dump_json(), study.split)
+    key = (study.scenario.model_dump_json(), study.split, study.leakage)
     if key not in _shelves:
         _shelves.clear()  # a process plays one world after the other
-        _shelves[key] = WorldShelf(make_worlds(study.scenario, study.split))
+        _shelves[key] = WorldShelf(make_worlds(study.scenario, study.split), study.leakage)
     return _shelves[key]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -46,8 +47,9 @@ def evaluate(
     progress: bool = True,
     timeline_episode: int = 0,
     make_world: MakeWorld | None = None,
+    leakage: bool = False,
 ) -> EvaluationResult:
-    """Play every scheduler on the same episodes. Nine arguments, as it is the one call that users make.
+    """Play every scheduler on the same episodes. Ten arguments, as it is the one call that users make.
 
     Args:
         schedulers: by name, or names for `make_player` with the settings tuned for this world.
@@ -59,6 +61,7 @@ def evaluate(
         progress: whether to show a progress bar on stderr.
         timeline_episode: the episode kept as a timeline.
         make_world: builds so many worlds; None: `make_world` of the scenario and split.
+        leakage: whether to measure what messages give away, see `Eavesdropper`.
 
     Raises:
         ValueError: bad numbers, no or unknown schedulers.
@@ -70,7 +73,7 @@ def evaluate(
         raise ValueError("schedulers: none given, expected at least one")
     place = scenario if isinstance(scenario, str) and make_world is not None else load_scenario(scenario)
     named = _named(schedulers, place)
-    worlds = WorldShelf(make_world or make_worlds(place, split))
+    worlds = WorldShelf(make_world or make_worlds(place, split), leakage)
     seeds = episode_seeds(seed, episodes)
     rivals = [scheduler for scheduler in named.values() if not isinstance(scheduler, Preparing)]
     parts: list[Played] = []
@@ -134,7 +137,8 @@ def play_episodes(
         part = seeds[start : start + batch]
         row = timeline_episode - first - start
         timeline = row if 0 <= row < len(part) else None
-        yield Played(*play_batch(name, scheduler, worlds.take(len(part)), part, first + start, timeline))
+        world = worlds.take(len(part))
+        yield Played(*play_batch(name, scheduler, world, part, first + start, timeline, worlds.leakage))
 
 
 def assemble(
@@ -165,12 +169,14 @@ def play_batch(
     seeds: Ints,
     first_episode: int = 0,
     timeline_row: int | None = None,
+    leakage: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame, Timeline | None]:
     """Play one batch of episodes to their ends; the columns of `EvaluationResult.episodes` and `.curves`."""
     recorder, decided_s = Recorder(len(seeds), timeline_row), 0.0
-    for turn in rollout(world, scheduler, seeds):
-        decided_s += turn.decided_s
-        recorder.record(turn)
+    with _listening(world, seeds, leakage) as leaks:
+        for turn in rollout(world, scheduler, seeds):
+            decided_s += turn.decided_s
+            recorder.record(turn)
     start_accuracy = np.array(world.initial_test_accuracy, dtype=np.float64)
     numbers = first_episode + np.arange(len(seeds))
     label = {
@@ -182,7 +188,7 @@ def play_batch(
     decision_ms = 1e3 * decided_s / max(int(recorder.decisions.sum()), 1)
     scores = _scores(world, recorder, start_accuracy) | {"decision_ms": decision_ms}
     scores |= origin_of(scheduler, world.scenario.name)._asdict()
-    frame = pd.DataFrame(label | scores | _client_scores(world, recorder.target_weight))
+    frame = pd.DataFrame(label | scores | _client_scores(world, recorder.target_weight) | leaks())
     curves = recorder.curves()
     curves.insert(0, "scheduler", name)
     curves.insert(1, "episode", curves.pop("row").to_numpy() + first_episode)
@@ -203,6 +209,28 @@ def make_worlds(scenario: Scenario | str | Mapping[str, object], split: Split) -
 
     loaded = load_scenario(scenario)
     return lambda num_envs: make_world(loaded, num_envs, split)
+
+
+@contextmanager
+def _listening(world: SimulatedWorld, seeds: Ints, wanted: bool) -> Iterator[Callable[[], dict[str, Floats]]]:
+    """Somebody listens to the worlds meanwhile, if it is wanted; yields what gives the columns it found."""
+    if not wanted:
+        yield dict
+        return
+    # Imported late, as in `make_worlds`.
+    from ...envs.world import FederatedWorld
+    from .eavesdropping import Eavesdropper
+
+    if not isinstance(world, FederatedWorld):
+        raise ValueError(
+            f"leakage: True, expected False in a {type(world).__name__}: nobody can listen there"
+        )
+    listener = Eavesdropper(world, seeds)
+    world.eavesdrop(listener)
+    try:
+        yield listener.found
+    finally:
+        world.eavesdrop(None)
 
 
 def _scores(world: SimulatedWorld, recorder: Recorder, start_accuracy: Floats) -> dict[str, AnyArray]:
@@ -243,10 +271,15 @@ def _named(
 
 
 class WorldShelf:
-    """Worlds by batch size, built once and reset for each use."""
+    """Worlds by batch size, built once and reset for each use.
 
-    def __init__(self, make_world: MakeWorld):
-        self._make_world = make_world
+    Args:
+        make_world: builds them.
+        leakage: whether somebody listens to them.
+    """
+
+    def __init__(self, make_world: MakeWorld, leakage: bool = False):
+        self._make_world, self.leakage = make_world, leakage
         self._worlds: dict[int, SimulatedWorld] = {}
 
     def take(self, num_envs: int) -> SimulatedWorld:

@@ -32,6 +32,7 @@ _DEFINING = (
     "episodes",
     "batch",
     "timeline_episode",
+    "leakage",
     "scenario",
     "schedulers",
 )
@@ -144,6 +145,7 @@ def _config(
         "episodes": study.episodes,
         "batch": study.batch,
         "timeline_episode": study.timeline_episode,
+        "leakage": study.leakage,
         "schedulers": schedulers,
         "scenario": plain(study.scenario.model_dump()),
         "versions": versions(),

@@ -49,6 +49,8 @@ METRICS = (
 """Columns of every episode table that are summarised."""
 CLIENT_METRICS = ("worst_client_accuracy", "p10_client_accuracy")
 """Columns that are summarised where the table has them: not every world tells single clients' accuracy."""
+LEAKS = ("mia_auc", "mia_auc_sums", "reconstruction", "aia_gain")
+"""What an eavesdropper found; summarised where somebody listened, and where it makes sense."""
 
 Row: TypeAlias = dict[str, object]
 """One row of a table, by column."""
@@ -74,7 +76,11 @@ class EvaluationResult:
             variation between the clients' target weights and their shares of the updates that arrived),
             decision_ms, val_score (net points on val for which its settings were chosen) and rounds_spent (of
             training, to tune or train it), both nan if unknown; where the world tells: worst_client_accuracy
-            and p10_client_accuracy (test).
+            and p10_client_accuracy (test); where somebody listened, means over the episode's victims of what
+            was found: mia_auc (chance to tell a row trained on from another of its label by the messages),
+            mia_auc_sums (the same by the models alone), reconstruction (distance of the reconstructed local
+            model from the true one, in units of the initial model's) and aia_gain (of guessing a binary
+            attribute over naming the more frequent value), nan where it makes no sense.
         curves: one row per scheduler, episode and decision: hours, gigabytes, kilograms, validation accuracy,
             points spent, training rounds; so far.
         timelines: the timeline of one episode per scheduler.
@@ -98,7 +104,13 @@ class EvaluationResult:
     @property
     def metrics(self) -> tuple[str, ...]:
         """The columns of this table that can be summarised."""
-        return tuple(name for name in (*METRICS, *CLIENT_METRICS) if name in self.episodes.columns)
+        known = (*METRICS, *CLIENT_METRICS, *self.leaks)
+        return tuple(name for name in known if name in self.episodes.columns)
+
+    @property
+    def leaks(self) -> tuple[str, ...]:
+        """The columns of this table that an eavesdropper has filled."""
+        return tuple(name for name in LEAKS if name in self.episodes and self.episodes[name].notna().all())
 
     def values(self, scheduler: str, metric: str = "net_points") -> AnyArray:
         """A metric of one scheduler in the order of the episodes."""

@@ -38,6 +38,8 @@ class ComparisonOptions:
     """episodes of a cell, played at once; changes speed and nothing else"""
     timeline_episode: int = 0
     """the episode of every scheduler that is kept as a full timeline"""
+    leakage: bool = False
+    """also measure what an eavesdropper learns of four clients of each episode"""
     jobs: int = 2
     """processes of the local engine"""
     engine: Literal["local", "ray"] = "local"
@@ -78,7 +80,7 @@ def _play(
 ) -> bool:
     """One world: play, write, say what came of it; returns whether some cells failed."""
     numbers = (options.seed, options.episodes, options.batch, options.timeline_episode)
-    study = Study(world, options.split, *numbers).check()
+    study = Study(world, options.split, *numbers, leakage=options.leakage).check()
     players = name_players(options.schedulers)
     with progress_bar(console.is_terminal) as bar:
         task = bar.add_task(world.name, total=len(players) * study.episodes)

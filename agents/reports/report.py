@@ -32,6 +32,14 @@ COLUMNS = {
 }
 """Heading, factor and decimals of the table's columns."""
 
+LEAK_COLUMNS = {
+    "mia_auc": ("membership [AUC]", 1.0, 2),
+    "mia_auc_sums": ("of sums [AUC]", 1.0, 2),
+    "reconstruction": ("local model", 1.0, 2),
+    "aia_gain": ("attribute [points]", 100.0, 1),
+}
+"""The same of what an eavesdropper found, shown where somebody listened."""
+
 SPENT = "rounds spent"
 """Heading of the column with the rounds of training played to tune or train a scheduler."""
 
@@ -63,9 +71,14 @@ def verdict(result: EvaluationResult) -> str:
     return text + f"{learned} is {wins}) on {episodes}."
 
 
+def columns_of(result: EvaluationResult) -> dict[str, tuple[str, float, int]]:
+    """The table's columns: `COLUMNS`, and what an eavesdropper has found."""
+    return COLUMNS | {name: LEAK_COLUMNS[name] for name in result.leaks}
+
+
 def cell(result: EvaluationResult, name: str, metric: str) -> str:
     """Interquartile mean and interval of one metric, as text."""
-    _, factor, decimals = COLUMNS[metric]
+    _, factor, decimals = columns_of(result)[metric]
     value, low, high = (factor * part for part in bootstrap(result.values(name, metric)))
     return f"{value:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
 
@@ -88,12 +101,12 @@ def rich_table(result: EvaluationResult) -> Table:
         caption="interquartile mean [95% bootstrap interval]; hindsight: best known, no optimum",
     )
     table.add_column("scheduler", no_wrap=True)
-    for heading, _, _ in COLUMNS.values():
+    for heading, _, _ in columns_of(result).values():
         table.add_column(heading.replace("[", r"\["), justify="right")
     table.add_column(SPENT, justify="right")
     for name in result.ranking():
         style = {"learned": "bold green", "ceiling": "dim"}.get(result.kinds[name])
-        cells = [cell(result, name, metric).replace("[", "\n\\[") for metric in COLUMNS]
+        cells = [cell(result, name, metric).replace("[", "\n\\[") for metric in columns_of(result)]
         table.add_row(
             escape(printable(label_of(name, result.kinds[name]))),
             *cells,
@@ -189,12 +202,13 @@ def _markdown(result: EvaluationResult, drawn: list[str], command: str) -> str:
 
 
 def _table(result: EvaluationResult) -> list[str]:
-    headings = [*(heading for heading, _, _ in COLUMNS.values()), SPENT]
+    columns = columns_of(result)
+    headings = [*(heading for heading, _, _ in columns.values()), SPENT]
     rows = [f"| scheduler | {' | '.join(headings)} |", "|---|" + "---:|" * len(headings)]
     for name in result.ranking():
         label = _escaped(label_of(name, result.kinds[name]))
         label = f"**{label}**" if result.kinds[name] == "learned" else label
-        cells = [*(cell(result, name, metric) for metric in COLUMNS), rounds_spent(result, name)]
+        cells = [*(cell(result, name, metric) for metric in columns), rounds_spent(result, name)]
         rows.append(f"| {label} | {' | '.join(cells)} |")
     return rows
 

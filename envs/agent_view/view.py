@@ -125,7 +125,10 @@ class AgentView:
         return replace(result, truncated=result.truncated | cut)
 
     def info(self, result: StepResult) -> Info:
-        """What `info` holds after a step, batched; `client_*` is `[E, N]` and sums to its total."""
+        """What `info` holds after a step, batched; `client_*` is `[E, N]` and sums to its total.
+
+        Where clients lie, `client_malicious` says who: for evaluators, no scheduler may look at it.
+        """
         outcome = result.outcome
         per_client = {
             "bytes": outcome.down_bytes + outcome.up_bytes,
@@ -134,7 +137,9 @@ class AgentView:
             "wasted_j": outcome.wasted_j,
             "busy_s": outcome.stop_s,
         }
+        lies = {} if self.world.scenario.malicious is None else {"client_malicious": self.world.malicious}
         return {
+            **lies,
             "reward_terms": result.terms.copy(),
             "cost": result.cost.copy(),
             "accuracy": outcome.accuracy.copy(),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...common.arrays import Floats, Ints
+from ...common.arrays import Bools, Floats, Ints
 from ...common.splits import Split
 from ...common.units import BYTES_PER_GB, JOULES_PER_KWH
 from ...fl_core.data import ClientRows, load_dataset, partition
@@ -30,6 +30,9 @@ _DEVICE_FIELDS = (
     "up_watts",
 )
 
+# Who lies is drawn from a stream of its own, so that nothing else depends on whether anybody does.
+_LIARS_KEY = 0x11A2
+
 # Episodes of different splits never share a random stream, whatever their seeds.
 _SPLIT_KEY = {"train": 0, "val": 1, "test": 2}
 
@@ -48,6 +51,7 @@ class EpisodeDraw:
     model_seed: int  # seed of the initial model and of every minibatch
     prices: Floats  # [3] per hour, GB and kg
     budgets: Floats  # [3] of hours, GB and kg; inf = none
+    liars: Bools  # [N] who lies; nobody, unless the scenario has malicious clients
     operator: dict[str, float]  # the rest of what differs between operators, by its name in `Population`
 
 
@@ -126,6 +130,12 @@ class PopulationSource:
 
     def make_core(self, num_envs: int) -> RoundEngine:
         """The training core of E environments of this scenario."""
+        core = self._plain_core(num_envs)
+        if self.scenario.malicious is not None:
+            core.threaten(self.scenario.malicious.attack)
+        return core
+
+    def _plain_core(self, num_envs: int) -> RoundEngine:
         scenario = self.scenario
         size = (num_envs, scenario.clients)
         late = scenario.late
@@ -175,6 +185,7 @@ class PopulationSource:
             model_seed=int(model.integers(2**62)),
             prices=prices,
             budgets=budgets,
+            liars=self._draw_liars(seed),
             operator=operator,
         )
 
@@ -207,6 +218,14 @@ class PopulationSource:
             "down_watts": devices.down_bytes_per_s * j_per_byte,
             "up_watts": devices.up_bytes_per_s * j_per_byte,
         }
+
+    def _draw_liars(self, seed: int) -> Bools:
+        liars = np.zeros(self.scenario.clients, dtype=np.bool_)
+        if self.scenario.malicious is not None:
+            (rng,) = spawned_generators(seed, _LIARS_KEY + _SPLIT_KEY[self.split], 1)
+            liars[: self.scenario.malicious.count(liars.size)] = True
+            liars = rng.permutation(liars)
+        return liars
 
     def _label_skew(self, task: ClientRows | QuadraticProblem) -> float:
         if isinstance(task, QuadraticProblem):

@@ -94,6 +94,8 @@ class RoundExecution:
             self.sessions.set(env, draw.availability, draw.start_utc_s)
             self.carbon.set(env, draw.carbon)
             self.core.reset(env, draw.task, draw.model_seed)
+            if self.core.attack is not None:
+                self.core.mark_liars(env, draw.liars)
             if self.personal is not None:
                 self.personal.reset(env, draw.model_seed)
         self._late.reset(envs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .document import Budgets, Levels, Preferences, Scenario, Workload
 from .loading import ScenarioSource, kinds_of, load_scenario, scenario_names, shares_of
-from .options import Evaluation, Forecasting, Late
+from .options import Evaluation, Forecasting, Late, Malicious
 from .plain_document import plain
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Forecasting",
     "Late",
     "Levels",
+    "Malicious",
     "Preferences",
     "Scenario",
     "ScenarioSource",

@@ -11,7 +11,7 @@ from pydantic import AfterValidator
 from ...common.files import slug
 from ...common.settings import Spec
 from ...common.spelling import printable
-from ...fl_core.aggregation import AGGREGATORS, COMPRESSIONS
+from ...fl_core.aggregation import AGGREGATORS, ATTACKS, COMPRESSIONS
 from ...fl_core.data import DATASETS, PARTITIONS
 from ...fl_core.models import check_model
 from ...fl_core.training import TRAINERS
@@ -61,3 +61,4 @@ ModelField: TypeAlias = Annotated[Spec, _checked("model", check_model)]
 TrainerField: TypeAlias = Annotated[Spec, _checked("trainer", TRAINERS.choose)]
 AggregatorField: TypeAlias = Annotated[Spec, _checked("aggregator", AGGREGATORS.choose)]
 CompressionField: TypeAlias = Annotated[Spec, _checked("compression", COMPRESSIONS.choose)]
+AttackField: TypeAlias = Annotated[Spec, _checked("attack", ATTACKS.choose)]

@@ -25,7 +25,7 @@ from .checked import (
     PartitionField,
     TrainerField,
 )
-from .options import Evaluation, Forecasting, HubData, Late
+from .options import Evaluation, Forecasting, HubData, Late, Malicious
 
 MOST_STEPS = 100_000
 """Local steps of a round; each has its minibatch."""
@@ -166,6 +166,7 @@ class Scenario(Settings):
             `{kind: top-k, share: 0.1, error_feedback: true}`; None = none. What enters the model is the
             decompressed update, and an upload is charged the workload's model bytes times the share of the
             trained model's bytes that the compressed update really takes.
+        malicious: clients that lie, see `Malicious`, e.g. `{share: 0.2, attack: alie}`; None = nobody does.
         late: what becomes of clients that are late, see `Late`, e.g. `{kind: staleness, beta: 0.35}`.
         evaluation: what the clients use in the end, see `Evaluation`, e.g. `{personal: knn, share: 0.5}`.
         topology: "server" (the default): the coordinator exchanges models with every participant. Or an
@@ -206,6 +207,7 @@ class Scenario(Settings):
     training: LocalTraining = LocalTraining()
     aggregator: AggregatorField = "by-samples"
     compression: CompressionField | None = None
+    malicious: Malicious | None = None
     late: Late = Late()
     evaluation: Evaluation = Evaluation()
     topology: Literal["server", "star", "ring", "mst", "mbst", "best"] = "server"
@@ -267,6 +269,8 @@ class Scenario(Settings):
             raise ValueError(f"evaluation: personal: {personal}, expected none in a world of quadratics")
         if personal == "mixture" and (self.late.kind != "drop" or self.compression is not None):
             raise ValueError("evaluation: personal: mixture, expected neither late updates nor compression")
+        if self.malicious is not None:
+            self.malicious.check_with(personal, self.quadratic is not None)
         return self
 
     @property

@@ -1,4 +1,4 @@
-"""Options of a scenario: late updates, personalised evaluation, data at the hub, leads of forecasts."""
+"""Options of a scenario: late updates, liars, personal models, data at the hub, leads of forecasts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from ...common.settings import Settings, Spec
+from ...fl_core.aggregation import ATTACKS
+from .checked import AttackField
 
 
 class Late(Settings):
@@ -104,6 +106,42 @@ class Forecasting(Settings):
 
     availability_leads_s: tuple[Annotated[float, Field(gt=0)], ...] = (1800.0, 7200.0)
     carbon_leads_s: tuple[Annotated[float, Field(gt=0)], ...] = (3600.0, 10800.0, 21600.0, 43200.0)
+
+
+class Malicious(Settings):
+    """Clients that lie to the coordinator about their updates, and how.
+
+    Who lies is drawn for each episode from its seed, whatever else is drawn: the clients' machines, hours and
+    rows are the same with liars and without. Nobody who schedules is told; evaluators find it in
+    `info["client_malicious"]` and `FederatedWorld.malicious`. Liars take part, cost and report like others.
+
+    A robust aggregator protects the model up to a number of liars. It cannot tell them from an honest
+    minority whose data are of another kind, which loses its say as well; and weights by the rows that clients
+    report would undo its guarantee, since a liar may report any number.
+
+    Attributes:
+        share: of the clients, rounded to a whole number of them; one at least stays honest.
+        attack: what they do, a name or a mapping with settings, see the table of attacks.
+    """
+
+    share: Annotated[float, Field(ge=0, lt=1)]
+    attack: AttackField = "sign-flip"
+
+    def count(self, clients: int) -> int:
+        """How many of so many clients lie."""
+        return min(round(self.share * clients), clients - 1)
+
+    def check_with(self, personal: str, quadratic: bool) -> None:
+        """Refuse what does not go together; ValueError of one line."""
+        attack = ATTACKS.make(self.attack)
+        if quadratic and attack.flips_labels:
+            raise ValueError(
+                f"malicious: attack: {attack.name}, expected another one: quadratics have no labels"
+            )
+        if personal == "mixture":
+            raise ValueError(
+                "malicious: expected nobody where evaluation.personal is mixture, of plain means"
+            )
 
 
 class HubData(Settings):

@@ -93,6 +93,7 @@ class Aggregator(ABC):
         accepts_decay: whether it makes sense of a learning rate that falls from round to round.
         accepts_compression: whether it makes sense of compressed updates.
         moves_alone: whether the model moves in a round of training in which nothing arrived.
+        is_mean: whether its step is a mean of the updates in some sense, which a server optimiser may follow.
         traffic: model-sized vectors sent each way per client and round (2 where control variates go along).
     """
 
@@ -102,6 +103,7 @@ class Aggregator(ABC):
     accepts_decay = True
     accepts_compression = True
     moves_alone = False
+    is_mean = False
     traffic = 1
 
     def __init__(self) -> None:
@@ -120,6 +122,10 @@ class Aggregator(ABC):
         """Say where the jobs start; by default from their server's model `params [E, P]`."""
         return Start(params, env)
 
+    def moves(self, arrivals: Arrivals) -> Bools:
+        """`[E]`, where the arrivals are enough for a step; by default where there are any."""
+        return np.asarray(np.diff(arrivals.span) > 0)
+
     @abstractmethod
     def step(self, arrivals: Arrivals, params: AnyArray) -> AnyArray:
         """`[E, P]`, the step before the server's rate; zero where nothing arrived, unless `moves_alone`."""
@@ -127,6 +133,8 @@ class Aggregator(ABC):
 
 class Weighting(Aggregator):
     """An aggregator that is nothing but a rule for omega."""
+
+    is_mean = True
 
     @abstractmethod
     def coefficients(self, arrivals: Arrivals) -> Floats:
@@ -146,6 +154,20 @@ class Weighting(Aggregator):
 
 AGGREGATORS: Registry[Aggregator] = Registry("aggregator", Aggregator)
 """Aggregators and server optimisers by name."""
+
+
+def make_mean(spec: Spec, field: str) -> Aggregator:
+    """An aggregator whose step a server optimiser may follow: a weighting, a robust rule, a noisy mean.
+
+    Raises:
+        ValueError: if it is none, naming the field; or by `Registry.make`.
+    """
+    inner = AGGREGATORS.make(spec)
+    if not inner.is_mean:
+        raise ValueError(
+            f"{field}: {spec!r}, expected a plain weighting such as 'by-samples', or another mean"
+        )
+    return inner
 
 
 def make_weighting(spec: Spec) -> Weighting:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from ...common.arrays import AnyArray, Floats
+from ...common.arrays import AnyArray, Bools, Floats
 from ...common.settings import Settings
 from ..numerics import uniform_bits, weighted_sums
 from .base import AGGREGATORS, Aggregator, Arrivals, DType
+from .robust import clip_factors
 
 # Separates the noise from the minibatches drawn with the same seed.
 _NOISE_STREAM = 0x6E6F6973
@@ -33,6 +34,7 @@ class GaussianMechanism(Aggregator):
 
     name = "gaussian"
     accepts_weights = False
+    is_mean = True
 
     class Options(Settings):
         """Settings of the aggregator, see the class."""
@@ -57,10 +59,13 @@ class GaussianMechanism(Aggregator):
         self.memory["round"][env] = 0
         self.memory["seed"][env] = np.uint64(seed & 0xFFFFFFFFFFFFFFFF)
 
+    def moves(self, arrivals: Arrivals) -> Bools:
+        """See `Aggregator.moves`."""
+        return arrivals.closing if self.moves_alone else super().moves(arrivals)
+
     def step(self, arrivals: Arrivals, params: AnyArray) -> AnyArray:
         """See `Aggregator.step`."""
-        length = np.sqrt(np.square(arrivals.delta, dtype=np.float64).sum(axis=1))
-        scale = np.minimum(1.0, self._clip / np.maximum(length, 1e-30)) / self._expected
+        scale = clip_factors(arrivals.delta, self._clip) / self._expected
         step = weighted_sums(arrivals.span, scale, arrivals.delta)
         spread = self._noise * self._clip / self._expected
         for e in np.flatnonzero(arrivals.closing):

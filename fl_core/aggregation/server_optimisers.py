@@ -1,9 +1,9 @@
-"""Server optimisers over any weighting: FedAvgM, FedAdagrad, FedAdam, FedYogi.
+"""Server optimisers over any mean of the updates: FedAvgM, FedAdagrad, FedAdam, FedYogi.
 
 Hsu et al., "Measuring the Effects of Non-Identical Data Distribution" (2019); Reddi et al., "Adaptive
-Federated Optimization" (ICLR 2021). The weighted mean update is treated as a gradient; the learning rate of
-the server is `LocalTraining.server_learning_rate`. A round in which nothing arrived leaves their memory
-alone.
+Federated Optimization" (ICLR 2021). The mean update, weighted, robust or noisy, is treated as a gradient; the
+learning rate of the server is `LocalTraining.server_learning_rate`. A round without a mean, such as one in
+which nothing arrived, leaves their memory alone.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from pydantic import Field
 
 from ...common.arrays import AnyArray
 from ...common.settings import Settings, Spec
-from .base import AGGREGATORS, Aggregator, Arrivals, DType, make_weighting
+from .around import Around
+from .base import AGGREGATORS, Arrivals, DType, State, make_mean
 
 Rule = Literal["adagrad", "adam", "yogi"]
 
 
 @AGGREGATORS.register("fedavgm")
-class FedAvgM(Aggregator):
+class FedAvgM(Around):
     """Heavy-ball momentum on the server: `m <- beta m + update`.
 
     Args:
-        weighting: the rule that makes the update.
+        weighting: what makes the update: any mean, weighted or robust.
         momentum: beta.
     """
 
@@ -39,30 +40,30 @@ class FedAvgM(Aggregator):
         momentum: float = Field(default=0.9, ge=0, lt=1)
 
     def __init__(self, weighting: Spec = "by-samples", momentum: float = 0.9) -> None:
-        super().__init__()
-        self._inner, self._momentum = make_weighting(weighting), momentum
+        super().__init__(make_mean(weighting, "weighting"))
+        self._momentum = momentum
 
-    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: DType) -> None:
-        """See `Aggregator.bind`."""
-        self.memory = {"momentum": np.zeros((num_envs, num_parameters), dtype=dtype)}
+    def tables(self, num_envs: int, num_parameters: int, dtype: DType) -> State:
+        """See `Around.tables`."""
+        return {"momentum": np.zeros((num_envs, num_parameters), dtype=dtype)}
 
     def step(self, arrivals: Arrivals, params: AnyArray) -> AnyArray:
         """See `Aggregator.step`."""
-        update = self._inner.step(arrivals, params)
+        moves = self.moves(arrivals)
+        update = self.inner.step(arrivals, params)
         momentum = self.memory["momentum"]
-        moves = np.diff(arrivals.span) > 0
         momentum[moves] = params.dtype.type(self._momentum) * momentum[moves] + update[moves]
         return np.where(moves[:, None], momentum, 0).astype(params.dtype)
 
 
-class FedOpt(Aggregator):
+class FedOpt(Around):
     """Adaptive server step `m / (sqrt(v) + tau)`.
 
     `m <- beta_1 m + (1 - beta_1) d`; the second moment v by Adagrad (`v + d^2`), Adam
     (`beta_2 v + (1 - beta_2) d^2`) or Yogi (`v - (1 - beta_2) d^2 sign(v - d^2)`), from `v = tau^2`.
 
     Args:
-        weighting: the rule that makes the update d.
+        weighting: what makes the update d: any mean, weighted or robust.
         beta_1: decay of m.
         beta_2: decay of v.
         tau: degree of adaptivity.
@@ -85,24 +86,23 @@ class FedOpt(Aggregator):
         beta_2: float = 0.99,
         tau: float = 1e-3,
     ) -> None:
-        super().__init__()
-        self._inner = make_weighting(weighting)
+        super().__init__(make_mean(weighting, "weighting"))
         self._beta_1, self._beta_2, self._tau = beta_1, beta_2, tau
 
-    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: DType) -> None:
-        """See `Aggregator.bind`."""
+    def tables(self, num_envs: int, num_parameters: int, dtype: DType) -> State:
+        """See `Around.tables`."""
         shape = (num_envs, num_parameters)
-        self.memory = {"first": np.zeros(shape, dtype), "second": np.full(shape, self._tau**2, dtype)}
+        return {"first": np.zeros(shape, dtype), "second": np.full(shape, self._tau**2, dtype)}
 
     def reset(self, env: int, params: AnyArray, seed: int) -> None:
         """See `Aggregator.reset`."""
-        self.memory["first"][env] = 0
+        super().reset(env, params, seed)
         self.memory["second"][env] = self._tau**2
 
     def step(self, arrivals: Arrivals, params: AnyArray) -> AnyArray:
         """See `Aggregator.step`."""
-        moves = np.diff(arrivals.span) > 0
-        update = self._inner.step(arrivals, params)[moves]
+        moves = self.moves(arrivals)
+        update = self.inner.step(arrivals, params)[moves]
         kind = params.dtype.type
         square = update**2
         first = kind(self._beta_1) * self.memory["first"][moves] + kind(1 - self._beta_1) * update
@@ -141,7 +141,7 @@ class FedYogi(FedOpt):
 
 
 def is_server_optimiser(spec: Spec) -> bool:
-    """Whether a specification names an optimiser over a weighting that it leaves open."""
+    """Whether a specification names an optimiser over a mean that it leaves open."""
     kind = spec.get("kind") if isinstance(spec, Mapping) else spec
     known = isinstance(kind, str) and kind in AGGREGATORS
     left_open = not isinstance(spec, Mapping) or "weighting" not in spec

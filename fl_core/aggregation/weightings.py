@@ -8,6 +8,7 @@ from pydantic import Field
 from ...common.arrays import AnyArray, Bools, Floats
 from ...common.settings import Settings
 from ..numerics import span_sums
+from .around import Around
 from .base import AGGREGATORS, Aggregator, Arrivals, DType, Weighting, make_weighting
 
 
@@ -76,7 +77,7 @@ class Given(Weighting):
 
 
 @AGGREGATORS.register("fednova")
-class FedNova(Weighting):
+class FedNova(Around, Weighting):
     """Normalised averaging (Wang et al., "Tackling the Objective Inconsistency Problem", NeurIPS 2020).
 
     `tau_eff sum_k omega_k delta_k / a_k` with `tau_eff = sum_k omega_k a_k`: clients that made more local
@@ -95,8 +96,8 @@ class FedNova(Weighting):
         weighting: str = "by-samples"
 
     def __init__(self, weighting: str = "by-samples") -> None:
-        super().__init__()
-        self._inner = make_weighting(weighting)
+        self._rule = make_weighting(weighting)
+        super().__init__(self._rule)
 
     def coefficients(self, arrivals: Arrivals) -> Floats:
         """See `Weighting.coefficients`."""
@@ -109,7 +110,7 @@ class FedNova(Weighting):
         pulled = shrink > 1e-9  # below, the power loses what makes it differ from the number of steps
         safe = np.where(pulled, shrink, 1.0)
         length = arrivals.decay * np.where(pulled, (1 - (1 - safe) ** steps) / safe, steps)
-        omega = self._inner.omega(arrivals)
+        omega = self._rule.omega(arrivals)
         effective = span_sums(arrivals.span, omega * length)
         return omega * effective[arrivals.env] / length
 

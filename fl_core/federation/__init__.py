@@ -6,7 +6,7 @@ from .base import RoundEngine
 from .holdings import Task
 from .mixture import FederatedMixture
 from .on_data import FederatedCore, probe_stream
-from .orders import TrainingOrders, TrainResult
+from .orders import Listener, Messages, TrainingOrders, TrainResult
 from .personal import (
     PersonalScores,
     client_scores,
@@ -19,6 +19,8 @@ from .personal import (
 __all__ = [
     "FederatedCore",
     "FederatedMixture",
+    "Listener",
+    "Messages",
     "PersonalScores",
     "RoundEngine",
     "Task",

@@ -14,15 +14,16 @@ from ...common.arrays import AnyArray, Bools, Floats, Floats32, Ints
 from ...common.settings import Spec, parse_settings
 from ..aggregation import AGGREGATORS, COMPRESSIONS, Aggregator, Arrivals, Compression, Start
 from ..training import LocalTraining, LocalUpdates
-from .holdings import Holdings, Task
-from .orders import TrainingOrders, TrainResult
+from .holdings import Task
+from .orders import Listener, Messages, TrainingOrders, TrainResult
+from .threatened import Threatened
 
 _LOG = logging.getLogger(__name__)
 
 _MASK = 0xFFFFFFFFFFFFFFFF
 
 
-class RoundEngine(Holdings, ABC):
+class RoundEngine(Threatened, ABC):
     """The core: state of E federations of N clients, and the round, whatever the clients' problems are.
 
     What happens in environment e depends on its own seed, rows and orders only: never on E, on the other
@@ -80,6 +81,7 @@ class RoundEngine(Holdings, ABC):
         self._past: AnyArray = np.zeros((history, num_envs, num_parameters), dtype=dtype)
         self._version = np.zeros(num_envs, dtype=np.int64)
         self._seed = np.zeros(num_envs, dtype=np.uint64)
+        self.listener: Listener | None = None
 
     @property
     def version(self) -> Ints:
@@ -112,6 +114,7 @@ class RoundEngine(Holdings, ABC):
         self._params[env] = params
         self._past[:, env] = params
         self._version[env] = 0
+        self._trust(env)
         self.aggregator.reset(env, self._params[env], int(seed))
         if self.compression is not None:
             self.compression.reset(env)
@@ -170,6 +173,7 @@ class RoundEngine(Holdings, ABC):
         start, late = self._start(env, client, orders.staleness)
         named = index[env] - late if index.ndim == 1 else index[env, client]
         updates = self._local(env, client, steps[env, client].astype(np.int64), named, start)
+        updates = self._sent(env, client, updates)
         finite = np.isfinite(updates.norm)
         diverged_client = np.full(self.num_envs, -1, dtype=np.int32)
         # Reversed, so that the first client of each environment is the one that stays.
@@ -182,7 +186,7 @@ class RoundEngine(Holdings, ABC):
         if self.compression is not None:
             sent = self.compression.send(arrivals.env, arrivals.client, arrivals.delta)
             arrivals = replace(arrivals, delta=sent)
-        diverged |= self._move(arrivals)
+        diverged |= self._overheard(arrivals, start, ~diverged[env])
         for e in np.flatnonzero(diverged):
             _LOG.warning(
                 "environment %d, round %d: training diverged (client %d, -1 = in the sum); model kept",
@@ -199,6 +203,16 @@ class RoundEngine(Holdings, ABC):
             diverged,
             diverged_client,
         )
+
+    def _overheard(self, arrivals: Arrivals, start: Start, sound: Bools) -> Bools:
+        """Move the models, and tell the listener what was said; `sound`: the jobs that arrived."""
+        if self.listener is None:
+            return self._move(arrivals)
+        sent_out, before = start.pool[start.origin[sound]], self._params
+        broken = self._move(arrivals)
+        said = (arrivals.env, arrivals.client, sent_out, arrivals.delta)
+        self.listener.hear(Messages(*said, before, self._params))
+        return broken
 
     def _start(self, env: Ints, client: Ints, staleness: AnyArray | None) -> tuple[Start, Ints]:
         """Where every job starts from, and how many rounds ago it did."""
@@ -263,38 +277,11 @@ class RoundEngine(Holdings, ABC):
         """`[E, P]`, a copy of the servers' parameters."""
         return self._params.copy()
 
-    _STATE: tuple[str, ...] = ("params", "past", "version", "offset", "own", "held", "target_weight", "seed")
-    _GROWS: tuple[str, ...] = ()  # of these, tables whose second dimension follows the episodes
-
-    def state(self) -> dict[str, AnyArray]:
-        """An exact snapshot, aggregator's memory included (copies; savable with `np.savez`)."""
-        state = {name: getattr(self, f"_{name}").copy() for name in self._STATE}
-        return state | {name: table.copy() for name, table in self._memories().items()}
-
     def _memories(self) -> dict[str, AnyArray]:
-        """Tables of aggregator and compression."""
+        """See `Snapshots`: tables of aggregator, compression and liars."""
         owners = {"aggregator": self.aggregator.memory}
         if self.compression is not None:
             owners["compression"] = self.compression.memory
+        if self.attack is not None:
+            owners["attack"] = self.attack.memory
         return {f"{part}.{name}": table for part, own in owners.items() for name, table in own.items()}
-
-    def load_state(self, state: Mapping[str, AnyArray]) -> None:
-        """Restore a snapshot of a core built alike.
-
-        Raises:
-            ValueError: if an array is missing or has the wrong shape.
-        """
-        for name in self._STATE:
-            if name not in state:
-                raise ValueError(f"core state: {name!r} is missing, expected a snapshot of state()")
-            shape, given = getattr(self, f"_{name}").shape, np.shape(state[name])
-            if given != shape and not (name in self._GROWS and given[:1] == shape[:1]):
-                raise ValueError(f"core state: {name}: shape {given}, expected {shape}")
-        for name, table in self._memories().items():
-            if np.shape(state.get(name, 0.0)) != table.shape:
-                raise ValueError(f"core state: {name}: missing or of another shape, expected {table.shape}")
-        for name in self._STATE:
-            setattr(self, f"_{name}", np.array(state[name], dtype=getattr(self, f"_{name}").dtype))
-        self._capacity = np.diff(self._offset, axis=1).astype(np.int32)
-        for name, table in self._memories().items():
-            table[...] = state[name]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from ...common.arrays import AnyArray, Bools, Floats, Floats32, Ints, Ints32, Seeds
 from ...common.settings import Spec
-from ..aggregation import Aggregator, Compression, Start
+from ..aggregation import Aggregator, Attack, Compression, Start
 from ..data import ClientRows, Dataset
 from ..models import Model
 from ..numerics import draw_rows, uniform_bits
@@ -68,7 +69,8 @@ class FederatedCore(RoundEngine):
             compression,
         )
         self.dataset, self.model = dataset, model
-        self.trainer = make_trainer(trainer, dataset, model)
+        self.trainer, self._trainer_spec = make_trainer(trainer, dataset, model), trainer
+        self._flipped: LocalTrainer | None = None
         self._rows = np.zeros((num_envs, 1), dtype=np.int32)
 
     def reset(self, env: int, task: Task, seed: int) -> None:
@@ -101,7 +103,23 @@ class FederatedCore(RoundEngine):
         draw_rows(self._seed[env], round_index, client, first, self._rows, env, begin, held, rows)
         rates = self.training.rate_of(round_index)
         jobs = LocalJobs(start.pool, start.origin, first, rows, start.correction, rates)
-        return self.trainer.run(jobs, self.training)
+        if self._flipped is None:
+            return self.trainer.run(jobs, self.training)
+        lies = self.liars[env, client]
+        honest = self.trainer.run(jobs.select(~lies), self.training)
+        return honest.with_others(self._flipped.run(jobs.select(lies), self.training), lies)
+
+    def threaten(self, attack: Spec | Attack) -> None:
+        """See `RoundEngine.threaten`; liars whose labels are flipped have a trainer of their own."""
+        super().threaten(attack)
+        self._flipped = None
+        if self.attack is not None and self.attack.flips_labels:
+            if not isinstance(self._trainer_spec, str | Mapping):
+                raise ValueError(
+                    f"attack: {self.attack.name!r}, expected a trainer by name, of which liars get one, too"
+                )
+            turned = replace(self.dataset, y_train=self.dataset.num_classes - 1 - self.dataset.y_train)
+            self._flipped = make_trainer(self._trainer_spec, turned, self.model)
 
     def evaluate(self, envs: Bools | None = None, part: str = "val") -> tuple[Floats, Floats]:
         """See `RoundEngine.evaluate`; the loss is the mean cross-entropy."""
@@ -158,7 +176,11 @@ class FederatedCore(RoundEngine):
             job, position, count = job[drawn], position[drawn], wanted
         first = np.concatenate([[0], np.cumsum(count)])
         rows = self._rows[env[job], self._offset[env[job], client[job]] + position]
-        return self._spread(env, client, self.trainer.losses(self._params, env, first, rows))
+        loss = self.trainer.losses(self._params, env, first, rows)
+        if self._flipped is not None:
+            turned = self._flipped.losses(self._params, env, first, rows)
+            loss = np.where(self.liars[env, client], turned, loss)
+        return self._spread(env, client, loss)
 
 
 def by_label_mix(each: Floats, mix: Floats) -> Floats:

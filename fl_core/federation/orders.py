@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -93,3 +94,22 @@ class TrainResult:
     trained: Bools  # [E, N]
     diverged: Bools  # [E] the round gave no finite model; the model was left as it was
     diverged_client: Ints32  # [E] first client whose update was not finite, -1 if none
+
+
+@dataclass(frozen=True)
+class Messages:
+    """What was said in one round, for whoever listens: J updates, and the models that everybody sees."""
+
+    env: Ints  # [J]
+    client: Ints  # [J]
+    start: AnyArray  # [J, P] the model that the client was sent
+    delta: AnyArray  # [J, P] its answer as it arrived: compressed on the way, or a lie
+    before: AnyArray  # [E, P] the servers' models before the round closed
+    after: AnyArray  # [E, P] and after; the difference is all there is to see where only sums are visible
+
+
+class Listener(Protocol):
+    """Somebody who listens to the rounds of a core; changes nothing."""
+
+    def hear(self, messages: Messages) -> None:
+        """Take note of one round."""

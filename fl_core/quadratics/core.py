@@ -14,7 +14,7 @@ import numpy as np
 
 from ...common.arrays import AnyArray, Bools, Floats, Floats32
 from ...common.settings import Spec, parse_settings
-from ..aggregation import Aggregator, Compression, Start
+from ..aggregation import Aggregator, Attack, Compression, Start
 from ..federation import RoundEngine, Task
 from ..numerics import run_ranges
 from ..training import LocalTraining, LocalUpdates
@@ -71,6 +71,12 @@ class QuadraticCore(RoundEngine):
         federation = hessian[-1], linear[-1], constant[-1]
         self._best[env] = value(optimum, *federation)
         self._start_gap[env] = max(value(task.start, *federation) - self._best[env], 1e-12)
+
+    def threaten(self, attack: Spec | Attack) -> None:
+        """See `RoundEngine.threaten`."""
+        super().threaten(attack)
+        if self.attack is not None and self.attack.flips_labels:
+            raise ValueError(f"attack: {self.attack.name!r}, expected another one: quadratics have no labels")
 
     def _local(
         self, env: AnyArray, client: AnyArray, steps: AnyArray, round_index: AnyArray, start: Start

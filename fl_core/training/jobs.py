@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from ...common.arrays import AnyArray, Floats, Floats32, Ints, Ints32
+from ...common.arrays import AnyArray, Bools, Floats, Floats32, Ints, Ints32
 from .settings import LocalTraining
 
 
@@ -28,6 +28,18 @@ class LocalJobs:
             return np.full(self.origin.size, settings.learning_rate)
         return self.learning_rate
 
+    def select(self, keep: Bools) -> LocalJobs:
+        """The jobs of a mask `[J]`."""
+        steps = np.diff(self.first)
+        return replace(
+            self,
+            origin=self.origin[keep],
+            first=np.concatenate([[0], np.cumsum(steps[keep])]),
+            rows=np.ascontiguousarray(self.rows[np.repeat(keep, steps)]),
+            correction=None if self.correction is None else self.correction[keep],
+            learning_rate=None if self.learning_rate is None else self.learning_rate[keep],
+        )
+
 
 @dataclass(frozen=True)
 class LocalUpdates:
@@ -36,6 +48,15 @@ class LocalUpdates:
     delta: AnyArray  # [J, P] parameters after the local steps minus the start, in the parameters' precision
     loss: Floats32  # [J] mean minibatch loss over the local steps, each taken before its step
     norm: Floats32  # [J] length of `delta`; not finite where the training diverged
+
+    def with_others(self, others: LocalUpdates, where: Bools) -> LocalUpdates:
+        """These updates with those of other jobs put among them, where the mask `[J]` of all says so."""
+        columns = []
+        for mine, theirs in zip(vars(self).values(), vars(others).values(), strict=True):
+            merged = np.empty((where.size, *mine.shape[1:]), dtype=mine.dtype)
+            merged[~where], merged[where] = mine, theirs
+            columns.append(merged)
+        return LocalUpdates(*columns)
 
 
 @runtime_checkable

@@ -1,7 +1,8 @@
-"""Statistics: intervals, survival curves, Pareto fronts."""
+"""Statistics: intervals, survival curves, Pareto fronts, what messages give away."""
 
 from __future__ import annotations
 
+from .leakage import attribute_gain, chance_interval, membership_auc, reconstructed_model
 from .pareto import contributions, hypervolume, non_dominated
 from .statistics import (
     Interval,
@@ -22,7 +23,9 @@ from .survival import kaplan_meier, median_interval, survival_median
 
 __all__ = [
     "Interval",
+    "attribute_gain",
     "bootstrap",
+    "chance_interval",
     "contributions",
     "crossed_bootstrap",
     "holm_correction",
@@ -32,10 +35,12 @@ __all__ = [
     "kaplan_meier",
     "mean",
     "median_interval",
+    "membership_auc",
     "non_dominated",
     "paired_difference",
     "performance_profile",
     "profile_band",
+    "reconstructed_model",
     "share_of_episodes_won",
     "sign_rank_p_value",
     "survival_median",

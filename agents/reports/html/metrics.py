@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ...evaluation import EvaluationResult
+from ...evaluation import LEAKS, EvaluationResult
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,30 @@ METRICS = (
         "total variation between the clients' weight in the objective and their share of the updates",
     ),
     Metric(
+        "mia_auc",
+        "membership [AUC]",
+        "chance to tell a row that a client trained on from another row of its label by its messages: "
+        "0.5 = nothing leaks",
+    ),
+    Metric(
+        "mia_auc_sums",
+        "of sums [AUC]",
+        "the same by the models alone, which is all that secure aggregation leaves to see",
+    ),
+    Metric(
+        "reconstruction",
+        "local model",
+        "distance of the local model reconstructed from a client's messages, the initial model's being 1",
+        better="high",
+    ),
+    Metric(
+        "aia_gain",
+        "attribute [points]",
+        "by how many points a client's binary attribute is guessed better than by the more frequent value",
+        100.0,
+        1,
+    ),
+    Metric(
         "rounds_spent",
         "rounds spent",
         "rounds of training that were played to tune or to train the scheduler; blank if unknown",
@@ -90,4 +114,5 @@ METRICS = (
 
 def shown_metrics(result: EvaluationResult) -> list[Metric]:
     """The columns of the table that an evaluation has."""
-    return [metric for metric in METRICS if metric.key in result.episodes]
+    there = [metric for metric in METRICS if metric.key in result.episodes]
+    return [metric for metric in there if metric.key not in LEAKS or metric.key in result.leaks]

@@ -1,0 +1,213 @@
+"""What messages give away: oracles of the measures, the eavesdropper in worlds, and the tables."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from own_worlds import begun, plain
+from rich.console import Console
+
+from frugalfl.agents.evaluation import LEAKS, Study, evaluate, load_result, save_result
+from frugalfl.agents.evaluation.cells import Cell, play_cell
+from frugalfl.agents.evaluation.eavesdropping import Eavesdropper, binary_attribute
+from frugalfl.agents.evaluation.measures import (
+    attribute_gain,
+    chance_interval,
+    membership_auc,
+    reconstructed_model,
+)
+from frugalfl.agents.reports import print_report
+from frugalfl.agents.reports.html import write_html
+from frugalfl.envs.contract import RoundPlan
+from frugalfl.fl_core.data import Dataset, load_dataset
+
+SEEDS = np.arange(6)
+TRAINING = {"learning_rate": 1.0, "batch_size": 8}
+
+
+class TestMeasures:
+    """Against definitions and the theory."""
+
+    @settings(max_examples=50, deadline=None)
+    @given(
+        st.lists(st.integers(0, 5), min_size=1, max_size=9),
+        st.lists(st.integers(0, 5), min_size=1, max_size=9),
+    )
+    def test_the_area_is_the_chance_that_a_member_scores_higher(self, members, others):
+        pairs = [(m > o) + 0.5 * (m == o) for m in members for o in others]
+        assert membership_auc(np.array(members, float), np.array(others, float)) == pytest.approx(
+            np.mean(pairs)
+        )
+
+    def test_shuffled_membership_stays_within_its_interval(self):
+        rng, m, n = np.random.default_rng(0), 30, 40
+        score = rng.normal(size=m + n) + (np.arange(m + n) < m)  # members score higher ...
+        assert membership_auc(score[:m], score[m:]) > 0.5 + chance_interval(m, n)
+        found = []
+        for _ in range(400):
+            shuffled = rng.permutation(score)  # ... and nobody knows who they are
+            found.append(abs(membership_auc(shuffled[:m], shuffled[m:]) - 0.5) < chance_interval(m, n))
+        assert 0.92 < np.mean(found) < 0.98
+
+    def test_nobody_to_compare_with_is_nothing(self):
+        assert np.isnan(membership_auc(np.zeros(0), np.ones(3))) and np.isnan(
+            membership_auc(np.ones(3), np.zeros(0))
+        )
+
+    @pytest.mark.parametrize("d", [1, 4, 10])
+    def test_one_message_more_than_parameters_tells_a_quadratic_client(self, d):
+        rng = np.random.default_rng(d)
+        basis, ideal = rng.normal(size=(d, d)), rng.normal(size=d)
+        hessian = basis @ basis.T + np.eye(d)
+        models = rng.normal(size=(d + 1, d))
+        updates = -0.01 * (models - ideal) @ hessian
+        assert np.abs(reconstructed_model(models, updates) - ideal).max() < 1e-9
+        if d > 1:
+            assert np.linalg.norm(reconstructed_model(models[:-1], updates[:-1]) - ideal) > 1e-3
+
+    def test_a_guess_is_measured_against_the_frequent_value(self):
+        values = np.array([0.0, 1.0, 1.0, 1.0])
+        assert attribute_gain(np.ones(4), values) == pytest.approx(0.25)
+        assert attribute_gain(np.full(4, 0.5), values) == pytest.approx(-0.25)
+
+
+def leaks(world, rounds=8, steps=20, listen_to=None):
+    """Everybody trains in every round; the eavesdropper's columns, and the final test accuracy."""
+    listener = listen_to or Eavesdropper(world, SEEDS)
+    world.eavesdrop(listener)
+    for _ in range(rounds):
+        available = world.situation().clients.available
+        nothing, ones = np.zeros(available.shape, dtype=np.int32), np.ones(world.num_envs)
+        world.step(RoundPlan(np.where(available, steps, 0).astype(np.int32), nothing, ones, 0 * ones))
+    world.eavesdrop(None)
+    return listener.found()
+
+
+def few_rows(**changes):
+    """Digits dealt to so many clients that each has few rows, which a long training tells apart."""
+    return plain("volunteers", **{"training": TRAINING, "hub": {"share": 0.0}, "partition": "iid", **changes})
+
+
+class TestInWorlds:
+    """Orders that theory demands."""
+
+    def test_many_steps_on_few_rows_leak_and_sums_leak_less(self):
+        found = leaks(begun(few_rows(), SEEDS))
+        single, sums = found["mia_auc"].mean(), found["mia_auc_sums"].mean()
+        assert single > 0.56 and abs(sums - 0.5) < abs(single - 0.5)
+        assert np.isnan(found["aia_gain"]).all() and np.isfinite(found["reconstruction"]).all()
+
+    def test_listening_changes_nothing(self):
+        worlds = [begun(few_rows(), SEEDS) for _ in range(2)]
+        leaks(worlds[0])
+        leaks(worlds[1], listen_to=Deaf())
+        np.testing.assert_array_equal(worlds[0].parameters(), worlds[1].parameters())
+
+    def test_compression_lowers_it(self):
+        plainly = leaks(begun(few_rows(), SEEDS))["mia_auc"].mean()
+        sparse = leaks(begun(few_rows(compression={"kind": "top-k", "share": 0.01}), SEEDS))["mia_auc"].mean()
+        assert sparse + 0.02 > 0.5 and sparse < plainly
+
+    def test_infinite_noise_leaves_nothing_in_what_everybody_sees(self):
+        def noisy(multiplier):
+            mechanism = {
+                "kind": "gaussian",
+                "clip": 1.0,
+                "noise_multiplier": multiplier,
+                "expected_clients": 8,
+            }
+            return leaks(begun(few_rows(aggregator=mechanism), SEEDS))
+
+        quiet, loud = noisy(0.0), noisy(1e4)
+        rows = 4 * len(SEEDS) * 20
+        assert abs(loud["mia_auc_sums"].mean() - 0.5) < 1.5 * chance_interval(rows, rows)
+        # The noise is the server's: who hears the clients themselves is not troubled by it.
+        assert loud["mia_auc"].mean() > 0.5 and np.isfinite(quiet["mia_auc"]).all()
+
+    def test_who_never_answers_gives_nothing_away(self):
+        found = leaks(begun(few_rows(), SEEDS), rounds=0)
+        for name, nothing in (("mia_auc", 0.5), ("mia_auc_sums", 0.5), ("reconstruction", 1.0)):
+            np.testing.assert_array_equal(found[name], nothing)
+
+    def test_a_quadratic_client_is_recovered_from_enough_rounds(self):
+        world = begun(plain("quadratic", quadratic={"dimension": 3}, hub={"share": 0.0}), SEEDS)
+        listener = Eavesdropper(world, SEEDS)
+        leaks(world, rounds=12, steps=5, listen_to=listener)
+        heard = [victim for victim in listener.victims if len(victim.models) >= 4]
+        assert len(heard) > 5 and max(victim.distance() for victim in heard) < 1e-6
+        found = listener.found()
+        assert np.isnan(found["mia_auc"]).all() and np.isnan(found["aia_gain"]).all()
+
+    def test_victims_are_honest_and_the_same_for_everybody(self):
+        scenario = few_rows(malicious={"share": 0.5})
+        world = begun(scenario, SEEDS)
+        pairs = [[(v.env, v.client) for v in Eavesdropper(world, SEEDS).victims] for _ in range(2)]
+        assert pairs[0] == pairs[1] and len(pairs[0]) == 4 * len(SEEDS)
+        assert not any(world.malicious[env, client] for env, client in pairs[0])
+
+    def test_a_binary_attribute_is_found_and_guessed(self):
+        assert binary_attribute(load_dataset("digits")) is None
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(400, 5)).astype(np.float32)
+        x[:, 3] = rng.random(400) < 0.4
+        y = rng.integers(0, 2, 400).astype(np.int32)
+        data = Dataset("coins", x, y, x[:9], y[:9], rng.permutation(x), y, 2)
+        assert binary_attribute(data) == 3
+
+
+class Deaf:
+    """Listens and hears nothing."""
+
+    def hear(self, messages):
+        pass
+
+    def found(self):
+        return {}
+
+
+class TestInEvaluations:
+    """Tables, files and pages."""
+
+    def test_columns_are_there_if_wanted_and_survive_a_file(self, tmp_path):
+        scenario = few_rows(max_rounds=3)
+        plainly = evaluate(["random-m"], scenario, 3, progress=False)
+        heard = evaluate(["random-m"], scenario, 3, progress=False, leakage=True)
+        assert not set(LEAKS) & set(plainly.episodes) and plainly.leaks == ()
+        assert heard.leaks == ("mia_auc", "mia_auc_sums", "reconstruction")
+        shared = [name for name in plainly.episodes if name != "decision_ms"]
+        assert heard.episodes[shared].equals(plainly.episodes[shared])
+        again = load_result(save_result(heard, tmp_path / "heard"))
+        assert again.leaks == heard.leaks
+        assert {"mia_auc", "reconstruction"} <= set(again.summary()["metric"])
+        console = Console(file=io.StringIO(), width=200)
+        print_report(again, console)
+        assert "membership" in console.file.getvalue()
+        write_html(again, tmp_path / "report.html")
+        assert "membership [AUC]" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+    def test_cells_do_not_change_it(self):
+        study = Study(few_rows(max_rounds=3), episodes=4, batch=2, leakage=True)
+        parts = [play_cell(study, Cell("random-m", "random-m", a, b)) for a, b in ((0, 2), (2, 4))]
+        whole = evaluate(["random-m"], study.scenario, 4, progress=False, leakage=True).episodes
+        found = np.concatenate([part.episodes["mia_auc"] for cell in parts for part in cell])
+        np.testing.assert_array_equal(found, whole["mia_auc"])
+
+    def test_nobody_can_listen_to_a_world_of_ones_own(self):
+        from frugalfl.agents.evaluation import make_worlds
+
+        class Other:
+            def __init__(self, world):
+                self._world = world
+
+            def __getattr__(self, name):
+                return getattr(self._world, name)
+
+        make = make_worlds(few_rows(max_rounds=2), "test")
+        with pytest.raises(ValueError, match="leakage: True, expected False in a Other"):
+            evaluate(
+                ["random-m"], "own", 1, progress=False, make_world=lambda n: Other(make(n)), leakage=True
+            )
