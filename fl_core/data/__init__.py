@@ -6,8 +6,11 @@ from .apart import Apart
 from .client_rows import ClientRows, partition
 from .dataset import DATASETS, Dataset, DatasetSource, Digits, load_dataset
 from .image_files import Cifar10, Emnist, FashionMnist, ImageFiles, Mnist, read_cifar_batch, read_idx
+from .markov import Markov, MarkovSource
 from .partitions import PARTITIONS, Partition
+from .score import GapClosed, Score
 from .synthetic import Synthetic
+from .text import Text
 
 __all__ = [
     "DATASETS",
@@ -20,10 +23,15 @@ __all__ = [
     "Digits",
     "Emnist",
     "FashionMnist",
+    "GapClosed",
     "ImageFiles",
+    "Markov",
+    "MarkovSource",
     "Mnist",
     "Partition",
+    "Score",
     "Synthetic",
+    "Text",
     "load_dataset",
     "partition",
     "read_cifar_batch",

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...common.arrays import AnyArray, Floats32, Ints, Ints32
+from ...common.arrays import AnyArray, Floats, Floats32, Ints, Ints32
 from ...common.registry import Registry
 from ...common.settings import Settings, Spec
 from ...common.splits import Split
+from .score import Score
 
 # The digits split is part of the task, like an ImageNet split: the same for every seed.
 _DIGITS_SPLIT_SEED = 20_260_101
@@ -22,6 +23,7 @@ class Dataset:
 
     Features are finite and labels whole numbers in `[0, num_classes)`; anything else is refused here: one NaN
     would end a run in its first round. `shape` is that of one row for models that need it, as `(1, 28, 28)`.
+    A data set may name its own score, which then is what worlds call accuracy.
     """
 
     name: str  # for logs and errors
@@ -34,6 +36,7 @@ class Dataset:
     num_classes: int  # C
     natural_client: Ints32 | None = None  # [n] the client each training row was born at, where there are such
     shape: tuple[int, ...] = ()  # of one row; (d,) if empty
+    score: Score | None = None  # what the reward pays for; None = accuracy
 
     def __post_init__(self) -> None:
         for part in ("train", "val", "test"):
@@ -49,6 +52,10 @@ class Dataset:
     def rows(self, part: str) -> tuple[Floats32, Ints32]:
         """Features and labels of a part, `"train"`, `"val"` or `"test"`."""
         return getattr(self, f"x_{part}"), getattr(self, f"y_{part}")
+
+    def scored(self, accuracy: Floats, loss: Floats) -> Floats:
+        """What models of this accuracy and mean loss on a part are worth, 0 to 1: the accuracy, or `score`."""
+        return accuracy if self.score is None else self.score.of(accuracy, loss)
 
     @property
     def num_rows(self) -> int:

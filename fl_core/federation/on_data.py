@@ -104,21 +104,26 @@ class FederatedCore(RoundEngine):
         return self.trainer.run(jobs, self.training)
 
     def evaluate(self, envs: Bools | None = None, part: str = "val") -> tuple[Floats, Floats]:
-        """See `RoundEngine.evaluate`; the loss is the mean cross-entropy."""
+        """See `RoundEngine.evaluate`; the loss is the mean cross-entropy, the accuracy `Dataset.scored`."""
         if part not in ("val", "test"):
             raise ValueError(f"part: {part!r}, expected 'val' or 'test'")
         which = np.arange(self.num_envs) if envs is None else np.flatnonzero(envs)
         accuracy, loss = np.full(self.num_envs, np.nan), np.full(self.num_envs, np.nan)
         if which.size:
-            accuracy[which], loss[which] = self.trainer.evaluate(self._params[which], part)
+            accuracy[which], loss[which] = self._measured(self._params[which], part)
         return accuracy, loss
 
     def pooled_accuracy(self) -> Floats:
         """See `RoundEngine.pooled_accuracy`: validation and training rows, each row counts alike."""
         parts = ("val", "train")
         sizes = np.array([self.dataset.rows(part)[1].size for part in parts])
-        each = np.stack([self.trainer.evaluate(self._params, part)[0] for part in parts])
+        each = np.stack([self._measured(self._params, part)[0] for part in parts])
         return np.asarray(sizes @ each / sizes.sum())
+
+    def _measured(self, params: Floats32, part: str) -> tuple[Floats, Floats]:
+        """What the data set scores, and the mean loss, of each row of `params` on a part."""
+        accuracy, loss = self.trainer.evaluate(params, part)
+        return self.dataset.scored(accuracy, loss), loss
 
     def label_mix(self) -> Floats:
         """Label frequencies `[E, N, C]` of the rows each client owns.
