@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from .base import AGGREGATORS, Aggregator, Arrivals, Start, Weighting, make_weighting
-from .compression import COMPRESSIONS, Compression, EightBit, TopK
+from .compression import (
+    COMPRESSIONS,
+    FEWEST_BITS,
+    MOST_BITS,
+    Compression,
+    EightBit,
+    FourBit,
+    Rounded,
+    TopK,
+    bits_of,
+)
 from .privacy import GaussianMechanism, epsilon
-from .server_optimisers import FedAvgM, FedOpt, is_server_optimiser
+from .server_optimisers import DiLoCo, FedAvgM, FedOpt, is_server_optimiser
 from .weightings import BySamples, FedAu, FedBuff, FedNova, Given, Refl, Stale, Unbiased, Uniform
 from .with_memory import FedAwe, FedVarp, Mifa, Scaffold
 
 __all__ = [
     "AGGREGATORS",
     "COMPRESSIONS",
+    "FEWEST_BITS",
+    "MOST_BITS",
     "Aggregator",
     "Arrivals",
     "BySamples",
     "Compression",
+    "DiLoCo",
     "EightBit",
     "FedAu",
     "FedAvgM",
@@ -24,10 +37,12 @@ __all__ = [
     "FedNova",
     "FedOpt",
     "FedVarp",
+    "FourBit",
     "GaussianMechanism",
     "Given",
     "Mifa",
     "Refl",
+    "Rounded",
     "Scaffold",
     "Stale",
     "Start",
@@ -35,6 +50,7 @@ __all__ = [
     "Unbiased",
     "Uniform",
     "Weighting",
+    "bits_of",
     "epsilon",
     "is_server_optimiser",
     "make_weighting",

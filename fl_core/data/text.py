@@ -42,7 +42,7 @@ class Text(DatasetSource):
         max_rows: training rows of a client, at most; the first ones.
     """
 
-    path: str | tuple[str, ...] = Field(min_length=1)
+    path: str | tuple[str, ...] = Field(default="data", min_length=1)
     by: Literal["role", "file"] = "role"
     context: int = Field(default=16, ge=1, le=4096)
     symbols: int = Field(default=128, ge=2, le=4096)
@@ -94,16 +94,18 @@ class Text(DatasetSource):
     def _read(self, file: Path) -> dict[str, list[str]]:
         """What each client says in a file."""
         try:
-            text = read_document(file, _MOST_BYTES)
+            text = read_document(file, _MOST_BYTES).replace("\r\n", "\n")
             if "\0" in text:
                 raise ValueError("holds zero bytes")
             roles = _leaf(text) if text.lstrip().startswith("{") else None
         except (OSError, ValueError) as error:  # bytes that are no UTF-8 are a ValueError too
             raise _refusal(file, reason(error)) from None
         if self.by == "file":
-            return {str(file): [text] if roles is None else [part for each in roles.values() for part in each]}
+            return {
+                str(file): [text] if roles is None else [part for each in roles.values() for part in each]
+            }
         if roles is None:
-            roles = _speeches(text.replace("\r\n", "\n"))
+            roles = _speeches(text)
         if not roles:
             raise ValueError(
                 f"dataset text: by: 'role': {file} has no line 'NAME:' after an empty one, expected the speakers "
@@ -138,7 +140,10 @@ def _vocabulary(speakers: dict[str, list[str]], most: int) -> dict[str, int]:
     kept = by_frequency if len(by_frequency) <= most else [*by_frequency[: most - 1], _OTHER]
     if len(kept) < 2:
         raise ValueError("dataset text: one character all along, expected a text")
-    return {letter: index for index, letter in enumerate(sorted(set(kept) - {_OTHER}) + [_OTHER] * (_OTHER in kept))}
+    return {
+        letter: index
+        for index, letter in enumerate(sorted(set(kept) - {_OTHER}) + [_OTHER] * (_OTHER in kept))
+    }
 
 
 def _encoded(text: str, vocabulary: dict[str, int]) -> Ints32:

@@ -70,11 +70,7 @@ class RoundEngine(Holdings, ABC):
         self.aggregator.bind(num_envs, num_clients, num_parameters, np.dtype(dtype))
         self.compression = None if compression is None else COMPRESSIONS.make(compression)
         if self.compression is not None:
-            if not self.aggregator.accepts_compression:
-                raise ValueError(
-                    f"compression: {self.compression.name!r}, expected none: aggregator "
-                    f"{self.aggregator.name!r} needs exact updates"
-                )
+            self.compression.check(self.aggregator)
             self.compression.bind(num_envs, num_clients, num_parameters, np.dtype(dtype))
         self._params: AnyArray = np.zeros((num_envs, num_parameters), dtype=dtype)
         self._past: AnyArray = np.zeros((history, num_envs, num_parameters), dtype=dtype)
@@ -89,9 +85,12 @@ class RoundEngine(Holdings, ABC):
     @property
     def upload_share(self) -> float:
         """Bytes of one upload over the plain model's: control variates double it, compression cuts it."""
-        plain = 4 * self._params.shape[1]
-        sent = plain if self.compression is None else self.compression.upload_bytes(self._params.shape[1])
-        return float(self.aggregator.traffic * sent / plain)
+        return self.upload_share_at(0)
+
+    def upload_share_at(self, bits: int) -> float:
+        """That share at so many bits per coordinate, where the compression takes them; 0 = its own."""
+        share = 1.0 if self.compression is None else self.compression.share(self._params.shape[1], bits)
+        return self.aggregator.traffic * share
 
     @abstractmethod
     def reset(self, env: int, task: Task, seed: int) -> None:
@@ -180,8 +179,8 @@ class RoundEngine(Holdings, ABC):
             closes = None if arrivals.closes is None else arrivals.closes & ~diverged
             arrivals = replace(arrivals.select(~diverged[env]), closes=closes)
         if self.compression is not None:
-            sent = self.compression.send(arrivals.env, arrivals.client, arrivals.delta)
-            arrivals = replace(arrivals, delta=sent)
+            bits = orders.checked_bits(self._held.shape)
+            arrivals = replace(arrivals, delta=self.compression.sent(arrivals, bits))
         diverged |= self._move(arrivals)
         for e in np.flatnonzero(diverged):
             _LOG.warning(

@@ -122,7 +122,9 @@ def test_a_play_by_its_roles(tmp_path):
     data = check_dataset({"kind": "text", "path": str(tmp_path / "play.txt"), "context": 4, "min_rows": 1})
     assert data.natural_client.max() == 1
     assert data.score is None
-    words = "Before we proceed any further, hear me speak.\nYou are all resolved rather to die than to famish?"
+    words = (
+        "Before we proceed any further, hear me speak.\nYou are all resolved rather to die than to famish?"
+    )
     letters = sorted(set(words + "Speak, speak.\n"))
     first = data.x_train[data.natural_client == 0]
     cut = round(0.6 * len(words))
@@ -139,7 +141,9 @@ def test_files_as_clients(tmp_path):
     (tmp_path / ".hidden").write_bytes(b"\xff")
     data = check_dataset({"kind": "text", "path": str(tmp_path), "by": "file", "context": 3})
     assert np.bincount(data.natural_client).tolist() == [31, 15]
-    few = load_dataset({"kind": "text", "path": str(tmp_path), "by": "file", "symbols": 3, "max_rows": 5, "context": 12})
+    few = load_dataset(
+        {"kind": "text", "path": str(tmp_path), "by": "file", "symbols": 3, "max_rows": 5, "context": 12}
+    )
     assert few.num_classes == 3
     assert np.bincount(few.natural_client).tolist() == [5, 3]
 
@@ -155,7 +159,10 @@ def leaf(**said):
 
 
 def test_leaf_windows_are_put_together_again(tmp_path):
-    said = {"HAMLET": "to be, or not to be, that is the question", "GHOST": "swear. swear. swear by his sword."}
+    said = {
+        "HAMLET": "to be, or not to be, that is the question",
+        "GHOST": "swear. swear. swear by his sword.",
+    }
     (tmp_path / "leaf.json").write_text(leaf(**said))
     data = check_dataset({"kind": "text", "path": str(tmp_path / "leaf.json"), "context": 4})
     letters = sorted(set("".join(said.values()) + "\n"))

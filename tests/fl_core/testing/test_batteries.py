@@ -19,7 +19,7 @@ from frugalfl.fl_core.testing import (
 )
 from frugalfl.fl_core.training import TRAINERS, NumpyTrainer
 
-FROM_FILES = ("mnist", "fashion-mnist", "emnist", "cifar10")
+FROM_FILES = ("mnist", "fashion-mnist", "emnist", "cifar10", "text")
 
 
 @pytest.mark.parametrize(
