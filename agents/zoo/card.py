@@ -27,7 +27,7 @@ class Card(Settings):
         features: names of the observation's columns that the weights read: `clients`, `server`; and `zones`,
             the number of columns of a zone.
         choices: number of levels by name: `wait_s`, `quorum`, `local_steps`, `transfer_samples`,
-            `server_step` (1, or left out: no decision).
+            `server_step`, `upload_bits` (1, or left out: no decision).
         policy: arguments of the set policy.
         weights_sha256: checksum of the weights' file.
         settings: the training run's settings (`RunSettings.to_json`); `seed` is among them.

@@ -98,8 +98,8 @@ def choices_of(world: Scenario) -> dict[str, int]:
     from ...envs.agent_view import layout_of
 
     layout = layout_of(world)
-    names = ("wait_s", "quorum", "local_steps", "transfer_samples", "server_step")
-    return {name: len(getattr(layout, name)) for name in names}
+    names = ("wait_s", "quorum", "local_steps", "transfer_samples", "server_step", "upload_bits")
+    return {name: max(1, len(getattr(layout, name))) for name in names}
 
 
 def _columns(card: Card) -> dict[str, list[str]]:

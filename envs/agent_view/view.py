@@ -153,5 +153,11 @@ def layout_of(scenario: Scenario) -> ActionLayout:
     levels = scenario.levels
     transfers = levels.transfer_samples if scenario.hub.share > 0 else (0,)
     return ActionLayout(
-        scenario.clients, levels.wait_s, levels.quorum, levels.local_steps, transfers, levels.server_step
+        scenario.clients,
+        levels.wait_s,
+        levels.quorum,
+        levels.local_steps,
+        transfers,
+        levels.server_step,
+        levels.upload_bits,
     )

@@ -94,6 +94,7 @@ class Terms:
     model_bytes: float  # of the model on its way to a client
     sample_bytes: Floats  # [E] of one training sample on the wire
     upload_bytes: Floats  # [E] of one update on its way back, compressed where the world compresses
+    upload_bits: Ints  # [E] of its coordinates, where they are a decision; 0 = they are none
     overhead_s: Floats  # [E] the server's seconds per round
     deadline_s: Floats  # [E] after which a round is closed at the latest
     label_skew: Floats  # [E] mean distance of a client's label mix from all clients', 0 to 1; 0 = alike
@@ -154,6 +155,7 @@ class Situation:
             "setup_bytes": lambda: np.zeros(shape),
             "looks": lambda: np.asarray(values["round_index"]) + 1,
             "upload_bytes": lambda: np.full(shape[:1], values["model_bytes"]),
+            "upload_bits": lambda: np.zeros(shape[:1], dtype=np.int64),
             "label_skew": lambda: np.zeros(shape[:1]),
             "announced_share": lambda: np.zeros(shape[:1]),
             "best_accuracy": lambda: np.asarray(values["accuracy"]),
@@ -224,6 +226,15 @@ class Situation:
     def warm(self) -> Situation:
         """A copy in which everybody is set up: what rounds after the first of a session cost."""
         return self.changed(setup_bytes=np.zeros(self.clients.setup_bytes.shape))
+
+    def at_bits(self, bits: int) -> Situation:
+        """A copy with updates of so many bits per coordinate, where they are a decision; 0: as it is."""
+        own = self.terms.upload_bits
+        if not bits or not own.any():
+            return self
+        factor = np.where(own > 0, bits / np.maximum(own, 1), 1.0)
+        new_bits = np.where(own > 0, bits, 0)
+        return self.changed(upload_bytes=self.terms.upload_bytes * factor, upload_bits=new_bits)
 
     def round_s(self, local_steps: Ints32 | int, transfer_samples: Ints32 | int = 0) -> Floats:
         """`[E, N]`, seconds each client would need: download, set-up included, local steps, upload."""

@@ -81,6 +81,14 @@ class RoundExecution:
         """Bytes of an update on its way back: compressed, and with control variates where there are any."""
         return self.source.model_bytes * float(self.core.upload_share)
 
+    def _upload_bytes_of(self, plan: RoundPlan) -> Floats:
+        """`[E, 1]`, the same at the bits that a plan says."""
+        if plan.upload_bits is None:
+            return np.full((len(plan.wait_s), 1), self.upload_bytes)
+        shares = {bits: self.core.upload_share_at(bits) for bits in np.unique(plan.upload_bits).tolist()}
+        each = np.array([shares[bits] for bits in plan.upload_bits.tolist()])
+        return np.asarray(self.source.model_bytes * each)[:, None]
+
     @property
     def setup_bytes(self) -> Floats:
         """Bytes `[E, N]` that each client has to fetch before the model in its present or next session."""
@@ -222,7 +230,7 @@ class RoundExecution:
         if self.personal is not None:
             extra = self.personal.extra_batches(self.held + sent, batch_size)
             compute_s = compute_s + extra * self._forward_s
-        up_bytes = np.full(invited.shape, self.upload_bytes)
+        up_bytes = np.broadcast_to(self._upload_bytes_of(plan), invited.shape)
         repairs = (asked & ~invited).sum(axis=1) + cut
         probed = np.zeros_like(invited)
         if plan.probe_samples is not None:

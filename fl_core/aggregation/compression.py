@@ -46,7 +46,8 @@ class Compression(ABC):
         """Refuse an aggregator that makes no sense of compressed updates; ValueError."""
         if not aggregator.accepts_compression:
             raise ValueError(
-                f"compression: {self.name!r}, expected none: aggregator {aggregator.name!r} needs exact updates"
+                f"compression: {self.name!r}, expected none: aggregator {aggregator.name!r} needs exact "
+                "updates"
             )
 
     def share(self, num_parameters: int, bits: int = 0) -> float:

@@ -54,7 +54,7 @@ class Dataset:
         return getattr(self, f"x_{part}"), getattr(self, f"y_{part}")
 
     def scored(self, accuracy: Floats, loss: Floats) -> Floats:
-        """What models of this accuracy and mean loss on a part are worth, 0 to 1: the accuracy, or `score`."""
+        """What models of this accuracy and mean loss are worth, 0 to 1: the accuracy, or by `score`."""
         return accuracy if self.score is None else self.score.of(accuracy, loss)
 
     @property

@@ -96,14 +96,14 @@ def _entropy(p: Floats) -> float:
 class Markov(DatasetSource):
     """A Markov language whose clients speak dialects, with exact floor and unigram entropy.
 
-    All clients share a table of next-symbol probabilities with Dirichlet rows; each row of a client's own is
-    Dirichlet around the shared one, with a total concentration of `1 / clients`. Rows are texts of
-    `context + 1` symbols: features are all of them, a model of language reads the first `context` and predicts
-    each one's successor; the label is the last. `Dataset.natural_client` says who wrote a training row.
+    All clients share a table of next-symbol probabilities with Dirichlet rows; each row of a client's own
+    is Dirichlet around the shared one, with a total concentration of `1 / clients`. Rows are texts of
+    `context + 1` symbols: features are all of them, a model of language reads the first `context` and
+    predicts each one's successor; the label is the last. `Dataset.natural_client` says who wrote a row.
 
-    The score is the share of the gap between unigram and floor that is closed (`GapClosed`). The floor is the
-    mean over the dialects of what a reader who knows the dialect cannot know; one model for all comes close to
-    it only where dialects are alike: at the defaults the shared table itself scores three quarters.
+    The score is the share of the gap between unigram and floor that is closed (`GapClosed`). The floor is
+    the mean over the dialects of what a reader who knows the dialect cannot know; one model for all comes
+    close to it only where dialects are alike: at the defaults the shared table scores three quarters.
 
     Attributes:
         symbols: S, the vocabulary.

@@ -21,8 +21,8 @@ class Score(Protocol):
 class GapClosed:
     """Share of the gap between a blind guess and what can be known at best that the model has closed.
 
-    `(unigram - loss) / (unigram - floor)`, cut to 0 and 1: a language whose next symbol is a matter of luck has
-    models of low accuracy that are perfect all the same.
+    `(unigram - loss) / (unigram - floor)`, cut to 0 and 1: a language whose next symbol is a matter of luck
+    has models of low accuracy that are perfect all the same.
     """
 
     unigram_loss: float  # nats per token, of knowing how frequent tokens are and nothing else

@@ -26,9 +26,9 @@ _SPEECH = re.compile(r"(?:\A|\n[ \t]*\n)[ \t]*([^\n:]{1,60}):[ \t]*\n")
 class Text(DatasetSource):
     """Any text as a language of characters; one client for each role or file.
 
-    A file is plain text in UTF-8, gzipped or not, or LEAF's JSON (`users`, `user_data`, in it `x` texts and `y`
-    the character that follows each), told by its content. Roles are the users of LEAF's JSON; in plain text
-    the speakers of a play, written as a line `NAME:` after an empty one. Of every client's text the first
+    A file is plain text in UTF-8, gzipped or not, or LEAF's JSON (`users`, `user_data`, in it `x` texts and
+    `y` the character that follows each), told by its content. Roles are the users of LEAF's JSON; in plain
+    text the speakers of a play, written as a line `NAME:` after an empty one. Of a client's text the first
     three fifths are for training, the next fifth for validation and the last for testing, cut into rows of
     `context + 1` characters that overlap by one, so that each is predicted once. The score is the accuracy:
     the share of next characters that are right.
@@ -108,8 +108,8 @@ class Text(DatasetSource):
             roles = _speeches(text)
         if not roles:
             raise ValueError(
-                f"dataset text: by: 'role': {file} has no line 'NAME:' after an empty one, expected the speakers "
-                "of a play, or LEAF's JSON; take by: file"
+                f"dataset text: by: 'role': {file} has no line 'NAME:' after an empty one, expected the "
+                "speakers of a play, or LEAF's JSON; take by: file"
             )
         return roles
 

@@ -22,6 +22,7 @@ def check_deployable(scenario: Scenario) -> None:
         "topology": (scenario.topology, "server"),
         "evaluation.personal": (scenario.evaluation.personal, "none"),
         "quadratic": (scenario.quadratic, None),
+        "levels.upload_bits": (scenario.levels.upload_bits, ()),
     }
     for name, (value, expected) in wanted.items():
         if value != expected:
