@@ -126,6 +126,7 @@ class AgentView:
             "reward_terms": result.terms.copy(),
             "cost": result.cost,
             "accuracy": outcome.accuracy,
+            "loss": outcome.loss,
             "duration_s": outcome.duration_s,
             "repairs": outcome.repairs,
             "invited": outcome.invited.sum(axis=1),

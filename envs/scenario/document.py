@@ -141,8 +141,10 @@ class Scenario(Settings):
         model: see `fl_core.models.make`.
         training: a client's local SGD; a document holds the fields that were given.
         aggregator: see `fl_core.aggregation.base`.
-        compression: of the updates on their way back, see `fl_core.aggregation.compression`, e.g. `8-bit` or
-            `{kind: top-k, share: 0.1, error_feedback: true}`; None = none. What enters the model is the
+        compression: of the updates on their way back, see `fl_core.aggregation.compression`, e.g. `8-bit`,
+            `{kind: top-k, share: 0.1, error_feedback: true}` or `{kind: 4-bit, error_feedback: true}`; None =
+            none. With `{kind: rounded, bits: 8}` and `levels={upload_bits: [4, 8, 16]}` the bits are a
+            decision of every plan. What enters the model is the
             decompressed update, and an upload is charged the workload's model bytes times the share of the
             trained model's bytes that the compressed update really takes.
         late: what becomes of clients that are late, see `Late`, e.g. `{kind: staleness, beta: 0.35}`.
