@@ -227,14 +227,15 @@ class Situation:
         """A copy in which everybody is set up: what rounds after the first of a session cost."""
         return self.changed(setup_bytes=np.zeros(self.clients.setup_bytes.shape))
 
-    def at_bits(self, bits: int) -> Situation:
-        """A copy with updates of so many bits per coordinate, where they are a decision; 0: as it is."""
+    def at_bits(self, bits: int | Ints) -> Situation:
+        """A copy with updates of so many bits, for all or `[E]`, where they are a decision; 0: as it is."""
         own = self.terms.upload_bits
-        if not bits or not own.any():
+        if not np.any(bits) or not own.any():
             return self
-        factor = np.where(own > 0, bits / np.maximum(own, 1), 1.0)
-        new_bits = np.where(own > 0, bits, 0)
-        return self.changed(upload_bytes=self.terms.upload_bytes * factor, upload_bits=new_bits)
+        new_bits = np.where((own > 0) & (np.asarray(bits) > 0), bits, own)
+        factor = new_bits / np.maximum(own, 1)
+        upload_bytes = np.where(own > 0, self.terms.upload_bytes * factor, self.terms.upload_bytes)
+        return self.changed(upload_bytes=upload_bytes, upload_bits=new_bits)
 
     def round_s(self, local_steps: Ints32 | int, transfer_samples: Ints32 | int = 0) -> Floats:
         """`[E, N]`, seconds each client would need: download, set-up included, local steps, upload."""
