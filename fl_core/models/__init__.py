@@ -6,9 +6,13 @@ from .base import MODELS, Model, ModelSource
 from .dense import Mlp, ModelSpec, Softmax
 from .make import ModelField, check_model, make_model
 from .torch_modules import Cnn, ModuleFactory, TorchModel, split_parameters
+from .transformer import RMS_EPSILON, WIDENING, Block, Transformer, TransformerSpec, token_rows
 
 __all__ = [
     "MODELS",
+    "RMS_EPSILON",
+    "WIDENING",
+    "Block",
     "Cnn",
     "Mlp",
     "Model",
@@ -18,7 +22,10 @@ __all__ = [
     "ModuleFactory",
     "Softmax",
     "TorchModel",
+    "Transformer",
+    "TransformerSpec",
     "check_model",
     "make_model",
     "split_parameters",
+    "token_rows",
 ]

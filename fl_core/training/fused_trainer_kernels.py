@@ -52,15 +52,6 @@ class TrainJobs(NamedTuple):
     rates: Floats
 
 
-class ScoreJobs(NamedTuple):
-    """Job j scores `params[origin[j]]` on `rows[first[j]:first[j + 1]]`."""
-
-    params: Floats32
-    origin: Ints
-    first: Ints
-    rows: Ints32
-
-
 class Rows(NamedTuple):
     """Features of a part of the data set, one row after another, and labels."""
 

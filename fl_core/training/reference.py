@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
-from ...common.arrays import Floats, Floats32, Ints, Ints32
+from ...common.arrays import AnyArray, Floats, Floats32, Ints, Ints32
 from ..data import Dataset
 from ..models import ModelSpec
 from .jobs import LocalJobs, LocalUpdates, softmax_loss
 from .settings import LocalTraining
 
 
-class NumpyTrainer:
-    """The reference: one client after another, one step after another, nothing clever."""
+class ReferenceTrainer(ABC):
+    """One client after another, one step after another, nothing clever; a model says gradient and scores.
+
+    Args:
+        dataset: the rows.
+        num_parameters: P of the model.
+    """
 
     name = "numpy"
 
-    def __init__(self, dataset: Dataset, model: ModelSpec) -> None:
+    def __init__(self, dataset: Dataset, num_parameters: int) -> None:
         self._dataset = dataset
-        self._model = model
+        self._num_parameters = num_parameters
+
+    @abstractmethod
+    def gradient(self, params: AnyArray, x: AnyArray, y: AnyArray) -> tuple[float, AnyArray]:
+        """Mean loss and its gradient on explicit rows, in the parameters' precision."""
+
+    @abstractmethod
+    def row_scores(self, params: AnyArray, x: AnyArray, y: AnyArray) -> tuple[AnyArray, AnyArray]:
+        """Loss of each row, and the share of it that is right: 0 or 1 where a row has one label."""
 
     def run(self, jobs: LocalJobs, settings: LocalTraining) -> LocalUpdates:
         """See `LocalTrainer.run`."""
         count, rates = jobs.origin.size, jobs.rates(settings).astype(np.float32)
-        delta = np.empty((count, self._model.num_parameters), dtype=np.float32)
+        delta = np.empty((count, self._num_parameters), dtype=np.float32)
         loss = np.empty(count, dtype=np.float32)
         for j in range(count):
             start = jobs.start[jobs.origin[j]]
@@ -54,8 +69,50 @@ class NumpyTrainer:
             total += loss
         return params, total / max(1, len(minibatches))
 
-    def gradient(self, params: Floats32, x: Floats32, y: Ints32) -> tuple[float, Floats32]:
-        """Mean loss and its gradient on explicit rows."""
+    def losses(self, params: Floats32, origin: Ints, first: Ints, rows: Ints32) -> Floats32:
+        """See `LocalTrainer.losses`."""
+        mean = np.empty(origin.size, dtype=np.float32)
+        for j in range(origin.size):
+            own = rows[first[j] : first[j + 1]]
+            x, y = self._dataset.x_train[own], self._dataset.y_train[own]
+            mean[j] = self.row_scores(params[origin[j]], x, y)[0].mean()
+        return mean
+
+    def evaluate(self, params: Floats32, part: str) -> tuple[Floats, Floats]:
+        """See `LocalTrainer.evaluate`."""
+        x, y = self._dataset.rows(part)
+        accuracy, loss = np.empty(len(params)), np.empty(len(params))
+        for e, row in enumerate(params):
+            each, right = self.row_scores(row, x, y)
+            accuracy[e] = np.mean(right)
+            loss[e] = each.mean(dtype=np.float64)
+        return accuracy, loss
+
+    def class_accuracy(self, params: Floats32, part: str) -> Floats:
+        """See `LocalTrainer.class_accuracy`."""
+        x, y = self._dataset.rows(part)
+        accuracy = np.full((len(params), self._dataset.num_classes), np.nan)
+        for e, row in enumerate(params):
+            right = self.row_scores(row, x, y)[1]
+            for label in np.unique(y).tolist():
+                accuracy[e, label] = right[y == label].mean()
+        return accuracy
+
+
+class NumpyTrainer(ReferenceTrainer):
+    """The reference for stacks of Linear and ReLU.
+
+    Args:
+        dataset: the rows.
+        model: a dense model.
+    """
+
+    def __init__(self, dataset: Dataset, model: ModelSpec) -> None:
+        super().__init__(dataset, model.num_parameters)
+        self._model = model
+
+    def gradient(self, params: AnyArray, x: AnyArray, y: AnyArray) -> tuple[float, AnyArray]:
+        """See `ReferenceTrainer.gradient`."""
         gradient = np.empty_like(params)
         layers, grads = self._model.layers(params), self._model.layers(gradient)
         inputs = [x]
@@ -79,34 +136,7 @@ class NumpyTrainer:
             x = np.maximum(x @ weight.T + bias, 0)
         return x, x @ layers[-1][0].T + layers[-1][1]
 
-    def _forward(self, params: Floats32, x: Floats32) -> Floats32:
-        return self.embed(params, x)[1]
-
-    def losses(self, params: Floats32, origin: Ints, first: Ints, rows: Ints32) -> Floats32:
-        """See `LocalTrainer.losses`."""
-        mean = np.empty(origin.size, dtype=np.float32)
-        for j in range(origin.size):
-            own = rows[first[j] : first[j + 1]]
-            logits = self._forward(params[origin[j]], self._dataset.x_train[own])
-            mean[j] = softmax_loss(logits, self._dataset.y_train[own])[0].mean()
-        return mean
-
-    def evaluate(self, params: Floats32, part: str) -> tuple[Floats, Floats]:
-        """See `LocalTrainer.evaluate`."""
-        x, y = self._dataset.rows(part)
-        accuracy, loss = np.empty(len(params)), np.empty(len(params))
-        for e, row in enumerate(params):
-            logits = self._forward(row, x)
-            accuracy[e] = np.mean(logits.argmax(axis=1) == y)
-            loss[e] = softmax_loss(logits, y)[0].mean(dtype=np.float64)
-        return accuracy, loss
-
-    def class_accuracy(self, params: Floats32, part: str) -> Floats:
-        """See `LocalTrainer.class_accuracy`."""
-        x, y = self._dataset.rows(part)
-        accuracy = np.full((len(params), self._dataset.num_classes), np.nan)
-        for e, row in enumerate(params):
-            hit = self._forward(row, x).argmax(axis=1) == y
-            for label in np.unique(y).tolist():
-                accuracy[e, label] = hit[y == label].mean()
-        return accuracy
+    def row_scores(self, params: AnyArray, x: AnyArray, y: AnyArray) -> tuple[AnyArray, AnyArray]:
+        """See `ReferenceTrainer.row_scores`."""
+        logits = self.embed(params, x)[1]
+        return softmax_loss(logits, y)[0], logits.argmax(axis=1) == y

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...common.arrays import AnyArray, Floats, Floats32, Ints, Ints32
 from ..data import Dataset
-from ..models import ModelSpec, TorchModel, split_parameters
+from ..models import ModelSpec, TorchModel, TransformerSpec, split_parameters, token_rows
 from ..numerics import run_ranges
 from .jobs import LocalJobs, LocalUpdates, rows_by_label
 from .settings import LocalTraining, TorchSettings
@@ -29,6 +29,18 @@ _EVALUATION_BATCH = 512
 _MODELS_AT_ONCE = 32
 _BOUND = ("_step", "_local", "_views")
 """Attributes that cannot be pickled: functions bound to the object, and what its threads own."""
+
+
+def _module(dataset: Dataset, model: ModelSpec | TorchModel | TransformerSpec, batched: bool) -> nn.Module:
+    """The model as a module; `batched` says that many will run as one."""
+    if isinstance(model, TransformerSpec):
+        from ..models.transformer_module import transformer_module
+
+        return transformer_module(model, 0, batched)
+    if isinstance(model, ModelSpec):
+        widths = {"widths": model.widths}
+        model = TorchModel(_dense, (dataset.num_features,), dataset.num_classes, model.name, widths)
+    return model.build(0)
 
 
 def _dense(input_shape: tuple[int, ...], num_classes: int, widths: tuple[int, ...] = ()) -> nn.Module:
@@ -46,21 +58,21 @@ class TorchTrainer:
 
     Args:
         dataset: the rows.
-        model: A `TorchModel`, or a dense `ModelSpec`.
+        model: a `TorchModel`, a dense `ModelSpec` or a `TransformerSpec`.
         settings: device and mode.
     """
 
     name = "torch"
 
     def __init__(
-        self, dataset: Dataset, model: ModelSpec | TorchModel, settings: TorchSettings | None = None
+        self,
+        dataset: Dataset,
+        model: ModelSpec | TorchModel | TransformerSpec,
+        settings: TorchSettings | None = None,
     ) -> None:
         import torch
 
         settings = settings or TorchSettings()
-        if isinstance(model, ModelSpec):
-            widths = {"widths": model.widths}
-            model = TorchModel(_dense, (dataset.num_features,), dataset.num_classes, model.name, widths)
         self._device = torch.device(settings.device)
         vmap = settings.mode == "vmap" or (settings.mode == "auto" and self._device.type != "cpu")
         if settings.compile and not vmap:
@@ -74,15 +86,11 @@ class TorchTrainer:
         self._batched = vmap
         self._at_once = settings.clients_at_once
         self._compiled = settings.compile
-        self._blank = model.build(0).to(self._device)
+        self._blank = _module(dataset, model, vmap).to(self._device)
         self._make_functions()
-        self._image = len(model.input_shape) == 3
-        self._shape = model.input_shape
         self._num_classes = dataset.num_classes
-        self._parts = {}
-        for part in ("train", "val", "test"):
-            x, y = (torch.from_numpy(rows).to(self._device) for rows in dataset.rows(part))
-            self._parts[part] = (self._layout(x), y.long())
+        self._labels = {part: dataset.rows(part)[1] for part in ("train", "val", "test")}
+        self._parts = {part: self._tensors(dataset, model, part) for part in self._labels}
 
     def _make_functions(self) -> None:
         """What is bound to this very object and to its threads."""
@@ -106,12 +114,18 @@ class TorchTrainer:
         vars(self).update(state)
         self._make_functions()
 
-    def _layout(self, x: Tensor) -> Tensor:
-        """Rows as the module wants them; images in channels-last order."""
+    def _tensors(
+        self, dataset: Dataset, model: ModelSpec | TorchModel | TransformerSpec, part: str
+    ) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of a part's rows as the module wants them; images in channels-last order."""
         import torch
 
-        x = x.reshape(-1, *self._shape)
-        return x.contiguous(memory_format=torch.channels_last) if self._image else x
+        if isinstance(model, TransformerSpec):
+            tokens = torch.from_numpy(token_rows(dataset, part)).to(self._device).long()
+            return tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
+        x, y = (torch.from_numpy(rows).to(self._device) for rows in dataset.rows(part))
+        x = x.reshape(-1, *(model.input_shape if isinstance(model, TorchModel) else x.shape[1:]))
+        return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x, y.long()
 
     @property
     def _module(self) -> nn.Module:
@@ -132,7 +146,7 @@ class TorchTrainer:
         """Mean cross-entropy of one client's minibatch."""
         import torch
 
-        return torch.nn.functional.cross_entropy(self._logits(flat, x), y)
+        return torch.nn.functional.cross_entropy(self._logits(flat, x).flatten(0, -2), y.flatten())
 
     def run(self, jobs: LocalJobs, settings: LocalTraining) -> LocalUpdates:
         """See `LocalTrainer.run`."""
@@ -201,7 +215,7 @@ class TorchTrainer:
             loss[chunk] = total.cpu().numpy() / np.maximum(1, steps[chunk])
 
     def _scores(self, flat: Floats32, part: str, rows: AnyArray | None) -> Tensor:
-        """Summed loss and number of correct rows of each model, `[M, 2]` on the device.
+        """Summed loss and right rows of each model, `[M, 2]` on the device; a row of tokens counts its share.
 
         Args:
             flat: `[M, P]`; M = 1 when looping, so that nothing can depend on the other models.
@@ -220,10 +234,11 @@ class TorchTrainer:
                 here = slice(at, at + _EVALUATION_BATCH)
                 pick = here if index is None else index[here]
                 logits = many(params, x[pick]) if self._batched else self._logits(params[0], x[pick])[None]
-                labels = y[pick].expand(len(flat), -1)
-                loss = torch.nn.functional.cross_entropy(logits.transpose(1, 2), labels, reduction="none")
-                total[:, 0] += loss.sum(dim=1)
-                total[:, 1] += (logits.argmax(dim=2) == labels).sum(dim=1)
+                labels = y[pick].expand(len(flat), *y[pick].shape)
+                loss = torch.nn.functional.cross_entropy(logits.movedim(-1, 1), labels, reduction="none")
+                right = (logits.argmax(dim=-1) == labels).double()
+                total[:, 0] += loss.flatten(2).mean(dim=2).sum(dim=1) if loss.dim() > 2 else loss.sum(dim=1)
+                total[:, 1] += right.flatten(2).mean(dim=2).sum(dim=1) if loss.dim() > 2 else right.sum(dim=1)
         return total
 
     def losses(self, params: Floats32, origin: Ints, first: Ints, rows: Ints32) -> Floats32:
@@ -247,7 +262,7 @@ class TorchTrainer:
 
     def class_accuracy(self, params: Floats32, part: str) -> Floats:
         """See `LocalTrainer.class_accuracy`."""
-        order, marks = rows_by_label(self._parts[part][1].cpu().numpy(), self._num_classes)
+        order, marks = rows_by_label(self._labels[part], self._num_classes)
         size = _MODELS_AT_ONCE if self._batched else 1
         accuracy = np.full((len(params), self._num_classes), np.nan)
         for label in np.flatnonzero(np.diff(marks)).tolist():
