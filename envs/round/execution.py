@@ -44,6 +44,7 @@ class RoundExecution:
         self.held = np.zeros((e, n), dtype=np.int64)
         self._has_model = np.zeros((e, n), dtype=bool)
         self._warm = np.zeros((e, n), dtype=bool)
+        self._left = np.zeros((e, n), dtype=bool)
         late = source.scenario.late
         keeps = late.kind != "drop"
         if keeps and not self.core.aggregator.accepts_late:
@@ -107,6 +108,7 @@ class RoundExecution:
         self._late.reset(envs)
         self._has_model[envs] = False
         self._warm[envs] = False
+        self._left[envs] = False
         self._set_held(np.where(envs[:, None], self.core.own, self.held))
 
     def run(
@@ -173,7 +175,14 @@ class RoundExecution:
         return self._late.abandon(envs)
 
     def end_sessions(self, ended: Bools) -> None:
-        """These clients `[E, N]` start afresh: cold, and without the data sent to them if it is ephemeral."""
+        """These clients `[E, N]` start afresh: cold, and without the data sent to them if it is ephemeral.
+
+        What their optimisers remember is gone as well; a delivered update that waits for its round was made
+        before, hence with it.
+        """
+        left, busy = self._left | ended, self._late.busy
+        self._left = left & busy
+        self.core.end_sessions(left & ~busy)
         self._warm = self._warm & ~ended
         if self.source.scenario.hub.ephemeral:
             self._set_held(np.where(ended, self.core.own, self.held))

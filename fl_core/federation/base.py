@@ -62,11 +62,7 @@ class RoundEngine(Holdings, ABC):
             training = parse_settings(LocalTraining, training or {}, "training")
         self.training = training
         self.aggregator = AGGREGATORS.make(aggregator)
-        if training.learning_rate_decay < 1 and not self.aggregator.accepts_decay:
-            raise ValueError(
-                f"learning_rate_decay: {training.learning_rate_decay}, expected 1: aggregator "
-                f"{self.aggregator.name!r} needs a constant rate; use 'by-samples'"
-            )
+        self.aggregator.check_training(training)
         self.aggregator.bind(num_envs, num_clients, num_parameters, np.dtype(dtype))
         self.compression = None if compression is None else COMPRESSIONS.make(compression)
         if self.compression is not None:
@@ -101,6 +97,9 @@ class RoundEngine(Holdings, ABC):
             task: what its clients train on; everyone holds its own rows.
             seed: non-negative seed of the model and of all draws.
         """
+
+    def end_sessions(self, ended: Bools) -> None:
+        """These clients' sessions `[E, N]` have ended, and with them what only their workers remember."""
 
     def _begin(self, env: int, task: Task, seed: int, params: AnyArray) -> None:
         """What `reset` does in every core."""

@@ -15,6 +15,7 @@ from ..numerics import draw_rows, uniform_bits
 from ..training import LocalJobs, LocalTrainer, LocalTraining, LocalUpdates, make_trainer
 from .base import RoundEngine
 from .holdings import Task
+from .worker_memory import WorkerMemory
 
 # Probes and minibatches never share random numbers.
 _PROBE_STREAM = np.uint64(0x9D0BE)
@@ -70,12 +71,17 @@ class FederatedCore(RoundEngine):
         self.dataset, self.model = dataset, model
         self.trainer = make_trainer(trainer, dataset, model)
         self._rows = np.zeros((num_envs, 1), dtype=np.int32)
+        self._workers_remember: WorkerMemory | None = None
+        if self.training.adamw is not None:
+            self._workers_remember = WorkerMemory(num_envs, num_clients, model.num_parameters)
 
     def reset(self, env: int, task: Task, seed: int) -> None:
         """See `RoundEngine.reset`; the task is a partition, `ClientRows`."""
         if not isinstance(task, ClientRows):
             raise ValueError(f"task: {type(task).__name__}, expected ClientRows")
         self._begin(env, task, seed, self.model.init(max(seed, 0)))
+        if self._workers_remember is not None:
+            self._workers_remember.reset(env)
         size = task.rows.size
         if size > self._rows.shape[1]:
             grown = np.zeros((self.num_envs, size), dtype=np.int32)
@@ -100,8 +106,22 @@ class FederatedCore(RoundEngine):
         begin, held = self._offset[env, client], self._held[env, client].astype(np.int64)
         draw_rows(self._seed[env], round_index, client, first, self._rows, env, begin, held, rows)
         rates = self.training.rate_of(round_index)
-        jobs = LocalJobs(start.pool, start.origin, first, rows, start.correction, rates)
-        return self.trainer.run(jobs, self.training)
+        memory = self._workers_remember
+        moments = None if memory is None else memory.of(env, client)
+        jobs = LocalJobs(start.pool, start.origin, first, rows, start.correction, rates, moments)
+        done = self.trainer.run(jobs, self.training)
+        if memory is not None and done.moments is not None:
+            memory.keep(env, client, done.moments, np.isfinite(done.norm))
+        return done
+
+    def end_sessions(self, ended: Bools) -> None:
+        """See `RoundEngine.end_sessions`: the moments of AdamW."""
+        if self._workers_remember is not None:
+            self._workers_remember.forget(ended)
+
+    def _memories(self) -> dict[str, AnyArray]:
+        tables = {} if self._workers_remember is None else self._workers_remember.tables
+        return super()._memories() | {f"workers.{name}": table for name, table in tables.items()}
 
     def evaluate(self, envs: Bools | None = None, part: str = "val") -> tuple[Floats, Floats]:
         """See `RoundEngine.evaluate`; the loss is the mean cross-entropy, the accuracy `Dataset.scored`."""

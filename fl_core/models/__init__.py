@@ -5,6 +5,7 @@ from __future__ import annotations
 from .base import MODELS, Model, ModelSource
 from .dense import Mlp, ModelSpec, Softmax
 from .make import ModelField, check_model, make_model
+from .modules import build_module
 from .torch_modules import Cnn, ModuleFactory, TorchModel, split_parameters
 from .transformer import RMS_EPSILON, WIDENING, Block, Transformer, TransformerSpec, token_rows
 
@@ -24,6 +25,7 @@ __all__ = [
     "TorchModel",
     "Transformer",
     "TransformerSpec",
+    "build_module",
     "check_model",
     "make_model",
     "split_parameters",

@@ -14,7 +14,8 @@ from ...common.arrays import Floats
 from ..data import Dataset
 from ..models import ModelSpec
 from ..numerics import run_ranges
-from .fused_trainer_kernels import Descent, Rows, TrainJobs, Updates, net_layout, score_range, train_range
+from .descent_kernels import blank_updates, descent_of
+from .fused_trainer_kernels import Rows, TrainJobs, net_layout, score_range, train_range
 from .jobs import LocalJobs, LocalUpdates
 from .reference import NumpyTrainer
 from .scoring import WORTH_A_THREAD, JobScores, ScoreJobs, compiled_or_warned
@@ -51,24 +52,19 @@ class FusedTrainer(JobScores, NumpyTrainer):
         return self._fused_run(jobs, settings) if kernels_work() else super().run(jobs, settings)
 
     def _fused_run(self, jobs: LocalJobs, settings: LocalTraining) -> LocalUpdates:
-        count, size = jobs.origin.size, jobs.start.shape[1]
-        done = Updates(
-            np.empty((count, size), dtype=np.float32),
-            np.empty(count, dtype=np.float32),
-            np.empty(count, dtype=np.float32),
-        )
+        size = jobs.start.shape[1]
+        done, moments = blank_updates(jobs, settings)
         correction = np.empty((0, size), dtype=np.float32) if jobs.correction is None else jobs.correction
-        data, net = self._pools["train"], self._net
+        data, net, how = self._pools["train"], self._net, tuple(descent_of(settings))
         asked = TrainJobs(jobs.start, jobs.origin, jobs.first, jobs.rows, correction, jobs.rates(settings))
-        how = Descent(settings.weight_decay, settings.prox_mu)
-        if count:
+        if jobs.origin.size:
             work = jobs.first * (jobs.rows.shape[1] * 3 * self.work_per_row)
             run_ranges(
-                lambda begin, end: train_range(begin, end, tuple(asked), data, net, tuple(how), tuple(done)),
+                lambda begin, end: train_range(begin, end, tuple(asked), data, net, how, tuple(done)),
                 work,
                 WORTH_A_THREAD,
             )
-        return LocalUpdates(*done)
+        return LocalUpdates(done.delta, done.losses, done.norms, moments)
 
     def _score_range(self, part: str, jobs: ScoreJobs) -> Callable[[int, int, Floats, Floats], object]:
         asked, data, net = tuple(jobs), self._pools[part], self._net

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -9,6 +10,35 @@ import numpy as np
 
 from ...common.arrays import AnyArray, Floats, Floats32, Ints, Ints32
 from .settings import LocalTraining
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What J workers remember of their gradients."""
+
+    first: AnyArray  # [J, P] mean gradients
+    second: AnyArray  # [J, P] mean squares
+    steps: Ints  # [J] steps taken since they were zero
+
+    @staticmethod
+    def blank(jobs: int, num_parameters: int) -> Moments:
+        """Of workers that have just begun."""
+        shape = (jobs, num_parameters)
+        return Moments(np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(jobs, np.int64))
+
+    @staticmethod
+    def joined(parts: Sequence[Moments]) -> Moments:
+        """One after another."""
+        columns = ([getattr(part, name) for part in parts] for name in ("first", "second", "steps"))
+        return Moments(*(np.concatenate(column) for column in columns))
+
+    def copy(self) -> Moments:
+        """Arrays of one's own, to be changed."""
+        return Moments(self.first.copy(), self.second.copy(), self.steps.copy())
+
+    def select(self, jobs: AnyArray | slice) -> Moments:
+        """Those of some jobs."""
+        return Moments(self.first[jobs], self.second[jobs], self.steps[jobs])
 
 
 @dataclass(frozen=True)
@@ -21,12 +51,21 @@ class LocalJobs:
     rows: Ints32  # [total steps, batch_size] training rows of each minibatch
     correction: Floats32 | None = None  # [J, P] added to every gradient (control variates)
     learning_rate: Floats | None = None  # [J] of each job's steps; None = the settings' for all
+    moments: Moments | None = None  # [J] what each worker remembers, not changed; None = nothing yet
 
     def rates(self, settings: LocalTraining) -> Floats:
         """`[J]`, the learning rate of each job's steps."""
         if self.learning_rate is None:
             return np.full(self.origin.size, settings.learning_rate)
         return self.learning_rate
+
+    def new_moments(self, settings: LocalTraining) -> Moments | None:
+        """`[J]`, moments to be changed by the steps; None with plain SGD, which has none."""
+        if settings.adamw is None:
+            return None
+        if self.moments is None:
+            return Moments.blank(self.origin.size, self.start.shape[1])
+        return self.moments.copy()
 
 
 @dataclass(frozen=True)
@@ -36,6 +75,7 @@ class LocalUpdates:
     delta: AnyArray  # [J, P] parameters after the local steps minus the start, in the parameters' precision
     loss: Floats32  # [J] mean minibatch loss over the local steps, each taken before its step
     norm: Floats32  # [J] length of `delta`; not finite where the training diverged
+    moments: Moments | None = None  # [J] what each worker remembers now; None with plain SGD
 
 
 @runtime_checkable

@@ -9,8 +9,8 @@ import numpy as np
 from ...common.arrays import AnyArray, Floats, Floats32, Ints, Ints32
 from ..data import Dataset
 from ..models import ModelSpec
-from .jobs import LocalJobs, LocalUpdates, softmax_loss
-from .settings import LocalTraining
+from .jobs import LocalJobs, LocalUpdates, Moments, softmax_loss
+from .settings import CLIP_EPSILON, AdamW, LocalTraining
 
 
 class ReferenceTrainer(ABC):
@@ -40,14 +40,16 @@ class ReferenceTrainer(ABC):
         count, rates = jobs.origin.size, jobs.rates(settings).astype(np.float32)
         delta = np.empty((count, self._num_parameters), dtype=np.float32)
         loss = np.empty(count, dtype=np.float32)
+        moments = jobs.new_moments(settings)
         for j in range(count):
             start = jobs.start[jobs.origin[j]]
             minibatches = jobs.rows[jobs.first[j] : jobs.first[j + 1]]
             extra = None if jobs.correction is None else jobs.correction[j]
-            end, loss[j] = self._train(start, minibatches, settings, rates[j], extra)
+            own = None if moments is None else moments.select(slice(j, j + 1))
+            end, loss[j] = self._train(start, minibatches, settings, rates[j], extra, own)
             delta[j] = end - start
         norm = np.sqrt(np.square(delta, dtype=np.float64).sum(axis=1)).astype(np.float32)
-        return LocalUpdates(delta, loss, norm)
+        return LocalUpdates(delta, loss, norm, moments)
 
     def _train(
         self,
@@ -56,16 +58,22 @@ class ReferenceTrainer(ABC):
         settings: LocalTraining,
         rate: np.float32,
         extra: Floats32 | None,
+        moments: Moments | None,
     ) -> tuple[Floats32, float]:
-        """Run one client's local steps."""
-        params = start.copy()
+        """Run one client's local steps; its moments are changed."""
+        params, adamw = start.copy(), settings.adamw
         total = 0.0
         for rows in minibatches:
             loss, gradient = self.gradient(params, self._dataset.x_train[rows], self._dataset.y_train[rows])
             gradient += settings.weight_decay * params + settings.prox_mu * (params - start)
             if extra is not None:
                 gradient += extra
-            params -= rate * gradient
+            if moments is None or adamw is None:
+                params -= rate * gradient
+            else:
+                moments.steps[0] += 1
+                step = int(moments.steps[0])
+                adamw_step(params, gradient, moments.first[0], moments.second[0], step, rate, adamw)
             total += loss
         return params, total / max(1, len(minibatches))
 
@@ -140,3 +148,28 @@ class NumpyTrainer(ReferenceTrainer):
         """See `ReferenceTrainer.row_scores`."""
         logits = self.embed(params, x)[1]
         return softmax_loss(logits, y)[0], logits.argmax(axis=1) == y
+
+
+def adamw_step(
+    w: AnyArray, g: AnyArray, m: AnyArray, v: AnyArray, step: int, rate: float, how: AdamW
+) -> None:
+    """One step of AdamW on a flat vector, in its own precision; changes w, m and v.
+
+    Args:
+        w: parameters `[P]`.
+        g: their gradient `[P]`.
+        m: mean gradient `[P]`.
+        v: mean square `[P]`.
+        step: number of this step, from 1.
+        rate: learning rate.
+        how: the other settings.
+    """
+    if how.clip_norm is not None:
+        g = g * w.dtype.type(min(1.0, how.clip_norm / (float(np.linalg.norm(g)) + CLIP_EPSILON)))
+    m *= how.beta1
+    m += (1 - how.beta1) * g
+    v *= how.beta2
+    v += (1 - how.beta2) * g * g
+    w *= 1 - rate * how.weight_decay
+    root = np.sqrt(v) / np.sqrt(1 - how.beta2**step)
+    w -= (rate / (1 - how.beta1**step)) * m / (root + how.epsilon)

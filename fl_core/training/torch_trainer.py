@@ -9,7 +9,6 @@ for bit; with `vmap` it does in the last digits, because libraries choose algori
 from __future__ import annotations
 
 import copy
-import itertools
 import threading
 from typing import TYPE_CHECKING
 
@@ -17,10 +16,11 @@ import numpy as np
 
 from ...common.arrays import AnyArray, Floats, Floats32, Ints, Ints32
 from ..data import Dataset
-from ..models import ModelSpec, TorchModel, TransformerSpec, split_parameters, token_rows
+from ..models import ModelSpec, TorchModel, TransformerSpec, build_module, split_parameters, token_rows
 from ..numerics import run_ranges
-from .jobs import LocalJobs, LocalUpdates, rows_by_label
+from .jobs import LocalJobs, LocalUpdates, Moments, rows_by_label
 from .settings import LocalTraining, TorchSettings
+from .torch_steps import KeptMoments, descend, pulled
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -29,28 +29,6 @@ _EVALUATION_BATCH = 512
 _MODELS_AT_ONCE = 32
 _BOUND = ("_step", "_local", "_views")
 """Attributes that cannot be pickled: functions bound to the object, and what its threads own."""
-
-
-def _module(dataset: Dataset, model: ModelSpec | TorchModel | TransformerSpec, batched: bool) -> nn.Module:
-    """The model as a module; `batched` says that many will run as one."""
-    if isinstance(model, TransformerSpec):
-        from ..models.transformer_module import transformer_module
-
-        return transformer_module(model, 0, batched)
-    if isinstance(model, ModelSpec):
-        widths = {"widths": model.widths}
-        model = TorchModel(_dense, (dataset.num_features,), dataset.num_classes, model.name, widths)
-    return model.build(0)
-
-
-def _dense(input_shape: tuple[int, ...], num_classes: int, widths: tuple[int, ...] = ()) -> nn.Module:
-    """`ModelSpec` as a module."""
-    from torch import nn
-
-    layers: list[nn.Module] = [nn.Flatten()]
-    for a, b in itertools.pairwise(widths):
-        layers += [nn.Linear(a, b), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
 
 
 class TorchTrainer:
@@ -86,7 +64,7 @@ class TorchTrainer:
         self._batched = vmap
         self._at_once = settings.clients_at_once
         self._compiled = settings.compile
-        self._blank = _module(dataset, model, vmap).to(self._device)
+        self._blank = build_module(model, vmap).to(self._device)
         self._make_functions()
         self._num_classes = dataset.num_classes
         self._labels = {part: dataset.rows(part)[1] for part in ("train", "val", "test")}
@@ -152,11 +130,12 @@ class TorchTrainer:
         """See `LocalTrainer.run`."""
         count, size = jobs.origin.size, jobs.start.shape[1]
         delta, loss = np.empty((count, size), dtype=np.float32), np.empty(count, dtype=np.float32)
+        moments = jobs.new_moments(settings)
         if count:
             train = self._vmapped if self._batched else self._looped
-            train(jobs, settings, delta, loss)
+            train(jobs, settings, delta, loss, moments)
         norm = np.sqrt(np.square(delta, dtype=np.float64).sum(axis=1)).astype(np.float32)
-        return LocalUpdates(delta, loss, norm)
+        return LocalUpdates(delta, loss, norm, moments)
 
     def _rows(self, jobs: LocalJobs) -> Tensor:
         """All minibatches of a round, moved to the device at once: a step itself copies nothing."""
@@ -164,25 +143,34 @@ class TorchTrainer:
 
         return torch.from_numpy(jobs.rows).to(self._device).long()
 
-    def _looped(self, jobs: LocalJobs, settings: LocalTraining, delta: Floats32, loss: Floats32) -> None:
+    def _looped(
+        self,
+        jobs: LocalJobs,
+        settings: LocalTraining,
+        delta: Floats32,
+        loss: Floats32,
+        moments: Moments | None,
+    ) -> None:
         """One client after another, split over threads with one BLAS thread each."""
         import torch
 
         rows, (x, y) = self._rows(jobs), self._parts["train"]
-        rates = jobs.rates(settings).tolist()
+        rates, adamw = jobs.rates(settings).tolist(), settings.adamw
 
         def train(begin: int, end: int) -> None:
             torch.set_num_threads(1)
             for j in range(begin, end):
                 start = torch.from_numpy(jobs.start[jobs.origin[j]].copy()).to(self._device)
                 extra = None if jobs.correction is None else torch.from_numpy(jobs.correction[j]).to(start)
-                w, total = start.clone(), 0.0
+                w, total, kept = start.clone(), 0.0, KeptMoments.of(moments, slice(j, j + 1), self._device)
                 for s in range(jobs.first[j], jobs.first[j + 1]):
                     w.requires_grad_(True)
                     value = self._loss(w, x[rows[s]], y[rows[s]])
                     (gradient,) = torch.autograd.grad(value, w)
-                    w = _descend(w.detach(), gradient, start, extra, rates[j], settings)
+                    gradient = pulled(w.detach(), gradient, start, extra, settings)
+                    w = descend(w.detach(), gradient, rates[j], adamw, kept)
                     total += float(value.detach())
+                kept.store(moments, slice(j, j + 1))
                 delta[j] = (w - start).detach().cpu().numpy()
                 loss[j] = total / max(1, int(jobs.first[j + 1] - jobs.first[j]))
 
@@ -192,11 +180,19 @@ class TorchTrainer:
         finally:
             torch.set_num_threads(threads)
 
-    def _vmapped(self, jobs: LocalJobs, settings: LocalTraining, delta: Floats32, loss: Floats32) -> None:
+    def _vmapped(
+        self,
+        jobs: LocalJobs,
+        settings: LocalTraining,
+        delta: Floats32,
+        loss: Floats32,
+        moments: Moments | None,
+    ) -> None:
         """All clients together, those with the same number of steps left side by side."""
         import torch
 
         steps, rows, (x, y) = np.diff(jobs.first), self._rows(jobs), self._parts["train"]
+        adamw = settings.adamw
         order, each = np.argsort(-steps, kind="stable"), jobs.rates(settings).astype(np.float32)[:, None]
         for chunk in np.split(order, range(self._at_once, order.size, self._at_once)):
             start = torch.from_numpy(jobs.start[jobs.origin[chunk]]).to(self._device)
@@ -204,13 +200,16 @@ class TorchTrainer:
             w, total = start.clone(), torch.zeros(chunk.size, device=self._device)
             rates = torch.from_numpy(each[chunk]).to(self._device)
             first = torch.from_numpy(jobs.first[chunk]).to(self._device)
+            kept = KeptMoments.of(moments, chunk, self._device)
             for s in range(int(steps[chunk[0]])):
                 busy = int((steps[chunk] > s).sum())  # sorted by steps: the first ones
                 index = rows[first[:busy] + s]
                 gradient, value = self._step(w[:busy], x[index], y[index])
                 more = None if extra is None else extra[:busy]
-                w[:busy] = _descend(w[:busy], gradient, start[:busy], more, rates[:busy], settings)
+                gradient = pulled(w[:busy], gradient, start[:busy], more, settings)
+                w[:busy] = descend(w[:busy], gradient, rates[:busy], adamw, kept)
                 total[:busy] += value
+            kept.store(moments, chunk)
             delta[chunk] = (w - start).cpu().numpy()
             loss[chunk] = total.cpu().numpy() / np.maximum(1, steps[chunk])
 
@@ -271,21 +270,3 @@ class TorchTrainer:
                 scores = self._scores(params[at : at + size], part, rows).cpu().numpy()
                 accuracy[at : at + size, label] = scores[:, 1] / rows.size
         return accuracy
-
-
-def _descend(
-    w: Tensor,
-    gradient: Tensor,
-    start: Tensor,
-    extra: Tensor | None,
-    rate: Tensor | float,
-    settings: LocalTraining,
-) -> Tensor:
-    """One SGD step with the proximal term, weight decay and control variates."""
-    if settings.weight_decay > 0:
-        gradient = gradient + settings.weight_decay * w
-    if settings.prox_mu > 0:
-        gradient = gradient + settings.prox_mu * (w - start)
-    if extra is not None:
-        gradient = gradient + extra
-    return w - rate * gradient

@@ -20,7 +20,7 @@ from ...common.parent import end_with_parent
 from ..data import Dataset
 from ..models import ModelSpec, TorchModel, TransformerSpec
 from ..numerics import set_num_threads
-from .jobs import LocalJobs, LocalUpdates
+from .jobs import LocalJobs, LocalUpdates, Moments
 from .settings import LocalTraining, TorchSettings
 from .torch_trainer import TorchTrainer
 
@@ -98,7 +98,9 @@ class TorchWorkers(TorchTrainer):
             pool.submit(_train, _range(jobs, begin, end), settings) for begin, end in itertools.pairwise(cuts)
         ]
         done = [part.result() for part in parts]
-        return LocalUpdates(*(_joined(done, name) for name in ("delta", "loss", "norm")))
+        kept = [part.moments for part in done if part.moments is not None]
+        moments = Moments.joined(kept) if kept else None
+        return LocalUpdates(*(_joined(done, name) for name in ("delta", "loss", "norm")), moments)
 
 
 def _range(jobs: LocalJobs, begin: int, end: int) -> LocalJobs:
@@ -114,6 +116,7 @@ def _range(jobs: LocalJobs, begin: int, end: int) -> LocalJobs:
         rows=jobs.rows[first[0] : first[-1]],
         correction=correction,
         learning_rate=None if jobs.learning_rate is None else jobs.learning_rate[begin:end],
+        moments=None if jobs.moments is None else jobs.moments.select(slice(begin, end)),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ....common.arrays import Floats32, Ints32
 from ....common.compiled import inner
-from ..descent_kernels import descend, pull
+from ..descent_kernels import Descent, adamw, clear, descend, pull
 from ..fused_layers import softmax
 from .layers import GATED, LANES, PLAIN, RELU, attend, attend_back, norm, norm_back, outer, product, turn
 from .layout import NetLayout
@@ -36,13 +36,6 @@ class Work(NamedTuple):
     zeros: Floats32  # a row of zeros
     labels: Ints32  # [T] of one sequence
     order: Ints32  # [T], 0 to T - 1
-
-
-@inner(cache=True)
-def clear(values, begin, end):  # type: ignore[no-untyped-def]
-    """`values[begin:end] = 0`; a loop, since numba takes seconds to compile an assignment to a slice."""
-    for i in range(begin, end):
-        values[i] = np.float32(0.0)
 
 
 @inner(cache=True)
@@ -202,28 +195,37 @@ def pack(flat, place, packed):  # type: ignore[no-untyped-def]
         packed[place[p]] = flat[p]
 
 
+@inner(cache=True)
+def unpack(packed, place, start, out):  # type: ignore[no-untyped-def]
+    """Write `out = parameters - start` in flat order and return its length."""
+    square = 0.0
+    for p in range(place.size):
+        out[p] = packed[place[p]] - start[p]
+        square += np.float64(out[p]) * np.float64(out[p])
+    return np.float32(np.sqrt(square))
+
+
 @inner(cache=True, nogil=True)
 def train_range(begin, end, jobs, tokens, layout, descent, out):  # type: ignore[no-untyped-def]
     """Train the jobs `begin:end`; fills their rows of `out`."""
     start, origin, first, rows, correction, rates = jobs
-    weight_decay, prox_mu = descent
-    delta, losses, norms = out
-    net = NetLayout(*layout)
-    work, size = make_work(net), start.shape[1]
-    w, g, anchor = (
-        np.empty(net.size, np.float32),
-        np.empty(net.size, np.float32),
-        np.zeros(net.size, np.float32),
-    )
-    turned, hold = np.zeros(net.size, np.float32), np.empty(size, np.float32)
-    corrected = correction.shape[0] > 0
-    pulled = corrected or prox_mu > 0 or weight_decay > 0
+    delta, losses, norms, first_moment, second_moment, taken = out
+    how, net = Descent(*descent), NetLayout(*layout)
+    work, blank = make_work(net), np.zeros(start.shape[1], np.float32)
+    w, g = np.empty(net.size, np.float32), np.empty(net.size, np.float32)
+    m, v = np.empty(net.size, np.float32), np.empty(net.size, np.float32)
+    anchor, turned = np.zeros(net.size, np.float32), np.zeros(net.size, np.float32)
+    hold, corrected = np.empty(start.shape[1], np.float32), correction.shape[0] > 0
+    pulled = corrected or how.prox_mu > 0 or how.weight_decay > 0
     for j in range(begin, end):
         home = start[origin[j]]
         pack(home, net.place, w)
+        if how.adamw:
+            pack(first_moment[j], net.place, m)
+            pack(second_moment[j], net.place, v)
         if pulled:
-            for p in range(size):
-                hold[p] = np.float32(prox_mu) * home[p]
+            for p in range(hold.size):
+                hold[p] = np.float32(how.prox_mu) * home[p]
                 if corrected:
                     hold[p] -= correction[j, p]
             pack(hold, net.place, anchor)
@@ -231,14 +233,17 @@ def train_range(begin, end, jobs, tokens, layout, descent, out):  # type: ignore
         for s in range(first[j], first[j + 1]):
             loss += minibatch_gradient(net, w, turned, tokens, rows[s], work, g)
             if pulled:
-                pull(g, w, np.float32(weight_decay + prox_mu), anchor)
-            descend(w, g, np.float32(rates[j]))
+                pull(g, w, np.float32(how.weight_decay + how.prox_mu), anchor)
+            if how.adamw:
+                taken[j] += 1
+                adamw(w, g, m, v, taken[j], rates[j], how)
+            else:
+                descend(w, g, np.float32(rates[j]))
         losses[j] = loss / max(1, first[j + 1] - first[j])
-        square = 0.0
-        for p in range(size):
-            delta[j, p] = w[net.place[p]] - home[p]
-            square += np.float64(delta[j, p]) * np.float64(delta[j, p])
-        norms[j] = np.float32(np.sqrt(square))
+        norms[j] = unpack(w, net.place, home, delta[j])
+        if how.adamw:
+            unpack(m, net.place, blank, first_moment[j])
+            unpack(v, net.place, blank, second_moment[j])
 
 
 @inner(cache=True, nogil=True)
