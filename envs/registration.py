@@ -21,6 +21,7 @@ WORLDS = {
     "Volunteers": "volunteers",
     "SpotMarket": "spotmarket",
     "Quadratic": "quadratic",
+    "Language": "language",
 }
 """Name in the id, and the packaged scenario behind it."""
 
