@@ -45,7 +45,17 @@ def feature_table(title: str, table: dict[str, str]) -> list[str]:
 
 def world_table() -> list[str]:
     """The worlds' sizes, levels and prices as Markdown."""
-    columns = ("world", "N", "zones", "waits", "quorums", "local steps", "samples sent")
+    columns = (
+        "world",
+        "N",
+        "zones",
+        "waits",
+        "quorums",
+        "local steps",
+        "samples sent",
+        "server step",
+        "bits",
+    )
     columns += ("points per h", "per GB", "per kg", "hours", "s per step")
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     for name, source in WORLDS.items():
@@ -60,6 +70,8 @@ def world_table() -> list[str]:
             ", ".join(f"{q:g}" for q in layout.quorum),
             ", ".join(map(str, layout.local_steps)),
             ", ".join(map(str, layout.transfer_samples)),
+            ", ".join(f"{factor:g}" for factor in layout.server_step) if layout.scales_step else "-",
+            ", ".join(map(str, layout.upload_bits)) if layout.chooses_bits else "-",
             *map(span, (prices.price_per_hour, prices.price_per_gb, prices.price_per_kg)),
             span(scenario.budgets.hours),
             span(scenario.workload.step_s),
@@ -71,6 +83,29 @@ def world_table() -> list[str]:
 def span(value: float | tuple[float, float]) -> str:
     """A setting, or the range it is drawn from."""
     return f"{value[0]:g} to {value[1]:g}" if isinstance(value, tuple) else f"{value:g}"
+
+
+LANGUAGE = (
+    "### Language",
+    "",
+    "Sixteen GPUs of four classes, rented in three zones and lent in three, train one transformer: many",
+    "local AdamW steps between rare exchanges, an outer Nesterov step on what comes back (DiLoCo,",
+    "Douillard et al. 2023). Who leaves before the exchange has lost hours of work; short rounds move",
+    "more gigabytes; an H100 makes nine steps while a V100 makes one, and a 4090 at home uploads for a",
+    "quarter of an hour what a rack uploads in twenty seconds, unless fewer bits will do. Days of slack",
+    "before the deadline make waiting for a clean hour a choice. Decisions: who, how many steps each,",
+    "how many bits, how far the server goes, how many answers, when to wait, when to stop.",
+    "",
+    "What is trained is a proxy: 3,584 parameters on a Markov language of 12 symbols, a dialect per",
+    "GPU. What is charged is a nominal job of 10^9 parameters, and one trained step stands for 12.5",
+    "nominal ones (4, 8, 16 and 40 local steps for DiLoCo's H of 50, 100, 200 and 500): the numbers and",
+    "why are in `envs/scenario/packaged/language.yaml`. A worker's moments stay with it and are gone",
+    "with its session; they are never sent. Accuracy is the share of the gap between unigram loss and",
+    "floor that is closed. A text of one's own: `dataset: {kind: text, path: mine.txt, by: file,",
+    "context: 8}` in a YAML file with `base: language`.",
+    "",
+)
+"""What cannot be read off the table of worlds."""
 
 
 def option_list() -> list[str]:
@@ -111,6 +146,7 @@ def page() -> str:
         "## Worlds",
         "",
         *world_table(),
+        *LANGUAGE,
         "## Options",
         "",
         "All are off in the worlds above; `gym.make(id, compression=...)`, a scenario file or",
