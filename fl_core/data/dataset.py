@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,6 +99,28 @@ def _labels(name: str, y: AnyArray, num_classes: int) -> Ints32:
     if y.size and not (y.min() >= 0 and y.max() < num_classes):
         raise ValueError(f"{name}: {y.min()} to {y.max()}, expected labels in [0, {num_classes})")
     return np.ascontiguousarray(y, dtype=np.int32)
+
+
+def language_data(
+    name: str,
+    parts: Sequence[Floats32],
+    vocabulary: int,
+    natural_client: Ints32,
+    score: Score | None = None,
+) -> Dataset:
+    """A data set of texts, `[n, context + 1]` tokens each; the label of a row is its last token.
+
+    Args:
+        name: for logs and errors.
+        parts: rows for training, validation and test.
+        vocabulary: number of tokens.
+        natural_client: `[n]`, who wrote each training row.
+        score: what the reward pays for; None = accuracy.
+    """
+    (x, y), (x_val, y_val), (x_test, y_test) = ((rows, rows[:, -1].astype(np.int32)) for rows in parts)
+    return Dataset(
+        name, x, y, x_val, y_val, x_test, y_test, vocabulary, natural_client=natural_client, score=score
+    )
 
 
 class DatasetSource(Settings):

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ...common.arrays import Floats, Floats32, Ints
 from ...common.sizes import check_values
-from .dataset import DATASETS, Dataset, DatasetSource
+from .dataset import DATASETS, Dataset, DatasetSource, language_data
 from .score import GapClosed
 
 _MOST_TURNS = 100_000
@@ -46,7 +46,8 @@ class MarkovSource:
             now = coming
             if change < _STILL:
                 break
-        return now / now.sum()
+        settled: Floats = now / now.sum()
+        return settled
 
     def entropy_rate(self) -> float:
         """Nats per symbol that no model of any length of context comes below."""
@@ -67,7 +68,8 @@ class MarkovSource:
 
     def frequencies(self) -> Floats:
         """`[S]`, how often each symbol comes up."""
-        return self.stationary().sum(axis=tuple(range(self.order - 1)))
+        found: Floats = self.stationary().sum(axis=tuple(range(self.order - 1)))
+        return found
 
     def write(self, rows: int, length: int, rng: np.random.Generator) -> Ints:
         """`[rows, length]`, texts that begin in the middle of the language."""
@@ -139,15 +141,14 @@ class Markov(DatasetSource):
             text = dialect.write(texts[1], texts[2], rng).astype(np.float32)
             for part, piece in zip(parts, np.split(text, cuts), strict=True):
                 part.append(piece)
-        train, val, test = (np.concatenate(part) for part in parts)
         frequencies = np.mean([dialect.frequencies() for dialect in dialects], axis=0)
         floor = float(np.mean([dialect.floor(self.context) for dialect in dialects]))
-        return Dataset(
+        return language_data(
             f"markov({self.symbols}, order {self.order})",
-            *(each for part in (train, val, test) for each in (part, part[:, -1].astype(np.int32))),
-            num_classes=self.symbols,
-            natural_client=np.repeat(np.arange(self.num_clients, dtype=np.int32), self.rows),
-            score=GapClosed(_entropy(frequencies), floor),
+            [np.concatenate(part) for part in parts],
+            self.symbols,
+            np.repeat(np.arange(self.num_clients, dtype=np.int32), self.rows),
+            GapClosed(_entropy(frequencies), floor),
         )
 
     def dialects(self, rng: np.random.Generator) -> list[MarkovSource]:

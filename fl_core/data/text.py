@@ -14,7 +14,7 @@ from ...common.arrays import Floats32, Ints32
 from ...common.reading import parse_json, read_document, reason
 from ...common.sizes import check_values
 from ...common.spelling import printable
-from .dataset import DATASETS, Dataset, DatasetSource
+from .dataset import DATASETS, Dataset, DatasetSource, language_data
 
 _MOST_BYTES = 1 << 28
 _OTHER = "\N{REPLACEMENT CHARACTER}"
@@ -70,13 +70,9 @@ class Text(DatasetSource):
                 f"dataset text: path: {self.path!r}: nobody has {self.min_rows} rows of {self.context + 1} "
                 "characters, expected longer texts; take a smaller context or min_rows, or by: file"
             )
-        rows = [np.concatenate(part) for part in parts]
-        return Dataset(
-            f"text({_shown(self.path)}, by {self.by})",
-            *(each for part in rows for each in (part, part[:, -1].astype(np.int32))),
-            num_classes=len(vocabulary),
-            natural_client=np.concatenate(born),
-        )
+        name = f"text({_shown(self.path)}, by {self.by})"
+        whole = [np.concatenate(part) for part in parts]
+        return language_data(name, whole, len(vocabulary), np.concatenate(born))
 
     def _files(self) -> list[Path]:
         """All files, those of a folder by name."""
@@ -155,7 +151,8 @@ def _windows(codes: Ints32, context: int) -> Floats32:
     """`[n, context + 1]`, whole rows one after another; the last character of one begins the next."""
     count = max(0, (codes.size - 1) // context)
     at = np.arange(count)[:, None] * context + np.arange(context + 1)
-    return codes[at].astype(np.float32)
+    rows: Floats32 = codes[at].astype(np.float32)
+    return rows
 
 
 def _speeches(text: str) -> dict[str, list[str]]:
