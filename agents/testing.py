@@ -108,7 +108,8 @@ def _play(scheduler: Scheduler, scenario: Scenario, decisions: int) -> _Played:
         shown = situation if scheduler.clairvoyant else replace(situation, future=None)
         twin = copy.deepcopy(scheduler)
         plan = scheduler.plan(shown)
-        plan.validate(len(_SEEDS), scenario.clients, scenario.levels.server_step)
+        levels = scenario.levels
+        plan.validate(len(_SEEDS), scenario.clients, levels.server_step, levels.upload_bits)
         _check_plan(plan, situation)
         _expect_same(twin.plan(shown), plan, "a copy of it plans otherwise than the original")
         played.situations.append(situation)
@@ -230,6 +231,7 @@ def _plan_rows(plan: RoundPlan, rows: slice) -> RoundPlan:
         None if plan.weights is None else plan.weights[rows],
         None if plan.probe_samples is None else plan.probe_samples[rows],
         None if plan.server_step is None else plan.server_step[rows],
+        None if plan.upload_bits is None else plan.upload_bits[rows],
     )
 
 
@@ -243,6 +245,8 @@ def _expect_same(plan: RoundPlan, other: RoundPlan, why: str) -> None:
     ones = np.ones(len(plan.quorum))
     factors = [ones if each.server_step is None else each.server_step for each in (plan, other)]
     _expect(np.array_equal(factors[0], factors[1]), f"server_step: {why}")
+    bits = [0 * ones if each.upload_bits is None else each.upload_bits for each in (plan, other)]
+    _expect(np.array_equal(bits[0], bits[1]), f"upload_bits: {why}")
 
 
 def _expect(kept: bool, why: str) -> None:

@@ -53,7 +53,17 @@ def feature_table(title: str, table: dict[str, str]) -> list[str]:
 
 def world_table() -> list[str]:
     """The worlds' sizes, levels and prices as Markdown."""
-    columns = ("world", "N", "zones", "waits", "quorums", "local steps", "samples sent")
+    columns = (
+        "world",
+        "N",
+        "zones",
+        "waits",
+        "quorums",
+        "local steps",
+        "samples sent",
+        "server step",
+        "bits",
+    )
     columns += ("points per h", "per GB", "per kg", "hours", "s per step")
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     for name, source in WORLDS.items():
@@ -68,6 +78,8 @@ def world_table() -> list[str]:
             ", ".join(f"{q:g}" for q in layout.quorum),
             ", ".join(map(str, layout.local_steps)),
             ", ".join(map(str, layout.transfer_samples)),
+            ", ".join(f"{factor:g}" for factor in layout.server_step) if layout.scales_step else "-",
+            ", ".join(map(str, layout.upload_bits)) if layout.chooses_bits else "-",
             *map(span, (prices.price_per_hour, prices.price_per_gb, prices.price_per_kg)),
             span(scenario.budgets.hours),
             span(scenario.workload.step_s),
@@ -90,6 +102,29 @@ def kind_table(registry: Registry) -> list[str]:
         options = ", ".join(f"`{key}` ({field.default})" for key, field in fields.items())
         rows.append(f"| `{name}` | {summary.replace('|', chr(92) + '|')} | {options or '-'} |")
     return ["| name | what it does | settings |", "|---|---|---|", *rows, ""]
+
+
+LANGUAGE = (
+    "### Language",
+    "",
+    "Sixteen GPUs of four classes, rented in three zones and lent in three, train one transformer: many",
+    "local AdamW steps between rare exchanges, an outer Nesterov step on what comes back (DiLoCo,",
+    "Douillard et al. 2023). Who leaves before the exchange has lost hours of work; short rounds move",
+    "more gigabytes; an H100 makes nine steps while a V100 makes one, and a 4090 at home uploads for a",
+    "quarter of an hour what a rack uploads in twenty seconds, unless fewer bits will do. Days of slack",
+    "before the deadline make waiting for a clean hour a choice. Decisions: who, how many steps each,",
+    "how many bits, how far the server goes, how many answers, when to wait, when to stop.",
+    "",
+    "What is trained is a proxy: 3,584 parameters on a Markov language of 12 symbols, a dialect per",
+    "GPU. What is charged is a nominal job of 10^9 parameters, and one trained step stands for 12.5",
+    "nominal ones (4, 8, 16 and 40 local steps for DiLoCo's H of 50, 100, 200 and 500): the numbers and",
+    "why are in `envs/scenario/packaged/language.yaml`. A worker's moments stay with it and are gone",
+    "with its session; they are never sent. Accuracy is the share of the gap between unigram loss and",
+    "floor that is closed. A text of one's own: `dataset: {kind: text, path: mine.txt, by: file,",
+    "context: 8}` in a YAML file with `base: language`.",
+    "",
+)
+"""What cannot be read off the table of worlds."""
 
 
 def option_list() -> list[str]:
@@ -130,6 +165,7 @@ def page() -> str:
         "## Worlds",
         "",
         *world_table(),
+        *LANGUAGE,
         "## Options",
         "",
         "All are off in the worlds above; `gym.make(id, compression=...)`, a scenario file or",
@@ -166,6 +202,24 @@ def page() -> str:
         "`test` is new data, too. A world with a third of the data is another world: tune and train anew.",
         "",
         "A table of one's own, silos as clients, survival models: [silos](silos.md).",
+        "### Languages",
+        "",
+        "A data set may name its own score, which then is what the reward pays for and what tables call",
+        "accuracy. Rows of a language are `context + 1` tokens, and `info['loss']` is the mean",
+        "cross-entropy in nats per token; its exponential is the perplexity.",
+        "",
+        "- `dataset={kind: markov, symbols: 16, order: 2, concentration: 0.15, clients: 0.3}`: the next",
+        "  symbol depends on the last two, every client speaks a dialect (`partition: natural` hands them",
+        "  out). Entropy rate and stationary frequencies are exact; the score is the share of the gap",
+        "  between the loss of knowing frequencies and the floor that is closed, in which 100 % would be to",
+        "  know all dialects;",
+        "- `dataset={kind: text, path: play.txt, by: role}`: any text in UTF-8, gzipped or not, or a",
+        "  folder, or LEAF's JSON (Shakespeare). `by: role` takes the speakers of a play (a line `NAME:`",
+        "  after an empty one) or LEAF's users as clients, `by: file` the files. The score is the share of",
+        "  next characters that are right. Beside a YAML file the path is relative to it.",
+        "",
+        "`aggregator={kind: diloco, outer_lr: 0.7, momentum: 0.9}` is the outer Nesterov of DiLoCo over",
+        "any weighting; with `late={kind: keep}` late updates are its asynchronous form.",
         "",
         "### Drawn per episode",
         "",

@@ -97,7 +97,8 @@ class MixtureWorld:
         Raises:
             ValueError: if the plan's shapes or values are out of range; the worlds are then as before.
         """
-        plan.validate(self.num_envs, self.scenario.clients, self.scenario.levels.server_step)
+        levels = self.scenario.levels
+        plan.validate(self.num_envs, self.scenario.clients, levels.server_step, levels.upload_bits)
         return self._of(
             lambda world: _padded(world.step(_narrowed(plan, world.scenario.clients)), self.scenario.clients)
         )

@@ -22,6 +22,7 @@ WORLDS = {
     "Volunteers": "volunteers",
     "SpotMarket": "spotmarket",
     "Quadratic": "quadratic",
+    "Language": "language",
     "Mixture": "mixture",
 }
 """Name in the id, and the packaged scenario behind it."""

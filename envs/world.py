@@ -99,7 +99,8 @@ class FederatedWorld:
         Raises:
             ValueError: if the plan's shapes or values are out of range; the world is then as before.
         """
-        plan.validate(self.num_envs, self.scenario.clients, self.scenario.levels.server_step)
+        levels = self.scenario.levels
+        plan.validate(self.num_envs, self.scenario.clients, levels.server_step, levels.upload_bits)
         active, budgets = self.running.copy(), self._population.budgets
         began_s, accuracy_before = self._time_s.copy(), self.ledger.accuracy
         outcome, trained = self._execution.run(plan, self._time_s, active, self.ledger)
@@ -130,7 +131,13 @@ class FederatedWorld:
             clients=self._client_facts(time_s),
             zones=zone_facts(self.carbon, time_s, hour, p.utc_offset_h, self._carbon_leads_s.copy()),
             run=run_facts(self.ledger, time_s, hour, self.scenario.max_rounds),
-            terms=terms_of(p, self.ledger, execution.download_bytes, execution.upload_bytes),
+            terms=terms_of(
+                p,
+                self.ledger,
+                execution.download_bytes,
+                execution.upload_bytes,
+                self.scenario.upload_bits,
+            ),
             future=self._future(time_s) if clairvoyant else None,
         )
 

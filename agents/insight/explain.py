@@ -51,8 +51,8 @@ class Encounters:
         situations: one batch per decision.
         running: bool `[E]` for each, which episodes were not over.
         habits: one row per decision and episode: episode, decision, hours, accuracy, available, invited,
-            local_steps (mean of the invited; nan if none), server_step (factor; nan if none), waits, stops,
-            carbon_ahead (best forecast relative to now, -1 to 1).
+            local_steps (mean of the invited; nan if none), server_step (factor; nan if none), upload_bits (0
+            if no decision), waits, stops, carbon_ahead (best forecast relative to now, -1 to 1).
         local_steps: the menu's levels.
     """
 
@@ -232,6 +232,7 @@ def _habits(s: Situation, plan: RoundPlan, decision: int) -> pd.DataFrame:
             "invited": count,
             "local_steps": np.where(count > 0, steps, np.nan),
             "server_step": np.where(count > 0, 1.0 if plan.server_step is None else plan.server_step, np.nan),
+            "upload_bits": np.zeros(s.num_envs, int) if plan.upload_bits is None else plan.upload_bits,
             "waits": (plan.wait_s > 0) & np.isfinite(plan.wait_s),
             "stops": np.isinf(plan.wait_s),
             "carbon_ahead": relative,

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...common.arrays import AnyArray, Floats
 from ...common.settings import parse_settings
-from ...envs.agent_view import ActionLayout, ObservationEncoder, layout_of
-from ...envs.contract import Situation
+from ...envs.agent_view import (
+    ActionLayout,
+    ActionMode,
+    LevelsMode,
+    ObservationEncoder,
+    layout_of,
+    nearest_level,
+)
+from ...envs.contract import RoundPlan, Situation
 from ...envs.scenario import Budgets, Forecasting, Levels, Scenario
 
 
@@ -69,8 +76,18 @@ class Home:
         levels = self.levels
         transfers = levels.transfer_samples if self.moves_data else (0,)
         return ActionLayout(
-            clients, levels.wait_s, levels.quorum, levels.local_steps, transfers, levels.server_step
+            clients,
+            levels.wait_s,
+            levels.quorum,
+            levels.local_steps,
+            transfers,
+            levels.server_step,
+            levels.upload_bits,
         )
+
+    def action_mode(self, world: Scenario) -> ActionMode:
+        """What turns its actions into plans that a world takes."""
+        return _Abroad(self.layout(world.clients), world.levels)
 
     def encoder(
         self, world: Scenario, columns: Mapping[str, Sequence[str]] | None = None
@@ -92,6 +109,31 @@ class Home:
             ahead = _at(far, zones.carbon_leads_s, zones.carbon_forecast, zones.carbon_g_per_kwh)
             changes |= {"carbon_leads_s": far, "carbon_forecast": ahead}
         return situation.changed(**changes) if changes else situation
+
+
+class _Abroad(LevelsMode):
+    """Levels of one's own, as far as a world offers these decisions.
+
+    Args:
+        layout: the scheduler's own.
+        offered: the world's levels.
+    """
+
+    def __init__(self, layout: ActionLayout, offered: Levels):
+        super().__init__(layout)
+        self._steps = np.array(offered.server_step)
+        self._bits = np.array(offered.upload_bits, dtype=np.float64)
+
+    def plan(self, actions: AnyArray, situation: Situation) -> RoundPlan:
+        """The plan of its own menu; the server's step and the bits are the nearest that the world offers."""
+        plan = super().plan(actions, situation)
+        factors, bits = plan.server_step, plan.upload_bits
+        if factors is not None:
+            factors = self._steps[nearest_level(self._steps, factors)] if self._steps.size > 1 else None
+        if bits is not None:
+            known = self._bits[nearest_level(self._bits, bits)] if self._bits.size else None
+            bits = None if known is None else known.astype(plan.upload_bits.dtype)
+        return replace(plan, server_step=factors, upload_bits=bits)
 
 
 def _at(wanted_s: Floats, leads_s: Floats, forecast: Floats, now: Floats) -> Floats:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias, cast
 
+from gymnasium.spaces import MultiDiscrete
 from typing_extensions import NotRequired, TypedDict
 
 from ...common.files import read_json, write_text
@@ -69,9 +70,9 @@ def load_scheduler(
     folder = Path(out)
     settings, document = read_config(folder)
     own = load_world(settings)
-    home = Home.of(own)
+    home, place = Home.of(own), own if scenario is None else load_scenario(scenario)
     if scenario is not None:
-        world = {"scenario": _seen_from(home, load_scenario(scenario))}
+        world = {"scenario": _seen_from(home, place)}
         settings = RunSettings.from_json({**settings.to_json(), "world": world})
     env = training_worlds(settings, num_envs=2)
     frames = settings.policy.frames
@@ -82,11 +83,10 @@ def load_scheduler(
         reason = str(error).splitlines()[-1].strip()
         raise ValueError(f"{folder / MODEL}: does not fit {settings.env} ({reason})") from None
     view = env.agent_view
+    mode = home.action_mode(place) if isinstance(env.action_space, MultiDiscrete) else view.action_mode
     way = decision or str(document["best"]["decision"])
     rounds = int(document["rounds_trained"])
-    return LearnedScheduler(
-        model, view.encoder, view.action_mode, settings.label, way, own.clients, frames, rounds, home
-    )
+    return LearnedScheduler(model, view.encoder, mode, settings.label, way, own.clients, frames, rounds, home)
 
 
 def _seen_from(home: Home, world: Scenario) -> Scenario:

@@ -14,6 +14,9 @@ import torch as th
 from .client_set import ClientSet
 from .distribution import MASKED_LOGIT
 
+_MOST_FURTHER = 2
+"""Heads of the server beyond wait and quorum: its step, and the bits of updates."""
+
 
 @dataclass(frozen=True)
 class Choices:
@@ -22,14 +25,15 @@ class Choices:
     Attributes:
         waits: W.
         quorums: Q.
-        server_steps: S, factors on the server's step; 0 where it is no decision.
+        further: of the server's other heads in their order: factors on the server's step, bits of updates;
+            empty where they are no decisions.
         levels: L, local-step levels of a client.
         transfers: T, transfer levels of a client; 0 where no data is moved.
     """
 
     waits: int
     quorums: int
-    server_steps: int
+    further: tuple[int, ...]
     levels: int
     transfers: int
 
@@ -38,21 +42,21 @@ class Choices:
         """The sizes of a `MultiDiscrete` action of N clients.
 
         Raises:
-            ValueError: it is not `[W, Q] (+ [S]) + [L] * N (+ [T] * N)`.
+            ValueError: it is not `[W, Q] (+ [S]) (+ [B]) + [L] * N (+ [T] * N)`.
         """
         sizes, n = [int(choices) for choices in nvec], num_clients
         first = 2 + (len(sizes) - 2) % n if n > 1 else 2
         levels, transfers = sizes[first : first + n], sizes[first + n :]
-        whole = first <= 3 and len(levels) == n and len(transfers) in (0, n)
+        whole = first <= 2 + _MOST_FURTHER and len(levels) == n and len(transfers) in (0, n)
         if not whole or any(len(set(part)) > 1 for part in (levels, transfers)):
-            expected = f"[W, Q] (+ [S]) + [L] * {n} (+ [T] * {n})"
+            expected = f"[W, Q] (+ [S]) (+ [B]) + [L] * {n} (+ [T] * {n})"
             raise ValueError(f"action_space: nvec {sizes}, expected {expected}")
-        return cls(sizes[0], sizes[1], sum(sizes[2:first]), levels[0], sum(transfers[:1]))
+        return cls(sizes[0], sizes[1], tuple(sizes[2:first]), levels[0], sum(transfers[:1]))
 
     @property
     def server(self) -> tuple[int, ...]:
         """Sizes of the server's heads, which stand before the clients'."""
-        return (self.waits, self.quorums, *([self.server_steps] if self.server_steps else []))
+        return (self.waits, self.quorums, *self.further)
 
     @property
     def clients(self) -> tuple[int, ...]:
@@ -67,7 +71,7 @@ class PackedHeads:
 
     Args:
         choices: sizes of the action's heads.
-        server: logits `[B, W + Q + S]`, and after them those that a kind of its own has.
+        server: logits `[B, W + Q + S + B]`, and after them those that a kind of its own has.
         each: logits `[M, L + T]`.
         clients: whose they are.
         storage: bool `[M]`, whether data can be sent to a client; None: to everyone.

@@ -18,7 +18,18 @@ from .base import Rule, Setting, adopt, knobs_of
 from .baselines import AllAvailable, AllMean, FastestM, GreenestM, Never, RandomM, RoundRobin, TunedRule
 from .carbon import Carbonscaler, DriftPlusPenalty, Fedzero, GreenflOffline, GreenflOnline, LetsWaitAwhile
 from .linear import LinearRule
-from .pace import Adacomm, DynamicBackup, JsacTau, TransferMarginal, TransferThreshold
+from .pace import (
+    Adacomm,
+    DataParallel,
+    DilocoH,
+    DynamicBackup,
+    EqualTime,
+    JsacTau,
+    SurvivalH,
+    TransferMarginal,
+    TransferThreshold,
+    YoungDaly,
+)
 from .planning import Clairvoyant, Mpc, SearchEffort
 from .selection import (
     Afl,
@@ -92,6 +103,11 @@ for _scheduler in (
     Fedzero,
     JsacTau,
     Adacomm,
+    DilocoH,
+    DataParallel,
+    EqualTime,
+    SurvivalH,
+    YoungDaly,
     LetsWaitAwhile,
     Carbonscaler,
     TransferThreshold,

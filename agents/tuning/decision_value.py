@@ -121,6 +121,8 @@ def variants(scenario: Scenario) -> list[Variant]:
         most = scenario.hub.rows_per_client
         amounts = sorted({0, *(round(most * share) for share in (0.06, 0.12, 0.25, 0.5, 1.0))})
         found.append(Variant("data moved: constant", "transfer_samples", tuple(amounts)))
+    if scenario.levels.upload_bits:
+        found.append(Variant("bits: constant", "upload_bits", scenario.levels.upload_bits))
     stops = (2, 3, 4, 6, 8, 11, 15, 20, 28, 40)
     return [
         *found,

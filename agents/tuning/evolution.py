@@ -70,7 +70,7 @@ class _State:
     def __init__(self, search: Evolution):
         self.history: list[Generation] = []
         self._search, self._player = search, _Player(search)
-        self._free = np.flatnonzero(free_weights(search.freeze))
+        self._free = np.flatnonzero(free_weights(search.silent))
         # In units of each weight's spread around the start.
         self._strategy = CMA(
             mean=np.zeros(self._free.size),

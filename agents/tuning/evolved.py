@@ -61,8 +61,14 @@ class Evolution:
 
     def rule(self, theta: Theta) -> LinearRule:
         """The rule with some weights, no client given more steps than an agent's menu here has."""
-        most_steps = int(self.scenario.levels.local_steps[-1])
-        return LinearRule(theta, self.middle, most_steps, self.freeze, self.knowledge)
+        most_steps, bits = int(self.scenario.levels.local_steps[-1]), self.scenario.levels.upload_bits
+        room = (bits[0], bits[-1]) if bits else (0, 0)
+        return LinearRule(theta, self.middle, most_steps, self.freeze, self.knowledge, *room)
+
+    @property
+    def silent(self) -> dict[str, float]:
+        """What is held at constants: the frozen decisions, and those that this world does not offer."""
+        return {**({} if self.scenario.levels.upload_bits else {"upload_bits": 0.0}), **self.freeze}
 
     def check(self) -> Evolution:
         """Return the search if it can be begun; ValueError naming the field that is wrong."""
@@ -146,4 +152,5 @@ class Evolved:
             "theta": by_name(np.array(self.theta)),
             "middle": middle,
             "most_steps": self.rule.most_steps,
+            **{name: value for name, value in self.rule.bits.items() if value},
         }

@@ -43,15 +43,20 @@ RANGES: dict[str, Knob] = {
     ),
     "server_learning_rate": Knob("step of the server along the aggregated update", 0.25, 4.0, log=True),
     "server": Knob(
-        "server optimiser: the aggregator's mean, with momentum, or adaptive",
-        choices=("mean", "momentum", "adam"),
+        "server optimiser: the aggregator's mean, with heavy-ball or Nesterov momentum, or adaptive",
+        choices=("mean", "momentum", "nesterov", "adam"),
     ),
     "momentum": Knob("of the server, where it has one", 0.1, 0.9),
 }
 """What is searched of a world's training."""
 _OWN = ("learning_rate", "learning_rate_decay", "batch_size", "server_learning_rate")
 """Those of them that are fields of `LocalTraining`."""
-_SERVERS = {"mean": ("by-samples", ""), "momentum": ("fedavgm", "momentum"), "adam": ("fedadam", "beta_1")}
+_SERVERS = {
+    "mean": ("by-samples", ""),
+    "momentum": ("fedavgm", "momentum"),
+    "nesterov": ("diloco", "momentum"),
+    "adam": ("fedadam", "beta_1"),
+}
 """Aggregator of each server optimiser, and its setting that is the momentum."""
 _FACTS = ("trials", "episodes", "seed")
 _MOMENTUM = 0.5

@@ -263,6 +263,10 @@ def _limits(scenario: Scenario) -> tuple[dict[str, tuple[float, float]], dict[st
         room |= dict.fromkeys(("server_step", "last_server_step"), (factors[0], factors[-1]))
     else:
         pinned |= {"server_step": 1.0, "last_server_step": OFF}
+    if scenario.levels.upload_bits:
+        room["upload_bits"] = (float(scenario.levels.upload_bits[0]), float(scenario.levels.upload_bits[-1]))
+    else:
+        pinned["upload_bits"] = OFF
     return room, pinned
 
 

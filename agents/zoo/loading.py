@@ -66,7 +66,6 @@ def load_scheduler(
         ValueError: one line: nobody of that name, or a damaged or foreign file.
     """
     # Imported late: names are resolved without torch.
-    from ...envs.agent_view import make_action_mode
     from ...envs.scenario import load_scenario
     from ..learned import stacked_space
     from ..learned.scheduler import LearnedScheduler
@@ -80,7 +79,7 @@ def load_scheduler(
     frames = int(cast("Mapping[str, int]", card.settings["policy"]).get("frames", 1))
     policy = _policy(folder, card, stacked_space(encoder.space, frames), layout.space)
     way = decision or card.decision
-    mode = make_action_mode("levels", layout)
+    mode = home.action_mode(world)
     return LearnedScheduler(
         policy, encoder, mode, card.name, way, card.trained_clients, frames, card.rounds_trained, home
     )
@@ -96,8 +95,8 @@ def features_of(encoder: ObservationEncoder) -> dict[str, list[str] | int]:
 
 def choices_of(layout: ActionLayout) -> dict[str, int]:
     """How many levels of each kind an action has, as a card has it."""
-    names = ("wait_s", "quorum", "local_steps", "transfer_samples", "server_step")
-    return {name: len(getattr(layout, name)) for name in names}
+    names = ("wait_s", "quorum", "local_steps", "transfer_samples", "server_step", "upload_bits")
+    return {name: max(1, len(getattr(layout, name))) for name in names}
 
 
 def _columns(card: Card) -> dict[str, list[str]]:

@@ -6,12 +6,13 @@ from .action_modes import (
     ACTION_MODES,
     DEFAULT_MENU,
     ActionMode,
+    LevelsMode,
     MakeScheduler,
     Menu,
     ScoresMode,
     make_action_mode,
 )
-from .actions import ActionCodec, ActionLayout
+from .actions import ActionCodec, ActionLayout, nearest_level
 from .encoder import ObservationEncoder
 from .features import (
     CLIENT_FEATURES,
@@ -52,6 +53,7 @@ __all__ = [
     "AgentView",
     "AnyObservation",
     "Info",
+    "LevelsMode",
     "MakeScheduler",
     "Menu",
     "Observation",
@@ -61,6 +63,7 @@ __all__ = [
     "flatten",
     "layout_of",
     "make_action_mode",
+    "nearest_level",
     "observation_columns",
     "one_of",
 ]

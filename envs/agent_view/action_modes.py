@@ -55,7 +55,7 @@ class ActionMode(Protocol):
 
 
 class LevelsMode:
-    """`MultiDiscrete [wait, quorum] (+ [server step]) + [steps] * N (+ [transfer] * N)`."""
+    """The levels of every decision, `MultiDiscrete`; see `ActionLayout`."""
 
     def __init__(self, layout: ActionLayout):
         self.codec = ActionCodec(layout)
@@ -139,12 +139,12 @@ class ScoresMode:
     0.5 trains now; the waiting levels share the rest, so that exploration does not end most runs at once.
     The clients with the highest scores among the available ones are invited. Where data lies at the hub, an
     invited client is sent the largest transfer if its score is above 0.5. Where the server's step is a
-    decision, it is a fifth number before the scores, laid over its levels.
+    decision, it is one more number before the scores, laid over its levels; and so are the updates' bits.
     """
 
     def __init__(self, layout: ActionLayout):
         self._layout = layout
-        self._leading = 4 + layout.scales_step
+        self._leading = 4 + layout.scales_step + layout.chooses_bits
         self.space = spaces.Box(-1.0, 1.0, (self._leading + layout.num_clients,), np.float32)
 
     def reset(self, envs: Bools, seeds: Ints) -> None:
@@ -171,6 +171,11 @@ class ScoresMode:
             quorum=_level(layout.quorum, share[:, 3]),
             wait_s=wait_s,
             server_step=_level(layout.server_step, share[:, 4]) if layout.scales_step else None,
+            upload_bits=(
+                _level(layout.upload_bits, share[:, leading - 1]).astype(np.int64)
+                if layout.chooses_bits
+                else None
+            ),
         )
 
     def encode(self, plan: RoundPlan, situation: Situation) -> AnyArray:

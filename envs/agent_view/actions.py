@@ -19,7 +19,7 @@ Levels = tuple[float, ...]
 class ActionLayout:
     """The levels behind a `MultiDiscrete` action, the server's heads before the clients'.
 
-    `[wait, quorum] (+ [server step]) + [steps] * N (+ [transfer] * N)`
+    `[wait, quorum] (+ [server step]) (+ [upload bits]) + [steps] * N (+ [transfer] * N)`
 
     Attributes:
         num_clients: N.
@@ -30,6 +30,7 @@ class ActionLayout:
             and the action has no such part.
         server_step: factors on the server's learning rate. A single level means that the server's step is no
             decision and the action has no such part.
+        upload_bits: of the updates' coordinates. None: no decision, and the action has no such part.
     """
 
     num_clients: int
@@ -38,6 +39,7 @@ class ActionLayout:
     local_steps: tuple[int, ...]
     transfer_samples: tuple[int, ...] = (0,)
     server_step: Levels = (1.0,)
+    upload_bits: tuple[int, ...] = ()
 
     @property
     def scales_step(self) -> bool:
@@ -47,7 +49,12 @@ class ActionLayout:
     @property
     def server_heads(self) -> int:
         """Entries of an action that stand before the clients'."""
-        return 2 + self.scales_step
+        return 2 + self.scales_step + self.chooses_bits
+
+    @property
+    def chooses_bits(self) -> bool:
+        """Whether the action has a part for the bits of updates."""
+        return len(self.upload_bits) > 1
 
     @property
     def moves_data(self) -> bool:
@@ -60,6 +67,8 @@ class ActionLayout:
         nvec = [len(self.wait_s), len(self.quorum)]
         if self.scales_step:
             nvec.append(len(self.server_step))
+        if self.chooses_bits:
+            nvec.append(len(self.upload_bits))
         nvec += [len(self.local_steps)] * self.num_clients
         if self.moves_data:
             nvec += [len(self.transfer_samples)] * self.num_clients
@@ -81,6 +90,7 @@ class ActionCodec:
         self._steps = np.array(layout.local_steps, dtype=np.int32)
         self._transfer = np.array(layout.transfer_samples, dtype=np.int32)
         self._server_step = np.array(layout.server_step, dtype=np.float64)
+        self._upload_bits = np.array(layout.upload_bits, dtype=np.int64)
         self._nvec = layout.nvec
 
     def decode(self, actions: NDArray[np.integer]) -> RoundPlan:
@@ -101,6 +111,7 @@ class ActionCodec:
             quorum=self._quorum[actions[:, 1]],
             wait_s=self._wait_s[actions[:, 0]],
             server_step=self._server_step[actions[:, 2]] if layout.scales_step else None,
+            upload_bits=self._upload_bits[actions[:, first - 1]] if layout.chooses_bits else None,
         )
 
     def encode(self, plan: RoundPlan) -> Ints:
@@ -113,6 +124,11 @@ class ActionCodec:
         if self.layout.scales_step:
             factors = np.ones(len(plan.quorum)) if plan.server_step is None else plan.server_step
             parts.append(nearest_level(self._server_step, factors)[:, None])
+        if self.layout.chooses_bits:
+            # The world's own bits, where a plan says none, are not known here: the most precise are taken.
+            bits = np.zeros(len(plan.quorum)) if plan.upload_bits is None else plan.upload_bits
+            wanted = np.where(bits > 0, bits, self._upload_bits[-1]).astype(np.float64)
+            parts.append(nearest_level(self._upload_bits.astype(np.float64), wanted)[:, None])
         parts.append(_nearest_positive(self._steps, plan.local_steps))
         if self.layout.moves_data:
             parts.append(nearest_level(self._transfer.astype(np.float64), plan.transfer_samples))
@@ -140,6 +156,8 @@ class ActionCodec:
         parts = [wait, quorum]
         if layout.scales_step:
             parts.append(np.ones((num_envs, len(layout.server_step)), dtype=bool))
+        if layout.chooses_bits:
+            parts.append(np.ones((num_envs, len(layout.upload_bits)), dtype=bool))
         parts.append(_level_mask(situation.clients.available, n, len(layout.local_steps)))
         if layout.moves_data:
             sendable = situation.clients.available & (situation.clients.storage_left > 0)

@@ -143,6 +143,7 @@ class AgentView:
             "reward_terms": result.terms.copy(),
             "cost": result.cost.copy(),
             "accuracy": outcome.accuracy.copy(),
+            "loss": outcome.loss.copy(),
             "duration_s": outcome.duration_s.copy(),
             "repairs": outcome.repairs.astype(np.int64),
             "invited": outcome.invited.sum(axis=1),
@@ -194,5 +195,11 @@ def layout_of(scenario: Scenario) -> ActionLayout:
     levels = scenario.levels
     transfers = levels.transfer_samples if scenario.hub.share > 0 else (0,)
     return ActionLayout(
-        scenario.clients, levels.wait_s, levels.quorum, levels.local_steps, transfers, levels.server_step
+        scenario.clients,
+        levels.wait_s,
+        levels.quorum,
+        levels.local_steps,
+        transfers,
+        levels.server_step,
+        levels.upload_bits,
     )

@@ -13,7 +13,7 @@ STOP_S = float("inf")
 """`RoundPlan.wait_s` of a coordinator that ends the training run for good."""
 
 
-_OPTIONAL = ("weights", "probe_samples", "server_step")
+_OPTIONAL = ("weights", "probe_samples", "server_step", "upload_bits")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class RoundPlan:
     are kept.) If all that enter weigh 0, the model stays. A row of nan leaves that environment to the
     aggregator.
 
-    How far the server goes is a decision of its own, `server_step`, where the scenario's levels offer one.
+    How far the server goes is a decision of its own, `server_step`, where the scenario's levels offer one,
+    and so is in how many bits updates come back, `upload_bits`.
     """
 
     local_steps: Ints32  # [E, N] local SGD steps of each client; 0 = not invited
@@ -38,6 +39,7 @@ class RoundPlan:
     weights: Floats | None = None  # [E, N] the scheduler's own aggregation coefficients
     probe_samples: Ints32 | None = None  # [E, N] to tell the loss on; where nobody trains or waits
     server_step: Floats | None = None  # [E] factors on the server's learning rate; None = 1 everywhere
+    upload_bits: Ints | None = None  # [E] of an update's coordinates; 0, or None, are the world's own
 
     @property
     def is_round(self) -> Bools:
@@ -62,13 +64,20 @@ class RoundPlan:
         idle = (self.wait_s <= 0) & ~(self.local_steps > 0).any(axis=1)
         return (self.probe_samples > 0) & idle[:, None]
 
-    def validate(self, num_envs: int, num_clients: int, server_steps: Sequence[float] = (1.0,)) -> RoundPlan:
+    def validate(
+        self,
+        num_envs: int,
+        num_clients: int,
+        server_steps: Sequence[float] = (1.0,),
+        upload_bits: Sequence[int] = (),
+    ) -> RoundPlan:
         """Return the plan if its shapes and ranges are right, else raise ValueError naming the field.
 
         Args:
             num_envs: E.
             num_clients: N.
             server_steps: the world's levels of `server_step`; whatever lies between two of them is right.
+            upload_bits: of `upload_bits`, likewise; none where they are no decision.
         """
         shapes = {
             "local_steps": (num_envs, num_clients),
@@ -78,6 +87,7 @@ class RoundPlan:
             "weights": (num_envs, num_clients),
             "probe_samples": (num_envs, num_clients),
             "server_step": (num_envs,),
+            "upload_bits": (num_envs,),
         }
         for name, shape in shapes.items():
             value = getattr(self, name)
@@ -95,6 +105,7 @@ class RoundPlan:
         if self.quorum.size and (self.quorum.min() <= 0 or self.quorum.max() > 1):
             raise ValueError(f"RoundPlan.quorum: {self.quorum.tolist()}, expected shares in (0, 1]")
         _check_server_step(self.server_step, min(server_steps), max(server_steps))
+        _check_upload_bits(self.upload_bits, upload_bits)
         return self
 
 
@@ -104,6 +115,19 @@ def _check_server_step(factors: Floats | None, low: float, high: float) -> None:
     expected = f"factors from {low:g} to {high:g}" if low < high else f"{low:g} everywhere"
     raise ValueError(
         f"RoundPlan.server_step: {factors.tolist()}, expected {expected}; the scenario's levels: server_step "
+        "say what is offered"
+    )
+
+
+def _check_upload_bits(bits: Ints | None, levels: Sequence[int]) -> None:
+    if bits is None or not bits.any():
+        return
+    low, high = (min(levels), max(levels)) if levels else (0, 0)
+    if bits.dtype.kind in "iu" and bool(((bits == 0) | ((bits >= low) & (bits <= high))).all()):
+        return
+    expected = f"whole numbers from {low} to {high}" if levels else "none"
+    raise ValueError(
+        f"RoundPlan.upload_bits: {bits.tolist()}, expected {expected}; the scenario's levels: upload_bits "
         "say what is offered"
     )
 
@@ -131,6 +155,11 @@ def choose_plans(plans: Sequence[RoundPlan], choice: Ints) -> RoundPlan:
         ones = np.ones(choice.size)
         factors = [ones if plan.server_step is None else plan.server_step for plan in plans]
         server_step = np.stack(factors)[choice, rows]
+    upload_bits: Ints | None = None
+    if any(plan.upload_bits is not None for plan in plans):
+        own = np.zeros(choice.size, dtype=np.int64)
+        bits = [own if plan.upload_bits is None else plan.upload_bits for plan in plans]
+        upload_bits = np.stack(bits)[choice, rows]
     return RoundPlan(
         local_steps=np.stack([plan.local_steps for plan in plans])[choice, rows],
         transfer_samples=np.stack([plan.transfer_samples for plan in plans])[choice, rows],
@@ -139,6 +168,7 @@ def choose_plans(plans: Sequence[RoundPlan], choice: Ints) -> RoundPlan:
         weights=weights,
         probe_samples=probe_samples,
         server_step=server_step,
+        upload_bits=upload_bits,
     )
 
 

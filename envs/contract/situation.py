@@ -94,6 +94,7 @@ class Terms:
     model_bytes: Floats  # [E] of the model on its way to a client
     sample_bytes: Floats  # [E] of one training sample on the wire
     upload_bytes: Floats  # [E] of one update on its way back, compressed where the world compresses
+    upload_bits: Ints  # [E] of its coordinates, where they are a decision; 0 = they are none
     overhead_s: Floats  # [E] the server's seconds per round
     deadline_s: Floats  # [E] after which a round is closed at the latest
     label_skew: Floats  # [E] mean distance of a client's label mix from all clients', 0 to 1; 0 = alike
@@ -155,6 +156,7 @@ class Situation:
             "setup_bytes": lambda: np.zeros(shape),
             "looks": lambda: np.asarray(values["round_index"]) + 1,
             "upload_bytes": lambda: np.array(values["model_bytes"]),
+            "upload_bits": lambda: np.zeros(shape[:1], dtype=np.int64),
             "label_skew": lambda: np.zeros(shape[:1]),
             "announced_share": lambda: np.zeros(shape[:1]),
             "federation_size": lambda: np.full(shape[0], shape[1], dtype=np.int64),
@@ -227,6 +229,16 @@ class Situation:
     def warm(self) -> Situation:
         """A copy in which everybody is set up: what rounds after the first of a session cost."""
         return self.changed(setup_bytes=np.zeros(self.clients.setup_bytes.shape))
+
+    def at_bits(self, bits: int | Ints) -> Situation:
+        """A copy with updates of so many bits, for all or `[E]`, where they are a decision; 0: as it is."""
+        own = self.terms.upload_bits
+        if not np.any(bits) or not own.any():
+            return self
+        new_bits = np.where((own > 0) & (np.asarray(bits) > 0), bits, own)
+        factor = new_bits / np.maximum(own, 1)
+        upload_bytes = np.where(own > 0, self.terms.upload_bytes * factor, self.terms.upload_bytes)
+        return self.changed(upload_bytes=upload_bytes, upload_bits=new_bits)
 
     def round_s(self, local_steps: Ints32 | int, transfer_samples: Ints32 | int = 0) -> Floats:
         """`[E, N]`, seconds each client would need: download, set-up included, local steps, upload."""

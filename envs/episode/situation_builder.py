@@ -110,7 +110,9 @@ def client_books(ledger: Ledger, core: RoundEngine, held: Ints) -> ClientBooks:
     }
 
 
-def terms_of(population: Population, ledger: Ledger, download_bytes: float, upload_bytes: float) -> Terms:
+def terms_of(
+    population: Population, ledger: Ledger, download_bytes: float, upload_bytes: float, upload_bits: int = 0
+) -> Terms:
     """Prices, budgets, sizes and what else differs between operators.
 
     Args:
@@ -118,6 +120,7 @@ def terms_of(population: Population, ledger: Ledger, download_bytes: float, uplo
         ledger: what has been spent.
         download_bytes: of the model on its way to a client.
         upload_bytes: of an update on its way back.
+        upload_bits: of its coordinates, where they are a decision.
     """
     prices = population.prices
     return Terms(
@@ -128,6 +131,7 @@ def terms_of(population: Population, ledger: Ledger, download_bytes: float, uplo
         model_bytes=np.full(len(prices), download_bytes),
         sample_bytes=population.sample_bytes.copy(),
         upload_bytes=np.full(len(prices), upload_bytes),
+        upload_bits=np.full(len(prices), upload_bits),
         overhead_s=population.overhead_s.copy(),
         deadline_s=population.deadline_s.copy(),
         label_skew=population.label_skew.copy(),

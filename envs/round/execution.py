@@ -44,6 +44,7 @@ class RoundExecution:
         self.held = np.zeros((e, n), dtype=np.int64)
         self._has_model = np.zeros((e, n), dtype=bool)
         self._warm = np.zeros((e, n), dtype=bool)
+        self._left = np.zeros((e, n), dtype=bool)
         late = source.scenario.late
         keeps = late.kind != "drop"
         if keeps and not self.core.aggregator.accepts_late:
@@ -81,6 +82,14 @@ class RoundExecution:
         """Bytes of an update on its way back: compressed, and with control variates where there are any."""
         return self.source.model_bytes * float(self.core.upload_share)
 
+    def _upload_bytes_of(self, plan: RoundPlan) -> Floats:
+        """`[E, 1]`, the same at the bits that a plan says."""
+        if plan.upload_bits is None:
+            return np.full((len(plan.wait_s), 1), self.upload_bytes)
+        shares = {bits: self.core.upload_share_at(bits) for bits in np.unique(plan.upload_bits).tolist()}
+        each = np.array([shares[bits] for bits in plan.upload_bits.tolist()])
+        return np.asarray(self.source.model_bytes * each)[:, None]
+
     @property
     def setup_bytes(self) -> Floats:
         """Bytes `[E, N]` that each client has to fetch before the model in its present or next session."""
@@ -101,6 +110,7 @@ class RoundExecution:
         self._late.reset(envs)
         self._has_model[envs] = False
         self._warm[envs] = False
+        self._left[envs] = False
         self._set_held(np.where(envs[:, None], self.core.own, self.held))
 
     def run(
@@ -167,7 +177,14 @@ class RoundExecution:
         return self._late.abandon(envs)
 
     def end_sessions(self, ended: Bools) -> None:
-        """These clients `[E, N]` start afresh: cold, and without the data sent to them if it is ephemeral."""
+        """These clients `[E, N]` start afresh: cold, and without the data sent to them if it is ephemeral.
+
+        What their optimisers remember is gone as well; a delivered update that waits for its round was made
+        before, hence with it.
+        """
+        left, busy = self._left | ended, self._late.busy
+        self._left = left & busy
+        self.core.end_sessions(left & ~busy)
         self._warm = self._warm & ~ended
         if self.source.scenario.hub.ephemeral:
             self._set_held(np.where(ended, self.core.own, self.held))
@@ -224,7 +241,7 @@ class RoundExecution:
         if self.personal is not None:
             extra = self.personal.extra_batches(self.held + sent, batch_size)
             compute_s = compute_s + extra * self._forward_s
-        up_bytes = np.full(invited.shape, self.upload_bytes)
+        up_bytes = np.broadcast_to(self._upload_bytes_of(plan), invited.shape)
         repairs = (asked & ~invited).sum(axis=1) + cut
         probed = np.zeros_like(invited)
         if plan.probe_samples is not None:

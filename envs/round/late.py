@@ -74,6 +74,7 @@ class DropLate:
                 weights=step.plan.weights,
                 round_index=step.round_index.copy(),
                 server_step=step.plan.server_step,
+                upload_bits=_each(step.plan.upload_bits, completed),
                 closes=step.closes,
             ),
         )
@@ -106,6 +107,7 @@ class _AtWork:
     held: Ints  # samples it trains on
     version: Ints  # of the model it started from
     round_index: Ints  # of the round it was invited to
+    upload_bits: Ints  # of its update, by the plan; 0 = the world's own
 
     @classmethod
     def blank(cls, num_envs: int, num_clients: int) -> _AtWork:
@@ -113,7 +115,7 @@ class _AtWork:
         shape = (num_envs, num_clients)
         flags = [np.zeros(shape, dtype=bool) for _ in range(3)]
         amounts = [np.zeros(shape) for _ in range(6)]
-        counts = [np.zeros(shape, dtype=np.int64) for _ in range(5)]
+        counts = [np.zeros(shape, dtype=np.int64) for _ in range(6)]
         return cls(*flags, *amounts, np.full(shape, np.nan), *counts)  # type: ignore[arg-type, call-arg]
 
     def clear(self, gone: Bools) -> None:
@@ -222,6 +224,7 @@ class KeepLate:
             held=step.held + work.sent,
             version=step.versions[:, None],
             round_index=step.round_index[:, None],
+            upload_bits=0 if plan.upload_bits is None else plan.upload_bits[:, None],
         )
 
     def _finish_s(self) -> Floats:
@@ -243,8 +246,14 @@ class KeepLate:
             round_index=np.where(entering, t.round_index, step.round_index[:, None]),
             staleness=np.where(entering, step.versions[:, None] - t.version, 0),
             server_step=step.plan.server_step,
+            upload_bits=t.upload_bits.copy() if t.upload_bits.any() else None,
             closes=step.closes,
         )
+
+
+def _each(per_env: Ints | None, like: Bools) -> Ints | None:
+    """`[E, N]` from `[E]`."""
+    return None if per_env is None else np.broadcast_to(per_env[:, None], like.shape)
 
 
 def make_late_rule(max_rounds: int | None, num_envs: int, num_clients: int) -> LateRule:

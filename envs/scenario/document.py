@@ -10,7 +10,7 @@ from pydantic import Field, SerializationInfo, field_serializer, model_validator
 from ...common.ranges import Drawn, largest
 from ...common.settings import Settings, Spec
 from ...common.units import SECONDS_PER_HOUR
-from ...fl_core.aggregation import is_server_optimiser
+from ...fl_core.aggregation import bits_of, is_server_optimiser
 from ...fl_core.quadratics import QuadraticSettings
 from ...fl_core.training import LocalTraining
 from .checked import (
@@ -25,10 +25,8 @@ from .checked import (
     PartitionField,
     TrainerField,
 )
+from .levels import Levels
 from .options import Evaluation, Forecasting, HubData, Late, Malicious
-
-MOST_STEPS = 100_000
-"""Local steps of a round; each has its minibatch."""
 
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -102,48 +100,6 @@ class Budgets(Drawn):
         return hours, gigabytes, kilograms
 
 
-class Levels(Settings):
-    """The menu of the MultiDiscrete action.
-
-    Attributes:
-        wait_s: seconds to wait; the first is 0, train now; infinity ends the run.
-        quorum: shares of the invited updates to wait for.
-        local_steps: local SGD steps; the first is 0, not invited.
-        transfer_samples: samples to send along; the first is 0. More levels count where data lies at the hub.
-        server_step: factors on the server's learning rate, 1 among them. With a single one the server's step
-            is no decision: the action has no such part, and a plan with another factor is refused.
-    """
-
-    wait_s: tuple[Annotated[float, Field(ge=0, allow_inf_nan=True)], ...] = (
-        0.0,
-        1800.0,
-        7200.0,
-        float("inf"),
-    )
-    quorum: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.5, 0.8, 1.0)
-    local_steps: tuple[Annotated[int, Field(ge=0)], ...] = (0, 5, 10, 20, 40)
-    transfer_samples: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
-    server_step: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = (1.0,)
-
-    @model_validator(mode="after")
-    def _start_at_zero(self) -> Levels:
-        for name in ("wait_s", "local_steps", "transfer_samples"):
-            levels = getattr(self, name)
-            if not levels or levels[0] != 0 or list(levels) != sorted(set(levels)):
-                raise ValueError(f"{name}: {levels}, expected increasing levels that begin with 0")
-        if len(self.wait_s) < 2 or len(self.local_steps) < 2 or not self.quorum:
-            raise ValueError("levels: expected at least two waits, two step levels and one quorum")
-        self._do_not_fill_the_memory()
-        factors = self.server_step
-        if 1.0 not in factors or list(factors) != sorted(set(factors)):
-            raise ValueError(f"server_step: {factors}, expected increasing factors with 1 among them")
-        return self
-
-    def _do_not_fill_the_memory(self) -> None:
-        if max(self.local_steps) > MOST_STEPS:
-            raise ValueError(f"local_steps: {max(self.local_steps)}, expected at most {MOST_STEPS}")
-
-
 class Scenario(Settings):
     """One world: who takes part, on what data, at which costs.
 
@@ -162,8 +118,10 @@ class Scenario(Settings):
         model: see `fl_core.models.make`.
         training: a client's local SGD; a document holds the fields that were given.
         aggregator: see `fl_core.aggregation.base`.
-        compression: of the updates on their way back, see `fl_core.aggregation.compression`, e.g. `8-bit` or
-            `{kind: top-k, share: 0.1, error_feedback: true}`; None = none. What enters the model is the
+        compression: of the updates on their way back, see `fl_core.aggregation.compression`, e.g. `8-bit`,
+            `{kind: top-k, share: 0.1, error_feedback: true}` or `{kind: 4-bit, error_feedback: true}`; None =
+            none. With `{kind: rounded, bits: 8}` and `levels={upload_bits: [4, 8, 16]}` the bits are a
+            decision of every plan. What enters the model is the
             decompressed update, and an upload is charged the workload's model bytes times the share of the
             trained model's bytes that the compressed update really takes.
         malicious: clients that lie, see `Malicious`, e.g. `{share: 0.2, attack: alie}`; None = nobody does.
@@ -258,9 +216,29 @@ class Scenario(Settings):
 
     @model_validator(mode="after")
     def _tells_the_parts_of_an_action(self) -> Scenario:
-        if self.clients == 1 and len(self.levels.server_step) > 1:
-            raise ValueError("levels: server_step: several levels, expected one where there is one client")
+        several = [name for name in ("server_step", "upload_bits") if len(getattr(self.levels, name)) > 1]
+        if several and self.clients <= len(several):
+            raise ValueError(
+                f"levels: {several[-1]}: several levels, expected one in a world of {self.clients} clients"
+            )
         return self
+
+    @model_validator(mode="after")
+    def _rounds_to_the_bits_it_offers(self) -> Scenario:
+        bits = self.levels.upload_bits
+        if bits and bits_of(self.compression) not in bits:
+            raise ValueError(
+                f"levels: upload_bits: {bits}, expected compression: {{kind: rounded, bits: {bits[-1]}}}, or "
+                f"another of them, not {self.compression!r}"
+            )
+        if bits and self.topology != "server":
+            raise ValueError(f"levels: upload_bits: {bits}, expected none with topology: {self.topology}")
+        return self
+
+    @property
+    def upload_bits(self) -> int:
+        """Bits of an update's coordinates if a plan says nothing, where they are a decision; else 0."""
+        return bits_of(self.compression) if self.levels.upload_bits else 0
 
     @model_validator(mode="after")
     def _personal_models(self) -> Scenario:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from .attacks import ATTACKS, Attack
 from .base import AGGREGATORS, Aggregator, Arrivals, Start, Weighting, make_weighting
-from .compression import COMPRESSIONS, Compression, EightBit, TopK
+from .compression import (
+    COMPRESSIONS,
+    FEWEST_BITS,
+    MOST_BITS,
+    Compression,
+    EightBit,
+    FourBit,
+    Rounded,
+    TopK,
+    bits_of,
+)
 from .preparations import Clip, NearestNeighbourMixing
 from .privacy import GaussianMechanism, epsilon
 from .robust import (
@@ -17,7 +27,7 @@ from .robust import (
     TrimmedMean,
     lengths_of,
 )
-from .server_optimisers import FedAvgM, FedOpt, is_server_optimiser
+from .server_optimisers import DiLoCo, FedAvgM, FedOpt, is_server_optimiser
 from .weightings import BySamples, FedAu, FedBuff, FedNova, Given, Refl, Stale, Unbiased, Uniform
 from .with_memory import FedAwe, FedVarp, Mifa, Scaffold
 
@@ -25,6 +35,8 @@ __all__ = [
     "AGGREGATORS",
     "ATTACKS",
     "COMPRESSIONS",
+    "FEWEST_BITS",
+    "MOST_BITS",
     "Aggregator",
     "Arrivals",
     "Attack",
@@ -32,6 +44,7 @@ __all__ = [
     "CentredClipping",
     "Clip",
     "Compression",
+    "DiLoCo",
     "EightBit",
     "FedAu",
     "FedAvgM",
@@ -40,6 +53,7 @@ __all__ = [
     "FedNova",
     "FedOpt",
     "FedVarp",
+    "FourBit",
     "GaussianMechanism",
     "GeometricMedian",
     "Given",
@@ -50,6 +64,7 @@ __all__ = [
     "NearestNeighbourMixing",
     "Refl",
     "RobustRule",
+    "Rounded",
     "Scaffold",
     "Stale",
     "Start",
@@ -58,6 +73,7 @@ __all__ = [
     "Unbiased",
     "Uniform",
     "Weighting",
+    "bits_of",
     "epsilon",
     "is_server_optimiser",
     "lengths_of",

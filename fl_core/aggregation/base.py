@@ -92,6 +92,7 @@ class Aggregator(ABC):
         accepts_late: whether updates may have been started on older models.
         accepts_decay: whether it makes sense of a learning rate that falls from round to round.
         accepts_compression: whether it makes sense of compressed updates.
+        accepts_moments: whether it makes sense of clients whose optimiser has a memory, as AdamW's.
         moves_alone: whether the model moves in a round of training in which nothing arrived.
         is_mean: whether its step is a mean of the updates in some sense, which a server optimiser may follow.
         traffic: model-sized vectors sent each way per client and round (2 where control variates go along).
@@ -102,12 +103,26 @@ class Aggregator(ABC):
     accepts_late = True
     accepts_decay = True
     accepts_compression = True
+    accepts_moments = True
     moves_alone = False
     is_mean = False
     traffic = 1
 
     def __init__(self) -> None:
         self.memory: State = {}
+
+    def check_training(self, training: LocalTraining) -> None:
+        """Refuse settings of local training of which it makes no sense; ValueError of one line."""
+        if training.learning_rate_decay < 1 and not self.accepts_decay:
+            raise ValueError(
+                f"learning_rate_decay: {training.learning_rate_decay}, expected 1: aggregator "
+                f"{self.name!r} needs a constant rate; use 'by-samples'"
+            )
+        if training.adamw is not None and not self.accepts_moments:
+            raise ValueError(
+                f"optimiser: {training.optimiser!r}, expected 'sgd': aggregator {self.name!r} takes the "
+                "clients' steps for gradients; use 'by-samples'"
+            )
 
     def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: DType) -> None:
         """Allocate `memory`, arrays with one row per environment; called once by the core."""

@@ -202,6 +202,7 @@ class Scaffold(Aggregator):
     accepts_weights = False
     accepts_late = False
     accepts_compression = False
+    accepts_moments = False
     traffic = 2
 
     def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: DType) -> None:

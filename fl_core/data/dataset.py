@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from ...common.arrays import AnyArray, Floats, Floats32, Ints, Ints32
 from ...common.registry import Registry
 from ...common.settings import Settings, Spec
 from ...common.splits import Split
+from .score import Score
 
 _PARTS = ("train", "val", "test")
 # The digits split is part of the task, like an ImageNet split: the same for every seed.
@@ -23,6 +25,7 @@ class Dataset:
 
     Features are finite and labels whole numbers in `[0, num_classes)`; anything else is refused here: one NaN
     would end a run in its first round. `shape` is that of one row for models that need it, as `(1, 28, 28)`.
+    A data set may name its own score, which then is what worlds call accuracy.
     """
 
     name: str  # for logs and errors
@@ -38,6 +41,7 @@ class Dataset:
     times: tuple[Floats, Floats, Floats] | None = (
         None  # of train, val, test: of the event, or of its censoring
     )
+    score: Score | None = None  # what the reward pays for; None = accuracy
 
     def __post_init__(self) -> None:
         for part in ("train", "val", "test"):
@@ -64,6 +68,10 @@ class Dataset:
                 "name a column in time, or use model: softmax"
             )
         return self.times[_PARTS.index(part)]
+
+    def scored(self, accuracy: Floats, loss: Floats) -> Floats:
+        """What models of this accuracy and mean loss are worth, 0 to 1: the accuracy, or by `score`."""
+        return accuracy if self.score is None else self.score.of(accuracy, loss)
 
     @property
     def num_rows(self) -> int:
@@ -117,6 +125,28 @@ def _labels(name: str, y: AnyArray, num_classes: int) -> Ints32:
     if y.size and not (y.min() >= 0 and y.max() < num_classes):
         raise ValueError(f"{name}: {y.min()} to {y.max()}, expected labels in [0, {num_classes})")
     return np.ascontiguousarray(y, dtype=np.int32)
+
+
+def language_data(
+    name: str,
+    parts: Sequence[Floats32],
+    vocabulary: int,
+    natural_client: Ints32,
+    score: Score | None = None,
+) -> Dataset:
+    """A data set of texts, `[n, context + 1]` tokens each; the label of a row is its last token.
+
+    Args:
+        name: for logs and errors.
+        parts: rows for training, validation and test.
+        vocabulary: number of tokens.
+        natural_client: `[n]`, who wrote each training row.
+        score: what the reward pays for; None = accuracy.
+    """
+    (x, y), (x_val, y_val), (x_test, y_test) = ((rows, rows[:, -1].astype(np.int32)) for rows in parts)
+    return Dataset(
+        name, x, y, x_val, y_val, x_test, y_test, vocabulary, natural_client=natural_client, score=score
+    )
 
 
 class DatasetSource(Settings):

@@ -63,19 +63,11 @@ class RoundEngine(Threatened, ABC):
             training = parse_settings(LocalTraining, training or {}, "training")
         self.training = training
         self.aggregator = AGGREGATORS.make(aggregator)
-        if training.learning_rate_decay < 1 and not self.aggregator.accepts_decay:
-            raise ValueError(
-                f"learning_rate_decay: {training.learning_rate_decay}, expected 1: aggregator "
-                f"{self.aggregator.name!r} needs a constant rate; use 'by-samples'"
-            )
+        self.aggregator.check_training(training)
         self.aggregator.bind(num_envs, num_clients, num_parameters, np.dtype(dtype))
         self.compression = None if compression is None else COMPRESSIONS.make(compression)
         if self.compression is not None:
-            if not self.aggregator.accepts_compression:
-                raise ValueError(
-                    f"compression: {self.compression.name!r}, expected none: aggregator "
-                    f"{self.aggregator.name!r} needs exact updates"
-                )
+            self.compression.check(self.aggregator)
             self.compression.bind(num_envs, num_clients, num_parameters, np.dtype(dtype))
         self._params: AnyArray = np.zeros((num_envs, num_parameters), dtype=dtype)
         self._past: AnyArray = np.zeros((history, num_envs, num_parameters), dtype=dtype)
@@ -91,9 +83,12 @@ class RoundEngine(Threatened, ABC):
     @property
     def upload_share(self) -> float:
         """Bytes of one upload over the plain model's: control variates double it, compression cuts it."""
-        plain = 4 * self._params.shape[1]
-        sent = plain if self.compression is None else self.compression.upload_bytes(self._params.shape[1])
-        return float(self.aggregator.traffic * sent / plain)
+        return self.upload_share_at(0)
+
+    def upload_share_at(self, bits: int) -> float:
+        """That share at so many bits per coordinate, where the compression takes them; 0 = its own."""
+        share = 1.0 if self.compression is None else self.compression.share(self._params.shape[1], bits)
+        return self.aggregator.traffic * share
 
     @abstractmethod
     def reset(self, env: int, task: Task, seed: int) -> None:
@@ -104,6 +99,9 @@ class RoundEngine(Threatened, ABC):
             task: what its clients train on; everyone holds its own rows.
             seed: non-negative seed of the model and of all draws.
         """
+
+    def end_sessions(self, ended: Bools) -> None:
+        """These clients' sessions `[E, N]` have ended, and with them what only their workers remember."""
 
     def _begin(self, env: int, task: Task, seed: int, params: AnyArray) -> None:
         """What `reset` does in every core."""
@@ -184,8 +182,8 @@ class RoundEngine(Threatened, ABC):
             closes = None if arrivals.closes is None else arrivals.closes & ~diverged
             arrivals = replace(arrivals.select(~diverged[env]), closes=closes)
         if self.compression is not None:
-            sent = self.compression.send(arrivals.env, arrivals.client, arrivals.delta)
-            arrivals = replace(arrivals, delta=sent)
+            bits = orders.checked_bits(self._held.shape)
+            arrivals = replace(arrivals, delta=self.compression.sent(arrivals, bits))
         diverged |= self._overheard(arrivals, start, ~diverged[env])
         for e in np.flatnonzero(diverged):
             _LOG.warning(

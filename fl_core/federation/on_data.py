@@ -11,11 +11,12 @@ from ...common.arrays import AnyArray, Bools, Floats, Floats32, Ints, Ints32, Se
 from ...common.settings import Spec
 from ..aggregation import Aggregator, Attack, Compression, Start
 from ..data import ClientRows, Dataset
-from ..models import Model
+from ..models import Model, TransformerSpec
 from ..numerics import draw_rows, uniform_bits
 from ..training import LocalJobs, LocalTrainer, LocalTraining, LocalUpdates, make_trainer
 from .base import RoundEngine
 from .holdings import Task
+from .worker_memory import WorkerMemory
 
 # Probes and minibatches never share random numbers.
 _PROBE_STREAM = np.uint64(0x9D0BE)
@@ -72,12 +73,17 @@ class FederatedCore(RoundEngine):
         self.trainer, self._trainer_spec = make_trainer(trainer, dataset, model), trainer
         self._flipped: LocalTrainer | None = None
         self._rows = np.zeros((num_envs, 1), dtype=np.int32)
+        self._workers_remember: WorkerMemory | None = None
+        if self.training.adamw is not None:
+            self._workers_remember = WorkerMemory(num_envs, num_clients, model.num_parameters)
 
     def reset(self, env: int, task: Task, seed: int) -> None:
         """See `RoundEngine.reset`; the task is a partition, `ClientRows`."""
         if not isinstance(task, ClientRows):
             raise ValueError(f"task: {type(task).__name__}, expected ClientRows")
         self._begin(env, task, seed, self.model.init(max(seed, 0)))
+        if self._workers_remember is not None:
+            self._workers_remember.reset(env)
         size = task.rows.size
         if size > self._rows.shape[1]:
             grown = np.zeros((self.num_envs, size), dtype=np.int32)
@@ -102,7 +108,16 @@ class FederatedCore(RoundEngine):
         begin, held = self._offset[env, client], self._held[env, client].astype(np.int64)
         draw_rows(self._seed[env], round_index, client, first, self._rows, env, begin, held, rows)
         rates = self.training.rate_of(round_index)
-        jobs = LocalJobs(start.pool, start.origin, first, rows, start.correction, rates)
+        memory = self._workers_remember
+        moments = None if memory is None else memory.of(env, client)
+        jobs = LocalJobs(start.pool, start.origin, first, rows, start.correction, rates, moments)
+        done = self._trained(jobs, env, client)
+        if memory is not None and done.moments is not None:
+            memory.keep(env, client, done.moments, np.isfinite(done.norm))
+        return done
+
+    def _trained(self, jobs: LocalJobs, env: AnyArray, client: AnyArray) -> LocalUpdates:
+        """The jobs done, by liars with flipped labels where there are such."""
         if self._flipped is None:
             return self.trainer.run(jobs, self.training)
         lies = self.liars[env, client]
@@ -118,25 +133,44 @@ class FederatedCore(RoundEngine):
                 raise ValueError(
                     f"attack: {self.attack.name!r}, expected a trainer by name, of which liars get one, too"
                 )
+            if isinstance(self.model, TransformerSpec):
+                raise ValueError(
+                    f"attack: {self.attack.name!r}, expected another one: a language has no labels apart "
+                    "from its rows"
+                )
             turned = replace(self.dataset, y_train=self.dataset.num_classes - 1 - self.dataset.y_train)
             self._flipped = make_trainer(self._trainer_spec, turned, self.model)
 
+    def end_sessions(self, ended: Bools) -> None:
+        """See `RoundEngine.end_sessions`: the moments of AdamW."""
+        if self._workers_remember is not None:
+            self._workers_remember.forget(ended)
+
+    def _memories(self) -> dict[str, AnyArray]:
+        tables = {} if self._workers_remember is None else self._workers_remember.tables
+        return super()._memories() | {f"workers.{name}": table for name, table in tables.items()}
+
     def evaluate(self, envs: Bools | None = None, part: str = "val") -> tuple[Floats, Floats]:
-        """See `RoundEngine.evaluate`; the loss is the mean cross-entropy."""
+        """See `RoundEngine.evaluate`; the loss is the mean cross-entropy, the accuracy `Dataset.scored`."""
         if part not in ("val", "test"):
             raise ValueError(f"part: {part!r}, expected 'val' or 'test'")
         which = np.arange(self.num_envs) if envs is None else np.flatnonzero(envs)
         accuracy, loss = np.full(self.num_envs, np.nan), np.full(self.num_envs, np.nan)
         if which.size:
-            accuracy[which], loss[which] = self.trainer.evaluate(self._params[which], part)
+            accuracy[which], loss[which] = self._measured(self._params[which], part)
         return accuracy, loss
 
     def pooled_accuracy(self) -> Floats:
         """See `RoundEngine.pooled_accuracy`: validation and training rows, each row counts alike."""
         parts = ("val", "train")
         sizes = np.array([self.dataset.rows(part)[1].size for part in parts])
-        each = np.stack([self.trainer.evaluate(self._params, part)[0] for part in parts])
+        each = np.stack([self._measured(self._params, part)[0] for part in parts])
         return np.asarray(sizes @ each / sizes.sum())
+
+    def _measured(self, params: Floats32, part: str) -> tuple[Floats, Floats]:
+        """What the data set scores, and the mean loss, of each row of `params` on a part."""
+        accuracy, loss = self.trainer.evaluate(params, part)
+        return self.dataset.scored(accuracy, loss), loss
 
     def label_mix(self) -> Floats:
         """Label frequencies `[E, N, C]` of the rows each client owns.

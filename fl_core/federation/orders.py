@@ -28,6 +28,9 @@ class TrainingOrders:
     rates: AnyArray | None = None  # [E, N] participation rates so far, for aggregators that need them
     staleness: AnyArray | None = None  # int [E, N] changes of the model since the start; None = all fresh
     server_step: AnyArray | None = None  # [E] factors on the server's learning rate; None = 1 everywhere
+    upload_bits: AnyArray | None = (
+        None  # int [E, N] bits of a coordinate on its way; 0, or None, are the compression's own
+    )
     closes: AnyArray | None = (
         None  # bool [E] whose round closes, arrivals or none; None = where there are some
     )
@@ -55,6 +58,19 @@ class TrainingOrders:
         if factors.shape != (num_envs,) or not (np.isfinite(factors) & (factors > 0)).all():
             raise ValueError(f"server_step: {factors.tolist()}, expected {num_envs} positive factors")
         return factors
+
+    def checked_bits(self, shape: tuple[int, ...]) -> Ints | None:
+        """Bits of the uploads' coordinates, if they are said.
+
+        Raises:
+            ValueError: if they are not one number for each client.
+        """
+        if self.upload_bits is None:
+            return None
+        bits = np.asarray(self.upload_bits)
+        if bits.shape != shape or bits.dtype.kind not in "iu":
+            raise ValueError(f"upload_bits: {bits.dtype} {bits.shape}, expected integers {shape}")
+        return bits.astype(np.int64)
 
     def checked_closes(self, num_envs: int) -> Bools | None:
         """Whose round of training closes, if it is said.

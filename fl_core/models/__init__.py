@@ -6,10 +6,15 @@ from .base import MODELS, Model, ModelSource
 from .cox import Cox, CoxModel
 from .dense import Mlp, ModelSpec, Softmax
 from .make import ModelField, check_model, make_model
+from .modules import build_module
 from .torch_modules import Cnn, ModuleFactory, TorchModel, split_parameters
+from .transformer import RMS_EPSILON, WIDENING, Block, Transformer, TransformerSpec, token_rows
 
 __all__ = [
     "MODELS",
+    "RMS_EPSILON",
+    "WIDENING",
+    "Block",
     "Cnn",
     "Cox",
     "CoxModel",
@@ -21,7 +26,11 @@ __all__ = [
     "ModuleFactory",
     "Softmax",
     "TorchModel",
+    "Transformer",
+    "TransformerSpec",
+    "build_module",
     "check_model",
     "make_model",
     "split_parameters",
+    "token_rows",
 ]

@@ -54,6 +54,10 @@ class QuadraticCore(RoundEngine):
             settings = parse_settings(QuadraticSettings, settings, "quadratic")
         d = settings.dimension
         super().__init__(num_envs, num_clients, d, np.float64, training, aggregator, history, compression)
+        if self.training.adamw is not None:
+            raise ValueError(
+                f"optimiser: {self.training.optimiser!r}, expected 'sgd' in a world of quadratics"
+            )
         self.settings = settings
         self._hessian = np.zeros((num_envs, num_clients + 1, d, d))
         self._linear = np.zeros((num_envs, num_clients + 1, d))

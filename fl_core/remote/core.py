@@ -40,6 +40,10 @@ class RemoteCore(FederatedCore):
         compression: Spec | Compression | None = None,
     ) -> None:
         super().__init__(dataset, model, 1, num_clients, training, aggregator, trainer, 0, compression)
+        if self.training.adamw is not None:
+            raise ValueError(
+                f"optimiser: {self.training.optimiser!r}, expected 'sgd' where clients are nodes"
+            )
         self._updates: Mapping[int, LocalUpdate] = {}
 
     def orders(self, local_steps: AnyArray, sent: AnyArray, round_index: int) -> dict[int, TrainOrder]:

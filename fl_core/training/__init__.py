@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from .jobs import LocalJobs, LocalTrainer, LocalUpdates, softmax_loss
+from .jobs import LocalJobs, LocalTrainer, LocalUpdates, Moments, softmax_loss
 from .make import TRAINERS, make_trainer
 from .reference import NumpyTrainer
-from .settings import LocalTraining, TorchSettings
+from .settings import OPTIMISERS, AdamW, LocalTraining, TorchSettings
 
 __all__ = [
+    "OPTIMISERS",
     "TRAINERS",
+    "AdamW",
     "LocalJobs",
     "LocalTrainer",
     "LocalTraining",
     "LocalUpdates",
+    "Moments",
     "NumpyTrainer",
     "TorchSettings",
     "make_trainer",

@@ -20,6 +20,14 @@ LANES = simd.LANES
 
 
 @inner(cache=True)
+def fill_padding(packed, widths, vectors, b_at, pad):  # type: ignore[no-untyped-def]
+    """Set the last bias's padding lanes."""
+    last = vectors.size - 1
+    for o in range(widths[last + 1], vectors[last] * LANES):
+        packed[b_at[last] + o] = pad
+
+
+@inner(cache=True)
 def pack(flat, widths, vectors, w_at, b_at, packed, pad):  # type: ignore[no-untyped-def]
     """Flat parameters to padded, transposed layers; `pad` fills the last bias's padding lanes."""
     at = 0
@@ -33,9 +41,7 @@ def pack(flat, widths, vectors, w_at, b_at, packed, pad):  # type: ignore[no-unt
         for o in range(stride):
             packed[b_at[layer] + o] = flat[at + o] if o < n_out else np.float32(0.0)
         at += n_out
-    last = vectors.size - 1
-    for o in range(widths[last + 1], vectors[last] * LANES):
-        packed[b_at[last] + o] = pad
+    fill_padding(packed, widths, vectors, b_at, pad)
 
 
 @inner(cache=True, fastmath={"reassoc"})  # lets the sum of squares run in parallel; nan and inf stay

@@ -15,7 +15,8 @@ import numpy as np
 from ...common.arrays import Floats, Floats32, Ints, Ints32
 from ...common.compiled import inner
 from ..models import ModelSpec
-from .fused_layers import LANES, backward, forward, pack, softmax, unpack, update
+from .descent_kernels import Descent, adamw, clear, pull
+from .fused_layers import LANES, backward, fill_padding, forward, pack, softmax, unpack, update
 
 # Padding lanes of the last layer: their probability is exactly zero.
 _NEVER = np.float32(-1e30)
@@ -52,35 +53,11 @@ class TrainJobs(NamedTuple):
     rates: Floats
 
 
-class ScoreJobs(NamedTuple):
-    """Job j scores `params[origin[j]]` on `rows[first[j]:first[j + 1]]`."""
-
-    params: Floats32
-    origin: Ints
-    first: Ints
-    rows: Ints32
-
-
 class Rows(NamedTuple):
     """Features of a part of the data set, one row after another, and labels."""
 
     x: Floats32
     y: Ints32
-
-
-class Descent(NamedTuple):
-    """Settings of local SGD."""
-
-    weight_decay: float
-    prox_mu: float
-
-
-class Updates(NamedTuple):
-    """See `LocalUpdates`."""
-
-    delta: Floats32
-    losses: Floats32
-    norms: Floats32
 
 
 def net_layout(model: ModelSpec) -> NetLayout:
@@ -135,8 +112,11 @@ def _hidden_offsets(net, capacity):  # type: ignore[no-untyped-def]
 
 
 @inner(cache=True)
-def _sgd_step(rows, x, y, net, packed, anchor, decay, scale, work, in_at):  # type: ignore[no-untyped-def]
-    """One minibatch: forward, softmax, backward, update; returns the mean loss before the step."""
+def _sgd_step(rows, x, y, net, packed, into, anchor, decay, scale, work, in_at):  # type: ignore[no-untyped-def]
+    """One minibatch: forward, softmax, backward, update; returns the mean loss before the step.
+
+    What is updated is `into`: the parameters themselves, or with `decay` 0 an array that gets the gradient.
+    """
     widths, vectors = net.widths, net.vectors
     w_at, b_at, h_at = net.weights_at, net.biases_at, net.hidden_at
     hidden, turned, back, spare = work
@@ -151,11 +131,11 @@ def _sgd_step(rows, x, y, net, packed, anchor, decay, scale, work, in_at):  # ty
             vectors[layer - 1], count, turned, spare,
         )  # fmt: skip
         update(
-            hidden, in_at[layer], batch, widths[layer], back, packed, w_at[layer], b_at[layer],
+            hidden, in_at[layer], batch, widths[layer], back, into, w_at[layer], b_at[layer],
             vectors[layer], decay, anchor,
         )  # fmt: skip
         back, spare = spare, back
-    update(x, in_at[0], batch, widths[0], back, packed, w_at[0], b_at[0], vectors[0], decay, anchor)
+    update(x, in_at[0], batch, widths[0], back, into, w_at[0], b_at[0], vectors[0], decay, anchor)
     return loss
 
 
@@ -164,9 +144,8 @@ def train_range(begin, end, jobs, data, layout, descent, out):  # type: ignore[n
     """Train the jobs `begin:end`; fills their rows of `out`."""
     start, origin, first, rows, correction, rates = jobs
     x, y = data
-    weight_decay, prox_mu = descent
-    delta, losses, norms = out
-    net = NetLayout(*layout)
+    how, net = Descent(*descent), NetLayout(*layout)
+    delta, losses, norms, first_moment, second_moment, taken = out
     widths, vectors, w_at, b_at = net.widths, net.vectors, net.weights_at, net.biases_at
     batch = rows.shape[1]
     padded = (batch + 3) // 4 * 4
@@ -176,25 +155,45 @@ def train_range(begin, end, jobs, data, layout, descent, out):  # type: ignore[n
         np.empty(net.turned_size, np.float32),
     )
     back, spare = np.zeros(net.widest * padded, np.float32), np.zeros(net.widest * padded, np.float32)
-    pull, in_at = np.empty(start.shape[1], np.float32), _hidden_offsets(net, padded)
+    hold, in_at = np.empty(start.shape[1], np.float32), _hidden_offsets(net, padded)
     corrected = correction.shape[0] > 0
-    anchored = corrected or prox_mu > 0
+    anchored = corrected or how.prox_mu > 0
+    adaptive = net.packed_size if how.adamw else 0
+    g, m, v = np.zeros(adaptive, np.float32), np.empty(adaptive, np.float32), np.empty(adaptive, np.float32)
+    nothing, blank = np.zeros(adaptive, np.float32), np.zeros(start.shape[1], np.float32)
+    into, added = (g, nothing) if how.adamw else (packed, anchor)
     for j in range(begin, end):
         home, rate = start[origin[j]], rates[j]
-        decay, scale = np.float32(1.0 - rate * (weight_decay + prox_mu)), np.float32(-rate / batch)
+        decay, scale = np.float32(1.0 - rate * (how.weight_decay + how.prox_mu)), np.float32(-rate / batch)
+        force = rate  # SGD adds the pull to the parameters, AdamW subtracts it from the gradient
+        if how.adamw:
+            decay, scale, force = np.float32(0.0), np.float32(1.0 / batch), 1.0
+            clear(g, 0, g.size)
+            pack(first_moment[j], widths, vectors, w_at, b_at, m, np.float32(0.0))
+            pack(second_moment[j], widths, vectors, w_at, b_at, v, np.float32(0.0))
         pack(home, widths, vectors, w_at, b_at, packed, _NEVER)
         if anchored:
-            for p in range(pull.size):
-                pull[p] = np.float32(rate * prox_mu) * home[p]
+            for p in range(hold.size):
+                hold[p] = np.float32(force * how.prox_mu) * home[p]
                 if corrected:
-                    pull[p] -= np.float32(rate) * correction[j, p]
-            pack(pull, widths, vectors, w_at, b_at, anchor, np.float32(0.0))
+                    hold[p] -= np.float32(force) * correction[j, p]
+            pack(hold, widths, vectors, w_at, b_at, anchor, np.float32(0.0))
         loss = 0.0
         for s in range(first[j], first[j + 1]):
             work = (hidden, turned, back, spare)
-            loss += _sgd_step(rows[s], x, y, net, packed, anchor, decay, scale, work, in_at)
+            loss += _sgd_step(rows[s], x, y, net, packed, into, added, decay, scale, work, in_at)
+            if how.adamw:
+                if anchored:
+                    pull(g, packed, np.float32(how.prox_mu), anchor)
+                    fill_padding(g, widths, vectors, b_at, np.float32(0.0))
+                taken[j] += 1
+                adamw(packed, g, m, v, taken[j], rate, how)
+                fill_padding(packed, widths, vectors, b_at, _NEVER)
         losses[j] = loss / max(1, first[j + 1] - first[j])
         norms[j] = unpack(packed, widths, vectors, w_at, b_at, home, delta[j])
+        if how.adamw:
+            unpack(m, widths, vectors, w_at, b_at, blank, first_moment[j])
+            unpack(v, widths, vectors, w_at, b_at, blank, second_moment[j])
 
 
 @inner(cache=True, nogil=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -9,6 +10,35 @@ import numpy as np
 
 from ...common.arrays import AnyArray, Bools, Floats, Floats32, Ints, Ints32
 from .settings import LocalTraining
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What J workers remember of their gradients."""
+
+    first: AnyArray  # [J, P] mean gradients
+    second: AnyArray  # [J, P] mean squares
+    steps: Ints  # [J] steps taken since they were zero
+
+    @staticmethod
+    def blank(jobs: int, num_parameters: int) -> Moments:
+        """Of workers that have just begun."""
+        shape = (jobs, num_parameters)
+        return Moments(np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(jobs, np.int64))
+
+    @staticmethod
+    def joined(parts: Sequence[Moments]) -> Moments:
+        """One after another."""
+        columns = ([getattr(part, name) for part in parts] for name in ("first", "second", "steps"))
+        return Moments(*(np.concatenate(column) for column in columns))
+
+    def copy(self) -> Moments:
+        """Arrays of one's own, to be changed."""
+        return Moments(self.first.copy(), self.second.copy(), self.steps.copy())
+
+    def select(self, jobs: AnyArray | slice) -> Moments:
+        """Those of some jobs."""
+        return Moments(self.first[jobs], self.second[jobs], self.steps[jobs])
 
 
 @dataclass(frozen=True)
@@ -21,6 +51,7 @@ class LocalJobs:
     rows: Ints32  # [total steps, batch_size] training rows of each minibatch
     correction: Floats32 | None = None  # [J, P] added to every gradient (control variates)
     learning_rate: Floats | None = None  # [J] of each job's steps; None = the settings' for all
+    moments: Moments | None = None  # [J] what each worker remembers, not changed; None = nothing yet
 
     def rates(self, settings: LocalTraining) -> Floats:
         """`[J]`, the learning rate of each job's steps."""
@@ -38,7 +69,16 @@ class LocalJobs:
             rows=np.ascontiguousarray(self.rows[np.repeat(keep, steps)]),
             correction=None if self.correction is None else self.correction[keep],
             learning_rate=None if self.learning_rate is None else self.learning_rate[keep],
+            moments=None if self.moments is None else self.moments.select(keep),
         )
+
+    def new_moments(self, settings: LocalTraining) -> Moments | None:
+        """`[J]`, moments to be changed by the steps; None with plain SGD, which has none."""
+        if settings.adamw is None:
+            return None
+        if self.moments is None:
+            return Moments.blank(self.origin.size, self.start.shape[1])
+        return self.moments.copy()
 
 
 @dataclass(frozen=True)
@@ -48,15 +88,27 @@ class LocalUpdates:
     delta: AnyArray  # [J, P] parameters after the local steps minus the start, in the parameters' precision
     loss: Floats32  # [J] mean minibatch loss over the local steps, each taken before its step
     norm: Floats32  # [J] length of `delta`; not finite where the training diverged
+    moments: Moments | None = None  # [J] what each worker remembers now; None with plain SGD
 
     def with_others(self, others: LocalUpdates, where: Bools) -> LocalUpdates:
         """These updates with those of other jobs put among them, where the mask `[J]` of all says so."""
-        columns = []
-        for mine, theirs in zip(vars(self).values(), vars(others).values(), strict=True):
-            merged = np.empty((where.size, *mine.shape[1:]), dtype=mine.dtype)
-            merged[~where], merged[where] = mine, theirs
-            columns.append(merged)
-        return LocalUpdates(*columns)
+        moments = None
+        if self.moments is not None and others.moments is not None:
+            pairs = zip(vars(self.moments).values(), vars(others.moments).values(), strict=True)
+            moments = Moments(*(_among(mine, theirs, where) for mine, theirs in pairs))
+        return LocalUpdates(
+            _among(self.delta, others.delta, where),
+            _among(self.loss, others.loss, where),
+            _among(self.norm, others.norm, where),
+            moments,
+        )
+
+
+def _among(mine: AnyArray, theirs: AnyArray, where: Bools) -> AnyArray:
+    """Rows of both, theirs where the mask says so."""
+    merged = np.empty((where.size, *mine.shape[1:]), dtype=mine.dtype)
+    merged[~where], merged[where] = mine, theirs
+    return merged
 
 
 @runtime_checkable

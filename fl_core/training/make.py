@@ -12,11 +12,12 @@ from ...common.compiled import uses_numba
 from ...common.registry import Registry
 from ...common.settings import Spec
 from ..data import Dataset
-from ..models import CoxModel, Model, ModelSpec, TorchModel
+from ..models import CoxModel, Model, ModelSpec, TorchModel, TransformerSpec
 from .cox_trainer import CoxTrainer
 from .jobs import LocalTrainer
 from .reference import NumpyTrainer
 from .settings import TorchSettings
+from .transformer import TransformerReference, make_fused, too_large
 
 TRAINERS: Registry[LocalTrainer] = Registry("trainer", LocalTrainer)
 """Trainers by name; each is made from `dataset=` and `model=`, and from its settings."""
@@ -26,8 +27,8 @@ def make_trainer(spec: Spec | LocalTrainer, dataset: Dataset, model: Model) -> L
     """Make a backend.
 
     Args:
-        spec: `"auto"` (fused for dense models, cox for Cox's, torch for the others), `"fused"`, `"numpy"`,
-            `"torch"`, `"cox"`, a mapping with settings, or a trainer.
+        spec: `"auto"` (fused for dense models and tiny transformers, cox for Cox's, torch for the others),
+            `"fused"`, `"numpy"`, `"torch"`, `"cox"`, a mapping with settings, or a trainer.
         dataset: the rows.
         model: the model.
 
@@ -44,11 +45,14 @@ def make_trainer(spec: Spec | LocalTrainer, dataset: Dataset, model: Model) -> L
 def _auto(dataset: Dataset, model: Model) -> LocalTrainer:
     if isinstance(model, CoxModel):
         return CoxTrainer(dataset, model)
-    return make_trainer("fused" if isinstance(model, ModelSpec) else "torch", dataset, model)
+    tiny = isinstance(model, TransformerSpec) and too_large(model) is None
+    return make_trainer("fused" if tiny or isinstance(model, ModelSpec) else "torch", dataset, model)
 
 
 @TRAINERS.register("fused")
 def _fused(dataset: Dataset, model: Model) -> LocalTrainer:
+    if isinstance(model, TransformerSpec):
+        return make_fused(dataset, model)
     dense = _dense("fused", model)
     if not uses_numba():
         return NumpyTrainer(dataset, dense)
@@ -59,6 +63,8 @@ def _fused(dataset: Dataset, model: Model) -> LocalTrainer:
 
 @TRAINERS.register("numpy")
 def _numpy(dataset: Dataset, model: Model) -> LocalTrainer:
+    if isinstance(model, TransformerSpec):
+        return TransformerReference(dataset, model)
     return NumpyTrainer(dataset, _dense("numpy", model))
 
 
@@ -76,7 +82,10 @@ def _torch(dataset: Dataset, model: Model, **settings: object) -> LocalTrainer:
     from .torch_trainer import TorchTrainer
     from .torch_workers import TorchWorkers
 
-    chosen, module = TorchSettings.model_validate(settings), cast("ModelSpec | TorchModel", model)
+    chosen, module = (
+        TorchSettings.model_validate(settings),
+        cast("ModelSpec | TorchModel | TransformerSpec", model),
+    )
     return (TorchWorkers if chosen.workers > 1 else TorchTrainer)(dataset, module, chosen)
 
 

@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
-from ...common.arrays import Floats, Floats32, Ints, Ints32
+from ...common.arrays import AnyArray, Floats, Floats32, Ints, Ints32
 from ..data import Dataset
 from ..models import ModelSpec
-from .jobs import LocalJobs, LocalUpdates, softmax_loss
-from .settings import LocalTraining
+from .jobs import LocalJobs, LocalUpdates, Moments, softmax_loss
+from .settings import CLIP_EPSILON, AdamW, LocalTraining
 
 
-class NumpyTrainer:
-    """The reference: one client after another, one step after another, nothing clever."""
+class ReferenceTrainer(ABC):
+    """One client after another, one step after another, nothing clever; a model says gradient and scores.
+
+    Args:
+        dataset: the rows.
+        num_parameters: P of the model.
+    """
 
     name = "numpy"
 
-    def __init__(self, dataset: Dataset, model: ModelSpec) -> None:
+    def __init__(self, dataset: Dataset, num_parameters: int) -> None:
         self._dataset = dataset
-        self._model = model
+        self._num_parameters = num_parameters
+
+    @abstractmethod
+    def gradient(self, params: AnyArray, x: AnyArray, y: AnyArray) -> tuple[float, AnyArray]:
+        """Mean loss and its gradient on explicit rows, in the parameters' precision."""
+
+    @abstractmethod
+    def row_scores(self, params: AnyArray, x: AnyArray, y: AnyArray) -> tuple[AnyArray, AnyArray]:
+        """Loss of each row, and the share of it that is right: 0 or 1 where a row has one label."""
 
     def run(self, jobs: LocalJobs, settings: LocalTraining) -> LocalUpdates:
         """See `LocalTrainer.run`."""
         count, rates = jobs.origin.size, jobs.rates(settings).astype(np.float32)
-        delta = np.empty((count, self._model.num_parameters), dtype=np.float32)
+        delta = np.empty((count, self._num_parameters), dtype=np.float32)
         loss = np.empty(count, dtype=np.float32)
+        moments = jobs.new_moments(settings)
         for j in range(count):
             start = jobs.start[jobs.origin[j]]
             minibatches = jobs.rows[jobs.first[j] : jobs.first[j + 1]]
             extra = None if jobs.correction is None else jobs.correction[j]
-            end, loss[j] = self._train(start, minibatches, settings, rates[j], extra)
+            own = None if moments is None else moments.select(slice(j, j + 1))
+            end, loss[j] = self._train(start, minibatches, settings, rates[j], extra, own)
             delta[j] = end - start
         norm = np.sqrt(np.square(delta, dtype=np.float64).sum(axis=1)).astype(np.float32)
-        return LocalUpdates(delta, loss, norm)
+        return LocalUpdates(delta, loss, norm, moments)
 
     def _train(
         self,
@@ -41,21 +58,69 @@ class NumpyTrainer:
         settings: LocalTraining,
         rate: np.float32,
         extra: Floats32 | None,
+        moments: Moments | None,
     ) -> tuple[Floats32, float]:
-        """Run one client's local steps."""
-        params = start.copy()
+        """Run one client's local steps; its moments are changed."""
+        params, adamw = start.copy(), settings.adamw
         total = 0.0
         for rows in minibatches:
             loss, gradient = self.gradient(params, self._dataset.x_train[rows], self._dataset.y_train[rows])
             gradient += settings.weight_decay * params + settings.prox_mu * (params - start)
             if extra is not None:
                 gradient += extra
-            params -= rate * gradient
+            if moments is None or adamw is None:
+                params -= rate * gradient
+            else:
+                moments.steps[0] += 1
+                step = int(moments.steps[0])
+                adamw_step(params, gradient, moments.first[0], moments.second[0], step, rate, adamw)
             total += loss
         return params, total / max(1, len(minibatches))
 
-    def gradient(self, params: Floats32, x: Floats32, y: Ints32) -> tuple[float, Floats32]:
-        """Mean loss and its gradient on explicit rows."""
+    def losses(self, params: Floats32, origin: Ints, first: Ints, rows: Ints32) -> Floats32:
+        """See `LocalTrainer.losses`."""
+        mean = np.empty(origin.size, dtype=np.float32)
+        for j in range(origin.size):
+            own = rows[first[j] : first[j + 1]]
+            x, y = self._dataset.x_train[own], self._dataset.y_train[own]
+            mean[j] = self.row_scores(params[origin[j]], x, y)[0].mean()
+        return mean
+
+    def evaluate(self, params: Floats32, part: str) -> tuple[Floats, Floats]:
+        """See `LocalTrainer.evaluate`."""
+        x, y = self._dataset.rows(part)
+        accuracy, loss = np.empty(len(params)), np.empty(len(params))
+        for e, row in enumerate(params):
+            each, right = self.row_scores(row, x, y)
+            accuracy[e] = np.mean(right)
+            loss[e] = each.mean(dtype=np.float64)
+        return accuracy, loss
+
+    def class_accuracy(self, params: Floats32, part: str) -> Floats:
+        """See `LocalTrainer.class_accuracy`."""
+        x, y = self._dataset.rows(part)
+        accuracy = np.full((len(params), self._dataset.num_classes), np.nan)
+        for e, row in enumerate(params):
+            right = self.row_scores(row, x, y)[1]
+            for label in np.unique(y).tolist():
+                accuracy[e, label] = right[y == label].mean()
+        return accuracy
+
+
+class NumpyTrainer(ReferenceTrainer):
+    """The reference for stacks of Linear and ReLU.
+
+    Args:
+        dataset: the rows.
+        model: a dense model.
+    """
+
+    def __init__(self, dataset: Dataset, model: ModelSpec) -> None:
+        super().__init__(dataset, model.num_parameters)
+        self._model = model
+
+    def gradient(self, params: AnyArray, x: AnyArray, y: AnyArray) -> tuple[float, AnyArray]:
+        """See `ReferenceTrainer.gradient`."""
         gradient = np.empty_like(params)
         layers, grads = self._model.layers(params), self._model.layers(gradient)
         inputs = [x]
@@ -79,34 +144,32 @@ class NumpyTrainer:
             x = np.maximum(x @ weight.T + bias, 0)
         return x, x @ layers[-1][0].T + layers[-1][1]
 
-    def _forward(self, params: Floats32, x: Floats32) -> Floats32:
-        return self.embed(params, x)[1]
+    def row_scores(self, params: AnyArray, x: AnyArray, y: AnyArray) -> tuple[AnyArray, AnyArray]:
+        """See `ReferenceTrainer.row_scores`."""
+        logits = self.embed(params, x)[1]
+        return softmax_loss(logits, y)[0], logits.argmax(axis=1) == y
 
-    def losses(self, params: Floats32, origin: Ints, first: Ints, rows: Ints32) -> Floats32:
-        """See `LocalTrainer.losses`."""
-        mean = np.empty(origin.size, dtype=np.float32)
-        for j in range(origin.size):
-            own = rows[first[j] : first[j + 1]]
-            logits = self._forward(params[origin[j]], self._dataset.x_train[own])
-            mean[j] = softmax_loss(logits, self._dataset.y_train[own])[0].mean()
-        return mean
 
-    def evaluate(self, params: Floats32, part: str) -> tuple[Floats, Floats]:
-        """See `LocalTrainer.evaluate`."""
-        x, y = self._dataset.rows(part)
-        accuracy, loss = np.empty(len(params)), np.empty(len(params))
-        for e, row in enumerate(params):
-            logits = self._forward(row, x)
-            accuracy[e] = np.mean(logits.argmax(axis=1) == y)
-            loss[e] = softmax_loss(logits, y)[0].mean(dtype=np.float64)
-        return accuracy, loss
+def adamw_step(
+    w: AnyArray, g: AnyArray, m: AnyArray, v: AnyArray, step: int, rate: float, how: AdamW
+) -> None:
+    """One step of AdamW on a flat vector, in its own precision; changes w, m and v.
 
-    def class_accuracy(self, params: Floats32, part: str) -> Floats:
-        """See `LocalTrainer.class_accuracy`."""
-        x, y = self._dataset.rows(part)
-        accuracy = np.full((len(params), self._dataset.num_classes), np.nan)
-        for e, row in enumerate(params):
-            hit = self._forward(row, x).argmax(axis=1) == y
-            for label in np.unique(y).tolist():
-                accuracy[e, label] = hit[y == label].mean()
-        return accuracy
+    Args:
+        w: parameters `[P]`.
+        g: their gradient `[P]`.
+        m: mean gradient `[P]`.
+        v: mean square `[P]`.
+        step: number of this step, from 1.
+        rate: learning rate.
+        how: the other settings.
+    """
+    if how.clip_norm is not None:
+        g = g * w.dtype.type(min(1.0, how.clip_norm / (float(np.linalg.norm(g)) + CLIP_EPSILON)))
+    m *= how.beta1
+    m += (1 - how.beta1) * g
+    v *= how.beta2
+    v += (1 - how.beta2) * g * g
+    w *= 1 - rate * how.weight_decay
+    root = np.sqrt(v) / np.sqrt(1 - how.beta2**step)
+    w -= (rate / (1 - how.beta1**step)) * m / (root + how.epsilon)

@@ -158,6 +158,7 @@ def _binary(instruction: str):  # type: ignore[no-untyped-def]
 add = _binary("fadd")
 sub = _binary("fsub")
 mul = _binary("fmul")
+div = _binary("fdiv")
 
 
 def _larger(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
@@ -246,5 +247,15 @@ def exp(typingctx, a):  # type: ignore[no-untyped-def]
         power = builder.bitcast(builder.shl(exponent, ir.Constant(_IVEC, [23] * LANES)), _VEC)
         below = builder.fcmp_ordered("<", args[0], low)
         return builder.select(below, _constant(0.0), builder.fmul(y, power))
+
+    return vec(vec), codegen
+
+
+@intrinsic
+def sqrt(typingctx, a):  # type: ignore[no-untyped-def]
+    """Square root lane by lane."""
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return _call(builder, "llvm.sqrt.v16f32", _VEC, [args[0]])
 
     return vec(vec), codegen

@@ -9,7 +9,6 @@ for bit; with `vmap` it does in the last digits, because libraries choose algori
 from __future__ import annotations
 
 import copy
-import itertools
 import threading
 from typing import TYPE_CHECKING
 
@@ -17,10 +16,11 @@ import numpy as np
 
 from ...common.arrays import AnyArray, Floats, Floats32, Ints, Ints32
 from ..data import Dataset
-from ..models import ModelSpec, TorchModel, split_parameters
+from ..models import ModelSpec, TorchModel, TransformerSpec, build_module, split_parameters, token_rows
 from ..numerics import run_ranges
-from .jobs import LocalJobs, LocalUpdates, rows_by_label
+from .jobs import LocalJobs, LocalUpdates, Moments, rows_by_label
 from .settings import LocalTraining, TorchSettings
+from .torch_steps import KeptMoments, descend, pulled
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -31,36 +31,26 @@ _BOUND = ("_step", "_local", "_views")
 """Attributes that cannot be pickled: functions bound to the object, and what its threads own."""
 
 
-def _dense(input_shape: tuple[int, ...], num_classes: int, widths: tuple[int, ...] = ()) -> nn.Module:
-    """`ModelSpec` as a module."""
-    from torch import nn
-
-    layers: list[nn.Module] = [nn.Flatten()]
-    for a, b in itertools.pairwise(widths):
-        layers += [nn.Linear(a, b), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
-
-
 class TorchTrainer:
     """See the module.
 
     Args:
         dataset: the rows.
-        model: A `TorchModel`, or a dense `ModelSpec`.
+        model: a `TorchModel`, a dense `ModelSpec` or a `TransformerSpec`.
         settings: device and mode.
     """
 
     name = "torch"
 
     def __init__(
-        self, dataset: Dataset, model: ModelSpec | TorchModel, settings: TorchSettings | None = None
+        self,
+        dataset: Dataset,
+        model: ModelSpec | TorchModel | TransformerSpec,
+        settings: TorchSettings | None = None,
     ) -> None:
         import torch
 
         settings = settings or TorchSettings()
-        if isinstance(model, ModelSpec):
-            widths = {"widths": model.widths}
-            model = TorchModel(_dense, (dataset.num_features,), dataset.num_classes, model.name, widths)
         self._device = torch.device(settings.device)
         vmap = settings.mode == "vmap" or (settings.mode == "auto" and self._device.type != "cpu")
         if settings.compile and not vmap:
@@ -74,15 +64,11 @@ class TorchTrainer:
         self._batched = vmap
         self._at_once = settings.clients_at_once
         self._compiled = settings.compile
-        self._blank = model.build(0).to(self._device)
+        self._blank = build_module(model, vmap).to(self._device)
         self._make_functions()
-        self._image = len(model.input_shape) == 3
-        self._shape = model.input_shape
         self._num_classes = dataset.num_classes
-        self._parts = {}
-        for part in ("train", "val", "test"):
-            x, y = (torch.from_numpy(rows).to(self._device) for rows in dataset.rows(part))
-            self._parts[part] = (self._layout(x), y.long())
+        self._labels = {part: dataset.rows(part)[1] for part in ("train", "val", "test")}
+        self._parts = {part: self._tensors(dataset, model, part) for part in self._labels}
 
     def _make_functions(self) -> None:
         """What is bound to this very object and to its threads."""
@@ -106,12 +92,18 @@ class TorchTrainer:
         vars(self).update(state)
         self._make_functions()
 
-    def _layout(self, x: Tensor) -> Tensor:
-        """Rows as the module wants them; images in channels-last order."""
+    def _tensors(
+        self, dataset: Dataset, model: ModelSpec | TorchModel | TransformerSpec, part: str
+    ) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of a part's rows as the module wants them; images in channels-last order."""
         import torch
 
-        x = x.reshape(-1, *self._shape)
-        return x.contiguous(memory_format=torch.channels_last) if self._image else x
+        if isinstance(model, TransformerSpec):
+            tokens = torch.from_numpy(token_rows(dataset, part)).to(self._device).long()
+            return tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
+        x, y = (torch.from_numpy(rows).to(self._device) for rows in dataset.rows(part))
+        x = x.reshape(-1, *(model.input_shape if isinstance(model, TorchModel) else x.shape[1:]))
+        return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x, y.long()
 
     @property
     def _module(self) -> nn.Module:
@@ -132,17 +124,18 @@ class TorchTrainer:
         """Mean cross-entropy of one client's minibatch."""
         import torch
 
-        return torch.nn.functional.cross_entropy(self._logits(flat, x), y)
+        return torch.nn.functional.cross_entropy(self._logits(flat, x).flatten(0, -2), y.flatten())
 
     def run(self, jobs: LocalJobs, settings: LocalTraining) -> LocalUpdates:
         """See `LocalTrainer.run`."""
         count, size = jobs.origin.size, jobs.start.shape[1]
         delta, loss = np.empty((count, size), dtype=np.float32), np.empty(count, dtype=np.float32)
+        moments = jobs.new_moments(settings)
         if count:
             train = self._vmapped if self._batched else self._looped
-            train(jobs, settings, delta, loss)
+            train(jobs, settings, delta, loss, moments)
         norm = np.sqrt(np.square(delta, dtype=np.float64).sum(axis=1)).astype(np.float32)
-        return LocalUpdates(delta, loss, norm)
+        return LocalUpdates(delta, loss, norm, moments)
 
     def _rows(self, jobs: LocalJobs) -> Tensor:
         """All minibatches of a round, moved to the device at once: a step itself copies nothing."""
@@ -150,25 +143,34 @@ class TorchTrainer:
 
         return torch.from_numpy(jobs.rows).to(self._device).long()
 
-    def _looped(self, jobs: LocalJobs, settings: LocalTraining, delta: Floats32, loss: Floats32) -> None:
+    def _looped(
+        self,
+        jobs: LocalJobs,
+        settings: LocalTraining,
+        delta: Floats32,
+        loss: Floats32,
+        moments: Moments | None,
+    ) -> None:
         """One client after another, split over threads with one BLAS thread each."""
         import torch
 
         rows, (x, y) = self._rows(jobs), self._parts["train"]
-        rates = jobs.rates(settings).tolist()
+        rates, adamw = jobs.rates(settings).tolist(), settings.adamw
 
         def train(begin: int, end: int) -> None:
             torch.set_num_threads(1)
             for j in range(begin, end):
                 start = torch.from_numpy(jobs.start[jobs.origin[j]].copy()).to(self._device)
                 extra = None if jobs.correction is None else torch.from_numpy(jobs.correction[j]).to(start)
-                w, total = start.clone(), 0.0
+                w, total, kept = start.clone(), 0.0, KeptMoments.of(moments, slice(j, j + 1), self._device)
                 for s in range(jobs.first[j], jobs.first[j + 1]):
                     w.requires_grad_(True)
                     value = self._loss(w, x[rows[s]], y[rows[s]])
                     (gradient,) = torch.autograd.grad(value, w)
-                    w = _descend(w.detach(), gradient, start, extra, rates[j], settings)
+                    gradient = pulled(w.detach(), gradient, start, extra, settings)
+                    w = descend(w.detach(), gradient, rates[j], adamw, kept)
                     total += float(value.detach())
+                kept.store(moments, slice(j, j + 1))
                 delta[j] = (w - start).detach().cpu().numpy()
                 loss[j] = total / max(1, int(jobs.first[j + 1] - jobs.first[j]))
 
@@ -178,11 +180,19 @@ class TorchTrainer:
         finally:
             torch.set_num_threads(threads)
 
-    def _vmapped(self, jobs: LocalJobs, settings: LocalTraining, delta: Floats32, loss: Floats32) -> None:
+    def _vmapped(
+        self,
+        jobs: LocalJobs,
+        settings: LocalTraining,
+        delta: Floats32,
+        loss: Floats32,
+        moments: Moments | None,
+    ) -> None:
         """All clients together, those with the same number of steps left side by side."""
         import torch
 
         steps, rows, (x, y) = np.diff(jobs.first), self._rows(jobs), self._parts["train"]
+        adamw = settings.adamw
         order, each = np.argsort(-steps, kind="stable"), jobs.rates(settings).astype(np.float32)[:, None]
         for chunk in np.split(order, range(self._at_once, order.size, self._at_once)):
             start = torch.from_numpy(jobs.start[jobs.origin[chunk]]).to(self._device)
@@ -190,18 +200,21 @@ class TorchTrainer:
             w, total = start.clone(), torch.zeros(chunk.size, device=self._device)
             rates = torch.from_numpy(each[chunk]).to(self._device)
             first = torch.from_numpy(jobs.first[chunk]).to(self._device)
+            kept = KeptMoments.of(moments, chunk, self._device)
             for s in range(int(steps[chunk[0]])):
                 busy = int((steps[chunk] > s).sum())  # sorted by steps: the first ones
                 index = rows[first[:busy] + s]
                 gradient, value = self._step(w[:busy], x[index], y[index])
                 more = None if extra is None else extra[:busy]
-                w[:busy] = _descend(w[:busy], gradient, start[:busy], more, rates[:busy], settings)
+                gradient = pulled(w[:busy], gradient, start[:busy], more, settings)
+                w[:busy] = descend(w[:busy], gradient, rates[:busy], adamw, kept)
                 total[:busy] += value
+            kept.store(moments, chunk)
             delta[chunk] = (w - start).cpu().numpy()
             loss[chunk] = total.cpu().numpy() / np.maximum(1, steps[chunk])
 
     def _scores(self, flat: Floats32, part: str, rows: AnyArray | None) -> Tensor:
-        """Summed loss and number of correct rows of each model, `[M, 2]` on the device.
+        """Summed loss and right rows of each model, `[M, 2]` on the device; a row of tokens counts its share.
 
         Args:
             flat: `[M, P]`; M = 1 when looping, so that nothing can depend on the other models.
@@ -220,10 +233,11 @@ class TorchTrainer:
                 here = slice(at, at + _EVALUATION_BATCH)
                 pick = here if index is None else index[here]
                 logits = many(params, x[pick]) if self._batched else self._logits(params[0], x[pick])[None]
-                labels = y[pick].expand(len(flat), -1)
-                loss = torch.nn.functional.cross_entropy(logits.transpose(1, 2), labels, reduction="none")
-                total[:, 0] += loss.sum(dim=1)
-                total[:, 1] += (logits.argmax(dim=2) == labels).sum(dim=1)
+                labels = y[pick].expand(len(flat), *y[pick].shape)
+                loss = torch.nn.functional.cross_entropy(logits.movedim(-1, 1), labels, reduction="none")
+                right = (logits.argmax(dim=-1) == labels).double()
+                total[:, 0] += loss.flatten(2).mean(dim=2).sum(dim=1) if loss.dim() > 2 else loss.sum(dim=1)
+                total[:, 1] += right.flatten(2).mean(dim=2).sum(dim=1) if loss.dim() > 2 else right.sum(dim=1)
         return total
 
     def losses(self, params: Floats32, origin: Ints, first: Ints, rows: Ints32) -> Floats32:
@@ -247,7 +261,7 @@ class TorchTrainer:
 
     def class_accuracy(self, params: Floats32, part: str) -> Floats:
         """See `LocalTrainer.class_accuracy`."""
-        order, marks = rows_by_label(self._parts[part][1].cpu().numpy(), self._num_classes)
+        order, marks = rows_by_label(self._labels[part], self._num_classes)
         size = _MODELS_AT_ONCE if self._batched else 1
         accuracy = np.full((len(params), self._num_classes), np.nan)
         for label in np.flatnonzero(np.diff(marks)).tolist():
@@ -256,21 +270,3 @@ class TorchTrainer:
                 scores = self._scores(params[at : at + size], part, rows).cpu().numpy()
                 accuracy[at : at + size, label] = scores[:, 1] / rows.size
         return accuracy
-
-
-def _descend(
-    w: Tensor,
-    gradient: Tensor,
-    start: Tensor,
-    extra: Tensor | None,
-    rate: Tensor | float,
-    settings: LocalTraining,
-) -> Tensor:
-    """One SGD step with the proximal term, weight decay and control variates."""
-    if settings.weight_decay > 0:
-        gradient = gradient + settings.weight_decay * w
-    if settings.prox_mu > 0:
-        gradient = gradient + settings.prox_mu * (w - start)
-    if extra is not None:
-        gradient = gradient + extra
-    return w - rate * gradient

@@ -18,9 +18,9 @@ import numpy as np
 from ...common.arrays import Floats32
 from ...common.parent import end_with_parent
 from ..data import Dataset
-from ..models import ModelSpec, TorchModel
+from ..models import ModelSpec, TorchModel, TransformerSpec
 from ..numerics import set_num_threads
-from .jobs import LocalJobs, LocalUpdates
+from .jobs import LocalJobs, LocalUpdates, Moments
 from .settings import LocalTraining, TorchSettings
 from .torch_trainer import TorchTrainer
 
@@ -30,7 +30,9 @@ _RANGES_PER_WORKER = 3
 _trainer: TorchTrainer | None = None  # a worker's own
 
 
-def _begin(dataset: Dataset, model: ModelSpec | TorchModel, settings: TorchSettings) -> None:
+def _begin(
+    dataset: Dataset, model: ModelSpec | TorchModel | TransformerSpec, settings: TorchSettings
+) -> None:
     """Prepare a worker process."""
     global _trainer
     end_with_parent()
@@ -54,7 +56,9 @@ class TorchWorkers(TorchTrainer):
         settings: with `workers`, at least 2.
     """
 
-    def __init__(self, dataset: Dataset, model: ModelSpec | TorchModel, settings: TorchSettings) -> None:
+    def __init__(
+        self, dataset: Dataset, model: ModelSpec | TorchModel | TransformerSpec, settings: TorchSettings
+    ) -> None:
         super().__init__(dataset, model, settings)
         self.name = f"{self.name}-x{settings.workers}"
         self._workers = settings.workers
@@ -94,7 +98,9 @@ class TorchWorkers(TorchTrainer):
             pool.submit(_train, _range(jobs, begin, end), settings) for begin, end in itertools.pairwise(cuts)
         ]
         done = [part.result() for part in parts]
-        return LocalUpdates(*(_joined(done, name) for name in ("delta", "loss", "norm")))
+        kept = [part.moments for part in done if part.moments is not None]
+        moments = Moments.joined(kept) if kept else None
+        return LocalUpdates(*(_joined(done, name) for name in ("delta", "loss", "norm")), moments)
 
 
 def _range(jobs: LocalJobs, begin: int, end: int) -> LocalJobs:
@@ -110,6 +116,7 @@ def _range(jobs: LocalJobs, begin: int, end: int) -> LocalJobs:
         rows=jobs.rows[first[0] : first[-1]],
         correction=correction,
         learning_rate=None if jobs.learning_rate is None else jobs.learning_rate[begin:end],
+        moments=None if jobs.moments is None else jobs.moments.select(slice(begin, end)),
     )
 
 

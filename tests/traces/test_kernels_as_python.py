@@ -60,7 +60,8 @@ def inputs(rng):
     phi = np.array([0.5, 0.97])
     return {
         "visible_sessions": (
-            starts, ends, ends + 60.0, announced, np.zeros((E, N), dtype=np.int64), time_s, np.full(E, 1e5),
+            starts, ends, ends + 60.0, announced, np.zeros((E, N), dtype=np.int64), time_s,
+            np.full((E, N), 1e5),
         ),
         "hour_of_day": (1.7e9 + 123.0,),
         "expected_share": (usual, start_s, rng.uniform(0, 3e5, (E, N, L))),

@@ -40,7 +40,7 @@ class SessionBatch:
         self._pointer = np.zeros((e, n), dtype=np.int64)
         self._climatology = np.zeros((e, n, 24), dtype=np.float64)
         self._relaxation_s = np.ones((e, n))
-        self._notice_s = np.full(e, np.inf)
+        self._notice_s = np.full((e, n), np.inf)
         self._start_utc_s = np.zeros(e)
         self._seed = np.zeros(e, dtype=np.uint64)
         self._forecasters: list[AvailabilityForecaster] = [DEFAULT_FORECAST] * e

@@ -22,7 +22,7 @@ def visible_sessions(
     time_s: Floats,
     notice_s: Floats,
 ) -> tuple[Bools, Floats, Floats, Floats, Floats]:
-    """Move the pointers `[E, N]` to the sessions at `time_s` `[E]` and describe them.
+    """Move the pointers `[E, N]` to the sessions at `time_s` `[E]` and describe them; notice is `[E, N]`.
 
     Returns:
         Who is available; start and end of the running sessions, the present where there is none; announced
@@ -44,7 +44,7 @@ def visible_sessions(
             available[i, k] = runs
             start_s[i, k] = starts[i, k, p] if runs else now
             end_s[i, k] = ends[i, k, p] if runs else now
-            known = runs and announced[i, k, p] and announced_ends[i, k, p] <= now + notice_s[i]
+            known = runs and announced[i, k, p] and announced_ends[i, k, p] <= now + notice_s[i, k]
             announced_end_s[i, k] = announced_ends[i, k, p] if known else np.inf
             next_s[i, k] = starts[i, k, p + 1] if runs else starts[i, k, p]
     return available, start_s, end_s, announced_end_s, next_s

@@ -157,8 +157,8 @@ class AvailabilityEpisode:
     sessions: Sessions  # covering [0, horizon_s]; running ones keep their true start where it is known
     climatology: Floats32  # [N, 24] P(available) by UTC hour of day, learned from the past only
     relaxation_s: Floats  # [N] e-folding time with which a deviation from the climatology dies out
-    # how long ahead an announced end is known; inf = from the session's start
-    announce_notice_s: float = float("inf")
+    # how long ahead an announced end is known, for all or [N]; inf = from the session's start
+    announce_notice_s: float | Floats = float("inf")
     forecast: AvailabilityForecaster = DEFAULT_FORECAST  # the coordinator's
     seed: int = 0  # of the forecast's own errors, if it has any
     announced_end_s: Floats | None = None  # [N, S] the ends as they are announced, where not the true ones

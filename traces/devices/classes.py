@@ -154,7 +154,60 @@ class SpotSettings(Settings):
         return _devices(step, down, 1.0, np.array([70.0, 300.0, 400.0])[kind], self.network_kwh_per_gb)
 
 
-def _devices(step: Floats, down_mbit: Floats, up_over_down: float, watts: Floats, kwh: float) -> Devices:
+@DEVICES.register("gpus")
+class GpuSettings(Settings):
+    """GPUs that train language models, rented and lent; the reference is the A100.
+
+    Speeds are the makers' dense bf16 figures (fp16 for the V100), 989, 312, 165 and 125 TFLOP/s, times what
+    of them is used: 36 to 41 % are reported for training over the internet (INTELLECT-1, arXiv 2412.01152),
+    hence 380, 120, 60 and, for want of bf16, 40. Watts are the makers' board powers.
+
+    Attributes:
+        h100: share of H100, 700 W.
+        a100: share of A100, 400 W.
+        rtx4090: share of RTX 4090, 450 W, which stand at people's homes.
+        v100: share of V100, 300 W.
+        step_sigma: spread of the logarithm of the step time within a kind (assumed).
+        rack_mbit_per_s: median bandwidth of the others in both directions (assumed: 1 Gbit/s).
+        home_down_mbit_per_s: median download at home (assumed).
+        home_up_mbit_per_s: median upload at home (assumed).
+        bandwidth_sigma: spread of their logarithms (assumed).
+        network_kwh_per_gb: fixed network, EU ICT impact study 2020.
+    """
+
+    h100: Share = 0.15
+    a100: Share = 0.3
+    rtx4090: Share = 0.35
+    v100: Share = 0.2
+    step_sigma: Share = 0.1
+    rack_mbit_per_s: Positive = 1000.0
+    home_down_mbit_per_s: Positive = 100.0
+    home_up_mbit_per_s: Positive = 20.0
+    bandwidth_sigma: Share = 0.4
+    network_kwh_per_gb: Share = 0.03
+
+    @model_validator(mode="after")
+    def _some_device(self) -> GpuSettings:
+        if not self.h100 + self.a100 + self.rtx4090 + self.v100 > 0:
+            raise ValueError("expected at least one share of h100, a100, rtx4090 and v100 above 0")
+        return self
+
+    def draw(self, num_clients: int, rng: np.random.Generator) -> Devices:
+        """The GPUs of `num_clients` workers."""
+        kind = _choose(rng, num_clients, (self.h100, self.a100, self.rtx4090, self.v100))
+        step = np.array([120.0 / 380.0, 1.0, 120.0 / 60.0, 120.0 / 40.0])[kind]
+        step = step * np.exp(self.step_sigma * _cut_normal(rng, num_clients))
+        home = kind == 2
+        down = np.where(home, self.home_down_mbit_per_s, self.rack_mbit_per_s)
+        down = down * np.exp(self.bandwidth_sigma * _cut_normal(rng, num_clients))
+        up_over_down = np.where(home, self.home_up_mbit_per_s / self.home_down_mbit_per_s, 1.0)
+        watts = np.array([700.0, 400.0, 450.0, 300.0])[kind]
+        return _devices(step, down, up_over_down, watts, self.network_kwh_per_gb)
+
+
+def _devices(
+    step: Floats, down_mbit: Floats, up_over_down: float | Floats, watts: Floats, kwh: float
+) -> Devices:
     down = down_mbit * _BYTES_PER_MBIT
     return Devices(step, down, down * up_over_down, watts, np.full(step.size, kwh))
 

@@ -23,6 +23,7 @@ def check_deployable(scenario: Scenario) -> None:
         "evaluation.personal": (scenario.evaluation.personal, "none"),
         "quadratic": (scenario.quadratic, None),
         "malicious": (scenario.malicious, None),
+        "levels.upload_bits": (scenario.levels.upload_bits, ()),
     }
     for name, (value, expected) in wanted.items():
         if value != expected:

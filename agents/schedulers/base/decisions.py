@@ -47,6 +47,8 @@ def plan_for(
 ) -> RoundPlan:
     """The plan that invites `chosen`, and waits where nobody is chosen.
 
+    Updates have the bits that the situation says, see `Situation.at_bits`.
+
     Args:
         situation: what is known.
         chosen: bool `[E, N]`.
@@ -63,6 +65,7 @@ def plan_for(
     invited = chosen & (wait <= 0)[:, None]
     steps = np.maximum(_per_client(local_steps, shape), 1)
     moved = np.clip(_per_client(transfer, shape), 0, situation.clients.storage_left)
+    bits = situation.terms.upload_bits
     return RoundPlan(
         local_steps=np.where(invited, steps, 0).astype(np.int32),
         transfer_samples=np.where(invited, moved, 0).astype(np.int32),
@@ -70,6 +73,7 @@ def plan_for(
         wait_s=wait,
         weights=None if weights is None else np.where(invited, weights, 0.0),
         server_step=None if server_step is None else _per_env(server_step, num_envs),
+        upload_bits=bits.copy() if bits.any() else None,
     )
 
 

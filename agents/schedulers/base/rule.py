@@ -66,6 +66,9 @@ class Rule:
     last_server_step: float = knob(
         0.0, "that factor at the end of the run, geometric", low=0.01, high=100.0, log=True, off=0.0
     )
+    upload_bits: int = knob(
+        0, "bits of an uploaded number, if a decision; 0: the world's", low=2, high=16, off=0
+    )
     transfer_price_power: float = knob(
         0.0, "fewer samples the dearer: times (price of 100, points)^-power", low=0.05, high=1.0, off=0.0
     )
@@ -137,14 +140,13 @@ class Rule:
     def plan(self, situation: Situation) -> RoundPlan:
         """Who trains, for how long, on how much more data, or how long to wait; see `Scheduler.plan`."""
         self._check(situation)
+        situation = situation.at_bits(self.upload_bits)
         self._observe(situation)
-        steps = self.steps_now(situation)
-        transfer = self.transfers(situation)
+        steps, transfer = self.steps_now(situation), self.transfers(situation)
         allowed = self.candidates(situation, steps, transfer)
         wanted = math.ceil(self.participants * self.over_selection - 1e-9)
         chosen = self.choose(situation, allowed, wanted, steps)
-        wait_s = self._wait(situation, chosen)
-        weights = self.weights(situation, chosen)
+        wait_s, weights = self._wait(situation, chosen), self.weights(situation, chosen)
         trained = chosen & (wait_s <= 0)[:, None]
         self.learn(situation, trained)
         self._state["trained_last"] = np.asarray(trained.any(axis=1))

@@ -39,6 +39,7 @@ FREEZABLE: dict[str, Freezable] = {
     ),
     "local_steps": Freezable("local steps of every participant", 1, None, ("local-steps.", "balance")),
     "transfer_samples": Freezable("samples sent to a participant in all", 0, None, ("transfer-samples.",)),
+    "upload_bits": Freezable("bits of an update's coordinates; 0: the world's", 0, None, ("upload-bits.",)),
     "wait": Freezable("0: never", 0, 0, ("wait.",)),
     "stop_after_rounds": Freezable("rounds after which the run ends", 1, None, ("stop.",)),
 }

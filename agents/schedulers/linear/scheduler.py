@@ -63,6 +63,8 @@ class LinearRule:
         knowledge: which future it is shown in place of forecasts: "real" for none, "ends" for the true ends
             of sessions, "carbon" for the true intensity at the forecast's leads, "both". An instrument of
             measurement too: all but "real" are clairvoyant, and ceilings in tables.
+        fewest_bits: of an update's coordinates, where they are a decision.
+        most_bits: likewise; 0: no decision.
 
     Raises:
         ValueError: unknown names or bad values in any of these.
@@ -77,12 +79,16 @@ class LinearRule:
         most_steps: int = 100,
         freeze: Mapping[str, float] | None = None,
         knowledge: Knowledge = "real",
+        fewest_bits: int = 0,
+        most_bits: int = 0,
     ):
         if knowledge not in get_args(Knowledge):
             raise ValueError(f"knowledge: {knowledge!r}, expected one of {', '.join(get_args(Knowledge))}")
         if most_steps < 1:
             raise ValueError(f"most_steps: {most_steps}, expected at least 1")
-        self._given = theta_rows(theta)
+        if not 0 <= fewest_bits <= most_bits:
+            raise ValueError(f"fewest_bits: {fewest_bits}, expected 0 to most_bits, {most_bits}")
+        self._given, self._bits = theta_rows(theta), (int(fewest_bits), int(most_bits))
         self.middle = middle if isinstance(middle, Middle) else Middle(**(middle or {}))
         self.most_steps, self.freeze, self.knowledge = int(most_steps), check_frozen(freeze or {}), knowledge
         self._rngs: list[np.random.Generator] = []
@@ -105,7 +111,12 @@ class LinearRule:
         rows = self._given
         theta = by_name(rows[0]) if len(rows) == 1 else rows.tolist()
         whole = {"theta": theta, "middle": vars(self.middle), "most_steps": self.most_steps}
-        return whole | {"freeze": self.freeze, "knowledge": self.knowledge}
+        return whole | {"freeze": self.freeze, "knowledge": self.knowledge} | self.bits
+
+    @property
+    def bits(self) -> dict[str, int]:
+        """The fewest and the most bits of an update's coordinates, as arguments."""
+        return dict(zip(("fewest_bits", "most_bits"), self._bits, strict=True))
 
     def reset(self, envs: Bools, seeds: Ints, num_clients: int) -> None:
         """Start new episodes in the rows of `envs`; see `Scheduler.reset`."""
@@ -133,6 +144,7 @@ class LinearRule:
         self._observe(situation)
         features = run_features(situation, self.middle)
         forms = {name: self._form(name, features) for name in DECISIONS}
+        situation = situation.at_bits(self._upload_bits(forms["upload-bits"]))
         orders = self._orders(situation, forms)
         wanted, invitations, closing = self._crowd(forms)
         chosen = top_m(self._scores(situation, orders), invitations, self._candidates(situation, orders))
@@ -158,6 +170,12 @@ class LinearRule:
         """`[E]`, a decision as it is, or the constant at which it is frozen."""
         frozen = self.freeze.get(decision)
         return free if frozen is None else np.full(free.shape, float(frozen))
+
+    def _upload_bits(self, form: Floats) -> Ints:
+        """Bits `[E]` of an update's coordinates; 0: the world's."""
+        bits = np.exp(np.clip(form, 0.0, 3.0)) if self._bits[1] else np.zeros(form.shape)
+        wanted = np.rint(self._constant("upload_bits", bits)).astype(np.int64)
+        return np.where(wanted > 0, np.clip(wanted, *self._bits), 0)
 
     def _orders(self, situation: Situation, forms: Mapping[str, Floats]) -> Orders:
         """What each client would be ordered."""

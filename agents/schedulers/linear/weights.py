@@ -48,6 +48,7 @@ DECISIONS: dict[str, Decision] = {
     "quorum": Decision("log-odds of the share of the wanted answers that closes a round", {"1": 2.0}),
     "transfer-samples": Decision("logarithm of the samples sent to a client in all", {"1": log(60)}),
     "wait": Decision("log-odds of the share of the round's carbon that a wait must save", {"1": -1.0}),
+    "upload-bits": Decision("logarithm of the bits of an update's coordinates", {"1": log(8)}),
     "stop": Decision("logarithm of the rounds after which the run ends, without gain", {"1": 2.6}),
 }
 """Decisions by name, each with one weight per feature of the run."""

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from .adaptive_steps import Adacomm, JsacTau, drift, jsac_tau
 from .dynamic_backup import DynamicBackup, best_answers, expected_gain
+from .local_updates import (
+    DataParallel,
+    DilocoH,
+    EqualTime,
+    SurvivalH,
+    YoungDaly,
+    checkpoint_interval_s,
+)
 from .transfer import (
     TransferMarginal,
     TransferThreshold,
@@ -15,11 +23,17 @@ from .transfer import (
 
 __all__ = [
     "Adacomm",
+    "DataParallel",
+    "DilocoH",
     "DynamicBackup",
+    "EqualTime",
     "JsacTau",
+    "SurvivalH",
     "TransferMarginal",
     "TransferThreshold",
+    "YoungDaly",
     "best_answers",
+    "checkpoint_interval_s",
     "drift",
     "expected_gain",
     "jsac_tau",

@@ -257,6 +257,7 @@ def _row(plan: RoundPlan, row: int) -> RoundPlan:
         weights=None if plan.weights is None else plan.weights[at],
         probe_samples=None if plan.probe_samples is None else plan.probe_samples[at],
         server_step=None if plan.server_step is None else plan.server_step[at],
+        upload_bits=None if plan.upload_bits is None else plan.upload_bits[at],
     )
 
 
@@ -269,6 +270,8 @@ def _joined(rows: Sequence[RoundPlan]) -> RoundPlan:
     weights = [blank if row.weights is None else row.weights for row in rows]
     scaling = any(row.server_step is not None for row in rows)
     factors = [np.ones(1) if row.server_step is None else row.server_step for row in rows]
+    choosing = any(row.upload_bits is not None for row in rows)
+    bits = [np.zeros(1, np.int64) if row.upload_bits is None else row.upload_bits for row in rows]
     asked = [nobody if row.probe_samples is None else row.probe_samples for row in rows]
     return RoundPlan(
         np.concatenate([row.local_steps for row in rows]),
@@ -278,6 +281,7 @@ def _joined(rows: Sequence[RoundPlan]) -> RoundPlan:
         np.concatenate(weights) if weighted else None,
         np.concatenate(asked) if probing else None,
         np.concatenate(factors) if scaling else None,
+        np.concatenate(bits) if choosing else None,
     )
 
 

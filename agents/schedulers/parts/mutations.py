@@ -35,6 +35,7 @@ class Menu:
     wait_s: Floats  # positive and finite; may be empty
     quorum: Floats  # shares
     server_step: Floats  # factors; a single one where the server's step is no decision
+    upload_bits: Ints  # levels; empty where they are no decision
 
     @classmethod
     def of(cls, scenario: Scenario) -> Menu:
@@ -47,12 +48,14 @@ class Menu:
             waits[(waits > 0) & np.isfinite(waits)],
             np.array(levels.quorum, dtype=np.float64),
             np.array(levels.server_step, dtype=np.float64),
+            np.array(levels.upload_bits, dtype=np.int64),
         )
 
     @property
     def moves(self) -> tuple[Move, ...]:
         """The changes that this menu leaves room for."""
-        return (*MOVES, _change_server_step) if self.server_step.size > 1 else MOVES
+        moves = (*MOVES, _change_server_step) if self.server_step.size > 1 else MOVES
+        return (*moves, _change_upload_bits) if self.upload_bits.size > 1 else moves
 
 
 def mutate(orders: Orders, menu: Menu, rng: np.random.Generator) -> tuple[RoundPlan, ...]:
@@ -122,6 +125,13 @@ def _change_server_step(
     return _set(orders, at, replace(orders[at], server_step=np.array([rng.choice(menu.server_step)])))
 
 
+def _change_upload_bits(
+    orders: list[RoundPlan], at: int, menu: Menu, rng: np.random.Generator
+) -> list[RoundPlan]:
+    """Updates come back in more or fewer bits."""
+    return _set(orders, at, replace(orders[at], upload_bits=np.array([rng.choice(menu.upload_bits)])))
+
+
 def _delete(orders: list[RoundPlan], at: int, menu: Menu, rng: np.random.Generator) -> list[RoundPlan]:
     """A decision, a wait perhaps, is left out."""
     return orders[:at] + orders[at + 1 :]
@@ -170,7 +180,7 @@ MOVES: tuple[Move, ...] = (
 )
 """The lever of every decision: who, how long, on what, how many answers, when, how often, until when.
 
-Where the server's step is a decision, there is one more, see `Menu.moves`."""
+Where the server's step or the bits of updates are decisions, there are more, see `Menu.moves`."""
 
 
 def _with_client(

@@ -114,6 +114,7 @@ class Mpc(Rule):
     def plan(self, situation: Situation) -> RoundPlan:
         """The first action of the best prediction; see `Scheduler.plan`."""
         self._check(situation)
+        situation = situation.at_bits(self.upload_bits)
         self._observe(situation)
         curve = GainCurve(self._state, self.plateau, self.rate, self.trust, self.filter_gain)
         curve.observe(100 * situation.run.accuracy)

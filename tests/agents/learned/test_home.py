@@ -62,3 +62,20 @@ def test_what_is_none_is_refused(document, complaint):
     with pytest.raises(ValueError, match=complaint) as refused:
         Home.from_json(document, "card")
     assert "\n" not in str(refused.value)
+
+
+def test_what_a_world_does_not_offer_is_not_asked_for():
+    """Server's steps and bits of one's own menu become the nearest offered, or no decision."""
+    language = load_scenario("language")
+    mode = Home.of(language).action_mode(VOLUNTEERS)
+    actions = np.zeros((2, mode.space.nvec.size), dtype=np.int64)
+    situation = situation_in(VOLUNTEERS)
+    size = VOLUNTEERS.clients
+    actions = np.zeros((2, 4 + size), dtype=np.int64)
+    plan = mode.plan(actions, situation)
+    assert plan.server_step is None
+    assert plan.upload_bits is None
+    at_home = Home.of(language).action_mode(language)
+    plan = at_home.plan(np.zeros((2, 4 + language.clients), dtype=np.int64), situation)
+    assert plan.server_step.tolist() == [language.levels.server_step[0]] * 2
+    assert plan.upload_bits.tolist() == [language.levels.upload_bits[0]] * 2

@@ -330,13 +330,13 @@ def test_packed_clients_are_drawn_with_the_probabilities_of_the_dense_distributi
 @given(n=st.integers(2, 9), scales_step=st.booleans(), moves_data=st.booleans())
 def test_the_parts_of_an_action_are_told_apart_by_their_number(n, scales_step, moves_data):
     action = make_spaces(n, moves_data, scales_step)[1]
-    expected = Choices(W, Q, S if scales_step else 0, L, T if moves_data else 0)
+    expected = Choices(W, Q, (S,) if scales_step else (), L, T if moves_data else 0)
     assert Choices.of(action.nvec.tolist(), n) == expected
     assert sum(expected.server) + n * sum(expected.clients) == action.nvec.sum()
 
 
 def test_of_one_client_too():
-    assert Choices.of([W, Q, L, T], 1) == Choices(W, Q, 0, L, T)
+    assert Choices.of([W, Q, L, T], 1) == Choices(W, Q, (), L, T)
     for sizes in ([W, Q], [W, Q, L, T, T], [W, Q, L, L + 1, T]):
         with pytest.raises(ValueError, match="action_space: nvec"):
             Choices.of(sizes, 1 if len(sizes) < 5 else 3)

@@ -23,7 +23,7 @@ from frugalfl.agents.policies.slate import (
     sizes_possible,
 )
 
-CHOICES = Choices(waits=3, quorums=2, server_steps=0, levels=4, transfers=3)
+CHOICES = Choices(waits=3, quorums=2, further=(), levels=4, transfers=3)
 SERVER, EACH = 3 + 2 + len(SLATE_SIZES), 1 + 3 + 3
 
 

@@ -13,7 +13,7 @@ from frugalfl.traces.devices import read_devices, sample_devices
 ZONE = np.zeros(20_000, dtype=np.int64)
 
 
-@pytest.mark.parametrize("kind", ["phones", "volunteers", "spot"])
+@pytest.mark.parametrize("kind", ["phones", "volunteers", "spot", "gpus"])
 def test_classes_draw_what_devices_can_be(kind):
     devices = sample_devices(kind, 300, ZONE[:300], np.random.default_rng(0))
     for name, values in vars(devices).items():
@@ -113,3 +113,16 @@ def test_throughput_with_any_separator(tmp_path, separator):
     path = tmp_path / "f.csv"
     path.write_text("a,throughput_mbps,b\n1,8,x\n2,16,y\n".replace(",", separator))
     assert read_devices(path).down_bytes_per_s.tolist() == [1e6, 2e6]
+
+
+def test_gpus_of_four_classes():
+    devices = sample_devices("gpus", 20_000, ZONE, np.random.default_rng(0))
+    kinds = {700.0: (120 / 380, 1.0), 400.0: (1.0, 1.0), 450.0: (2.0, 0.2), 300.0: (3.0, 1.0)}
+    assert set(devices.compute_watts) == set(kinds)
+    for watts, (step, up) in kinds.items():
+        mine = devices.compute_watts == watts
+        assert np.median(devices.step_factor[mine]) == pytest.approx(step, rel=0.02)
+        assert devices.up_bytes_per_s[mine] / devices.down_bytes_per_s[mine] == pytest.approx(up)
+    homes = devices.compute_watts == 450.0
+    assert homes.mean() == pytest.approx(0.35, abs=0.02)
+    assert np.median(devices.up_bytes_per_s[homes]) == pytest.approx(20e6 / 8, rel=0.05)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .base import GENERATORS, DrawnShare, Pattern
+from .by_zone import ByZone
 from .patterns import chain_states, data_correlated_means
 from .phones import PhoneAvailability
 from .renewal import Clock, Law
@@ -12,6 +13,7 @@ from .volunteers import VolunteerAvailability
 
 __all__ = [
     "GENERATORS",
+    "ByZone",
     "Clock",
     "DrawnShare",
     "Law",

@@ -236,6 +236,31 @@ class TestDecisions:
         assert lost["ends"] < lost["real"]
 
 
+class TestBits:
+    def test_bits_are_a_function_or_a_constant_where_they_are_a_decision(self, situation_of):
+        situation = situation_of(0).changed(upload_bits=np.full(1, 16))
+        bits = {"fewest_bits": 4, "most_bits": 16}
+        for arguments, expected in (
+            ({}, 8),
+            ({"theta": {"upload-bits.1": 0.0}}, 4),
+            ({"theta": {"upload-bits.1": 9.0}}, 16),
+            ({"freeze": {"upload_bits": 5}}, 5),
+            ({"freeze": {"upload_bits": 0}}, 16),
+        ):
+            rule = LinearRule(**arguments, **bits)
+            rule.reset(np.ones(1, dtype=bool), np.arange(1), situation.num_clients)
+            assert rule.plan(situation).upload_bits.tolist() == [expected]
+            assert LinearRule(**rule.settings).settings == rule.settings
+        plain = LinearRule()
+        plain.reset(np.ones(1, dtype=bool), np.arange(1), situation.num_clients)
+        assert plain.plan(situation).upload_bits.tolist() == [16]
+        assert plain.plan(situation_of(0)).upload_bits is None
+
+    def test_bits_that_make_no_sense_are_refused(self):
+        with pytest.raises(ValueError, match="fewest_bits: 8, expected 0 to most_bits, 4"):
+            LinearRule(fewest_bits=8, most_bits=4)
+
+
 class TestWeights:
     def test_there_is_one_for_each_decision_and_feature(self):
         forms = len(DECISIONS) * len(RUN_FEATURES)

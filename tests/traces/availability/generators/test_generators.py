@@ -18,6 +18,7 @@ SPECS = [name for name in GENERATORS if name not in ("renewal", "file")] + [
     {"kind": "phones", "rule": "strict", "never_share": 0.2},
     {"kind": "volunteers", "system": "mixed", "honesty": 0.5},
     {"kind": "gilbert-elliott", "pi": [0.1, 0.9], "correlation": 0.9},
+    {"kind": "by-zone", "of": ["spot", {"kind": "volunteers", "honesty": 0.5}, "phones"], "zones": [2, 0, 1]},
 ]
 
 
@@ -254,3 +255,34 @@ def test_each_episode_announces_the_share_that_it_says(kind):
     assert fixed.announced_share == 0.3
     np.testing.assert_array_equal(fixed.sessions.start_s, other.sessions.start_s)
     np.testing.assert_array_equal(fixed.sessions.end_s, other.sessions.end_s)
+
+
+def test_zones_have_models_of_their_own():
+    often, seldom = {"kind": "gilbert-elliott", "pi": 0.9}, {"kind": "gilbert-elliott", "pi": 0.2}
+    often |= {"announced_share": 1.0, "notice_s": 60.0}
+    model = make_availability({"kind": "by-zone", "of": [often, seldom], "zones": [1, 0]})
+    own = request(60, 100.0, zones=3)  # zones 0 and 2 are of the second model
+    episode = model.sample(own, np.random.default_rng(0))
+    ends = np.minimum(np.where(np.isfinite(episode.sessions.end_s), episode.sessions.end_s, 0), 100 * HOUR)
+    begins = np.where(np.isfinite(episode.sessions.start_s), np.maximum(episode.sessions.start_s, 0), 0)
+    share = (ends - np.minimum(begins, ends)).sum(axis=1) / (100 * HOUR)
+    first = own.zone == 1
+    assert share[first].mean() == pytest.approx(0.9, abs=0.05)
+    assert share[~first].mean() == pytest.approx(0.2, abs=0.05)
+    assert episode.announced_share == pytest.approx(1 / 3)
+    assert set(episode.announce_notice_s[first]) == {60.0}
+    assert not episode.sessions.announced[~first].any()
+    batch = SessionBatch(1, 60)
+    batch.set(0, episode, own.start_utc_s)
+    for hour in range(1, 20):
+        batch.advance(np.array([hour * HOUR]))
+        known = np.isfinite(batch.announced_end_s[0])
+        assert not known[~first].any()
+        assert (batch.announced_end_s[0, known] <= hour * HOUR + 60.0).all()
+
+
+def test_zones_of_models_that_are_not_there_are_refused():
+    with pytest.raises(ValueError, match=r"zones: \(0, 2\), expected numbers below the 2 models"):
+        make_availability({"kind": "by-zone", "zones": [0, 2]})
+    with pytest.raises(ValueError, match="spott"):
+        make_availability({"kind": "by-zone", "of": ["spott"], "zones": [0]})
