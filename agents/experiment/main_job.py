@@ -16,7 +16,14 @@ from ...envs.contract import Scheduler
 from ..evaluation import EvaluationResult, evaluate, processor, versions
 from ..learned.scheduler import LearnedScheduler
 from ..learning import BEST_WARM_START, EVAL_EPISODES, NO_WARM_START, RunSettings
-from ..learning.checkpoint import StateDict, has_checkpoint, latest_checkpoint, load_tensors, save_tensors
+from ..learning.checkpoint import (
+    StateDict,
+    has_checkpoint,
+    latest_checkpoint,
+    load_tensors,
+    remove_old,
+    save_tensors,
+)
 from ..learning.imitation import CloneSettings, Demonstrations, clone, clone_shown
 from ..learning.run_folder import (
     CONFIG,
@@ -121,6 +128,7 @@ class Experiment:
         clear_drafts(self.out)
         if has_checkpoint(self.out / CHECKPOINTS):
             self.run.load(latest_checkpoint(self.out / CHECKPOINTS))
+            remove_old(self.out / CHECKPOINTS)  # a run that was killed meanwhile has kept one too many
         return self.run.done
 
     def train(self) -> None:

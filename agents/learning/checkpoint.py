@@ -134,9 +134,14 @@ def save_checkpoint(
     folder = root / f"step-{model.num_timesteps:012d}"
     written: list[CheckpointDocument] = []
     write_folder(folder, lambda draft: written.append(_fill(draft, model, document, best)))
+    remove_old(root)
+    return Checkpoint(folder, written[0])
+
+
+def remove_old(root: Path) -> None:
+    """Keep the latest checkpoints below `root`; the others are removed."""
     for old in _folders(root)[:-KEEP]:
         remove_folder(old)
-    return Checkpoint(folder, written[0])
 
 
 def _fill(

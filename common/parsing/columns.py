@@ -50,9 +50,7 @@ def numbers(
     Raises:
         ValueError: at the first cell that is neither a number nor a known word for a missing one.
     """
-    import pandas as pd
-
-    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, copy=True)
+    values = _to_floats(column)
     words = column.str.lower()
     missing = words.isin(MISSING).to_numpy(dtype=bool)
     strange = ~missing & ~np.isfinite(values)
@@ -62,7 +60,7 @@ def numbers(
         comma = decimal == ","
         other = "." if comma else ","
         plain = column.str.replace(other, "", regex=False).str.replace(",", ".", regex=False)
-        values = pd.to_numeric(plain, errors="coerce").to_numpy(dtype=np.float64, copy=True)
+        values = _to_floats(plain)
         styled = column.str.match(_STYLED[decimal]).to_numpy(dtype=bool)
         strange = ~missing & ~(np.isfinite(values) & styled)
     # What is converted to another unit stays finite.
@@ -75,6 +73,16 @@ def numbers(
         )
     values[missing] = np.nan
     return values, comma
+
+
+def _to_floats(column: pd.Series) -> Floats:
+    """Cells as numbers to the last bit, NaN for all others; pandas older than 3 rounds otherwise."""
+    import pandas as pd
+
+    values: Floats = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, copy=True)
+    known = np.isfinite(values)
+    values[known] = [float(cell) for cell in column[known]]
+    return values
 
 
 def _decimal(path: str | Path, cells: pd.Series, what: str, lines: Ints) -> str:
@@ -177,7 +185,7 @@ def local_times(
     summer = np.ones(naive.size, dtype=np.bool_)
     try:
         aware = naive.dt.tz_localize(clock, ambiguous=summer if autumn_once else "infer", nonexistent="NaT")
-    except ValueError as error:
+    except Exception as error:  # a ValueError, or with pandas older than 3 one of pytz's own
         raise ValueError(
             f"{path}: the hour that daylight saving repeats comes not exactly twice "
             f"({' '.join(str(error).split())})"

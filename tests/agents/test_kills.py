@@ -12,7 +12,7 @@ import pytest
 
 SCRIPT = Path(__file__).resolve().parent / "crash_points.py"
 WINDOWS = {
-    "train": ["rename step-000000000256"],
+    "train": ["rename step-000000000256", "rename removed.step-000000000000"],
     "evaluate": ["rename config.json", "rename random-m"],
     "tune": ["open random-m.2.journal", "rename small.json"],
     "deploy": ["rename state.npz", "rename rounds.csv"],

@@ -130,7 +130,7 @@ def test_times_in_iso_and_unix(tmp_path):
             r"t.csv:3: .*some times have a zone while others have none",
         ),
         (["1700000000", "2025-01-06"], r"t.csv:2: 't' is '1700000000', expected a time"),
-        (["0001-01-01", "0002-01-01"], r"t.csv:2: 't' is '0001-01-01', expected 1900 to 2200"),
+        (["0001-01-01", "0002-01-01"], r"t.csv:2: 't' is '0001-01-01', expected (1900 to 2200|a time like)"),
     ],
 )
 def test_times_that_are_none_or_mix_clocks_are_refused(tmp_path, cells, why):
