@@ -15,6 +15,7 @@ from ...common.settings import parse_document
 from ...envs.adapters.sb3_vec_env import FederatedVecEnv
 from ...envs.registration import find_entry, make_vec_env
 from ...envs.scenario import Scenario, load_scenario
+from ..learned import first_stop_of
 from ..learned.scheduler import LearnedScheduler
 from .algorithms import build_model
 from .checkpoint import Best, load_tensors
@@ -48,6 +49,9 @@ def training_worlds(settings: RunSettings, num_envs: int | None = None) -> Feder
     find_entry(settings.env)
     # Set policies read the parts of an observation, whatever the id shows.
     world = {"observation": "dict", **settings.world}
+    levels = world.get("levels")
+    if levels is None or isinstance(levels, Mapping):
+        world["levels"] = {**(levels or {}), "first_stop": first_stop_of(settings.world)}
     return make_vec_env(settings.env, num_envs or settings.num_envs, "train", **world)
 
 
@@ -69,7 +73,7 @@ def load_scheduler(
     settings, document = read_config(folder)
     clients = load_world(settings).clients
     if scenario is not None:
-        world = {"scenario": scenario}
+        world = {"scenario": scenario, "levels": {"first_stop": first_stop_of(settings.world)}}
         settings = RunSettings.from_json({**settings.to_json(), "world": world})
     env = training_worlds(settings, num_envs=2)
     frames = settings.policy.frames

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -68,14 +69,15 @@ def load_scheduler(
     # Imported late: names are resolved without torch.
     from ...envs.agent_view import ObservationEncoder, layout_of, make_action_mode
     from ...envs.scenario import load_scenario
-    from ..learned import stacked_space
+    from ..learned import first_stop_of, stacked_space
     from ..learned.scheduler import LearnedScheduler
 
     folder, card = find_card(source)
     world = load_scenario(card.scenario if scenario is None else scenario, **changes)
     encoder = ObservationEncoder(world, _columns(card))
     _check_fit(card, world, encoder)
-    layout = layout_of(world)
+    trained_in = cast("Mapping[str, object]", card.settings.get("world", {}))
+    layout = replace(layout_of(world), first_stop=first_stop_of(trained_in))
     frames = int(cast("Mapping[str, int]", card.settings["policy"]).get("frames", 1))
     policy = _policy(folder, card, stacked_space(encoder.space, frames), layout.space)
     way = decision or card.decision

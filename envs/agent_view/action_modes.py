@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol, TypeAlias
 
@@ -10,7 +11,7 @@ from gymnasium import spaces
 
 from ...common.arrays import AnyArray, Bools, Floats, Ints
 from ..contract import STOP_S, RoundPlan, Scheduler, Situation, choose_plans
-from .actions import ActionCodec, ActionLayout
+from .actions import ActionCodec, ActionLayout, too_early, without_early_stops
 
 Menu: TypeAlias = Sequence[Mapping[str, object]]
 """Entries `{"scheduler": NAME, **settings}` or `{"wait_s": SECONDS}`."""
@@ -43,24 +44,43 @@ class ActionMode(Protocol):
     def reset(self, envs: Bools, seeds: Ints) -> None:
         """New episodes begin in the rows of `envs`."""
 
+    def read(self, actions: AnyArray, situation: Situation) -> RoundPlan:
+        """What a batch of actions says, masked choices included."""
+
     def plan(self, actions: AnyArray, situation: Situation) -> RoundPlan:
-        """The plan of a batch of actions."""
+        """The plan of a batch of actions, without ends of the run that are masked."""
 
     def masks(self, situation: Situation) -> Bools:
         """Legal choices `[E, choices]`."""
 
 
-class LevelsMode:
+class _Mode(ABC):
+    """What the action modes share: a stop that comes too early is dropped."""
+
+    def __init__(self, layout: ActionLayout):
+        self._first_stop = layout.first_stop
+
+    @abstractmethod
+    def read(self, actions: AnyArray, situation: Situation) -> RoundPlan:
+        """What a batch of actions says, masked choices included."""
+
+    def plan(self, actions: AnyArray, situation: Situation) -> RoundPlan:
+        """The plan of a batch of actions, see `without_early_stops`."""
+        return without_early_stops(self.read(actions, situation), situation, self._first_stop)
+
+
+class LevelsMode(_Mode):
     """`MultiDiscrete [wait, quorum] (+ [server step]) + [steps] * N (+ [transfer] * N)`."""
 
     def __init__(self, layout: ActionLayout):
+        super().__init__(layout)
         self.codec = ActionCodec(layout)
         self.space = layout.space
 
     def reset(self, envs: Bools, seeds: Ints) -> None:
         """Nothing to remember."""
 
-    def plan(self, actions: AnyArray, situation: Situation) -> RoundPlan:
+    def read(self, actions: AnyArray, situation: Situation) -> RoundPlan:
         """Look the levels up."""
         return self.codec.decode(actions)
 
@@ -69,11 +89,11 @@ class LevelsMode:
         return self.codec.masks(situation)
 
 
-class MenuMode:
+class MenuMode(_Mode):
     """`Discrete(K)`: which scheduler of a menu plans this round.
 
     Args:
-        layout: the world's levels; only its number of clients is used.
+        layout: the world's levels; its number of clients and its first stop are used.
         make: makes the schedulers that the menu names.
         menu: the entries.
     """
@@ -81,18 +101,20 @@ class MenuMode:
     def __init__(self, layout: ActionLayout, make: MakeScheduler, menu: Menu = DEFAULT_MENU):
         if not menu:
             raise ValueError("menu: empty, expected at least one entry")
+        super().__init__(layout)
         self._num_clients = layout.num_clients
         self._entries: list[Scheduler] = [
             _Wait(entry) if "wait_s" in entry else _made(make, entry) for entry in menu
         ]
         self.space = spaces.Discrete(len(self._entries))
+        self._stops = np.array([entry.get("wait_s") == STOP_S for entry in menu])
 
     def reset(self, envs: Bools, seeds: Ints) -> None:
         """Every scheduler of the menu begins the new episodes."""
         for entry in self._entries:
             entry.reset(envs, seeds, self._num_clients)
 
-    def plan(self, actions: AnyArray, situation: Situation) -> RoundPlan:
+    def read(self, actions: AnyArray, situation: Situation) -> RoundPlan:
         """Ask every scheduler (they keep count of the rounds), take each environment's choice."""
         actions = np.asarray(actions).reshape(-1)
         if not np.issubdtype(actions.dtype, np.integer):
@@ -108,11 +130,12 @@ class MenuMode:
         return choose_plans([entry.plan(situation) for entry in self._entries], actions)
 
     def masks(self, situation: Situation) -> Bools:
-        """Every entry is legal at any time."""
-        return np.ones((situation.num_envs, len(self._entries)), dtype=bool)
+        """Every entry is legal at any time, but the end of the run before the layout's `first_stop`."""
+        early = too_early(situation, self._first_stop)[:, None] & self._stops
+        return ~early | self._stops.all()
 
 
-class ScoresMode:
+class ScoresMode(_Mode):
     """`Box(-1, 1, [4 + N])`: wait, participants, local steps, quorum, then one score per client.
 
     Participants (1 to N), steps and quorum are laid linearly over their range or levels. A first number up to
@@ -123,6 +146,7 @@ class ScoresMode:
     """
 
     def __init__(self, layout: ActionLayout):
+        super().__init__(layout)
         self._layout = layout
         self._leading = 4 + layout.scales_step
         self.space = spaces.Box(-1.0, 1.0, (self._leading + layout.num_clients,), np.float32)
@@ -130,7 +154,7 @@ class ScoresMode:
     def reset(self, envs: Bools, seeds: Ints) -> None:
         """Nothing to remember."""
 
-    def plan(self, actions: AnyArray, situation: Situation) -> RoundPlan:
+    def read(self, actions: AnyArray, situation: Situation) -> RoundPlan:
         """Top scores train; see the class."""
         layout, leading = self._layout, self._leading
         actions, size = np.asarray(actions, dtype=np.float64), leading + layout.num_clients

@@ -79,7 +79,7 @@ def test_a_number_has_no_objectives():
 
 @pytest.mark.parametrize("env_id", MO)
 def test_every_face_keeps_the_contract_of_mo_gymnasium(env_id):
-    """What morl-baselines reads: a reward space, its size, float32 vectors, a plain action if there is one."""
+    """What morl-baselines reads: a reward space, its size, float32 vectors, a plain action."""
     env = gym.make(env_id, objectives=["accuracy", "emissions"]).unwrapped
     env.reset(seed=1)
     env.action_space.seed(1)
