@@ -151,10 +151,13 @@ def too_early(situation: Situation, first_stop: int) -> Bools:
 def without_early_stops(plan: RoundPlan, situation: Situation, first_stop: int) -> RoundPlan:
     """The plan without the masked ends of a run: like an invitation to somebody who is away, one is dropped.
 
-    What else the action says is done.
+    What remains is a round in which nobody trains, as nobody does where a plan waits or stops.
     """
     early = (plan.wait_s == STOP_S) & too_early(situation, first_stop)
-    return replace(plan, wait_s=np.where(early, 0.0, plan.wait_s)) if early.any() else plan
+    if not early.any():
+        return plan
+    steps = np.where(early[:, None], 0, plan.local_steps).astype(np.int32)
+    return replace(plan, wait_s=np.where(early, 0.0, plan.wait_s), local_steps=steps)
 
 
 def _level_mask(allowed: Bools, num_clients: int, levels: int) -> Bools:

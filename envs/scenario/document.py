@@ -109,7 +109,7 @@ class Levels(Settings):
         wait_s: seconds to wait; the first is 0, train now; infinity ends the run.
         first_stop: training rounds before which an agent's end of the run is masked, so that one that tries
             everything sees what training brings: one choice in a few, taken at random, ends most runs before
-            anything was learned. Who chooses it all the same goes on with the rest of the action, and that
+            anything was learned. Who chooses it all the same plays a round in which nobody trains, and it
             counts as a repair. Schedulers may end a run at any time.
         quorum: shares of the invited updates to wait for.
         local_steps: local SGD steps; the first is 0, not invited.

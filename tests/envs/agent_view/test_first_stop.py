@@ -1,4 +1,4 @@
-"""The end of a run is masked in the first rounds; who chooses it all the same goes on."""
+"""The end of a run is masked in the first rounds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHANGES = {"levels": {"first_stop": K}, "clients": 8}
 
 
 def stopping(view):
-    """An action that ends the run, and says otherwise who would train."""
+    """An action that ends the run, though it also says who would train."""
     mode = view.action_mode
     if isinstance(mode.space, gym.spaces.Box):
         return np.ones((1, *mode.space.shape))
@@ -44,13 +44,12 @@ def test_a_run_ends_by_choice_only_after_the_first_rounds(action):
     assert view.act(stopping(view)).terminated.all()
 
 
-def test_the_rest_of_the_action_is_done_as_if_it_said_to_train_now():
+def test_who_chooses_it_too_early_plays_a_round_without_anybody():
     held, said = begun(), begun()
-    stop, now = stopping(held), stopping(said)
-    now[0, 0] = 0
-    a, b = held.act(stop), said.act(now)
-    assert b.outcome.invited.any()
-    np.testing.assert_array_equal(a.outcome.invited, b.outcome.invited)
+    stop, nobody = stopping(held), stopping(said)
+    nobody[0, 0], nobody[0, 2:10] = 0, 0
+    a, b = held.act(stop), said.act(nobody)
+    assert not a.outcome.invited.any() and a.outcome.duration_s > 0
     assert a.reward == b.reward and a.outcome.repairs == b.outcome.repairs + 1
     assert held.info(a)["repairs"] == said.info(b)["repairs"] + 1
 
