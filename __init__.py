@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from .agents.evaluation import evaluate
     from .agents.learned.scheduler import LearnedScheduler
+    from .agents.players import as_policy
     from .agents.reports import print_report
     from .agents.schedulers import make_scheduler
     from .agents.schedulers.base import plan_for, top_m
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "__version__",
+    "as_policy",
     "evaluate",
     "load_scenario",
     "load_scheduler",
@@ -45,6 +47,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_door(
     __name__,
     {
+        "as_policy": ".agents.players",
         "evaluate": ".agents.evaluation",
         "load_scenario": ".envs.scenario",
         "make_scheduler": ".agents.schedulers",

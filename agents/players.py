@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
@@ -16,6 +17,7 @@ from ..common.spelling import suggest
 from ..envs.contract import Scheduler
 from ..envs.registration import find_entry
 from ..envs.scenario import Scenario, load_scenario
+from .integrations import SchedulerPolicy
 from .schedulers import SCHEDULERS, make_scheduler, refuse_unknown, tuned_schedulers
 from .schedulers.base import Rule, Setting, adopt, original, settings_of
 from .schedulers.linear import LinearRule
@@ -28,6 +30,7 @@ __all__ = [
     "Origin",
     "adopt",
     "allow_own_modules",
+    "as_policy",
     "describe",
     "make_player",
     "name_players",
@@ -108,6 +111,27 @@ def make_player(source: str, scenario: Scenario | str, **settings: Setting) -> S
     allow_own_modules()
     world = scenario if isinstance(scenario, str) else scenario.name
     return make_scheduler(source, world, **settings)
+
+
+def as_policy(source: object, env: object, **settings: Setting) -> SchedulerPolicy:
+    """A scheduler as a policy with Stable-Baselines3's `predict`: to record, to imitate, to be evaluated.
+
+    Args:
+        source: a name as for `make_player`, or a scheduler.
+        env: where it plays, see `SchedulerPolicy`.
+        **settings: hyperparameters to set, if it is named.
+
+    Raises:
+        ValueError: unknown name or setting, or an environment in which it cannot play.
+    """
+
+    def make(scenario: Scenario) -> Scheduler:
+        if isinstance(source, str):
+            return make_player(source, scenario, **settings)
+        refuse_unknown("given", settings, ())
+        return adopt(copy.deepcopy(source))  # environments that are stepped one by one need one each
+
+    return SchedulerPolicy(make, env)
 
 
 def describe(source: str, player: Scheduler) -> dict[str, object]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import types
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast, overload
 
 import numpy as np
@@ -95,6 +97,7 @@ class Kernel:
 
     def _first_call(self, *args: Any) -> Any:
         """See whether it can be compiled at all; what serves now serves from then on."""
+        _tell_of_compiling(self.compiled)
         try:
             result = self.compiled(*args)
         except _TROUBLE as error:
@@ -133,6 +136,21 @@ def _quiet(function: F) -> F:
             return function(*args)
 
     return cast(F, call)
+
+
+_told = False
+
+
+def _tell_of_compiling(compiled: Any) -> None:
+    """A line for whoever sits before a terminal, if this kernel was never compiled before; once a process."""
+    global _told
+    if _told or not sys.stderr.isatty() or compiled.stats.cache_path is None:
+        return
+    code = compiled.py_func.__code__
+    kept = Path(compiled.stats.cache_path).glob(f"*.{code.co_name}-{code.co_firstlineno}*.nbi")
+    if not any(kept):
+        _told = True
+        sys.stderr.write("frugalfl: compiling, once per installation; `frugalfl warmup` does it beforehand\n")
 
 
 def _warn(function: Callable[..., Any], why: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, TypeVar, cast
+from typing import Annotated, Any, Generic, TypeVar, cast, get_type_hints
 
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel, BeforeValidator, create_model
 
 from .settings import Settings, parse_settings, split_spec
 from .spelling import suggest
@@ -44,6 +45,22 @@ class Choice(Generic[T]):
         return self.factory(**values, **context)
 
 
+def options_from_signature(function: Callable[..., Any], without: Collection[str] = ()) -> type[BaseModel]:
+    """A model of the settings that a function takes: its arguments, their types and defaults.
+
+    Args:
+        function: anybody's.
+        without: arguments that are no settings.
+    """
+    hints = get_type_hints(function)
+    fields: dict[str, Any] = {
+        name: (hints.get(name, Any), ... if given.default is given.empty else given.default)
+        for name, given in inspect.signature(function).parameters.items()
+        if name not in without and given.kind not in (given.VAR_POSITIONAL, given.VAR_KEYWORD)
+    }
+    return create_model(f"Options of {function.__name__}", __base__=Settings, **fields)
+
+
 class Registry(Generic[T]):
     """Objects of one sort by name: "name", {"kind": "name", **settings}, or an object that is one already.
 
@@ -55,11 +72,15 @@ class Registry(Generic[T]):
     Args:
         what: the sort, as messages name it: "aggregator".
         base: what an object that is passed through must be an instance of; None = nothing is passed through.
+        adopt: makes a kind of what a dotted name stands for, where more than kinds are welcome.
     """
 
-    def __init__(self, what: str, base: type[Any] | None = None) -> None:
+    def __init__(
+        self, what: str, base: type[Any] | None = None, adopt: Callable[[Any], Any] | None = None
+    ) -> None:
         self.what = what
         self._base = base
+        self._adopt = adopt
         self._kinds: dict[str, tuple[Callable[..., T], type[BaseModel]]] = {}
 
     def register(self, name: str, options: type[BaseModel] | None = None) -> Callable[[F], F]:
@@ -160,6 +181,8 @@ class Registry(Generic[T]):
             return self._kinds[name]
         if ":" in name:
             factory = load_dotted(name, self.what)
+            if self._adopt is not None:
+                factory = self._adopt(factory)
             return factory, _options_of(factory)
         raise ValueError(f"{self.what}: {name!r} is unknown; {suggest(name, self._kinds)}")
 

@@ -62,11 +62,6 @@ class MixtureWorld:
         return self._of(lambda world: self._wide(world.participation))
 
     @property
-    def prices(self) -> Floats:
-        """`[E, 3]`, points per hour, GB and kg CO2e in the running episodes."""
-        return self._of(lambda world: world.prices)
-
-    @property
     def malicious(self) -> Bools:
         """Bool `[E, N]`, who lies in the running episodes; for evaluators, never for agents."""
         return self._of(lambda world: self._wide(world.malicious))

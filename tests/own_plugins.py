@@ -9,7 +9,7 @@ import numpy as np
 
 from frugalfl.common.settings import Settings
 from frugalfl.evaluation import Section
-from frugalfl.fl_core import Compression, DatasetSource, ModelSource, Partition, Weighting
+from frugalfl.fl_core import Compression, Dataset, DatasetSource, ModelSource, Partition, Weighting
 from frugalfl.fl_core.data import load_dataset
 from frugalfl.fl_core.models import ModelSpec
 from frugalfl.fl_core.training import NumpyTrainer
@@ -67,6 +67,18 @@ class Fewer(DatasetSource):
     def load(self, rng_seed):
         digits = load_dataset("digits")
         return replace(digits, x_train=digits.x_train[: self.rows], y_train=digits.y_train[: self.rows])
+
+
+def load_blobs(rows: int = 90, classes: int = 3, rng_seed: int = 0):
+    """A data set by a function: torch's TensorDatasets, as a notebook has them."""
+    import torch
+    from torch.utils.data import TensorDataset, random_split
+
+    generator = torch.Generator().manual_seed(rng_seed)
+    y = torch.arange(rows) % classes
+    x = torch.randn((rows, 2, 2), generator=generator) + y[:, None, None]
+    thirds = random_split(TensorDataset(x, y), [1 / 3] * 3, generator=generator)
+    return Dataset.from_torch(*thirds, name="blobs")
 
 
 class Halves(Partition):

@@ -6,6 +6,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from ... import __version__
+from ...common.spelling import suggest
 from .terminal import stopping_signals, told, with_output
 
 COMMANDS = {
@@ -35,6 +37,9 @@ COMMANDS = {
         "frugalfl.agents.commands.traces:main",
         "describe, fit and convert availability and carbon files",
     ),
+    "envs": ("frugalfl.agents.commands.listing:envs", "list the environments"),
+    "schedulers": ("frugalfl.agents.commands.listing:schedulers", "list the schedulers"),
+    "warmup": ("frugalfl.agents.commands.warmup:main", "compile everything, once per installation"),
 }
 """Subcommand, the function of its arguments that serves it, and what it does."""
 
@@ -52,9 +57,12 @@ def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         sys.stdout.write(usage())
         return 0 if arguments else 2
+    if arguments[0] == "--version":
+        sys.stdout.write(f"frugalfl {__version__}\n")
+        return 0
     name, *rest = arguments
     if name not in COMMANDS:
-        sys.stderr.write(f"frugalfl: {name!r} is no command; expected one of {', '.join(COMMANDS)}\n")
+        sys.stderr.write(f"frugalfl: {name!r} is no command; {suggest(name, COMMANDS)}\n")
         return 2
     module, _, function = COMMANDS[name][0].partition(":")
     try:
@@ -74,7 +82,7 @@ def _run(arguments: list[str]) -> int:
 
 def usage() -> str:
     """The list of subcommands."""
-    rows = [f"  {name:<9} {what}" for name, (_, what) in COMMANDS.items()]
+    rows = [f"  {name:<10} {what}" for name, (_, what) in COMMANDS.items()]
     head, tail = "usage: frugalfl COMMAND [OPTIONS]", "frugalfl COMMAND --help tells more."
     return "\n".join([head, "", *rows, "", tail, ""])
 

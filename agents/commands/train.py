@@ -190,7 +190,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     given = list(sys.argv[1:] if argv is None else argv)
     command = shlex.join(["python", PROGRAM, *given])
-    return run_command(Arguments, lambda arguments: _train(arguments, command), PROGRAM, given, _EXAMPLES)
+    program = PROGRAM if argv is None else "frugalfl train"
+    return run_command(Arguments, lambda arguments: _train(arguments, command), program, given, _EXAMPLES)
 
 
 def _train(arguments: Arguments, command: str) -> int:

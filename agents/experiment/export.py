@@ -15,7 +15,7 @@ from ...common.files import clear_drafts, read_json, write_bytes, write_folder, 
 from ...envs.agent_view import ObservationEncoder, layout_of
 from ..evaluation import load_result
 from ..execution import hold_folder
-from ..learned import Home
+from ..learned import Home, first_stop_of
 from ..learning import RunSettings
 from ..learning.checkpoint import load_tensors
 from ..learning.run_folder import CURVE, MODEL, TEST, RunConfig, load_world, read_config
@@ -97,7 +97,7 @@ def make_card(
         decision=str(best["decision"]),
         features=features_of(ObservationEncoder(world)),
         choices=choices_of(layout_of(world)),
-        home=Home.of(world).to_json(),
+        home=Home.of(world, first_stop_of(settings.world)).to_json(),
         policy=set_policy_arguments(settings, layout_of(world).space, world.clients),
         weights_sha256=weights_sha256,
         settings=settings.to_json(),

@@ -9,5 +9,13 @@ from .masked_observations import (
     WeightedReward,
     flatten,
 )
+from .scheduler_policy import SchedulerPolicy
 
-__all__ = ["FlatLayout", "MaskedObservations", "MaskedVectorObservations", "WeightedReward", "flatten"]
+__all__ = [
+    "FlatLayout",
+    "MaskedObservations",
+    "MaskedVectorObservations",
+    "SchedulerPolicy",
+    "WeightedReward",
+    "flatten",
+]

@@ -42,9 +42,10 @@ class Home:
     moves_data: bool
 
     @classmethod
-    def of(cls, home: Scenario) -> Home:
-        """Those of a world."""
-        return cls(home.levels, home.forecasting, home.budgets, layout_of(home).moves_data)
+    def of(cls, home: Scenario, first_stop: int = 0) -> Home:
+        """Those of a world, in which it could end runs after so many rounds, see `first_stop_of`."""
+        levels = home.levels.model_copy(update={"first_stop": first_stop})
+        return cls(levels, home.forecasting, home.budgets, layout_of(home).moves_data)
 
     @classmethod
     def from_json(cls, document: Mapping[str, object], where: str) -> Home:
@@ -83,6 +84,7 @@ class Home:
             transfers,
             levels.server_step,
             levels.upload_bits,
+            levels.first_stop,
         )
 
     def action_mode(self, world: Scenario) -> ActionMode:
@@ -124,9 +126,9 @@ class _Abroad(LevelsMode):
         self._steps = np.array(offered.server_step)
         self._bits = np.array(offered.upload_bits, dtype=np.float64)
 
-    def plan(self, actions: AnyArray, situation: Situation) -> RoundPlan:
-        """The plan of its own menu; the server's step and the bits are the nearest that the world offers."""
-        plan = super().plan(actions, situation)
+    def read(self, actions: AnyArray, situation: Situation) -> RoundPlan:
+        """What its own menu says; the server's step and the bits are the nearest that the world offers."""
+        plan = super().read(actions, situation)
         factors, bits = plan.server_step, plan.upload_bits
         if factors is not None:
             factors = self._steps[nearest_level(self._steps, factors)] if self._steps.size > 1 else None
@@ -146,8 +148,10 @@ def _at(wanted_s: Floats, leads_s: Floats, forecast: Floats, now: Floats) -> Flo
     return found
 
 
-def _plain(document: Mapping[str, Sequence[float]]) -> dict[str, list[float | str]]:
+def _plain(document: Mapping[str, Sequence[float] | float]) -> dict[str, object]:
     return {
         name: [str(each) if each == float("inf") else each for each in values]
+        if isinstance(values, Sequence)
+        else values
         for name, values in document.items()
     }

@@ -16,7 +16,7 @@ from ...common.settings import parse_document
 from ...envs.adapters.sb3_vec_env import FederatedVecEnv
 from ...envs.registration import find_entry, make_vec_env
 from ...envs.scenario import Scenario, load_scenario
-from ..learned import Home
+from ..learned import Home, first_stop_of
 from ..learned.scheduler import LearnedScheduler
 from .algorithms import build_model
 from .checkpoint import Best, load_tensors
@@ -50,6 +50,9 @@ def training_worlds(settings: RunSettings, num_envs: int | None = None) -> Feder
     find_entry(settings.env)
     # Set policies read the parts of an observation, whatever the id shows.
     world = {"observation": "dict", **settings.world}
+    levels = world.get("levels")
+    if levels is None or isinstance(levels, Mapping):
+        world["levels"] = {**(levels or {}), "first_stop": first_stop_of(settings.world)}
     return make_vec_env(settings.env, num_envs or settings.num_envs, "train", **world)
 
 
@@ -70,7 +73,10 @@ def load_scheduler(
     folder = Path(out)
     settings, document = read_config(folder)
     own = load_world(settings)
-    home, place = Home.of(own), own if scenario is None else load_scenario(scenario)
+    home, place = (
+        Home.of(own, first_stop_of(settings.world)),
+        own if scenario is None else load_scenario(scenario),
+    )
     if scenario is not None:
         world = {"scenario": _seen_from(home, place)}
         settings = RunSettings.from_json({**settings.to_json(), "world": world})

@@ -116,11 +116,12 @@ def _columns(card: Card) -> dict[str, list[str]]:
 def _home(card: Card) -> Home:
     """The menu and the leads of a card; of the packaged scenario where it has none."""
     from ...envs.scenario import load_scenario
-    from ..learned import Home
+    from ..learned import Home, first_stop_of
 
     if card.home:
         return Home.from_json(card.home, f"scheduler: {card.name}")
-    return Home.of(load_scenario(card.scenario))
+    trained_in = cast("Mapping[str, object]", card.settings.get("world", {}))
+    return Home.of(load_scenario(card.scenario), first_stop_of(trained_in))
 
 
 def _check_fit(card: Card, layout: ActionLayout, encoder: ObservationEncoder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol, TypeAlias
 
@@ -10,7 +11,7 @@ from gymnasium import spaces
 
 from ...common.arrays import AnyArray, Bools, Floats, Ints
 from ..contract import STOP_S, RoundPlan, Scheduler, Situation, choose_plans
-from .actions import ActionCodec, ActionLayout
+from .actions import ActionCodec, ActionLayout, too_early, without_early_stops
 from .nearest import nearest_plan, nearest_scores
 
 Menu: TypeAlias = Sequence[Mapping[str, object]]
@@ -44,8 +45,11 @@ class ActionMode(Protocol):
     def reset(self, envs: Bools, seeds: Ints) -> None:
         """New episodes begin in the rows of `envs`."""
 
+    def read(self, actions: AnyArray, situation: Situation) -> RoundPlan:
+        """What a batch of actions says, masked choices included."""
+
     def plan(self, actions: AnyArray, situation: Situation) -> RoundPlan:
-        """The plan of a batch of actions."""
+        """The plan of a batch of actions, without ends of the run that are masked."""
 
     def encode(self, plan: RoundPlan, situation: Situation) -> AnyArray:
         """The legal actions that come nearest to a plan, for imitation and recordings."""
@@ -54,17 +58,33 @@ class ActionMode(Protocol):
         """Legal choices `[E, choices]`."""
 
 
-class LevelsMode:
+class _Mode(ABC):
+    """What the action modes share: a stop that comes too early is dropped."""
+
+    def __init__(self, layout: ActionLayout):
+        self._first_stop = layout.first_stop
+
+    @abstractmethod
+    def read(self, actions: AnyArray, situation: Situation) -> RoundPlan:
+        """What a batch of actions says, masked choices included."""
+
+    def plan(self, actions: AnyArray, situation: Situation) -> RoundPlan:
+        """The plan of a batch of actions, see `without_early_stops`."""
+        return without_early_stops(self.read(actions, situation), situation, self._first_stop)
+
+
+class LevelsMode(_Mode):
     """The levels of every decision, `MultiDiscrete`; see `ActionLayout`."""
 
     def __init__(self, layout: ActionLayout):
+        super().__init__(layout)
         self.codec = ActionCodec(layout)
         self.space = layout.space
 
     def reset(self, envs: Bools, seeds: Ints) -> None:
         """Nothing to remember."""
 
-    def plan(self, actions: AnyArray, situation: Situation) -> RoundPlan:
+    def read(self, actions: AnyArray, situation: Situation) -> RoundPlan:
         """Look the levels up."""
         return self.codec.decode(actions)
 
@@ -77,11 +97,11 @@ class LevelsMode:
         return self.codec.masks(situation)
 
 
-class MenuMode:
+class MenuMode(_Mode):
     """`Discrete(K)`: which scheduler of a menu plans this round.
 
     Args:
-        layout: the world's levels; only its number of clients is used.
+        layout: the world's levels; its number of clients and its first stop are used.
         make: makes the schedulers that the menu names.
         menu: the entries.
     """
@@ -89,12 +109,14 @@ class MenuMode:
     def __init__(self, layout: ActionLayout, make: MakeScheduler, menu: Menu = DEFAULT_MENU):
         if not menu:
             raise ValueError("menu: empty, expected at least one entry")
+        super().__init__(layout)
         self._layout = layout
         self._entries: list[Scheduler] = [
             _Wait(entry) if "wait_s" in entry else _made(make, entry) for entry in menu
         ]
         self.space = spaces.Discrete(len(self._entries))
         self._planned: tuple[Situation, list[RoundPlan]] | None = None
+        self._stops = np.array([entry.get("wait_s") == STOP_S for entry in menu])
 
     def reset(self, envs: Bools, seeds: Ints) -> None:
         """Every scheduler of the menu begins the new episodes."""
@@ -102,7 +124,7 @@ class MenuMode:
         for entry in self._entries:
             entry.reset(envs, seeds, self._layout.num_clients)
 
-    def plan(self, actions: AnyArray, situation: Situation) -> RoundPlan:
+    def read(self, actions: AnyArray, situation: Situation) -> RoundPlan:
         """Ask every scheduler (they keep count of the rounds), take each environment's choice."""
         actions = np.asarray(actions).reshape(-1)
         if not np.issubdtype(actions.dtype, np.integer):
@@ -122,8 +144,9 @@ class MenuMode:
         return nearest_plan(self._plans(situation), plan, self._layout)
 
     def masks(self, situation: Situation) -> Bools:
-        """Every entry is legal at any time."""
-        return np.ones((situation.num_envs, len(self._entries)), dtype=bool)
+        """Every entry is legal at any time, but the end of the run before the layout's `first_stop`."""
+        early = too_early(situation, self._first_stop)[:, None] & self._stops
+        return ~early | self._stops.all()
 
     def _plans(self, situation: Situation) -> list[RoundPlan]:
         """Every entry's plan, asked for once per situation: schedulers keep count of their rounds."""
@@ -132,7 +155,7 @@ class MenuMode:
         return self._planned[1]
 
 
-class ScoresMode:
+class ScoresMode(_Mode):
     """`Box(-1, 1, [4 + N])`: wait, participants, local steps, quorum, then one score per client.
 
     Participants (1 to N), steps and quorum are laid linearly over their range or levels. A first number up to
@@ -143,6 +166,7 @@ class ScoresMode:
     """
 
     def __init__(self, layout: ActionLayout):
+        super().__init__(layout)
         self._layout = layout
         self._leading = 4 + layout.scales_step + layout.chooses_bits
         self.space = spaces.Box(-1.0, 1.0, (self._leading + layout.num_clients,), np.float32)
@@ -150,7 +174,7 @@ class ScoresMode:
     def reset(self, envs: Bools, seeds: Ints) -> None:
         """Nothing to remember."""
 
-    def plan(self, actions: AnyArray, situation: Situation) -> RoundPlan:
+    def read(self, actions: AnyArray, situation: Situation) -> RoundPlan:
         """Top scores train; see the class."""
         layout, leading = self._layout, self._leading
         actions, size = np.asarray(actions, dtype=np.float64), leading + layout.num_clients

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ...common.arrays import AnyArray, Bools, Floats, Ints, Ints32
-from ..contract import RoundPlan, Situation
+from ..contract import STOP_S, RoundPlan, Situation
 from .actions_kernels import look_up
 
 Levels = tuple[float, ...]
@@ -31,6 +31,7 @@ class ActionLayout:
         server_step: factors on the server's learning rate. A single level means that the server's step is no
             decision and the action has no such part.
         upload_bits: of the updates' coordinates. None: no decision, and the action has no such part.
+        first_stop: training rounds before which the end of the run is masked.
     """
 
     num_clients: int
@@ -40,6 +41,7 @@ class ActionLayout:
     transfer_samples: tuple[int, ...] = (0,)
     server_step: Levels = (1.0,)
     upload_bits: tuple[int, ...] = ()
+    first_stop: int = 0
 
     @property
     def scales_step(self) -> bool:
@@ -145,13 +147,16 @@ class ActionCodec:
     def masks(self, situation: Situation) -> Bools:
         """Legal choices, bool `[E, sum(nvec)]`, as sb3-contrib's MaskablePPO wants them.
 
-        Clients that are unavailable can only be left out, clients with full storage can be sent nothing, and
-        training now is not offered when nobody is available.
+        Clients that are unavailable can only be left out, clients with full storage can be sent nothing,
+        training now is not offered when nobody is available, and neither is the end of the run before the
+        layout's `first_stop` (where nothing else is left, a round without anybody is).
         """
         layout = self.layout
         num_envs, n = situation.clients.available.shape
         wait = np.ones((num_envs, len(layout.wait_s)), dtype=bool)
         wait[:, self._wait_s == 0] = np.any(situation.clients.available, axis=1, keepdims=True)
+        wait[:, self._wait_s == STOP_S] = ~too_early(situation, layout.first_stop)[:, None]
+        wait[:, 0] |= ~wait.any(axis=1)
         quorum = np.ones((num_envs, len(layout.quorum)), dtype=bool)
         parts = [wait, quorum]
         if layout.scales_step:
@@ -163,6 +168,23 @@ class ActionCodec:
             sendable = situation.clients.available & (situation.clients.storage_left > 0)
             parts.append(_level_mask(sendable, n, len(layout.transfer_samples)))
         return np.concatenate(parts, axis=1)
+
+
+def too_early(situation: Situation, first_stop: int) -> Bools:
+    """Bool `[E]`: where an agent may not end the run yet."""
+    return np.asarray(situation.run.round_index < first_stop)
+
+
+def without_early_stops(plan: RoundPlan, situation: Situation, first_stop: int) -> RoundPlan:
+    """The plan without the masked ends of a run: like an invitation to somebody who is away, one is dropped.
+
+    What remains is a round in which nobody trains, as nobody does where a plan waits or stops.
+    """
+    early = (plan.wait_s == STOP_S) & too_early(situation, first_stop)
+    if not early.any():
+        return plan
+    steps = np.where(early[:, None], 0, plan.local_steps).astype(np.int32)
+    return replace(plan, wait_s=np.where(early, 0.0, plan.wait_s), local_steps=steps)
 
 
 def _level_mask(allowed: Bools, num_clients: int, levels: int) -> Bools:

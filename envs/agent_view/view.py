@@ -16,7 +16,7 @@ from ..episode import most_decisions
 from ..mixture import make_world
 from ..scenario import Scenario, ScenarioSource, load_scenario
 from .action_modes import MakeScheduler, Menu, make_action_mode
-from .actions import ActionCodec, ActionLayout
+from .actions import ActionCodec, ActionLayout, without_early_stops
 from .encoder import ObservationEncoder
 from .flat import OBSERVATIONS, AnyObservation, flat_space, flatten
 
@@ -44,6 +44,8 @@ class AgentView:
     Attributes:
         max_episode_steps: the most steps that an episode can have.
         observation_space: of one environment.
+        episode_seeds: int64 `[E]`, of the running episodes; for evaluators and recorders, never for agents.
+        episodes_begun: int64 `[E]`, how many each environment has begun.
     """
 
     def __init__(
@@ -73,7 +75,8 @@ class AgentView:
         self.max_episode_steps = min(own, _step_limit(max_episode_steps) or own)
         self._limited = self.max_episode_steps < own
         self._steps = np.zeros(num_envs, dtype=np.int64)
-        self._seeds = np.zeros(num_envs, dtype=np.int64)
+        self.episode_seeds = np.zeros(num_envs, dtype=np.int64)
+        self.episodes_begun = np.zeros(num_envs, dtype=np.int64)
 
     @property
     def situation(self) -> Situation:
@@ -96,7 +99,8 @@ class AgentView:
         self.action_mode.reset(envs, scheduler_seeds(seeds))
         self._situation = None
         self._steps[envs] = 0
-        self._seeds[envs] = seeds[envs]
+        self.episode_seeds[envs] = seeds[envs]
+        self.episodes_begun[envs] += 1
 
     def observe(self) -> AnyObservation:
         """Fresh observations of all environments."""
@@ -108,8 +112,14 @@ class AgentView:
         return self.action_mode.masks(self.situation)
 
     def act(self, actions: AnyArray) -> StepResult:
-        """Carry out a batch of actions, one per environment."""
-        return self.step(self.action_mode.plan(actions, self.situation))
+        """Carry out a batch of actions, one per environment; a masked stop counts among the repairs."""
+        asked = self.action_mode.read(actions, self.situation)
+        plan = without_early_stops(asked, self.situation, self.codec.layout.first_stop)
+        result = self.step(plan)
+        if plan is asked:
+            return result
+        repairs = result.outcome.repairs + (plan.wait_s != asked.wait_s)
+        return replace(result, outcome=replace(result.outcome, repairs=repairs))
 
     def step(self, plan: RoundPlan) -> StepResult:
         """Carry out a plan in all environments."""
@@ -176,7 +186,7 @@ class AgentView:
 
     def _so_far(self) -> Info:
         """The part of an info that says which episode it is, and what it has come to."""
-        return {"episode_seed": self._seeds.copy(), "episode_totals": self.world.totals()}
+        return {"episode_seed": self.episode_seeds.copy(), "episode_totals": self.world.totals()}
 
 
 def _step_limit(limit: object) -> int | None:
@@ -202,4 +212,5 @@ def layout_of(scenario: Scenario) -> ActionLayout:
         transfers,
         levels.server_step,
         levels.upload_bits,
+        levels.first_stop,
     )

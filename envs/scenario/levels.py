@@ -18,6 +18,10 @@ class Levels(Settings):
 
     Attributes:
         wait_s: seconds to wait; the first is 0, train now; infinity ends the run.
+        first_stop: training rounds before which an agent's end of the run is masked, so that one that tries
+            everything sees what training brings: one choice in a few, taken at random, ends most runs before
+            anything was learned. Who chooses it all the same plays a round in which nobody trains, and it
+            counts as a repair. Schedulers may end a run at any time.
         quorum: shares of the invited updates to wait for.
         local_steps: local SGD steps; the first is 0, not invited.
         transfer_samples: samples to send along; the first is 0. More levels count where data lies at the hub.
@@ -34,6 +38,7 @@ class Levels(Settings):
         7200.0,
         float("inf"),
     )
+    first_stop: Annotated[int, Field(ge=0)] = 0
     quorum: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.5, 0.8, 1.0)
     local_steps: tuple[Annotated[int, Field(ge=0)], ...] = (0, 5, 10, 20, 40)
     transfer_samples: tuple[Annotated[int, Field(ge=0)], ...] = (0,)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from ...common.arrays import AnyArray, Floats, Floats32, Ints, Ints32
-from ...common.registry import Registry
+from ...common.registry import Registry, options_from_signature
 from ...common.settings import Settings, Spec
 from ...common.splits import Split
 from .score import Score
@@ -42,6 +45,43 @@ class Dataset:
         None  # of train, val, test: of the event, or of its censoring
     )
     score: Score | None = None  # what the reward pays for; None = accuracy
+
+    @classmethod
+    def from_torch(
+        cls,
+        train: Sized,
+        val: Sized,
+        test: Sized,
+        name: str = "own",
+        num_classes: int | None = None,
+        natural_client: AnyArray | None = None,
+    ) -> Dataset:
+        """The rows of three `torch.utils.data.Dataset`s of pairs (features, label).
+
+        Args:
+            train: the clients' rows.
+            val: the server's rows, by which accuracy is measured.
+            test: the evaluators' rows.
+            name: for logs and errors.
+            num_classes: number of labels; None: one more than the largest.
+            natural_client: the client that each training row was born at, if partition `natural` is to deal.
+
+        Raises:
+            ValueError: items that are no such pairs, or rows of different shapes.
+        """
+        parts = {part: _pairs(part, rows) for part, rows in (("train", train), ("val", val), ("test", test))}
+        labels = np.concatenate([y for _, y in parts.values()])
+        count = int(labels.max()) + 1 if num_classes is None and labels.size else num_classes or 1
+        rows = {f"x_{part}": x.reshape(len(x), -1) for part, (x, _) in parts.items()}
+        shape = parts["train"][0].shape[1:]
+        return cls(
+            name=name,
+            **rows,
+            **{f"y_{part}": y for part, (_, y) in parts.items()},
+            num_classes=count,
+            natural_client=None if natural_client is None else np.asarray(natural_client, dtype=np.int32),
+            shape=shape if len(shape) > 1 else (),
+        )
 
     def __post_init__(self) -> None:
         for part in ("train", "val", "test"):
@@ -87,6 +127,18 @@ class Dataset:
     def row_bytes(self) -> int:
         """Bytes of one training row on the wire (float32 features, no label)."""
         return 4 * self.num_features
+
+
+def _pairs(part: str, rows: Any) -> tuple[AnyArray, AnyArray]:
+    """Features `[n, ...]` and labels `[n]` of a sequence of pairs."""
+    try:
+        pairs = [rows[index] for index in range(len(rows))]
+        x = np.stack([np.asarray(features, dtype=np.float32) for features, _ in pairs])
+        return x, np.asarray([np.asarray(label) for _, label in pairs]).reshape(-1)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{part}: {error}; expected pairs (features, label) of one shape, as of a torch TensorDataset"
+        ) from None
 
 
 def _finite(name: str, x: AnyArray) -> Floats32:
@@ -174,7 +226,46 @@ class DatasetSource(Settings):
         """Get the rows; what is generated follows the seed, what is stored does not."""
 
 
-DATASETS: Registry[DatasetSource] = Registry("dataset", DatasetSource)
+class Loader(DatasetSource):
+    """A function of one's own as a kind of data set; its arguments are the settings.
+
+    Attributes:
+        function: returns a `Dataset`; its argument `rng_seed`, if it has one, is the seed of generated data.
+        settings: the other arguments.
+    """
+
+    function: Callable[..., Any]
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+    def load(self, rng_seed: int) -> Dataset:
+        """See `DatasetSource.load`."""
+        seed = {"rng_seed": rng_seed} if "rng_seed" in inspect.signature(self.function).parameters else {}
+        made = self.function(**self.settings, **seed)
+        if not isinstance(made, Dataset):
+            raise ValueError(
+                f"dataset: {self.function.__name__} returned a {type(made).__name__}, expected a "
+                "frugalfl.fl_core.Dataset; Dataset.from_torch makes one"
+            )
+        return made
+
+
+class _LoaderKind:
+    """Makes `Loader`s of one function."""
+
+    def __init__(self, function: Callable[..., object]):
+        self._function = function
+        self.Options = options_from_signature(function, without=("rng_seed",))
+
+    def __call__(self, **settings: object) -> Loader:
+        return Loader(function=self._function, settings=settings)
+
+
+def _adopted(found: object) -> object:
+    """A kind of data set from what a dotted name stands for: a kind, or a function that loads one."""
+    return _LoaderKind(found) if inspect.isfunction(found) else found
+
+
+DATASETS: Registry[DatasetSource] = Registry("dataset", DatasetSource, _adopted)
 """Data sets by name."""
 
 

@@ -69,7 +69,11 @@ class TorchModel:
         """What the factory makes; it may be anybody's code, or no factory at all."""
         from torch import nn
 
-        expected = "expected a function of (input_shape, num_classes, **settings) that makes an nn.Module"
+        expected = (
+            "expected a function of (input_shape, num_classes, **settings) that makes an nn.Module; "
+            f"it is given {self.input_shape}, {self.num_classes}"
+            + "".join(f", {name}={value!r}" for name, value in self.settings.items())
+        )
         try:
             made: object = self.factory(self.input_shape, self.num_classes, **self.settings)
         except (TypeError, AttributeError) as error:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -82,3 +83,32 @@ def test_a_world_plays_the_same_without_compiled_kernels():
         )
         said[switch] = np.array([[float(word) for word in line.split()] for line in run.stdout.splitlines()])
     np.testing.assert_allclose(said["0"], said["1"], rtol=1e-5, atol=1e-6)
+
+
+class TestFirstContact:
+    """Whoever waits before a terminal for the first compilation is told why, once."""
+
+    def told(self, monkeypatch, capsys, kept, tty=True):
+        monkeypatch.setattr(compiled, "_told", False)
+        monkeypatch.setattr(compiled.sys.stderr, "isatty", lambda: tty, raising=False)
+
+        def one():
+            return 1
+
+        folder = SimpleNamespace(cache_path=str(kept))
+        fake = SimpleNamespace(py_func=one, stats=folder)
+        for _ in range(2):
+            compiled._tell_of_compiling(fake)
+        return capsys.readouterr().err, one.__code__
+
+    def test_cold(self, monkeypatch, capsys, tmp_path):
+        told, _ = self.told(monkeypatch, capsys, tmp_path)
+        assert told.count("\n") == 1 and told.startswith("frugalfl: compiling, once per installation")
+
+    def test_into_a_file_nothing_is_said(self, monkeypatch, capsys, tmp_path):
+        assert self.told(monkeypatch, capsys, tmp_path, tty=False)[0] == ""
+
+    def test_warm(self, monkeypatch, capsys, tmp_path):
+        _, code = self.told(monkeypatch, capsys, tmp_path)
+        (tmp_path / f"here.{code.co_name}-{code.co_firstlineno}.py311.nbi").touch()
+        assert self.told(monkeypatch, capsys, tmp_path)[0] == ""

@@ -143,7 +143,7 @@ def test_bad_input_is_one_line_with_code_2_and_writes_nothing(case, tmp_path, mo
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1, captured.err
-    assert captured.err.startswith("train_agent.py: ")
+    assert captured.err.startswith("frugalfl train: ")
     import re
 
     assert re.search(message, captured.err), captured.err

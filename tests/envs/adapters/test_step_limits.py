@@ -91,7 +91,7 @@ def test_a_cut_episode_is_frozen_until_it_is_reset():
 
 
 def test_sb3_is_told_of_a_cut_but_not_of_a_cut_where_the_run_has_ended():
-    venv = frugalfl.make_vec_env(ID, E, max_episode_steps=2)
+    venv = frugalfl.make_vec_env(ID, E, max_episode_steps=2, levels={"first_stop": 0})
     venv.seed(3)
     venv.reset()
     actions = np.stack([training(venv.action_space)] * E)

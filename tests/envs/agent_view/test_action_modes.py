@@ -51,7 +51,7 @@ def test_a_menu_entry_plays_as_its_scheduler(choice):
     seeds, everybody = np.array([1, 2]), np.ones(2, dtype=bool)
     view.reset(everybody, seeds)
     situation = view.situation
-    plan = view.action_mode.plan(np.array([choice, choice]), situation)
+    plan = view.action_mode.read(np.array([choice, choice]), situation)
     entry = dict(DEFAULT_MENU[choice])
     if "wait_s" in entry:
         assert (plan.wait_s == entry["wait_s"]).all()
@@ -86,7 +86,7 @@ def test_scores_invite_the_best_available_clients(changes):
     else:
         assert plan.server_step is None
     action[0, 0] = 1.0
-    assert ScoresMode(layout).plan(action, situation).wait_s[0] == STOP_S
+    assert ScoresMode(layout).read(action, situation).wait_s[0] == STOP_S
 
 
 @every_layout
@@ -124,7 +124,7 @@ def test_scores_say_whatever_has_one_step_level_for_all(changes):
     )
     actions = view.action_mode.encode(plan, situation)
     assert all(view.action_mode.space.contains(action) for action in actions)
-    again, trains = view.action_mode.plan(actions, situation), plan.wait_s == 0
+    again, trains = view.action_mode.read(actions, situation), plan.wait_s == 0
     nobody = trains & ~invited.any(axis=1)
     wanted = np.where(nobody, layout.wait_s[1], plan.wait_s)
     np.testing.assert_array_equal(again.wait_s, wanted)

@@ -110,3 +110,67 @@ def test_whole_labels_of_any_type_are_labels():
     for kind in (np.float64, np.uint8, np.int64, bool):
         y = np.array([0, 1, 1]).astype(kind)
         assert Dataset("good", x, y, x, y, x, y, 2).y_train.tolist() == [0, 1, 1]
+
+
+class TestOnesOwn:
+    """A function, by its dotted name, in every process."""
+
+    def test_its_arguments_are_the_settings(self):
+        few = load_dataset({"kind": "own_plugins:load_blobs", "rows": 30, "classes": 5})
+        assert few.num_classes == 5 and few.num_rows == 10 and few.shape == (2, 2) and few.num_features == 4
+        assert load_dataset("own_plugins:load_blobs").num_rows == 30
+
+    def test_its_seed_is_that_of_generated_data(self):
+        one, same, other = (load_dataset("own_plugins:load_blobs", seed) for seed in (1, 1, 2))
+        np.testing.assert_array_equal(one.x_train, same.x_train)
+        assert (one.x_train != other.x_train).any()
+
+    @pytest.mark.parametrize(
+        ("spec", "message"),
+        [
+            ({"kind": "own_plugins:load_blobs", "rwos": 3}, "rwos: unknown field; did you mean 'rows'"),
+            ({"kind": "own_plugins:load_blobs", "rows": "many"}, "rows: 'many', expected a valid integer"),
+            ({"kind": "own_plugins:load_blobs", "rng_seed": 3}, "rng_seed: unknown field"),
+            ("own_plugins:read_stays", "path: .*expected"),
+        ],
+    )
+    def test_wrong_settings_are_told_before_it_is_called(self, spec, message):
+        with pytest.raises(ValueError, match=message):
+            load_dataset(spec)
+
+    def test_something_else_than_a_data_set_is_refused(self):
+        with pytest.raises(ValueError, match=r"returned a Section, expected a frugalfl\.fl_core\.Dataset"):
+            load_dataset({"kind": "own_plugins:shares", "result": _Result()})
+
+    def test_no_code_refuses_it(self, monkeypatch):
+        monkeypatch.setenv("FRUGALFL_NO_CODE", "1")
+        with pytest.raises(ValueError, match="names code, which --no-code refuses"):
+            load_dataset("own_plugins:load_blobs")
+
+
+class _Result:
+    """Enough of an evaluation for a section of the report."""
+
+    @property
+    def episodes(self):
+        import pandas as pd
+
+        return pd.DataFrame({"scheduler": ["a"], "invitations": [1.0]})
+
+
+class TestFromTorch:
+    def test_rows_shapes_and_labels(self):
+        pairs = [(np.full((1, 2, 3), k), k % 2) for k in range(4)]
+        data = Dataset.from_torch(pairs, pairs[:2], pairs[2:], name="lab", natural_client=[0, 0, 1, 1])
+        assert data.shape == (1, 2, 3) and data.num_features == 6 and data.num_classes == 2
+        assert data.x_test[1].tolist() == [3.0] * 6 and data.y_train.tolist() == [0, 1, 0, 1]
+        assert data.natural_client.tolist() == [0, 0, 1, 1]
+        assert Dataset.from_torch(pairs, pairs, pairs, num_classes=7).num_classes == 7
+
+    @pytest.mark.parametrize(
+        "rows", [[1.0, 2.0], [([1.0], 0), ([1.0, 2.0], 1)], None], ids=["no pairs", "ragged", "no rows"]
+    )
+    def test_items_that_are_no_pairs_are_refused(self, rows):
+        good = [([1.0], 0)]
+        with pytest.raises(ValueError, match=r"val: .*expected pairs \(features, label\) of one shape"):
+            Dataset.from_torch(good, rows, good)
