@@ -6,7 +6,7 @@ from .attacks import ATTACKS, Attack
 from .base import AGGREGATORS, Aggregator, Arrivals, Start, Weighting, make_weighting
 from .compression import COMPRESSIONS, Compression, EightBit, TopK
 from .preparations import Clip, NearestNeighbourMixing
-from .privacy import GaussianMechanism, epsilon
+from .privacy import GaussianMechanism, epsilon, epsilon_bound
 from .robust import (
     CentredClipping,
     GeometricMedian,
@@ -59,6 +59,7 @@ __all__ = [
     "Uniform",
     "Weighting",
     "epsilon",
+    "epsilon_bound",
     "is_server_optimiser",
     "lengths_of",
     "make_weighting",
