@@ -42,6 +42,9 @@ class Options:
         learning_rate: of the clients; by default the world's. It stays constant: the theory has no decay.
         aggregator: a plain weighting such as by-samples, uniform or unbiased; by default the world's, without
             the server optimiser over it.
+        noise_multiplier: of a Gaussian mechanism at the server; shows the privacy that the recorded
+            participation would leave. By default none is shown.
+        delta: of that privacy.
         tuned: use the settings tuned for the world, which may stop early, instead of the defaults.
         split: train, val or test.
         seed: of the episodes.
@@ -53,6 +56,8 @@ class Options:
     rounds: int | None = None
     learning_rate: float | None = None
     aggregator: str | None = None
+    noise_multiplier: float | None = None
+    delta: float = 1e-5
     tuned: bool = False
     split: Literal["train", "val", "test"] = "test"
     seed: int = 0

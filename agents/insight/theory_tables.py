@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import SupportsFloat
 
@@ -15,6 +14,7 @@ from ...envs.world import FederatedWorld
 from ...fl_core.theory import ParticipationSummary, summarise_participation
 from ..evaluation import episode_seeds
 from ..schedulers import make_scheduler
+from .privacy import no_privacy, privacy_table, reads_reports, spread
 from .theory import Episode, Options, play, predictions, scenario_of
 from .upper_bound import upper_bounds
 
@@ -26,7 +26,10 @@ def show(options: Options, console: Console) -> None:
     scenario = scenario_of(options)
     world = FederatedWorld(scenario, options.episodes, options.split)
     seeds = episode_seeds(options.seed, options.episodes)
-    scheduler = make_scheduler(options.scheduler, scenario.name if options.tuned else None)
+    tuned_for = scenario.name if options.tuned else None
+    scheduler = make_scheduler(options.scheduler, tuned_for)
+    private = options.noise_multiplier is not None
+    reads = private and reads_reports(world, scheduler, make_scheduler(options.scheduler, tuned_for), seeds)
     recorded = play(world, scheduler, seeds)
     episodes = [episode for episode in recorded if len(episode.history.omega) >= 2]
     if not episodes:
@@ -46,22 +49,17 @@ def show(options: Options, console: Console) -> None:
     )
     console.print(participation_table(summaries))
     console.print(client_table(episodes[0], summaries[0]))
+    if options.noise_multiplier is not None:
+        rounds, privacy = world.ledger.rounds, (options.noise_multiplier, options.delta)
+        console.print(
+            no_privacy(options.scheduler) if reads else privacy_table(recorded, rounds, *privacy),
+            highlight=False,
+        )
     if episodes[0].problem is not None:
         console.print(gap_table(world, episodes))
         console.print(net_table(world, seeds), highlight=False)
     else:
         console.print(bound_table(world, summaries))
-
-
-def spread(values: Sequence[float]) -> str:
-    """Mean and standard error of the finite values, and how many are not."""
-    all_values = np.asarray(values, dtype=np.float64)
-    finite = all_values[np.isfinite(all_values)]
-    if not finite.size:
-        return "none finite"
-    error = f" ± {finite.std(ddof=1) / math.sqrt(finite.size):.1g}" if finite.size > 1 else ""
-    rest = all_values.size - finite.size
-    return f"{finite.mean():.4g}{error}" + (f" ({rest} infinite)" if rest else "")
 
 
 def participation_table(summaries: Sequence[ParticipationSummary]) -> Table:

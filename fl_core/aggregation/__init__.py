@@ -16,7 +16,7 @@ from .compression import (
     bits_of,
 )
 from .preparations import Clip, NearestNeighbourMixing
-from .privacy import GaussianMechanism, epsilon
+from .privacy import GaussianMechanism, epsilon, epsilon_bound
 from .robust import (
     CentredClipping,
     GeometricMedian,
@@ -75,6 +75,7 @@ __all__ = [
     "Weighting",
     "bits_of",
     "epsilon",
+    "epsilon_bound",
     "is_server_optimiser",
     "lengths_of",
     "make_weighting",

@@ -6,8 +6,12 @@ denominator. The accounting is done by an existing library, `dp_accounting`.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from pydantic import Field
+from scipy.optimize import brentq
+from scipy.special import log_ndtr, ndtr
 
 from ...common.arrays import AnyArray, Bools, Floats
 from ...common.settings import Settings
@@ -83,14 +87,61 @@ def _normal(seed: int, round_index: int, count: int) -> Floats:
     return np.asarray(np.sqrt(-2 * np.log(one)) * np.cos(2 * np.pi * two))
 
 
+def epsilon_bound(noise_multiplier: float, participations: int, delta: float) -> float:
+    """Privacy spent by a client that answers in so many rounds at most, whoever chose these rounds, and why.
+
+    Without amplification by sampling, which nothing promises where a scheduler chooses: so many Gaussian
+    mechanisms are one whose mean moves by `sqrt(participations) / noise_multiplier`, whose epsilon is known
+    exactly (Balle and Wang, "Improving the Gaussian Mechanism for Differential Privacy", ICML 2018). The
+    choice may depend on anything that is public: availability, prices, models, earlier choices. It must not
+    depend on what clients report of their data, and the most rounds must have been fixed before.
+
+    Args:
+        noise_multiplier: as in `GaussianMechanism`.
+        participations: most rounds in which the client's update may have arrived.
+        delta: failure probability, e.g. below one over the number of clients.
+
+    Returns:
+        Epsilon of (epsilon, delta)-differential privacy; 0 for a client that never answered.
+
+    Raises:
+        ValueError: for arguments out of range.
+    """
+    _check_ranges(noise_multiplier, delta)
+    if participations < 0:
+        raise ValueError(f"participations: {participations}, expected 0 or more")
+    mu = math.sqrt(participations) / noise_multiplier
+
+    def excess(eps: float) -> float:
+        """Failure probability at this epsilon, minus the one that is allowed."""
+        far = math.exp(eps + float(log_ndtr(-eps / mu - mu / 2)))
+        return float(ndtr(mu / 2 - eps / mu)) - far - delta
+
+    if mu == 0 or excess(0.0) <= 0:
+        return 0.0
+    most = 1.0
+    while excess(most) > 0:
+        most *= 2
+    return float(brentq(excess, 0.0, most, xtol=1e-12))
+
+
+def _check_ranges(noise_multiplier: float, delta: float) -> None:
+    for name, value, fits, expected in (
+        ("noise_multiplier", noise_multiplier, noise_multiplier > 0, "a positive number"),
+        ("delta", delta, 0 < delta < 1, "a share in (0, 1)"),
+    ):
+        if not fits:
+            raise ValueError(f"{name}: {value}, expected {expected}")
+
+
 def epsilon(noise_multiplier: float, sampling_rate: float, rounds: int, delta: float) -> float:
     """Privacy spent by a client after a number of rounds, by Renyi accounting.
 
     The accountant assumes Poisson sampling: every client takes part in every round independently of all
     others with probability `sampling_rate`, and nobody else knows who did. A fixed number of participants,
-    availability that others can observe, or a scheduler that prefers some clients is not that; for these the
-    figure is the one of `sampling_rate` 1, which counts every client in every round. No figure covers a
-    scheduler that looks at what clients report of their data, such as losses.
+    availability that others can observe, or a scheduler that prefers some clients is not that; for these
+    `epsilon_bound` holds, which counts the rounds in which a client answers. No figure covers a scheduler
+    that looks at what clients report of their data, such as losses.
 
     Args:
         noise_multiplier: as in `GaussianMechanism`.
@@ -105,14 +156,11 @@ def epsilon(noise_multiplier: float, sampling_rate: float, rounds: int, delta: f
         ImportError: if `dp_accounting` is not installed.
         ValueError: for arguments out of range.
     """
-    for name, value, fits, expected in (
-        ("noise_multiplier", noise_multiplier, noise_multiplier > 0, "a positive number"),
-        ("sampling_rate", sampling_rate, 0 < sampling_rate <= 1, "a share in (0, 1]"),
-        ("rounds", rounds, rounds >= 1, "at least 1"),
-        ("delta", delta, 0 < delta < 1, "a share in (0, 1)"),
-    ):
-        if not fits:
-            raise ValueError(f"{name}: {value}, expected {expected}")
+    _check_ranges(noise_multiplier, delta)
+    if not 0 < sampling_rate <= 1:
+        raise ValueError(f"sampling_rate: {sampling_rate}, expected a share in (0, 1]")
+    if rounds < 1:
+        raise ValueError(f"rounds: {rounds}, expected at least 1")
     try:
         import dp_accounting  # type: ignore[import-not-found,unused-ignore]
         from dp_accounting.rdp import RdpAccountant  # type: ignore[import-not-found,unused-ignore]

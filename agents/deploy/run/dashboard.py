@@ -26,8 +26,8 @@ COUNTED = (
 )
 """Columns that are sums over the nodes of an outcome's fields."""
 
-COLUMNS = ("round", "hours", "duration_s", "connected", *COUNTED, "accuracy", "loss", "net_points")
-"""Columns of `rounds.csv`, one row per decision."""
+COLUMNS = ("round", "hours", "duration_s", "connected", *COUNTED, "refused", "accuracy", "loss", "net_points")
+"""Columns of `rounds.csv`, one row per decision; refused: wrong answers, and updates far too long."""
 
 _POINTS = "points/"
 PAGE, TABLE, BOARD = "dashboard.txt", "rounds.csv", "tensorboard"
@@ -47,6 +47,7 @@ class Dashboard:
 
         out.mkdir(parents=True, exist_ok=True)
         self._world, self._out = world, out
+        self._refused = 0
         self._viewer = Viewer(world)
         # What an earlier process has drawn is drawn anew: it may have been killed before the last figures.
         self._board = SummaryWriter(str(out / BOARD), purge_step=0 if past else None)  # type: ignore[no-untyped-call]
@@ -92,6 +93,7 @@ class Dashboard:
         roster = self._world.roster
         nodes = [
             f"{client:>3} {name:<20} {self._state(client):<9} {roster.step_s[client]:.3g} s/step"
+            + (f"  {roster.trust.faults[client]} refused" if roster.trust.faults[client] else "")
             for client, name in enumerate(roster.names)
             if name
         ]
@@ -112,12 +114,14 @@ class Dashboard:
     def _row(self, result: StepResult) -> dict[str, float]:
         outcome, ledger = result.outcome, self._world.ledger
         sums = {name: float(np.sum(getattr(outcome, name))) for name in COUNTED}
+        before, self._refused = self._refused, int(self._world.roster.trust.faults.sum())
         return {
             "round": float(ledger.rounds[0]),
             "hours": float(ledger.hours[0]),
             "duration_s": float(outcome.duration_s[0]),
             "connected": float(self._world.roster.connected.sum()),
             **sums,
+            "refused": float(self._refused - before),
             "accuracy": float(outcome.accuracy[0]),
             "loss": float(outcome.loss[0]),
             "net_points": float(ledger.net_points[0]),

@@ -19,7 +19,14 @@ def play(core, plan, index, held):
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"model": "mlp"}, {"aggregator": "scaffold"}, {"aggregator": "fednova"}, {"hub": {"share": 1.0}}],
+    [
+        {},
+        {"model": "mlp"},
+        {"aggregator": "scaffold"},
+        {"aggregator": "fednova"},
+        {"aggregator": {"kind": "nnm", "f": 1, "then": "median"}},
+        {"hub": {"share": 1.0}},
+    ],
     ids=str,
 )
 def test_the_global_model_is_the_simulators(federation, twin, order_all, changes):

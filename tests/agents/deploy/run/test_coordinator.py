@@ -146,6 +146,19 @@ def test_the_federation_can_be_watched(start, tmp_path):
     assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
 
 
+def test_refused_answers_are_counted_where_the_federation_is_watched(start, tmp_path):
+    coordinator = start("run")
+    coordinator.run(1)
+    for _ in range(2):
+        coordinator.world.roster.trust.blame(2, "node-2")
+    coordinator.run(2)
+    page = (tmp_path / "run" / "dashboard.txt").read_text(encoding="utf-8")
+    lines = [line for line in page.splitlines() if "s/step" in line]
+    assert [line.endswith("2 refused") for line in lines] == ["node-2" in line for line in lines]
+    with (tmp_path / "run" / "rounds.csv").open(encoding="utf-8") as file:
+        assert [float(row["refused"]) for row in csv.DictReader(file)] == [0, 2, 0]
+
+
 def test_the_table_says_what_the_checkpoints_say(start, tmp_path):
     """It is killed between a checkpoint and the table, or the table is lost."""
     start("run").run(3)
