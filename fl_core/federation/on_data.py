@@ -110,7 +110,12 @@ class FederatedCore(RoundEngine):
         moments = None if memory is None else memory.of(env, client)
         jobs = LocalJobs(start.pool, start.origin, first, rows, start.correction, rates, moments)
         done = self.trainer.run(jobs, self.training)
-        if memory is not None and done.moments is not None:
+        if memory is not None:
+            if done.moments is None:
+                raise ValueError(
+                    f"trainer: {self.trainer.name!r} returned no moments, expected one that knows optimiser "
+                    f"{self.training.optimiser!r}; use 'auto'"
+                )
             memory.keep(env, client, done.moments, np.isfinite(done.norm))
         return done
 
