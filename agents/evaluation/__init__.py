@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .cells import Cell, Study, play_cell
-from .episodes import MakeWorld, episode_seeds, evaluate, make_worlds, play_batch, progress_bar
+from .episodes import MakeWorld, WorldShelf, episode_seeds, evaluate, make_worlds, play_batch, progress_bar
 from .machine import processor, versions
 from .metrics import (
     accuracy_at,
@@ -37,6 +37,7 @@ __all__ = [
     "Study",
     "SweepOutcome",
     "Timeline",
+    "WorldShelf",
     "accuracy_at",
     "at_budget",
     "at_prices",

@@ -17,7 +17,7 @@ from ...envs.agent_view import AgentView
 from ...envs.contract import Preparing, Scheduler
 from ...envs.registration import entries, find_entry
 from ...envs.scenario import Scenario, scenario_names
-from ..evaluation import episode_seeds, evaluate, make_worlds
+from ..evaluation import WorldShelf, episode_seeds, evaluate, make_worlds
 from ..players import describe, make_player, plain, scenario_of
 from .episodes import RecordedEpisode, episode_seed, record_episodes
 from .minari_files import DatasetCard, check_place, write_dataset
@@ -134,8 +134,8 @@ def _place(options: RecordOptions) -> tuple[EnvSpec, Scenario, str]:
 def _prepare(scheduler: Scheduler, scenario: Scenario, options: RecordOptions, seeds: list[int]) -> None:
     """Let a search in hindsight see its episodes before."""
     if isinstance(scheduler, Preparing):
-        worlds = make_worlds(scenario, options.split)
-        scheduler.prepare(worlds, seeds, options.batch)
+        worlds = WorldShelf(make_worlds(scenario, options.split))
+        scheduler.prepare(worlds.take, seeds, options.batch)
 
 
 def _card(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from ...common.arrays import Floats
+from ...common.arrays import Floats, Ints32
 from .dataset import DATASETS, Dataset, DatasetSource
 from .table_columns import split_rows, standardised
 from .table_files import assemble
@@ -47,19 +47,20 @@ class SyntheticHospitals(DatasetSource):
         x = mean[silo] + spread[silo] * rng.standard_normal((silo.size, self.features))
         # Hospitals differ in how many are ill beyond what their patients' features say.
         odds = (x - mean[silo]) @ effect + np.array(_SHIFTS)[silo]
+        times: Floats | None = None
         if self.survival:
             label, times = _deaths(odds / 2.0, rng)
         else:
-            label, times = rng.random(silo.size) < 1.0 / (1.0 + np.exp(-odds)), None
-        label = label.astype(np.int32)
+            label = (rng.random(silo.size) < 1.0 / (1.0 + np.exp(-odds))).astype(np.int32)
         part = split_rows(label, silo, (0.2, 0.2), rng_seed)
         features = np.stack([standardised(column, part == 0, silo) for column in x.T], axis=1)
         name = "synthetic hospitals"
         return assemble(name, features.astype(np.float32), label, part, silo, 2, times)
 
 
-def _deaths(log_hazard: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
+def _deaths(log_hazard: Floats, rng: np.random.Generator) -> tuple[Ints32, Floats]:
     """Whether a death was seen, and days until it or until observation ended, in whole days."""
     years = rng.exponential(1.0, log_hazard.size) * 8.0 * np.exp(-log_hazard)
     followed = rng.uniform(0.5, _YEARS, log_hazard.size)
-    return (years <= followed) * 1.0, np.ceil(365.0 * np.minimum(years, followed))
+    days = np.ceil(365.0 * np.minimum(years, followed))
+    return (years <= followed).astype(np.int32), np.asarray(days, dtype=np.float64)

@@ -145,7 +145,10 @@ def _levels(table: Table, name: str, train: Bools, first_is_reference: bool) -> 
             f"expected up to {_MOST_LEVELS}; name it in drop"
         )
     kept = levels[1:] if first_is_reference else levels
-    return np.stack([(cells == level).to_numpy() for level in kept] or [np.zeros(len(cells))], axis=1) * 1.0
+    columns = np.zeros((len(cells), max(len(kept), 1)))
+    for index, level in enumerate(kept):
+        columns[:, index] = (cells == level).to_numpy()
+    return columns
 
 
 def standardised(values: Floats, train: Bools, group: Ints32, scale: bool = True) -> Floats:

@@ -94,9 +94,11 @@ class CoxTrainer:
 
     def gradient(self, params: AnyArray, rows: Ints32) -> tuple[float, Floats32]:
         """Mean loss of some training rows, and its gradient `[P]`."""
-        x, event, time = (values[rows] for values in self._parts["train"])
+        every_x, every_event, every_time = self._parts["train"]
+        x, event, time = every_x[rows], every_event[rows], every_time[rows]
         with np.errstate(over="ignore", invalid="ignore"):  # who diverges is told by the length of the step
-            loss, by_risk = partial_likelihood(x @ params.astype(np.float64), time, event == 1)
+            risk = np.asarray(x @ params.astype(np.float64), dtype=np.float64)
+            loss, by_risk = partial_likelihood(risk, time, event == 1)
             return loss, (by_risk @ x).astype(np.float32)
 
     def losses(self, params: Floats32, origin: Ints, first: Ints, rows: Ints32) -> Floats32:

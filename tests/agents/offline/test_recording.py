@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from own_worlds import FOLDER
 
+from frugalfl.agents.commands.record import main
 from frugalfl.agents.offline import record_episodes
 from frugalfl.envs.adapters import FederatedEnv
 from frugalfl.envs.agent_view import AgentView
@@ -77,3 +78,11 @@ def test_an_episode_has_a_row_more_of_what_is_seen_than_of_what_is_done():
         assert {len(rows) for rows in episode.observations.values()} == {steps + 1}
         assert len(episode.masks) == steps + 1 and len(episode.actions) == steps
         assert episode.net_points == pytest.approx(episode.terms.sum())
+
+
+def test_without_minari_the_cure_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["--scheduler", "random-m", "--out", str(tmp_path / "x-v0")]) == 2
+    told = "frugalfl record: record: needs minari, which is not installed: pip install 'frugalfl[offline]'\n"
+    assert capsys.readouterr().err == told
+    assert list(tmp_path.iterdir()) == []

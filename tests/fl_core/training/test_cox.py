@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from frugalfl.fl_core.data import load_dataset, partition
 from frugalfl.fl_core.federation import FederatedCore, TrainingOrders
 from frugalfl.fl_core.models import make_model
+from frugalfl.fl_core.remote import LocalNode, Storage, TrainOrder
 from frugalfl.fl_core.testing import check_trainer
 from frugalfl.fl_core.training import LocalJobs, LocalTraining, make_trainer
 from frugalfl.fl_core.training.cox_trainer import concordance, partial_likelihood
@@ -96,6 +99,22 @@ def test_four_hospitals_learn_who_dies_earlier():
     assert after[0] > 0.65 and less[0] < loss[0]
     assert np.isfinite(core.client_accuracy()).all()
     assert np.isfinite(core.client_losses(np.ones((1, 4), dtype=bool))).all()
+
+
+def test_a_real_node_takes_the_simulated_clients_steps():
+    settings = LocalTraining(learning_rate=0.1, batch_size=16)
+    dealt = partition(DATA, 4, np.zeros(4), 1, "natural", np.random.default_rng(0))
+    core = FederatedCore(DATA, MODEL, 1, 4, settings)
+    core.reset(0, dealt, 5)
+    core.run_round(TrainingOrders(np.array([[0, 7, 0, 0]]), round_index=np.array([3])))
+    own = dealt.rows[dealt.offset[1] : dealt.offset[2]]
+    node = LocalNode(DATA, MODEL, settings, "auto", own)
+    start, nothing = np.zeros(MODEL.num_parameters, dtype=np.float32), Storage.empty(DATA.num_features)
+    order = TrainOrder(1, 3, 7, 5, own.size, start, nothing.x, nothing.y)
+    np.testing.assert_allclose(node.train(order)[0].delta, core.parameters()[0], atol=1e-7)
+    sent = replace(order, sent_x=DATA.x_train[:2], sent_y=DATA.y_train[:2])
+    with pytest.raises(ValueError, match="times do not travel"):
+        node.train(sent)
 
 
 @pytest.mark.parametrize("trainer", ["fused", "numpy", "torch"])
