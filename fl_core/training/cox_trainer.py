@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...common.arrays import AnyArray, Bools, Floats, Floats32, Ints, Ints32
+from ...common.arrays import Bools, Floats, Floats32, Ints, Ints32
 from ..data import Dataset
 from ..models import CoxModel
-from .jobs import LocalJobs, LocalUpdates
-from .settings import LocalTraining
+from .reference import StepByStep
 
 _MOST_PAIRS = 1 << 22  # compared at once
 
@@ -57,7 +56,7 @@ def concordance(risk: Floats, time: Floats, event: Bools) -> tuple[Floats, Float
     return pairs, right
 
 
-class CoxTrainer:
+class CoxTrainer(StepByStep):
     """Trains Cox's model in plain NumPy; the gradient is exact.
 
     Raises:
@@ -67,33 +66,13 @@ class CoxTrainer:
     name = "cox"
 
     def __init__(self, dataset: Dataset, model: CoxModel) -> None:
+        super().__init__(model.num_parameters)
         self._parts = {
             part: (*dataset.rows(part), dataset.times_of(part)) for part in ("train", "val", "test")
         }
-        self._model = model
 
-    def run(self, jobs: LocalJobs, settings: LocalTraining) -> LocalUpdates:
-        """See `LocalTrainer.run`."""
-        count, rates = jobs.origin.size, jobs.rates(settings).astype(np.float32)
-        delta = np.empty((count, self._model.num_parameters), dtype=np.float32)
-        loss = np.empty(count, dtype=np.float32)
-        for j in range(count):
-            start = jobs.start[jobs.origin[j]]
-            params, total = start.copy(), 0.0
-            minibatches = jobs.rows[jobs.first[j] : jobs.first[j + 1]]
-            for rows in minibatches:
-                value, gradient = self.gradient(params, rows)
-                gradient += settings.weight_decay * params + settings.prox_mu * (params - start)
-                if jobs.correction is not None:
-                    gradient += jobs.correction[j]
-                params -= rates[j] * gradient
-                total += value
-            delta[j], loss[j] = params - start, total / max(1, len(minibatches))
-        norm = np.sqrt(np.square(delta, dtype=np.float64).sum(axis=1)).astype(np.float32)
-        return LocalUpdates(delta, loss, norm)
-
-    def gradient(self, params: AnyArray, rows: Ints32) -> tuple[float, Floats32]:
-        """Mean loss of some training rows, and its gradient `[P]`."""
+    def batch_gradient(self, params: Floats32, rows: Ints32) -> tuple[float, Floats32]:
+        """See `StepByStep.batch_gradient`."""
         every_x, every_event, every_time = self._parts["train"]
         x, event, time = every_x[rows], every_event[rows], every_time[rows]
         with np.errstate(over="ignore", invalid="ignore"):  # who diverges is told by the length of the step
@@ -103,9 +82,8 @@ class CoxTrainer:
 
     def losses(self, params: Floats32, origin: Ints, first: Ints, rows: Ints32) -> Floats32:
         """See `LocalTrainer.losses`."""
-        each = [
-            self.gradient(params[origin[j]], rows[first[j] : first[j + 1]])[0] for j in range(origin.size)
-        ]
+        parts = np.split(rows, first[1:-1])
+        each = [self.batch_gradient(params[who], part)[0] for who, part in zip(origin, parts, strict=True)]
         return np.array(each, dtype=np.float32)
 
     def evaluate(self, params: Floats32, part: str) -> tuple[Floats, Floats]:

@@ -13,27 +13,19 @@ from .jobs import LocalJobs, LocalUpdates, Moments, softmax_loss
 from .settings import CLIP_EPSILON, AdamW, LocalTraining
 
 
-class ReferenceTrainer(ABC):
-    """One client after another, one step after another, nothing clever; a model says gradient and scores.
+class StepByStep(ABC):
+    """Local steps one client after another, nothing clever; a model says the gradient.
 
     Args:
-        dataset: the rows.
         num_parameters: P of the model.
     """
 
-    name = "numpy"
-
-    def __init__(self, dataset: Dataset, num_parameters: int) -> None:
-        self._dataset = dataset
+    def __init__(self, num_parameters: int) -> None:
         self._num_parameters = num_parameters
 
     @abstractmethod
-    def gradient(self, params: AnyArray, x: AnyArray, y: AnyArray) -> tuple[float, AnyArray]:
-        """Mean loss and its gradient on explicit rows, in the parameters' precision."""
-
-    @abstractmethod
-    def row_scores(self, params: AnyArray, x: AnyArray, y: AnyArray) -> tuple[AnyArray, AnyArray]:
-        """Loss of each row, and the share of it that is right: 0 or 1 where a row has one label."""
+    def batch_gradient(self, params: Floats32, rows: Ints32) -> tuple[float, AnyArray]:
+        """Mean loss of some training rows, and its gradient `[P]`."""
 
     def run(self, jobs: LocalJobs, settings: LocalTraining) -> LocalUpdates:
         """See `LocalTrainer.run`."""
@@ -64,7 +56,7 @@ class ReferenceTrainer(ABC):
         params, adamw = start.copy(), settings.adamw
         total = 0.0
         for rows in minibatches:
-            loss, gradient = self.gradient(params, self._dataset.x_train[rows], self._dataset.y_train[rows])
+            loss, gradient = self.batch_gradient(params, rows)
             gradient += settings.weight_decay * params + settings.prox_mu * (params - start)
             if extra is not None:
                 gradient += extra
@@ -76,6 +68,33 @@ class ReferenceTrainer(ABC):
                 adamw_step(params, gradient, moments.first[0], moments.second[0], step, float(rate), adamw)
             total += loss
         return params, total / max(1, len(minibatches))
+
+
+class ReferenceTrainer(StepByStep):
+    """Rows with labels, each with a score of its own; a model says gradient and scores.
+
+    Args:
+        dataset: the rows.
+        num_parameters: P of the model.
+    """
+
+    name = "numpy"
+
+    def __init__(self, dataset: Dataset, num_parameters: int) -> None:
+        super().__init__(num_parameters)
+        self._dataset = dataset
+
+    @abstractmethod
+    def gradient(self, params: AnyArray, x: AnyArray, y: AnyArray) -> tuple[float, AnyArray]:
+        """Mean loss and its gradient on explicit rows, in the parameters' precision."""
+
+    @abstractmethod
+    def row_scores(self, params: AnyArray, x: AnyArray, y: AnyArray) -> tuple[AnyArray, AnyArray]:
+        """Loss of each row, and the share of it that is right: 0 or 1 where a row has one label."""
+
+    def batch_gradient(self, params: Floats32, rows: Ints32) -> tuple[float, AnyArray]:
+        """See `StepByStep.batch_gradient`."""
+        return self.gradient(params, self._dataset.x_train[rows], self._dataset.y_train[rows])
 
     def losses(self, params: Floats32, origin: Ints, first: Ints, rows: Ints32) -> Floats32:
         """See `LocalTrainer.losses`."""
