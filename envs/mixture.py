@@ -196,7 +196,7 @@ def _padded(record: Record, clients: int) -> Record:
         elif field.name in _PER_CLIENT.get(type(record), ()):
             nobody = None if field.name in _CYCLED else _NOBODY.get(field.name, 0.0)
             changes[field.name] = _wide(value, clients, nobody)
-    return cast("Record", replace(record, **changes))  # type: ignore[type-var]
+    return replace(record, **changes)  # type: ignore[type-var]
 
 
 def _wide(values: AnyArray, clients: int, nobody: float | None) -> AnyArray:
@@ -213,7 +213,7 @@ def _wide(values: AnyArray, clients: int, nobody: float | None) -> AnyArray:
 
 def _narrowed(plan: RoundPlan, clients: int) -> RoundPlan:
     """The orders of the first clients."""
-    parts = {
+    parts: dict[str, Any] = {
         name: None if getattr(plan, name) is None else getattr(plan, name)[:, :clients]
         for name in ("local_steps", "transfer_samples", "weights", "probe_samples")
     }

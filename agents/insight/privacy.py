@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from rich.table import Table
@@ -89,7 +88,7 @@ def spread(values: Sequence[float]) -> str:
 
 def _without_reports(situation: Situation) -> Situation:
     blank = np.full_like(situation.clients.last_loss, np.nan)
-    return replace(situation, clients=replace(situation.clients, **dict.fromkeys(REPORTS, blank)))
+    return situation.changed(**dict.fromkeys(REPORTS, blank))
 
 
 def _differ(one: RoundPlan, other: RoundPlan, running: np.ndarray) -> bool:

@@ -133,8 +133,8 @@ class _Abroad(LevelsMode):
         if factors is not None:
             factors = self._steps[nearest_level(self._steps, factors)] if self._steps.size > 1 else None
         if bits is not None:
-            known = self._bits[nearest_level(self._bits, bits)] if self._bits.size else None
-            bits = None if known is None else known.astype(plan.upload_bits.dtype)
+            nearest = self._bits[nearest_level(self._bits, bits)] if self._bits.size else None
+            bits = None if nearest is None else nearest.astype(bits.dtype)
         return replace(plan, server_step=factors, upload_bits=bits)
 
 

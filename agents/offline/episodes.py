@@ -142,6 +142,7 @@ class _Playing:
 
     def _see(self, rows: Bools) -> None:
         observation = self._view.observe()
+        assert isinstance(observation, dict)  # the recording made its view so
         masks = self._view.masks() if self._has_masks else None
         for row, page in self.pages.items():
             if rows[row]:

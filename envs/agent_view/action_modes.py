@@ -146,7 +146,8 @@ class MenuMode(_Mode):
     def masks(self, situation: Situation) -> Bools:
         """Every entry is legal at any time, but the end of the run before the layout's `first_stop`."""
         early = too_early(situation, self._first_stop)[:, None] & self._stops
-        return ~early | self._stops.all()
+        legal: Bools = ~early | self._stops.all()
+        return legal
 
     def _plans(self, situation: Situation) -> list[RoundPlan]:
         """Every entry's plan, asked for once per situation: schedulers keep count of their rounds."""

@@ -41,7 +41,7 @@ def one_of(observation: O, env: int) -> O:
     """The observation of one environment of a batch, a copy."""
     if isinstance(observation, dict):
         return {name: rows[env].copy() for name, rows in observation.items()}  # type: ignore[return-value]
-    return observation[env].copy()  # type: ignore[return-value]
+    return observation[env].copy()  # type: ignore[no-any-return]
 
 
 def observation_columns(scenario: ScenarioSource) -> tuple[str, ...]:

@@ -72,13 +72,18 @@ class Dataset:
         parts = {part: _pairs(part, rows) for part, rows in (("train", train), ("val", val), ("test", test))}
         labels = np.concatenate([y for _, y in parts.values()])
         count = int(labels.max()) + 1 if num_classes is None and labels.size else num_classes or 1
-        rows = {f"x_{part}": x.reshape(len(x), -1) for part, (x, _) in parts.items()}
+        x_train, x_val, x_test = (x.reshape(len(x), -1) for x, _ in parts.values())
+        y_train, y_val, y_test = (y for _, y in parts.values())
         shape = parts["train"][0].shape[1:]
         return cls(
-            name=name,
-            **rows,
-            **{f"y_{part}": y for part, (_, y) in parts.items()},
-            num_classes=count,
+            name,
+            x_train,
+            y_train,
+            x_val,
+            y_val,
+            x_test,
+            y_test,
+            count,
             natural_client=None if natural_client is None else np.asarray(natural_client, dtype=np.int32),
             shape=shape if len(shape) > 1 else (),
         )
