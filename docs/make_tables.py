@@ -41,6 +41,7 @@ OPTIONS = {
     "late": Late,
     "evaluation": Evaluation,
     "topology": None,
+    "mixture": None,
 }
 COMMON = re.compile(r"\b(COMMON|\d+) common ones")
 

@@ -149,8 +149,11 @@ class Scenario(Settings):
             So that a loop ends, ten decisions of any kind per round of the limit truncate it as well.
         target_accuracy: validation accuracy at which it terminates; None = never.
         mixture: kinds of world that every episode is one of, each the fields in which it differs from this
-            document, and its `share` of the episodes (1 by default, divided by the sum); none = one kind.
-            See `kinds_of`.
+            document, and its `share` of the episodes (1 by default, divided by the sum), e.g. `[{name: deep,
+            model: mlp}, {name: few, clients: 8, share: 2}]`; none = one kind. Zones, levels, leads of
+            forecasts and the limit of rounds are common to all kinds. A kind may have fewer clients than the
+            document says; the rest of the rows then stand for nobody: zeros in observations, never
+            available. The kind is drawn from the episode's seed and not shown.
     """
 
     name: FileName
