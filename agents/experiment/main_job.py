@@ -42,7 +42,7 @@ from ..players import make_player
 from ..reports import write_report
 from ..reports.html import write_html
 from ..schedulers import SCHEDULERS, best_tuned, make_scheduler, strongest
-from ..zoo import CARD, is_shipped
+from ..zoo import CARD, find_card, is_shipped
 from ..zoo import load_scheduler as load_trained
 from .figures import figures_on_test
 from .provenance import git_version
@@ -147,7 +147,7 @@ class Experiment:
             name=self.settings.label,
             decision=self.run.best["decision"],
             frames=self.settings.policy.frames,
-            rounds_trained=self.run.done,
+            rounds_trained=self.rounds_spent,
         )
         players: Mapping[str, Scheduler] = {learned.name: learned, **self.rivals}
         result = evaluate(
@@ -156,6 +156,25 @@ class Experiment:
         write_json(self.out / TEST, figures_on_test(result, command))
         write_html(result, self.out / "report.html", command)
         return Outcome(self.run, result, write_report(result, self.out, command=command))
+
+    @property
+    def rounds_spent(self) -> int:
+        """Rounds played until now to train it, those behind its first weights or its imitation included."""
+        name = self.settings.warm_start
+        if name == NO_WARM_START:
+            before = 0
+        elif not self._begins_with_weights:
+            before = self.settings.warm_start_rounds
+        elif is_shipped(name) or (Path(name) / CARD).is_file():
+            before = find_card(name)[1].rounds_trained
+        else:
+            before = int(read_config(Path(name))[1]["rounds_trained"])
+        return self.run.done + before
+
+    @property
+    def _begins_with_weights(self) -> bool:
+        """Whether `warm_start` names a trained scheduler."""
+        return is_shipped(self.settings.warm_start) or Path(self.settings.warm_start).is_dir()
 
     @property
     def _has_set_policy(self) -> bool:
@@ -180,7 +199,7 @@ class Experiment:
     def _start_weights(self) -> StateDict | None:
         """Weights of the trained scheduler that `warm_start` names; None if it names none."""
         name = self.settings.warm_start
-        if not (is_shipped(name) or Path(name).is_dir()):
+        if not self._begins_with_weights:
             return None
         if not self._has_set_policy:
             raise ValueError(
@@ -245,7 +264,7 @@ class Experiment:
             "processor": processor(),
             "command": self.command,
             "settings": self.settings.to_json(),
-            "rounds_trained": self.run.done,
+            "rounds_trained": self.rounds_spent,
             "best": self.run.best,
         }
         write_json(self.out / CONFIG, document)

@@ -36,7 +36,7 @@ class Card(Settings):
         command: what trained it; empty if unknown.
         version: of the package that trained it.
         git: commit that trained it, or None.
-        rounds_trained: length of the training.
+        rounds_trained: rounds played to train it, those behind its first weights included.
         validation: `net_points` on `val` and the rounds after which they were reached.
         curve: the training curve: `rounds_trained`, `net_points` in training, `val_net_points`.
         test: figures on the `test` split: `command`, `episodes` and one entry per scheduler in `table`.

@@ -235,6 +235,7 @@ def test_training_can_begin_with_the_weights_of_another_number_of_clients(run, z
         experiment.warm_start(experiment.run.model)
         ours = experiment.run.model.policy.state_dict()
         assert all(th.equal(ours[name], theirs[name]) for name in theirs)
+        assert experiment.rounds_spent == 256  # of the first training, none of its own yet
     wide = Arguments(num_envs=2, warm_start=str(run), policy=PolicySettings(hidden=16)).settings()
     experiment = Experiment(wide, tmp_path / "wide", rivals=["none"])
     refused(lambda: experiment.warm_start(experiment.run.model), "warm_start", "do not fit")
