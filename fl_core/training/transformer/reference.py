@@ -149,5 +149,4 @@ def _cross_entropy(logits: AnyArray, wanted: AnyArray) -> tuple[AnyArray, AnyArr
 
 def _sum_outer(back: AnyArray, inputs: AnyArray) -> AnyArray:
     """Gradient `[out, in]` of a matrix from those of its outputs, summed over all rows."""
-    total: AnyArray = np.einsum("nto,nti->oi", back, inputs, optimize=True)
-    return total
+    return np.asarray(np.einsum("nto,nti->oi", back, inputs, optimize=True))
