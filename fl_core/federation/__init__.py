@@ -15,6 +15,7 @@ from .personal import (
     pluralistic_scores,
     reference_trainer,
 )
+from .worker_memory import WorkerMemory
 
 __all__ = [
     "FederatedCore",
@@ -24,6 +25,7 @@ __all__ = [
     "Task",
     "TrainResult",
     "TrainingOrders",
+    "WorkerMemory",
     "client_scores",
     "knn_scores",
     "label_mix",

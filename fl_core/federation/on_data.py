@@ -71,17 +71,17 @@ class FederatedCore(RoundEngine):
         self.dataset, self.model = dataset, model
         self.trainer = make_trainer(trainer, dataset, model)
         self._rows = np.zeros((num_envs, 1), dtype=np.int32)
-        self._workers_remember: WorkerMemory | None = None
+        self._memory: WorkerMemory | None = None
         if self.training.adamw is not None:
-            self._workers_remember = WorkerMemory(num_envs, num_clients, model.num_parameters)
+            self._memory = self._make_memory()
 
     def reset(self, env: int, task: Task, seed: int) -> None:
         """See `RoundEngine.reset`; the task is a partition, `ClientRows`."""
         if not isinstance(task, ClientRows):
             raise ValueError(f"task: {type(task).__name__}, expected ClientRows")
         self._begin(env, task, seed, self.model.init(max(seed, 0)))
-        if self._workers_remember is not None:
-            self._workers_remember.reset(env)
+        if self._memory is not None:
+            self._memory.reset(env)
         size = task.rows.size
         if size > self._rows.shape[1]:
             grown = np.zeros((self.num_envs, size), dtype=np.int32)
@@ -106,21 +106,30 @@ class FederatedCore(RoundEngine):
         begin, held = self._offset[env, client], self._held[env, client].astype(np.int64)
         draw_rows(self._seed[env], round_index, client, first, self._rows, env, begin, held, rows)
         rates = self.training.rate_of(round_index)
-        memory = self._workers_remember
+        memory = self._memory
         moments = None if memory is None else memory.of(env, client)
         jobs = LocalJobs(start.pool, start.origin, first, rows, start.correction, rates, moments)
         done = self.trainer.run(jobs, self.training)
-        if memory is not None and done.moments is not None:
+        if memory is not None:
+            if done.moments is None:
+                raise ValueError(
+                    f"trainer: {self.trainer.name!r} returned no moments, expected one that knows optimiser "
+                    f"{self.training.optimiser!r}; use 'auto'"
+                )
             memory.keep(env, client, done.moments, np.isfinite(done.norm))
         return done
 
+    def _make_memory(self) -> WorkerMemory:
+        """What the clients' optimisers remember."""
+        return WorkerMemory(self.num_envs, self.num_clients, self.model.num_parameters)
+
     def end_sessions(self, ended: Bools) -> None:
         """See `RoundEngine.end_sessions`: the moments of AdamW."""
-        if self._workers_remember is not None:
-            self._workers_remember.forget(ended)
+        if self._memory is not None:
+            self._memory.forget(ended)
 
     def _memories(self) -> dict[str, AnyArray]:
-        tables = {} if self._workers_remember is None else self._workers_remember.tables
+        tables = {} if self._memory is None else self._memory.tables
         return super()._memories() | {f"workers.{name}": table for name, table in tables.items()}
 
     def evaluate(self, envs: Bools | None = None, part: str = "val") -> tuple[Floats, Floats]:

@@ -31,7 +31,8 @@ class TransformerBlock(nn.Module):
         queries, keys, values = heads.permute(2, 0, 3, 1, 4).unbind(0)
         joined = self._attention(queries, keys, values)
         stream = stream + self.join(joined.transpose(1, 2).reshape(n, length, width))
-        return stream + self.down(torch.relu(self.up(_norm(stream))))
+        inside: Tensor = self.down(torch.relu(self.up(_norm(stream))))
+        return stream + inside
 
 
 class TransformerModule(nn.Module):

@@ -20,7 +20,7 @@ LARGEST_CHANGE = 1e4
 """Root mean square of the change of a parameter beyond which no training can have made an update."""
 
 _HEADER_BYTES = 1024
-_MOST_ROWS = 2**31 - 1
+_MOST_COUNTED = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ def unpack_update(numbers: dict[str, object], delta: PackedArray, order: TrainOr
         loss=_number("loss", numbers["loss"]),
         held=_whole("held", numbers["held"]),
         compute_s=_number("compute_s", numbers["compute_s"]),
+        moment_steps=_whole("moment_steps", numbers["moment_steps"]),
     )
 
 
@@ -64,8 +65,9 @@ def check_update(update: LocalUpdate, order: TrainOrder) -> float:
         said, asked = getattr(update, name), getattr(order, name)
         if said != asked:
             raise ValueError(f"{name}: {_shown(said)}, expected {asked}")
-    if not 0 <= _whole("held", update.held) <= _MOST_ROWS:
-        raise ValueError(f"held: {_shown(update.held)}, expected 0 to {_MOST_ROWS} rows")
+    for name, what in (("held", "rows"), ("moment_steps", "steps")):
+        if not 0 <= _whole(name, getattr(update, name)) <= _MOST_COUNTED:
+            raise ValueError(f"{name}: {_shown(getattr(update, name))}, expected 0 to {_MOST_COUNTED} {what}")
     _number("loss", update.loss)
     _number("compute_s", update.compute_s)
     size = answer_size(order)

@@ -16,9 +16,9 @@ from ...common.arrays import AnyArray, Floats
 from ...common.settings import Spec
 from ..aggregation import Aggregator, Compression, Start
 from ..data import Dataset
-from ..federation import FederatedCore, TrainingOrders, TrainResult
+from ..federation import FederatedCore, TrainingOrders, TrainResult, WorkerMemory
 from ..models import Model
-from ..training import LocalTrainer, LocalTraining, LocalUpdates
+from ..training import LocalTrainer, LocalTraining, LocalUpdates, Moments
 from .orders import LocalUpdate, TrainOrder
 
 
@@ -40,10 +40,6 @@ class RemoteCore(FederatedCore):
         compression: Spec | Compression | None = None,
     ) -> None:
         super().__init__(dataset, model, 1, num_clients, training, aggregator, trainer, 0, compression)
-        if self.training.adamw is not None:
-            raise ValueError(
-                f"optimiser: {self.training.optimiser!r}, expected 'sgd' where clients are nodes"
-            )
         self._updates: Mapping[int, LocalUpdate] = {}
 
     def orders(self, local_steps: AnyArray, sent: AnyArray, round_index: int) -> dict[int, TrainOrder]:
@@ -63,7 +59,7 @@ class RemoteCore(FederatedCore):
         for job, client in enumerate(clients.tolist()):
             begin = int(self._offset[0, client]) + int(self._held[0, client])
             rows = self._rows[0, begin : begin + int(sent[client])]
-            blank = self._blank_order(client, round_index)
+            blank, memory = self._blank_order(client, round_index), self._memory
             orders[client] = replace(
                 blank,
                 local_steps=int(local_steps[client]),
@@ -71,6 +67,7 @@ class RemoteCore(FederatedCore):
                 sent_x=self.dataset.x_train[rows],
                 sent_y=self.dataset.y_train[rows],
                 correction=None if start.correction is None else start.correction[job].copy(),
+                moment_steps=0 if memory is None else int(memory.tables["steps"][0, client]),
             )
         return orders
 
@@ -148,4 +145,12 @@ class RemoteCore(FederatedCore):
             delta[job] = update.delta
         loss = np.array([update.loss for update in updates], dtype=np.float32)
         norm = np.sqrt(np.square(delta, dtype=np.float64).sum(axis=1)).astype(np.float32)
+        if self._memory is not None:
+            seen = np.array([update.moment_steps for update in updates], dtype=np.int64)
+            moments = replace(Moments.blank(seen.size, 0), steps=seen)
+            self._memory.keep(env, client, moments, np.isfinite(norm))
         return LocalUpdates(delta, loss, norm)
+
+    def _make_memory(self) -> WorkerMemory:
+        """The moments stay on the nodes: only the steps that they have seen are known here."""
+        return WorkerMemory(self.num_envs, self.num_clients, 0)

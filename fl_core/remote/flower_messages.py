@@ -14,6 +14,7 @@ import numpy as np
 
 from ...common.arrays import AnyArray, Floats32
 from ...common.spelling import printable
+from ..training import Moments
 from .border import PackedArray, unpack_update
 from .orders import LocalUpdate, Storage, TrainOrder
 
@@ -25,10 +26,11 @@ Profile: TypeAlias = Mapping[str, int | float | str | bytes | list[int] | list[f
 
 INSTALL = 'pip install "frugalfl[flower]"'
 
-_ORDER_NUMBERS = ("client", "round_index", "local_steps", "seed", "base", "probe_samples")
-_UPDATE_NUMBERS = ("client", "round_index", "loss", "held", "compute_s")
+_ORDER_NUMBERS = ("client", "round_index", "local_steps", "seed", "base", "probe_samples", "moment_steps")
+_UPDATE_NUMBERS = ("client", "round_index", "loss", "held", "compute_s", "moment_steps")
 _ARRAYS, _NUMBERS, _PROFILE = "arrays", "numbers", "profile"
 _NPY = "numpy.ndarray"
+_MOMENTS = ("first", "second", "steps")
 
 
 def require_flower() -> None:
@@ -95,18 +97,26 @@ def read_profile(record: RecordDict) -> dict[str, object]:
 
 
 def keep_storage(state: RecordDict, storage: Storage) -> None:
-    """Put samples into a node's `Context.state`, which Flower keeps between messages of a run."""
+    """Put what a node keeps into its `Context.state`, which Flower keeps between messages of a run."""
     from flwr.app import Array, ArrayRecord
 
-    state["storage"] = ArrayRecord({"x": Array(storage.x), "y": Array(storage.y)})
+    arrays = {"x": Array(storage.x), "y": Array(storage.y)}
+    for index, moments in enumerate(storage.moments):
+        arrays |= {f"{name}/{index}": Array(getattr(moments, name)) for name in _MOMENTS}
+    state["storage"] = ArrayRecord(arrays)
 
 
 def kept_storage(state: RecordDict) -> Storage | None:
-    """Samples kept in a node's `Context.state`, or None."""
+    """What is kept in a node's `Context.state`, or None."""
     if "storage" not in state:
         return None
     record = state["storage"]
-    return Storage(record["x"].numpy(), record["y"].numpy())
+    arrays = {name: array.numpy() for name, array in record.items()}
+    moments = (
+        Moments(*(arrays[f"{name}/{index}"] for name in _MOMENTS))
+        for index in range(sum(key.startswith(_MOMENTS[0]) for key in arrays))
+    )
+    return Storage(arrays["x"], arrays["y"], tuple(moments))
 
 
 def record_bytes(record: RecordDict) -> int:

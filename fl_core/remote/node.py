@@ -14,7 +14,7 @@ from ..data import Dataset
 from ..federation import probe_stream
 from ..models import Model
 from ..numerics import draw_rows, uniform_bits
-from ..training import LocalJobs, LocalTrainer, LocalTraining, LocalUpdates, make_trainer
+from ..training import LocalJobs, LocalTrainer, LocalTraining, LocalUpdates, Moments, make_trainer
 from .orders import LocalUpdate, Storage, TrainOrder
 
 
@@ -54,27 +54,42 @@ class LocalNode:
         A node and its coordinator may disagree about what the node was sent before: it may have been
         restarted without its memory, or an answer may have been lost. A node that holds more than
         `order.base` rows forgets the rest; one that holds fewer goes back to its own samples and takes no
-        new ones. Either way the update says how many rows it was trained on.
+        new ones. Either way the update says how many rows it was trained on. Its optimiser goes on from the
+        moments that have seen `order.moment_steps` steps: those of its last update, or, if that update came
+        too late to count, of the one before; a node that has them no longer begins with none.
 
         Args:
             order: what to do.
-            storage: samples sent so far; None = none.
+            storage: what it kept so far; None = nothing.
 
         Returns:
-            The update, and the samples to keep for the next order.
+            The update, and what to keep for the next order.
         """
         kept = self._store(order, storage or Storage.empty(self._own_x.shape[1]))
         began_s = self._clock()
         held = self.own + int(kept.y.size)
-        delta, loss = np.zeros_like(order.params), float("nan")
+        delta, loss, seen = np.zeros_like(order.params), float("nan"), 0
         if not order.local_steps:
             delta = delta[:0]
             loss = self._probe(order, kept, held) if held else loss
         elif held:
-            result = self._run(order, kept, held)
+            before = self._moments(order, kept)
+            result = self._run(order, kept, held, before)
             delta, loss = result.delta[0], float(result.loss[0])
+            if before is not None and result.moments is not None:
+                kept = replace(kept, moments=(before, result.moments))
+                seen = int(result.moments.steps[0])
         spent_s = self._clock() - began_s
-        return LocalUpdate(order.client, order.round_index, delta, loss, held, spent_s), kept
+        return LocalUpdate(order.client, order.round_index, delta, loss, held, spent_s, seen), kept
+
+    def _moments(self, order: TrainOrder, kept: Storage) -> Moments | None:
+        """What the optimiser goes on from; None with plain SGD."""
+        if self._training.adamw is None:
+            return None
+        for moments in kept.moments:
+            if int(moments.steps[0]) == order.moment_steps and moments.first.shape[1] == order.params.size:
+                return moments
+        return Moments.blank(1, order.params.size)
 
     def _store(self, order: TrainOrder, storage: Storage) -> Storage:
         wanted = order.base - self.own
@@ -100,7 +115,7 @@ class LocalNode:
         one, first = np.zeros(1, dtype=np.int64), np.array([0, drawn.size], dtype=np.int64)
         return float(self._make_trainer(kept).losses(order.params[None], one, first, drawn)[0])
 
-    def _run(self, order: TrainOrder, kept: Storage, held: int) -> LocalUpdates:
+    def _run(self, order: TrainOrder, kept: Storage, held: int, moments: Moments | None) -> LocalUpdates:
         first = np.array([0, order.local_steps], dtype=np.int64)
         rows = np.empty((order.local_steps, self._training.batch_size), dtype=np.int32)
         one = np.ones(1, dtype=np.int64)
@@ -119,5 +134,5 @@ class LocalNode:
         )
         correction = None if order.correction is None else order.correction[None]
         rates = self._training.rate_of(one * order.round_index)
-        jobs = LocalJobs(order.params[None], 0 * one, first, rows, correction, rates)
+        jobs = LocalJobs(order.params[None], 0 * one, first, rows, correction, rates, moments)
         return self._make_trainer(kept).run(jobs, self._training)

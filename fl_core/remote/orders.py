@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...common.arrays import Floats32, Ints32
+from ..training import Moments
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class TrainOrder:
     sent_y: Ints32  # [S] their labels
     probe_samples: int = 0  # where there are no local steps, samples on which to report the loss at `params`
     correction: Floats32 | None = None  # [P] added to every gradient (control variates), or None
+    moment_steps: int = 0  # steps that the moments have seen from which the node's optimiser is to go on
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,16 @@ class LocalUpdate:
     loss: float  # mean minibatch loss over the local steps, or the answer to a probe; nan without samples
     held: int  # rows the client holds now; its word counts, see `LocalNode`
     compute_s: float  # seconds it really computed
+    moment_steps: int = 0  # steps that the node's moments have seen now; its word counts
 
 
 @dataclass(frozen=True)
 class Storage:
-    """Samples that a node was sent and kept: `x float32 [S, d]`, `y int32 [S]`."""
+    """What a node keeps between orders: samples that it was sent, and what its optimiser remembers."""
 
-    x: Floats32
-    y: Ints32
+    x: Floats32  # [S, d]
+    y: Ints32  # [S]
+    moments: tuple[Moments, ...] = ()  # before and after the last order, of one job each
 
     @staticmethod
     def empty(num_features: int) -> Storage:
@@ -51,8 +55,8 @@ class Storage:
 
     def first(self, count: int) -> Storage:
         """The first samples that were sent."""
-        return Storage(self.x[:count], self.y[:count])
+        return replace(self, x=self.x[:count], y=self.y[:count])
 
     def plus(self, x: Floats32, y: Ints32) -> Storage:
         """With further samples behind them."""
-        return Storage(np.concatenate([self.x, x]), np.concatenate([self.y, y]))
+        return replace(self, x=np.concatenate([self.x, x]), y=np.concatenate([self.y, y]))

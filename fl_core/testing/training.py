@@ -11,7 +11,7 @@ from ...common.arrays import AnyArray
 from ...common.settings import Spec
 from ..data import Dataset, load_dataset
 from ..models import Model, ModelSpec
-from ..training import LocalJobs, LocalTrainer, LocalTraining, NumpyTrainer, make_trainer
+from ..training import LocalJobs, LocalTrainer, LocalTraining, Moments, NumpyTrainer, make_trainer
 from .expect import check_array, described, expect, same
 
 
@@ -56,12 +56,34 @@ def check_trainer(
     expect(not np.isfinite(broken.norm[0]), f"{what}: norm: finite after divergence, expected nan or inf")
     if isinstance(net, ModelSpec):
         _compare(trainer, NumpyTrainer(data, net), jobs, settings, what)
+    _check_moments(trainer, jobs, what, close)
     rates = np.array([0.5, 1.0, 2.0]) * settings.learning_rate
     each = trainer.run(replace(jobs, learning_rate=rates), settings)
     for job in (0, 2):
         slow = settings.model_copy(update={"learning_rate": rates[job]})
         off = each.delta[job] - trainer.run(jobs, slow).delta[job]
         expect(bool(np.abs(off).max() <= close), f"{what}: learning_rate: expected each job's own rate")
+
+
+def _check_moments(trainer: LocalTrainer, jobs: LocalJobs, what: str, close: float) -> None:
+    """AdamW: moments come back, count their steps, and matter to the next round."""
+    settings = LocalTraining(optimiser="adamw", learning_rate=0.01)
+    first = trainer.run(jobs, settings).moments
+    expect(first is not None, f"{what}: moments: None with optimiser 'adamw', expected those of each job")
+    assert first is not None
+    expect(
+        first.steps.tolist() == [2, 0, 3], f"{what}: moments: {first.steps}, expected the steps of each job"
+    )
+    kept = first.copy()
+    again = trainer.run(replace(jobs, moments=first), settings)
+    expect(same(first.second, kept.second), f"{what}: changed the moments it was given, expected new ones")
+    assert again.moments is not None
+    expect(again.moments.steps.tolist() == [4, 0, 6], f"{what}: moments: expected to go on from those given")
+    blank = trainer.run(replace(jobs, moments=Moments.blank(3, jobs.start.shape[1])), settings)
+    expect(
+        bool(np.abs(blank.delta - again.delta).max() > close),
+        f"{what}: moments: the same update with and without, expected another",
+    )
 
 
 def _compare(

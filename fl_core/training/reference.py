@@ -73,7 +73,7 @@ class ReferenceTrainer(ABC):
             else:
                 moments.steps[0] += 1
                 step = int(moments.steps[0])
-                adamw_step(params, gradient, moments.first[0], moments.second[0], step, rate, adamw)
+                adamw_step(params, gradient, moments.first[0], moments.second[0], step, float(rate), adamw)
             total += loss
         return params, total / max(1, len(minibatches))
 

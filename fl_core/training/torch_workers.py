@@ -100,7 +100,8 @@ class TorchWorkers(TorchTrainer):
         done = [part.result() for part in parts]
         kept = [part.moments for part in done if part.moments is not None]
         moments = Moments.joined(kept) if kept else None
-        return LocalUpdates(*(_joined(done, name) for name in ("delta", "loss", "norm")), moments)
+        delta, loss, norm = (_joined(done, name) for name in ("delta", "loss", "norm"))
+        return LocalUpdates(delta, loss, norm, moments)
 
 
 def _range(jobs: LocalJobs, begin: int, end: int) -> LocalJobs:

@@ -18,6 +18,7 @@ OPTIONS = {
     "compression": {"compression": {"kind": "top-k", "share": 0.1, "error_feedback": True}},
     "overlay": {"topology": "ring", "workload": {"step_s": 20}},
     "blocks": {"evaluation": {"personal": "blocks"}},
+    "moments, late": {"training": {"optimiser": "adamw", "learning_rate": 0.01}, "late": {"kind": "keep"}},
     "set-up": {"workload": {"setup_bytes": 1e8}},
     "set-up, late": {"workload": {"setup_bytes": 1e8, "deadline_s": 120}, "late": {"kind": "keep"}},
     "ephemeral": {"hub": {"share": 0.5, "rows_per_client": 40, "ephemeral": True}},

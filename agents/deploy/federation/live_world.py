@@ -232,8 +232,7 @@ class LiveWorld:
         moved = trained[0] or self.core.aggregator.moves_alone
         scores = self.core.evaluate() if moved else None
         repairs = int((asked & ~invited).sum() + cut[0])
-        outcome = self._outcome(played, result, repairs, began_s, scores)
-        return outcome, trained
+        return self._outcome(played, result, repairs, began_s, scores), trained
 
     def _probe(self, plan: RoundPlan) -> tuple[RoundOutcome, Bools]:
         """Ask clients for their loss at the present model; no round."""
@@ -243,8 +242,7 @@ class LiveWorld:
         probed = asked & self.roster.available & (self.held[0] > 0)
         orders = self.core.probes(np.where(probed, plan.probe_samples[0], 0), index)
         played = self._play(orders, float(plan.quorum[0]))
-        repairs = int((asked & ~probed).sum())
-        outcome = self._outcome(played, None, repairs, began_s)
+        outcome = self._outcome(played, None, int((asked & ~probed).sum()), began_s)
         return probed_outcome(outcome, played), np.zeros(1, dtype=bool)
 
     def state(self) -> dict[str, AnyArray]:
@@ -266,14 +264,16 @@ class LiveWorld:
         self.runner.bound.lengths = state["lengths"].tolist() if "lengths" in state else []
         self.held = self.core.own.astype(np.int64)
         self.core.hold(self.held)
+        self.core.end_sessions(np.ones_like(self.held, dtype=bool))
         self._left = self.roster.leavings.copy()
 
     def _forget_sent(self) -> None:
-        """A node that has left keeps what it was sent no longer than Flower remembers it: not at all."""
+        """A node that has left keeps nothing, neither what it was sent nor what its optimiser remembers."""
         gone = self.roster.leavings > self._left
         self._left = self.roster.leavings.copy()
         self.held[0, gone] = self.core.own[0, gone]
         self.core.hold(self.held)
+        self.core.end_sessions(gone[None])
 
     def _enter_held(self, held: dict[int, int]) -> None:
         """What clients say they hold, as far as the partition allows it."""

@@ -123,7 +123,7 @@ class TransformerReference(ReferenceTrainer):
 def _merge(heads: AnyArray) -> AnyArray:
     """`[n, T, d]` of `[n, heads, T, d / heads]`."""
     n, _, length, _ = heads.shape
-    return heads.swapaxes(1, 2).reshape(n, length, -1)
+    return np.asarray(heads.swapaxes(1, 2).reshape(n, length, -1))
 
 
 def _norm(stream: AnyArray) -> tuple[AnyArray, AnyArray]:
@@ -133,7 +133,7 @@ def _norm(stream: AnyArray) -> tuple[AnyArray, AnyArray]:
 
 
 def _norm_back(back: AnyArray, normed: AnyArray, root: AnyArray) -> AnyArray:
-    return root * (back - normed * (back * normed).mean(axis=-1, keepdims=True))
+    return np.asarray(root * (back - normed * (back * normed).mean(axis=-1, keepdims=True)))
 
 
 def _softmax(scores: AnyArray) -> AnyArray:

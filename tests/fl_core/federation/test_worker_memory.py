@@ -9,6 +9,7 @@ from frugalfl.fl_core.data import load_dataset, partition
 from frugalfl.fl_core.federation import FederatedCore, TrainingOrders
 from frugalfl.fl_core.models import make_model
 from frugalfl.fl_core.quadratics import QuadraticCore
+from frugalfl.fl_core.training import NumpyTrainer
 
 DIGITS = load_dataset("digits")
 ADAMW = {"learning_rate": 0.01, "optimiser": "adamw"}
@@ -72,10 +73,25 @@ def test_a_batch_is_its_rows_and_a_snapshot_goes_on():
 
 
 def test_who_diverged_begins_anew():
-    core = core_of([1], {"learning_rate": 1e30, "optimiser": {"kind": "adamw", "weight_decay": 1e11}})
+    core = core_of([1], {"learning_rate": 1e12, "optimiser": {"kind": "adamw", "weight_decay": 1e11}})
     run(core, 1, steps=(4, 0, 0))
     assert core.state()["workers.steps"].tolist() == [[0, 0, 0]]
     assert np.isfinite(core.parameters()).all()
+
+
+class Plain(NumpyTrainer):
+    """Knows SGD alone."""
+
+    def run(self, jobs, settings):
+        return super().run(jobs, settings.model_copy(update={"optimiser": "sgd"}))
+
+
+def test_a_trainer_that_does_not_know_it_is_refused():
+    core = core_of([1], trainer=Plain(DIGITS, make_model("softmax", DIGITS)))
+    with pytest.raises(
+        ValueError, match="trainer: 'numpy' returned no moments, expected one that knows optimi"
+    ):
+        run(core, 1)
 
 
 def test_what_needs_plain_descent_says_so():

@@ -8,6 +8,7 @@ import pytest
 from frugalfl.agents.deploy.nodes import local_node
 from frugalfl.envs.episode import PopulationSource
 from frugalfl.envs.scenario import load_scenario
+from frugalfl.fl_core.federation import FederatedCore, TrainingOrders
 from frugalfl.fl_core.remote import RemoteCore, Storage
 
 SEED = 5
@@ -131,3 +132,77 @@ def test_a_silent_round_of_nodes_is_as_noisy_as_any_other():
         before = core.parameters()
         core.apply({}, np.array([2, 2, 2]), 0)
         assert (core.parameters() != before).any() == (aggregator != "by-samples")
+
+
+class TestMoments:
+    """AdamW on nodes: the moments stay there, and are those of the simulator."""
+
+    @pytest.fixture
+    def halves(self):
+        """The simulator, the coordinator and its nodes, of the same federation."""
+        training = {"optimiser": "adamw", "learning_rate": 0.01}
+        scenario = load_scenario("volunteers", clients=3, training=training)
+        source = PopulationSource(scenario, "test")
+        draw = source.draw(SEED)
+        whole = FederatedCore(source.dataset, source.model, 1, 3, source.training)
+        core = RemoteCore(source.dataset, source.model, 3, training=source.training)
+        for each in (whole, core):
+            each.reset(0, draw.task, draw.model_seed)
+        return whole, core, [local_node(scenario, "test", SEED, client) for client in range(3)]
+
+    @staticmethod
+    def play(halves, storages, index, steps, arrive=(True, True, True)):
+        """One round of both; every node trains, but not every update arrives in time."""
+        whole, core, nodes = halves
+        updates = {}
+        for client, order in core.orders(np.array(steps), np.zeros(3, dtype=int), index).items():
+            update, storages[client] = nodes[client].train(order, storages.get(client))
+            if arrive[client]:
+                updates[client] = update
+        core.apply(updates, np.array(steps), index)
+        counted = np.where(arrive, steps, 0).astype(np.int32)[None]
+        whole.run_round(TrainingOrders(counted, round_index=np.array([index])))
+        return {client: update.moment_steps for client, update in updates.items()}
+
+    def test_the_same_model_though_an_update_comes_too_late_to_count(self, halves):
+        storages, (whole, core, _) = {}, halves
+        self.play(halves, storages, 0, [3, 2, 4])
+        self.play(halves, storages, 1, [5, 2, 4], arrive=(False, True, True))
+        seen = self.play(halves, storages, 2, [2, 0, 4])
+        assert seen == {0: 5, 2: 12}
+        np.testing.assert_array_equal(core.parameters(), whole.parameters())
+        assert (
+            core.state()["workers.steps"].tolist() == whole.state()["workers.steps"].tolist() == [[5, 4, 12]]
+        )
+
+    def test_a_killed_node_begins_anew_and_says_so(self, halves):
+        storages, (whole, core, _) = {}, halves
+        self.play(halves, storages, 0, [3, 2, 4])
+        del storages[2]
+        whole.end_sessions(np.array([[False, False, True]]))
+        assert self.play(halves, storages, 1, [3, 2, 4]) == {0: 6, 1: 4, 2: 4}
+        assert self.play(halves, storages, 2, [3, 2, 4]) == {0: 9, 1: 6, 2: 8}
+        np.testing.assert_array_equal(core.parameters(), whole.parameters())
+
+    def test_the_end_of_a_session_ends_them_though_the_node_has_them_still(self, halves):
+        storages, (whole, core, _) = {}, halves
+        self.play(halves, storages, 0, [3, 2, 4])
+        for each in (whole, core):
+            each.end_sessions(np.array([[False, True, False]]))
+        assert self.play(halves, storages, 1, [3, 2, 4])[1] == 2
+        np.testing.assert_array_equal(core.parameters(), whole.parameters())
+
+    def test_they_survive_flowers_records(self, halves):
+        pytest.importorskip("flwr")
+        from frugalfl.fl_core.remote import flower_messages as flower
+
+        _, core, nodes = halves
+        order = core.orders(np.array([3, 0, 0]), np.zeros(3, dtype=int), 0)[0]
+        assert flower.read_order(flower.pack_order(replace(order, moment_steps=7))).moment_steps == 7
+        update, kept = nodes[0].train(order)
+        assert flower.read_update(flower.pack_update(update, {}), order).moment_steps == 3
+        state = flower.pack_profile({})
+        flower.keep_storage(state, kept)
+        back = flower.kept_storage(state)
+        assert [int(each.steps[0]) for each in back.moments] == [0, 3]
+        assert np.array_equal(back.moments[1].second, kept.moments[1].second)

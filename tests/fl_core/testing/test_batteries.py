@@ -174,9 +174,25 @@ class Steady(NumpyTrainer):
         return super().run(replace(jobs, learning_rate=None), settings)
 
 
+class Plain(NumpyTrainer):
+    """Knows SGD alone."""
+
+    def run(self, jobs, settings):
+        return super().run(jobs, settings.model_copy(update={"optimiser": "sgd"}))
+
+
+class Forgetful(NumpyTrainer):
+    """Begins with no moments whatever it is given."""
+
+    def run(self, jobs, settings):
+        return super().run(replace(jobs, moments=None), settings)
+
+
 @pytest.mark.parametrize(
     ("trainer", "words"),
     [
+        (Plain, "moments: None with optimiser 'adamw'"),
+        (Forgetful, "moments: expected to go on from those given"),
         (Lazy, "other numbers than the trainer 'numpy'"),
         (Steady, "learning_rate: expected each job's own rate"),
     ],
