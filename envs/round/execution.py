@@ -84,11 +84,9 @@ class RoundExecution:
 
     def _upload_bytes_of(self, plan: RoundPlan) -> Floats:
         """`[E, 1]`, the same at the bits that a plan says."""
-        if plan.upload_bits is None:
-            return np.full((len(plan.wait_s), 1), self.upload_bytes)
-        shares = {bits: self.core.upload_share_at(bits) for bits in np.unique(plan.upload_bits).tolist()}
-        each = np.array([shares[bits] for bits in plan.upload_bits.tolist()])
-        return np.asarray(self.source.model_bytes * each)[:, None]
+        bits = np.zeros(len(plan.wait_s), int) if plan.upload_bits is None else plan.upload_bits
+        shares = [self.core.upload_share_at(each) for each in bits.tolist()]
+        return self.source.model_bytes * np.array(shares)[:, None]
 
     @property
     def setup_bytes(self) -> Floats:
@@ -230,8 +228,7 @@ class RoundExecution:
 
     def _work(self, plan: RoundPlan, training: Bools) -> Work:
         """Repair the plan and say what everyone has to do."""
-        p, source = self.population, self.source
-        free = self.available
+        p, source, free = self.population, self.source, self.available
         asked = plan.invited & training[:, None]
         invited = asked & free
         batch_size = source.training.batch_size

@@ -26,8 +26,8 @@ def checkpoint_interval_s(exchange_s: ArrayLike, mean_session_s: ArrayLike) -> F
     17(9), 1974; Daly, "A Higher Order Estimate of the Optimum Checkpoint Interval for Restart Dumps", Future
     Generation Computer Systems 22(3), 2006, refines it where an exchange is no short part of a session.
     """
-    interval_s: Floats = np.sqrt(2.0 * np.asarray(exchange_s, dtype=np.float64) * np.asarray(mean_session_s))
-    return interval_s
+    product = 2.0 * np.asarray(exchange_s, dtype=np.float64) * np.asarray(mean_session_s)
+    return np.asarray(np.sqrt(product))
 
 
 @dataclass(kw_only=True)

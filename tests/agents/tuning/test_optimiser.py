@@ -91,7 +91,9 @@ class TestWithOptimiser:
         ids=str,
     )
     def test_aggregators_that_are_more_than_an_optimiser_are_refused(self, changes):
-        with pytest.raises(ValueError, match=r"aggregator: .* expected one of by-samples, diloco, fedadam"):
+        with pytest.raises(
+            ValueError, match=r"aggregator: .* expected one of by-samples, diloco, fedadam, fedavgm"
+        ):
             optimiser_of(load_scenario(DIGITS, **changes))
 
     def test_gradients_of_quadratics_have_no_batch(self):
