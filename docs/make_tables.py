@@ -26,8 +26,8 @@ from frugalfl.agents.schedulers.linear import (
 )
 from frugalfl.common.registry import Registry
 from frugalfl.envs.agent_view import CLIENT_TABLE, SERVER_TABLE, layout_of
-from frugalfl.envs.registration import WORLDS, entries
-from frugalfl.envs.scenario import Evaluation, Late, Malicious, Scenario, load_scenario
+from frugalfl.envs.registration import WORLDS, Entry, entries
+from frugalfl.envs.scenario import Evaluation, Late, Malicious, Scenario, load_scenario, scenario_names
 from frugalfl.fl_core.aggregation import AGGREGATORS, ATTACKS
 
 PAGE = Path(__file__).with_name("environments.md")
@@ -44,6 +44,37 @@ OPTIONS = {
     "mixture": None,
 }
 COMMON = re.compile(r"\b(COMMON|\d+) common ones")
+
+FACES = """\
+| part of the id | what it changes | keyword |
+|---|---|---|
+| `-flat` | the observation is one vector, Gymnasium's FlattenObservation | `observation="flat"` |
+| `-discrete` | the action is a choice from a menu of schedulers, `Discrete(K)` | `action="discrete"` |
+| `-scores` | the action is a Box: a score for each client, numbers for the round | `action="scores"` |
+| `mo-` | the reward is the vector (accuracy, time, communication, emissions) | `vector_reward=True` |
+
+`objectives=["accuracy", "emissions"]` makes a vector of the terms it names and adds the others to the
+first: all are in points already, each at its price. `env.unwrapped.reference_point` is -100 for each
+objective: accuracy can gain no more than 100 points, so no run is worth more costs."""
+FLAT = """\
+With `observation="flat"`: `Box(-1, 1, [N * F + G + Z * H])`, clients first, then server and zones.
+`frugalfl.observation_columns(env.unwrapped.scenario)` names every number: `clients[3].loss_rank`,
+`server.accuracy`, `zones[0].carbon_in_3h`."""
+MASKS = """\
+are away, sending to full ones, training now when nobody is there, and ending the run before round
+{first_stop} (`levels: first_stop`, 0 unless a scenario says so). A forbidden order is dropped and counts as a
+repair; of a stop that comes too early, a round without anybody remains. Otherwise one choice in four,
+taken at random, ends the run: a random agent played one round of Quadratic, and now plays ten. Schedulers
+stop when they like, and so do the package's own learners (`frugalfl train`), whose networks begin with a
+bias against it. `levels={{"first_stop": 0}}` lifts it for everybody."""
+INFO = """\
+`reward_terms [4]`, `cost` (budget overrun as a share of the budget, where constrained learning looks for
+it), `accuracy`, `duration_s`, `repairs`, `invited`, `completed`, `lost`, `cancelled`, `bytes`, `energy_j`,
+`emissions_g`, `wasted_j`, `busy_s` and the same five per client as `client_*`; `episode_seed`, and what the
+episode has come to so far as `episode_*`: `episode_net_points`, `episode_rounds`, `episode_hours` and so
+on. Names, types and shapes are those of the first info, which `reset` returns. Batches add `_name`, for whom
+an entry is, as Gymnasium does. The Stable-Baselines3 `VecEnv` says `reward_terms`, and at an episode's end
+`episode_totals`. Where clients lie, `client_malicious` says who, for evaluators only."""
 
 
 def feature_table(title: str, table: dict[str, str]) -> list[str]:
@@ -87,6 +118,17 @@ def world_table() -> list[str]:
         ]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return [*lines, ""]
+
+
+def _world_of(entry: Entry) -> str:
+    """The name of an entry's world, as it stands in its id."""
+    return entry.id.removeprefix("frugalfl/").removeprefix("mo-").partition("-")[0]
+
+
+def first_stop() -> int:
+    """The round before which no agent ends a run in the packaged worlds, which have one number."""
+    (found,) = {load_scenario(name).levels.first_stop for name in scenario_names()}
+    return found
 
 
 def span(value: float | tuple[float, float]) -> str:
@@ -150,7 +192,7 @@ def option_list() -> list[str]:
 
 def page() -> str:
     """The whole page."""
-    ids = [f"- `{entry.id}`" for entry in entries()]
+    worlds = " | ".join(f"`{name}`" for name in dict.fromkeys(_world_of(entry) for entry in entries()))
     lines = [
         "# Environments",
         "",
@@ -158,10 +200,10 @@ def page() -> str:
         "",
         "## Ids",
         "",
-        *ids,
+        f"`frugalfl/[mo-]NAME[-flat][-discrete|-scores]-v0`, where NAME is one of {worlds}:",
+        f"{len(list(entries()))} ids, which `frugalfl envs` lists.",
         "",
-        "`-discrete` has a menu of schedulers as its action, `-scores` a Box, `mo-` a vector reward",
-        "(accuracy, time, communication, emissions).",
+        *FACES.splitlines(),
         "",
         "## Worlds",
         "",
@@ -326,18 +368,19 @@ def page() -> str:
         "Per zone: intensity now (0.5 at 300 g/kWh), sine and cosine of the local hour, and the forecast at",
         "each lead of the scenario relative to now (negative = cleaner).",
         "",
+        "### Flat",
+        "",
+        *FLAT.splitlines(),
+        "",
         "## Action",
         "",
         "`MultiDiscrete([wait, quorum] + [steps] * N (+ [transfer] * N))`: indices into the levels above.",
         "The transfer part exists where data lies at the hub. `action_masks()` forbids inviting clients that",
-        "are away, sending to full ones, and training now when nobody is there.",
+        *MASKS.format(first_stop=first_stop()).splitlines(),
         "",
         "## Info",
         "",
-        "`reward_terms [4]`, `cost` (budget overrun as a share of the budget), `accuracy`, `duration_s`,",
-        "`repairs`, `invited`, `completed`, `lost`, `cancelled`, `bytes`, `energy_j`, `emissions_g`,",
-        "`wasted_j`, `busy_s` and the same five per client as `client_*`; `episode_totals` at the end. Where",
-        "clients lie, `client_malicious` says who, for evaluators only.",
+        *INFO.splitlines(),
         "",
     ]
     return "\n".join(lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import gymnasium as gym
 
@@ -86,7 +86,8 @@ def make_vec_env(env_id: str, num_envs: int = 1, split: str = "train", **kwargs:
         env_id: an id of the table with a scalar reward.
         num_envs: E.
         split: "train", "val" or "test".
-        **kwargs: as for `FederatedVecEnv`: `render_mode`, `max_episode_steps`, and those of `FederatedEnv`.
+        **kwargs: as for `FederatedVecEnv`: `render_mode`, `max_episode_steps`, and those of `FederatedEnv`;
+            `n_envs`, Stable-Baselines3's word for `num_envs`.
     """
     from .adapters.sb3_vec_env import FederatedVecEnv
 
@@ -94,6 +95,8 @@ def make_vec_env(env_id: str, num_envs: int = 1, split: str = "train", **kwargs:
     if entry.kwargs.get("vector_reward"):
         scalar = env_id.replace("mo-", "")
         raise ValueError(f"env: {env_id!r} has a vector reward; use {scalar!r}")
+    if "n_envs" in kwargs:
+        num_envs = cast(int, kwargs.pop("n_envs"))
     given = {"split": split, **entry.kwargs, **kwargs}
     venv = FederatedVecEnv(num_envs=num_envs, **given)  # type: ignore[arg-type]
     given.pop("max_episode_steps", None)  # a field of the spec itself

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .foreign_loop import ForeignLoop, LoopFacts, LoopOrders
 from .masked_observations import (
     FlatLayout,
     MaskedObservations,
@@ -13,6 +14,9 @@ from .scheduler_policy import SchedulerPolicy
 
 __all__ = [
     "FlatLayout",
+    "ForeignLoop",
+    "LoopFacts",
+    "LoopOrders",
     "MaskedObservations",
     "MaskedVectorObservations",
     "SchedulerPolicy",

@@ -173,7 +173,7 @@ class AgentView:
         return {
             "reward_terms": np.zeros((e, len(REWARD_TERMS))),
             "cost": np.zeros(e),
-            "accuracy": so_far["episode_totals"]["accuracy"].copy(),
+            "accuracy": so_far["episode_accuracy"].copy(),
             "duration_s": np.zeros(e),
             **{
                 name: np.zeros(e, dtype=np.int64)
@@ -186,7 +186,8 @@ class AgentView:
 
     def _so_far(self) -> Info:
         """The part of an info that says which episode it is, and what it has come to."""
-        return {"episode_seed": self.episode_seeds.copy(), "episode_totals": self.world.totals()}
+        totals = {f"episode_{name}": values for name, values in self.world.totals().items()}
+        return {"episode_seed": self.episode_seeds.copy(), **totals}
 
 
 def _step_limit(limit: object) -> int | None:

@@ -45,7 +45,7 @@ def test_a_single_environment_episode_after_episode():
             observation, _, terminated, truncated, info = env.step(action)
             ended = terminated or truncated
         seeds.append(info["episode_seed"])
-        points.append(info["episode_totals"]["net_points"])
+        points.append(info["episode_net_points"])
         observation, _ = env.reset()
     np.testing.assert_array_equal(points, expected(seeds))
 
@@ -59,7 +59,7 @@ def first_ends(env, policy, steps):
         observation, *_, info = env.step(actions)
         for row in np.flatnonzero(info.get("_final_info", np.zeros(3))):
             told = info["final_info"]
-            found.setdefault(row, (told["episode_seed"][row], told["episode_totals"]["net_points"][row]))
+            found.setdefault(row, (told["episode_seed"][row], told["episode_net_points"][row]))
     assert set(found) == {0, 1, 2}
     return zip(*(found[row] for row in range(3)), strict=True)
 

@@ -13,11 +13,8 @@ E = 3
 
 
 def shape_of(info):
-    """Names, types and shapes, through inner dictionaries."""
-    return {
-        name: shape_of(value) if isinstance(value, dict) else (np.asarray(value).dtype, np.shape(value))
-        for name, value in info.items()
-    }
+    """Names, types and shapes; no entry is a dictionary, which TorchRL's reader could not take."""
+    return {name: (value.dtype, value.shape) for name, value in info.items()}
 
 
 def assert_same(a, b):
@@ -35,7 +32,7 @@ def test_every_info_of_an_episode_has_the_shape_of_the_first():
     env.action_space.seed(1)
     _, first = env.reset(seed=5)
     assert first["episode_seed"].dtype == np.int64 and first["accuracy"] > 0
-    assert first["episode_totals"]["rounds"] == 0 and first["bytes"] == 0
+    assert first["episode_rounds"] == 0 and first["bytes"] == 0
     ended, hours = False, 0.0
     while not ended:
         action = env.action_space.sample()
@@ -44,7 +41,7 @@ def test_every_info_of_an_episode_has_the_shape_of_the_first():
         assert shape_of(info) == shape_of(first)
         assert info["episode_seed"] == first["episode_seed"]
         hours += info["duration_s"] / 3600
-        assert info["episode_totals"]["hours"] == pytest.approx(hours)
+        assert info["episode_hours"] == pytest.approx(hours)
         ended = terminated or truncated
     assert hours > 0 and env.reset()[1]["episode_seed"] != first["episode_seed"]
 

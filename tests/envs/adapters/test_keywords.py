@@ -37,3 +37,7 @@ def test_what_is_wrong_inside_a_field_is_no_matter_of_keywords():
     ) as told:
         gym.make(ID, preferences={"price_per_kgs": 3.0})
     assert not isinstance(told.value, TypeError)
+
+
+def test_the_word_of_sb3_for_the_number_of_environments_is_understood():
+    assert frugalfl.make_vec_env(ID, n_envs=3).num_envs == frugalfl.make_vec_env(ID, 3).num_envs == 3

@@ -83,7 +83,7 @@ def test_a_cut_episode_is_frozen_until_it_is_reset():
     batch.reset(seed=1)
     *_, truncated, infos = batch.step(training(batch.action_space))
     assert truncated.all()
-    spent = infos["episode_totals"]["hours"].copy()
+    spent = infos["episode_hours"].copy()
     with pytest.raises(ValueError, match="reset_mask"):
         batch.step(training(batch.action_space))
     assert not batch.world.running.any()

@@ -1,0 +1,57 @@
+"""The snippets of docs/bring_your_own.md and docs/integrations.md work as they stand."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+OWN = (DOCS / "bring_your_own.md").read_text(encoding="utf-8")
+MINE = "\n".join(re.findall(r"```python mylab\n(.*?)```", OWN, re.DOTALL))
+WORLD, LOOP = re.findall(r"```python\n(.*?)```", OWN, re.DOTALL)
+INTEGRATIONS = re.findall(
+    r"```python\n(.*?)```", (DOCS / "integrations.md").read_text(encoding="utf-8"), re.DOTALL
+)
+OTHERS = {
+    "torchrl": "torchrl",
+    "minari": "minari",
+    "mo_gymnasium": "mo_gymnasium",
+    "evaluate_policy": "frugalfl",
+}
+"""What a snippet is found by, and the library that it needs."""
+
+
+@pytest.fixture
+def mylab(tmp_path, monkeypatch):
+    (tmp_path / "mylab.py").write_text(MINE, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield
+    sys.modules.pop("mylab", None)
+
+
+def test_a_world_of_nothing_but_ones_own(mylab):
+    names: dict = {}
+    exec(WORLD, names)
+    source = names["env"].unwrapped.world.source
+    assert source.dataset.name == "lab" and source.dataset.num_rows == 540
+    points = names["result"].values("mylab:Everybody", "net_points")
+    assert len(points) == 2 and np.isfinite(points).all()
+    assert names["result"].episodes["completions"].min() > 0
+
+
+def test_a_loop_of_somebody_else(mylab):
+    names: dict = {}
+    exec(LOOP, names)
+    assert names["orders"].answers == 2 and set(names["orders"].local_steps) <= {0, 1, 3}
+
+
+@pytest.mark.parametrize("word", OTHERS)
+def test_other_libraries(word, capsys, tmp_path, monkeypatch):
+    pytest.importorskip(OTHERS[word])
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    (snippet,) = (text for text in INTEGRATIONS if re.search(rf"\b{word}\b", text))
+    exec(snippet, {})
