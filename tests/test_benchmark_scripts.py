@@ -1,5 +1,6 @@
 """The scripts behind the published tables: every case is a valid world, and a table counts losses too."""
 
+import argparse
 import importlib.util
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from frugalfl.agents.execution import Landed
 from frugalfl.agents.schedulers import make_scheduler, tuned_schedulers
 from frugalfl.agents.tuning import FREE, Variant, VariantFound, net_points, optimiser_of, with_optimiser
 from frugalfl.envs.scenario import load_scenario, scenario_names
+from frugalfl.fl_core.aggregation import AGGREGATORS
 
 BENCHMARKS = Path(frugalfl.__file__).parent / "benchmarks"
 
@@ -168,3 +170,19 @@ def test_some_variants_alone_have_the_free_rule_beside_them(worlds):
     assert worlds.selected(known, None) == known
     with pytest.raises(ValueError, match="only: 'when', expected the beginning of one of"):
         worlds.selected(known, ["who", "when"])
+
+
+def test_every_cell_of_the_robust_table_is_a_valid_world():
+    robust = loaded("robust")
+    args = argparse.Namespace(share=0.2, partition="iid", rounds=3)
+    for attack in robust.ATTACKS.values():
+        for aggregator in robust.aggregators(5).values():
+            scenario = robust.scenario_of(args, attack, aggregator)
+            assert (scenario.malicious is None) == (attack is None)
+            AGGREGATORS.make(scenario.aggregator).bind(1, scenario.clients, 3, np.dtype(np.float32))
+
+
+def test_every_row_of_the_leakage_table_is_a_valid_world():
+    leakage = loaded("leakage")
+    for changes in leakage.variants(20.0).values():
+        assert load_scenario("phones", **changes) != load_scenario("phones") or not changes

@@ -43,6 +43,7 @@ class Victim:
         start: `[P]`, the model at the beginning.
         drop: loss of the rows before minus after its updates, summed over rounds; `drop_sums`: before minus
             after the rounds in which it took part.
+        fit: loss of the rows at the models that it sent back, summed over rounds.
     """
 
     env: int
@@ -53,11 +54,12 @@ class Victim:
     start: AnyArray
     drop: Floats = field(init=False)
     drop_sums: Floats = field(init=False)
+    fit: Floats = field(init=False)
     models: list[AnyArray] = field(default_factory=list)
     updates: list[AnyArray] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.drop, self.drop_sums = np.zeros(self.rows.size), np.zeros(self.rows.size)
+        self.drop, self.drop_sums, self.fit = (np.zeros(self.rows.size) for _ in range(3))
 
     def auc(self, drop: Floats) -> float:
         """Membership from loss drops: one half if it was never heard of."""
@@ -155,14 +157,15 @@ class Eavesdropper:
             return
         env = messages.env[jobs]
         start, delta = messages.start[jobs], messages.delta[jobs]
-        for name, before, after in (
-            ("drop", start, start + delta),
-            ("drop_sums", messages.before[env], messages.after[env]),
-        ):
-            fell = self._losses(before, heard) - self._losses(after, heard)
-            for victim, part in zip(
-                heard, np.split(fell, np.cumsum([v.rows.size for v in heard])[:-1]), strict=True
-            ):
+        local = self._losses(start + delta, heard)
+        found = {
+            "drop": self._losses(start, heard) - local,
+            "drop_sums": self._losses(messages.before[env], heard) - self._losses(messages.after[env], heard),
+            "fit": local,
+        }
+        ends = np.cumsum([victim.rows.size for victim in heard])[:-1]
+        for name, values in found.items():
+            for victim, part in zip(heard, np.split(values, ends), strict=True):
                 setattr(victim, name, getattr(victim, name) + part)
 
     def _losses(self, params: AnyArray, heard: list[Victim]) -> Floats:
@@ -180,7 +183,7 @@ class Eavesdropper:
         if not victim.models:
             return 0.0
         m = victim.members
-        right = 0.5 + 0.5 * np.sign(victim.drop[:m] - victim.drop[2 * m :])
+        right = 0.5 + 0.5 * np.sign(victim.fit[2 * m :] - victim.fit[:m])
         return attribute_gain(right, self._data.x_train[victim.rows[:m], self._attribute])
 
     def found(self) -> dict[str, Floats]:

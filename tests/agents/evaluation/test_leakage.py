@@ -23,7 +23,7 @@ from frugalfl.agents.evaluation.measures import (
 from frugalfl.agents.reports import print_report
 from frugalfl.agents.reports.html import write_html
 from frugalfl.envs.contract import RoundPlan
-from frugalfl.fl_core.data import Dataset, load_dataset
+from frugalfl.fl_core.data import DATASETS, Dataset, DatasetSource, load_dataset
 
 SEEDS = np.arange(6)
 TRAINING = {"learning_rate": 1.0, "batch_size": 8}
@@ -157,6 +157,27 @@ class TestInWorlds:
         y = rng.integers(0, 2, 400).astype(np.int32)
         data = Dataset("coins", x, y, x[:9], y[:9], rng.permutation(x), y, 2)
         assert binary_attribute(data) == 3
+
+    def test_a_binary_attribute_is_guessed_from_long_training_on_few_rows(self):
+        DATASETS.register("coins")(Coins)
+        try:
+            found = leaks(begun(few_rows(dataset="coins"), SEEDS), rounds=12, steps=40)["aia_gain"]
+            silent = leaks(begun(few_rows(dataset="coins"), SEEDS), rounds=0)["aia_gain"]
+        finally:
+            DATASETS.remove("coins")
+        assert found.mean() > 0.05
+        np.testing.assert_array_equal(silent, 0.0)
+
+
+class Coins(DatasetSource):
+    """Rows whose label is a matter of their binary feature and of noise."""
+
+    def load(self, rng_seed):
+        rng = np.random.default_rng(rng_seed)
+        x = rng.normal(size=(700, 6)).astype(np.float32)
+        x[:, 2] = rng.random(700) < 0.5
+        y = (2.0 * x[:, 2] - 1.0 + 0.5 * x[:, 0] + 0.3 * rng.normal(size=700) > 0).astype(np.int32)
+        return Dataset("coins", x[:400], y[:400], x[400:500], y[400:500], x[500:], y[500:], 2)
 
 
 class Deaf:
