@@ -45,8 +45,7 @@ class RoundExecution:
         self._has_model = np.zeros((e, n), dtype=bool)
         self._warm = np.zeros((e, n), dtype=bool)
         self._left = np.zeros((e, n), dtype=bool)
-        late = source.scenario.late
-        keeps = late.kind != "drop"
+        late, keeps = source.scenario.late, source.scenario.late.kind != "drop"
         if keeps and not self.core.aggregator.accepts_late:
             raise ValueError(
                 f"late: {late.kind!r}: aggregator {self.core.aggregator.name!r} cannot use late updates; "
@@ -106,9 +105,8 @@ class RoundExecution:
             if self.personal is not None:
                 self.personal.reset(env, draw.model_seed)
         self._late.reset(envs)
-        self._has_model[envs] = False
-        self._warm[envs] = False
-        self._left[envs] = False
+        for marks in (self._has_model, self._warm, self._left):
+            marks[envs] = False
         self._set_held(np.where(envs[:, None], self.core.own, self.held))
 
     def run(

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from .apart import Apart
 from .client_rows import ClientRows, partition
-from .clinical import HeartDisease, TcgaBrca
-from .dataset import DATASETS, Dataset, DatasetSource, Digits, load_dataset
+from .dataset import DATASETS, Dataset, DatasetSource, load_dataset
+from .digits import Digits
 from .image_files import Cifar10, Emnist, FashionMnist, ImageFiles, Mnist, read_cifar_batch, read_idx
 from .markov import Markov, MarkovSource
 from .partitions import PARTITIONS, Partition
 from .score import GapClosed, Score
 from .synthetic import Synthetic
-from .synthetic_hospitals import SyntheticHospitals
-from .table_files import TableFile
+from .tables import HeartDisease, SyntheticHospitals, TableFile, TcgaBrca
 from .text import Text
 
 __all__ = [

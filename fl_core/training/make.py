@@ -79,8 +79,7 @@ def _cox(dataset: Dataset, model: Model) -> LocalTrainer:
 def _torch(dataset: Dataset, model: Model, **settings: object) -> LocalTrainer:
     if isinstance(model, CoxModel):
         raise ValueError("trainer: 'torch', expected one that can train model 'cox'; use 'auto'")
-    from .torch_trainer import TorchTrainer
-    from .torch_workers import TorchWorkers
+    from .pytorch import TorchTrainer, TorchWorkers
 
     chosen, module = (
         TorchSettings.model_validate(settings),

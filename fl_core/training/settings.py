@@ -126,7 +126,7 @@ class TorchSettings(Settings):
         compile: whether `torch.compile` fuses the step of the vmap batch. The first rounds then take many
             seconds, and a C++ compiler is needed on the processor. Not for the loop, whose threads would each
             compile for themselves.
-        workers: processes that share the loop's clients, see `torch_workers`; 1 = threads of this process.
+        workers: processes that share the loop's clients, see `pytorch.workers`; 1 = threads of this process.
     """
 
     device: str = "cpu"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...common.arrays import AnyArray
-from .jobs import Moments
-from .settings import CLIP_EPSILON, AdamW, LocalTraining
+from ....common.arrays import AnyArray
+from ..jobs import Moments
+from ..settings import CLIP_EPSILON, AdamW, LocalTraining
 
 if TYPE_CHECKING:
     import torch

@@ -15,14 +15,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...common.arrays import Floats32
-from ...common.parent import end_with_parent
-from ..data import Dataset
-from ..models import ModelSpec, TorchModel, TransformerSpec
-from ..numerics import set_num_threads
-from .jobs import LocalJobs, LocalUpdates, Moments
-from .settings import LocalTraining, TorchSettings
-from .torch_trainer import TorchTrainer
+from ....common.arrays import Floats32
+from ....common.parent import end_with_parent
+from ...data import Dataset
+from ...models import ModelSpec, TorchModel, TransformerSpec
+from ...numerics import set_num_threads
+from ..jobs import LocalJobs, LocalUpdates, Moments
+from ..settings import LocalTraining, TorchSettings
+from .trainer import TorchTrainer
 
 # Ranges per worker: more than one, so that a slow one does not hold up the round.
 _RANGES_PER_WORKER = 3

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from ...common.arrays import Bools, Floats, Ints, Ints32
-from ...common.parsing import Table, read_table
-from .dataset import DATASETS, Dataset, DatasetSource
-from .table_columns import cells_of, codes_of, numbers_of, refuse, split_rows, standardised
-from .table_files import assemble
+from ....common.arrays import Bools, Floats, Ints, Ints32
+from ....common.parsing import Table, read_table
+from ..dataset import DATASETS, Dataset, DatasetSource
+from .columns import cells_of, codes_of, numbers_of, refuse, split_rows, standardised
+from .files import assemble
 
 _SPLIT_SEED = 20_260_105
 _CENTRES = ("cleveland", "hungarian", "switzerland", "va")

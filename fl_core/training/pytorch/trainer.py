@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...common.arrays import AnyArray, Floats, Floats32, Ints, Ints32
-from ..data import Dataset
-from ..models import ModelSpec, TorchModel, TransformerSpec, build_module, split_parameters, token_rows
-from ..numerics import run_ranges
-from .jobs import LocalJobs, LocalUpdates, Moments, rows_by_label
-from .settings import LocalTraining, TorchSettings
-from .torch_steps import KeptMoments, descend, pulled
+from ....common.arrays import AnyArray, Floats, Floats32, Ints, Ints32
+from ...data import Dataset
+from ...models import ModelSpec, TorchModel, TransformerSpec, build_module, split_parameters, token_rows
+from ...numerics import run_ranges
+from ..jobs import LocalJobs, LocalUpdates, Moments, rows_by_label
+from ..settings import LocalTraining, TorchSettings
+from .steps import KeptMoments, descend, pulled
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -7,10 +7,10 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from ...common.arrays import Bools, Floats, Ints, Ints32
-from ...common.parsing import Table, brief, read_table
-from .dataset import DATASETS, Dataset, DatasetSource
-from .table_columns import Rules, Standardise, cells_of, codes_of, features_of, numbers_of, refuse, split_rows
+from ....common.arrays import Bools, Floats, Ints, Ints32
+from ....common.parsing import Table, brief, read_table
+from ..dataset import DATASETS, Dataset, DatasetSource
+from .columns import Rules, Standardise, cells_of, codes_of, features_of, numbers_of, refuse, split_rows
 
 # Which rows are held out is part of the task, the same for every seed.
 _SPLIT_SEED = 20_260_104

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from ...common.arrays import Bools, Floats, Floats32, Ints, Ints32
-from ...common.parsing import MISSING, Table, brief, numbers
+from ....common.arrays import Bools, Floats, Floats32, Ints, Ints32
+from ....common.parsing import MISSING, Table, brief, numbers
 
 if TYPE_CHECKING:
     import pandas as pd

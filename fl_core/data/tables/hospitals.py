@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from ...common.arrays import Floats, Ints32
-from .dataset import DATASETS, Dataset, DatasetSource
-from .table_columns import split_rows, standardised
-from .table_files import assemble
+from ....common.arrays import Floats, Ints32
+from ..dataset import DATASETS, Dataset, DatasetSource
+from .columns import split_rows, standardised
+from .files import assemble
 
 _SIZES = (303, 261, 46, 130)
 _SHIFTS = (-0.2, -0.9, 2.5, 1.0)  # log odds of being ill
