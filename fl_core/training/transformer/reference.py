@@ -149,4 +149,4 @@ def _cross_entropy(logits: AnyArray, wanted: AnyArray) -> tuple[AnyArray, AnyArr
 
 def _sum_outer(back: AnyArray, inputs: AnyArray) -> AnyArray:
     """Gradient `[out, in]` of a matrix from those of its outputs, summed over all rows."""
-    return np.einsum("nto,nti->oi", back, inputs, optimize=True)
+    return np.asarray(np.einsum("nto,nti->oi", back, inputs, optimize=True))

@@ -61,9 +61,9 @@ def test_the_compiled_step_is_the_same_step():
     assert np.allclose(one.loss, two.loss, atol=1e-5)
 
 
-def core_of(num_envs, seeds, **kwargs):
+def core_of(num_envs, seeds, optimiser="sgd", **kwargs):
     model = make_model({"kind": "cnn", "channels": 4, "kernel": 2}, DIGITS)
-    core = FederatedCore(DIGITS, model, num_envs, 4, {"learning_rate": 0.1}, **kwargs)
+    core = FederatedCore(DIGITS, model, num_envs, 4, {"learning_rate": 0.1, "optimiser": optimiser}, **kwargs)
     for e, seed in enumerate(seeds):
         dealt = partition(DIGITS, 4, np.zeros(4, dtype=int), 1, "iid", np.random.default_rng(seed))
         core.reset(e, dealt, seed)
@@ -85,10 +85,11 @@ def test_a_convolutional_net_learns_and_batches_exactly():
 
 
 @pytest.mark.slow
-def test_worker_processes_give_the_same_bits():
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_worker_processes_give_the_same_bits(optimiser):
     steps = np.array([[1, 0, 3, 2], [4, 1, 0, 0]], dtype=np.int32)
-    alone = core_of(2, [1, 2])
-    shared = core_of(2, [1, 2], trainer={"kind": "torch", "workers": 2})
+    alone = core_of(2, [1, 2], optimiser)
+    shared = core_of(2, [1, 2], optimiser, trainer={"kind": "torch", "workers": 2})
     assert shared.trainer.name == "torch-loop-x2"
     for r in range(2):
         for core in (alone, shared):
