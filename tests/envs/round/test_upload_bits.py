@@ -114,7 +114,7 @@ def test_a_scheduler_says_the_bits_where_they_are_a_decision():
 def test_plans_outside_the_levels_are_refused():
     world = world_of()
     for bits in ([2, 4], [4, 17], [4.0, 4.0]):
-        with pytest.raises(ValueError, match="RoundPlan.upload_bits: .*from 4 to 16"):
+        with pytest.raises(ValueError, match=r"RoundPlan.upload_bits: .*from 4 to 16"):
             world.step(everybody(world, bits))
 
 
