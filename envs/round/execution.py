@@ -85,7 +85,7 @@ class RoundExecution:
         """`[E, 1]`, the same at the bits that a plan says."""
         bits = np.zeros(len(plan.wait_s), int) if plan.upload_bits is None else plan.upload_bits
         shares = [self.core.upload_share_at(each) for each in bits.tolist()]
-        return self.source.model_bytes * np.array(shares)[:, None]
+        return np.asarray(self.source.model_bytes * np.array(shares)[:, None])
 
     @property
     def setup_bytes(self) -> Floats:
