@@ -52,7 +52,8 @@ class Objectives:
 
     def rewards(self, terms: Floats) -> Floats32:
         """Float32 `[E, R]` of the terms `[E, 4]`."""
-        return (terms @ self._weights.T).astype(np.float32)
+        rewards: Floats32 = (terms @ self._weights.T).astype(np.float32)
+        return rewards
 
 
 def objectives_of(vector_reward: bool, names: Sequence[str] | None) -> Objectives | None:

@@ -132,7 +132,7 @@ class MenuMode(_Mode):
     def masks(self, situation: Situation) -> Bools:
         """Every entry is legal at any time, but the end of the run before the layout's `first_stop`."""
         early = too_early(situation, self._first_stop)[:, None] & self._stops
-        return ~early | self._stops.all()
+        return np.asarray(~early | self._stops.all())
 
 
 class ScoresMode(_Mode):
