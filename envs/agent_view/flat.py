@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import numpy as np
 from gymnasium import spaces
@@ -23,8 +23,6 @@ PARTS = ("clients", "server", "zones")
 OBSERVATIONS = ("dict", "flat")
 """Values of the keyword `observation=`."""
 
-O = TypeVar("O", bound=AnyObservation)  # noqa: E741
-
 
 def flatten(observation: Mapping[str, Floats32], batch_shape: tuple[int, ...] = ()) -> Floats32:
     """Float32 `[*batch_shape, D]` from the parts of observations, each `[*batch_shape, ...]`."""
@@ -37,11 +35,11 @@ def flat_space(space: spaces.Dict) -> spaces.Box:
     return spaces.Box(-1.0, 1.0, (size,), np.float32)
 
 
-def one_of(observation: O, env: int) -> O:
+def one_of(observation: AnyObservation, env: int) -> AnyObservation:
     """The observation of one environment of a batch, a copy."""
     if isinstance(observation, dict):
-        return {name: rows[env].copy() for name, rows in observation.items()}  # type: ignore[return-value]
-    return observation[env].copy()  # type: ignore[no-any-return]
+        return {name: rows[env].copy() for name, rows in observation.items()}
+    return np.array(observation[env])
 
 
 def observation_columns(scenario: ScenarioSource) -> tuple[str, ...]:
