@@ -15,9 +15,6 @@ from ...envs.world import FederatedWorld
 from ...fl_core.aggregation import epsilon_bound
 from .theory import Episode
 
-REPORTS = ("last_loss", "last_norm", "probed_loss")
-"""Facts of clients that are made of their data."""
-
 _ASSUMPTIONS = (
     "no decision in these episodes depended on what clients report of their data, and none may; nothing is "
     "taken off for sampling, which needs every client to be drawn independently, with one probability"
@@ -89,7 +86,8 @@ def spread(values: Sequence[float]) -> str:
 
 def _without_reports(situation: Situation) -> Situation:
     blank = np.full_like(situation.clients.last_loss, np.nan)
-    return replace(situation, clients=replace(situation.clients, **dict.fromkeys(REPORTS, blank)))
+    clients = replace(situation.clients, last_loss=blank, last_norm=blank, probed_loss=blank)
+    return replace(situation, clients=clients)
 
 
 def _differ(one: RoundPlan, other: RoundPlan, running: np.ndarray) -> bool:
