@@ -14,9 +14,6 @@ from ...envs.world import FederatedWorld
 from ...fl_core.aggregation import epsilon_bound
 from .theory import Episode
 
-REPORTS = ("last_loss", "last_norm", "probed_loss")
-"""Facts of clients that are made of their data."""
-
 _ASSUMPTIONS = (
     "no decision in these episodes depended on what clients report of their data, and none may; nothing is "
     "taken off for sampling, which needs every client to be drawn independently, with one probability"
@@ -88,7 +85,7 @@ def spread(values: Sequence[float]) -> str:
 
 def _without_reports(situation: Situation) -> Situation:
     blank = np.full_like(situation.clients.last_loss, np.nan)
-    return situation.changed(**dict.fromkeys(REPORTS, blank))
+    return situation.changed(last_loss=blank, last_norm=blank, probed_loss=blank)
 
 
 def _differ(one: RoundPlan, other: RoundPlan, running: np.ndarray) -> bool:

@@ -47,7 +47,8 @@ def test_the_bound_is_shown_and_the_sampling_assumption_named(capsys):
 
 def test_a_scheduler_that_reads_losses_gets_no_figure(capsys):
     code, out = said(capsys, "--noise-multiplier", "1.5", "--scheduler", "pow-d")
-    assert code == 0 and "Privacy: no figure; scheduler pow-d decides by what clients report" in out
+    assert code == 0
+    assert "Privacy: no figure; scheduler pow-d decides by what clients report" in " ".join(out.split())
     assert "epsilon" not in out
 
 
