@@ -68,13 +68,14 @@ taken at random, ends the run: a random agent played one round of Quadratic, and
 stop when they like, and so do the package's own learners (`frugalfl train`), whose networks begin with a
 bias against it. `levels={{"first_stop": 0}}` lifts it for everybody."""
 INFO = """\
-`reward_terms [4]`, `cost` (budget overrun as a share of the budget, where constrained learning looks for
-it), `accuracy`, `duration_s`, `repairs`, `invited`, `completed`, `lost`, `cancelled`, `bytes`, `energy_j`,
-`emissions_g`, `wasted_j`, `busy_s` and the same five per client as `client_*`; `episode_seed`, and what the
-episode has come to so far as `episode_*`: `episode_net_points`, `episode_rounds`, `episode_hours` and so
-on. Names, types and shapes are those of the first info, which `reset` returns. Batches add `_name`, for whom
-an entry is, as Gymnasium does. The Stable-Baselines3 `VecEnv` says `reward_terms`, and at an episode's end
-`episode_totals`. Where clients lie, `client_malicious` says who, for evaluators only."""
+`reward_terms [4]`, `cost` (budget overrun as a share of the budget, where constrained learning looks
+for it), `accuracy`, `loss`, `duration_s`, `repairs`, `invited`, `completed`, `lost`, `cancelled`,
+`bytes`, `energy_j`, `emissions_g`, `wasted_j`, `busy_s` and the same five per client as `client_*`;
+`episode_seed`, and what the episode has come to so far as `episode_*`: `episode_net_points`,
+`episode_rounds`, `episode_hours` and so on. Names, types and shapes are those of the first info, which
+`reset` returns. Batches add `_name`, for whom an entry is, as Gymnasium does. The Stable-Baselines3
+`VecEnv` says `reward_terms`, and at an episode's end `episode_totals`. Where clients lie,
+`client_malicious` says who, for evaluators only."""
 
 
 def feature_table(title: str, table: dict[str, str]) -> list[str]:

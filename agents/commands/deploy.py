@@ -33,8 +33,9 @@ class Options:
     command goes on. Telemetry, update checks and the installation of dependencies at run time are off.
     """
 
-    scheduler: str = "random-m"
-    """a name, package.module:Class, or the folder of a trained run"""
+    scheduler: str = DeploySettings.model_fields["scheduler"].default
+    """a name, package.module:Class, or the folder of a trained run; the default was trained for all kinds of
+    federations and goes by the prices of --env: where hours cost little it may wait for cleaner ones"""
     superlink: str | None = None
     """address of the SuperLink, HOST:PORT"""
     simulate: int | None = None

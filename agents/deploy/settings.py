@@ -64,7 +64,7 @@ class DeploySettings(Settings):
     """
 
     scenario: dict[str, object]
-    scheduler: str = "random-m"
+    scheduler: str = "frugal-ppo"
     scheduler_settings: dict[str, bool | int | float | str] = Field(default_factory=dict)
     seed: int = Field(default=0, ge=0)
     split: Split = "test"

@@ -147,9 +147,8 @@ class AgentView:
             "wasted_j": outcome.wasted_j,
             "busy_s": outcome.stop_s,
         }
-        lies = {} if self.world.scenario.malicious is None else {"client_malicious": self.world.malicious}
         return {
-            **lies,
+            **self._liars(),
             "reward_terms": result.terms.copy(),
             "cost": result.cost.copy(),
             "accuracy": outcome.accuracy.copy(),
@@ -171,9 +170,11 @@ class AgentView:
         amounts = ("bytes", "energy_j", "emissions_g", "wasted_j", "busy_s")
         so_far = self._so_far()
         return {
+            **self._liars(),
             "reward_terms": np.zeros((e, len(REWARD_TERMS))),
             "cost": np.zeros(e),
             "accuracy": so_far["episode_accuracy"].copy(),
+            "loss": self.situation.run.loss.copy(),
             "duration_s": np.zeros(e),
             **{
                 name: np.zeros(e, dtype=np.int64)
@@ -183,6 +184,10 @@ class AgentView:
             **{f"client_{name}": np.zeros((e, n)) for name in amounts},
             **so_far,
         }
+
+    def _liars(self) -> Info:
+        """Who lies, for evaluators, in worlds where somebody may."""
+        return {} if self.scenario.malicious is None else {"client_malicious": self.world.malicious}
 
     def _so_far(self) -> Info:
         """The part of an info that says which episode it is, and what it has come to."""

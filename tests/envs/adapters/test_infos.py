@@ -27,8 +27,9 @@ def assert_same(a, b):
             np.testing.assert_array_equal(a[name], b[name], err_msg=name)
 
 
-def test_every_info_of_an_episode_has_the_shape_of_the_first():
-    env = gym.make(ID, **SHORT)
+@pytest.mark.parametrize("changes", [{}, {"malicious": {"share": 0.2}}], ids=["honest", "liars"])
+def test_every_info_of_an_episode_has_the_shape_of_the_first(changes):
+    env = gym.make(ID, **SHORT, **changes)
     env.action_space.seed(1)
     _, first = env.reset(seed=5)
     assert first["episode_seed"].dtype == np.int64 and first["accuracy"] > 0

@@ -199,7 +199,9 @@ def test_settings_travel_as_one_line_of_json(start):
 
 
 def test_too_few_nodes_are_waited_for_but_not_for_ever(scenario, transport_of, tmp_path):
-    asked = DeploySettings(scenario=scenario.model_dump(), out=str(tmp_path), min_nodes=2, gather_s=5.0)
+    asked = DeploySettings(
+        scenario=scenario.model_dump(), scheduler="random-m", out=str(tmp_path), min_nodes=2, gather_s=5.0
+    )
     transport = transport_of(scenario, 0)
     transport.join(0)
     coordinator = Coordinator(asked, transport, clock=transport.clock())
