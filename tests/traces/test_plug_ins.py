@@ -86,7 +86,7 @@ def test_objects_pass_through():
         (check_carbon, {"zones": ["x.csv"], "format": "mor"}, "did you mean 'moer'"),
         (check_carbon, {"zones": ["DE", "x.csv"]}, "'x.csv' is a file among names"),
         (check_carbon, {"zones": ["DE"], "forecast": "provider"}, "needs files"),
-        (check_carbon, {"profiles": [{"zone": "X"}]}, "profiles.0.kind: .*required"),
+        (check_carbon, {"profiles": [{"zone": "X"}]}, "profiles.0.kind: .*missing, expected a value"),
         (check_carbon, {"kind": "zoness", "zones": ["DE"]}, "did you mean 'zones'"),
         (check_devices, "spto", "did you mean 'spot'"),
         (check_devices, {"kind": "phones", "watts": 3}, "did you mean 'compute_watts'"),
