@@ -14,6 +14,7 @@ from ...envs.agent_view import (
     ActionMode,
     LevelsMode,
     ObservationEncoder,
+    layout_for,
     layout_of,
     nearest_level,
 )
@@ -74,18 +75,7 @@ class Home:
 
     def layout(self, clients: int) -> ActionLayout:
         """The layout of its actions for so many clients."""
-        levels = self.levels
-        transfers = levels.transfer_samples if self.moves_data else (0,)
-        return ActionLayout(
-            clients,
-            levels.wait_s,
-            levels.quorum,
-            levels.local_steps,
-            transfers,
-            levels.server_step,
-            levels.upload_bits,
-            levels.first_stop,
-        )
+        return layout_for(clients, self.levels, self.moves_data)
 
     def action_mode(self, world: Scenario) -> ActionMode:
         """What turns its actions into plans that a world takes."""

@@ -33,7 +33,7 @@ from .flat import (
     observation_columns,
     one_of,
 )
-from .view import AgentView, Info, layout_of
+from .view import AgentView, Info, layout_for, layout_of
 
 __all__ = [
     "ACTION_MODES",
@@ -61,6 +61,7 @@ __all__ = [
     "ScoresMode",
     "flat_space",
     "flatten",
+    "layout_for",
     "layout_of",
     "make_action_mode",
     "nearest_level",

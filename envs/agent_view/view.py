@@ -14,7 +14,7 @@ from ...common.splits import Split
 from ..contract import REWARD_TERMS, RoundPlan, Situation, StepResult, scheduler_seeds
 from ..episode import most_decisions
 from ..mixture import make_world
-from ..scenario import Scenario, ScenarioSource, load_scenario
+from ..scenario import Levels, Scenario, ScenarioSource, load_scenario
 from .action_modes import MakeScheduler, Menu, make_action_mode
 from .actions import ActionCodec, ActionLayout, without_early_stops
 from .encoder import ObservationEncoder
@@ -208,10 +208,14 @@ def _step_limit(limit: object) -> int | None:
 
 def layout_of(scenario: Scenario) -> ActionLayout:
     """The MultiDiscrete layout of a scenario; data is moved only where some lies at the hub."""
-    levels = scenario.levels
-    transfers = levels.transfer_samples if scenario.hub.share > 0 else (0,)
+    return layout_for(scenario.clients, scenario.levels, scenario.hub.share > 0)
+
+
+def layout_for(clients: int, levels: Levels, moves_data: bool) -> ActionLayout:
+    """The layout of a menu for so many clients."""
+    transfers = levels.transfer_samples if moves_data else (0,)
     return ActionLayout(
-        scenario.clients,
+        clients,
         levels.wait_s,
         levels.quorum,
         levels.local_steps,

@@ -180,7 +180,9 @@ class TestServerStep:
             load_scenario("volunteers", levels={"server_step": levels})
 
     def test_one_client_has_no_such_levels(self):
-        with pytest.raises(ValueError, match="server_step: several levels, expected one in a world of 1 clients"):
+        with pytest.raises(
+            ValueError, match="server_step: several levels, expected one in a world of 1 clients"
+        ):
             load_scenario("quadratic", clients=1, zones=1, **FACTORS)
 
     @pytest.mark.parametrize("name", ["random-m", "mpc", "pow-d"])
