@@ -226,7 +226,7 @@ def test_a_slate_is_the_packages_own(rllib):
         inputs = module.forward_train({"obs": tensors})["action_dist_inputs"]
         assert inputs.shape[1] == rllib.SlateChoice.required_input_dim(env.action_space, clients=8)
         ours = module.get_train_action_dist_cls().from_logits(inputs)
-        theirs = policy.slate(layout.split(tensors["observations"]))
+        theirs = policy.slate(layout.split(tensors["observations"]), None, tensors["action_mask"] > 0.5)
         actions = ours.sample()
         th.testing.assert_close(ours.logp(actions), theirs.log_prob(actions))
         th.testing.assert_close(ours.entropy(), theirs.entropy())
