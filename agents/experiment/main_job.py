@@ -102,6 +102,7 @@ class Experiment:
         self.shown = self._read_shown()
         self.start = self._start_weights() if self.shown is None else None
         self.teacher = self._make_teacher() if self.shown is None and self.start is None else None
+        self._rounds_before = self._count_rounds_before()
         self.rivals = {name: make_player(name, self.scenario) for name in _rivals(rivals, self.scenario.name)}
         self.run = TrainingRun(
             settings,
@@ -159,22 +160,19 @@ class Experiment:
 
     @property
     def rounds_spent(self) -> int:
-        """Rounds played until now to train it, those behind its first weights or its imitation included."""
-        name = self.settings.warm_start
-        if name == NO_WARM_START:
-            before = 0
-        elif not self._begins_with_weights:
-            before = self.settings.warm_start_rounds
-        elif is_shipped(name) or (Path(name) / CARD).is_file():
-            before = find_card(name)[1].rounds_trained
-        else:
-            before = int(read_config(Path(name))[1]["rounds_trained"])
-        return self.run.done + before
+        """Rounds played until now to train it, those behind what it began with included."""
+        return self.run.done + self._rounds_before
 
-    @property
-    def _begins_with_weights(self) -> bool:
-        """Whether `warm_start` names a trained scheduler."""
-        return is_shipped(self.settings.warm_start) or Path(self.settings.warm_start).is_dir()
+    def _count_rounds_before(self) -> int:
+        """Rounds behind what training begins with: recorded or played to imitate, or of its first weights."""
+        name = self.settings.warm_start
+        if self.shown is not None:
+            return len(self.shown.actions)
+        if self.start is None:
+            return self.settings.warm_start_rounds if self.teacher else 0
+        if is_shipped(name) or (Path(name) / CARD).is_file():
+            return find_card(name)[1].rounds_trained
+        return int(read_config(Path(name))[1]["rounds_trained"])
 
     @property
     def _has_set_policy(self) -> bool:
@@ -199,7 +197,7 @@ class Experiment:
     def _start_weights(self) -> StateDict | None:
         """Weights of the trained scheduler that `warm_start` names; None if it names none."""
         name = self.settings.warm_start
-        if not self._begins_with_weights:
+        if not (is_shipped(name) or Path(name).is_dir()):
             return None
         if not self._has_set_policy:
             raise ValueError(

@@ -73,10 +73,8 @@ def load_scheduler(
     folder = Path(out)
     settings, document = read_config(folder)
     own = load_world(settings)
-    home, place = (
-        Home.of(own, first_stop_of(settings.world)),
-        own if scenario is None else load_scenario(scenario),
-    )
+    home = Home.of(own, first_stop_of(settings.world))
+    place = own if scenario is None else load_scenario(scenario)
     if scenario is not None:
         world = {"scenario": _seen_from(home, place)}
         settings = RunSettings.from_json({**settings.to_json(), "world": world})

@@ -185,5 +185,6 @@ class TestCloning:
         experiment = Experiment(settings, tmp_path / "run", rivals=("none",))
         experiment.warm_start(experiment.run.model)
         assert experiment.run.notes["warm_start"]["demonstrations"] == summary.decisions
+        assert experiment.rounds_spent == summary.decisions
         with pytest.raises(ValueError, match=r"warm_start: .*expected 'none'"):
             Experiment(replace(settings, algo="sac", env="frugalfl/Volunteers-scores-v0"), tmp_path / "other")
