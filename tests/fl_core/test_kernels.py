@@ -91,7 +91,7 @@ def without_compiler(monkeypatch):
     def broken(*_):
         raise NotImplementedError("this release knows no vectors\nat all")
 
-    monkeypatch.setattr(fused_trainer, "train_range", broken)
+    monkeypatch.setattr(fused_trainer.FusedTrainer, "train_kernel", broken)
     yield
     monkeypatch.undo()
     fused_trainer.kernels_work.cache_clear()
