@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from .core import QuadraticCore
 from .kernels import expand, hessians, minimiser, value
+from .path import WALK_EVERY_S, OptimumPath, jumps, walk
 from .problem import QuadraticProblem, QuadraticSettings, quadratic_problem
 
 __all__ = [
+    "WALK_EVERY_S",
+    "OptimumPath",
     "QuadraticCore",
     "QuadraticProblem",
     "QuadraticSettings",
     "expand",
     "hessians",
+    "jumps",
     "minimiser",
     "quadratic_problem",
     "value",
+    "walk",
 ]

@@ -187,8 +187,9 @@ class TestAgainstRiver:
             "adwin": drift.ADWIN(delta=0.002, clock=1),
         }
         for name, detector in theirs.items():
+            found = []
             for index, error in enumerate(stream(seed)):
                 detector.update(bool(error) if name == "ddm" else error)
                 if detector.drift_detected:
-                    break
-            assert index == RIVER[name][seed]
+                    found.append(index)
+            assert found[0] == RIVER[name][seed]
