@@ -101,7 +101,7 @@ class RoundEngine(Threatened, ABC):
         """
 
     def advance(self, time_s: Floats) -> None:
-        """The clock of each environment `[E]`, s since its episode began; for problems that change with it."""
+        """Set the clock `[E]`, s since each episode began, for problems that change with it."""
 
     def end_sessions(self, ended: Bools) -> None:
         """These clients' sessions `[E, N]` have ended, and with them what only their workers remember."""
