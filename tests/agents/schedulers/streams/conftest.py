@@ -12,7 +12,7 @@ N = 12
 
 
 class Service:
-    """One row of a served federation: the clock goes by what is planned, errors by `errors(hours, rounds)`."""
+    """A served federation: its clock goes by what is planned, its errors are `errors(hours, rounds)`."""
 
     def __init__(
         self, situation_of, errors, rows=1, round_h=0.5, labels_per_h=120.0, drifts_h=(), hours=1000.0
