@@ -15,15 +15,21 @@ from .personal import (
     pluralistic_scores,
     reference_trainer,
 )
+from .requests import Answers, RequestSpans, StreamEngine
+from .streaming import StreamCore
 from .worker_memory import WorkerMemory
 
 __all__ = [
+    "Answers",
     "FederatedCore",
     "FederatedMixture",
     "Listener",
     "Messages",
     "PersonalScores",
+    "RequestSpans",
     "RoundEngine",
+    "StreamCore",
+    "StreamEngine",
     "Task",
     "TrainResult",
     "TrainingOrders",
