@@ -100,9 +100,6 @@ class RoundEngine(Threatened, ABC):
             seed: non-negative seed of the model and of all draws.
         """
 
-    def advance(self, time_s: Floats) -> None:
-        """Set the clock `[E]`, s since each episode began, for problems that change with it."""
-
     def end_sessions(self, ended: Bools) -> None:
         """These clients' sessions `[E, N]` have ended, and with them what only their workers remember."""
 

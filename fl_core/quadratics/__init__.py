@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from .core import QuadraticCore
 from .kernels import expand, hessians, minimiser, value
+from .moving import MovingQuadraticCore
 from .path import WALK_EVERY_S, OptimumPath, jumps, walk
 from .problem import QuadraticProblem, QuadraticSettings, quadratic_problem
 
 __all__ = [
     "WALK_EVERY_S",
+    "MovingQuadraticCore",
     "OptimumPath",
     "QuadraticCore",
     "QuadraticProblem",

@@ -4,9 +4,6 @@ Client k minimises `F_k(w) = 1/2 (w - c_k)^T A_k (w - c_k)`, the federation `F =
 training is gradient descent carried out step by step in double precision. A client that was sent rows from
 the hub trains on the mixture `(1 - theta) F_k + theta F` with theta the share of those rows in what it
 holds: hub rows are a random sample of everybody's data.
-
-A problem with a path is one whose minimisers move: F_k(w - o_k(t)). Everything the core says and does is
-about the objective of the moment that `advance` was last told.
 """
 
 from __future__ import annotations
@@ -21,8 +18,7 @@ from ..aggregation import Aggregator, Attack, Compression, Start
 from ..federation import RoundEngine, Task
 from ..numerics import run_ranges
 from ..training import LocalTraining, LocalUpdates
-from .kernels import Descent, DescentJobs, Tables, descend_range, minimiser, moved, value, values
-from .path import OptimumPath
+from .kernels import Descent, DescentJobs, Tables, descend_range, value, values
 from .problem import QuadraticProblem, QuadraticSettings
 
 # Multiply-adds worth a thread.
@@ -42,20 +38,15 @@ class QuadraticCore(RoundEngine):
         compression: as for `FederatedCore`.
     """
 
-    _STATE = (
+    _STATE: tuple[str, ...] = (
         *RoundEngine._STATE,
         "hessian",
         "linear",
         "constant",
         "best",
         "start_gap",
-        "still_linear",
-        "still_constant",
-        "change_s",
-        "moves",
-        "place",
     )
-    _GROWS = ("change_s", "moves")
+    _follows = False  # problems whose minimisers move
 
     def __init__(
         self,
@@ -81,48 +72,19 @@ class QuadraticCore(RoundEngine):
         self._constant = np.zeros((num_envs, num_clients + 1))
         self._best = np.zeros(num_envs)
         self._start_gap = np.ones(num_envs)
-        self._still_linear, self._still_constant = np.zeros_like(self._linear), np.zeros_like(self._constant)
-        self._change_s = np.full((num_envs, 0), np.inf)  # [E, T] when the minimisers move
-        self._moves = np.zeros((num_envs, 0, 1, d))  # [E, T, M, d] where to
-        self._place = np.zeros(num_envs, dtype=np.int64)  # [E] how often they have moved
 
     def reset(self, env: int, task: Task, seed: int) -> None:
         """See `RoundEngine.reset`; the task is a `QuadraticProblem`, the seed that of the gradient noise."""
         if not isinstance(task, QuadraticProblem):
             raise ValueError(f"task: {type(task).__name__}, expected a QuadraticProblem")
+        if task.path is not None and not self._follows:
+            raise ValueError("task: path: given, expected none; MovingQuadraticCore follows one")
         self._begin(env, task, seed, task.start)
         hessian, linear, constant, optimum = task.expanded
         self._hessian[env], self._linear[env], self._constant[env] = hessian, linear, constant
         federation = hessian[-1], linear[-1], constant[-1]
         self._best[env] = value(optimum, *federation)
         self._start_gap[env] = max(value(task.start, *federation) - self._best[env], 1e-12)
-        self._still_linear[env], self._still_constant[env] = linear, constant
-        self._lay(env, task.path)
-
-    def _lay(self, env: int, path: OptimumPath | None) -> None:
-        """Enter where an environment's minimisers will go."""
-        self._place[env], self._change_s[env], self._moves[env] = 0, np.inf, 0.0
-        if path is None or path.times_s.size < 2:
-            return
-        ahead, (count, movers, _) = path.offset[1:], path.offset[1:].shape
-        room = max(0, count - self._change_s.shape[1])
-        self._change_s = np.pad(self._change_s, ((0, 0), (0, room)), constant_values=np.inf)
-        self._moves = np.pad(self._moves, ((0, 0), (0, room), (0, 0), (0, 0)))
-        if movers > self._moves.shape[2]:
-            self._moves = np.repeat(self._moves, movers, axis=2)
-        self._change_s[env, :count], self._moves[env, :count] = path.times_s[1:], ahead
-
-    def advance(self, time_s: Floats) -> None:
-        """See `RoundEngine.advance`: the minimisers are where they are at these moments."""
-        place = (self._change_s <= time_s[:, None]).sum(axis=1)
-        for env in np.flatnonzero(place != self._place).tolist():
-            here = self._moves[env, place[env] - 1] if place[env] else np.zeros((1, self.settings.dimension))
-            still = self._still_linear[env], self._still_constant[env]
-            tables = self._linear[env], self._constant[env]
-            moved(self._hessian[env], self._target_weight[env], *still, here, *tables)
-            federation = self._hessian[env, -1], self._linear[env, -1], self._constant[env, -1]
-            self._best[env] = value(minimiser(*federation[:2]), *federation)
-        self._place = place
 
     def threaten(self, attack: Spec | Attack) -> None:
         """See `RoundEngine.threaten`."""
@@ -187,18 +149,8 @@ class QuadraticCore(RoundEngine):
         accuracy[which] = self._accuracy(which, loss[which] - self._best[which])
         return accuracy, loss
 
-    def accuracy_of(self, env: AnyArray, params: Floats) -> Floats:
-        """How accurate other models than the servers' are now: `evaluate`'s accuracy.
-
-        Args:
-            env: int `[J]`, whose objective.
-            params: `[J, P]`, the models.
-        """
-        model, federation = np.arange(env.size), np.full(env.size, self.num_clients)
-        loss = values(env, federation, model, params, tuple(self._tables))
-        return self._accuracy(env, loss - self._best[env])
-
     def _accuracy(self, env: AnyArray, gap: Floats) -> Floats:
+        """The accuracy of gaps `[J]`, in the yardstick of environments `[J]`."""
         share = np.maximum(gap, 0.0) / self._start_gap[env]
         return np.asarray(1.0 / (1.0 + (1.0 / self.settings.chance - 1.0) * share))
 
@@ -207,7 +159,7 @@ class QuadraticCore(RoundEngine):
         return np.asarray(self.evaluate()[1] - self._best)
 
     def _value(self, env: AnyArray, client: AnyArray) -> Floats:
-        each: Floats = values(env, client, env, self._params, tuple(self._tables))
+        each: Floats = values(env, client, self._params, tuple(self._tables))
         return each
 
     def client_accuracy(self, part: str = "test") -> Floats:

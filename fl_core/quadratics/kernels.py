@@ -69,7 +69,7 @@ def multiply(columns, x, out):  # type: ignore[no-untyped-def]
 
 
 @inner(cache=True, nogil=True, error_model="numpy")
-def _value(w, hessian, linear, constant):  # type: ignore[no-untyped-def]
+def value_at(w, hessian, linear, constant):  # type: ignore[no-untyped-def]
     """`1/2 w^T A w - b^T w + c`."""
     total = constant
     for i in range(w.size):
@@ -83,7 +83,7 @@ def _value(w, hessian, linear, constant):  # type: ignore[no-untyped-def]
 @kernel(nogil=True, error_model="numpy")
 def value(w, hessian, linear, constant):  # type: ignore[no-untyped-def]
     """`1/2 w^T A w - b^T w + c`."""
-    return _value(w, hessian, linear, constant)
+    return value_at(w, hessian, linear, constant)
 
 
 @kernel(nogil=True, error_model="numpy")
@@ -107,29 +107,8 @@ def expand(problem, centre, weight, hessian, linear, constant):  # type: ignore[
         constant[n] += weight[k] * constant[k]
 
 
-@kernel(nogil=True, error_model="numpy")
-def moved(hessian, weight, still_linear, still_constant, offset, linear, constant):  # type: ignore[no-untyped-def]
-    """Fill the tables of the same quadratics with their minimisers moved by `offset` `[M, d]`.
-
-    M is N, or 1 if all move alike. `F_k(w - o)` has the Hessian A, `b + A o` and `c + b^T o + 1/2 o^T A o`.
-    """
-    n, d = hessian.shape[0] - 1, hessian.shape[1]
-    linear[n], constant[n] = 0.0, 0.0
-    for k in range(n):
-        o = offset[min(k, offset.shape[0] - 1)]
-        constant[k] = still_constant[k]
-        for i in range(d):
-            turned = 0.0
-            for m in range(d):
-                turned += hessian[k, i, m] * o[m]
-            linear[k, i] = still_linear[k, i] + turned
-            linear[n, i] += weight[k] * linear[k, i]
-            constant[k] += o[i] * (still_linear[k, i] + 0.5 * turned)
-        constant[n] += weight[k] * constant[k]
-
-
-@kernel(nogil=True, error_model="numpy")
-def minimiser(hessian, linear):  # type: ignore[no-untyped-def]
+@inner(cache=True, nogil=True, error_model="numpy")
+def solved(hessian, linear):  # type: ignore[no-untyped-def]
     """`A^-1 b` by Cholesky's factors; not a number where A is not positive definite."""
     d = linear.size
     factor, x = np.zeros((d, d)), linear.copy()
@@ -147,6 +126,12 @@ def minimiser(hessian, linear):  # type: ignore[no-untyped-def]
             x[i] -= factor[m, i] * x[m]
         x[i] /= factor[i, i]
     return x
+
+
+@kernel(nogil=True, error_model="numpy")
+def minimiser(hessian, linear):  # type: ignore[no-untyped-def]
+    """`A^-1 b`."""
+    return solved(hessian, linear)
 
 
 class DescentJobs(NamedTuple):
@@ -224,11 +209,11 @@ def descend_range(begin, end, jobs, tables, descent, delta, losses, norms):  # t
 
 
 @kernel(nogil=True)
-def values(env, client, model, params, tables):  # type: ignore[no-untyped-def]
-    """F_k of the jobs' clients (client N = the federation), each at a row `model` of the parameters."""
+def values(env, client, params, tables):  # type: ignore[no-untyped-def]
+    """F_k of the jobs' clients (client N = the federation) at their server's model."""
     hessian, linear, constant = tables
     out = np.empty(env.size)
     for j in range(env.size):
         e, k = env[j], client[j]
-        out[j] = _value(params[model[j]], hessian[e, k], linear[e, k], constant[e, k])
+        out[j] = value_at(params[e], hessian[e, k], linear[e, k], constant[e, k])
     return out

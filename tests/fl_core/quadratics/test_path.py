@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from frugalfl.fl_core.federation import TrainingOrders
+from frugalfl.fl_core.federation import RequestSpans, StreamEngine, TrainingOrders
 from frugalfl.fl_core.quadratics import (
     WALK_EVERY_S,
+    MovingQuadraticCore,
     OptimumPath,
     QuadraticCore,
     jumps,
@@ -29,9 +30,14 @@ def problem_of(seed, path=None, **settings):
 
 
 def core_of(problem, **settings):
-    core = QuadraticCore(SETTINGS | settings, 1, N, LR)
+    core = MovingQuadraticCore(SETTINGS | settings, 1, N, LR)
     core.reset(0, problem, 3)
     return core
+
+
+def go(core, time_s):
+    """Bring a core to a moment."""
+    core.be_in(np.zeros((core.num_envs, N), dtype=np.int64), np.broadcast_to(time_s, core.num_envs))
 
 
 def some_path(seed, clients=1):
@@ -79,7 +85,7 @@ class TestCore:
     def test_is_that_of_the_problem_as_it_stands(self, clients, time_s):
         problem = problem_of(2, some_path(2, clients))
         core, here = core_of(problem), problem.at(time_s)
-        core.advance(np.array([time_s]))
+        go(core, time_s)
         w = core.parameters()[0]
         accuracy, loss = core.evaluate()
         assert loss[0] == pytest.approx(here.loss(w))
@@ -87,8 +93,8 @@ class TestCore:
         assert core.client_losses(np.ones((1, N), bool))[0] == pytest.approx(here.client_losses(w), rel=1e-5)
         start = problem.at(0.0).gap(problem.start)
         assert accuracy[0] == pytest.approx(1 / (1 + 9 * here.gap(w) / start))
-        assert core.accuracy_of(np.zeros(1, int), here.optimum()[None])[0] == pytest.approx(1.0, abs=1e-12)
-        still = core_of(here)
+        still = QuadraticCore(SETTINGS, 1, N, LR)
+        still.reset(0, here, 3)
         orders = TrainingOrders(np.array([[3, 0, 2, 1, 5]], dtype=np.int32))
         for each in (core, still):
             each.run_round(orders)
@@ -97,45 +103,45 @@ class TestCore:
     def test_a_problem_that_stands_still_is_untouched(self):
         core = core_of(problem_of(4))
         before = {name: array.copy() for name, array in core.state().items()}
-        core.advance(np.array([1e6]))
+        go(core, 1e6)
         assert all(np.array_equal(before[name], array) for name, array in core.state().items())
 
     def test_comes_back_to_where_it_was(self):
         """Tables are those of the moment, however the clock came there."""
         core = core_of(problem_of(2, some_path(2)))
-        core.advance(np.array([120.0]))
+        go(core, 120.0)
         there = core.state()
         for moment in (700.0, 0.0, 120.0):
-            core.advance(np.array([moment]))
+            go(core, moment)
         assert all(np.array_equal(there[name], array) for name, array in core.state().items())
 
     def test_a_snapshot_knows_the_way_ahead(self):
         problem = problem_of(5, some_path(5, N))
         core, other = core_of(problem), core_of(problem_of(6))
-        core.advance(np.array([120.0]))
+        go(core, 120.0)
         other.load_state(core.state())
         for each in (core, other):
-            each.advance(np.array([700.0]))
+            go(each, 700.0)
         assert np.array_equal(core.evaluate()[1], other.evaluate()[1])
 
     def test_rows_are_on_their_own(self):
         problems = [problem_of(1), problem_of(2, some_path(2)), problem_of(3, some_path(3, N))]
-        together = QuadraticCore(SETTINGS, 3, N, LR)
+        together = MovingQuadraticCore(SETTINGS, 3, N, LR)
         for env, problem in enumerate(problems):
             together.reset(env, problem, env)
         times = np.array([50.0, 300.0, 110.0])
-        together.advance(times)
+        go(together, times)
         for env, problem in enumerate(problems):
-            alone = QuadraticCore(SETTINGS, 1, N, LR)
+            alone = MovingQuadraticCore(SETTINGS, 1, N, LR)
             alone.reset(0, problem, env)
-            alone.advance(times[[env]])
+            go(alone, times[[env]])
             assert alone.evaluate()[1][0] == together.evaluate()[1][env]
 
     def test_a_new_episode_forgets_the_old_ones_path(self):
         core = core_of(problem_of(2, some_path(2, N)))
-        core.advance(np.array([300.0]))
+        go(core, 300.0)
         core.reset(0, problem_of(7), 0)
-        core.advance(np.array([300.0]))
+        go(core, 300.0)
         assert core.evaluate()[1][0] == core_of(problem_of(7)).evaluate()[1][0]
 
     def test_training_once_per_jump_with_many_steps_leaves_no_excess(self):
@@ -147,9 +153,74 @@ class TestCore:
         assert path.times_s.size > 3
         ends = np.append(path.times_s[1:], 5 * DAY_S)
         for begin, end in zip(path.times_s, ends, strict=True):
-            core.advance(np.array([begin]))
+            go(core, begin)
             assert core.gap()[0] > 0.1  # the jump hurts
             core.run_round(everybody)
-            core.advance(np.array([(begin + end) / 2]))
+            go(core, (begin + end) / 2)
             assert core.gap()[0] == pytest.approx(0.0, abs=1e-12)
             assert core.evaluate()[0][0] == pytest.approx(1.0, abs=1e-12)
+
+    def test_only_a_moving_core_takes_a_path(self):
+        with pytest.raises(ValueError, match="path: given, expected none"):
+            QuadraticCore(SETTINGS, 1, N, LR).reset(0, problem_of(2, some_path(2)), 0)
+
+
+def spans_of(models, count=4000, moment_s=50.0, client=0):
+    """One span of requests per model, all of the same requests."""
+    size, zero = len(models), np.zeros(len(models), dtype=np.int64)
+    return RequestSpans(
+        env=zero,
+        client=zero + client,
+        begin=zero,
+        end=zero + count,
+        concept=zero,
+        moment_s=np.full(size, moment_s),
+        models=np.array(models),
+        origin=np.arange(size),
+    )
+
+
+class TestAnswers:
+    @pytest.mark.parametrize("clients", [1, N])
+    @pytest.mark.parametrize("moment_s", [50.0, 120.0, 900.0])
+    def test_are_right_as_often_as_the_model_is_accurate_then(self, clients, moment_s):
+        problem = problem_of(2, some_path(2, clients))
+        core, here = core_of(problem), problem.at(moment_s)
+        models = [problem.start, here.optimum(), (problem.start + here.optimum()) / 2]
+        answers = core.answer(spans_of(models, moment_s=moment_s))
+        shares = answers.right.reshape(3, -1).mean(axis=1)
+        gaps = np.array([here.gap(w) for w in models]) / problem.at(0.0).gap(problem.start)
+        assert shares == pytest.approx(1 / (1 + 9 * gaps), abs=4 * np.sqrt(0.25 / 4000))
+        assert shares[1] == 1.0
+        assert answers.frozen.all()
+        assert answers.loss.reshape(3, -1)[:, 0] == pytest.approx([here.loss(w) for w in models], rel=1e-5)
+
+    def test_the_same_request_is_answered_the_same_and_better_models_never_worse(self):
+        problem = problem_of(2)
+        core, best = core_of(problem), problem.optimum()
+        models = [best + share * (problem.start - best) for share in (1.0, 0.6, 0.3, 0.1)]
+        right = core.answer(spans_of(models)).right.reshape(4, -1)
+        assert (right[1:] | ~right[:-1]).all()
+        assert np.array_equal(core.answer(spans_of(models)).right.reshape(4, -1), right)
+        other = core.answer(spans_of(models, client=1)).right.reshape(4, -1)
+        assert not np.array_equal(other, right)
+
+    def test_a_span_cut_in_two_has_the_same_answers(self):
+        problem = problem_of(2)
+        core = core_of(problem)
+        whole = core.answer(spans_of([problem.start], count=100))
+        zero = np.zeros(2, dtype=np.int64)
+        cut = RequestSpans(
+            zero, zero, np.array([0, 37]), np.array([37, 100]), zero, np.zeros(2), problem.start[None], zero
+        )
+        assert np.array_equal(core.answer(cut).right, whole.right)
+
+    def test_a_share_of_the_requests_gets_a_label(self):
+        core = MovingQuadraticCore(SETTINGS, 1, N, LR, labelled=0.3)
+        core.reset(0, problem_of(1), 5)
+        zero = np.zeros(5000, dtype=np.int64)
+        assert core.labelled(zero, zero, np.arange(5000)).size == pytest.approx(1500, abs=130)
+        assert core_of(problem_of(1)).labelled(zero, zero, np.arange(5000)).size == 5000
+
+    def test_is_what_a_world_with_arrivals_asks_for(self):
+        assert isinstance(core_of(problem_of(1)), StreamEngine)

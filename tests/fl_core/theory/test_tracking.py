@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from frugalfl.fl_core.federation import TrainingOrders
-from frugalfl.fl_core.quadratics import QuadraticCore, jumps, quadratic_problem, walk
+from frugalfl.fl_core.quadratics import MovingQuadraticCore, jumps, quadratic_problem, walk
 from frugalfl.fl_core.theory import Pace, affine_rounds, best_pace, track
 
 N, D, ETA, CHANCE = 4, 3, 0.05, 0.1
@@ -23,14 +23,14 @@ def problem_of(seed=0, **settings):
 
 def simulated(problem, settings, paths, steps, period_s, rounds, who=None):
     """Mean excess and accuracy over all but the first quarter of the rounds, every five minutes."""
-    core = QuadraticCore({"dimension": D} | settings, len(paths), N, {"learning_rate": ETA})
+    core = MovingQuadraticCore({"dimension": D} | settings, len(paths), N, {"learning_rate": ETA})
     for env, path in enumerate(paths):
         core.reset(env, replace(problem, path=path), env)
-    excess, accuracy = [], []
+    excess, accuracy, concept = [], [], np.zeros((len(paths), N), dtype=np.int64)
     rng = np.random.default_rng(9)
     for index in range(rounds):
         begin_s = 300.0 + index * period_s  # between two steps of a walk, which come every ten minutes
-        core.advance(np.full(len(paths), begin_s))
+        core.be_in(concept, np.full(len(paths), begin_s))
         orders = np.full((len(paths), N), steps, dtype=np.int32)
         weights = np.broadcast_to(problem.target_weight, orders.shape)
         if who is not None:
@@ -40,7 +40,7 @@ def simulated(problem, settings, paths, steps, period_s, rounds, who=None):
         core.run_round(TrainingOrders(orders, weights, np.full(len(paths), index)))
         for moment in np.arange(150.0, period_s, 300.0):
             if 4 * index >= rounds:
-                core.advance(np.full(len(paths), begin_s + moment))
+                core.be_in(concept, np.full(len(paths), begin_s + moment))
                 excess.append(core.gap())
                 accuracy.append(core.evaluate()[0])
     return np.mean(excess), np.mean(accuracy)
