@@ -38,6 +38,7 @@ class Served:
     refreshed: Bools  # [E, N] who was sent the new model after the round
     drift_events: Ints  # [E] changes of some client's concept; for evaluators, never for agents
     frozen_right: Floats  # [E] right answers of the model fitted to all rows of each concept; for evaluators
+    validation: Floats  # [E] accuracy on the validation set in the present concepts, as of the last change
     expected: Floats  # [E] requests of the whole episode in expectation
 
     @property

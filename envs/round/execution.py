@@ -12,7 +12,15 @@ from ...fl_core.federation import FederatedCore, RoundEngine, TrainResult
 from ...traces.availability import SessionBatch
 from ...traces.carbon import CarbonBatch
 from ..contract import STOP_S, RoundOutcome, RoundPlan
-from ..episode import Ledger, Population, PopulationSource, participation_rates, transfers, utc_hour
+from ..episode import (
+    EpisodeDraw,
+    Ledger,
+    Population,
+    PopulationSource,
+    participation_rates,
+    transfers,
+    utc_hour,
+)
 from .billing import Bill, bill_phases
 from .late import make_late_rule
 from .overlay import Overlays, join
@@ -45,16 +53,10 @@ class RoundExecution:
         self._has_model = np.zeros((e, n), dtype=bool)
         self._warm = np.zeros((e, n), dtype=bool)
         self._left = np.zeros((e, n), dtype=bool)
-        late, keeps = source.scenario.late, source.scenario.late.kind != "drop"
-        if keeps and not self.core.aggregator.accepts_late:
-            raise ValueError(
-                f"late: {late.kind!r}: aggregator {self.core.aggregator.name!r} cannot use late updates; "
-                "expected late: {kind: drop} or an aggregator such as 'stale'"
-            )
         self.personal: PersonalModels | None = None
         if source.scenario.evaluation.personal != "none" and isinstance(self.core, FederatedCore):
             self.personal = PersonalModels(source.scenario.evaluation, self.core)
-        self._late = make_late_rule(late.max_rounds if keeps else None, e, n)
+        self._late = make_late_rule(source.scenario.late, self.core.aggregator, e, n)
 
     @property
     def _forward_s(self) -> Floats:
@@ -95,19 +97,22 @@ class RoundExecution:
     def reset(self, envs: Bools, seeds: Ints) -> None:
         """Draw new episodes for the rows of `envs`."""
         for env in np.flatnonzero(envs).tolist():
-            draw = self.source.draw(int(seeds[env]))
-            self.population.set_row(env, draw)
-            self.sessions.set(env, draw.availability, draw.start_utc_s)
-            self.carbon.set(env, draw.carbon)
-            self.core.reset(env, draw.task, draw.model_seed)
-            if self.core.attack is not None:
-                self.core.mark_liars(env, draw.liars)
-            if self.personal is not None:
-                self.personal.reset(env, draw.model_seed)
+            self._enter(env, self.source.draw(int(seeds[env])))
         self._late.reset(envs)
         for marks in (self._has_model, self._warm, self._left):
             marks[envs] = False
         self._set_held(np.where(envs[:, None], self.core.own, self.held))
+
+    def _enter(self, env: int, draw: EpisodeDraw) -> None:
+        """Begin one episode."""
+        self.population.set_row(env, draw)
+        self.sessions.set(env, draw.availability, draw.start_utc_s)
+        self.carbon.set(env, draw.carbon)
+        self.core.reset(env, draw.task, draw.model_seed)
+        if self.core.attack is not None:
+            self.core.mark_liars(env, draw.liars)
+        if self.personal is not None:
+            self.personal.reset(env, draw.model_seed)
 
     def run(
         self, plan: RoundPlan, time_s: Floats, running: Bools, ledger: Ledger
@@ -279,12 +284,15 @@ class RoundExecution:
             self.personal.train(progress.orders, ledger.rounds)
         if progress.held is not None:
             self.core.hold(self.held)
-        moved = self._moved(progress, result)
+        return result, *self._scores(self._moved(progress, result), ledger)
+
+    def _scores(self, moved: Bools, ledger: Ledger) -> tuple[Floats, Floats]:
+        """Accuracy and loss afterwards, each `[E]`."""
         accuracy, loss = ledger.accuracy.copy(), ledger.loss.copy()
         if moved.any():
             new_accuracy, new_loss = self.core.evaluate(moved)
             accuracy, loss = np.where(moved, new_accuracy, accuracy), np.where(moved, new_loss, loss)
-        return result, accuracy, loss
+        return accuracy, loss
 
     def _moved(self, progress: Progress, result: TrainResult) -> Bools:
         """Bool `[E]`, whose model the round has moved; by some aggregators although nothing arrived."""

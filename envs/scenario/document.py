@@ -11,10 +11,12 @@ from ...common.ranges import Drawn, largest
 from ...common.settings import Settings, Spec
 from ...common.units import SECONDS_PER_HOUR
 from ...fl_core.aggregation import bits_of, is_server_optimiser
+from ...fl_core.data.streams import Drift, Memory
 from ...fl_core.quadratics import QuadraticSettings
 from ...fl_core.training import LocalTraining
 from .checked import (
     AggregatorField,
+    ArrivalsField,
     AvailabilityField,
     CarbonField,
     CompressionField,
@@ -27,6 +29,7 @@ from .checked import (
 )
 from .levels import Levels
 from .options import Evaluation, Forecasting, HubData, Late, Malicious
+from .streaming import Serving, check_streams
 
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -148,6 +151,16 @@ class Scenario(Settings):
         max_rounds: training rounds after which the episode is truncated; waits and probes use hours instead.
             So that a loop ends, ten decisions of any kind per round of the limit truncate it as well.
         target_accuracy: validation accuracy at which it terminates; None = never.
+        arrivals: requests that clients are asked all the time, a model of them or a file; see
+            `traces.arrivals.make`. None, the default: nobody asks, and the reward is the model's accuracy.
+            With arrivals the reward is right answers, net: 100 points times their share of the requests that
+            the whole episode may expect. Clients answer with the version they hold, learn the true labels
+            later and train on the rows that they still remember; whoever remembers none cannot be invited.
+            `accuracy` and `loss` are then what the known answers say. An end of the run, whatever brought it
+            about, ends the training: the held versions serve until the budget of hours is over.
+        memory: what clients keep of what they were asked, with arrivals; see `Memory`.
+        drift: how concepts change meanwhile, see `Drift`, e.g. `{kind: shift, mean_h: 8}`.
+        serving: with what they answer, and who may be sent new models, see `Serving`.
         mixture: kinds of world that every episode is one of, each the fields in which it differs from this
             document, and its `share` of the episodes (1 by default, divided by the sum), e.g. `[{name: deep,
             model: mlp}, {name: few, clients: 8, share: 2}]`; none = one kind. Zones, levels, leads of
@@ -182,6 +195,10 @@ class Scenario(Settings):
     forecasting: Forecasting = Forecasting()
     max_rounds: Annotated[int, Field(ge=1)] = 60
     target_accuracy: Annotated[float, Field(gt=0, le=1)] | None = None
+    arrivals: ArrivalsField | None = None
+    memory: Memory = Memory()
+    drift: Drift = Drift()
+    serving: Serving = Serving()
     mixture: tuple[dict[str, object], ...] = ()
 
     @field_serializer("training", "quadratic")
@@ -220,10 +237,21 @@ class Scenario(Settings):
     @model_validator(mode="after")
     def _tells_the_parts_of_an_action(self) -> Scenario:
         several = [name for name in ("server_step", "upload_bits") if len(getattr(self.levels, name)) > 1]
+        several += ["refresh"] * (len(self.refresh_levels) > 1)
         if several and self.clients <= len(several):
             raise ValueError(
                 f"levels: {several[-1]}: several levels, expected one in a world of {self.clients} clients"
             )
+        return self
+
+    @property
+    def refresh_levels(self) -> tuple[int, ...]:
+        """The levels of `RoundPlan.refresh`; none where clients are asked nothing."""
+        return () if self.arrivals is None else self.serving.refresh_levels
+
+    @model_validator(mode="after")
+    def _streams(self) -> Scenario:
+        check_streams(self)
         return self
 
     @model_validator(mode="after")
