@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Protocol
 from pydantic import Field, model_validator
 
 from ...common.settings import Settings
+from ...fl_core.data.streams import Drift, Memory
 from .options import Evaluation, HubData, Late
 
 _ORDER = ("none", "participants", "available")
@@ -48,6 +49,8 @@ class _Streams(Protocol):
     """The fields of a scenario that arrivals have to do with."""
 
     arrivals: str | Mapping[str, object] | None
+    memory: Memory
+    drift: Drift
     quadratic: Settings | None
     hub: HubData
     late: Late
@@ -80,8 +83,24 @@ def check_streams(scenario: _Streams) -> None:
             scenario.evaluation.personal,
             "none",
         ),
-        "quadratic": (scenario.quadratic is not None, "given", "none"),
     }
     for name, (bad, value, expected) in wrong.items():
         if bad:
             raise ValueError(f"{name}: {value}, expected {expected} in a world with arrivals")
+    _check_quadratics(scenario)
+
+
+def _check_quadratics(scenario: _Streams) -> None:
+    """Refuse drifts of data in worlds of quadratics and the other way round, and memories without rows."""
+    kind = scenario.drift.kind
+    if scenario.quadratic is None:
+        if scenario.drift.of_quadratics:
+            raise ValueError(f"drift: kind: {kind}, expected another one without quadratic, which it is of")
+        return
+    if kind != "none" and not scenario.drift.of_quadratics:
+        raise ValueError(f"drift: kind: {kind}, expected none, walk or jumps in a world of quadratics")
+    for name in ("rule", "rows", "ephemeral"):
+        value, default = getattr(scenario.memory, name), Memory.model_fields[name].default
+        if value != default:
+            expected = f"{default} in a world of quadratics, whose clients keep no rows"
+            raise ValueError(f"memory: {name}: {value}, expected {expected}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .core import QuadraticCore
 from .kernels import expand, hessians, minimiser, value
 from .moving import MovingQuadraticCore
-from .path import WALK_EVERY_S, OptimumPath, jumps, walk
+from .path import WALK_EVERY_S, OptimumPath, drawn_path, jumps, walk
 from .problem import QuadraticProblem, QuadraticSettings, quadratic_problem
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "QuadraticCore",
     "QuadraticProblem",
     "QuadraticSettings",
+    "drawn_path",
     "expand",
     "hessians",
     "jumps",

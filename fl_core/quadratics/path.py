@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...common.arrays import Floats
+from ...common.arrays import Floats, Ints
 from ...common.units import SECONDS_PER_HOUR
+from ..data.streams import Drift, DriftEpisode
 
-WALK_EVERY_S = 600.0
+WALK_EVERY_S = 1800.0
 """A random walk stands still for so long between two of its steps."""
+_STEP, _DISTANCE = 0.5, 2.0
+"""Of a walk and of jumps, if the settings do not say."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,44 @@ class OptimumPath:
         """How far the minimisers go in all, on average over the clients; the V of dynamic regret."""
         steps = np.sqrt((np.diff(self.offset, axis=0) ** 2).sum(axis=2))
         return float(steps.sum(axis=0).mean())
+
+    def episode(self, num_clients: int) -> DriftEpisode:
+        """The same way as changes of each client's concept; concepts are the places of the path."""
+        moved = (np.diff(self.offset, axis=0) != 0).any(axis=2)  # [T - 1, M]
+        moved = np.broadcast_to(moved, (len(moved), num_clients))
+        most = int(moved.sum(axis=0).max(initial=0))
+        times_s, concept = np.full((num_clients, most), np.inf), np.zeros((num_clients, most + 1), int)
+        for k in range(num_clients):
+            places = np.flatnonzero(moved[:, k])
+            times_s[k, : places.size] = self.times_s[1:][places]
+            concept[k, 1 : places.size + 1] = places + 1
+            concept[k, places.size + 1 :] = concept[k, places.size]
+        return DriftEpisode(times_s, concept)
+
+
+def drawn_path(
+    settings: Drift, dimension: int, zone: Ints, num_zones: int, horizon_s: float, rng: np.random.Generator
+) -> OptimumPath:
+    """The path of one episode.
+
+    Args:
+        settings: `walk` or `jumps`, with whose they are; `none` stands still.
+        dimension: d.
+        zone: int `[N]`, of each client.
+        num_zones: Z.
+        horizon_s: until when.
+        rng: source of all randomness.
+    """
+    if settings.kind == "walk":
+        return walk(dimension, horizon_s, _STEP if settings.step is None else settings.step, rng)
+    if settings.kind == "jumps":
+        distance = _DISTANCE if settings.distance is None else settings.distance
+        groups = {"all": None, "zone": num_zones, "client": zone.size}[settings.scope]
+        path = jumps(dimension, horizon_s, settings.mean_h, distance, rng, groups)
+        return OptimumPath(path.times_s, path.offset[:, zone]) if settings.scope == "zone" else path
+    if settings.kind == "none":
+        return OptimumPath(np.zeros(1), np.zeros((1, 1, dimension)))
+    raise ValueError(f"drift: kind: {settings.kind}, expected none, walk or jumps in a world of quadratics")
 
 
 def walk(dimension: int, horizon_s: float, step: float, rng: np.random.Generator) -> OptimumPath:
@@ -63,7 +104,7 @@ def jumps(
         mean_h: hours between two jumps, on average.
         distance: length of a jump.
         rng: source of all randomness.
-        clients: N if each client jumps at its own times, each with that mean; None: all together.
+        clients: how many jump at times of their own, each with that mean; None: all together.
     """
     count = 1 if clients is None else clients
     when = [_poisson_times(horizon_s, mean_h * SECONDS_PER_HOUR, rng) for _ in range(count)]
