@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ....common.arrays import Bools, Floats, Ints32
+from ....common.units import SECONDS_PER_HOUR
 from ....envs.contract import PAST, REFRESHES, STOP_S, RoundPlan, Situation
 from ..base import Rule, State, knob
 
@@ -61,6 +62,61 @@ class Paced(Rule):
         wait_s = np.where(self.state["due"] | np.isinf(wait_s), wait_s, pause_s)
         resting = situation.terms.budget_left[:, 0] <= self.rest_h
         return np.where(self.over(situation) | resting, STOP_S, wait_s)
+
+
+@dataclass(kw_only=True)
+class Bursts(Paced):
+    """Rounds in bursts, a while apart, and single ones in the long pauses between them.
+
+    Right after a drift memories still hold what was before it, and whoever is away has the old model: rounds
+    that follow one another at once learn less than the same number over some hours, and somebody has to bring
+    the model to those who came back since. In a world without streams there is nothing to wait for.
+    """
+
+    spacing_s: float = knob(
+        1800.0, "seconds from round to round in a burst, at least", low=300.0, high=14400.0, log=True, off=0.0
+    )
+    upkeep_h: float = knob(
+        2.0,
+        "a round after so many hours without one, whatever happens",
+        low=0.5,
+        high=24.0,
+        log=True,
+        off=0.0,
+    )
+
+    def wanted(self, situation: Situation) -> Bools:
+        """Where a burst lasts, bool `[E]`; called once per decision."""
+        raise NotImplementedError
+
+    def fresh_state(self, num_envs: int, num_clients: int) -> State:
+        """Adds when the last round began, and whether a burst lasts, each `[E]`."""
+        more: State = {"began_s": np.full(num_envs, -np.inf), "burst": np.zeros(num_envs, dtype=bool)}
+        return super().fresh_state(num_envs, num_clients) | more
+
+    def due(self, situation: Situation) -> Bools:
+        """Where a burst lasts and the last round is long enough ago, or too long."""
+        self.state["burst"] = self.wanted(situation)
+        ago_s = situation.run.time_s - self.state["began_s"] + 1e-6
+        upkeep = self._keeps_up(situation) & (ago_s >= self.upkeep_h * SECONDS_PER_HOUR)
+        apart = (ago_s >= self.spacing_s) | (situation.stream is None)
+        return np.asarray((self.state["burst"] & apart) | upkeep)
+
+    def pause_s(self, situation: Situation) -> Floats:
+        """Until the next round of the burst, else a look, or until the model has to be brought round."""
+        ago_s = situation.run.time_s - self.state["began_s"]
+        pause_s = np.where(self.state["burst"], self.spacing_s - ago_s, super().pause_s(situation))
+        if self._keeps_up(situation):
+            pause_s = np.minimum(pause_s, self.upkeep_h * SECONDS_PER_HOUR - ago_s)
+        return np.asarray(pause_s)
+
+    def _keeps_up(self, situation: Situation) -> bool:
+        """Whether rounds are held for those who have come since the last one."""
+        return self.upkeep_h > 0 and situation.stream is not None
+
+    def learn(self, situation: Situation, trained: Bools) -> None:
+        """Note when the round began."""
+        self.state["began_s"] = np.where(trained.any(axis=1), situation.run.time_s, self.state["began_s"])
 
 
 def flattened(situation: Situation, gain: float) -> Bools:

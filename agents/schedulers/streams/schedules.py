@@ -11,7 +11,7 @@ from ....common.arrays import Bools, Floats, Ints
 from ....common.units import SECONDS_PER_HOUR
 from ....envs.contract import SchedulerKind, Situation
 from ..base import State, knob
-from .paced import Paced, flattened
+from .paced import Bursts, Paced, flattened
 
 
 @dataclass(kw_only=True)
@@ -84,37 +84,40 @@ class Periodic(Paced):
 
 
 @dataclass(kw_only=True)
-class DriftOracle(TrainThenStop):
+class DriftOracle(Bursts):
     """Told the drift: n rounds at the beginning and after every drift, which it sees as it happens.
 
-    Random m participants. It sees what no coordinator does (`Situation.future`), and so counts with those who
-    see the future: the distance of a detector to it is what detection costs. It is not told how much a
-    drift changes, nor does it save rounds for the next one; more is possible (`clairvoyant`).
+    Random m participants, in bursts; see `Bursts`. It sees what no coordinator does (`Situation.future`), and
+    so counts with those who see the future: the distance of a detector to it is what detection costs. It is
+    not told how much a drift changes, nor does it save rounds for the next one; more is possible
+    (`clairvoyant`).
     Paper: none.
     Needs: `Situation.future.drift_s`; without drift it trains until accuracy flattens and stops.
     Aggregation: the world's aggregator.
-    Defaults: 8 rounds, m = 10, 10 local steps.
+    Defaults: 10 rounds half an hour apart, m = 10, 10 local steps.
     """
 
     name: ClassVar[str] = "drift-oracle"
     kind: ClassVar[SchedulerKind] = "ceiling"
     clairvoyant: ClassVar[bool] = True
 
-    after_rounds: int = knob(8, "n, rounds after each drift", low=1, high=60, log=True)
+    after_rounds: int = knob(10, "n, rounds after each drift", low=1, high=60, log=True)
 
     def fresh_state(self, num_envs: int, num_clients: int) -> State:
         """Adds `drifts` `[E]` so far, and `owed` `[E]`, rounds still to be held after the last one."""
         more = {
             "drifts": np.zeros(num_envs, dtype=np.int64),
             "owed": np.full(num_envs, self.after_rounds, dtype=np.int64),
+            "flat": np.zeros(num_envs, dtype=bool),
         }
         return super().fresh_state(num_envs, num_clients) | more
 
-    def due(self, situation: Situation) -> Bools:
-        """While rounds are owed; before the first drift, until accuracy flattens as well."""
+    def wanted(self, situation: Situation) -> Bools:
+        """While rounds are owed; where nothing drifts, until accuracy flattens."""
         drift_s = _drifts(situation)
         if drift_s is None:
-            return super().due(situation)
+            self.state["flat"] = self.state["flat"] | flattened(situation, 1.0)
+            return np.asarray(~self.state["flat"])
         drifts: Ints = (drift_s <= 0).sum(axis=1)
         owed = np.where(drifts > self.state["drifts"], self.after_rounds, self.state["owed"])
         self.state["drifts"], self.state["owed"] = drifts, owed
@@ -124,21 +127,27 @@ class DriftOracle(TrainThenStop):
         """Where nothing is owed and nothing will drift."""
         drift_s = _drifts(situation)
         if drift_s is None:
-            return super().over(situation)
+            return self.state["flat"]
         coming = (drift_s > 0) & (drift_s < SECONDS_PER_HOUR * situation.terms.budget_left[:, :1])
-        return np.asarray((self.state["owed"] <= 0) & ~coming.any(axis=1))
+        idle = (self.state["owed"] <= 0) & ~coming.any(axis=1)
+        return np.asarray(idle & (not self._keeps_up(situation)))
 
     def pause_s(self, situation: Situation) -> Floats:
-        """Until the next drift, or a look."""
-        drift_s = _drifts(situation)
+        """Until the next drift, if it comes first."""
+        pause_s, drift_s = super().pause_s(situation), _drifts(situation)
         if drift_s is None:
-            return super().pause_s(situation)
+            return pause_s
         ahead = np.where(drift_s > 0, drift_s, np.inf).min(axis=1, initial=np.inf)
-        return np.asarray(np.where(np.isfinite(ahead), ahead, self.look_s))
+        quiet = ~self.state["burst"] & np.isfinite(ahead)
+        if self._keeps_up(situation):
+            return np.minimum(pause_s, ahead)
+        return np.where(quiet, ahead, np.minimum(pause_s, ahead))
 
     def learn(self, situation: Situation, trained: Bools) -> None:
         """One less is owed."""
-        self.state["owed"] = self.state["owed"] - trained.any(axis=1)
+        super().learn(situation, trained)
+        held = trained.any(axis=1) & self.state["burst"]
+        self.state["owed"] = self.state["owed"] - held
 
 
 def _drifts(situation: Situation) -> Floats | None:

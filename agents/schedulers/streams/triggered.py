@@ -11,14 +11,14 @@ from ....common.arrays import Bools, Floats
 from ....envs.contract import Situation
 from ..base import State, knob
 from .detectors import BOUNDS, Adwin, Ddm, Detector, PageHinkley
-from .paced import Paced, flattened, news
+from .paced import Bursts, flattened, news
 
 _ENOUGH = 20.0
 """Known answers that tell a share of errors."""
 
 
 @dataclass(kw_only=True)
-class Triggered(Paced):
+class Triggered(Bursts):
     """A burst of rounds at the beginning and after every alarm of a detector fed with the known answers.
 
     The first burst has `first_rounds` rounds. A later one ends when no larger a share of the latest answers
@@ -45,7 +45,7 @@ class Triggered(Paced):
         seen = {f"seen_{key}": array for key, array in self.detector().fresh(num_envs).items()}
         return super().fresh_state(num_envs, num_clients) | burst | seen
 
-    def due(self, situation: Situation) -> Bools:
+    def wanted(self, situation: Situation) -> Bools:
         """While a burst lasts; without streams, until accuracy flattens."""
         state, (answers, wrong) = self.state, news(situation)
         told = answers >= _ENOUGH
@@ -54,7 +54,7 @@ class Triggered(Paced):
         good = told & (state["alarms"] > 0) & (state["errors"] <= state["normal"] + self.slack)
         if situation.stream is None:
             good = flattened(situation, 1.0)
-        ended = bursting & good & state["trained_last"]
+        ended = bursting & good & (state["left"] < self.burst_rounds)
         state["left"] = np.where(ended, 0, state["left"])
         risen = self._watch(answers, wrong, bursting)
         state["alarms"] = state["alarms"] + risen
@@ -67,7 +67,8 @@ class Triggered(Paced):
 
     def learn(self, situation: Situation, trained: Bools) -> None:
         """One round less; at the last one's end what is normal is known."""
-        state, some = self.state, trained.any(axis=1)
+        super().learn(situation, trained)
+        state, some = self.state, trained.any(axis=1) & self.state["burst"]
         state["left"] = state["left"] - some
         ends = some & (state["left"] <= 0)
         state["normal"] = np.where(ends, np.minimum(state["normal"], state["errors"]), state["normal"])

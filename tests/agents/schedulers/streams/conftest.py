@@ -14,9 +14,9 @@ N = 12
 class Service:
     """A served federation: its clock goes by what is planned, its errors are `errors(hours, rounds)`."""
 
-    def __init__(
-        self, situation_of, errors, rows=1, round_h=0.5, labels_per_h=120.0, drifts_h=(), hours=1000.0
-    ):
+    round_h, labels_per_h = 0.5, 120.0
+
+    def __init__(self, situation_of, errors, drifts_h=(), hours=1000.0):
         self.base = situation_of(0, n=N, available=np.ones(N, dtype=bool), samples_held=np.full(N, 40))
         self.errors = errors
         self.drifts_h, self.budget_h = np.array(drifts_h, dtype=float), hours

@@ -62,14 +62,14 @@ class TestSchedules:
 
     def test_the_oracle_trains_after_every_drift(self, service, play):
         made = service(settled, drifts_h=(10.0, 20.25, 21.0), hours=60.0)
-        play("drift-oracle", made, 60.0, after_rounds=4)
+        play("drift-oracle", made, 60.0, after_rounds=4, upkeep_h="off")
         expected = [[0.5 * k for k in range(4)], [10 + 0.5 * k for k in range(4)]]
         expected += [[20.25, 20.75], [21.25 + 0.5 * k for k in range(4)]]
         assert made.trained_h == pytest.approx(np.concatenate(expected))
 
     def test_the_oracle_stops_after_the_last_drift_that_it_will_see(self, service, play):
         made = service(settled, drifts_h=(10.0, 80.0), hours=60.0)
-        scheduler = play("drift-oracle", made, 60.0, after_rounds=4)
+        scheduler = play("drift-oracle", made, 60.0, after_rounds=4, upkeep_h="off")
         assert made.time_h == pytest.approx(12.0)
         assert np.isinf(scheduler.plan(made.now(True)).wait_s[0])
 
@@ -84,7 +84,7 @@ class TestTriggers:
     @pytest.mark.parametrize("name", TRIGGERS)
     def test_quiet_until_the_drift_then_a_burst_that_ends_when_all_is_well(self, service, name, play):
         made = service(drifting(40.0, recovers_after=3))
-        scheduler = play(name, made, 80.0)
+        scheduler = play(name, made, 80.0, upkeep_h="off")
         first, later = np.array(made.trained_h[:12]), np.array(made.trained_h[12:])
         assert first == pytest.approx(0.5 * np.arange(12))
         assert scheduler.state["alarms"][0] == 1
@@ -94,7 +94,7 @@ class TestTriggers:
     @pytest.mark.parametrize("name", TRIGGERS)
     def test_a_concept_that_stays_harder_ends_the_burst_too(self, service, name, play):
         made = service(drifting(40.0, recovers_after=10**6))
-        play(name, made, 80.0, burst_rounds=7)
+        play(name, made, 80.0, burst_rounds=7, upkeep_h="off")
         assert made.round == 12 + 7
 
     @pytest.mark.parametrize("name", TRIGGERS)
@@ -102,7 +102,7 @@ class TestTriggers:
         one, two = drifting(40.0, 3), drifting(80.0, 3)
         made = service(lambda hours, rounds: one(hours, rounds) if hours < 80 else two(hours, rounds))
         two(0.0, 15)  # rounds before the second drift
-        scheduler = play(name, made, 120.0)
+        scheduler = play(name, made, 120.0, upkeep_h="off")
         assert scheduler.state["alarms"][0] == 2
         assert any(80 <= hour <= 83 for hour in made.trained_h)
 
@@ -110,8 +110,24 @@ class TestTriggers:
     def test_few_false_alarms_where_nothing_drifts(self, service, name, play):
         rng = np.random.default_rng(5)
         made = service(lambda hours, rounds: rng.binomial(60, settled(hours, rounds)) / 60)
-        play(name, made, 100.0)
+        play(name, made, 100.0, upkeep_h="off")
         assert made.round <= 12 + 12
+
+
+class TestBursts:
+    def test_rounds_of_a_burst_are_apart(self, service, play):
+        made = service(settled, drifts_h=(10.0,), hours=30.0)
+        play("drift-oracle", made, 30.0, after_rounds=3, spacing_s=7200.0, upkeep_h="off")
+        assert made.trained_h == pytest.approx([0.0, 2.0, 4.0, 10.0, 12.0, 14.0])
+
+    @pytest.mark.parametrize("name", ["drift-oracle", *TRIGGERS])
+    def test_the_model_is_brought_to_those_who_come_back(self, service, play, name):
+        made = service(settled, hours=50.0)
+        knobs = {"after_rounds": 4} if name == "drift-oracle" else {"first_rounds": 4}
+        scheduler = play(name, made, 40.0, upkeep_h=5.0, **knobs)
+        assert made.trained_h[:4] == pytest.approx([0.0, 0.5, 1.0, 1.5])
+        assert np.diff(made.trained_h[3:]) == pytest.approx(5.0)
+        assert scheduler.state["rounds"][0] == made.round
 
 
 class TestAge:
