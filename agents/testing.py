@@ -20,6 +20,7 @@ from ..envs.contract import (
     Scheduler,
     SchedulerKind,
     Situation,
+    StreamFacts,
     Terms,
     ZoneFacts,
 )
@@ -34,7 +35,7 @@ _OTHER_SEEDS = np.array([4, 77, 31], dtype=np.int64)
 _SHARED = ("forecast_leads_s", "carbon_leads_s")
 """Arrays that all environments have in common."""
 
-Part = TypeVar("Part", ClientFacts, ZoneFacts, RunFacts, Terms, Future)
+Part = TypeVar("Part", ClientFacts, ZoneFacts, RunFacts, Terms, Future, StreamFacts)
 
 
 @dataclass(frozen=True)
