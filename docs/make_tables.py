@@ -25,7 +25,14 @@ from frugalfl.agents.schedulers.linear import (
     LinearRule,
 )
 from frugalfl.common.registry import Registry
-from frugalfl.envs.agent_view import CLIENT_TABLE, SERVER_TABLE, layout_of
+from frugalfl.envs.agent_view import (
+    CLIENT_TABLE,
+    SERVER_TABLE,
+    STREAM_CLIENT_TABLE,
+    STREAM_SERVER_TABLE,
+    layout_of,
+)
+from frugalfl.envs.contract import REFRESHES
 from frugalfl.envs.registration import WORLDS, Entry, entries
 from frugalfl.envs.scenario import Evaluation, Late, Malicious, Scenario, load_scenario, scenario_names
 from frugalfl.fl_core.aggregation import AGGREGATORS, ATTACKS
@@ -96,6 +103,7 @@ def world_table() -> list[str]:
         "samples sent",
         "server step",
         "bits",
+        "refresh",
     )
     columns += ("points per h", "per GB", "per kg", "hours", "s per step")
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
@@ -111,8 +119,9 @@ def world_table() -> list[str]:
             ", ".join(f"{q:g}" for q in layout.quorum),
             ", ".join(map(str, layout.local_steps)),
             ", ".join(map(str, layout.transfer_samples)),
-            ", ".join(f"{factor:g}" for factor in layout.server_step) if layout.scales_step else "-",
-            ", ".join(map(str, layout.upload_bits)) if layout.chooses_bits else "-",
+            ", ".join(f"{factor:g}" for factor in layout.server_step) if len(layout.server_step) > 1 else "-",
+            ", ".join(map(str, layout.upload_bits)) if len(layout.upload_bits) > 1 else "-",
+            ", ".join(REFRESHES[level] for level in layout.refresh) if len(layout.refresh) > 1 else "-",
             *map(span, (prices.price_per_hour, prices.price_per_gb, prices.price_per_kg)),
             span(scenario.budgets.hours),
             span(scenario.workload.step_s),
@@ -364,6 +373,8 @@ def page() -> str:
         "",
         *feature_table("`clients`", CLIENT_TABLE),
         *feature_table("`server`", SERVER_TABLE),
+        *feature_table("`clients`, with arrivals also", STREAM_CLIENT_TABLE),
+        *feature_table("`server`, with arrivals also", STREAM_SERVER_TABLE),
         "### `zones`",
         "",
         "Per zone: intensity now (0.5 at 300 g/kWh), sine and cosine of the local hour, and the forecast at",

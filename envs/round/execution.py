@@ -21,7 +21,7 @@ from ..episode import (
     transfers,
     utc_hour,
 )
-from .billing import Bill, bill_phases
+from .billing import bill_phases
 from .late import make_late_rule
 from .overlay import Overlays, join
 from .personal import FORWARD_SHARE, ClientScores, PersonalModels
@@ -85,9 +85,9 @@ class RoundExecution:
 
     def _upload_bytes_of(self, plan: RoundPlan) -> Floats:
         """`[E, 1]`, the same at the bits that a plan says."""
-        bits = np.zeros(len(plan.wait_s), int) if plan.upload_bits is None else plan.upload_bits
-        shares = [self.core.upload_share_at(each) for each in bits.tolist()]
-        return np.asarray(self.source.model_bytes * np.array(shares)[:, None])
+        bits = [0] * len(plan.wait_s) if plan.upload_bits is None else plan.upload_bits.tolist()
+        shares = np.array([self.core.upload_share_at(each) for each in bits])
+        return np.asarray(self.source.model_bytes * shares[:, None])
 
     @property
     def setup_bytes(self) -> Floats:
@@ -138,12 +138,16 @@ class RoundExecution:
         answers = np.full(answered.shape, np.nan, dtype=np.float32)
         if answered.any() and plan.probe_samples is not None:
             answers = self.core.client_losses(answered, plan.probe_samples, ledger.rounds)
-        result, accuracy, loss = self._train(progress, ledger)
-        bill = self._bill(time_s, overlays, step, progress)
+        result = self._train(progress, ledger)
+        moved = self._moved(progress, result)
+        accuracy, loss = self._scores(moved, ledger)
+        bill = bill_phases(self.population, self.carbon, time_s, progress, work.lead_bytes)
+        if overlays is not None:
+            bill = overlays.bill(bill, self.population, self.carbon, time_s, progress)
         own_j = np.where(work.probed, 0.0, bill.energy_j)
         cancelled, wasted_j = self._late.settle(progress, own_j, self.core.version)
         trained = progress.completed.any(axis=1) & ~result.diverged
-        self._note_models(time_s, progress, self._moved(progress, result), running)
+        self._note_models(time_s, progress, moved, running)
         outcome = RoundOutcome(
             invited=work.invited,
             completed=progress.completed,
@@ -167,11 +171,10 @@ class RoundExecution:
 
     def client_scores(self, time_s: Floats) -> ClientScores:
         """How well every client is served in the end; see `PersonalModels`."""
+        if self.personal is None:
+            return ClientScores.free(self.core.client_accuracy("test"))
         per_kwh = np.take_along_axis(self.carbon.now(time_s), self.population.zone, axis=1)
-        if self.personal is not None:
-            return self.personal.scores(self.population, self.source, per_kwh / JOULES_PER_KWH)
-        nothing = np.zeros(per_kwh.shape)
-        return ClientScores(self.core.client_accuracy("test"), *(nothing.copy() for _ in range(4)))
+        return self.personal.scores(self.population, self.source, per_kwh / JOULES_PER_KWH)
 
     def abandon(self, envs: Bools) -> tuple[Bools, Floats]:
         """Clients still at work where the episodes of `envs` end, and joules they spent, each `[E, N]`."""
@@ -198,24 +201,17 @@ class RoundExecution:
         self, plan: RoundPlan, training: Bools, waited_s: Floats, time_s: Floats, ledger: Ledger
     ) -> tuple[Step, Overlays | None]:
         """Repair the plan and play the round of those it invites or probes; with their overlays, if any."""
-        source, work, overlays = self.source, self._work(plan, training), None
-        quorum = plan.quorum
-        if source.scenario.topology != "server":
+        work, overlays = self._work(plan, training), None
+        quorum, kind = plan.quorum, self.source.scenario.topology
+        if kind != "server":
             sizes = (self.download_bytes, self.upload_bytes)
-            kind, has_model = source.scenario.topology, self._has_model
-            work, overlays = join(kind, work, self.population, has_model, sizes)
+            work, overlays = join(kind, work, self.population, self._has_model, sizes)
         if overlays is not None:
             quorum = np.where(overlays.joined.any(axis=1), 1.0, quorum)  # nobody can go on without the others
         session_left_s = self.sessions.session_end_s - time_s[:, None]
-        timeline = play_round(
-            work.invited | work.probed,
-            session_left_s,
-            work.down_s,
-            work.compute_s,
-            work.up_s,
-            quorum,
-            self.population.deadline_s,
-        )
+        phases_s = (work.down_s, work.compute_s, work.up_s)
+        asked, deadline_s = work.invited | work.probed, self.population.deadline_s
+        timeline = play_round(asked, session_left_s, *phases_s, quorum, deadline_s)
         step = Step(
             plan=plan,
             work=work,
@@ -270,8 +266,8 @@ class RoundExecution:
             hour = utc_hour(self.population.start_utc_s, time_s)
             self.personal.note_decision(self.sessions.available, hour, moved, running)
 
-    def _train(self, progress: Progress, ledger: Ledger) -> tuple[TrainResult, Floats, Floats]:
-        """Train on the updates that enter the model; the core's result, and the scores afterwards, `[E]`."""
+    def _train(self, progress: Progress, ledger: Ledger) -> TrainResult:
+        """Train on the updates that enter the model."""
         held = self.held
         if progress.held is not None:
             held = progress.held
@@ -284,7 +280,7 @@ class RoundExecution:
             self.personal.train(progress.orders, ledger.rounds)
         if progress.held is not None:
             self.core.hold(self.held)
-        return result, *self._scores(self._moved(progress, result), ledger)
+        return result
 
     def _scores(self, moved: Bools, ledger: Ledger) -> tuple[Floats, Floats]:
         """Accuracy and loss afterwards, each `[E]`."""
@@ -300,9 +296,3 @@ class RoundExecution:
         if self.core.aggregator.moves_alone:
             moved = moved | np.asarray(progress.orders.closes)
         return np.asarray(moved & ~result.diverged)
-
-    def _bill(self, time_s: Floats, overlays: Overlays | None, step: Step, progress: Progress) -> Bill:
-        bill = bill_phases(self.population, self.carbon, time_s, progress, step.work.lead_bytes)
-        if overlays is None:
-            return bill
-        return overlays.bill(bill, self.population, self.carbon, time_s, progress)

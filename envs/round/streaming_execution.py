@@ -125,8 +125,7 @@ class StreamingExecution(RoundExecution):
 
     def client_scores(self, time_s: Floats) -> ClientScores:
         """How well every client was served: the share of its requests that were answered rightly."""
-        nothing = np.zeros(self.held.shape)
-        return ClientScores(self.serving.client_accuracy, *(nothing.copy() for _ in range(4)))
+        return ClientScores.free(self.serving.client_accuracy)
 
     def _serve(
         self, time_s: Floats, length_s: Floats, running: Bools, got_s: Floats

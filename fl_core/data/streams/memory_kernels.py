@@ -16,19 +16,25 @@ _HALF = np.uint64(32)
 
 
 @inner(cache=True, nogil=True)
-def _below(seed, client, number, size):  # type: ignore[no-untyped-def]
-    """A random integer in [0, size), as a function of the counters."""
+def _bits(seed, client, number):  # type: ignore[no-untyped-def]
+    """64 random bits, as a function of the counters."""
     state = np.uint64(seed)
     for counter in (np.uint64(client), np.uint64(number)):
         state = state + GOLDEN * (counter + np.uint64(1))
         state = (state ^ (state >> SHIFT_1)) * MIX_1
         state = (state ^ (state >> SHIFT_2)) * MIX_2
         state = state ^ (state >> SHIFT_3)
-    return np.int64(((state >> _HALF) * np.uint64(size)) >> _HALF)
+    return state
 
 
 @inner(cache=True, nogil=True)
-def _balanced_place(kept, labels, label, offered, full, in_memory, seed, client, number):  # type: ignore[no-untyped-def]
+def _below(bits, size):  # type: ignore[no-untyped-def]
+    """An integer in [0, size) from random bits."""
+    return np.int64(((bits >> _HALF) * np.uint64(size)) >> _HALF)
+
+
+@inner(cache=True, nogil=True)
+def _balanced_place(kept, labels, label, offered, full, in_memory, bits):  # type: ignore[no-untyped-def]
     """Where a row goes in a full memory by class-balancing reservoir sampling; -1: nowhere.
 
     A row of a label that never was the largest replaces one of the largest; another one takes part in the
@@ -42,7 +48,7 @@ def _balanced_place(kept, labels, label, offered, full, in_memory, seed, client,
         full[other] |= in_memory[other] == largest
     victim = label if full[label] else np.argmax(in_memory)
     chance = offered[label] if full[label] else largest
-    drawn = _below(seed, client, number, chance)
+    drawn = _below(bits, chance)
     for m in range(kept.size):
         if labels[kept[m]] == victim:
             if drawn == 0:
@@ -99,12 +105,11 @@ def remember(
         elif rule == FIFO:
             place = number % size
         elif rule == RESERVOIR:
-            place = _below(seeds[e], k, number, number + 1)
+            place = _below(_bits(seeds[e], k, number), number + 1)
         elif rule == BALANCED:
-            place = _balanced_place(
-                tables.kept[e, k], labels, label, tables.offered[e, k], tables.full[e, k], in_memory,
-                seeds[e], k, number,
-            )  # fmt: skip
+            offered, full = tables.offered[e, k], tables.full[e, k]
+            bits = _bits(seeds[e], k, number)
+            place = _balanced_place(tables.kept[e, k], labels, label, offered, full, in_memory, bits)
         if 0 <= place < size:
             tables.kept[e, k, place] = rows[r]
             tables.since_s[e, k, place] = moments_s[r]
