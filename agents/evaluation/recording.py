@@ -74,6 +74,7 @@ class Recorder:
         self.training_rounds = np.zeros(num_envs, dtype=np.int64)
         self.decisions = np.zeros(num_envs, dtype=np.int64)
         self.stopped = np.zeros(num_envs, dtype=np.int64)
+        self.regret_points: Floats | None = None  # in worlds that serve
         self.target_weight: Floats = np.zeros((num_envs, 0))
         self._timeline_row = timeline_row
         self._zone: Ints | None = None
@@ -90,6 +91,10 @@ class Recorder:
         self.decisions += running
         self.stopped += running & (turn.plan.wait_s == STOP_S)
         self.training_rounds += running & result.outcome.invited.any(axis=1)
+        served = result.outcome.served
+        if served is not None:
+            so_far = np.zeros(running.size) if self.regret_points is None else self.regret_points
+            self.regret_points = so_far + np.where(running, served.regret_points, 0.0)
         self._mark(np.flatnonzero(running), turn.after)
         if self._timeline_row is not None and running[self._timeline_row]:
             self._pages.append(_page(before, result.outcome, self._timeline_row))

@@ -52,6 +52,9 @@ CLIENT_METRICS = ("worst_client_accuracy", "p10_client_accuracy")
 LEAKS = ("mia_auc", "mia_auc_sums", "reconstruction", "aia_gain")
 """What an eavesdropper found; summarised where somebody listened, and where it makes sense."""
 
+REGRETS = ("regret_points", "own_regret", "regret_bound")
+"""In worlds that serve: of every scheduler against the frozen optimum; of some, as their method counts it."""
+
 Row: TypeAlias = dict[str, object]
 """One row of a table, by column."""
 _TEXT = {"scheduler": str, "kind": str}
@@ -80,7 +83,10 @@ class EvaluationResult:
             was found: mia_auc (chance to tell a row trained on from another of its label by the messages),
             mia_auc_sums (the same by the models alone), reconstruction (distance of the reconstructed local
             model from the true one, in units of the initial model's) and aia_gain (of guessing a binary
-            attribute over naming the more frequent value), nan where it makes no sense.
+            attribute over naming the more frequent value), nan where it makes no sense; in worlds that serve:
+            regret_points (of the right answers behind those of the optimum of every moment), own_regret and
+            regret_bound (of a scheduler that learns online, in its own gains, and what its theory says that
+            it cannot exceed; nan for the others).
         curves: one row per scheduler, episode and decision: hours, gigabytes, kilograms, validation accuracy,
             points spent, training rounds; so far.
         timelines: the timeline of one episode per scheduler.
@@ -104,13 +110,19 @@ class EvaluationResult:
     @property
     def metrics(self) -> tuple[str, ...]:
         """The columns of this table that can be summarised."""
-        known = (*METRICS, *CLIENT_METRICS, *self.leaks)
+        known = (*METRICS, *CLIENT_METRICS, *self.leaks, "regret_points")
         return tuple(name for name in known if name in self.episodes.columns)
 
     @property
     def leaks(self) -> tuple[str, ...]:
         """The columns of this table that an eavesdropper has filled."""
         return tuple(name for name in LEAKS if name in self.episodes and self.episodes[name].notna().all())
+
+    @property
+    def regrets(self) -> tuple[str, ...]:
+        """The columns of regrets that this table has, those that no scheduler fills left out."""
+        there = (name for name in REGRETS if name in self.episodes)
+        return tuple(name for name in there if self.episodes[name].notna().any())
 
     def values(self, scheduler: str, metric: str = "net_points") -> AnyArray:
         """A metric of one scheduler in the order of the episodes."""

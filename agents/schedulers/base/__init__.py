@@ -16,6 +16,7 @@ from .decisions import (
 from .everyone import Everyone
 from .hyperparameters import OFF, Knob, Setting, draw_settings, knob, knobs_of, settings_of, switch
 from .probing import Probing
+from .regret import WithRegret
 from .rule import Rule, State
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Rule",
     "Setting",
     "State",
+    "WithRegret",
     "adopt",
     "cleanest_wait_s",
     "closing_share",
