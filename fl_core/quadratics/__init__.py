@@ -5,7 +5,7 @@ from __future__ import annotations
 from .core import QuadraticCore
 from .kernels import expand, hessians, minimiser, value
 from .moving import MovingQuadraticCore
-from .path import WALK_EVERY_S, OptimumPath, drawn_path, jumps, walk
+from .path import WALK_EVERY_S, OptimumPath, drawn_path, jumps, square_per_h, walk
 from .problem import QuadraticProblem, QuadraticSettings, quadratic_problem
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "jumps",
     "minimiser",
     "quadratic_problem",
+    "square_per_h",
     "value",
     "walk",
 ]

@@ -72,6 +72,15 @@ def drawn_path(
     raise ValueError(f"drift: kind: {settings.kind}, expected none, walk or jumps in a world of quadratics")
 
 
+def square_per_h(settings: Drift) -> float:
+    """Mean square of the way that the minimisers go in an hour."""
+    if settings.kind == "walk":
+        return float((_STEP if settings.step is None else settings.step) ** 2)
+    if settings.kind == "jumps":
+        return float((_DISTANCE if settings.distance is None else settings.distance) ** 2 / settings.mean_h)
+    return 0.0
+
+
 def walk(dimension: int, horizon_s: float, step: float, rng: np.random.Generator) -> OptimumPath:
     """A random walk of all clients together: Gaussian steps, every `WALK_EVERY_S`.
 
