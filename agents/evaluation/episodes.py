@@ -16,7 +16,6 @@ from ...common.splits import Split
 from ...envs.contract import REWARD_TERMS, Preparing, Scheduler, SimulatedWorld, rollout
 from ...envs.scenario import Scenario, load_scenario
 from ..players import adopt, make_player, origin_of
-from ..schedulers.base import WithRegret, original
 from .measures import jain_index, total_variation
 from .recording import Recorder, Timeline
 from .results import CLIENT_METRICS, METRICS, EvaluationResult
@@ -188,7 +187,7 @@ def play_batch(
     }
     decision_ms = 1e3 * decided_s / max(int(recorder.decisions.sum()), 1)
     scores = _scores(world, recorder, start_accuracy) | {"decision_ms": decision_ms}
-    scores |= _regrets(scheduler, recorder)
+    scores |= recorder.regrets(scheduler)
     scores |= origin_of(scheduler, world.scenario.name)._asdict()
     frame = pd.DataFrame(label | scores | _client_scores(world, recorder.target_weight) | leaks())
     curves = recorder.curves()
@@ -251,19 +250,6 @@ def _scores(world: SimulatedWorld, recorder: Recorder, start_accuracy: Floats) -
         "decisions": recorder.decisions,
         "stopped": recorder.stopped,
         "jain": jain_index(world.participation),
-    }
-
-
-def _regrets(scheduler: Scheduler, recorder: Recorder) -> dict[str, AnyArray]:
-    """In worlds that serve: points behind the frozen optimum; the scheduler's own regret, and its bound."""
-    if recorder.regret_points is None:
-        return {}
-    own, unknown = original(scheduler), np.full(recorder.regret_points.shape, np.nan)
-    bounded = isinstance(own, WithRegret)
-    return {
-        "regret_points": recorder.regret_points,
-        "own_regret": own.regret() if bounded else unknown,
-        "regret_bound": own.regret_bound() if bounded else unknown,
     }
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ...common.arrays import AnyArray, Bools, Floats, Ints
 from ...common.units import SECONDS_PER_HOUR
-from ...envs.contract import REWARD_TERMS, STOP_S, RoundOutcome, Situation, Turn
-from ..schedulers.base import spent_points
+from ...envs.contract import REWARD_TERMS, STOP_S, RoundOutcome, Scheduler, Situation, Turn
+from ..schedulers.base import WithRegret, original, spent_points
 
 IDLE, COMPLETED, LOST, CANCELLED = range(4)
 """Codes of `Timeline.status`."""
@@ -98,6 +98,18 @@ class Recorder:
         self._mark(np.flatnonzero(running), turn.after)
         if self._timeline_row is not None and running[self._timeline_row]:
             self._pages.append(_page(before, result.outcome, self._timeline_row))
+
+    def regrets(self, scheduler: Scheduler) -> dict[str, Floats]:
+        """In worlds that serve: points behind the frozen optimum; the scheduler's own regret, and its bound."""
+        if self.regret_points is None:
+            return {}
+        own, unknown = original(scheduler), np.full(self.regret_points.shape, np.nan)
+        bounded = isinstance(own, WithRegret)
+        return {
+            "regret_points": self.regret_points,
+            "own_regret": own.regret() if bounded else unknown,
+            "regret_bound": own.regret_bound() if bounded else unknown,
+        }
 
     def curves(self) -> pd.DataFrame:
         """One line per row for the start and one for each decision: `row` and `CURVES`, in time."""

@@ -12,7 +12,7 @@ from ...common.units import SECONDS_PER_HOUR
 from ...envs.contract import Scheduler, Situation, rollout
 from ...envs.world import FederatedWorld
 from ...fl_core.quadratics import QuadraticProblem, square_per_h
-from ...fl_core.theory import BestPace, best_pace
+from ...fl_core.theory import BestPace, Rates, best_pace
 from ..schedulers.base import WithRegret, original
 from .privacy import spread
 
@@ -108,10 +108,12 @@ def _best(world: FederatedWorld, first: Situation, row: int, seed: int) -> BestP
         task,
         world.source.training.learning_rate,
         square_per_h(scenario.drift),
-        100.0 / hours,
-        lambda steps: float(first.round_points(steps)[row].sum()),
         quadratic.chance,
+        Rates(
+            100.0 / hours,
+            lambda steps: float(first.round_points(steps)[row].sum()),
+            lambda steps: float(first.round_s(steps)[row].max()) + overhead_s,
+        ),
         [steps for steps in scenario.levels.local_steps if steps > 0],
         [each * SECONDS_PER_HOUR for each in _PERIODS_H],
-        lambda steps: float(first.round_s(steps)[row].max()) + overhead_s,
     )

@@ -36,7 +36,7 @@ from .participation import (
     variance_proxy,
 )
 from .prediction import ObservedPrediction, RoundHistory, long_run_covariance, predict
-from .tracking import BestPace, Pace, Tracking, best_pace, track
+from .tracking import BestPace, Pace, Rates, Tracking, best_pace, track
 
 __all__ = [
     "BestPace",
@@ -44,6 +44,7 @@ __all__ = [
     "Pace",
     "ParticipationChain",
     "ParticipationSummary",
+    "Rates",
     "RoundHistory",
     "RoundPrices",
     "Tracking",

@@ -114,6 +114,15 @@ def track(
 
 
 @dataclass(frozen=True)
+class Rates:
+    """What answers are worth, and what rounds of so many local steps cost."""
+
+    points_per_h: float  # of right answers only
+    round_points: Callable[[int], float]
+    round_s: Callable[[int], float] = lambda steps: 0.0
+
+
+@dataclass(frozen=True)
 class BestPace:
     """The pace with the most net points per hour among those that were compared."""
 
@@ -128,12 +137,10 @@ def best_pace(
     problem: QuadraticProblem,
     learning_rate: float,
     square_per_h: float,
-    points_per_h: float,
-    price: Callable[[int], float],
     chance: float,
+    rates: Rates,
     steps: Sequence[int],
     periods_s: Sequence[float],
-    round_s: Callable[[int], float] = lambda steps: 0.0,
 ) -> BestPace:
     """The best number of local steps and period where everybody takes part in every round.
 
@@ -141,12 +148,10 @@ def best_pace(
         problem: the quadratics.
         learning_rate: the clients' eta.
         square_per_h: see `Pace`.
-        points_per_h: what an hour of right answers only is worth.
-        price: points of a round of so many local steps.
         chance: accuracy at the problem's start.
+        rates: what answers are worth and rounds cost.
         steps: numbers of local steps to compare.
         periods_s: periods to compare; those shorter than the round are left out.
-        round_s: how long a round of so many local steps lasts.
 
     Raises:
         ValueError: no period is as long as a round.
@@ -155,11 +160,12 @@ def best_pace(
     found: list[BestPace] = []
     maps = {each: affine_rounds(problem, weight, learning_rate, each) for each in steps}
     for each, period_s in product(steps, periods_s):
-        if period_s < round_s(each):
+        round_s = rates.round_s(each)
+        if period_s < round_s:
             continue
-        follows = track(problem, maps[each], Pace(period_s, square_per_h, round_s(each)))
+        follows = track(problem, maps[each], Pace(period_s, square_per_h, round_s))
         accuracy = follows.accuracy(start_gap, chance)
-        net = points_per_h * accuracy - price(each) * SECONDS_PER_HOUR / period_s
+        net = rates.points_per_h * accuracy - rates.round_points(each) * SECONDS_PER_HOUR / period_s
         found.append(BestPace(each, period_s, follows.excess, accuracy, net))
     if not found:
         raise ValueError(f"periods_s: {list(periods_s)}, expected one of at least a round's length")

@@ -10,7 +10,7 @@ import pytest
 
 from frugalfl.fl_core.federation import TrainingOrders
 from frugalfl.fl_core.quadratics import MovingQuadraticCore, jumps, quadratic_problem, walk
-from frugalfl.fl_core.theory import Pace, affine_rounds, best_pace, track
+from frugalfl.fl_core.theory import Pace, Rates, affine_rounds, best_pace, track
 
 N, D, ETA, CHANCE = 4, 3, 0.05, 0.1
 HOUR_S = 3600.0
@@ -115,18 +115,9 @@ class TestBestPace:
     STEPS, PERIODS = (1, 5, 20, 60), tuple(HOUR_S * h for h in (0.5, 1, 2, 4, 8, 24))
 
     def best(self, per_round, per_step=0.0, square_per_h=0.5, **options):
+        rates = Rates(2.0, lambda steps: per_round + per_step * steps, **options)
         problem = problem_of(6, zone_spread=0.0, client_spread=0.0)
-        return best_pace(
-            problem,
-            ETA,
-            square_per_h,
-            2.0,
-            lambda steps: per_round + per_step * steps,
-            CHANCE,
-            self.STEPS,
-            self.PERIODS,
-            **options,
-        )
+        return best_pace(problem, ETA, square_per_h, CHANCE, rates, self.STEPS, self.PERIODS)
 
     def test_what_costs_nothing_is_done_always(self):
         found = self.best(0.0)
