@@ -53,7 +53,7 @@ class _Streams(Protocol):
     late: Late
     evaluation: Evaluation
     topology: str
-    model_fields_set: set[str]
+    mixture: tuple[dict[str, object], ...]
 
 
 _BLOCKS = ("memory", "drift", "serving")
@@ -81,6 +81,7 @@ def check_streams(scenario: _Streams) -> None:
             "none",
         ),
         "quadratic": (scenario.quadratic is not None, "given", "none"),
+        "mixture": (bool(scenario.mixture), "several kinds", "none"),
     }
     for name, (bad, value, expected) in wrong.items():
         if bad:
