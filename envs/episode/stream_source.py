@@ -9,7 +9,7 @@ import numpy as np
 from ...common.arrays import Floats, Ints
 from ...common.splits import Split
 from ...fl_core.data import ClientRows, Dataset
-from ...fl_core.data.streams import DriftEpisode, StreamTask, draw_drift, drifting_mixes
+from ...fl_core.data.streams import DriftEpisode, StreamTask, draw_drift, drifting_mixes, in_order
 from ...fl_core.federation import StreamCore
 from ...fl_core.models import Model
 from ...traces.arrivals import ArrivalEpisode, make_arrivals
@@ -85,7 +85,9 @@ class StreamSource:
     def task(self, seed: int, dealt: ClientRows, drift: DriftEpisode) -> StreamTask:
         """What the clients are asked about."""
         own = dealt.label_mix(self._dataset.y_train, self._dataset.num_classes)
+        rng: np.random.Generator = spawned_generators(seed, _KEY + self._key, 3)[2]
+        if self._scenario.serving.rows == "order":
+            dealt = in_order(dealt, int(rng.integers(self._dataset.num_rows)))
         if self._scenario.drift.kind != "mix":
             return StreamTask(dealt, own[:, None])
-        rng: np.random.Generator = spawned_generators(seed, _KEY + self._key, 3)[2]
         return StreamTask(dealt, drifting_mixes(own, drift, rng))

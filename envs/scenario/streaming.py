@@ -22,14 +22,16 @@ class Serving(Settings):
         refresh: who may be sent the new model after a round, the levels of a decision of every plan; the last
             is what happens where a plan says nothing.
         rows: what is asked. `mix`: any row of the data set with a label by the client's own mix; `own`: the
-            client's own rows of the partition in their order, again and again, as streams from files need it.
+            client's own rows of the partition in their order, again and again; `order`: its own rows in the
+            order of the data set, from one place for all clients that is drawn for each episode, as recorded
+            streams need it.
     """
 
     model: Literal["held", "global"] = "held"
     refresh: Annotated[
         tuple[Literal["none", "participants", "available"], ...], Field(min_length=1, max_length=3)
     ] = ("none", "participants", "available")
-    rows: Literal["mix", "own"] = "mix"
+    rows: Literal["mix", "own", "order"] = "mix"
 
     @model_validator(mode="after")
     def _in_order(self) -> Serving:
