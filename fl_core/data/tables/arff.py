@@ -11,7 +11,7 @@ import numpy as np
 
 from ....common.parsing import Table, brief, read_text
 
-_ATTRIBUTE = re.compile(r"""@attribute\s+('[^']*'|"[^"]*"|[^\s{]+)\s*(.+)""", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"""@attribute\s+('[^']*'|"[^"]*"|[^\s{]+)(?:\s+|(?=\{))(.+)""", re.IGNORECASE)
 _MOST_ATTRIBUTES = 2000
 
 
