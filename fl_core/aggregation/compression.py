@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 from pydantic import Field
 
-from ...common.arrays import AnyArray
+from ...common.arrays import AnyArray, Bools
 from ...common.registry import Registry
 from ...common.settings import Settings, Spec
 from .base import Aggregator, Arrivals, DType, State
@@ -41,6 +41,11 @@ class Compression(ABC):
         """Forget everything about one environment."""
         for table in self.memory.values():
             table[env] = 0
+
+    def forget(self, gone: Bools) -> None:
+        """The sessions of these clients `[E, N]` have ended, and with them whatever they remember."""
+        for table in self.memory.values():
+            table[gone] = 0
 
     def check(self, aggregator: Aggregator) -> None:
         """Refuse an aggregator that makes no sense of compressed updates; ValueError."""
@@ -81,7 +86,7 @@ class TopK(Compression):
     """Sends the `share` of coordinates with the largest absolute values, each with its index.
 
     With error feedback a client adds what it could not send to its next update (Stich et al., "Sparsified SGD
-    with Memory", NeurIPS 2018).
+    with Memory", NeurIPS 2018), as long as its session lasts.
 
     Args:
         share: share of the coordinates that is sent.

@@ -102,6 +102,8 @@ class RoundEngine(Threatened, ABC):
 
     def end_sessions(self, ended: Bools) -> None:
         """These clients' sessions `[E, N]` have ended, and with them what only their workers remember."""
+        if self.compression is not None:
+            self.compression.forget(ended)
 
     def _begin(self, env: int, task: Task, seed: int, params: AnyArray) -> None:
         """What `reset` does in every core."""
