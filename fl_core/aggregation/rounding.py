@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from pydantic import Field
 
@@ -12,6 +14,27 @@ from .compression import COMPRESSIONS, VALUE_BYTES, Compression, Parcel
 
 FEWEST_BITS, MOST_BITS = 2, 16
 """Bits of a rounded coordinate: one would leave no level but 0, more than 16 are floats."""
+
+_AT_ONCE = 2**16
+"""Coordinates whose bits are spread out at once: a large update needs little more memory than itself."""
+
+
+def _parts(values: AnyArray, size: int) -> Iterator[AnyArray]:
+    """Views of so many values each."""
+    return (values[begin : begin + size] for begin in range(0, values.size, size))
+
+
+def _packed(codes: AnyArray, bits: int) -> AnyArray:
+    """The lowest bits of whole numbers below 2^16, one behind the other, the highest first."""
+    pairs = codes.astype(">u2").view(np.uint8).reshape(-1, 2)
+    return np.packbits(np.unpackbits(pairs, axis=1)[:, MOST_BITS - bits :])
+
+
+def _unpacked(packed: AnyArray, count: int, bits: int) -> AnyArray:
+    """The numbers of `_packed`."""
+    spread = np.zeros((count, MOST_BITS), dtype=np.uint8)
+    spread[:, MOST_BITS - bits :] = np.unpackbits(packed, count=count * bits).reshape(count, bits)
+    return np.packbits(spread, axis=1).view(">u2").ravel().astype(np.float32)
 
 
 class _Rounding(Compression):
@@ -59,18 +82,20 @@ class _Rounding(Compression):
         """See `Compression.encode`."""
         each = bits or self.bits
         whole, scale = self._levels(delta[None], np.array([each]))
-        codes = whole.reshape(-1)[: delta.size].astype(np.int32) + (2 ** (each - 1) - 1)
-        spread = (codes[:, None] >> np.arange(each - 1, -1, -1)) & 1
-        return np.packbits(spread.astype(np.uint8)), scale.ravel()
+        codes = whole.reshape(-1)[: delta.size] + np.float32(2 ** (each - 1) - 1)
+        return np.concatenate([_packed(part, each) for part in _parts(codes, _AT_ONCE)]), scale.ravel()
 
     def decode(self, parcel: Parcel, num_parameters: int, bits: int = 0) -> Floats32:
         """See `Compression.decode`."""
         (packed, scale), each = parcel, bits or self.bits
-        spread = np.unpackbits(packed, count=num_parameters * each).reshape(num_parameters, each)
-        codes = spread.astype(np.int32) @ (1 << np.arange(each - 1, -1, -1, dtype=np.int32))
         block = self._block or max(1, num_parameters)
         whole = np.zeros(scale.size * block, dtype=np.float32)
-        whole[:num_parameters] = codes - (2 ** (each - 1) - 1)
+        middle = np.float32(2 ** (each - 1) - 1)
+        bytes_at_once = _AT_ONCE * each // 8
+        for codes, some in zip(
+            _parts(whole[:num_parameters], _AT_ONCE), _parts(packed, bytes_at_once), strict=True
+        ):
+            codes[:] = _unpacked(some, codes.size, each) - middle
         return self._values(whole.reshape(1, -1, block), scale[None, :, None], num_parameters)[0]
 
     def _levels(self, delta: AnyArray, bits: AnyArray) -> tuple[AnyArray, AnyArray]:

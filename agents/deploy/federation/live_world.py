@@ -175,8 +175,7 @@ class LiveWorld:
         if not self.running:
             raise ValueError("step: the run has ended")
         before, seen, budgets = self.ledger.accuracy, self.available, self.draw.budgets[None]
-        wait_s = float(plan.wait_s[0])
-        if wait_s > 0:
+        if (wait_s := float(plan.wait_s[0])) > 0:
             outcome, trained = self._wait(0.0 if wait_s == STOP_S else wait_s), np.zeros(1, dtype=bool)
         else:
             outcome, trained = self._probe(plan) if plan.probed.any() else self._train(plan)

@@ -37,6 +37,16 @@ def test_what_arrives_is_what_the_simulated_server_decodes(spec, size, seed, bit
     assert np.array_equal(made.decode(parcel, size, bits), sent)
 
 
+@pytest.mark.parametrize("bits", [3, 4, 16])
+def test_large_updates_are_packed_part_by_part(bits):
+    made, size = COMPRESSIONS.make({"kind": "rounded", "bits": bits}), 2**17 + 5
+    made.bind(1, 1, size, np.dtype(np.float32))
+    delta = updates(size, 3)
+    parcel = made.encode(delta)
+    assert sum(each.nbytes for each in parcel) == made.upload_bytes(size)
+    assert np.array_equal(made.decode(parcel, size), made.send(NOTHING, NOTHING, delta[None])[0])
+
+
 @pytest.mark.parametrize("spec", SPECS, ids=str)
 def test_nothing_is_sent_of_nothing(spec):
     made = COMPRESSIONS.make(spec)
