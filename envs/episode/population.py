@@ -10,7 +10,7 @@ from ...common.arrays import Bools, Floats, Ints
 from ...common.splits import Split
 from ...common.units import BYTES_PER_GB, JOULES_PER_KWH
 from ...fl_core.data import ClientRows, load_dataset, partition
-from ...fl_core.federation import FederatedCore, RoundEngine
+from ...fl_core.federation import FederatedCore, FragmentedCore, RoundEngine
 from ...fl_core.models import make_model
 from ...fl_core.quadratics import QuadraticCore, QuadraticProblem, quadratic_problem
 from ...traces.availability import AvailabilityEpisode, AvailabilityRequest, make_availability
@@ -150,7 +150,8 @@ class PopulationSource:
                 history=history,
                 compression=scenario.compression,
             )
-        return FederatedCore(
+        parts = scenario.fragments
+        core = (FederatedCore if parts.count == 1 else FragmentedCore)(
             self.dataset,
             self.model,
             *size,
@@ -160,6 +161,9 @@ class PopulationSource:
             history=history,
             compression=scenario.compression,
         )
+        if isinstance(core, FragmentedCore):
+            core.fragment(parts)
+        return core
 
     def draw(self, seed: int) -> EpisodeDraw:
         """One episode, a function of the seed and the split alone."""

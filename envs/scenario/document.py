@@ -11,6 +11,7 @@ from ...common.ranges import Drawn, largest
 from ...common.settings import Settings, Spec
 from ...common.units import SECONDS_PER_HOUR
 from ...fl_core.aggregation import bits_of, is_server_optimiser
+from ...fl_core.federation import Fragments
 from ...fl_core.quadratics import QuadraticSettings
 from ...fl_core.training import LocalTraining
 from .checked import (
@@ -124,6 +125,9 @@ class Scenario(Settings):
             decision of every plan. What enters the model is the
             decompressed update, and an upload is charged the workload's model bytes times the share of the
             trained model's bytes that the compressed update really takes.
+        fragments: how much of the model a round exchanges, see `Fragments`: with `{count: 4}` a quarter of it
+            in turn (Streaming DiLoCo), while workers go on from models of their own. Whoever begins a session
+            fetches the whole model.
         malicious: clients that lie, see `Malicious`, e.g. `{share: 0.2, attack: alie}`; None = nobody does.
         late: what becomes of clients that are late, see `Late`, e.g. `{kind: staleness, beta: 0.35}`.
         evaluation: what the clients use in the end, see `Evaluation`, e.g. `{personal: knn, share: 0.5}`.
@@ -168,6 +172,7 @@ class Scenario(Settings):
     training: LocalTraining = LocalTraining()
     aggregator: AggregatorField = "by-samples"
     compression: CompressionField | None = None
+    fragments: Fragments = Fragments()
     malicious: Malicious | None = None
     late: Late = Late()
     evaluation: Evaluation = Evaluation()
@@ -236,6 +241,21 @@ class Scenario(Settings):
             )
         if bits and self.topology != "server":
             raise ValueError(f"levels: upload_bits: {bits}, expected none with topology: {self.topology}")
+        return self
+
+    @model_validator(mode="after")
+    def _exchanges_in_whole_or_plainly(self) -> Scenario:
+        options = {
+            "late.kind": (self.late.kind, "drop"),
+            "topology": (self.topology, "server"),
+            "evaluation.personal": (self.evaluation.personal, "none"),
+            "malicious": (self.malicious, None),
+            "quadratic": (self.quadratic, None),
+        }
+        for name, (value, expected) in options.items():
+            if self.fragments.count > 1 and value != expected:
+                count = self.fragments.count
+                raise ValueError(f"fragments: count: {count}, expected 1 with {name}: {value!r}")
         return self
 
     @property

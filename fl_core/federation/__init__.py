@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .base import RoundEngine
+from .fragmented import FragmentedCore, Fragments
 from .holdings import Task
 from .mixture import FederatedMixture
 from .on_data import FederatedCore, probe_stream
@@ -20,6 +21,8 @@ from .worker_memory import WorkerMemory
 __all__ = [
     "FederatedCore",
     "FederatedMixture",
+    "FragmentedCore",
+    "Fragments",
     "Listener",
     "Messages",
     "PersonalScores",
