@@ -96,7 +96,8 @@ class _Rounding(Compression):
             _parts(whole[:num_parameters], _AT_ONCE), _parts(packed, bytes_at_once), strict=True
         ):
             codes[:] = _unpacked(some, codes.size, each) - middle
-        return self._values(whole.reshape(1, -1, block), scale[None, :, None], num_parameters)[0]
+        values: Floats32 = self._values(whole.reshape(1, -1, block), scale[None, :, None], num_parameters)[0]
+        return values
 
     def _levels(self, delta: AnyArray, bits: AnyArray) -> tuple[AnyArray, AnyArray]:
         """The nearest of `2^bits - 1` levels, block by block `[J, B, block]`, and the blocks' scales."""

@@ -42,7 +42,8 @@ class FragmentedCore(FederatedCore):
 
     A worker that begins a session fetches the whole model. From then on, a round in which it takes part
     begins with the fragment that it exchanged last, and ends with all that it has changed of the round's
-    fragment since it got that. Its model is that after its last update that arrived, and is gone with its session.
+    fragment since it got that. Its model is that after its last update that arrived, and is gone with its
+    session.
     """
 
     _fragments = Fragments()

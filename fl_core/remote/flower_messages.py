@@ -52,11 +52,11 @@ def pack_order(order: TrainOrder) -> RecordDict:
 
 def read_order(record: RecordDict) -> TrainOrder:
     """The order in a `RecordDict`; ValueError naming what is missing or does not fit."""
-    numbers = _numbers(record, _ORDER_NUMBERS, "order")
+    numbers = {name: int(cast(int, each)) for name, each in _numbers(record, _ORDER_NUMBERS, "order").items()}
     arrays = _arrays(record)
     try:
         return TrainOrder(
-            **{name: int(cast(int, value)) for name, value in numbers.items()},
+            **numbers,  # type: ignore[arg-type]  # the one field that is no number does not travel
             params=_vector(arrays["params"]),
             sent_x=np.asarray(arrays["sent_x"], dtype=np.float32),
             sent_y=np.asarray(arrays["sent_y"], dtype=np.int32),

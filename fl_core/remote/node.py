@@ -74,7 +74,8 @@ class LocalNode:
         kept = self._store(order, storage or Storage.empty(self._own_x.shape[1]))
         began_s = self._clock()
         held = self.own + int(kept.y.size)
-        delta, loss, seen, parcel = np.zeros_like(order.params), float("nan"), 0, ()
+        delta, loss, seen = np.zeros_like(order.params), float("nan"), 0
+        parcel: Parcel = ()
         if not order.local_steps:
             delta = delta[:0]
             loss = self._probe(order, kept, held) if held else loss
