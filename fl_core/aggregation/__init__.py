@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .attacks import ATTACKS, Attack
-from .base import AGGREGATORS, Aggregator, Arrivals, Start, Weighting, make_weighting
+from .base import AGGREGATORS, Aggregator, Arrivals, DType, Start, Weighting, make_weighting
 from .compression import COMPRESSIONS, Compression, Parcel, TopK
 from .preparations import Clip, NearestNeighbourMixing
 from .privacy import GaussianMechanism, epsilon, epsilon_bound
@@ -35,6 +35,7 @@ __all__ = [
     "CentredClipping",
     "Clip",
     "Compression",
+    "DType",
     "DiLoCo",
     "EightBit",
     "FedAu",

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...common.arrays import AnyArray
-from ..aggregation import Compression
-from ..aggregation.base import DType
+from ..aggregation import Compression, DType
 
 
 class Carried(Compression):
