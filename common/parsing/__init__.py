@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .columns import MISSING, check_time, find_column, local_times, numbers, plain_number, utc_times
-from .tables import Table, header_cells, read_table
+from .header import header_cells
+from .tables import Table, read_blocks, read_table
 from .text import brief, read_bytes, read_head, read_json, read_text
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "local_times",
     "numbers",
     "plain_number",
+    "read_blocks",
     "read_bytes",
     "read_head",
     "read_json",
