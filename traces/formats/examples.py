@@ -127,7 +127,7 @@ CARBON_EXAMPLES: dict[str, bytes] = {
 _DAY_HEADER = ",".join(map(str, range(1, 1441))).encode()
 
 ARRIVAL_EXAMPLES: dict[str, bytes] = {
-    "csv": b"# clock,day\n# minutes,0,1440\ntime,source,requests\n0,a,3\n60,b,2\n7200,a,1\n",
+    "csv": b"# minutes,0,1440\n# clock,day\ntime,source,requests\n0,a,3\n60,b,2\n7200,a,1\n",
     "azure-llm": (
         b"TIMESTAMP,ContextTokens,GeneratedTokens\r\n2023-11-16 18:15:46.6805900,374,44\r\n"
         b"2023-11-16 18:15:50.9951690,396,109\r\n2023-11-16 18:17:51.2225670,879,0\r\n"

@@ -24,8 +24,8 @@ _MOST_S, _MOST_COUNT = 1e11, 1e9
 
 
 def recognises(head: str) -> bool:
-    """Whether the header is `time,source,requests`."""
-    return header_cells(head, *_HEADER) == _HEADER
+    """Whether the header is `time,source,requests`; of many sources, only comments stand at first."""
+    return header_cells(head, *_HEADER) == _HEADER or head.startswith("# minutes,")
 
 
 def read(path: str | Path) -> RequestTrace:
@@ -63,9 +63,10 @@ def read(path: str | Path) -> RequestTrace:
 
 def write_arrivals(trace: RequestTrace, path: str | Path) -> None:
     """Write a trace as `read` reads it: counts, names and clock come back as they are."""
+    trace.validate()
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    text.write(f"# clock,{trace.clock}\n# minutes,{trace.begin_s:.0f},{trace.num_minutes}\n")
+    text.write(f"# minutes,{trace.begin_s:.0f},{trace.num_minutes}\n# clock,{trace.clock}\n")
     for name in trace.sources:
         text.write("# ")
         writer.writerow(["source", name])
