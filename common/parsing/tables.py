@@ -249,8 +249,8 @@ def _frame(
     if len(longest) > _LONGEST_NAME:
         too_long = f"a column's name has {len(longest)} letters, expected up to {_LONGEST_NAME}"
         raise ValueError(f"{path}:{header_line}: {too_long}")
-    twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
-    if twice is not None:
+    if len(set(names)) < len(names):
+        twice = next(name for index, name in enumerate(names) if name in names[:index])
         raise ValueError(
             f"{path}:{header_line}: two columns are called {brief(twice)}, expected different names"
         )

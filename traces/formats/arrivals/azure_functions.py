@@ -10,7 +10,7 @@ import pandas as pd
 
 from ....common.arrays import Ints
 from ...records import RequestTrace
-from ..parsing import Table, brief, header_cells, read_blocks
+from ..parsing import Table, brief, header_cells, plain_number, read_blocks
 from .counting import MinuteCounter
 
 _KEYS_2019 = ("HashOwner", "HashApp", "HashFunction", "Trigger")
@@ -89,20 +89,23 @@ def read_2021(path: str | Path) -> RequestTrace:
 def _invocations(path: str | Path, block: Table) -> Ints:
     """Counts `[K, 1440]` of a block's functions."""
     names = [str(minute) for minute in range(1, _DAY_MINUTES + 1)]
-    missing = next((name for name in names if name not in block.columns), None)
+    there = set(block.columns)
+    missing = next((name for name in names if name not in there), None)
     if missing is not None:
         raise ValueError(
             f"{path}:{block.header_line}: no column {missing!r}, expected one for each minute of a day"
         )
+    cells = block.frame[names].to_numpy()
     try:
-        values = block.frame[names].to_numpy().astype(np.float64)
+        values = cells.astype(np.float64)
     except (ValueError, OverflowError):
         # Cell by cell, so that the first bad one is named; empty ones are none.
-        values = np.stack([np.nan_to_num(block.numbers(name, "."), nan=0.0) for name in names], axis=1)
+        plain = [plain_number(cell) if cell.strip() else 0.0 for cell in cells.ravel()]
+        values = np.array(plain).reshape(cells.shape)
     bad = ~((values >= 0) & (values <= _MOST_COUNT) & (values == np.floor(values)))
     if bad.any():
         row, column = (int(place) for place in np.argwhere(bad)[0])
-        said = brief(block.frame[names[column]].iloc[row])
+        said = brief(cells[row, column])
         raise ValueError(
             f"{path}:{block.lines[row]}: minute {names[column]} is {said}, expected a whole number"
         )
