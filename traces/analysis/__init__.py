@@ -10,6 +10,7 @@ from .describe import (
     carbon_table,
     correlations_of,
     device_table,
+    energy_table,
     print_contents,
     requests_table,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "convert_file",
     "correlations_of",
     "device_table",
+    "energy_table",
     "expand",
     "fit_availability",
     "fit_carbon",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ...common.spelling import suggest
-from ..devices import DeviceTable, read_devices
+from ..devices import DeviceTable, EnergyProfile, is_energy_file, read_devices, read_energy
 from ..formats import Formats
 from ..formats.arrivals import ARRIVAL_FORMATS, read_arrivals, sniff_arrivals
 from ..formats.availability import AVAILABILITY_FORMATS, read_availability, sniff_availability
@@ -33,6 +33,7 @@ class Content:
         series: carbon intensity by zone.
         devices: capacities.
         requests: what sources were asked.
+        energy: what answering costs, by model and server.
     """
 
     path: str
@@ -40,6 +41,7 @@ class Content:
     series: tuple[CarbonSeries, ...] = ()
     devices: DeviceTable | None = None
     requests: RequestTrace | None = None
+    energy: tuple[EnergyProfile, ...] = ()
 
 
 def read_any(path: str | Path, format: str | None = None, kind: str | None = None) -> Content:
@@ -62,6 +64,8 @@ def read_any(path: str | Path, format: str | None = None, kind: str | None = Non
             if found == "fedscale":
                 return _pickled(path)
             return Content(name, trace=read_availability(path, found))
+        if _shows_energy(path):
+            return Content(name, energy=read_energy(path))
         return Content(name, devices=_devices_or_refusal(path))
     tables = [table for table in (AVAILABILITY_FORMATS, CARBON_FORMATS, ARRIVAL_FORMATS) if format in table]
     if not tables:
@@ -140,6 +144,13 @@ def _pickled(path: str | Path) -> Content:
         if "expected active, inactive" not in str(error):
             raise
         return Content(str(path), devices=read_devices(path))
+
+
+def _shows_energy(path: str | Path) -> bool:
+    try:
+        return is_energy_file(read_head(path))
+    except ValueError:  # a pickle of devices, or what nobody can read
+        return False
 
 
 def _devices_or_refusal(path: str | Path) -> DeviceTable:

@@ -41,6 +41,8 @@ def print_contents(contents: Sequence[Content], console: Console, debounce_s: fl
         console.print(carbon_table(contents))
     if any(content.devices for content in contents):
         console.print(device_table(contents))
+    if any(content.energy for content in contents):
+        console.print(energy_table(contents))
     if any(content.requests for content in contents):
         console.print(requests_table(contents))
     notes = [f"{Path(content.path).name}: {note}" for content in contents for note in notes_of(content)]
@@ -200,6 +202,20 @@ def _requests_row(path: str, trace: RequestTrace) -> list[str]:
         _bars(minute_rates(trace)) if knows_day(trace) else "-",
         peak if knows_day(trace) else "-",
     ]
+
+
+def energy_table(contents: Sequence[Content]) -> Table:
+    """One row per model, server and layout that was measured."""
+    table = Table(title="energy per request by batch size (least and greatest measured)")
+    for name in ("file", "model", "GPUs", "layout", "points", "batch", "J/request", "ms", "W"):
+        table.add_column(name, justify="left" if name in ("file", "model", "GPUs", "layout") else "right")
+    for content in contents:
+        for one in content.energy:
+            columns = (one.batch, one.joules_per_request, one.latency_ms, one.watts)
+            cells = [f"{column[0]:,.4g} -> {column[-1]:,.4g}" for column in columns]
+            names = (Path(content.path).name, one.model, f"{one.num_gpus} {one.gpu}", one.layout)
+            table.add_row(*map(escape, map(printable, names)), str(one.batch.size), *cells)
+    return table
 
 
 def _carbon_row(path: str, series: CarbonSeries) -> list[str]:

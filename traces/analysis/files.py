@@ -113,7 +113,9 @@ def convert_file(
     elif content.requests is not None:
         write_arrivals(_started(content.requests, start_h), out)
     else:
-        raise ValueError(f"{path}: devices, expected availability, carbon intensity or requests to convert")
+        raise ValueError(
+            f"{path}: devices or energy, expected availability, carbon intensity or requests to convert"
+        )
 
 
 def _started(trace: RequestTrace, start_h: float | None) -> RequestTrace:

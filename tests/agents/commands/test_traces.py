@@ -136,3 +136,21 @@ def test_a_trace_without_a_clock_is_given_its_hour(tmp_path, capsys):
     assert np.argmax(make_arrivals(tmp_path / "fit.json").profile) == 17
     assert main(["fit", str(tmp_path / "own.csv"), *out[:3], "40"]) == 2
     assert "start_h: 40, expected an hour of the day, 0 to 24" in capsys.readouterr().err
+
+
+def test_describe_tells_what_answering_costs(tmp_path, capsys):
+    rows = [
+        {
+            "model_id": "Qwen/Qwen3-14B", "gpu_model": "H100", "num_gpus": 1, "tensor_parallel": 1,
+            "avg_batch_size": batch, "energy_per_request_joules": joules, "median_itl_ms": 12.5,
+            "avg_output_len": 600.0, "avg_power_watts": 450.0,
+        }
+        for batch, joules in ((7.5, 437.5), (253.0, 70.0))
+    ]  # fmt: skip
+    (tmp_path / "chat.json").write_text(json.dumps({"configurations": rows, "task": "chat"}, indent=1))
+    assert main(["describe", str(tmp_path / "chat.json")]) == 0
+    out = capsys.readouterr().out
+    for word in ("Qwen/Qwen3-14B", "1 H100", "7.5 -> 253", "437.5 -> 70"):
+        assert word in out
+    assert main(["convert", str(tmp_path / "chat.json"), "--out", str(tmp_path / "x.csv")]) == 2
+    assert "devices or energy, expected availability" in capsys.readouterr().err

@@ -22,6 +22,7 @@ OTHERS = "(others)"
 
 _MOST_NAMES = 200_000
 _LONGEST_DAYS = 1100.0
+_SAME_S = 5e-7
 # Columns are folded when they hold so many pairs of a source and a minute.
 _FOLD = 1 << 22
 
@@ -73,6 +74,9 @@ class MinuteCounter:
         minute = np.floor(times_s / MINUTE_S).astype(np.int64)
         came = np.ones(times_s.size, dtype=np.int64) if counts is None else counts
         self._count(self._codes(sources, times_s.size, lines), minute, came)
+        # Closer than Unix seconds in float64 can tell apart, times are the same.
+        steps = np.diff(np.sort(times_s))
+        self._finest = min(self._finest, float(steps[steps > _SAME_S].min(initial=np.inf)))
         if gaps:
             self._see_gaps(times_s)
 
@@ -192,9 +196,6 @@ class MinuteCounter:
         self._backward += int((steps < 0).sum())
         gaps = np.maximum(steps, 0.0)
         self._gaps += (gaps.size, gaps.sum(), (gaps**2).sum())
-        # Closer than Unix seconds in float64 can tell apart, times are the same.
-        apart = gaps[gaps > 5e-7]
-        self._finest = min(self._finest, float(apart.min(initial=np.inf)))
         self._last = float(times_s[-1])
 
     def _gap_cv(self) -> float:
