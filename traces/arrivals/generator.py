@@ -107,9 +107,9 @@ class PoissonArrivals(Drawn):
         deals = (int(periods[-1]) + 1, num_sources // size, size)
         ranks = rng.permuted(np.broadcast_to(np.arange(size), deals), axis=2)
         by_period = weight[ranks].reshape(deals[0], num_sources).T
-        return by_period[:, periods]
+        return np.asarray(by_period[:, periods])
 
 
 def _blocks(bins: int, block_s: float) -> Ints:
     """The block `[B]` of so many seconds in which each minute begins."""
-    return np.floor(np.arange(bins) * (BIN_S / block_s) + 1e-9).astype(np.int64)
+    return np.asarray(np.floor(np.arange(bins) * (BIN_S / block_s) + 1e-9).astype(np.int64))

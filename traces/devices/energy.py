@@ -103,7 +103,9 @@ def read_energy(path: str | Path) -> tuple[EnergyProfile, ...]:
                 count,
                 layout,
                 np.array(order),
-                *(columns[:, part].copy() for part in range(3)),
+                columns[:, 0].copy(),
+                columns[:, 1].copy(),
+                columns[:, 2].copy(),
                 billion_parameters=float(columns[0, 3]),
                 source=f"{path} ({task})",
             )

@@ -76,7 +76,7 @@ def check_arrival_model(
     """
     model, name, horizon_s = make_arrivals(spec), str(spec), hours * _HOUR_S
     model.validate_for(sources, horizon_s)
-    shape, offset_h = (sources, round(hours * 60)), np.arange(sources) % 2 * 5.5
+    shape, offset_h = (sources, round(hours * 60)), np.where(np.arange(sources) % 2, 5.5, 0.0)
     came = usual = 0.0
     for seed in range(20):
         for split in SPLITS:

@@ -80,6 +80,11 @@ class MinuteCounter:
         if gaps:
             self._see_gaps(times_s)
 
+    def know(self, names: Sequence[str]) -> None:
+        """Sources that there are, asked or not, in the order in which they count."""
+        for name in names:
+            self._names.setdefault(name, len(self._names))
+
     def add_minutes(self, source: Ints, minute: Ints, count: Ints, names: Sequence[str]) -> None:
         """Count requests that the file has counted itself; `names` are those of `source` `[K]`."""
         codes = np.array([self._names.setdefault(name, len(self._names)) for name in names], dtype=np.int64)

@@ -12,7 +12,7 @@ from ..parsing import brief, decode, read_pieces
 from .counting import MinuteCounter
 
 _KEYS = ("timestamp", "input_length", "output_length")
-_PIECE = 16 << 20
+_PIECE = 4 << 20
 _MOST = 1e12
 
 
@@ -55,12 +55,13 @@ def _row(path: str | Path, number: int, line: str) -> list[float]:
         row: object = json.loads(line)
     except (ValueError, RecursionError):
         raise ValueError(f"{path}:{number}: {brief(line[:70])}, expected a JSON object a line") from None
-    values = [row.get(key) for key in _KEYS] if isinstance(row, dict) else []
-    if not values or not all(
-        isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST
-        for value in values
-    ):
+    values = [
+        float(value)
+        for value in ([row.get(key) for key in _KEYS] if isinstance(row, dict) else ())
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST
+    ]
+    if len(values) != len(_KEYS):
         raise ValueError(
             f"{path}:{number}: {brief(line[:70])}, expected numbers as {', '.join(_KEYS)}, none below zero"
         )
-    return [float(value) for value in values]
+    return values

@@ -46,7 +46,7 @@ def read(path: str | Path) -> RequestTrace:
         if clock is None:
             said, begin, minutes, names = _comments(path, block.comments)
             clock = said or _clock_of(block)
-            counter.add_minutes(*np.empty((3, 0), dtype=np.int64), names)
+            counter.know(names)
         times_s = _times(path, block, clock)
         requests = _requests(path, block)
         asked = requests > 0
