@@ -20,6 +20,8 @@ from .features import (
     FEATURES,
     SERVER_FEATURES,
     SERVER_TABLE,
+    STREAM_CLIENT_TABLE,
+    STREAM_SERVER_TABLE,
     ZONE_FEATURES,
     ZONE_TABLE,
 )
@@ -45,6 +47,8 @@ __all__ = [
     "PARTS",
     "SERVER_FEATURES",
     "SERVER_TABLE",
+    "STREAM_CLIENT_TABLE",
+    "STREAM_SERVER_TABLE",
     "ZONE_FEATURES",
     "ZONE_TABLE",
     "ActionCodec",

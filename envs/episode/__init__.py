@@ -15,6 +15,7 @@ from .rules import (
     transfers,
 )
 from .situation_builder import client_books, run_facts, terms_of, utc_hour, zone_facts
+from .stream_source import StreamDraw
 from .streams import spawned_generators
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Ledger",
     "Population",
     "PopulationSource",
+    "StreamDraw",
     "client_books",
     "ended",
     "most_decisions",

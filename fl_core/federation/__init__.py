@@ -16,9 +16,12 @@ from .personal import (
     pluralistic_scores,
     reference_trainer,
 )
+from .requests import Answers, RequestSpans, StreamEngine
+from .streaming import StreamCore
 from .worker_memory import WorkerMemory
 
 __all__ = [
+    "Answers",
     "FederatedCore",
     "FederatedMixture",
     "FragmentedCore",
@@ -26,7 +29,10 @@ __all__ = [
     "Listener",
     "Messages",
     "PersonalScores",
+    "RequestSpans",
     "RoundEngine",
+    "StreamCore",
+    "StreamEngine",
     "Task",
     "TrainResult",
     "TrainingOrders",
