@@ -8,7 +8,8 @@ from typing import Annotated, Literal, Protocol
 from pydantic import Field, model_validator
 
 from ...common.settings import Settings
-from .options import Evaluation, Fragments, HubData, Late
+from ...fl_core.federation import Fragments
+from .options import Evaluation, HubData, Late
 
 _ORDER = ("none", "participants", "available")
 
