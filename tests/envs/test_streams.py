@@ -87,7 +87,8 @@ def test_the_rewards_of_an_episode_are_its_right_answers_less_costs():
     terms = sum(result.terms for result in results)
     assert np.allclose(terms[:, 0], points)
     assert np.allclose(terms[:, 1], 0.0)
-    assert np.allclose(terms[:, 2], -0.3 * world.totals()["gigabytes"])
+    assert np.allclose(terms[:, 2], -world.prices[:, 1] * world.totals()["gigabytes"])
+    assert np.allclose(terms[:, 3], -world.prices[:, 2] * world.totals()["kilograms"])
     assert np.allclose(terms.sum(axis=1), world.totals()["net_points"])
     assert np.allclose(world.pooled_accuracy() * 100, points)
     shares = served(results, "right").sum(axis=1) / served(results, "requests").sum(axis=1)
@@ -359,7 +360,7 @@ def _without_arrivals():
         ({"quadratic": {"dimension": 4}}, "quadratic"),
         ({"mixture": [{"name": "few", "clients": 4}]}, "mixture"),
         ({"serving": {"refresh": ["available", "none"]}}, "refresh"),
-        ({"memory": {"rule": "lifo"}}, "memory: rule"),
+        ({"memory": {"rule": "lifo"}}, "memory.rule"),
         ({"arrivals": {"kind": "poisson", "per_hour": -1}}, "arrivals.per_hour"),
     ],
 )
