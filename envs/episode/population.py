@@ -11,7 +11,7 @@ from ...common.splits import Split
 from ...common.units import BYTES_PER_GB, JOULES_PER_KWH, SECONDS_PER_HOUR
 from ...fl_core.data import ClientRows, load_dataset, partition
 from ...fl_core.data.streams import StreamTask
-from ...fl_core.federation import FederatedCore, RoundEngine
+from ...fl_core.federation import FederatedCore, FragmentedCore, RoundEngine
 from ...fl_core.models import make_model
 from ...fl_core.quadratics import QuadraticCore, QuadraticProblem, quadratic_problem
 from ...traces.availability import AvailabilityEpisode, AvailabilityRequest, make_availability
@@ -158,7 +158,8 @@ class PopulationSource:
                 history=history,
                 compression=scenario.compression,
             )
-        return FederatedCore(
+        parts = scenario.fragments
+        core = (FederatedCore if parts.count == 1 else FragmentedCore)(
             self.dataset,
             self.model,
             *size,
@@ -168,6 +169,9 @@ class PopulationSource:
             history=history,
             compression=scenario.compression,
         )
+        if isinstance(core, FragmentedCore):
+            core.fragment(parts)
+        return core
 
     def draw(self, seed: int) -> EpisodeDraw:
         """One episode, a function of the seed and the split alone."""

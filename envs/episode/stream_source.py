@@ -9,7 +9,7 @@ import numpy as np
 from ...common.arrays import Floats, Ints
 from ...common.splits import Split
 from ...fl_core.data import ClientRows, Dataset
-from ...fl_core.data.streams import DriftEpisode, StreamTask, draw_drift, drifting_mixes
+from ...fl_core.data.streams import DriftEpisode, StreamTask, draw_drift, drifting_mixes, in_order
 from ...fl_core.federation import RoundEngine, StreamCore
 from ...fl_core.models import Model
 from ...fl_core.quadratics import MovingQuadraticCore, OptimumPath, QuadraticProblem, drawn_path
@@ -108,7 +108,9 @@ class StreamSource:
 
     def _asked(self, seed: int, dealt: ClientRows, drift: DriftEpisode) -> StreamTask:
         own = dealt.label_mix(self._dataset.y_train, self._dataset.num_classes)
+        rng: np.random.Generator = spawned_generators(seed, _KEY + self._key, 3)[2]
+        if self._scenario.serving.rows == "order":
+            dealt = in_order(dealt, int(rng.integers(self._dataset.num_rows)))
         if self._scenario.drift.kind != "mix":
             return StreamTask(dealt, own[:, None])
-        rng: np.random.Generator = spawned_generators(seed, _KEY + self._key, 3)[2]
         return StreamTask(dealt, drifting_mixes(own, drift, rng))

@@ -75,8 +75,8 @@ class RoundExecution:
 
     @property
     def download_bytes(self) -> float:
-        """Bytes of the model on its way to a client, control variates included."""
-        return self.source.model_bytes * float(self.core.aggregator.traffic)
+        """Bytes of the model on its way to a client, control variates included; of the part exchanged."""
+        return self.source.model_bytes * float(self.core.aggregator.traffic) * self.core.exchange_share
 
     @property
     def upload_bytes(self) -> float:
@@ -92,7 +92,8 @@ class RoundExecution:
     @property
     def setup_bytes(self) -> Floats:
         """Bytes `[E, N]` that each client has to fetch before the model in its present or next session."""
-        return np.where(self._warm, 0.0, self.source.setup_bytes)
+        joining = self.core.joining_share * self.source.model_bytes
+        return joining + np.where(self._warm, 0.0, self.source.setup_bytes)
 
     def reset(self, envs: Bools, seeds: Ints) -> None:
         """Draw new episodes for the rows of `envs`."""

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from ...common.settings import Settings
 from ...fl_core.data.streams import Drift, Memory
+from ...fl_core.federation import Fragments
 from .options import Evaluation, HubData, Late
 
 _ORDER = ("none", "participants", "available")
@@ -23,14 +24,16 @@ class Serving(Settings):
         refresh: who may be sent the new model after a round, the levels of a decision of every plan; the last
             is what happens where a plan says nothing.
         rows: what is asked. `mix`: any row of the data set with a label by the client's own mix; `own`: the
-            client's own rows of the partition in their order, again and again, as streams from files need it.
+            client's own rows of the partition in their order, again and again; `order`: its own rows in the
+            order of the data set, from one place for all clients that is drawn for each episode, as recorded
+            streams need it.
     """
 
     model: Literal["held", "global"] = "held"
     refresh: Annotated[
         tuple[Literal["none", "participants", "available"], ...], Field(min_length=1, max_length=3)
     ] = ("none", "participants", "available")
-    rows: Literal["mix", "own"] = "mix"
+    rows: Literal["mix", "own", "order"] = "mix"
 
     @model_validator(mode="after")
     def _in_order(self) -> Serving:
@@ -55,8 +58,9 @@ class _Streams(Protocol):
     hub: HubData
     late: Late
     evaluation: Evaluation
+    fragments: Fragments
     topology: str
-    model_fields_set: set[str]
+    mixture: tuple[dict[str, object], ...]
 
 
 _BLOCKS = ("memory", "drift", "serving")
@@ -70,23 +74,17 @@ def check_streams(scenario: _Streams) -> None:
             if block != type(block)():
                 raise ValueError(f"{name}: {block!r}, expected none without arrivals, which it is about")
         return
-    wrong = {
-        "hub: share": (
-            scenario.hub.share > 0,
-            scenario.hub.share,
-            "0: clients train on what they were asked",
-        ),
-        "late: kind": (scenario.late.kind != "drop", scenario.late.kind, "drop: memories go on meanwhile"),
-        "topology": (scenario.topology != "server", scenario.topology, "server"),
-        "evaluation: personal": (
-            scenario.evaluation.personal != "none",
-            scenario.evaluation.personal,
-            "none",
-        ),
+    wanted = {
+        "hub: share": (scenario.hub.share, 0.0),
+        "late: kind": (scenario.late.kind, "drop"),
+        "topology": (scenario.topology, "server"),
+        "evaluation: personal": (scenario.evaluation.personal, "none"),
+        "fragments: count": (scenario.fragments.count, 1),
+        "mixture": (scenario.mixture, ()),
     }
-    for name, (bad, value, expected) in wrong.items():
-        if bad:
-            raise ValueError(f"{name}: {value}, expected {expected} in a world with arrivals")
+    for name, (value, expected) in wanted.items():
+        if value != expected:
+            raise ValueError(f"{name}: {value!r}, expected {expected!r} in a world with arrivals")
     _check_quadratics(scenario)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .base import RoundEngine
+from .fragmented import FragmentedCore, Fragments
 from .holdings import Task
 from .mixture import FederatedMixture
 from .on_data import FederatedCore, probe_stream
@@ -23,6 +24,8 @@ __all__ = [
     "Answers",
     "FederatedCore",
     "FederatedMixture",
+    "FragmentedCore",
+    "Fragments",
     "Listener",
     "Messages",
     "PersonalScores",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .concepts import with_concepts
 from .drift import Drift, DriftEpisode, draw_drift, drifting_mixes
 from .memory import Memories, Memory
-from .requests import RequestRows, StreamTask
+from .requests import RequestRows, StreamTask, in_order
 
 __all__ = [
     "Drift",
@@ -16,5 +16,6 @@ __all__ = [
     "StreamTask",
     "draw_drift",
     "drifting_mixes",
+    "in_order",
     "with_concepts",
 ]

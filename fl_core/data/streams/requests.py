@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,6 +35,13 @@ class StreamTask:
     def target_weight(self) -> Floats:
         """`[N]`, share of each client in the objective."""
         return self.dealt.target_weight
+
+
+def in_order(dealt: ClientRows, first: int) -> ClientRows:
+    """The same rows, each client's in the order of the data set, from the first at or behind `first` on."""
+    client = np.repeat(np.arange(dealt.own.size), dealt.capacity)
+    order = np.lexsort((dealt.rows, dealt.rows < first, client))
+    return replace(dealt, rows=dealt.rows[order])
 
 
 class RequestRows:
