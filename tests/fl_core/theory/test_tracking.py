@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from frugalfl.fl_core.federation import TrainingOrders
-from frugalfl.fl_core.quadratics import MovingQuadraticCore, jumps, quadratic_problem, walk
+from frugalfl.fl_core.quadratics import WALK_EVERY_S, MovingQuadraticCore, jumps, quadratic_problem, walk
 from frugalfl.fl_core.theory import Pace, Rates, affine_rounds, best_pace, track
 
 N, D, ETA, CHANCE = 4, 3, 0.05, 0.1
@@ -29,7 +29,7 @@ def simulated(problem, settings, paths, steps, period_s, rounds, who=None):
     excess, accuracy, concept = [], [], np.zeros((len(paths), N), dtype=np.int64)
     rng = np.random.default_rng(9)
     for index in range(rounds):
-        begin_s = 300.0 + index * period_s  # between two steps of a walk, which come every ten minutes
+        begin_s = WALK_EVERY_S / 2 + index * period_s  # between two steps of a walk
         core.be_in(concept, np.full(len(paths), begin_s))
         orders = np.full((len(paths), N), steps, dtype=np.int32)
         weights = np.broadcast_to(problem.target_weight, orders.shape)
