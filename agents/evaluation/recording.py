@@ -104,11 +104,9 @@ class Recorder:
         if not self.served:
             return {}
         own, unknown = original(scheduler), np.full(self.decisions.shape, np.nan)
-        bounded = isinstance(own, WithRegret)
-        return {
-            "own_regret": own.regret() if bounded else unknown,
-            "regret_bound": own.regret_bound() if bounded else unknown,
-        }
+        if not isinstance(own, WithRegret):
+            return {"own_regret": unknown, "regret_bound": unknown.copy()}
+        return {"own_regret": own.regret(), "regret_bound": own.regret_bound()}
 
     def curves(self) -> pd.DataFrame:
         """One line per row for the start and one for each decision: `row` and `CURVES`, in time."""

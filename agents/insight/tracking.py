@@ -49,13 +49,13 @@ def follow(world: FederatedWorld, scheduler: Scheduler, seeds: Ints) -> Followed
             regret += np.where(turn.running, served.regret_points, 0.0)
     assert first is not None
     totals, own = world.totals(), original(scheduler)
-    bounded = isinstance(own, WithRegret)
+    bounded = own if isinstance(own, WithRegret) else None
     return Followed(
         right=np.asarray(world.test_scores()[0]),
         net_points=totals["net_points"],
         regret_points=regret,
-        own_regret=own.regret() if bounded else None,
-        regret_bound=own.regret_bound() if bounded else None,
+        own_regret=None if bounded is None else bounded.regret(),
+        regret_bound=None if bounded is None else bounded.regret_bound(),
         best=tuple(_best(world, first, row, int(seed)) for row, seed in enumerate(seeds)),
         hours=totals["hours"],
     )

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from ...common.settings import Settings
 from ...fl_core.data.streams import Drift, Memory
 from ...fl_core.federation import Fragments
+from ...fl_core.quadratics import QuadraticSettings
 from .options import Evaluation, HubData, Late
 
 _ORDER = ("none", "participants", "available")
@@ -54,7 +55,7 @@ class _Streams(Protocol):
     arrivals: str | Mapping[str, object] | None
     memory: Memory
     drift: Drift
-    quadratic: Settings | None
+    quadratic: QuadraticSettings | None
     hub: HubData
     late: Late
     evaluation: Evaluation

@@ -140,8 +140,8 @@ class DriftOracle(Bursts):
         ahead = np.where(drift_s > 0, drift_s, np.inf).min(axis=1, initial=np.inf)
         quiet = ~self.state["burst"] & np.isfinite(ahead)
         if self._keeps_up(situation):
-            return np.minimum(pause_s, ahead)
-        return np.where(quiet, ahead, np.minimum(pause_s, ahead))
+            return np.asarray(np.minimum(pause_s, ahead))
+        return np.asarray(np.where(quiet, ahead, np.minimum(pause_s, ahead)))
 
     def learn(self, situation: Situation, trained: Bools) -> None:
         """One less is owed."""
