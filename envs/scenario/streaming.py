@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, model_validator
@@ -50,14 +49,29 @@ class Serving(Settings):
 class _Streams(Protocol):
     """The fields of a scenario that arrivals have to do with."""
 
-    arrivals: str | Mapping[str, object] | None
-    quadratic: Settings | None
-    hub: HubData
-    late: Late
-    evaluation: Evaluation
-    fragments: Fragments
-    topology: str
-    mixture: tuple[dict[str, object], ...]
+    @property
+    def arrivals(self) -> object: ...
+
+    @property
+    def hub(self) -> HubData: ...
+
+    @property
+    def late(self) -> Late: ...
+
+    @property
+    def evaluation(self) -> Evaluation: ...
+
+    @property
+    def fragments(self) -> Fragments: ...
+
+    @property
+    def topology(self) -> object: ...
+
+    @property
+    def quadratic(self) -> object: ...
+
+    @property
+    def mixture(self) -> object: ...
 
 
 _BLOCKS = ("memory", "drift", "serving")
