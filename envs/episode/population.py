@@ -186,7 +186,8 @@ class PopulationSource:
         work = dict(zip(Workload.model_fields, draw_fields(self._workload, wishes).tolist(), strict=True))
         operator = {name: work[name] for name in ("sample_bytes", "overhead_s", "deadline_s")}
         operator |= {"label_skew": self._label_skew(task), "announced_share": availability.announced_share}
-        stream, asked = None, task
+        stream: StreamDraw | None = None
+        asked: ClientRows | QuadraticProblem | StreamTask = task
         if self._stream is not None and isinstance(task, ClientRows):
             hours_s = float(budgets[0]) * SECONDS_PER_HOUR
             stream = self._stream.draw(seed, start_utc_s, zone, offset_h, hours_s)
