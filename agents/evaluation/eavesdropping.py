@@ -84,6 +84,10 @@ class Eavesdropper:
 
     def __init__(self, world: FederatedWorld, seeds: Ints) -> None:
         source = world.source
+        if source.scenario.arrivals is not None:
+            raise ValueError(
+                "leakage: True, expected False with arrivals: what a client trains on changes all the time"
+            )
         data = source.dataset
         self._training = source.training
         self._attribute = None if source.quadratic is not None else binary_attribute(data)

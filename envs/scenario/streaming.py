@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Protocol
 from pydantic import Field, model_validator
 
 from ...common.settings import Settings
+from ...fl_core.federation import Fragments
 from .options import Evaluation, HubData, Late
 
 _ORDER = ("none", "participants", "available")
@@ -54,6 +55,7 @@ class _Streams(Protocol):
     hub: HubData
     late: Late
     evaluation: Evaluation
+    fragments: Fragments
     topology: str
     mixture: tuple[dict[str, object], ...]
 
@@ -69,22 +71,15 @@ def check_streams(scenario: _Streams) -> None:
             if block != type(block)():
                 raise ValueError(f"{name}: {block!r}, expected none without arrivals, which it is about")
         return
-    wrong = {
-        "hub: share": (
-            scenario.hub.share > 0,
-            scenario.hub.share,
-            "0: clients train on what they were asked",
-        ),
-        "late: kind": (scenario.late.kind != "drop", scenario.late.kind, "drop: memories go on meanwhile"),
-        "topology": (scenario.topology != "server", scenario.topology, "server"),
-        "evaluation: personal": (
-            scenario.evaluation.personal != "none",
-            scenario.evaluation.personal,
-            "none",
-        ),
-        "quadratic": (scenario.quadratic is not None, "given", "none"),
-        "mixture": (bool(scenario.mixture), "several kinds", "none"),
+    wanted = {
+        "hub: share": (scenario.hub.share, 0.0),
+        "late: kind": (scenario.late.kind, "drop"),
+        "topology": (scenario.topology, "server"),
+        "evaluation: personal": (scenario.evaluation.personal, "none"),
+        "fragments: count": (scenario.fragments.count, 1),
+        "quadratic": (scenario.quadratic, None),
+        "mixture": (scenario.mixture, ()),
     }
-    for name, (bad, value, expected) in wrong.items():
-        if bad:
-            raise ValueError(f"{name}: {value}, expected {expected} in a world with arrivals")
+    for name, (value, expected) in wanted.items():
+        if value != expected:
+            raise ValueError(f"{name}: {value!r}, expected {expected!r} in a world with arrivals")
