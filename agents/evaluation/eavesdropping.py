@@ -104,7 +104,7 @@ class Eavesdropper:
                 for client in rng.choice(honest, min(VICTIMS, honest.size), replace=False).tolist():
                     none = np.zeros(0, dtype=np.int32)
                     self._add(Victim(env, client, none, 0, draw.task.centre[client], start))
-            else:
+            elif isinstance(draw.task, ClientRows):
                 self._choose(env, draw.task, draw.liars, source.model.init(max(draw.model_seed, 0)), rng)
 
     def _choose(

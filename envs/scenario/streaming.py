@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, model_validator
@@ -10,7 +9,6 @@ from pydantic import Field, model_validator
 from ...common.settings import Settings
 from ...fl_core.data.streams import Drift, Memory
 from ...fl_core.federation import Fragments
-from ...fl_core.quadratics import QuadraticSettings
 from .options import Evaluation, HubData, Late
 
 _ORDER = ("none", "participants", "available")
@@ -52,16 +50,35 @@ class Serving(Settings):
 class _Streams(Protocol):
     """The fields of a scenario that arrivals have to do with."""
 
-    arrivals: str | Mapping[str, object] | None
-    memory: Memory
-    drift: Drift
-    quadratic: QuadraticSettings | None
-    hub: HubData
-    late: Late
-    evaluation: Evaluation
-    fragments: Fragments
-    topology: str
-    mixture: tuple[dict[str, object], ...]
+    @property
+    def arrivals(self) -> object: ...
+
+    @property
+    def memory(self) -> Memory: ...
+
+    @property
+    def drift(self) -> Drift: ...
+
+    @property
+    def hub(self) -> HubData: ...
+
+    @property
+    def late(self) -> Late: ...
+
+    @property
+    def evaluation(self) -> Evaluation: ...
+
+    @property
+    def fragments(self) -> Fragments: ...
+
+    @property
+    def topology(self) -> object: ...
+
+    @property
+    def quadratic(self) -> object: ...
+
+    @property
+    def mixture(self) -> object: ...
 
 
 _BLOCKS = ("memory", "drift", "serving")

@@ -93,4 +93,4 @@ class KnownAnswers:
 
     def _mean(self, table: Floats, row: int) -> Floats:
         start = self._start[min(row, 1)]
-        return np.divide(table[row], table[1], out=start.copy(), where=table[1] > 0)
+        return np.asarray(np.divide(table[row], table[1], out=start.copy(), where=table[1] > 0))
