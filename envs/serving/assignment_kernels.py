@@ -18,7 +18,7 @@ def fill_cheapest_first(
     hub_cost: Floats,
     hub_capacity: Floats,
 ) -> tuple[Floats, Floats, Floats]:
-    """Flows to slots `[E, Z, S]`, to the hub `[E, Z, I]` and dropped `[E, Z, I]`; arguments as of `Options`."""
+    """Flows to slots `[E, Z, S]`, to the hub `[E, Z, I]`, and what is dropped `[E, Z, I]`; see `Options`."""
     e, z, i = requests.shape
     s = task.shape[1]
     slots, hub, left = np.zeros((e, z, s)), np.zeros((e, z, i)), requests.copy()

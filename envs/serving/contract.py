@@ -1,4 +1,7 @@
-"""What a coordinator of inference knows, orders and brings about; E environments, S slots, I tasks, M rungs, Z zones."""
+"""What a coordinator of inference knows, orders and brings about.
+
+Shapes: E environments, S slots, I tasks, M rungs, Z zones.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ KEEP = 0
 
 @dataclass(frozen=True)
 class SlotFacts:
-    """What is known of each slot, before a decision; the slots of one machine share its session and its link."""
+    """What is known of each slot, before a decision; slots of one machine share its session and its link."""
 
     node: Ints  # [S] the machine it is a part of
     zone: Ints  # [E, S] index of its grid zone
@@ -53,8 +56,10 @@ class TaskFacts:
     accuracy_known: Floats  # [I, M] of each model on validation rows, 0 to 1
     ask_share: Floats  # [I, M, T] of validation answers whose confidence is below each threshold level
     ask_accuracy: Floats  # [I, M, T] on validation rows if all those are asked of the hub
-    bins_asked: Floats  # [E, I, K] rows asked of the hub in the last step, by tenths of the slot's confidence
-    bins_agreed: Floats  # [E, I, K] how many of those the hub answered as the slot had
+    mean_rate: Floats  # [E, Z, I] requests of a step in the mean of the episode, as known beforehand
+    bins_answered: Floats  # [E, I, T] answers of slots in the last step, by confidence: from each level on
+    bins_asked: Floats  # [E, I, T] those of them that were asked of the hub
+    bins_agreed: Floats  # [E, I, T] how many of those the hub answered as the slot had
     deferrable_share: float  # of the requests, which join the queue on arrival
 
 
@@ -76,6 +81,9 @@ class ServingTerms:
     step_s: float
     step: Ints  # [E] steps done
     steps: int  # of a whole episode
+    threshold_levels: Floats  # [T] of `ServingPlan.threshold`, the first is 0
+    release_levels: Floats  # [R] of `ServingPlan.release`
+    model_bytes: Floats  # [M] moved when a model of a rung is loaded
     time_s: Floats  # [E] since the episode began
     utc_hour: Floats  # [E] hour of the day, 0 to 24
     points_per_ms: Floats  # [E] of one request
