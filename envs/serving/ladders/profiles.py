@@ -11,9 +11,9 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, model_validator
 
-from ...common.arrays import Floats
-from ...common.registry import Registry
-from ...common.settings import Settings
+from ....common.arrays import Floats
+from ....common.registry import Registry
+from ....common.settings import Settings
 
 Positive = Annotated[float, Field(gt=0)]
 

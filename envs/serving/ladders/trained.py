@@ -13,13 +13,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from ...common.arrays import Bools, Floats, Floats32, Ints, Ints32
-from ...common.settings import Spec
-from ...common.splits import SPLITS, Split
-from ...fl_core.data import Dataset, load_dataset
-from ...fl_core.models import ModelSpec
-from ...fl_core.training import LocalJobs, LocalTraining, make_trainer
-from .document import Models, Rung
+from ....common.arrays import Bools, Floats, Floats32, Ints, Ints32
+from ....common.settings import Spec
+from ....common.splits import SPLITS, Split
+from ....fl_core.data import Dataset, load_dataset
+from ....fl_core.models import ModelSpec
+from ....fl_core.training import LocalJobs, LocalTraining, make_trainer
+from .settings import Models, Rung
 
 _SEED = 20_260_117
 _BATCH = 64
