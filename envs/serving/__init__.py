@@ -26,9 +26,16 @@ from .contract import (
     SlotFacts,
     TaskFacts,
 )
-from .document import Hub, MachineGroup, ServingPreferences, ServingScenario
+from .document import (
+    Hub,
+    MachineGroup,
+    ServingPreferences,
+    ServingScenario,
+    ServingSource,
+    load_serving,
+    serving_names,
+)
 from .ladders import PROFILES, Models, trained_ladder
-from .loading import ServingSource, load_serving, serving_names
 from .world import ServingWorld
 
 __all__ = [

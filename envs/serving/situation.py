@@ -154,8 +154,10 @@ class State:
         capacity: Floats = 1e3 * self.source.scenario.step_s * per_ms
         return capacity
 
-    def hub_capacity(self, scenario: ServingScenario) -> Floats:
+    @property
+    def hub_capacity(self) -> Floats:
         """`[E]`, answers of the hub in a step."""
+        scenario = self.source.scenario
         return scenario.hub.share * self.arrivals.expected() / scenario.steps
 
 
@@ -257,7 +259,7 @@ def _hub_facts(state: State, scenario: ServingScenario, carbon: Floats) -> HubFa
     own = np.eye(z, dtype=bool)
     return HubFacts(
         zone=hub.zone,
-        capacity_per_step=state.hub_capacity(scenario),
+        capacity_per_step=state.hub_capacity,
         latency_ms=np.full((len(state.time_s), z), hardware.ms[-1] + hub.rtt_ms),
         grams_per_request=joules / JOULES_PER_KWH * carbon[:, hub.zone],
         rtt_ms=np.where(own, hub.own_zone_rtt_ms, hub.other_zone_rtt_ms),
