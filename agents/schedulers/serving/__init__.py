@@ -1,0 +1,1 @@
+"""Policies of serving: which model where, whose answers are checked, what waits."""
