@@ -9,11 +9,12 @@ alone. Over fractions y of placements (the probability that slot s holds content
 with the options of task i in ascending order of cost gamma and lambda = min(capacity, r_i): the allocation
 gain of Si Salem, Castellano, Neglia, Pianese & Araldo, "Toward Inference Delivery Networks: Distributing
 Machine Learning With Optimality Guarantees", IEEE/ACM Transactions on Networking 32(1), 2024 (arXiv
-2105.02510), with one slot's choice of one content in the place of a node's memory. Placements are the corners,
-and over sets of (slot, content) the gain is monotone and submodular.
+2105.02510), with one slot's choice of one content in the place of a node's memory. Placements are the
+corners, and over sets of (slot, content) the gain is monotone and submodular. Content j is rung j % M of task
+j // M.
 
-A slot's cost here is the mean over the zones that ask; the world's assignment, which knows them apart, lets
-each zone have its nearest slots first, which spares a few milliseconds more.
+A slot's cost here is the mean over the zones that ask, and the hub is shared in proportion to what is asked;
+the world's assignment, which knows zones apart and lets tasks compete for the hub, spares a little more.
 """
 
 from __future__ import annotations
@@ -24,10 +25,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ....common.arrays import Bools, Floats, Ints
+from ....envs.serving import NOTHING, POINTS_PER_ANSWER, ServingSituation
 from .ladder_kernels import concave_gain, marginal_gains
-
-EMPTY = -1
-"""Content of a slot that holds nothing; content j is rung j % M of task j // M."""
 
 
 class Ladder(NamedTuple):
@@ -55,7 +54,7 @@ def gain_of(ladder: Ladder, content: Ints, share: Floats | None = None) -> Float
 
     Args:
         ladder: of the step.
-        content: int `[E, S]`, EMPTY = nothing.
+        content: int `[E, S]`, NOTHING = nothing.
         share: `[E, S]`, part of the step in which each slot serves; None: all of it.
     """
     fractions = np.zeros(ladder.cost.shape)
@@ -101,14 +100,14 @@ def fill_greedily(
 
     Args:
         added: marginal gains `[E, S, J]` of a placement, such as `marginals`.
-        content: int `[E, S]`, what is held; EMPTY or to be overwritten where `free`.
+        content: int `[E, S]`, what is held; NOTHING or to be overwritten where `free`.
         free: bool `[E, S]`.
         price: of each content in each slot, `[E, S, J]` or one number.
 
     Returns:
         Int `[E, S]`.
     """
-    content, free = np.where(free, EMPTY, content), free.copy()
+    content, free = np.where(free, NOTHING, content), free.copy()
     rows = np.arange(content.shape[0])
     while free.any():
         worth = np.where(free[:, :, None], added(content) - price, -np.inf)
@@ -120,3 +119,85 @@ def fill_greedily(
         free[rows, slot] = False
         free[~takes] = False
     return content
+
+
+def ladder_of(
+    situation: ServingSituation,
+    requests: Floats,
+    away: bool = False,
+    carbon: Floats | None = None,
+    timeless: bool = False,
+) -> Ladder:
+    """The ladder of one step.
+
+    Args:
+        situation: E of them; slots that are away have no capacity.
+        requests: `[E, Z, I]` of the step.
+        away: whether those that are away count all the same.
+        carbon: `[E, Z]`, factors on the present intensities; None: 1.
+        timeless: whether time costs nothing.
+    """
+    s, terms = situation, situation.terms
+    there = np.ones_like(s.slots.available) if away else s.slots.available
+    per_ms = terms.points_per_ms * (0.0 if timeless else 1.0)
+    slot_grams, hub_grams = s.slots.grams_per_request, s.hub.grams_per_request
+    if carbon is not None:
+        slot_grams = slot_grams * np.take_along_axis(carbon, s.slots.zone, axis=1)[:, :, None]
+        hub_grams = hub_grams * carbon[:, s.hub.zone]
+    tasks, rungs = s.num_tasks, s.num_rungs
+    asked = requests.sum(axis=1)
+    even = 1.0 / requests.shape[1]
+    origin = np.where(asked[:, None] > 0, requests / np.maximum(asked, 1e-300)[:, None], even)
+    # way_ms [E, S, I]: mean over the zones that ask for the task.
+    way_ms = np.einsum("ezi,zes->esi", origin, s.hub.rtt_ms[:, s.slots.zone])
+    wrong = POINTS_PER_ANSWER * (1.0 - s.tasks.accuracy_known)
+    grams = slot_grams * terms.points_per_gram[:, None, None]
+    runs = np.isfinite(s.slots.latency_ms)
+    own = grams + np.where(runs, s.slots.latency_ms, 0.0) * per_ms[:, None, None]
+    cost = wrong[None, None] + own[:, :, None, :] + (way_ms * per_ms[:, None, None])[..., None]
+    room = np.where(runs & there[:, :, None], s.slots.capacity_per_step, 0.0)
+    hub = (origin * s.hub.latency_ms[:, :, None]).sum(axis=1) * per_ms[:, None]
+    hub = hub + (hub_grams * terms.points_per_gram)[:, None]
+    part = asked / np.maximum(asked.sum(axis=1, keepdims=True), 1e-300)
+    return Ladder(
+        cost=np.ascontiguousarray(cost.reshape(*cost.shape[:2], tasks * rungs)),
+        capacity=np.ascontiguousarray(np.tile(room, (1, 1, tasks))),
+        requests=np.ascontiguousarray(asked),
+        hub_cost=np.ascontiguousarray(hub + wrong[:, -1]),
+        hub_capacity=np.ascontiguousarray(s.hub.capacity_per_step[:, None] * part),
+        dropped=POINTS_PER_ANSWER,
+    )
+
+
+def coming_content(situation: ServingSituation) -> Ints:
+    """What each slot serves or is about to serve, int `[E, S]`; NOTHING where it is away."""
+    slots = situation.slots
+    held = np.where(slots.loading != NOTHING, slots.loading, slots.model)
+    return np.where(slots.available, held, NOTHING)
+
+
+def load_prices(situation: ServingSituation) -> Floats:
+    """What a load costs, `[E, S, J]`, in points of one request; nothing where the slot has that content."""
+    prices = situation.slots.load_points * situation.terms.expected_requests[:, None, None]
+    prices = np.tile(prices, (1, 1, situation.num_tasks))
+    held = coming_content(situation)
+    rows, slots = np.nonzero(held >= 0)
+    prices[rows, slots, held[rows, slots]] = 0.0
+    return prices
+
+
+def load_delays(situation: ServingSituation) -> Floats:
+    """Seconds until a content would serve, `[E, S, J]`: what is left of its load where it is on its way."""
+    slots = situation.slots
+    delays = np.tile(slots.load_s, (1, 1, situation.num_tasks))
+    held = coming_content(situation)
+    rows, columns = np.nonzero(held >= 0)
+    left_s = np.where(slots.loading != NOTHING, slots.loading_left_s, 0.0)
+    delays[rows, columns, held[rows, columns]] = left_s[rows, columns]
+    return delays
+
+
+def at_content(values: Floats, content: Ints) -> Floats:
+    """`[E, S]`, entries of `[E, S, J]` at a placement; 0 where there is nothing."""
+    found = np.take_along_axis(values, np.maximum(content, 0)[:, :, None], axis=2)[:, :, 0]
+    return np.where(content >= 0, found, 0.0)

@@ -1,4 +1,4 @@
-"""Regret of a placement policy: the best fixed placement in hindsight, certified from above, and what was gained.
+"""Regret of placements: the best fixed one in hindsight, found from below and bounded from above.
 
 A fixed placement gains only while its slots are there (`Ladder.capacity` is 0 elsewhere). To find the best is
 NP-hard; greedy with exchanges comes close from below, and the concave relaxation bounds it from above.
@@ -13,7 +13,8 @@ from scipy.optimize import linprog
 from scipy.sparse import coo_array
 
 from ....common.arrays import Floats, Ints
-from .ladder import EMPTY, Ladder, fill_greedily, gain_and_slope, gain_of, marginals
+from ....envs.serving import NOTHING
+from .ladder import Ladder, fill_greedily, gain_and_slope, gain_of, marginals
 from .simplices import softmax
 
 PSI = 1.0 - np.exp(-1.0)
@@ -53,7 +54,7 @@ def best_fixed(ladder: Ladder) -> Ints:
     def added(content: Ints) -> Floats:
         return marginals(ladder, np.broadcast_to(content, (steps, slots))).sum(axis=0, keepdims=True)
 
-    content = fill_greedily(added, np.full((1, slots), EMPTY), np.ones((1, slots), dtype=bool))
+    content = fill_greedily(added, np.full((1, slots), NOTHING), np.ones((1, slots), dtype=bool))
     for _ in range(_SWEEPS):
         before = content.copy()
         for slot in range(slots):

@@ -1,4 +1,4 @@
-"""Online ascent on S simplices at once: a distribution over contents for each slot, drawn with kept uniforms."""
+"""Online ascent on S simplices: a distribution over contents for each slot, drawn with kept uniforms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ladder: its gain against a plain statement, its slope against finite differences, bounds against HiGHS."""
+"""The ladder: gain against a plain statement, slope against finite differences, bounds against HiGHS."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 
 from frugalfl.agents.schedulers.serving import ladder_kernels as kernels
 from frugalfl.agents.schedulers.serving.ladder import (
-    EMPTY,
     Ladder,
     fill_greedily,
     gain_and_slope,
@@ -24,6 +23,7 @@ from frugalfl.agents.schedulers.serving.regret import (
     relaxed_by_program,
 )
 from frugalfl.common.compiled import uses_numba
+from frugalfl.envs.serving import NOTHING
 
 
 def ladders(steps, slots, tasks, rungs, seed):
@@ -121,7 +121,7 @@ class TestMarginals:
         added = marginals(ladder, content, share, candidate)
         for s, j in itertools.product(range(5), range(6)):
             without, part = content.copy(), share.copy()
-            without[:, s] = EMPTY
+            without[:, s] = NOTHING
             before = gain_of(ladder, without, part)
             without[:, s], part[:, s] = j, candidate[:, s, j]
             assert added[:, s, j] == pytest.approx(gain_of(ladder, without, part) - before, abs=1e-7)
@@ -132,14 +132,14 @@ class TestMarginals:
         rank = np.array([[2, 0, 3, 1], [0, 1, 2, 3]])
         added = marginals(ladder, content, rank=rank)
         for e, s in itertools.product(range(2), range(4)):
-            before = np.where(rank[e] < rank[e, s], content[e], EMPTY)
+            before = np.where(rank[e] < rank[e, s], content[e], NOTHING)
             one = Ladder(*(each[e : e + 1] for each in ladder[:-1]), ladder.dropped)
             assert added[e, s] == pytest.approx(marginals(one, before[None])[0, s], abs=1e-9)
 
     def test_they_fall_as_slots_fill(self):
         ladder = ladders(4, 6, 2, 3, 6)
         content = np.random.default_rng(1).integers(0, 6, (4, 6))
-        fewer = np.where(np.arange(6) < 3, content, EMPTY)
+        fewer = np.where(np.arange(6) < 3, content, NOTHING)
         assert (marginals(ladder, content) <= marginals(ladder, fewer) + 1e-9)[:, 3:].all()
 
 
@@ -180,7 +180,7 @@ class TestHindsight:
             def added(content, ladder=ladder):
                 return marginals(ladder, np.broadcast_to(content, (4, 6))).sum(axis=0, keepdims=True)
 
-            greedy = fill_greedily(added, np.full((1, 6), EMPTY), np.ones((1, 6), dtype=bool))
+            greedy = fill_greedily(added, np.full((1, 6), NOTHING), np.ones((1, 6), dtype=bool))
             gain = gain_of(ladder, np.broadcast_to(greedy[0], (4, 6))).sum()
             assert gain >= PSI * relaxed_by_program(ladder)
 
