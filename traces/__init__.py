@@ -1,4 +1,4 @@
-"""What the world offers over time: availability, carbon intensity, devices, forecasts."""
+"""What the world offers over time: availability, carbon intensity, requests, devices, forecasts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ..common.doors import lazy_door
 
 if TYPE_CHECKING:
     from .analysis import fit_availability
+    from .arrivals import ARRIVALS, make_arrivals
     from .availability import AVAILABILITY_FORECASTS, GENERATORS, make_availability
     from .carbon import CARBON_FORECASTS, CARBON_SOURCES, make_carbon
     from .devices import DEVICES, sample_devices
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from .formats.carbon import CARBON_FORMATS, read_carbon
 
 __all__ = [
+    "ARRIVALS",
     "AVAILABILITY_FORECASTS",
     "AVAILABILITY_FORMATS",
     "CARBON_FORECASTS",
@@ -23,6 +25,7 @@ __all__ = [
     "DEVICES",
     "GENERATORS",
     "fit_availability",
+    "make_arrivals",
     "make_availability",
     "make_carbon",
     "read_availability",
@@ -34,6 +37,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_door(
     __name__,
     {
+        "ARRIVALS": ".arrivals",
         "AVAILABILITY_FORECASTS": ".availability",
         "AVAILABILITY_FORMATS": ".formats.availability",
         "CARBON_FORECASTS": ".carbon",
@@ -42,6 +46,7 @@ __getattr__, __dir__ = lazy_door(
         "DEVICES": ".devices",
         "GENERATORS": ".availability",
         "fit_availability": ".analysis",
+        "make_arrivals": ".arrivals",
         "make_availability": ".availability",
         "make_carbon": ".carbon",
         "read_availability": ".formats.availability",

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from frugalfl.common.compiled import Kernel, uses_numba
+from frugalfl.traces.arrivals import batch_kernels as requests
 from frugalfl.traces.availability import batch_kernels as sessions
 from frugalfl.traces.availability import climatology_kernels as climatology
 from frugalfl.traces.availability.generators import renewal_kernels as renewal
@@ -16,7 +17,7 @@ from frugalfl.traces.carbon import generator_kernels as zones
 from frugalfl.traces.numerics import ar1_kernels as ar1
 
 pytestmark = pytest.mark.skipif(not uses_numba(), reason="kernels are not compiled here")
-MODULES = (sessions, climatology, renewal, carbon, zones, ar1)
+MODULES = (requests, sessions, climatology, renewal, carbon, zones, ar1)
 KERNELS = {
     name: value for module in MODULES for name, value in vars(module).items() if isinstance(value, Kernel)
 }
@@ -58,7 +59,11 @@ def inputs(rng):
     shares, week = rng.uniform(0.1, 0.9, (N, 24)), rng.uniform(0.1, 0.9, 168)
     months, hours = rng.uniform(0.5, 2, (2, 12)), rng.uniform(0.5, 2, (2, 4, 24))
     phi = np.array([0.5, 0.97])
+    sums = np.cumsum(rng.integers(0, 4, (E, N, T)), axis=2).astype(np.int32)
+    places = rng.integers(0, (E, N, 60), (9, 3)).T
     return {
+        "requests_until": (sums, rng.uniform(-60, 60 * T, (E, N)), 60.0),
+        "moments_of": (sums, *places, 60.0),
         "visible_sessions": (
             starts, ends, ends + 60.0, announced, np.zeros((E, N), dtype=np.int64), time_s,
             np.full((E, N), 1e5),

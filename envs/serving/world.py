@@ -1,0 +1,337 @@
+"""The world of serving: E days of inference on machines that leave, stepped together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ...common.arrays import Bools, Floats, Ints
+from ...common.splits import Split
+from ...common.units import BYTES_PER_GB, GRAMS_PER_KG, JOULES_PER_KWH
+from ...traces.arrivals import ArrivalBatch
+from ...traces.availability import SessionBatch
+from ...traces.carbon import CarbonBatch
+from ..contract import REWARD_TERMS, StepResult
+from .answers import Given, RealAnswers
+from .assignment import POINTS_PER_ANSWER, Assignment, Options, assign, hub_costs, slot_costs
+from .contract import NOTHING, ServingOutcome, ServingPlan, ServingSituation
+from .deferral import DeferralQueue
+from .document import ServingScenario
+from .fleet import FleetSource
+from .situation import Books, State, true_future, what_is_known
+from .slots import Service, SlotStates
+
+
+class ServingWorld:
+    """E independent worlds of one scenario of serving, stepped together.
+
+    Seeded alike, row i of a batch and a world of one give identical episodes. An episode that has ended is
+    frozen: steps neither change nor charge it until it is reset.
+
+    Args:
+        scenario: what the worlds are made of.
+        num_envs: E.
+        split: which disjoint part of machines, trace windows and rows to draw from.
+    """
+
+    def __init__(self, scenario: ServingScenario, num_envs: int = 1, split: Split = "train"):
+        if num_envs < 1:
+            raise ValueError(f"num_envs: {num_envs}, expected at least 1")
+        self.scenario, self.num_envs = scenario, num_envs
+        self.source = FleetSource(scenario, split)
+        e, z, i = num_envs, scenario.zones, scenario.tasks
+        levels = np.array(scenario.levels.threshold)
+        self._state = State(
+            source=self.source,
+            fleet=self.source.empty(e),
+            sessions=SessionBatch(e, scenario.nodes),
+            carbon=CarbonBatch(e, z),
+            arrivals=ArrivalBatch(e, z * i),
+            slots=SlotStates(e, scenario.slots, scenario.overlap),
+            queue=DeferralQueue((e, z, i, scenario.patience), scenario.steps),
+            books=Books.blank(e, z, i, scenario.slots, levels.size),
+            time_s=np.zeros(e),
+            step=np.zeros(e, dtype=np.int64),
+        )
+        answers = self.source.ladder.asked[split]
+        self._answers = RealAnswers(answers, scenario.rows_per_cell, levels)
+        self.running: Bools = np.zeros(e, dtype=bool)
+        self._known: ServingSituation | None = None
+
+    @property
+    def zone_names(self) -> tuple[str, ...]:
+        """Names of the grid zones."""
+        return self.source.zone_names
+
+    @property
+    def available(self) -> Bools:
+        """Bool `[E, S]`, whose machine's session runs."""
+        return self._state.available
+
+    @property
+    def time_s(self) -> Floats:
+        """`[E]`, seconds since each episode began."""
+        return self._state.time_s.copy()
+
+    def reset(self, envs: Bools, seeds: Ints) -> None:
+        """Begin new episodes in the rows of `envs`, each drawn from its own seed and nothing else."""
+        state = self._state
+        for env in np.flatnonzero(envs):
+            draw = self.source.draw(int(seeds[env]))
+            start_utc_s = draw.machines.start_utc_s
+            state.fleet.set_row(env, draw, self.source.node)
+            state.sessions.set(env, draw.machines.availability, start_utc_s)
+            state.carbon.set(env, draw.machines.carbon)
+            state.arrivals.set(env, draw.arrivals)
+        state.slots.clear(envs)
+        state.queue.clear(envs)
+        state.time_s[envs], state.step[envs] = 0.0, 0
+        state.books.open(envs, state.arrivals.expected() / self._cells)
+        state.sessions.advance(state.time_s)
+        self._known = None
+        self.running |= envs
+
+    def step(self, plan: ServingPlan) -> StepResult[ServingOutcome]:
+        """Carry out one plan: orders to load, then the answers of a step.
+
+        Raises:
+            ValueError: if the plan's shapes or values are out of range; the world is then as before.
+        """
+        scenario, state = self.scenario, self._state
+        plan.validate(self.num_envs, scenario.slots, scenario.tasks, self.source.profile.rungs)
+        self._what_is_known()  # before anything changes: costs are those that the plan was made by
+        active, began_s = self.running.copy(), state.time_s.copy()
+        load = np.where(active[:, None], plan.load, 0)
+        bytes_s = state.bytes_s
+        repairs, begun = state.slots.begin(load, state.available, began_s, bytes_s, scenario.start_s)
+        end_s = state.sessions.session_end_s[:, self.source.node]
+        service = state.slots.serve(began_s, scenario.step_s, end_s, state.fleet.down_bytes_per_s)
+        outcome, terms = self._answer(plan, service, repairs, begun, active)
+        state.time_s = np.where(active, began_s + scenario.step_s, began_s)
+        left = service.left & active[:, None]
+        had = (state.slots.model != NOTHING) | (state.slots.loading != NOTHING)
+        done = state.slots.end(state.time_s, left)
+        outcome = replace(outcome, loaded=np.where(active, done, 0), lost=(left & had).sum(axis=1))
+        state.queue.age(active)
+        state.step += active
+        state.books.record(outcome, terms, active, scenario.step_s)
+        state.sessions.advance(state.time_s)
+        self._known = None
+        terminated = active & (state.step >= scenario.steps)
+        self.running &= ~terminated
+        outcome = replace(outcome, accuracy=state.books.accuracy)
+        none = np.zeros(self.num_envs)
+        return StepResult(
+            outcome, terms.sum(axis=1), terms, none, terminated, np.zeros_like(terminated), active
+        )
+
+    def cut_short(self, envs: Bools) -> None:
+        """End the running episodes in the rows of `envs`, as a limit of steps from outside does."""
+        self.running &= ~envs
+
+    def situation(self, clairvoyant: bool = False) -> ServingSituation:
+        """What a coordinator knows now; with the true future too if `clairvoyant`."""
+        known = self._what_is_known()
+        return replace(known, future=true_future(self._state, self.scenario)) if clairvoyant else known
+
+    def totals(self) -> dict[str, Floats]:
+        """What every episode came to so far, by name, each `[E]`."""
+        return self._state.books.totals()
+
+    def _what_is_known(self) -> ServingSituation:
+        """The present situation, computed once per step."""
+        if self._known is None:
+            self._known = what_is_known(self._state, self.scenario)
+        return self._known
+
+    @property
+    def _cells(self) -> int:
+        return self.scenario.steps * self.scenario.zones * self.scenario.tasks
+
+    def _answer(
+        self, plan: ServingPlan, service: Service, repairs: Ints, begun: Ints, active: Bools
+    ) -> tuple[ServingOutcome, Floats]:
+        """Who answers what in this step, and what it costs: the outcome, and the terms `[E, 4]`."""
+        scenario, state = self.scenario, self._state
+        known = self._what_is_known()
+        running = active[:, None, None]
+        first = state.arrivals.until(state.time_s)
+        arrived = (state.arrivals.until(state.time_s + scenario.step_s) - first) * active[:, None]
+        requests = arrived.reshape(self.num_envs, scenario.zones, scenario.tasks).astype(np.float64)
+        state.queue.push(scenario.deferrable * requests, state.step)
+        interactive = (1.0 - scenario.deferrable) * requests
+        due = state.queue.take_due(active)
+        options = self._options(known, service)
+        now = assign(interactive + due, options)
+        retried = self._retried(known, service, options, now, interactive + due)
+        later = assign(
+            plan.release[:, None, None] * state.queue.total() * running, _what_is_left(options, now)
+        )
+        served_later = self._by_cell(later.slots, options.task) + later.hub
+        state.queue.take(served_later)
+        slots, hub = now.slots + later.slots, now.hub + later.hub
+        statistics = self._answers.statistics(
+            state.fleet.rows,
+            state.fleet.content_seed,
+            first.reshape(requests.shape),
+            interactive + due - now.dropped + served_later,
+            plan.threshold,
+        )
+        room = options.hub_capacity - hub.sum(axis=(1, 2))
+        given = self._answers.given(statistics, slots, hub, service.model, room)
+        waited = interactive / np.maximum(interactive + due, 1e-12)
+        latency_ms = self._latency(known, service, now, given, waited, slots)
+        latency_ms = latency_ms + scenario.retry_ms * retried
+        local = slots.sum(axis=1)
+        energy_j, hub_j = self._energy(service, local, hub.sum(axis=(1, 2)) + given.asked.sum(axis=(1, 2)))
+        grams, hub_g = self._grams(energy_j, hub_j)
+        moved = service.moved_bytes * active[:, None]
+        outcome = ServingOutcome(
+            repairs=repairs,
+            requests=requests,
+            answered=given.answered,
+            right=given.right,
+            dropped=now.dropped.sum(axis=1),
+            waiting=state.queue.total().sum(axis=1),
+            local=local,
+            hub=hub.sum(axis=(1, 2)),
+            asked=given.asked.sum(axis=(1, 2)),
+            retried=retried,
+            latency_ms=latency_ms,
+            loaded=np.zeros(self.num_envs, dtype=np.int64),
+            begun=begun,
+            lost=np.zeros(self.num_envs, dtype=np.int64),
+            bytes=moved,
+            energy_j=energy_j * active[:, None],
+            emissions_g=grams * active[:, None],
+            hub_j=hub_j * active,
+            hub_g=hub_g * active,
+            accuracy=state.books.accuracy,
+        )
+        state.books.feedback(given, local, self._capacity(service), active)
+        return outcome, self._terms(outcome)
+
+    def _options(self, known: ServingSituation, service: Service) -> Options:
+        """What may answer in this step, as it turns out."""
+        return Options(
+            known.task_of(service.model),
+            slot_costs(known, service.model),
+            self._capacity(service),
+            service.share,
+            hub_costs(known),
+            known.hub.capacity_per_step,
+        )
+
+    def _capacity(self, service: Service) -> Floats:
+        """`[E, S]`, answers that each slot has time for in its share of the step."""
+        whole = np.take_along_axis(self._state.capacity, self._rung(service.model), axis=2)[:, :, 0]
+        capacity: Floats = np.where(service.model == NOTHING, 0.0, whole * service.share)
+        return capacity
+
+    def _retried(
+        self,
+        known: ServingSituation,
+        service: Service,
+        options: Options,
+        found: Assignment,
+        requests: Floats,
+    ) -> Floats:
+        """`[E]`, requests that had been sent to a slot which left before it could answer."""
+        left = service.left & (service.planned_share > service.share)
+        if not left.any():
+            return np.zeros(self.num_envs)
+        whole = known.of_rung(known.slots.capacity_per_step, service.model)
+        capacity = np.where(service.model == NOTHING, 0.0, whole * service.planned_share)
+        planned = assign(requests, replace(options, capacity=capacity, share=service.planned_share))
+        short = np.maximum(planned.slots - found.slots, 0.0).sum(axis=1)
+        missed: Floats = np.where(left, short, 0.0).sum(axis=1)
+        return missed
+
+    def _by_cell(self, slots: Floats, task: Ints) -> Floats:
+        """`[E, Z, I]`, answers of slots `[E, Z, S]` by task."""
+        of_task = (task[:, :, None] == np.arange(self.scenario.tasks)).astype(np.float64)
+        cells: Floats = slots @ of_task
+        return cells
+
+    def _latency(
+        self,
+        known: ServingSituation,
+        service: Service,
+        now: Assignment,
+        given: Given,
+        waited: Floats,
+        slots: Floats,
+    ) -> Floats:
+        """`[E]`, milliseconds of the answers that somebody waits for.
+
+        Args:
+            known: what is known.
+            service: of the slots.
+            now: who answers what cannot wait.
+            given: the answers.
+            waited: `[E, Z, I]`, share of these that somebody waits for.
+            slots: `[E, Z, S]`, all answers of slots.
+        """
+        model = service.model
+        task = np.maximum(known.task_of(model), 0)
+        share = np.take_along_axis(waited, np.broadcast_to(task[:, None, :], now.slots.shape), axis=2)
+        own = np.where(model == NOTHING, 0.0, known.of_rung(known.slots.latency_ms, model))
+        way = np.moveaxis(known.hub.rtt_ms[:, known.slots.zone], 0, 1)
+        urgent = np.divide(now.slots, slots, out=np.zeros_like(slots), where=slots > 0) * share
+        asked = (given.asked * urgent).sum(axis=2) * known.hub.latency_ms
+        hub = (now.hub * waited).sum(axis=2) * known.hub.latency_ms
+        local = (now.slots * share * (own[:, None, :] + way)).sum(axis=2)
+        total: Floats = (local + hub + asked).sum(axis=1)
+        return total
+
+    def _energy(self, service: Service, local: Floats, at_hub: Floats) -> tuple[Floats, Floats]:
+        """Joules of slots `[E, S]` and hub `[E]` in this step."""
+        fleet, source = self._state.fleet, self.source
+        capacity = self._capacity(service)
+        busy = np.divide(local, capacity, out=np.zeros_like(local), where=capacity > 0)
+        batch = np.maximum(1.0, busy * source.concurrency)
+        each = np.take_along_axis(
+            source.joules(batch, fleet.joule_factor), self._rung(service.model), axis=2
+        )[:, :, 0]
+        holding = self.scenario.idle * fleet.watts * service.held_s
+        joules = np.where(local > 0, local * each, 0.0) + holding
+        joules = joules + service.moved_bytes * fleet.network_j_per_byte
+        hardware = source.profile.hardware["hub"]
+        hub_capacity = self._state.hub_capacity(self.scenario)
+        share = np.divide(at_hub, hub_capacity, out=np.zeros_like(at_hub), where=hub_capacity > 0)
+        hub = at_hub * hardware.joules_at(np.maximum(1.0, share * hardware.concurrency))[:, -1]
+        return joules, hub
+
+    def _grams(self, energy_j: Floats, hub_j: Floats) -> tuple[Floats, Floats]:
+        """Grams CO2e of slots `[E, S]` and hub `[E]`, at the mean intensity of the step."""
+        state, step_s = self._state, self.scenario.step_s
+        zone = np.concatenate([state.fleet.zone, np.full((self.num_envs, 1), self.scenario.hub.zone)], axis=1)
+        begin_s = np.broadcast_to(state.time_s[:, None], zone.shape)
+        mean = state.carbon.integral(zone, begin_s, begin_s + step_s) / step_s
+        grams = np.concatenate([energy_j, hub_j[:, None]], axis=1) / JOULES_PER_KWH * mean
+        return grams[:, :-1], grams[:, -1]
+
+    def _terms(self, outcome: ServingOutcome) -> Floats:
+        """`[E, 4]` in the order of `REWARD_TERMS`: points of the episode."""
+        prices = self._state.fleet.prices
+        expected = np.maximum(self._state.arrivals.expected(), 1e-9)
+        terms = np.zeros((self.num_envs, len(REWARD_TERMS)))
+        terms[:, 0] = POINTS_PER_ANSWER * outcome.right.sum(axis=1) / expected
+        terms[:, 1] = -prices[:, 0] * outcome.latency_ms / expected
+        terms[:, 2] = -prices[:, 1] * outcome.bytes.sum(axis=1) / BYTES_PER_GB
+        terms[:, 3] = -prices[:, 2] * (outcome.emissions_g.sum(axis=1) + outcome.hub_g) / GRAMS_PER_KG
+        return terms
+
+    def _rung(self, model: Ints) -> Ints:
+        """`[E, S, 1]`, rungs of models; 0 where there is none."""
+        return np.where(model == NOTHING, 0, model % self.source.profile.rungs)[:, :, None]
+
+
+def _what_is_left(options: Options, used: Assignment) -> Options:
+    """The options with the room that an assignment has left."""
+    return replace(
+        options,
+        capacity=np.maximum(options.capacity - used.slots.sum(axis=1), 0.0),
+        hub_capacity=np.maximum(options.hub_capacity - used.hub.sum(axis=(1, 2)), 0.0),
+    )

@@ -1,0 +1,19 @@
+"""Requests that arrive: drawn or recorded, counted by the minute and source."""
+
+from __future__ import annotations
+
+from .batch import ArrivalBatch
+from .episode import BIN_S, ArrivalEpisode, ArrivalModel
+from .generator import ARRIVALS, PoissonArrivals
+from .make import check_arrivals, make_arrivals
+
+__all__ = [
+    "ARRIVALS",
+    "BIN_S",
+    "ArrivalBatch",
+    "ArrivalEpisode",
+    "ArrivalModel",
+    "PoissonArrivals",
+    "check_arrivals",
+    "make_arrivals",
+]
