@@ -9,8 +9,10 @@ import numpy as np
 from scipy.optimize import linprog
 
 from ....common.arrays import Floats
-from ....envs.serving import POINTS_PER_ANSWER, ServingSituation
+from ....envs.serving import NOTHING, POINTS_PER_ANSWER, ServingSituation
 from ..base import knob
+from .greedy import serving_ahead
+from .ladder import coming_content
 from .policy import Release
 
 
@@ -160,14 +162,18 @@ def answer_cost(situation: ServingSituation) -> Floats:
 
 
 def room_ahead(situation: ServingSituation, depth: int) -> Floats:
-    """Answers that slots and hub can give in each coming step beyond what cannot wait, `[E, depth]`."""
+    """Answers that slots and hub can give to what waits in each coming step, `[E, depth]`.
+
+    Beyond what cannot wait, and of a task's slots no more than waits for that task. Slots serve what they
+    hold for as long as they are expected to stay, or in truth where the future is shown; nothing is loaded
+    anew, which errs on the side of answering early.
+    """
     slots, tasks = situation.slots, situation.tasks
-    amount = np.where(situation.serving, situation.of_rung(slots.capacity_per_step, slots.model), 0.0)
-    shape = (situation.num_envs, situation.num_tasks)
-    room = np.zeros(shape)
-    task = situation.task_of(slots.model)
-    for i in range(shape[1]):
-        room[:, i] = np.where(task == i, amount, 0.0).sum(axis=1)
+    held = coming_content(situation)
+    amount = np.where(held == NOTHING, 0.0, situation.of_rung(slots.capacity_per_step, held))
+    stays = serving_ahead(situation, depth)
+    of_task = situation.task_of(held)[:, :, None] == np.arange(situation.num_tasks)
+    room = np.einsum("es,esh,esi->eih", amount, stays, of_task.astype(np.float64))
     known = tasks.rate.sum(axis=(1, 2), keepdims=True) > 0
     rate = np.where(known, tasks.rate, tasks.mean_rate).sum(axis=1)
     asked = np.repeat(rate[:, :, None], depth, axis=2)
@@ -175,9 +181,9 @@ def room_ahead(situation: ServingSituation, depth: int) -> Floats:
         shown = min(depth, situation.future.requests.shape[3])
         asked[:, :, :shown] = situation.future.requests.sum(axis=1)[:, :, :shown]
     asked = asked * (1.0 - tasks.deferrable_share)
-    # What slots of a task leave over is the hub's; what they have left is that task's own.
-    over = np.maximum(asked - room[:, :, None], 0.0).sum(axis=1)
-    spare = np.maximum(room[:, :, None] - asked, 0.0).sum(axis=1)
+    waiting = tasks.queue.sum(axis=(1, 3))[:, :, None]
+    spare = np.minimum(np.maximum(room - asked, 0.0), waiting).sum(axis=1)
+    over = np.maximum(asked - room, 0.0).sum(axis=1)
     return np.asarray(spare + np.maximum(situation.hub.capacity_per_step[:, None] - over, 0.0))
 
 

@@ -56,7 +56,10 @@ def best_schedule(situation: ServingSituation, row: int, steps: int) -> tuple[fl
     loads_s = np.tile(situation.slots.load_s[row], (1, situation.num_tasks))
     full_prices = np.tile(situation.slots.load_points[row], (1, situation.num_tasks))
     full_prices = full_prices * situation.terms.expected_requests[row]
-    ladders = [_row(ladder_of(situation, future.requests[..., h], away=True), row) for h in range(steps)]
+    ladders = [
+        _row(ladder_of(situation, future.requests[..., h], away=True, hub_last=True), row)
+        for h in range(steps)
+    ]
     busy_s = situation.slots.loading_left_s[row]
 
     def order(held: Slot, slot: int, h: int) -> Iterator[tuple[Slot, int, float]]:
@@ -109,5 +112,5 @@ def _present(now: Floats, shares: Floats) -> Floats:
 
 
 def _row(ladder: Ladder, row: int) -> Ladder:
-    parts = (each[row : row + 1] for each in ladder[:-1])
-    return Ladder(*parts, ladder.dropped)
+    parts = (each[row : row + 1] for each in ladder[:5])
+    return Ladder(*parts, ladder.dropped, ladder.hub_last)

@@ -1,4 +1,4 @@
-"""Greedy placements: what adds most, at the rates of the beginning, now, while slots stay, or in truth."""
+"""Greedy placements: what adds most, at the rates of the beginning, now, or while slots stay."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from ....common.arrays import Bools, Floats, Ints
 from ....envs.serving import NOTHING, ServingSituation
 from ..base import State, knob
-from .exact import plan_exactly, small_enough
 from .ladder import (
     Ladder,
     at_content,
@@ -42,7 +41,7 @@ class StaticGreedy(Placement):
 
     def fresh_state(self, situation: ServingSituation) -> State:
         """Adds the placement."""
-        ladder = ladder_of(situation, situation.tasks.mean_rate, away=True)
+        ladder = ladder_of(situation, situation.tasks.mean_rate, away=True, hub_last=True)
         everywhere = np.ones(situation.slots.available.shape, dtype=bool)
         # Slots are there for a part of the time only, on average as many as now.
         share = np.repeat(situation.slots.available.mean(axis=1, keepdims=True), everywhere.shape[1], axis=1)
@@ -81,7 +80,7 @@ class Greedy(Placement):
         """The greedy choice of free and reconsidered slots; a slot that keeps its content pays no price."""
         known = situation.tasks.requests_last.sum(axis=(1, 2), keepdims=True) > 0
         requests = np.where(known, situation.tasks.requests_last, situation.tasks.mean_rate)
-        ladder, held = ladder_of(situation, requests), coming_content(situation)
+        ladder, held = ladder_of(situation, requests, hub_last=True), coming_content(situation)
         free = self.choosing(situation, held)
         wanted = fill_greedily(
             lambda content: self.gains(situation, ladder, content), held, free, load_prices(situation)
@@ -127,74 +126,30 @@ class SurvivalGreedy(Greedy):
         return self.horizon * share * marginals(ladder, content, at_content(share, content))
 
 
-@dataclass(kw_only=True)
-class ClairvoyantPlacement(Greedy):
-    """Clairvoyant: the greedy with the true sessions, requests and carbon of the coming steps.
+def staying(situation: ServingSituation, times_s: Floats) -> Floats:
+    """Chance `[E, S, K]` that a session still runs at each time from now, in seconds; 0 for slots away.
 
-    Worlds so small that all plans can be compared are planned exactly (see `exact`). Elsewhere it is greedy,
-    and no upper bound.
-    Paper: none.
-    Needs: the future.
-    Defaults: eight steps of ten minutes; every slot reconsiders in every step.
+    The Weibull residual life at its age; an announced end is certain.
     """
-
-    name: ClassVar[str] = "clairvoyant"
-    clairvoyant: ClassVar[bool] = True
-    release: ClassVar[str] = "lp-defer"
-    threshold: ClassVar[str] = "calibrated"
-
-    horizon: int = knob(8, "steps ahead", low=1, high=36, log=True)
-    reconsider: float = knob(1.0, "share of full slots that choose anew in a step", low=0.0, high=1.0)
-
-    def place(self, situation: ServingSituation) -> Ints:
-        """The exact plan's first step where there is one, else the greedy one."""
-        if small_enough(situation.num_slots, situation.num_tasks * situation.num_rungs):
-            return plan_exactly(situation, self.horizon)
-        return super().place(situation)
-
-    def gains(self, situation: ServingSituation, ladder: Ladder, content: Ints) -> Floats:
-        """The sum of the marginal gains of each step ahead, with the share of it in which slots serve."""
-        total = np.zeros(ladder.cost.shape)
-        for ahead, share in self._ahead(situation):
-            total += marginals(ahead, content, at_content(share, content), share)
-        return total
-
-    def _ahead(self, situation: ServingSituation) -> list[tuple[Ladder, Floats]]:
-        if self._seen is not situation:
-            self._seen, self._steps_ahead = situation, true_steps(situation, self.horizon)
-        return self._steps_ahead
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._seen: ServingSituation | None = None
-        self._steps_ahead: list[tuple[Ladder, Floats]] = []
+    slots = situation.slots
+    shape, scale = slots.stay_shape[:, :, None], np.maximum(slots.stay_scale_s, 1e-9)[:, :, None]
+    age = slots.session_age_s[:, :, None]
+    stays = np.exp(-(((age + times_s) / scale) ** shape) + (age / scale) ** shape)
+    told = slots.announced_left_s[:, :, None]
+    return np.where(np.isfinite(told), times_s < told, stays) * slots.available[:, :, None]
 
 
-def true_steps(situation: ServingSituation, steps: int) -> list[tuple[Ladder, Floats]]:
-    """Of each coming step the ladder, and the share `[E, S, J]` of it in which a content would serve.
-
-    Every content is loaded now, where it is not there already, and gone with the running session.
-    """
-    future = situation.future
-    if future is None:
-        raise ValueError("clairvoyant: situation without a future, expected one; ask for clairvoyant=True")
-    step_s, delays = situation.terms.step_s, load_delays(situation)
-    left_s = future.session_left_s[:, :, None]
-    found = []
-    for h in range(min(steps, future.requests.shape[3])):
-        begins, ends = np.maximum(delays, h * step_s), np.minimum(left_s, (h + 1) * step_s)
-        share = np.maximum(ends - begins, 0.0) / step_s
-        found.append(
-            (ladder_of(situation, future.requests[..., h], carbon=carbon_ratio(situation, h)), share)
-        )
-    return found
-
-
-def carbon_ratio(situation: ServingSituation, h: int) -> Floats:
-    """True intensity of each zone h steps ahead over the present one, `[E, Z]`."""
-    assert situation.future is not None
-    now = np.maximum(situation.zones.carbon_g_per_kwh, 1e-9)
-    return situation.future.carbon_g_per_kwh[:, :, h] / now
+def serving_ahead(situation: ServingSituation, depth: int) -> Floats:
+    """Expected share `[E, S, depth]` of each coming step in which a slot serves what it has or loads."""
+    step_s, slots = situation.terms.step_s, situation.slots
+    begins = np.arange(depth) * step_s
+    delay_s = np.where(slots.loading != NOTHING, slots.loading_left_s, 0.0)[:, :, None]
+    ready = np.clip((begins + step_s - delay_s) / step_s, 0.0, 1.0)
+    if situation.future is not None:
+        left_s = situation.future.session_left_s[:, :, None]
+        share = np.minimum(left_s, begins + step_s) - np.maximum(begins, delay_s)
+        return np.asarray(np.maximum(share, 0.0) / step_s)
+    return np.asarray(ready * staying(situation, begins + step_s / 2))
 
 
 def serving_share(situation: ServingSituation, window_s: float) -> Floats:
@@ -205,14 +160,12 @@ def serving_share(situation: ServingSituation, window_s: float) -> Floats:
         window_s: from now on.
     """
     slots = situation.slots
-    t = np.linspace(0.0, window_s, _GRID + 1)
-    shape, scale = slots.stay_shape[:, :, None], np.maximum(slots.stay_scale_s, 1e-9)[:, :, None]
-    age = slots.session_age_s[:, :, None]
-    stays = np.exp(-(((age + t) / scale) ** shape) + (age / scale) ** shape)
-    stays = stays * slots.available[:, :, None]
+    stays = staying(situation, np.linspace(0.0, window_s, _GRID + 1))
     pieces = (stays[:, :, 1:] + stays[:, :, :-1]) / 2 / _GRID
     # after[..., n] is the share of the window behind grid point n in which the slot is expected to be there.
-    after = np.concatenate([np.cumsum(pieces[:, :, ::-1], axis=2)[:, :, ::-1], np.zeros_like(age)], axis=2)
+    after = np.concatenate(
+        [np.cumsum(pieces[:, :, ::-1], axis=2)[:, :, ::-1], np.zeros_like(stays[:, :, :1])], axis=2
+    )
     delays = load_delays(situation)
     place = np.clip(delays / window_s, 0.0, 1.0) * _GRID
     left = np.minimum(place.astype(np.int64), _GRID - 1)

@@ -14,7 +14,9 @@ corners, and over sets of (slot, content) the gain is monotone and submodular. C
 j // M.
 
 A slot's cost here is the mean over the zones that ask, and the hub is shared in proportion to what is asked;
-the world's assignment, which knows zones apart and lets tasks compete for the hub, spares a little more.
+the world's assignment, which knows zones apart and lets tasks compete for the hub, spares a little more. It
+also sends requests to the hub only when no slot has room, so that a poor model can do harm: `hub_last` says
+the same here. The gain is then neither concave nor monotone; it is never above the concave one.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ class Ladder(NamedTuple):
     hub_cost: Floats  # [E, I] of one answer by the hub
     hub_capacity: Floats  # [E, I] its answers in the step
     dropped: float  # cost of a request that nobody answers
+    hub_last: bool = False  # whether the hub answers only what slots have no room for, whatever it costs
 
 
 def gain_and_slope(ladder: Ladder, fractions: Floats) -> tuple[Floats, Floats]:
@@ -125,8 +128,8 @@ def ladder_of(
     situation: ServingSituation,
     requests: Floats,
     away: bool = False,
-    carbon: Floats | None = None,
     timeless: bool = False,
+    hub_last: bool = False,
 ) -> Ladder:
     """The ladder of one step.
 
@@ -134,16 +137,12 @@ def ladder_of(
         situation: E of them; slots that are away have no capacity.
         requests: `[E, Z, I]` of the step.
         away: whether those that are away count all the same.
-        carbon: `[E, Z]`, factors on the present intensities; None: 1.
         timeless: whether time costs nothing.
+        hub_last: see `Ladder`.
     """
     s, terms = situation, situation.terms
     there = np.ones_like(s.slots.available) if away else s.slots.available
     per_ms = terms.points_per_ms * (0.0 if timeless else 1.0)
-    slot_grams, hub_grams = s.slots.grams_per_request, s.hub.grams_per_request
-    if carbon is not None:
-        slot_grams = slot_grams * np.take_along_axis(carbon, s.slots.zone, axis=1)[:, :, None]
-        hub_grams = hub_grams * carbon[:, s.hub.zone]
     tasks, rungs = s.num_tasks, s.num_rungs
     asked = requests.sum(axis=1)
     even = 1.0 / requests.shape[1]
@@ -151,13 +150,13 @@ def ladder_of(
     # way_ms [E, S, I]: mean over the zones that ask for the task.
     way_ms = np.einsum("ezi,zes->esi", origin, s.hub.rtt_ms[:, s.slots.zone])
     wrong = POINTS_PER_ANSWER * (1.0 - s.tasks.accuracy_known)
-    grams = slot_grams * terms.points_per_gram[:, None, None]
+    grams = s.slots.grams_per_request * terms.points_per_gram[:, None, None]
     runs = np.isfinite(s.slots.latency_ms)
     own = grams + np.where(runs, s.slots.latency_ms, 0.0) * per_ms[:, None, None]
     cost = wrong[None, None] + own[:, :, None, :] + (way_ms * per_ms[:, None, None])[..., None]
     room = np.where(runs & there[:, :, None], s.slots.capacity_per_step, 0.0)
     hub = (origin * s.hub.latency_ms[:, :, None]).sum(axis=1) * per_ms[:, None]
-    hub = hub + (hub_grams * terms.points_per_gram)[:, None]
+    hub = hub + (s.hub.grams_per_request * terms.points_per_gram)[:, None]
     part = asked / np.maximum(asked.sum(axis=1, keepdims=True), 1e-300)
     return Ladder(
         cost=np.ascontiguousarray(cost.reshape(*cost.shape[:2], tasks * rungs)),
@@ -166,6 +165,7 @@ def ladder_of(
         hub_cost=np.ascontiguousarray(hub + wrong[:, -1]),
         hub_capacity=np.ascontiguousarray(s.hub.capacity_per_step[:, None] * part),
         dropped=POINTS_PER_ANSWER,
+        hub_last=hub_last,
     )
 
 

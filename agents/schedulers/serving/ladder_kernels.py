@@ -15,6 +15,7 @@ def concave_gain(ladder, y):  # type: ignore[no-untyped-def]
     m = num_contents // num_tasks
     gain, slope = np.zeros(num_envs), np.zeros(y.shape)
     cost, amount = np.empty(num_slots * m + 1), np.empty(num_slots * m + 1)
+    key = np.empty(num_slots * m + 1)
     for e in range(num_envs):
         for i in range(num_tasks):
             r = ladder.requests[e, i]
@@ -26,11 +27,13 @@ def concave_gain(ladder, y):  # type: ignore[no-untyped-def]
                     cost[s * m + c] = ladder.cost[e, s, j]
                     amount[s * m + c] = min(ladder.capacity[e, s, j], r) * y[e, s, j]
             cost[-1], amount[-1] = ladder.hub_cost[e, i], min(ladder.hub_capacity[e, i], r)
-            order = np.argsort(cost, kind="mergesort")
+            key[:] = cost
+            key[-1] = ladder.dropped if ladder.hub_last else cost[-1]
+            order = np.argsort(key, kind="mergesort")
             left, paid, edge = r, 0.0, ladder.dropped
             for o in order:
                 if cost[o] >= ladder.dropped:
-                    break
+                    continue
                 used = min(amount[o], left)
                 paid += used * cost[o]
                 left -= used
@@ -67,6 +70,7 @@ def marginal_gains(ladder, content, share, rank, candidate):  # type: ignore[no-
     cost, amount = np.empty(num_slots + 1), np.empty(num_slots + 1)
     owner = np.empty(num_slots + 1, dtype=np.int64)
     step_cost, step_used = np.empty(num_slots + 1), np.empty(num_slots + 1)
+    key, step_must = np.empty(num_slots + 1), np.empty(num_slots + 1, dtype=np.bool_)
     for e in range(num_envs):
         for i in range(num_tasks):
             r = ladder.requests[e, i]
@@ -81,16 +85,21 @@ def marginal_gains(ladder, content, share, rank, candidate):  # type: ignore[no-
                     n += 1
             cost[n], owner[n] = ladder.hub_cost[e, i], -1
             amount[n] = min(ladder.hub_capacity[e, i], r)
-            order = np.argsort(cost[: n + 1], kind="mergesort")
+            key[: n + 1] = cost[: n + 1]
+            key[n] = ladder.dropped if ladder.hub_last else cost[n]
+            order = np.argsort(key[: n + 1], kind="mergesort")
             for s in range(num_slots):
                 left, steps = r, 0
                 for o in order:
                     other = owner[o]
-                    if cost[o] >= ladder.dropped or left <= 0.0:
+                    if left <= 0.0:
                         break
+                    if cost[o] >= ladder.dropped:
+                        continue
                     if other == s or (other >= 0 and rank[e, s] >= 0 and rank[e, other] >= rank[e, s]):
                         continue
                     step_cost[steps], step_used[steps] = cost[o], min(amount[o], left)
+                    step_must[steps] = ladder.hub_last and other < 0
                     left -= step_used[steps]
                     steps += 1
                 for j in range(i * m, (i + 1) * m):
@@ -102,7 +111,7 @@ def marginal_gains(ladder, content, share, rank, candidate):  # type: ignore[no-
                     total = taken * (ladder.dropped - price)
                     room -= taken
                     k = steps - 1
-                    while k >= 0 and room > 0.0 and step_cost[k] > price:
+                    while k >= 0 and room > 0.0 and (step_must[k] or step_cost[k] > price):
                         taken = min(room, step_used[k])
                         total += taken * (step_cost[k] - price)
                         room -= taken

@@ -8,7 +8,8 @@ from ..base import Knob, Setting, knobs_of
 from .ascent import InfidaOma, OnlineGradientPlacement, TabularGreedy
 from .baselines import CheapestLocal, HubOnly, Lfu, Lru, SpotHedge
 from .deferral import AtOnce, EarliestDeadline, LpDefer, ThresholdDefer
-from .greedy import ClairvoyantPlacement, OnlineGreedy, StaticGreedy, SurvivalGreedy
+from .foresight import ClairvoyantPlacement
+from .greedy import OnlineGreedy, StaticGreedy, SurvivalGreedy
 from .mixes import CloverMix, ProteusMilp
 from .policy import Part, Placement, Release, ServingPolicy, Threshold
 from .thresholds import AskBelow, Calibrated, H2t2, HiExp, HiLcb, NeverAsk

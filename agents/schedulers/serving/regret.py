@@ -40,7 +40,8 @@ def look_back(ladder: Ladder, iterations: int = 200) -> Hindsight:
     """
     placement = best_fixed(ladder)
     gain = float(gain_of(ladder, np.broadcast_to(placement, ladder.cost.shape[:2])).sum())
-    return Hindsight(placement, gain, max(relaxed_bound(ladder, iterations), gain))
+    bound = relaxed_bound(ladder._replace(hub_last=False), iterations)
+    return Hindsight(placement, gain, max(bound, gain))
 
 
 def best_fixed(ladder: Ladder) -> Ints:

@@ -26,7 +26,7 @@ from frugalfl.common.compiled import uses_numba
 from frugalfl.envs.serving import NOTHING
 
 
-def ladders(steps, slots, tasks, rungs, seed):
+def ladders(steps, slots, tasks, rungs, seed, hub_last=False):
     """Random steps: dear and cheap contents, some slots away, a hub for part of the load."""
     rng = np.random.default_rng(seed)
     contents = tasks * rungs
@@ -38,6 +38,7 @@ def ladders(steps, slots, tasks, rungs, seed):
         hub_cost=rng.uniform(20, 40, (steps, tasks)),
         hub_capacity=rng.uniform(0, 30, (steps, tasks)),
         dropped=100.0,
+        hub_last=hub_last,
     )
 
 
@@ -57,7 +58,8 @@ def plain_gain(ladder, y, e):
         paid = []
         for options in (hub, hub + slots):
             left, cost = r, 0.0
-            for price, amount in sorted(options):
+            first = sorted(options[1:]) + hub if ladder.hub_last and len(options) > 1 else sorted(options)
+            for price, amount in first:
                 used = min(amount, left) if price < ladder.dropped else 0.0
                 cost, left = cost + used * price, left - used
             paid.append(cost + left * ladder.dropped)
@@ -68,9 +70,10 @@ def plain_gain(ladder, y, e):
 class TestGain:
     """G(y) and its slope."""
 
+    @pytest.mark.parametrize("hub_last", [False, True])
     @pytest.mark.parametrize("seed", range(4))
-    def test_is_that_of_cheapest_first(self, seed):
-        ladder = ladders(3, 5, 2, 3, seed)
+    def test_is_that_of_cheapest_first(self, seed, hub_last):
+        ladder = ladders(3, 5, 2, 3, seed, hub_last)
         y = np.random.default_rng(seed).dirichlet(np.ones(6), (3, 5))
         gain, _ = gain_and_slope(ladder, y)
         assert gain == pytest.approx([plain_gain(ladder, y, e) for e in range(3)], rel=1e-12)
@@ -97,6 +100,12 @@ class TestGain:
         assert (middle >= (gain + other) / 2 - 1e-9).all()
         assert (other <= gain + (slope * (z - y)).sum(axis=(1, 2)) + 1e-9).all()
 
+    def test_a_hub_that_is_last_gains_no_more(self):
+        first, last = (ladders(6, 5, 2, 3, 4, hub_last) for hub_last in (False, True))
+        content = np.random.default_rng(1).integers(-1, 6, (6, 5))
+        assert (gain_of(last, content) <= gain_of(first, content) + 1e-9).all()
+        assert (gain_of(last, content) < gain_of(first, content) - 1.0).any()
+
     def test_rounding_keeps_its_share(self):
         ladder = ladders(1, 4, 2, 2, 3)
         y = np.random.default_rng(4).dirichlet(np.ones(4), (1, 4))
@@ -111,9 +120,10 @@ class TestGain:
 class TestMarginals:
     """What one slot more would add."""
 
+    @pytest.mark.parametrize("hub_last", [False, True])
     @pytest.mark.parametrize("seed", range(4))
-    def test_are_differences_of_gains(self, seed):
-        ladder = ladders(3, 5, 2, 3, seed)
+    def test_are_differences_of_gains(self, seed, hub_last):
+        ladder = ladders(3, 5, 2, 3, seed, hub_last)
         rng = np.random.default_rng(seed)
         content = rng.integers(-1, 6, (3, 5))
         share = rng.uniform(0, 1, (3, 5)) * (content >= 0)
@@ -133,7 +143,7 @@ class TestMarginals:
         added = marginals(ladder, content, rank=rank)
         for e, s in itertools.product(range(2), range(4)):
             before = np.where(rank[e] < rank[e, s], content[e], NOTHING)
-            one = Ladder(*(each[e : e + 1] for each in ladder[:-1]), ladder.dropped)
+            one = Ladder(*(each[e : e + 1] for each in ladder[:5]), *ladder[5:])
             assert added[e, s] == pytest.approx(marginals(one, before[None])[0, s], abs=1e-9)
 
     def test_they_fall_as_slots_fill(self):
@@ -144,8 +154,9 @@ class TestMarginals:
 
 
 @pytest.mark.skipif(not uses_numba(), reason="nothing is compiled")
-def test_plain_python_agrees_with_the_compiled_kernels():
-    ladder = ladders(3, 5, 2, 3, 9)
+@pytest.mark.parametrize("hub_last", [False, True])
+def test_plain_python_agrees_with_the_compiled_kernels(hub_last):
+    ladder = ladders(3, 5, 2, 3, 9, hub_last)
     rng = np.random.default_rng(2)
     y, content = rng.dirichlet(np.ones(6), (3, 5)), rng.integers(-1, 6, (3, 5))
     for compiled, plain in zip(
@@ -188,7 +199,7 @@ class TestHindsight:
         ladder = ladders(3, 2, 2, 2, 8)
         best = 0.0
         for step in range(3):
-            one = Ladder(*(each[step : step + 1] for each in ladder[:-1]), ladder.dropped)
+            one = Ladder(*(each[step : step + 1] for each in ladder[:5]), *ladder[5:])
             best += max(
                 gain_of(one, np.array([each]))[0] for each in itertools.product(range(-1, 4), repeat=2)
             )
