@@ -30,7 +30,7 @@ class Ascent(Placement):
     In each step the requests just seen make a concave gain G_t (see `ladder`), and y moves along its slope at
     the y that was played. Contents are drawn slot by slot with uniforms that are kept for the whole episode,
     so that a choice changes only as far as y does. In expectation the drawn placement gains at least
-    (1 - 1/e) G_t(y).
+    (1 - 1/e) G_t(y) where the hub is the dearest option.
 
     Regret: the best fixed y in hindsight, max_y sum_t <g_t, y>, minus sum_t <g_t, y_t>. As G is concave it is
     no less than the regret in G itself against any fixed placement, and `regret_bound` holds in every

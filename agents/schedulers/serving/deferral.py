@@ -9,6 +9,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 from ....common.arrays import Floats
+from ....common.units import SECONDS_PER_HOUR
 from ....envs.serving import NOTHING, POINTS_PER_ANSWER, ServingSituation
 from ..base import knob
 from .greedy import serving_ahead
@@ -76,22 +77,27 @@ class LpDefer(Release):
     """LP deferral: release so much now as the cheapest plan to the deadlines has in its first step.
 
     min sum_h c_h x_h + P o_h with x_h <= room_h + o_h, all that is due by step h answered by then, and the
-    whole queue by the last: c is what an answer's emissions cost at the forecast intensity, room what slots
-    and hub can answer beyond the requests that cannot wait, P what a dropped request costs. Of equal steps
-    the earliest.
+    whole queue by the last: c is what an answer's emissions cost at the forecast intensity and `risk` for
+    every hour that it waits, room what slots and hub can answer beyond the requests that cannot wait, P what
+    a dropped request costs. Of equal steps the earliest.
     Paper: carbon-aware shifting as a linear program, e.g. Radovanovic et al., "Carbon-Aware Computing for
     Datacenters", IEEE Transactions on Power Systems 38(2), 2023.
     Needs: the queue by deadline, forecast intensity, rates, capacities, prices; with a clairvoyant placement,
     the truth instead of the forecasts.
-    Defaults: none.
+    Defaults: an hour of waiting has to save a point: forecasts of room are worth only so much.
     """
 
     name: ClassVar[str] = "lp-defer"
 
+    risk: float = knob(
+        1.0, "points of a request that an hour of waiting costs", low=0.001, high=50.0, log=True
+    )
+
     def shares(self, situation: ServingSituation) -> Floats:
         """The first step of each row's plan, over its queue."""
         waiting = situation.tasks.queue.sum(axis=(1, 2))
-        cost = answer_cost(situation)[:, None] * intensity_ahead(situation, waiting.shape[1])
+        hours = np.arange(waiting.shape[1]) * situation.terms.step_s / SECONDS_PER_HOUR
+        cost = answer_cost(situation)[:, None] * intensity_ahead(situation, hours.size) + self.risk * hours
         room = room_ahead(situation, waiting.shape[1])
         shares = np.ones(situation.num_envs)
         for e in np.flatnonzero(waiting.sum(axis=1) > 0):

@@ -107,7 +107,7 @@ def _present(now: Floats, shares: Floats) -> Floats:
     """Bool `[S, H]`: whether a slot is there at the beginning of each step, of shares `[S, H]`."""
     there = np.zeros(shares.shape, dtype=bool)
     there[:, 0] = now
-    there[:, 1:] = (shares[:, 1:] > 0) & (shares[:, :-1] > 0) & ((shares[:, :-1] >= 1) | (shares[:, 1:] >= 1))
+    there[:, 1:] = (shares[:, 1:] >= 1) | ((shares[:, 1:] > 0) & (shares[:, :-1] >= 1))
     return there
 
 

@@ -89,10 +89,13 @@ class ClairvoyantPlacement(Placement):
             best = np.where((gain > value)[:, None], tried, best)
             value = np.maximum(gain, value)
         untried = np.repeat(situation.loadable[:, :, None], prices.shape[2], axis=2)
+        net = added(best) - prices
         for _ in range(self.trials):
-            tried = _most_praised(added(best) - prices, best, untried)
+            tried = _most_praised(net, best, untried)
             gain = worth(tried)
             best = np.where((gain > value)[:, None], tried, best)
+            if (gain > value).any():
+                net = added(best) - prices
             value = np.maximum(gain, value)
         return best
 
