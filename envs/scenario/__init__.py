@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .checked import AvailabilityField, CarbonField, DatasetField, DevicesField, FileName
 from .document import Budgets, Levels, Preferences, Scenario, Workload
-from .loading import ScenarioSource, kinds_of, load_scenario, scenario_names, shares_of
+from .loading import ScenarioSource, kinds_of, load_scenario, read_document, scenario_names, shares_of
 from .options import Evaluation, Forecasting, Late, Malicious
 from .plain_document import plain
 
@@ -27,6 +27,7 @@ __all__ = [
     "kinds_of",
     "load_scenario",
     "plain",
+    "read_document",
     "scenario_names",
     "shares_of",
 ]

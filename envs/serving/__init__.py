@@ -26,26 +26,48 @@ from .contract import (
     SlotFacts,
     TaskFacts,
 )
+from .document import (
+    Hub,
+    MachineGroup,
+    ServingPreferences,
+    ServingScenario,
+    ServingSource,
+    load_serving,
+    serving_names,
+)
+from .ladders import PROFILES, Models, trained_ladder
+from .world import ServingWorld
 
 __all__ = [
     "KEEP",
     "NOTHING",
     "POINTS_PER_ANSWER",
+    "PROFILES",
     "Assignment",
+    "Hub",
     "HubFacts",
+    "MachineGroup",
+    "Models",
     "Options",
     "ServingFuture",
     "ServingOutcome",
     "ServingPlan",
+    "ServingPreferences",
+    "ServingScenario",
     "ServingScheduler",
     "ServingSituation",
+    "ServingSource",
     "ServingTerms",
+    "ServingWorld",
     "SlotFacts",
     "TaskFacts",
     "assign",
     "assigned_points",
     "hub_costs",
+    "load_serving",
     "placement_options",
     "placement_points",
+    "serving_names",
     "slot_costs",
+    "trained_ladder",
 ]

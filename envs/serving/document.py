@@ -1,16 +1,27 @@
-"""The scenario of a world of serving: one validated document."""
+"""The scenario of a world of serving: one validated document, and reading it."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from ...common.ranges import Drawn
-from ...common.settings import Settings, Spec
+from ...common.settings import Settings, Spec, one_line
 from ...common.units import SECONDS_PER_HOUR
 from ...traces.arrivals import check_arrivals
-from ..scenario import AvailabilityField, CarbonField, DevicesField, FileName, Forecasting
+from ..scenario import (
+    AvailabilityField,
+    CarbonField,
+    DevicesField,
+    FileName,
+    Forecasting,
+    plain,
+    read_document,
+    scenario_names,
+)
 from .ladders import PROFILES, Models
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -179,3 +190,26 @@ class ServingScenario(Settings):
     def horizon_s(self) -> float:
         """Seconds of traces an episode needs."""
         return self.steps * self.step_s + max(self.forecasting.carbon_leads_s) + self.patience * self.step_s
+
+
+PACKAGED = "frugalfl.envs.serving.packaged"
+
+ServingSource: TypeAlias = str | Path | Mapping[str, object] | ServingScenario
+"""A packaged scenario's name, the path of a YAML file, a mapping of the same form, or a `ServingScenario`."""
+
+
+def serving_names() -> list[str]:
+    """Names of the scenarios of serving that come with the package."""
+    return scenario_names(PACKAGED)
+
+
+def load_serving(source: ServingSource, **changes: object) -> ServingScenario:
+    """Read a scenario of serving and apply changes to it; as `load_scenario` does with those of training.
+
+    Raises:
+        ValueError: one line naming the field, the value and what was expected.
+    """
+    try:
+        return ServingScenario.model_validate(plain(read_document(source, changes, PACKAGED)))
+    except ValidationError as error:
+        raise ValueError(one_line(error, ServingScenario)) from None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ...common.arrays import Bools, Floats, Ints
-from ...common.units import BYTES_PER_GB, GRAMS_PER_KG, JOULES_PER_KWH
+from ...common.units import BYTES_PER_GB, GRAMS_PER_KG, JOULES_PER_KWH, SECONDS_PER_HOUR
 from ...traces.arrivals import ArrivalBatch
 from ...traces.availability import SessionBatch
 from ...traces.carbon import CarbonBatch
@@ -49,6 +49,8 @@ class Books:
     kilograms: Floats  # [E]
     repairs: Floats  # [E]
     net_points: Floats  # [E]
+    steps: Floats  # [E]
+    hours: Floats  # [E]
     rate: Floats  # [E, Z, I]
     requests_last: Floats  # [E, Z, I]
     answered_last: Floats  # [E, I]
@@ -100,6 +102,8 @@ class Books:
         self.kilograms += (outcome.emissions_g.sum(axis=1) + outcome.hub_g) / GRAMS_PER_KG
         self.repairs += outcome.repairs
         self.net_points += terms.sum(axis=1)
+        self.steps += active
+        self.hours += active * step_s / SECONDS_PER_HOUR
         kept = np.where(active, np.exp(-step_s / _RATE_MEMORY_S), 1.0)[:, None, None]
         self.rate = kept * self.rate + (1.0 - kept) * outcome.requests
         for name in ("requests", "answered", "dropped"):
@@ -150,8 +154,10 @@ class State:
         capacity: Floats = 1e3 * self.source.scenario.step_s * per_ms
         return capacity
 
-    def hub_capacity(self, scenario: ServingScenario) -> Floats:
+    @property
+    def hub_capacity(self) -> Floats:
         """`[E]`, answers of the hub in a step."""
+        scenario = self.source.scenario
         return scenario.hub.share * self.arrivals.expected() / scenario.steps
 
 
@@ -253,7 +259,7 @@ def _hub_facts(state: State, scenario: ServingScenario, carbon: Floats) -> HubFa
     own = np.eye(z, dtype=bool)
     return HubFacts(
         zone=hub.zone,
-        capacity_per_step=state.hub_capacity(scenario),
+        capacity_per_step=state.hub_capacity,
         latency_ms=np.full((len(state.time_s), z), hardware.ms[-1] + hub.rtt_ms),
         grams_per_request=joules / JOULES_PER_KWH * carbon[:, hub.zone],
         rtt_ms=np.where(own, hub.own_zone_rtt_ms, hub.other_zone_rtt_ms),

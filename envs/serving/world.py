@@ -8,13 +8,13 @@ import numpy as np
 
 from ...common.arrays import Bools, Floats, Ints
 from ...common.splits import Split
-from ...common.units import BYTES_PER_GB, GRAMS_PER_KG, JOULES_PER_KWH
 from ...traces.arrivals import ArrivalBatch
 from ...traces.availability import SessionBatch
 from ...traces.carbon import CarbonBatch
-from ..contract import REWARD_TERMS, StepResult
-from .answers import Given, RealAnswers
-from .assignment import POINTS_PER_ANSWER, Assignment, Options, assign, hub_costs, slot_costs
+from ..contract import StepResult
+from .answers import RealAnswers
+from .assignment import Assignment, Options, assign, hub_costs, slot_costs
+from .charges import emissions, energy, reward_terms, waiting_ms
 from .contract import NOTHING, ServingOutcome, ServingPlan, ServingSituation
 from .deferral import DeferralQueue
 from .document import ServingScenario
@@ -132,7 +132,7 @@ class ServingWorld:
 
     def situation(self, clairvoyant: bool = False) -> ServingSituation:
         """What a coordinator knows now; with the true future too if `clairvoyant`."""
-        known = self._what_is_known()
+        known = what_is_known(self._state, self.scenario)
         return replace(known, future=true_future(self._state, self.scenario)) if clairvoyant else known
 
     def totals(self) -> dict[str, Floats]:
@@ -181,11 +181,17 @@ class ServingWorld:
         room = options.hub_capacity - hub.sum(axis=(1, 2))
         given = self._answers.given(statistics, slots, hub, service.model, room)
         waited = interactive / np.maximum(interactive + due, 1e-12)
-        latency_ms = self._latency(known, service, now, given, waited, slots)
+        latency_ms = waiting_ms(known, service.model, now, given, waited, slots)
         latency_ms = latency_ms + scenario.retry_ms * retried
         local = slots.sum(axis=1)
-        energy_j, hub_j = self._energy(service, local, hub.sum(axis=(1, 2)) + given.asked.sum(axis=(1, 2)))
-        grams, hub_g = self._grams(energy_j, hub_j)
+        energy_j, hub_j = energy(
+            state,
+            self._capacity(service),
+            service,
+            local,
+            hub.sum(axis=(1, 2)) + given.asked.sum(axis=(1, 2)),
+        )
+        grams, hub_g = emissions(state, energy_j, hub_j)
         moved = service.moved_bytes * active[:, None]
         outcome = ServingOutcome(
             repairs=repairs,
@@ -210,7 +216,7 @@ class ServingWorld:
             accuracy=state.books.accuracy,
         )
         state.books.feedback(given, local, self._capacity(service), active)
-        return outcome, self._terms(outcome)
+        return outcome, reward_terms(state, outcome)
 
     def _options(self, known: ServingSituation, service: Service) -> Options:
         """What may answer in this step, as it turns out."""
@@ -253,75 +259,6 @@ class ServingWorld:
         of_task = (task[:, :, None] == np.arange(self.scenario.tasks)).astype(np.float64)
         cells: Floats = slots @ of_task
         return cells
-
-    def _latency(
-        self,
-        known: ServingSituation,
-        service: Service,
-        now: Assignment,
-        given: Given,
-        waited: Floats,
-        slots: Floats,
-    ) -> Floats:
-        """`[E]`, milliseconds of the answers that somebody waits for.
-
-        Args:
-            known: what is known.
-            service: of the slots.
-            now: who answers what cannot wait.
-            given: the answers.
-            waited: `[E, Z, I]`, share of these that somebody waits for.
-            slots: `[E, Z, S]`, all answers of slots.
-        """
-        model = service.model
-        task = np.maximum(known.task_of(model), 0)
-        share = np.take_along_axis(waited, np.broadcast_to(task[:, None, :], now.slots.shape), axis=2)
-        own = np.where(model == NOTHING, 0.0, known.of_rung(known.slots.latency_ms, model))
-        way = np.moveaxis(known.hub.rtt_ms[:, known.slots.zone], 0, 1)
-        urgent = np.divide(now.slots, slots, out=np.zeros_like(slots), where=slots > 0) * share
-        asked = (given.asked * urgent).sum(axis=2) * known.hub.latency_ms
-        hub = (now.hub * waited).sum(axis=2) * known.hub.latency_ms
-        local = (now.slots * share * (own[:, None, :] + way)).sum(axis=2)
-        total: Floats = (local + hub + asked).sum(axis=1)
-        return total
-
-    def _energy(self, service: Service, local: Floats, at_hub: Floats) -> tuple[Floats, Floats]:
-        """Joules of slots `[E, S]` and hub `[E]` in this step."""
-        fleet, source = self._state.fleet, self.source
-        capacity = self._capacity(service)
-        busy = np.divide(local, capacity, out=np.zeros_like(local), where=capacity > 0)
-        batch = np.maximum(1.0, busy * source.concurrency)
-        each = np.take_along_axis(
-            source.joules(batch, fleet.joule_factor), self._rung(service.model), axis=2
-        )[:, :, 0]
-        holding = self.scenario.idle * fleet.watts * service.held_s
-        joules = np.where(local > 0, local * each, 0.0) + holding
-        joules = joules + service.moved_bytes * fleet.network_j_per_byte
-        hardware = source.profile.hardware["hub"]
-        hub_capacity = self._state.hub_capacity(self.scenario)
-        share = np.divide(at_hub, hub_capacity, out=np.zeros_like(at_hub), where=hub_capacity > 0)
-        hub = at_hub * hardware.joules_at(np.maximum(1.0, share * hardware.concurrency))[:, -1]
-        return joules, hub
-
-    def _grams(self, energy_j: Floats, hub_j: Floats) -> tuple[Floats, Floats]:
-        """Grams CO2e of slots `[E, S]` and hub `[E]`, at the mean intensity of the step."""
-        state, step_s = self._state, self.scenario.step_s
-        zone = np.concatenate([state.fleet.zone, np.full((self.num_envs, 1), self.scenario.hub.zone)], axis=1)
-        begin_s = np.broadcast_to(state.time_s[:, None], zone.shape)
-        mean = state.carbon.integral(zone, begin_s, begin_s + step_s) / step_s
-        grams = np.concatenate([energy_j, hub_j[:, None]], axis=1) / JOULES_PER_KWH * mean
-        return grams[:, :-1], grams[:, -1]
-
-    def _terms(self, outcome: ServingOutcome) -> Floats:
-        """`[E, 4]` in the order of `REWARD_TERMS`: points of the episode."""
-        prices = self._state.fleet.prices
-        expected = np.maximum(self._state.arrivals.expected(), 1e-9)
-        terms = np.zeros((self.num_envs, len(REWARD_TERMS)))
-        terms[:, 0] = POINTS_PER_ANSWER * outcome.right.sum(axis=1) / expected
-        terms[:, 1] = -prices[:, 0] * outcome.latency_ms / expected
-        terms[:, 2] = -prices[:, 1] * outcome.bytes.sum(axis=1) / BYTES_PER_GB
-        terms[:, 3] = -prices[:, 2] * (outcome.emissions_g.sum(axis=1) + outcome.hub_g) / GRAMS_PER_KG
-        return terms
 
     def _rung(self, model: Ints) -> Ints:
         """`[E, S, 1]`, rungs of models; 0 where there is none."""
