@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,20 @@ from .document import ServingScenario
 from .fleet import FleetSource
 from .situation import Books, State, true_future, what_is_known
 from .slots import Service, SlotStates
+
+
+@dataclass(frozen=True)
+class _Flows:
+    """Who answers what in one step."""
+
+    requests: Floats  # [E, Z, I] that arrived
+    first: Ints  # [E, Z, I] number of the first of them
+    waited: Floats  # [E, Z, I] share of those that cannot wait which somebody waits for
+    now: Assignment  # of those that cannot wait
+    slots: Floats  # [E, Z, S] answers of slots
+    hub: Floats  # [E, Z, I] answers of the hub
+    answered: Floats  # [E, Z, I]
+    retried: Floats  # [E] sent to a slot that left
 
 
 class ServingWorld:
@@ -155,68 +169,69 @@ class ServingWorld:
         """Who answers what in this step, and what it costs: the outcome, and the terms `[E, 4]`."""
         scenario, state = self.scenario, self._state
         known = self._what_is_known()
-        running = active[:, None, None]
-        first = state.arrivals.until(state.time_s)
-        arrived = (state.arrivals.until(state.time_s + scenario.step_s) - first) * active[:, None]
-        requests = arrived.reshape(self.num_envs, scenario.zones, scenario.tasks).astype(np.float64)
-        state.queue.push(scenario.deferrable * requests, state.step)
-        interactive = (1.0 - scenario.deferrable) * requests
-        due = state.queue.take_due(active)
-        options = self._options(known, service)
-        now = assign(interactive + due, options)
-        retried = self._retried(known, service, options, now, interactive + due)
-        later = assign(
-            plan.release[:, None, None] * state.queue.total() * running, _what_is_left(options, now)
-        )
-        served_later = self._by_cell(later.slots, options.task) + later.hub
-        state.queue.take(served_later)
-        slots, hub = now.slots + later.slots, now.hub + later.hub
+        flows = self._assigned(plan, known, service, active)
+        now, hub = flows.now, flows.hub.sum(axis=(1, 2))
         statistics = self._answers.statistics(
-            state.fleet.rows,
-            state.fleet.content_seed,
-            first.reshape(requests.shape),
-            interactive + due - now.dropped + served_later,
-            plan.threshold,
+            state.fleet.rows, state.fleet.content_seed, flows.first, flows.answered, plan.threshold
         )
-        room = options.hub_capacity - hub.sum(axis=(1, 2))
-        given = self._answers.given(statistics, slots, hub, service.model, room)
-        waited = interactive / np.maximum(interactive + due, 1e-12)
-        latency_ms = waiting_ms(known, service.model, now, given, waited, slots)
-        latency_ms = latency_ms + scenario.retry_ms * retried
-        local = slots.sum(axis=1)
-        energy_j, hub_j = energy(
-            state,
-            self._capacity(service),
-            service,
-            local,
-            hub.sum(axis=(1, 2)) + given.asked.sum(axis=(1, 2)),
-        )
+        capacity, room = self._capacity(service), known.hub.capacity_per_step - hub
+        given = self._answers.given(statistics, flows.slots, flows.hub, service.model, room)
+        asked, local = given.asked.sum(axis=(1, 2)), flows.slots.sum(axis=1)
+        latency_ms = waiting_ms(known, service.model, now, given, flows.waited, flows.slots)
+        energy_j, hub_j = energy(state, capacity, service, local, hub + asked)
         grams, hub_g = emissions(state, energy_j, hub_j)
-        moved = service.moved_bytes * active[:, None]
         outcome = ServingOutcome(
             repairs=repairs,
-            requests=requests,
+            requests=flows.requests,
             answered=given.answered,
             right=given.right,
             dropped=now.dropped.sum(axis=1),
             waiting=state.queue.total().sum(axis=1),
             local=local,
-            hub=hub.sum(axis=(1, 2)),
-            asked=given.asked.sum(axis=(1, 2)),
-            retried=retried,
-            latency_ms=latency_ms,
+            hub=hub,
+            asked=asked,
+            retried=flows.retried,
+            latency_ms=latency_ms + scenario.retry_ms * flows.retried,
             loaded=np.zeros(self.num_envs, dtype=np.int64),
             begun=begun,
             lost=np.zeros(self.num_envs, dtype=np.int64),
-            bytes=moved,
+            bytes=service.moved_bytes * active[:, None],
             energy_j=energy_j * active[:, None],
             emissions_g=grams * active[:, None],
             hub_j=hub_j * active,
             hub_g=hub_g * active,
             accuracy=state.books.accuracy,
         )
-        state.books.feedback(given, local, self._capacity(service), active)
+        state.books.feedback(given, local, capacity, active)
         return outcome, reward_terms(state, outcome)
+
+    def _assigned(
+        self, plan: ServingPlan, known: ServingSituation, service: Service, active: Bools
+    ) -> _Flows:
+        """Requests to slots and hub: first what cannot wait, then what the plan releases of the rest."""
+        scenario, state = self.scenario, self._state
+        first = state.arrivals.until(state.time_s)
+        arrived = (state.arrivals.until(state.time_s + scenario.step_s) - first) * active[:, None]
+        requests = arrived.reshape(self.num_envs, scenario.zones, scenario.tasks).astype(np.float64)
+        state.queue.push(scenario.deferrable * requests, state.step)
+        interactive = (1.0 - scenario.deferrable) * requests
+        urgent = interactive + state.queue.take_due(active)
+        options = self._options(known, service)
+        now = assign(urgent, options)
+        released = (plan.release * active)[:, None, None] * state.queue.total()
+        later = assign(released, _what_is_left(options, now))
+        served_later = self._by_cell(later.slots, options.task) + later.hub
+        state.queue.take(served_later)
+        return _Flows(
+            requests=requests,
+            first=first.reshape(requests.shape),
+            waited=interactive / np.maximum(urgent, 1e-12),
+            now=now,
+            slots=now.slots + later.slots,
+            hub=now.hub + later.hub,
+            answered=urgent - now.dropped + served_later,
+            retried=self._retried(known, service, options, now, urgent),
+        )
 
     def _options(self, known: ServingSituation, service: Service) -> Options:
         """What may answer in this step, as it turns out."""

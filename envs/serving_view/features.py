@@ -15,7 +15,7 @@ SLOT_TABLE = {
     "rung": "one column for each rung: 1 where the model is of it",
     "busy": "share of its capacity used in the last step",
     "capacity": "answers of the middle rung in a step, 0.5 where as many as are asked on average",
-    "watts": "points of the grams of an answer of the largest rung, 0.5 at one point of a request",
+    "emissions": "points of the grams of an answer of the largest rung, 0.5 at one point of a request",
     "carbon_now": "intensity of its grid, 0.5 at 300 g/kWh",
     "carbon_ahead": "best forecast intensity relative to now, negative = cleaner hours come",
     "load_time": "until an ordered model of the largest rung would serve, 0.5 at an hour",

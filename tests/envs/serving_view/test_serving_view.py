@@ -1,5 +1,8 @@
 """Worlds of serving as an agent sees them: bounds, masks, actions, and the faces of Gymnasium and SB3."""
 
+import re
+from pathlib import Path
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -12,7 +15,14 @@ from frugalfl import make_vec_env
 from frugalfl.envs.adapters import ServingEnv, ServingVectorEnv
 from frugalfl.envs.registration import find_entry, serving_entries
 from frugalfl.envs.serving import ServingPlan
-from frugalfl.envs.serving_view import ServingView, slot_features, task_features
+from frugalfl.envs.serving_view import (
+    SERVER_TABLE,
+    SLOT_TABLE,
+    TASK_TABLE,
+    ServingView,
+    slot_features,
+    task_features,
+)
 
 QUICK = {name: SMALL[name] for name in SMALL if name != "name"}
 
@@ -179,3 +189,18 @@ def test_pictures_are_drawn():
 def test_worlds_of_training_are_looked_up_apart():
     with pytest.raises(ValueError, match="a world of serving, expected one of training"):
         find_entry("frugalfl/Serving-v0")
+
+
+def test_the_page_says_what_every_column_means():
+    page = (Path(__file__).parents[3] / "docs" / "serving.md").read_text(encoding="utf-8")
+    for table in (SLOT_TABLE, TASK_TABLE, SERVER_TABLE):
+        rows = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in table.items())
+        assert rows in page
+
+
+def test_the_pages_snippet_works():
+    page = (Path(__file__).parents[3] / "docs" / "serving.md").read_text(encoding="utf-8")
+    (snippet,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict = {}
+    exec(snippet, names)
+    assert np.isfinite(names["reward"]) and not names["terminated"]
