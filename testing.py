@@ -13,10 +13,16 @@ from __future__ import annotations
 from .agents.testing import check_scheduler
 from .envs.testing import check_world
 from .fl_core.testing import check_aggregator, check_compression, check_dataset, check_trainer
-from .traces.testing import check_availability_model, check_forecast, check_trace_format
+from .traces.testing import (
+    check_arrival_model,
+    check_availability_model,
+    check_forecast,
+    check_trace_format,
+)
 
 __all__ = [
     "check_aggregator",
+    "check_arrival_model",
     "check_availability_model",
     "check_compression",
     "check_dataset",

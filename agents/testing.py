@@ -11,6 +11,7 @@ import numpy as np
 
 from ..common.arrays import Ints
 from ..envs.contract import (
+    OWN_REFRESH,
     ClientFacts,
     Future,
     Preparing,
@@ -19,6 +20,7 @@ from ..envs.contract import (
     Scheduler,
     SchedulerKind,
     Situation,
+    StreamFacts,
     Terms,
     ZoneFacts,
 )
@@ -33,7 +35,7 @@ _OTHER_SEEDS = np.array([4, 77, 31], dtype=np.int64)
 _SHARED = ("forecast_leads_s", "carbon_leads_s")
 """Arrays that all environments have in common."""
 
-Part = TypeVar("Part", ClientFacts, ZoneFacts, RunFacts, Terms, Future)
+Part = TypeVar("Part", ClientFacts, ZoneFacts, RunFacts, Terms, Future, StreamFacts)
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ def _play(scheduler: Scheduler, scenario: Scenario, decisions: int) -> _Played:
         twin = copy.deepcopy(scheduler)
         plan = scheduler.plan(shown)
         levels = scenario.levels
-        plan.validate(len(_SEEDS), scenario.clients, levels.server_step, levels.upload_bits)
+        offered = (levels.server_step, levels.upload_bits, scenario.refresh_levels)
+        plan.validate(len(_SEEDS), scenario.clients, *offered)
         _check_plan(plan, situation)
         _expect_same(twin.plan(shown), plan, "a copy of it plans otherwise than the original")
         played.situations.append(situation)
@@ -207,6 +210,7 @@ def _rows(situation: Situation, rows: slice) -> Situation:
         _part(situation.run, rows),
         _part(situation.terms, rows),
         None if future is None else _part(future, rows),
+        None if situation.stream is None else _part(situation.stream, rows),
     )
 
 
@@ -232,6 +236,7 @@ def _plan_rows(plan: RoundPlan, rows: slice) -> RoundPlan:
         None if plan.probe_samples is None else plan.probe_samples[rows],
         None if plan.server_step is None else plan.server_step[rows],
         None if plan.upload_bits is None else plan.upload_bits[rows],
+        None if plan.refresh is None else plan.refresh[rows],
     )
 
 
@@ -247,6 +252,8 @@ def _expect_same(plan: RoundPlan, other: RoundPlan, why: str) -> None:
     _expect(np.array_equal(factors[0], factors[1]), f"server_step: {why}")
     bits = [0 * ones if each.upload_bits is None else each.upload_bits for each in (plan, other)]
     _expect(np.array_equal(bits[0], bits[1]), f"upload_bits: {why}")
+    whom = [OWN_REFRESH * ones if each.refresh is None else each.refresh for each in (plan, other)]
+    _expect(np.array_equal(whom[0], whom[1]), f"refresh: {why}")
 
 
 def _expect(kept: bool, why: str) -> None:

@@ -4,7 +4,9 @@
 
 Starts a SuperLink and three SuperNodes on this machine, lets `frugalfl deploy` drive them, sends one of them
 SIGKILL during a round and starts it again later. Then plays the recorded plans in `FederatedWorld`, whose
-clients leave and return in the same rounds, and prints both side by side. Needs the extra `flower`.
+clients leave and return in the same rounds, and prints both side by side. Needs the extra `flower`. With
+`--model transformer` a language is learnt: AdamW on the nodes, whose moments die with the one that is killed,
+updates rounded to 16 bits on their way, DiLoCo's outer step on the server.
 """
 
 from __future__ import annotations
@@ -36,16 +38,23 @@ VICTIM, SEED, KILL_AFTER_S = "oven", 3, 1.0
 FAR = 1e6
 
 
-def lab(rounds: int, deadline_s: float) -> dict[str, Any]:
+def lab(arguments: argparse.Namespace) -> dict[str, Any]:
     """The scenario of both runs."""
-    return {
-        "base": "volunteers",
+    own = {
         "name": "lab",
         "clients": len(NODES),
-        "model": {"kind": "mlp", "hidden": [64]},
-        "hub": {"share": 0.0},
-        "workload": {"deadline_s": deadline_s, "overhead_s": 0.0},
-        "max_rounds": rounds,
+        "workload": {"deadline_s": arguments.deadline_s, "overhead_s": 0.0},
+        "max_rounds": arguments.rounds,
+    }
+    if arguments.model == "mlp":
+        model = {"kind": "mlp", "hidden": [64]}
+        return own | {"base": "volunteers", "model": model, "hub": {"share": 0.0}}
+    size = {"layers": arguments.layers, "width": arguments.width, "heads": 4}
+    return own | {
+        "base": "language",
+        "dataset": {"kind": "markov", "num_clients": len(NODES), "context": 32},
+        "model": {"kind": "transformer", **size},
+        "training": {"optimiser": "adamw", "learning_rate": 1e-3, "batch_size": 8},
     }
 
 
@@ -67,7 +76,7 @@ def await_rounds(out: Path, count: int, run: subprocess.Popen[bytes]) -> bool:
 def run_real(folder: Path, arguments: argparse.Namespace) -> Path:
     """The run on real nodes; returns its folder."""
     out, world = folder / "real", folder / "lab.yaml"
-    world.write_text(yaml.safe_dump(lab(arguments.rounds, arguments.deadline_s)), encoding="utf-8")
+    world.write_text(yaml.safe_dump(lab(arguments)), encoding="utf-8")
     with LocalCluster(folder / "logs") as cluster:
         for client, (name, step_s) in enumerate(NODES.items()):
             cluster.start_node(name, partition_id=client, seconds_per_step=step_s)
@@ -156,7 +165,7 @@ def simulate(
 def compare(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """Both runs side by side, one row per round."""
     rounds = recorded(out)
-    scenario = load_scenario(lab(arguments.rounds, arguments.deadline_s))
+    scenario = load_scenario(lab(arguments))
     overhead_s = overhead_of(rounds)
     starts_s = [30.0 * number for number in range(len(rounds))]
     for _ in range(len(rounds)):  # leaving and returning move the rounds behind them
@@ -208,6 +217,9 @@ def table(result: dict[str, Any]) -> str:
 def main() -> None:
     """Run, compare, print and keep the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", choices=["mlp", "transformer"], default="mlp")
+    parser.add_argument("--layers", type=int, default=4, help="of the transformer")
+    parser.add_argument("--width", type=int, default=256, help="likewise: 3.2 million parameters")
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--kill-in", type=int, default=5, help="round in which one node is killed")
     parser.add_argument("--back-in", type=int, default=9, help="round in which it is started again")

@@ -8,7 +8,7 @@ import json
 import os
 import stat
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,6 +32,16 @@ def read_regular(path: str | Path, most: int) -> bytes:
         OSError: it cannot be read.
         ValueError: it is no regular file, no whole gzip file, or one that unpacks to far too much.
     """
+    return b"".join(regular_pieces(path, _CHUNK, most + 1))
+
+
+def regular_pieces(path: str | Path, size: int, most: int | None = None) -> Iterator[bytes]:
+    """The bytes of a regular file, or the first `most` of them, in pieces; unzipped if it is gzip.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no regular file, no whole gzip file, or one that unpacks to far too much.
+    """
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("no regular file")
@@ -39,16 +49,18 @@ def read_regular(path: str | Path, most: int) -> bytes:
         zipped = raw.read(2) == _GZIP
         raw.seek(0)
         if not zipped:
-            return b"".join(_pieces(raw, most + 1))
-        allowed = max(status.st_size * MOST_RATIO, _SMALL)
+            yield from _pieces(raw, size, most)
+            return
+        left = max(status.st_size * MOST_RATIO, _SMALL)
         try:
             with gzip.GzipFile(fileobj=raw) as opened:
-                data = b"".join(_pieces(opened, min(most, allowed) + 1))
+                for piece in _pieces(opened, size, most):
+                    left -= len(piece)
+                    if left < 0:
+                        raise ValueError(f"unpacks to more than {MOST_RATIO} times its size")
+                    yield piece
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise ValueError(f"not a whole gzip file ({error})") from None
-    if len(data) > allowed:
-        raise ValueError(f"unpacks to more than {MOST_RATIO} times its size")
-    return data
 
 
 def read_small(path: str | Path, most: int) -> bytes:
@@ -100,9 +112,9 @@ def reason(error: BaseException) -> str:
     return printable(" ".join(str(said).split()))
 
 
-def _pieces(file: BinaryIO | gzip.GzipFile, most: int) -> Iterable[bytes]:
-    left = most
-    while left > 0 and (piece := file.read(min(left, _CHUNK))):
+def _pieces(file: BinaryIO | gzip.GzipFile, size: int, most: int | None) -> Iterator[bytes]:
+    left = float("inf") if most is None else most
+    while left > 0 and (piece := file.read(int(min(left, size)))):
         left -= len(piece)
         yield piece
 

@@ -25,10 +25,26 @@ from frugalfl.agents.schedulers.linear import (
     LinearRule,
 )
 from frugalfl.common.registry import Registry
-from frugalfl.envs.agent_view import CLIENT_TABLE, SERVER_TABLE, layout_of
+from frugalfl.envs.agent_view import (
+    CLIENT_TABLE,
+    SERVER_TABLE,
+    STREAM_CLIENT_TABLE,
+    STREAM_SERVER_TABLE,
+    layout_of,
+)
+from frugalfl.envs.contract import REFRESHES
 from frugalfl.envs.registration import WORLDS, Entry, entries
-from frugalfl.envs.scenario import Evaluation, Late, Malicious, Scenario, load_scenario, scenario_names
+from frugalfl.envs.scenario import (
+    Evaluation,
+    Late,
+    Malicious,
+    Scenario,
+    Serving,
+    load_scenario,
+    scenario_names,
+)
 from frugalfl.fl_core.aggregation import AGGREGATORS, ATTACKS
+from frugalfl.fl_core.data.streams import Drift, Memory
 
 PAGE = Path(__file__).with_name("environments.md")
 SCHEDULERS_PAGE = Path(__file__).with_name("schedulers.md")
@@ -39,6 +55,10 @@ OPTIONS = {
     "compression": None,
     "malicious": Malicious,
     "late": Late,
+    "arrivals": None,
+    "memory": Memory,
+    "drift": Drift,
+    "serving": Serving,
     "evaluation": Evaluation,
     "topology": None,
     "mixture": None,
@@ -78,9 +98,11 @@ for it), `accuracy`, `loss`, `duration_s`, `repairs`, `invited`, `completed`, `l
 `client_malicious` says who, for evaluators only."""
 
 
-def feature_table(title: str, table: dict[str, str]) -> list[str]:
-    """One observation part as Markdown."""
-    rows = [f"| {index} | `{name}` | {meaning} |" for index, (name, meaning) in enumerate(table.items())]
+def feature_table(title: str, table: dict[str, str], first: int = 0) -> list[str]:
+    """One observation part as Markdown; its columns are counted from `first` on."""
+    rows = [
+        f"| {place} | `{name}` | {meaning} |" for place, (name, meaning) in enumerate(table.items(), first)
+    ]
     return [f"### {title}", "", "| # | name | meaning |", "|---|---|---|", *rows, ""]
 
 
@@ -96,6 +118,7 @@ def world_table() -> list[str]:
         "samples sent",
         "server step",
         "bits",
+        "refresh",
     )
     columns += ("points per h", "per GB", "per kg", "hours", "s per step")
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
@@ -111,8 +134,9 @@ def world_table() -> list[str]:
             ", ".join(f"{q:g}" for q in layout.quorum),
             ", ".join(map(str, layout.local_steps)),
             ", ".join(map(str, layout.transfer_samples)),
-            ", ".join(f"{factor:g}" for factor in layout.server_step) if layout.scales_step else "-",
-            ", ".join(map(str, layout.upload_bits)) if layout.chooses_bits else "-",
+            ", ".join(f"{factor:g}" for factor in layout.server_step) if len(layout.server_step) > 1 else "-",
+            ", ".join(map(str, layout.upload_bits)) if len(layout.upload_bits) > 1 else "-",
+            ", ".join(REFRESHES[level] for level in layout.refresh) if len(layout.refresh) > 1 else "-",
             *map(span, (prices.price_per_hour, prices.price_per_gb, prices.price_per_kg)),
             span(scenario.budgets.hours),
             span(scenario.workload.step_s),
@@ -170,6 +194,35 @@ LANGUAGE = (
 )
 """What cannot be read off the table of worlds."""
 
+STREAMS = (
+    "### Streams",
+    "",
+    "The machines of Volunteers, whose owners ask them things all day, at work or not: which digit is",
+    "this? A client answers with the version of the model that it last received, learns the true label",
+    "half an hour later and remembers forty rows; every eight hours in the mean the digits are shifted,",
+    "and nothing says so but wrong answers. The reward is right answers, net: 100 points times their",
+    "share of the requests that the episode may expect, less the prices of gigabytes and emissions.",
+    "Training costs and is late, waiting costs answers, and a new model is worth nothing to a client",
+    "that has not received it: `refresh`, a head of the action of its own, says whether it is sent to",
+    "nobody, to those who took part, or to everybody who is there. Whoever is away answers with what it",
+    "has. To stop is to train no more; what was sent out serves to the end of the two days.",
+    "",
+    "Requests, labels, memories and drifts depend on the seed and the clock, never on what is decided:",
+    "two schedulers meet the same ones. Every answer is a forward pass of the version that is held then.",
+    "`accuracy` and `loss` of situations and observations are what the known answers say (an exponential",
+    "mean over an hour; before the first label, the untrained model's score on the validation set), so",
+    "that nobody is told of a drift before the labels tell. Accuracies in tables of an evaluation are",
+    "prequential: right answers over all requests, each answered before its label was known.",
+    "`info` has `requests`, `right`, `labels`, `refreshed`, for evaluators `drift_events`,",
+    "`validation_accuracy` (in the present concepts) and `regret_points` (behind the frozen optimum: softmax",
+    "fitted to all rows of the concept), and per client `client_requests` and `client_right`.",
+    "Requests as others recorded them: `arrivals`; other drifts and memories: `drift`, `memory`. Recorded",
+    "streams: `dataset: {kind: stream, path: elecNormNew.arff, drop: [date]}` with `drift: {kind: none}`,",
+    "`partition: iid` and `serving: {rows: order}` in a YAML file with `base: streams`.",
+    "",
+)
+"""The same of the world that serves while it learns."""
+
 
 def option_list() -> list[str]:
     """The scenario's options that are off by default, from its docstring, as Markdown."""
@@ -186,7 +239,8 @@ def option_list() -> list[str]:
             continue
         about, _, keys = inspect.cleandoc(details.__doc__ or "").partition("\n\nAttributes:\n")
         example = re.search(r"`({.*?})`", found[1])
-        lines += [about, "", *(f"- {line.strip()}" for line in keys.splitlines())]
+        each = re.split(r"\n(?=    \w+: )", keys)
+        lines += [about, "", *(f"- {' '.join(entry.split())}" for entry in each)]
         lines += ["", f"Example: `{name}={example[1]}`.", ""] if example else [""]
     return lines
 
@@ -210,6 +264,7 @@ def page() -> str:
         "",
         *world_table(),
         *LANGUAGE,
+        *STREAMS,
         "## Options",
         "",
         "All are off in the worlds above; `gym.make(id, compression=...)`, a scenario file or",
@@ -264,6 +319,10 @@ def page() -> str:
         "",
         "`aggregator={kind: diloco, outer_lr: 0.7, momentum: 0.9}` is the outer Nesterov of DiLoCo over",
         "any weighting; with `late={kind: keep}` late updates are its asynchronous form.",
+        "`fragments={count: 4, mix: 0.5}` is Streaming DiLoCo's: a round exchanges a quarter of the model",
+        "in turn, a quarter of the bytes each way, while workers train on from models of their own; whoever",
+        "begins a session fetches the whole model, and loses its own with the session. It wants an",
+        "aggregator that remembers no clients, and a compression without error feedback.",
         "",
         "### Drawn per episode",
         "",
@@ -364,6 +423,8 @@ def page() -> str:
         "",
         *feature_table("`clients`", CLIENT_TABLE),
         *feature_table("`server`", SERVER_TABLE),
+        *feature_table("`clients`, with arrivals also", STREAM_CLIENT_TABLE, len(CLIENT_TABLE)),
+        *feature_table("`server`, with arrivals also", STREAM_SERVER_TABLE, len(SERVER_TABLE)),
         "### `zones`",
         "",
         "Per zone: intensity now (0.5 at 300 g/kWh), sine and cosine of the local hour, and the forecast at",

@@ -93,7 +93,13 @@ class MixtureWorld:
             ValueError: if the plan's shapes or values are out of range; the worlds are then as before.
         """
         levels = self.scenario.levels
-        plan.validate(self.num_envs, self.scenario.clients, levels.server_step, levels.upload_bits)
+        plan.validate(
+            self.num_envs,
+            self.scenario.clients,
+            levels.server_step,
+            levels.upload_bits,
+            self.scenario.refresh_levels,
+        )
         return self._of(
             lambda world: _padded(world.step(_narrowed(plan, world.scenario.clients)), self.scenario.clients)
         )

@@ -23,6 +23,7 @@ WORLDS = {
     "SpotMarket": "spotmarket",
     "Quadratic": "quadratic",
     "Language": "language",
+    "Streams": "streams",
     "Mixture": "mixture",
 }
 """Name in the id, and the packaged scenario behind it."""

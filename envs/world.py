@@ -22,7 +22,7 @@ from .episode import (
     utc_hour,
     zone_facts,
 )
-from .round import ClientScores, RoundExecution
+from .round import ClientScores, StreamingExecution, make_execution
 from .scenario import Scenario
 
 
@@ -50,7 +50,9 @@ class FederatedWorld:
         self.carbon = CarbonBatch(e, scenario.zones)
         self.ledger = Ledger(e, n)
         self.running = np.zeros(e, dtype=bool)
-        self._execution = RoundExecution(self.source, self.sessions, self.carbon)
+        self._execution = make_execution(self.source, self.sessions, self.carbon)
+        serves = isinstance(self._execution, StreamingExecution)
+        self._streams = self._execution if serves else None
         self._core = self._execution.core
         self._population = self._execution.population
         self._time_s = np.zeros(e)
@@ -90,7 +92,7 @@ class FederatedWorld:
         self.running |= envs
         accuracy, loss = self._core.evaluate(envs)
         self.ledger.open(envs, accuracy, loss)
-        self.initial_test_accuracy[envs] = self._core.evaluate(envs, part="test")[0][envs]
+        self.initial_test_accuracy[envs] = self.test_scores()[0][envs]
         self._begin_decision(envs)
 
     def step(self, plan: RoundPlan) -> StepResult:
@@ -100,18 +102,33 @@ class FederatedWorld:
             ValueError: if the plan's shapes or values are out of range; the world is then as before.
         """
         levels = self.scenario.levels
-        plan.validate(self.num_envs, self.scenario.clients, levels.server_step, levels.upload_bits)
+        plan.validate(
+            self.num_envs,
+            self.scenario.clients,
+            levels.server_step,
+            levels.upload_bits,
+            self.scenario.refresh_levels,
+        )
         active, budgets = self.running.copy(), self._population.budgets
         began_s, accuracy_before = self._time_s.copy(), self.ledger.accuracy
         outcome, trained = self._execution.run(plan, self._time_s, active, self.ledger)
         self._time_s += outcome.duration_s
-        terms = reward_terms(outcome, accuracy_before, self._population.prices) * active[:, None]
-        self.ledger.record(outcome, trained, active, plan.is_round)
-        self.ledger.net_points += terms.sum(axis=1)
         ended_sessions = self.sessions.ended_between(began_s, self._time_s) & active[:, None]
         self._execution.end_sessions(ended_sessions)
+        if self._streams is not None:
+            self.sessions.advance(self._time_s)
+            outcome = self._streams.send_out(outcome, plan, self._time_s, active)
+        self.ledger.record(outcome, trained, active, plan.is_round)
         cost = overrun(self.ledger, outcome, budgets)
         terminated, truncated = ended(self.scenario, budgets, self.ledger, plan, outcome, active)
+        if self._streams is not None:
+            terminated, truncated = terminated | truncated, np.zeros_like(truncated)
+            whole = self._streams.serve_out(outcome, terminated, self._time_s)
+            self.ledger.extend(outcome, whole)
+            self._time_s += whole.duration_s - outcome.duration_s
+            outcome = whole
+        terms = reward_terms(outcome, accuracy_before, self._population.prices) * active[:, None]
+        self.ledger.net_points += terms.sum(axis=1)
         self.ledger.abandon(*self._execution.abandon(terminated | truncated))
         self.running &= ~(terminated | truncated)
         self._begin_decision(self.running & ~plan.is_probe)
@@ -139,6 +156,7 @@ class FederatedWorld:
                 self.scenario.upload_bits,
             ),
             future=self._future(time_s) if clairvoyant else None,
+            stream=None if self._streams is None else self._streams.serving.facts(time_s),
         )
 
     def totals(self) -> dict[str, Floats]:
@@ -146,19 +164,32 @@ class FederatedWorld:
         return self.ledger.totals()
 
     def test_scores(self) -> tuple[Floats, Floats]:
-        """Accuracy and loss on the held-out test set, each `[E]`; for evaluators, never for agents."""
+        """Accuracy and loss on the held-out test set, each `[E]`; for evaluators, never for agents.
+
+        With arrivals they are prequential: of all answers so far, given before anybody knew the labels.
+        """
+        if self._streams is not None:
+            return self._streams.serving.prequential
         return self._core.evaluate(part="test")
 
     def pooled_accuracy(self) -> Floats:
-        """`[E]`, accuracy on validation and training rows together; for searches in hindsight only."""
+        """`[E]`, accuracy on validation and training rows together; for searches in hindsight only.
+
+        With arrivals, what the reward pays for: right answers over the requests of the whole episode.
+        """
+        if self._streams is not None:
+            return self._streams.serving.right_of_expected
         return self._core.pooled_accuracy()
 
     def client_test_accuracy(self) -> Floats:
         """`[E, N]`, how well the global models serve each client; for evaluators, never for agents.
 
         Accuracy on the test set re-weighted to the label mix of the client's own training data; in worlds of
-        quadratics the world's accuracy with the client's own loss. See `client_accuracy` of the cores.
+        quadratics the world's accuracy with the client's own loss. See `client_accuracy` of the cores. With
+        arrivals, the share of the client's own requests that were answered rightly.
         """
+        if self._streams is not None:
+            return self._streams.serving.client_accuracy
         return self._core.client_accuracy("test")
 
     @property
@@ -216,4 +247,5 @@ class FederatedWorld:
             session_left_s=np.where(s.available, s.session_end_s - time_s[:, None], 0.0),
             next_start_s=np.where(s.available, 0.0, s.next_start_s - time_s[:, None]),
             carbon_g_per_kwh=self.carbon.true_ahead(time_s, self._carbon_leads_s),
+            drift_s=None if self._streams is None else self._streams.serving.drift_ahead_s(time_s),
         )

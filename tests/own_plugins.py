@@ -14,6 +14,7 @@ from frugalfl.fl_core.data import load_dataset
 from frugalfl.fl_core.models import ModelSpec
 from frugalfl.fl_core.training import NumpyTrainer
 from frugalfl.schedulers import plan_for
+from frugalfl.traces.arrivals import ArrivalEpisode
 from frugalfl.traces.availability import AvailabilityEpisode, Sessions
 from frugalfl.traces.carbon import CarbonEpisode
 from frugalfl.traces.devices import Devices
@@ -121,6 +122,22 @@ class AlwaysOn(Settings):
             forecast=Sure(),
             seed=0,
         )
+
+
+class AtOnce(Settings):
+    """Requests that all come in the first minute, so many of each client."""
+
+    counts: tuple[int, ...]
+
+    def validate_for(self, num_sources, horizon_s):
+        assert len(self.counts) == num_sources
+
+    def draw(
+        self, rng_seed, num_sources, start_utc_s, utc_offset_h, horizon_s, split="train", rank_group=None
+    ):
+        counts = np.zeros((num_sources, int(horizon_s // 60)), dtype=np.int32)
+        counts[:, 0] = self.counts
+        return ArrivalEpisode(counts, counts.astype(np.float32))
 
 
 class Sure(Settings):

@@ -271,6 +271,7 @@ class SlowEpisode:
             end = self.session_end(k)
             if out.duration_s > 0 and (end is None or end <= self.time_s + out.duration_s):
                 self.warm.discard(k)
+                self.unsent.pop(k, None)
                 if self.scenario.hub.ephemeral:
                     self.held[k] = self.own[k]
         self.time_s += out.duration_s

@@ -67,6 +67,11 @@ CASES: dict[str, Case] = {
     # A scheduler that asks for losses before it trains; the action is whether it decides, or to wait.
     "probes": Case("frugalfl/Volunteers-discrete-v0", {"menu": PROBING_MENU}),
     "no-set-up": Case(VOLUNTEERS, {"workload": {"setup_bytes": 0.0}}),
+    "streams": Case("frugalfl/Streams-v0"),
+    "streams-staggered": Case(
+        "frugalfl/Streams-v0",
+        {"drift": {"kind": "staggered", "mean_h": 1.0}, "memory": {"rule": "balanced", "labelled": 0.7}},
+    ),
     # Episodes end within it and the next ones begin.
     "batch": Case(VOLUNTEERS, {"max_rounds": 5}, batch=3),
 }

@@ -17,7 +17,7 @@ from .running import BAD_INPUT, run_command
 
 @dataclass(frozen=True)
 class Describe:
-    """Print what is in trace files: clients or zones, span, availability, sessions, hours, kind, repairs."""
+    """Print what is in trace files: clients, zones or sources, span, hours, sessions, bursts, repairs."""
 
     files: tyro.conf.Positional[tuple[Path, ...]]
     """Files, or folders of files."""
@@ -33,13 +33,14 @@ class Describe:
 
 @dataclass(frozen=True)
 class Fit:
-    """Estimate a generator from a trace and write it as JSON for `availability=` or `carbon=`.
+    """Estimate a generator from a trace and write it as JSON for `availability=`, `carbon=` or `arrivals=`.
 
-    Three or more spot zones watched together give a spot generator, other availability a renewal one.
+    Three or more spot zones watched together give a spot generator, other availability a renewal one, request
+    traces a Poisson one.
     """
 
     files: tyro.conf.Positional[tuple[Path, ...]]
-    """An availability file, spot zones that were watched together, or carbon intensity files."""
+    """An availability file, spot zones that were watched together, carbon files, or request traces."""
     out: Path
     """The JSON file to write."""
     format: str | None = None
@@ -47,11 +48,13 @@ class Fit:
     kind: str | None = None
     """Which carbon intensity to read, where the file has several."""
     tz: str | None = None
-    """IANA name of the local time of a carbon zone that is not among the measured ones."""
+    """IANA name of the local time of an unmeasured carbon zone, or of people whose requests have dates."""
     debounce_s: float = DEBOUNCE_S
     """Flapping to remove from an availability trace first."""
     seed: int = 0
     """Seed of the simulations that the fit is judged by."""
+    start_h: float | None = None
+    """The local hour at which a request trace without a clock begins."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Convert:
     """Rewrite a trace as this project's own CSV, which is read back without loss."""
 
     file: tyro.conf.Positional[Path]
-    """An availability or carbon intensity file."""
+    """An availability or carbon intensity file, or a request trace."""
     out: Path
     """The CSV file to write."""
     format: str | None = None
@@ -68,6 +71,8 @@ class Convert:
     """Which carbon intensity to read, where the file has several."""
     debounce_s: float = 0.0
     """Flapping to remove from an availability trace; none unless asked for."""
+    start_h: float | None = None
+    """The local hour at which a request trace without a clock begins."""
 
 
 Command: TypeAlias = Describe | Fit | Convert
@@ -118,6 +123,7 @@ def _run(command: Command) -> int:
             tz=command.tz,
             debounce_s=command.debounce_s,
             seed=command.seed,
+            start_h=command.start_h,
         )
         lines = [f"{name}: {values}" for name, values in report.items()]
     else:
@@ -127,6 +133,7 @@ def _run(command: Command) -> int:
             format=command.format,
             kind=command.kind,
             debounce_s=command.debounce_s,
+            start_h=command.start_h,
         )
     _print([*lines, f"wrote {command.out}"], _console())
     return 0

@@ -249,6 +249,7 @@ def _scores(world: SimulatedWorld, recorder: Recorder, start_accuracy: Floats) -
         "decisions": recorder.decisions,
         "stopped": recorder.stopped,
         "jain": jain_index(world.participation),
+        **recorder.served,
     }
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...common.arrays import AnyArray, Bools, Floats, Ints
 from ...common.units import SECONDS_PER_HOUR
-from ...envs.contract import REWARD_TERMS, STOP_S, RoundOutcome, Situation, Turn
+from ...envs.contract import REWARD_TERMS, STOP_S, RoundOutcome, Served, Situation, Turn
 from ..schedulers.base import spent_points
 
 IDLE, COMPLETED, LOST, CANCELLED = range(4)
@@ -67,6 +67,9 @@ class Recorder:
     Args:
         num_envs: E.
         timeline_row: the row whose timeline is kept; None for none.
+
+    Attributes:
+        served: sums `[E]` of what was served, by column of the episodes' table; empty without arrivals.
     """
 
     def __init__(self, num_envs: int, timeline_row: int | None = None):
@@ -75,6 +78,7 @@ class Recorder:
         self.decisions = np.zeros(num_envs, dtype=np.int64)
         self.stopped = np.zeros(num_envs, dtype=np.int64)
         self.target_weight: Floats = np.zeros((num_envs, 0))
+        self.served: dict[str, Floats] = {}
         self._timeline_row = timeline_row
         self._zone: Ints | None = None
         self._pages: list[_Page] = []
@@ -90,6 +94,7 @@ class Recorder:
         self.decisions += running
         self.stopped += running & (turn.plan.wait_s == STOP_S)
         self.training_rounds += running & result.outcome.invited.any(axis=1)
+        self._serve(result.outcome.served)
         self._mark(np.flatnonzero(running), turn.after)
         if self._timeline_row is not None and running[self._timeline_row]:
             self._pages.append(_page(before, result.outcome, self._timeline_row))
@@ -123,6 +128,19 @@ class Recorder:
         if self._timeline_row is not None:
             self._zone = first.clients.zone[self._timeline_row].copy()
         self._mark(np.arange(first.num_envs), first)
+
+    def _serve(self, served: Served | None) -> None:
+        """Add up what a step served, in worlds with arrivals; nothing is served in rows that have ended."""
+        if served is None:
+            return
+        step = {
+            "requests": served.requests.sum(axis=1),
+            "refreshed": served.refreshed.sum(axis=1),
+            "drift_events": served.drift_events,
+            "regret_points": served.regret_points,
+        }
+        for name, values in step.items():
+            self.served[name] = self.served.get(name, 0.0) + values.astype(np.float64)
 
     def _mark(self, rows: Ints, s: Situation) -> None:
         values = (

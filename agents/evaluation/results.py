@@ -49,6 +49,8 @@ METRICS = (
 """Columns of every episode table that are summarised."""
 CLIENT_METRICS = ("worst_client_accuracy", "p10_client_accuracy")
 """Columns that are summarised where the table has them: not every world tells single clients' accuracy."""
+SERVED_METRICS = ("regret_points",)
+"""Likewise, of worlds with arrivals."""
 LEAKS = ("mia_auc", "mia_auc_sums", "reconstruction", "aia_gain")
 """What an eavesdropper found; summarised where somebody listened, and where it makes sense."""
 
@@ -76,8 +78,11 @@ class EvaluationResult:
             variation between the clients' target weights and their shares of the updates that arrived),
             decision_ms, val_score (net points on val for which its settings were chosen) and rounds_spent (of
             training, to tune or train it), both nan if unknown; where the world tells: worst_client_accuracy
-            and p10_client_accuracy (test); where somebody listened, means over the episode's victims of what
-            was found: mia_auc (chance to tell a row trained on from another of its label by the messages),
+            and p10_client_accuracy (test); with arrivals, where all accuracies of the test are shares of
+            right answers given before anybody knew the labels: requests, refreshed (models sent),
+            drift_events, regret_points (behind the optimum frozen in each concept); where somebody listened,
+            means over the episode's victims of what was found: mia_auc (chance to tell a row trained on from
+            another of its label by the messages),
             mia_auc_sums (the same by the models alone), reconstruction (distance of the reconstructed local
             model from the true one, in units of the initial model's) and aia_gain (of guessing a binary
             attribute over naming the more frequent value), nan where it makes no sense.
@@ -104,7 +109,7 @@ class EvaluationResult:
     @property
     def metrics(self) -> tuple[str, ...]:
         """The columns of this table that can be summarised."""
-        known = (*METRICS, *CLIENT_METRICS, *self.leaks)
+        known = (*METRICS, *CLIENT_METRICS, *SERVED_METRICS, *self.leaks)
         return tuple(name for name in known if name in self.episodes.columns)
 
     @property

@@ -18,7 +18,7 @@ from ...envs.agent_view import (
     layout_of,
     nearest_level,
 )
-from ...envs.contract import RoundPlan, Situation
+from ...envs.contract import REFRESHES, RoundPlan, Situation
 from ...envs.scenario import Budgets, Forecasting, Levels, Scenario
 
 
@@ -35,18 +35,21 @@ class Home:
         forecasting: the leads it reads.
         budgets: whose largest are the unit of what is left.
         moves_data: whether its action says what data are moved; where nothing can be sent, nothing is.
+        refresh: its levels of who is sent the new model after a round; none where nobody serves.
     """
 
     levels: Levels
     forecasting: Forecasting
     budgets: Budgets
     moves_data: bool
+    refresh: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, home: Scenario, first_stop: int = 0) -> Home:
         """Those of a world, in which it could end runs after so many rounds, see `first_stop_of`."""
         levels = home.levels.model_copy(update={"first_stop": first_stop})
-        return cls(levels, home.forecasting, home.budgets, layout_of(home).moves_data)
+        moves_data = layout_of(home).moves_data
+        return cls(levels, home.forecasting, home.budgets, moves_data, home.refresh_levels)
 
     @classmethod
     def from_json(cls, document: Mapping[str, object], where: str) -> Home:
@@ -62,6 +65,7 @@ class Home:
             parse_settings(Forecasting, parts["forecasting"], f"{where}: home: forecasting"),
             parse_settings(Budgets, parts["budgets"], f"{where}: home: budgets"),
             document.get("moves_data") is True,
+            _refresh_levels(document.get("refresh", []), where),
         )
 
     def to_json(self) -> dict[str, object]:
@@ -71,15 +75,16 @@ class Home:
             "forecasting": self.forecasting.model_dump(mode="json"),
             "budgets": self.budgets.model_dump(mode="json"),
             "moves_data": self.moves_data,
+            **({"refresh": list(self.refresh)} if self.refresh else {}),
         }
 
     def layout(self, clients: int) -> ActionLayout:
         """The layout of its actions for so many clients."""
-        return layout_for(clients, self.levels, self.moves_data)
+        return layout_for(clients, self.levels, self.moves_data, self.refresh)
 
     def action_mode(self, world: Scenario) -> ActionMode:
         """What turns its actions into plans that a world takes."""
-        return _Abroad(self.layout(world.clients), world.levels)
+        return _Abroad(self.layout(world.clients), world)
 
     def encoder(
         self, world: Scenario, columns: Mapping[str, Sequence[str]] | None = None
@@ -108,16 +113,17 @@ class _Abroad(LevelsMode):
 
     Args:
         layout: the scheduler's own.
-        offered: the world's levels.
+        world: what offers them.
     """
 
-    def __init__(self, layout: ActionLayout, offered: Levels):
+    def __init__(self, layout: ActionLayout, world: Scenario):
         super().__init__(layout)
-        self._steps = np.array(offered.server_step)
-        self._bits = np.array(offered.upload_bits, dtype=np.float64)
+        self._steps = np.array(world.levels.server_step)
+        self._bits = np.array(world.levels.upload_bits, dtype=np.float64)
+        self._refreshes = np.array(world.refresh_levels, dtype=np.float64)
 
     def read(self, actions: AnyArray, situation: Situation) -> RoundPlan:
-        """What its own menu says; the server's step and the bits are the nearest that the world offers."""
+        """What its own menu says; of what the world does not offer the nearest, or nothing."""
         plan = super().read(actions, situation)
         factors, bits = plan.server_step, plan.upload_bits
         if factors is not None:
@@ -125,7 +131,13 @@ class _Abroad(LevelsMode):
         if bits is not None:
             nearest = self._bits[nearest_level(self._bits, bits)] if self._bits.size else None
             bits = None if nearest is None else nearest.astype(bits.dtype)
-        return replace(plan, server_step=factors, upload_bits=bits)
+        refresh = plan.refresh
+        if refresh is not None:
+            nearest = (
+                self._refreshes[nearest_level(self._refreshes, refresh)] if self._refreshes.size else None
+            )
+            refresh = None if nearest is None else nearest.astype(np.int64)
+        return replace(plan, server_step=factors, upload_bits=bits, refresh=refresh)
 
 
 def _at(wanted_s: Floats, leads_s: Floats, forecast: Floats, now: Floats) -> Floats:
@@ -136,6 +148,12 @@ def _at(wanted_s: Floats, leads_s: Floats, forecast: Floats, now: Floats) -> Flo
     share = ((wanted_s - known_s[after - 1]) / (known_s[after] - known_s[after - 1])).clip(0.0, 1.0)
     found: Floats = values[..., after - 1] * (1.0 - share) + values[..., after] * share
     return found
+
+
+def _refresh_levels(found: object, where: str) -> tuple[int, ...]:
+    if not isinstance(found, list) or any(level not in range(len(REFRESHES)) for level in found):
+        raise ValueError(f"{where}: home: refresh: {found!r}, expected indices of {list(REFRESHES)}")
+    return tuple(found)
 
 
 def _plain(document: Mapping[str, Sequence[float] | float]) -> dict[str, object]:

@@ -14,8 +14,8 @@ import torch as th
 from .client_set import ClientSet
 from .distribution import MASKED_LOGIT
 
-_MOST_FURTHER = 2
-"""Heads of the server beyond wait and quorum: its step, and the bits of updates."""
+_MOST_FURTHER = 3
+"""Heads of the server beyond wait and quorum: its step, the bits of updates, who is sent the new model."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Choices:
     Attributes:
         waits: W.
         quorums: Q.
-        further: of the server's other heads in their order: factors on the server's step, bits of updates;
-            empty where they are no decisions.
+        further: of the server's other heads in their order: factors on the server's step, bits of updates,
+            refreshes; empty where they are no decisions.
         levels: L, local-step levels of a client.
         transfers: T, transfer levels of a client; 0 where no data is moved.
     """
@@ -42,14 +42,14 @@ class Choices:
         """The sizes of a `MultiDiscrete` action of N clients.
 
         Raises:
-            ValueError: it is not `[W, Q] (+ [S]) (+ [B]) + [L] * N (+ [T] * N)`.
+            ValueError: it is not `[W, Q] (+ [S]) (+ [B]) (+ [R]) + [L] * N (+ [T] * N)`.
         """
         sizes, n = [int(choices) for choices in nvec], num_clients
         first = 2 + (len(sizes) - 2) % n if n > 1 else 2
         levels, transfers = sizes[first : first + n], sizes[first + n :]
         whole = first <= 2 + _MOST_FURTHER and len(levels) == n and len(transfers) in (0, n)
         if not whole or any(len(set(part)) > 1 for part in (levels, transfers)):
-            expected = f"[W, Q] (+ [S]) (+ [B]) + [L] * {n} (+ [T] * {n})"
+            expected = f"[W, Q] (+ [S]) (+ [B]) (+ [R]) + [L] * {n} (+ [T] * {n})"
             raise ValueError(f"action_space: nvec {sizes}, expected {expected}")
         return cls(sizes[0], sizes[1], tuple(sizes[2:first]), levels[0], sum(transfers[:1]))
 

@@ -13,16 +13,16 @@ import numpy as np
 
 from ..arrays import Floats, Ints
 from .columns import find_column, numbers, utc_times
-from .text import brief, decode_table, read_bytes
+from .header import Header, split_cells
+from .text import brief, decode_table, read_bytes, read_pieces
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# What separates cells; where a header splits into as many cells by two of them, the first counts.
-_SEPARATORS = ("\t", ";", ",")
-_MOST_PREAMBLE = 100  # lines above a header, whatever they are
+_BLOCK_BYTES = 4 << 20  # its cells as text take forty times as much
 _MOST_COLUMNS = 2000  # a line full of separators is no header
 _MOST_LETTERS = 10_000  # nor is a line without one a cell
+_NO_ROW = "not a table: no row below the header, expected at least one"
 _LONGEST_NAME = 1000  # of a column; readers search names for words, which takes long in what is none
 
 
@@ -122,16 +122,13 @@ def read_table(
         ValueError: with path and line number, if a row does not fit the header, or a quote is not closed.
     """
     text, notes = decode_table(path, read_bytes(path))
-    found = _Header.find(text, needs, blanks, separator) if header else None
-    if header and found is None:
-        wanted = f" with {', '.join(needs)}" if needs else ""
-        raise ValueError(f"{path}:1: no header{wanted}, found {brief(text[:200].strip())}")
+    found = _header(path, text, needs, blanks, separator) if header else None
     source = _Lines(text, found.line if found else 0)
     first = next((line for line in text.splitlines() if line.strip()), "")
-    sep = found.separator if found else separator or _split(first, False)[0]
+    sep = found.separator if found else separator or split_cells(first, False)[0]
     rows, lines = _rows(path, source, sep)
     if not rows and not (empty and found):
-        raise ValueError(f"{path}: not a table: no row below the header, expected at least one")
+        raise ValueError(f"{path}: {_NO_ROW}")
     frame = _frame(path, found.names if found else None, found.line if found else 1, rows, lines, sep)
     return Table(
         path,
@@ -144,54 +141,51 @@ def read_table(
     )
 
 
-def header_cells(head: str, *needs: str, blanks: bool = False) -> list[str]:
-    """The names in the header of a table in lower case, as `read_table` finds it; none if there is none."""
-    found = _Header.find(head, needs, blanks, None)
-    return [name.lower() for name in found.names] if found else []
+def read_blocks(path: str | Path, needs: Sequence[str], block_bytes: int = _BLOCK_BYTES) -> Iterator[Table]:
+    """A table too large to be held, as tables of a block of its rows each; see `read_table`.
+
+    Args:
+        path: the file; of more than a block it is read in UTF-8 or Latin-1 only.
+        needs: names by which the header is known.
+        block_bytes: about how much of the file a table holds.
+
+    Raises:
+        ValueError: with path and line number, as the blocks are read.
+    """
+    found: Header | None = None
+    line, any_row = 0, False
+    for data in read_pieces(path, block_bytes):
+        text, notes = decode_table(path, data)
+        if found is None:
+            found = _header(path, text, needs, False, None)
+            source = _Lines(text, found.line)
+        else:
+            source = _Lines(text, 0, line)
+        rows, lines = _rows(path, source, found.separator)
+        line = source.number
+        if rows:
+            any_row = True
+            frame = _frame(path, found.names, found.line, rows, lines, found.separator)
+            places, comments = np.array(lines, dtype=np.int64), (*found.before, *source.comments)
+            yield Table(path, frame, places, found.separator, found.line, comments, list(notes))
+    if not any_row:
+        raise ValueError(f"{path}: {_NO_ROW}")
 
 
-@dataclass(frozen=True)
-class _Header:
-    """Where the header stands and what it says."""
-
-    line: int
-    separator: str
-    names: list[str]
-    before: tuple[tuple[int, str], ...]  # the lines above it
-
-    @classmethod
-    def find(cls, text: str, needs: Sequence[str], blanks: bool, separator: str | None) -> _Header | None:
-        """The header of a table, or None."""
-        wanted = {name.lower() for name in needs}
-        before: list[tuple[int, str]] = []
-        rest = _MOST_PREAMBLE
-        for number, line in enumerate(io.StringIO(text, newline=None), start=1):
-            plain = line.rstrip("\n")
-            if plain.lower().startswith("sep=") and len(plain) == 5:
-                separator = plain[4]  # a spreadsheet's own line
-                continue
-            if not plain.strip():
-                continue
-            comment = plain.lstrip().startswith("#")
-            if not wanted and comment:
-                before.append((number, plain))
-                continue
-            sep, cells = _split(plain.lstrip().lstrip("# ") if comment else plain, blanks, separator)
-            if not wanted or wanted <= {cell.lower() for cell in cells}:
-                return cls(number, sep, cells, tuple(before))
-            before.append((number, plain))
-            rest -= not comment  # comments may be many
-            if rest < 0:
-                break
-        return None
+def _header(path: str | Path, text: str, needs: Sequence[str], blanks: bool, separator: str | None) -> Header:
+    found = Header.find(text, needs, blanks, separator)
+    if found is None:
+        wanted = f" with {', '.join(needs)}" if needs else ""
+        raise ValueError(f"{path}:1: no header{wanted}, found {brief(text[:200].strip())}")
+    return found
 
 
 class _Lines:
     """The lines of a text below the header, as the csv module asks for them; comments are put aside."""
 
-    def __init__(self, text: str, above: int):
+    def __init__(self, text: str, above: int, before: int = 0):
         self._lines = io.StringIO(text, newline="" if "\r" in text else None)
-        self.number = 0
+        self.number = before
         self.start = 0  # line on which the row begins
         self.inside = False  # whether a row has begun
         self.comments: list[tuple[int, str]] = []
@@ -236,23 +230,6 @@ def _rows(path: str | Path, source: _Lines, sep: str) -> tuple[list[list[str]], 
     return rows, lines
 
 
-def _split(line: str, blanks: bool, separator: str | None = None) -> tuple[str, list[str]]:
-    """The separator of a header and its cells."""
-    best = (separator or ",", [line.strip()])
-    for sep in (separator,) if separator else _SEPARATORS:
-        try:
-            cells = next(csv.reader([line], delimiter=sep, skipinitialspace=True), [])
-        except csv.Error:
-            continue
-        if len(cells) > len(best[1]):
-            best = (sep, [cell.strip() for cell in cells])
-    if len(best[1]) == 1 and line.strip().startswith('"'):
-        best = (best[0], [line.strip().strip('"').strip()])
-    if blanks and len(best[1]) == 1 and len(line.split()) > 1:
-        return " ", line.split()
-    return best
-
-
 def _frame(
     path: str | Path,
     header: list[str] | None,
@@ -272,8 +249,8 @@ def _frame(
     if len(longest) > _LONGEST_NAME:
         too_long = f"a column's name has {len(longest)} letters, expected up to {_LONGEST_NAME}"
         raise ValueError(f"{path}:{header_line}: {too_long}")
-    twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
-    if twice is not None:
+    if len(set(names)) < len(names):
+        twice = next(name for index, name in enumerate(names) if name in names[:index])
         raise ValueError(
             f"{path}:{header_line}: two columns are called {brief(twice)}, expected different names"
         )

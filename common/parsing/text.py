@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import reprlib
+from collections.abc import Iterator
 from pathlib import Path
 
-from ..reading import parse_json, read_regular, reason
+from ..reading import parse_json, read_regular, reason, regular_pieces
 
 # A file larger than this is a mistake or an attack (a gzip bomb).
 MAX_BYTES = 1024**3
+_LONGEST_LINE = 4  # of a file that is read in pieces, in pieces
 # Files that are often given for the text that they hold.
 _NOT_TEXT = {
     b"PK\x03\x04": "a zip archive (or an .xlsx workbook); unpack it, or save the sheet as CSV",
@@ -42,6 +44,31 @@ def read_bytes(path: str | Path, limit: int | None = None) -> bytes:
     if limit is None and len(data) > most:
         raise ValueError(f"{path}: more than {MAX_BYTES >> 30} GiB, expected a smaller file")
     return data[:most]
+
+
+def read_pieces(path: str | Path, size: int) -> Iterator[bytes]:
+    """The file's bytes in pieces of whole lines, about `size` each, unzipped if it is gzip; of any length.
+
+    Raises:
+        ValueError: if it cannot be read or is empty, or a line is many times longer than a piece.
+    """
+    rest, empty = b"", True
+    try:
+        for piece in regular_pieces(path, size):
+            empty = False
+            data = rest + piece
+            whole = data.rfind(b"\n") + 1
+            if not whole and len(data) > _LONGEST_LINE * size:
+                raise ValueError(f"a line of more than {_LONGEST_LINE * size} bytes")
+            rest = data[whole:]
+            if whole:
+                yield data[:whole]
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: {reason(error)}; expected a readable file") from None
+    if empty:
+        raise ValueError(f"{path}: empty file, expected text")
+    if rest:
+        yield rest
 
 
 def decode(path: str | Path, data: bytes, cut: bool = False) -> str:

@@ -21,6 +21,8 @@ from .features import (
     FEATURES,
     SERVER_FEATURES,
     SERVER_TABLE,
+    STREAM_CLIENT_TABLE,
+    STREAM_SERVER_TABLE,
     ZONE_FEATURES,
     ZONE_TABLE,
 )
@@ -47,6 +49,8 @@ __all__ = [
     "PARTS",
     "SERVER_FEATURES",
     "SERVER_TABLE",
+    "STREAM_CLIENT_TABLE",
+    "STREAM_SERVER_TABLE",
     "ZONE_FEATURES",
     "ZONE_TABLE",
     "ActionCodec",

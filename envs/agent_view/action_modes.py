@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 from ...common.arrays import AnyArray, Bools, Floats, Ints
 from ..contract import STOP_S, RoundPlan, Scheduler, Situation, choose_plans
-from .actions import ActionCodec, ActionLayout, too_early, without_early_stops
+from .actions import ActionCodec, ActionLayout, further_levels, too_early, without_early_stops
 from .nearest import nearest_plan, nearest_scores
 
 Menu: TypeAlias = Sequence[Mapping[str, object]]
@@ -163,13 +163,14 @@ class ScoresMode(_Mode):
     0.5 trains now; the waiting levels share the rest, so that exploration does not end most runs at once.
     The clients with the highest scores among the available ones are invited. Where data lies at the hub, an
     invited client is sent the largest transfer if its score is above 0.5. Where the server's step is a
-    decision, it is one more number before the scores, laid over its levels; and so are the updates' bits.
+    decision, it is one more number before the scores, laid over its levels; and so are the updates' bits and
+    who is sent the new model.
     """
 
     def __init__(self, layout: ActionLayout):
         super().__init__(layout)
         self._layout = layout
-        self._leading = 4 + layout.scales_step + layout.chooses_bits
+        self._leading = 4 + len(layout.further)
         self.space = spaces.Box(-1.0, 1.0, (self._leading + layout.num_clients,), np.float32)
 
     def reset(self, envs: Bools, seeds: Ints) -> None:
@@ -195,12 +196,10 @@ class ScoresMode(_Mode):
             transfer_samples=moved.astype(np.int32),
             quorum=_level(layout.quorum, share[:, 3]),
             wait_s=wait_s,
-            server_step=_level(layout.server_step, share[:, 4]) if layout.scales_step else None,
-            upload_bits=(
-                _level(layout.upload_bits, share[:, leading - 1]).astype(np.int64)
-                if layout.chooses_bits
-                else None
-            ),
+            **{
+                name: _level(further_levels(layout, name), share[:, 4 + place])  # type: ignore[arg-type]
+                for place, name in enumerate(layout.further)
+            },
         )
 
     def encode(self, plan: RoundPlan, situation: Situation) -> AnyArray:
@@ -272,6 +271,6 @@ def _made(make: MakeScheduler, entry: Mapping[str, object]) -> Scheduler:
     return make(name, **settings)
 
 
-def _level(levels: Sequence[float], share: Floats) -> Floats:
+def _level(levels: Sequence[float] | AnyArray, share: Floats) -> AnyArray:
     index = np.minimum((share * len(levels)).astype(np.int64), len(levels) - 1)
-    return np.array(levels, dtype=np.float64)[index]
+    return np.asarray(levels)[index]

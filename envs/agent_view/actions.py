@@ -9,17 +9,20 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ...common.arrays import AnyArray, Bools, Floats, Ints, Ints32
-from ..contract import STOP_S, RoundPlan, Situation
+from ..contract import OWN_REFRESH, STOP_S, RoundPlan, Situation
 from .actions_kernels import look_up
 
 Levels = tuple[float, ...]
+
+FURTHER = ("server_step", "upload_bits", "refresh")
+"""Decisions of the server that a world may offer beside wait and quorum, in the order of an action."""
 
 
 @dataclass(frozen=True)
 class ActionLayout:
     """The levels behind a `MultiDiscrete` action, the server's heads before the clients'.
 
-    `[wait, quorum] (+ [server step]) (+ [upload bits]) + [steps] * N (+ [transfer] * N)`
+    `[wait, quorum] (+ [server step]) (+ [upload bits]) (+ [refresh]) + [steps] * N (+ [transfer] * N)`
 
     Attributes:
         num_clients: N.
@@ -32,6 +35,8 @@ class ActionLayout:
             decision and the action has no such part.
         upload_bits: of the updates' coordinates. None: no decision, and the action has no such part.
         first_stop: training rounds before which the end of the run is masked.
+        refresh: who may be sent the new model after a round, as `RoundPlan.refresh`. None or a single level:
+            no decision, and the action has no such part.
     """
 
     num_clients: int
@@ -42,21 +47,17 @@ class ActionLayout:
     server_step: Levels = (1.0,)
     upload_bits: tuple[int, ...] = ()
     first_stop: int = 0
+    refresh: tuple[int, ...] = ()
 
     @property
-    def scales_step(self) -> bool:
-        """Whether the action has a part for the server's step."""
-        return len(self.server_step) > 1
+    def further(self) -> tuple[str, ...]:
+        """The fields of a plan that are decisions of the server beside wait and quorum, in their order."""
+        return tuple(name for name in FURTHER if len(getattr(self, name)) > 1)
 
     @property
     def server_heads(self) -> int:
         """Entries of an action that stand before the clients'."""
-        return 2 + self.scales_step + self.chooses_bits
-
-    @property
-    def chooses_bits(self) -> bool:
-        """Whether the action has a part for the bits of updates."""
-        return len(self.upload_bits) > 1
+        return 2 + len(self.further)
 
     @property
     def moves_data(self) -> bool:
@@ -67,10 +68,7 @@ class ActionLayout:
     def nvec(self) -> Ints:
         """Int `[D]`, the number of choices of every dimension."""
         nvec = [len(self.wait_s), len(self.quorum)]
-        if self.scales_step:
-            nvec.append(len(self.server_step))
-        if self.chooses_bits:
-            nvec.append(len(self.upload_bits))
+        nvec += [len(getattr(self, name)) for name in self.further]
         nvec += [len(self.local_steps)] * self.num_clients
         if self.moves_data:
             nvec += [len(self.transfer_samples)] * self.num_clients
@@ -91,8 +89,7 @@ class ActionCodec:
         self._quorum = np.array(layout.quorum, dtype=np.float64)
         self._steps = np.array(layout.local_steps, dtype=np.int32)
         self._transfer = np.array(layout.transfer_samples, dtype=np.int32)
-        self._server_step = np.array(layout.server_step, dtype=np.float64)
-        self._upload_bits = np.array(layout.upload_bits, dtype=np.int64)
+        self._further = {name: further_levels(layout, name) for name in layout.further}
         self._nvec = layout.nvec
 
     def decode(self, actions: NDArray[np.integer]) -> RoundPlan:
@@ -112,8 +109,10 @@ class ActionCodec:
             transfer_samples=transfer,
             quorum=self._quorum[actions[:, 1]],
             wait_s=self._wait_s[actions[:, 0]],
-            server_step=self._server_step[actions[:, 2]] if layout.scales_step else None,
-            upload_bits=self._upload_bits[actions[:, first - 1]] if layout.chooses_bits else None,
+            **{
+                name: levels[actions[:, 2 + place]]  # type: ignore[arg-type]
+                for place, (name, levels) in enumerate(self._further.items())
+            },
         )
 
     def encode(self, plan: RoundPlan) -> Ints:
@@ -123,14 +122,8 @@ class ActionCodec:
             np.where((plan.wait_s > 0) & (wait == 0), 1, wait)[:, None],
             nearest_level(self._quorum, plan.quorum)[:, None],
         ]
-        if self.layout.scales_step:
-            factors = np.ones(len(plan.quorum)) if plan.server_step is None else plan.server_step
-            parts.append(nearest_level(self._server_step, factors)[:, None])
-        if self.layout.chooses_bits:
-            # The world's own bits, where a plan says none, are not known here: the most precise are taken.
-            bits = np.zeros(len(plan.quorum)) if plan.upload_bits is None else plan.upload_bits
-            wanted = np.where(bits > 0, bits, self._upload_bits[-1]).astype(np.float64)
-            parts.append(nearest_level(self._upload_bits.astype(np.float64), wanted)[:, None])
+        for name, levels in self._further.items():
+            parts.append(nearest_level(levels.astype(np.float64), further_of(plan, name, levels))[:, None])
         parts.append(_nearest_positive(self._steps, plan.local_steps))
         if self.layout.moves_data:
             parts.append(nearest_level(self._transfer.astype(np.float64), plan.transfer_samples))
@@ -159,15 +152,31 @@ class ActionCodec:
         wait[:, 0] |= ~wait.any(axis=1)
         quorum = np.ones((num_envs, len(layout.quorum)), dtype=bool)
         parts = [wait, quorum]
-        if layout.scales_step:
-            parts.append(np.ones((num_envs, len(layout.server_step)), dtype=bool))
-        if layout.chooses_bits:
-            parts.append(np.ones((num_envs, len(layout.upload_bits)), dtype=bool))
+        parts += [np.ones((num_envs, levels.size), dtype=bool) for levels in self._further.values()]
         parts.append(_level_mask(situation.clients.available, n, len(layout.local_steps)))
         if layout.moves_data:
             sendable = situation.clients.available & (situation.clients.storage_left > 0)
             parts.append(_level_mask(sendable, n, len(layout.transfer_samples)))
         return np.concatenate(parts, axis=1)
+
+
+def further_levels(layout: ActionLayout, name: str) -> AnyArray:
+    """The levels of one of `ActionLayout.further`, in the type of the plan's field."""
+    return np.array(getattr(layout, name), dtype=np.float64 if name == "server_step" else np.int64)
+
+
+def further_of(plan: RoundPlan, name: str, levels: AnyArray) -> Floats:
+    """What a plan says of one of `ActionLayout.further`, `[E]`; where it leaves it open, what that means.
+
+    A plan without a factor means 1, one without refreshes the last of the levels. The world's own bits are
+    not known here: the most precise are taken.
+    """
+    said, count = getattr(plan, name), len(plan.quorum)
+    if name == "server_step":
+        return np.ones(count) if said is None else np.asarray(said)
+    nothing = OWN_REFRESH if name == "refresh" else 0
+    wanted = np.full(count, nothing) if said is None else said
+    return np.where(wanted == nothing, levels[-1], wanted).astype(np.float64)
 
 
 def too_early(situation: Situation, first_stop: int) -> Bools:

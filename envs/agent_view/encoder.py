@@ -23,9 +23,10 @@ from .client_kernels import (
     client_ratios,
     client_table,
 )
-from .features import FEATURES, ZONE_FEATURES
+from .features import ZONE_FEATURES, features_of
 from .server_kernels import Limits, RunColumns, best_ahead, server_table, zone_table
 from .squashing import SMALLEST
+from .stream_columns import client_columns, server_columns
 
 _LOG_UNIT = 3.0
 """Natural logarithms are divided by this before their hyperbolic tangent is taken."""
@@ -58,10 +59,12 @@ class ObservationEncoder:
         self._max_rounds = scenario.max_rounds
         self._budgets = np.array(scenario.budgets.largest)
         zone_columns = len(scenario.forecasting.carbon_leads_s) + len(ZONE_FEATURES)
-        self.columns = {part: tuple((columns or {}).get(part, names)) for part, names in FEATURES.items()}
+        known = features_of(scenario)
+        self._memory_rows = scenario.memory.rows
+        self.columns = {part: tuple((columns or {}).get(part, names)) for part, names in known.items()}
         self._picked = {
             part: _indices(part, self.columns[part], names)
-            for part, names in FEATURES.items()
+            for part, names in known.items()
             if self.columns[part] != names
         }
         shapes = {
@@ -87,6 +90,12 @@ class ObservationEncoder:
             "server": self._server(s, ahead, sine, cosine),
             "zones": zone_table(s.zones.carbon_g_per_kwh, s.zones.carbon_forecast, sine, cosine),
         }
+        if s.stream is not None:
+            also = {
+                "clients": client_columns(s.stream, self._memory_rows),
+                "server": server_columns(s.stream),
+            }
+            tables |= {part: np.concatenate([tables[part], more], axis=-1) for part, more in also.items()}
         return tables | {part: tables[part][..., index] for part, index in self._picked.items()}
 
     def _clients(self, s: Situation, ahead: Floats) -> Floats32:

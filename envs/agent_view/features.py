@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..scenario import Scenario
+
 CLIENT_TABLE = {
     "available": "1 if the client could be invited now",
     "session_age": "how long its session has lasted, log scale to a week",
@@ -95,8 +97,36 @@ ZONE_TABLE = {
 }
 """First columns of the observation `zones`, in order, and what they mean; forecasts follow, one per lead."""
 
+STREAM_CLIENT_TABLE = {
+    "arrived": "requests since the last decision, log scale to 1000",
+    "filled": "share of its memory that is filled",
+    "memory_age": "mean age of the rows in memory, 0.5 at 4 hours",
+    "version_lag": "changes of the model that its version misses, 0.5 at 4",
+    "right": "share of its known answers that were right, over 2 hours; -1 before the first label",
+}
+"""Columns of `clients` that follow in worlds with arrivals."""
+
+STREAM_SERVER_TABLE = {
+    "right_fast": "share of the known answers that were right, over one hour",
+    "right_slow": "the same over eight hours",
+    "right_drop": "by how much the second is above the first, tanh of 5 times",
+    "page_hinkley": "Page's statistic of wrong answers over its threshold; 1: something has changed",
+    "requests_hour": "points that the requests of an hour are worth, log scale, 0 at two points",
+}
+"""Entries of `server` that follow in worlds with arrivals."""
+
 CLIENT_FEATURES = tuple(CLIENT_TABLE)
 SERVER_FEATURES = tuple(SERVER_TABLE)
 ZONE_FEATURES = tuple(ZONE_TABLE)
-FEATURES = {"clients": CLIENT_FEATURES, "server": SERVER_FEATURES}
-"""Names of the columns of an observation's parts, which may be shown in part."""
+FEATURES = {
+    "clients": (*CLIENT_FEATURES, *STREAM_CLIENT_TABLE),
+    "server": (*SERVER_FEATURES, *STREAM_SERVER_TABLE),
+}
+"""Names of all columns of an observation's parts, which may be shown in part."""
+
+
+def features_of(scenario: Scenario) -> dict[str, tuple[str, ...]]:
+    """Names of the columns that a world's observation shows; worlds without arrivals have fewer."""
+    if scenario.arrivals is not None:
+        return dict(FEATURES)
+    return {"clients": CLIENT_FEATURES, "server": SERVER_FEATURES}

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from ...common.arrays import Floats32
 from ...common.units import SECONDS_PER_HOUR
 from ..scenario import ScenarioSource, load_scenario
-from .features import CLIENT_FEATURES, SERVER_FEATURES, ZONE_FEATURES
+from .features import ZONE_FEATURES, features_of
 
 Observation: TypeAlias = dict[str, Floats32]
 """The parts of an observation by name."""
@@ -56,8 +56,9 @@ def observation_columns(scenario: ScenarioSource) -> tuple[str, ...]:
     world = load_scenario(scenario)
     hours = [lead_s / SECONDS_PER_HOUR for lead_s in world.forecasting.carbon_leads_s]
     zone_names = [*ZONE_FEATURES, *(f"carbon_in_{each:g}h" for each in hours)]
+    shown = features_of(world)
     return (
-        *(f"clients[{client}].{name}" for client in range(world.clients) for name in CLIENT_FEATURES),
-        *(f"server.{name}" for name in SERVER_FEATURES),
+        *(f"clients[{client}].{name}" for client in range(world.clients) for name in shown["clients"]),
+        *(f"server.{name}" for name in shown["server"]),
         *(f"zones[{zone}].{name}" for zone in range(world.zones) for name in zone_names),
     )

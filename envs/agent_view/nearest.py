@@ -8,7 +8,7 @@ import numpy as np
 
 from ...common.arrays import AnyArray, Floats, Floats32, Ints
 from ..contract import RoundPlan
-from .actions import ActionLayout, nearest_level
+from .actions import ActionLayout, further_levels, further_of, nearest_level
 
 _OTHER_KIND = 1e6
 """Distance of a round from a wait: more than any two rounds, or any two waits, are apart."""
@@ -70,16 +70,16 @@ def nearest_scores(plan: RoundPlan, layout: ActionLayout) -> Floats32:
         _middle(layout.local_steps[1:], mean_steps),
         _middle(layout.quorum, plan.quorum),
     ]
-    if layout.scales_step:
-        factors = np.ones(len(count)) if plan.server_step is None else plan.server_step
-        parts.append(_middle(layout.server_step, factors))
+    for name in layout.further:
+        levels = further_levels(layout, name)
+        parts.append(_middle(levels, further_of(plan, name, levels)))
     sent = invited & (plan.transfer_samples > max(layout.transfer_samples) / 2)
     scores = np.select([sent, invited], [0.75, 0.25], -0.5)
     leading = 2.0 * np.stack(parts, axis=1) - 1.0
     return np.concatenate([leading, scores], axis=1).astype(np.float32)
 
 
-def _middle(levels: Sequence[float], values: Floats) -> Floats:
+def _middle(levels: Sequence[float] | AnyArray, values: Floats) -> Floats:
     """The middle of the part of [0, 1] that stands for the level nearest to each value."""
     nearest = nearest_level(np.array(levels, dtype=np.float64), values)
     return np.asarray((nearest + 0.5) / len(levels))

@@ -9,7 +9,7 @@ import numpy as np
 from ...common.arrays import AnyArray
 from ...common.registry import load_dotted
 from ...common.splits import Split
-from ..contract import REWARD_TERMS, RoundOutcome, RoundPlan, Situation, StepResult
+from ..contract import REWARD_TERMS, RoundOutcome, RoundPlan, Served, Situation, StepResult
 from ..episode import most_decisions
 from ..mixture import MixtureWorld, make_world
 from ..scenario import Levels, Scenario, ScenarioSource, load_scenario
@@ -109,6 +109,7 @@ class AgentView(WorldView[Situation, RoundPlan, RoundOutcome]):
             "cancelled": outcome.cancelled.sum(axis=1),
             **{name: values.sum(axis=1) for name, values in per_client.items()},
             **{f"client_{name}": values for name, values in per_client.items()},
+            **_served(outcome.served),
             **self._so_far(),
         }
 
@@ -130,6 +131,7 @@ class AgentView(WorldView[Situation, RoundPlan, RoundOutcome]):
             },
             **{name: np.zeros(e) for name in amounts},
             **{f"client_{name}": np.zeros((e, n)) for name in amounts},
+            **self._nothing_served(),
             **so_far,
         }
 
@@ -137,13 +139,48 @@ class AgentView(WorldView[Situation, RoundPlan, RoundOutcome]):
         """Who lies, for evaluators, in worlds where somebody may."""
         return {} if self.scenario.malicious is None else {"client_malicious": self.world.malicious}
 
+    def _nothing_served(self) -> Info:
+        """What `_served` is before the first step."""
+        stream = self.situation.stream
+        if stream is None:
+            return {}
+        e, n = stream.requests.shape
+        nothing = Served(
+            **{name: np.zeros((e, n), dtype=np.int64) for name in ("requests", "right", "labels")},
+            labels_right=np.zeros((e, n), dtype=np.int64),
+            loss=np.zeros((e, n)),
+            refreshed=np.zeros((e, n), dtype=bool),
+            drift_events=np.zeros(e, dtype=np.int64),
+            frozen_right=np.zeros(e),
+            validation=self.situation.run.accuracy.copy(),
+            expected=100.0 / stream.points_per_request,
+        )
+        return _served(nothing)
+
+
+def _served(served: Served | None) -> Info:
+    """The part of an info that worlds with arrivals have; drifts and regret are for evaluators."""
+    if served is None:
+        return {}
+    return {
+        "requests": served.requests.sum(axis=1),
+        "right": served.right.sum(axis=1),
+        "labels": served.labels.sum(axis=1),
+        "refreshed": served.refreshed.sum(axis=1),
+        "drift_events": served.drift_events.copy(),
+        "regret_points": served.regret_points,
+        "validation_accuracy": served.validation.copy(),
+        "client_requests": served.requests.copy(),
+        "client_right": served.right.copy(),
+    }
+
 
 def layout_of(scenario: Scenario) -> ActionLayout:
     """The MultiDiscrete layout of a scenario; data is moved only where some lies at the hub."""
-    return layout_for(scenario.clients, scenario.levels, scenario.hub.share > 0)
+    return layout_for(scenario.clients, scenario.levels, scenario.hub.share > 0, scenario.refresh_levels)
 
 
-def layout_for(clients: int, levels: Levels, moves_data: bool) -> ActionLayout:
+def layout_for(clients: int, levels: Levels, moves_data: bool, refresh: tuple[int, ...] = ()) -> ActionLayout:
     """The layout of a menu for so many clients."""
     transfers = levels.transfer_samples if moves_data else (0,)
     return ActionLayout(
@@ -155,4 +192,5 @@ def layout_for(clients: int, levels: Levels, moves_data: bool) -> ActionLayout:
         levels.server_step,
         levels.upload_bits,
         levels.first_stop,
+        refresh,
     )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from .playing import Turn, rollout, scheduler_seeds
-from .rounds import STOP_S, RoundOutcome, RoundPlan, choose_plans
+from .rounds import OWN_REFRESH, REFRESHES, STOP_S, RoundOutcome, RoundPlan, choose_plans
 from .scheduler import KIND_WORDS, Preparing, Scheduler, SchedulerKind
 from .situation import PAST, ClientFacts, Future, RunFacts, Situation, Terms, ZoneFacts
 from .staying import survival
+from .stream import Served, StreamFacts
 from .world import REWARD_TERMS, SimulatedWorld, StepResult, World
 
 __all__ = [
     "KIND_WORDS",
+    "OWN_REFRESH",
     "PAST",
+    "REFRESHES",
     "REWARD_TERMS",
     "STOP_S",
     "ClientFacts",
@@ -22,9 +25,11 @@ __all__ = [
     "RunFacts",
     "Scheduler",
     "SchedulerKind",
+    "Served",
     "SimulatedWorld",
     "Situation",
     "StepResult",
+    "StreamFacts",
     "Terms",
     "Turn",
     "World",

@@ -8,12 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...common.arrays import Bools, Floats, Floats32, Ints, Ints32
+from .stream import Served
 
 STOP_S = float("inf")
 """`RoundPlan.wait_s` of a coordinator that ends the training run for good."""
 
 
-_OPTIONAL = ("weights", "probe_samples", "server_step", "upload_bits")
+OWN_REFRESH = -1
+"""`RoundPlan.refresh` of a coordinator that leaves it to the scenario."""
+
+REFRESHES = ("none", "participants", "available")
+"""Who is sent the new model after a round, by `RoundPlan.refresh`."""
+
+_OPTIONAL = ("weights", "probe_samples", "server_step", "upload_bits", "refresh")
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,8 @@ class RoundPlan:
     aggregator.
 
     How far the server goes is a decision of its own, `server_step`, where the scenario's levels offer one,
-    and so is in how many bits updates come back, `upload_bits`.
+    and so is in how many bits updates come back, `upload_bits`. Where clients answer requests with the model
+    they last received, `refresh` says who is sent the new one after the round: its index in `REFRESHES`.
     """
 
     local_steps: Ints32  # [E, N] local SGD steps of each client; 0 = not invited
@@ -40,6 +48,7 @@ class RoundPlan:
     probe_samples: Ints32 | None = None  # [E, N] to tell the loss on; where nobody trains or waits
     server_step: Floats | None = None  # [E] factors on the server's learning rate; None = 1 everywhere
     upload_bits: Ints | None = None  # [E] of an update's coordinates; 0, or None, are the world's own
+    refresh: Ints | None = None  # [E] who gets the new model: 0 nobody, 1 participants, 2 available; -1 own
 
     @property
     def is_round(self) -> Bools:
@@ -70,6 +79,7 @@ class RoundPlan:
         num_clients: int,
         server_steps: Sequence[float] = (1.0,),
         upload_bits: Sequence[int] = (),
+        refresh: Sequence[int] = (),
     ) -> RoundPlan:
         """Return the plan if its shapes and ranges are right, else raise ValueError naming the field.
 
@@ -78,6 +88,7 @@ class RoundPlan:
             num_clients: N.
             server_steps: the world's levels of `server_step`; whatever lies between two of them is right.
             upload_bits: of `upload_bits`, likewise; none where they are no decision.
+            refresh: of `refresh`, likewise, but only these.
         """
         shapes = {
             "local_steps": (num_envs, num_clients),
@@ -88,6 +99,7 @@ class RoundPlan:
             "probe_samples": (num_envs, num_clients),
             "server_step": (num_envs,),
             "upload_bits": (num_envs,),
+            "refresh": (num_envs,),
         }
         for name, shape in shapes.items():
             value = getattr(self, name)
@@ -100,12 +112,13 @@ class RoundPlan:
             if name != "wait_s" and not np.all(np.isfinite(value)):
                 raise ValueError(f"RoundPlan.{name}: not finite, expected finite numbers")
             low = value.min() if value.size else 0
-            if np.isnan(low) or low < 0:
+            if np.isnan(low) or low < (OWN_REFRESH if name == "refresh" else 0):
                 raise ValueError(f"RoundPlan.{name}: {low}, expected no negative or undefined value")
         if self.quorum.size and (self.quorum.min() <= 0 or self.quorum.max() > 1):
             raise ValueError(f"RoundPlan.quorum: {self.quorum.tolist()}, expected shares in (0, 1]")
         _check_server_step(self.server_step, min(server_steps), max(server_steps))
         _check_upload_bits(self.upload_bits, upload_bits)
+        _check_refresh(self.refresh, refresh)
         return self
 
 
@@ -129,6 +142,18 @@ def _check_upload_bits(bits: Ints | None, levels: Sequence[int]) -> None:
     raise ValueError(
         f"RoundPlan.upload_bits: {bits.tolist()}, expected {expected}; the scenario's levels: upload_bits "
         "say what is offered"
+    )
+
+
+def _check_refresh(refresh: Ints | None, levels: Sequence[int]) -> None:
+    if refresh is None or not (refresh != OWN_REFRESH).any():
+        return
+    if refresh.dtype.kind in "iu" and bool(np.isin(refresh, [OWN_REFRESH, *levels]).all()):
+        return
+    expected = f"{OWN_REFRESH} (the scenario's own) or of {list(levels)}" if levels else "none"
+    raise ValueError(
+        f"RoundPlan.refresh: {refresh.tolist()}, expected {expected}; the scenario's serving: refresh says "
+        "what is offered"
     )
 
 
@@ -160,6 +185,11 @@ def choose_plans(plans: Sequence[RoundPlan], choice: Ints) -> RoundPlan:
         own = np.zeros(choice.size, dtype=np.int64)
         bits = [own if plan.upload_bits is None else plan.upload_bits for plan in plans]
         upload_bits = np.stack(bits)[choice, rows]
+    refresh: Ints | None = None
+    if any(plan.refresh is not None for plan in plans):
+        own = np.full(choice.size, OWN_REFRESH, dtype=np.int64)
+        whom = [own if plan.refresh is None else plan.refresh for plan in plans]
+        refresh = np.stack(whom)[choice, rows]
     return RoundPlan(
         local_steps=np.stack([plan.local_steps for plan in plans])[choice, rows],
         transfer_samples=np.stack([plan.transfer_samples for plan in plans])[choice, rows],
@@ -169,6 +199,7 @@ def choose_plans(plans: Sequence[RoundPlan], choice: Ints) -> RoundPlan:
         probe_samples=probe_samples,
         server_step=server_step,
         upload_bits=upload_bits,
+        refresh=refresh,
     )
 
 
@@ -201,3 +232,4 @@ class RoundOutcome:
     probed: Bools  # [E, N] who was asked for its loss and was available
     answered: Bools  # [E, N] whose answer arrived
     probed_loss: Floats32  # [E, N] the answers; nan for the others
+    served: Served | None = None  # requests that were answered meanwhile; None in worlds without arrivals

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...common.arrays import Bools, Floats, Ints, Ints32
 from ...common.units import BYTES_PER_GB, GRAMS_PER_KG, JOULES_PER_KWH
+from .stream import StreamFacts
 
 PAST = 6
 """Scores that `RunFacts.past_accuracy` holds: before each of the last five training rounds, and now."""
@@ -113,6 +114,9 @@ class Future:
     session_left_s: Floats  # [E, N] true time until the running session ends; 0 for unavailable clients
     next_start_s: Floats  # [E, N] true time until the next session; 0 for available clients
     carbon_g_per_kwh: Floats  # [E, Z, H] true intensity at the leads of `ZoneFacts.carbon_leads_s`
+    drift_s: Floats | None = (
+        None  # [E, D] until each drift; negative = past, inf = none; None = a still world
+    )
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,7 @@ class Situation:
         run: how far the run has come.
         terms: prices, budgets, sizes.
         future: the truth, for clairvoyant schedulers only; None for all others.
+        stream: requests, labels and memories; None in worlds without arrivals.
     """
 
     clients: ClientFacts
@@ -132,9 +137,10 @@ class Situation:
     run: RunFacts
     terms: Terms
     future: Future | None = None
+    stream: StreamFacts | None = None
 
     @classmethod
-    def of(cls, future: Future | None = None, **values: Any) -> Situation:
+    def of(cls, future: Future | None = None, stream: StreamFacts | None = None, **values: Any) -> Situation:
         """A situation from the fields of all its parts; for adapters of other simulators, and for tests.
 
         What nobody need know may be missing: nobody is busy, nothing was probed, nobody has to be set up, an
@@ -144,6 +150,7 @@ class Situation:
 
         Args:
             future: see the class.
+            stream: likewise.
             **values: fields of `ClientFacts`, `ZoneFacts`, `RunFacts` and `Terms`.
 
         Raises:
@@ -183,15 +190,16 @@ class Situation:
             RunFacts(**parts["run"]),
             Terms(**parts["terms"]),
             future,
+            stream,
         )
 
     def changed(self, **values: Any) -> Situation:
-        """A copy in which some fields of the parts, or `future`, are replaced.
+        """A copy in which some fields of the parts, `future` or `stream` are replaced.
 
         Raises:
             TypeError: there is no field of that name.
         """
-        whole: Values = {"future": values.pop("future")} if "future" in values else {}
+        whole: Values = {name: values.pop(name) for name in ("future", "stream") if name in values}
         for part, kind in _PARTS.items():
             mine = {f.name: values.pop(f.name) for f in fields(kind) if f.name in values}
             if mine:

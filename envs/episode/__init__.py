@@ -16,6 +16,7 @@ from .rules import (
     transfers,
 )
 from .situation_builder import client_books, run_facts, terms_of, utc_hour, zone_facts
+from .stream_source import StreamDraw
 from .streams import spawned_generators
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "MachineSource",
     "Population",
     "PopulationSource",
+    "StreamDraw",
     "client_books",
     "draw_fields",
     "ended",

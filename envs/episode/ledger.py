@@ -144,6 +144,14 @@ class Ledger:
         self.best_accuracy = np.fmax(self.best_accuracy, np.where(active, outcome.accuracy, 0.0))
         self.past_accuracy = _shifted(self.past_accuracy, outcome.accuracy, trained)
         self.past_loss = _shifted(self.past_loss, outcome.loss, trained)
+        if outcome.served is not None:  # what is known goes on while nobody trains
+            self.past_accuracy[:, -1], self.past_loss[:, -1] = self.accuracy, self.loss
+
+    def extend(self, outcome: RoundOutcome, whole: RoundOutcome) -> None:
+        """Enter what happened after a step that was recorded as `outcome`, until it was `whole`."""
+        self.hours += (whole.duration_s - outcome.duration_s) / SECONDS_PER_HOUR
+        self.kilowatt_hours += (whole.energy_j - outcome.energy_j).sum(axis=1) / JOULES_PER_KWH
+        self.kilograms += round_kilograms(whole) - round_kilograms(outcome)
 
     def abandon(self, cancelled: Bools, wasted_j: Floats) -> None:
         """Enter clients `[E, N]` whose work the end of their episode made vain, and what it had cost."""

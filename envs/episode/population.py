@@ -8,8 +8,10 @@ import numpy as np
 
 from ...common.arrays import Bools, Floats, Ints
 from ...common.splits import Split
+from ...common.units import SECONDS_PER_HOUR
 from ...fl_core.data import ClientRows, load_dataset, partition
-from ...fl_core.federation import FederatedCore, RoundEngine
+from ...fl_core.data.streams import StreamTask
+from ...fl_core.federation import FederatedCore, FragmentedCore, RoundEngine
 from ...fl_core.models import make_model
 from ...fl_core.quadratics import QuadraticCore, QuadraticProblem, quadratic_problem
 from ...traces.availability import AvailabilityEpisode
@@ -18,6 +20,7 @@ from ...traces.devices import device_settings
 from ..scenario import Scenario, Workload
 from .machines import SPLIT_KEYS, MachineSource, link_fields
 from .reward import PRICES, draw_fields
+from .stream_source import StreamDraw, StreamSource
 from .streams import spawned_generators
 
 _DEVICE_FIELDS = (
@@ -44,11 +47,12 @@ class EpisodeDraw:
     devices: dict[str, Floats]  # step seconds, bandwidths, watts, joules per byte by name, each `[N]`
     availability: AvailabilityEpisode  # sessions and what is known of them
     carbon: CarbonEpisode  # intensity of all zones
-    task: ClientRows | QuadraticProblem  # the partition of the training data, or the clients' quadratics
+    task: ClientRows | QuadraticProblem | StreamTask  # rows, quadratics, or what clients are asked
     model_seed: int  # seed of the initial model and of every minibatch
     prices: Floats  # [3] per hour, GB and kg
     budgets: Floats  # [3] of hours, GB and kg; inf = none
     liars: Bools  # [N] who lies; nobody, unless the scenario has malicious clients
+    stream: StreamDraw | None  # requests and drift; None in worlds without arrivals
     operator: dict[str, float]  # the rest of what differs between operators, by its name in `Population`
 
 
@@ -120,6 +124,9 @@ class PopulationSource:
         self.setup_bytes = work.setup_bytes
         sample_bytes = actual_sample if work.sample_bytes == "actual" else work.sample_bytes
         self._workload = work.model_copy(update={"model_bytes": one_model, "sample_bytes": sample_bytes})
+        self._stream: StreamSource | None = None
+        if scenario.arrivals is not None:
+            self._stream = StreamSource(scenario, self.dataset, split, SPLIT_KEYS[split])
 
     @property
     def zone_names(self) -> tuple[str, ...]:
@@ -139,6 +146,8 @@ class PopulationSource:
         late = scenario.late
         aggregator = scenario.all_in_all_aggregator
         history = 0 if late.kind == "drop" else late.max_rounds
+        if self._stream is not None:
+            return self._stream.make_core(self.model, num_envs)
         if self.quadratic is not None:
             return QuadraticCore(
                 self.quadratic,
@@ -148,7 +157,8 @@ class PopulationSource:
                 history=history,
                 compression=scenario.compression,
             )
-        return FederatedCore(
+        parts = scenario.fragments
+        core = (FederatedCore if parts.count == 1 else FragmentedCore)(
             self.dataset,
             self.model,
             *size,
@@ -158,6 +168,9 @@ class PopulationSource:
             history=history,
             compression=scenario.compression,
         )
+        if isinstance(core, FragmentedCore):
+            core.fragment(parts)
+        return core
 
     def draw(self, seed: int) -> EpisodeDraw:
         """One episode, a function of the seed and the split alone."""
@@ -173,6 +186,11 @@ class PopulationSource:
             "label_skew": self._label_skew(task),
             "announced_share": machines.availability.announced_share,
         }
+        stream, asked = None, task
+        if self._stream is not None and isinstance(task, ClientRows):
+            hours_s = float(budgets[0]) * SECONDS_PER_HOUR
+            stream = self._stream.draw(seed, machines.start_utc_s, zone, machines.utc_offset_h, hours_s)
+            asked = self._stream.task(seed, task, stream.drift)
         return EpisodeDraw(
             start_utc_s=machines.start_utc_s,
             zone=zone,
@@ -180,11 +198,12 @@ class PopulationSource:
             devices=self._draw_devices(zone, work["step_s"], power),
             availability=machines.availability,
             carbon=machines.carbon,
-            task=task,
+            task=asked,
             model_seed=int(model.integers(2**62)),
             prices=prices,
             budgets=budgets,
             liars=self._draw_liars(seed),
+            stream=stream,
             operator=operator,
         )
 

@@ -29,14 +29,17 @@ def draw_fields(settings: Drawn, rng: np.random.Generator) -> Floats:
 def reward_terms(outcome: RoundOutcome, accuracy_before: Floats, prices: Floats) -> Floats:
     """`[E, 4]` in the order of `REWARD_TERMS`, all in accuracy points (percent).
 
+    Where clients serve, the first is what the right answers of the step are worth.
+
     Args:
         outcome: what the step did.
         accuracy_before: `[E]`, validation accuracy before it, 0 to 1.
         prices: `[E, 3]`, points per hour, per GB and per kg CO2e.
     """
+    served = outcome.served
     return np.stack(
         [
-            100.0 * (outcome.accuracy - accuracy_before),
+            100.0 * (outcome.accuracy - accuracy_before) if served is None else served.points,
             -prices[:, 0] * outcome.duration_s / SECONDS_PER_HOUR,
             -prices[:, 1] * round_gigabytes(outcome),
             -prices[:, 2] * round_kilograms(outcome),

@@ -12,8 +12,16 @@ from ...fl_core.federation import FederatedCore, RoundEngine, TrainResult
 from ...traces.availability import SessionBatch
 from ...traces.carbon import CarbonBatch
 from ..contract import STOP_S, RoundOutcome, RoundPlan
-from ..episode import Ledger, Population, PopulationSource, participation_rates, transfers, utc_hour
-from .billing import Bill, bill_phases
+from ..episode import (
+    EpisodeDraw,
+    Ledger,
+    Population,
+    PopulationSource,
+    participation_rates,
+    transfers,
+    utc_hour,
+)
+from .billing import bill_phases
 from .late import make_late_rule
 from .overlay import Overlays, join
 from .personal import FORWARD_SHARE, ClientScores, PersonalModels
@@ -45,16 +53,10 @@ class RoundExecution:
         self._has_model = np.zeros((e, n), dtype=bool)
         self._warm = np.zeros((e, n), dtype=bool)
         self._left = np.zeros((e, n), dtype=bool)
-        late, keeps = source.scenario.late, source.scenario.late.kind != "drop"
-        if keeps and not self.core.aggregator.accepts_late:
-            raise ValueError(
-                f"late: {late.kind!r}: aggregator {self.core.aggregator.name!r} cannot use late updates; "
-                "expected late: {kind: drop} or an aggregator such as 'stale'"
-            )
         self.personal: PersonalModels | None = None
         if source.scenario.evaluation.personal != "none" and isinstance(self.core, FederatedCore):
             self.personal = PersonalModels(source.scenario.evaluation, self.core)
-        self._late = make_late_rule(late.max_rounds if keeps else None, e, n)
+        self._late = make_late_rule(source.scenario.late, self.core.aggregator, e, n)
 
     @property
     def _forward_s(self) -> Floats:
@@ -73,8 +75,8 @@ class RoundExecution:
 
     @property
     def download_bytes(self) -> float:
-        """Bytes of the model on its way to a client, control variates included."""
-        return self.source.model_bytes * float(self.core.aggregator.traffic)
+        """Bytes of the model on its way to a client, control variates included; of the part exchanged."""
+        return self.source.model_bytes * float(self.core.aggregator.traffic) * self.core.exchange_share
 
     @property
     def upload_bytes(self) -> float:
@@ -83,31 +85,35 @@ class RoundExecution:
 
     def _upload_bytes_of(self, plan: RoundPlan) -> Floats:
         """`[E, 1]`, the same at the bits that a plan says."""
-        bits = np.zeros(len(plan.wait_s), int) if plan.upload_bits is None else plan.upload_bits
-        shares = [self.core.upload_share_at(each) for each in bits.tolist()]
-        return np.asarray(self.source.model_bytes * np.array(shares)[:, None])
+        bits = [0] * len(plan.wait_s) if plan.upload_bits is None else plan.upload_bits.tolist()
+        shares = np.array([self.core.upload_share_at(each) for each in bits])
+        return np.asarray(self.source.model_bytes * shares[:, None])
 
     @property
     def setup_bytes(self) -> Floats:
         """Bytes `[E, N]` that each client has to fetch before the model in its present or next session."""
-        return np.where(self._warm, 0.0, self.source.setup_bytes)
+        joining = self.core.joining_share * self.source.model_bytes
+        return joining + np.where(self._warm, 0.0, self.source.setup_bytes)
 
     def reset(self, envs: Bools, seeds: Ints) -> None:
         """Draw new episodes for the rows of `envs`."""
         for env in np.flatnonzero(envs).tolist():
-            draw = self.source.draw(int(seeds[env]))
-            self.population.set_row(env, draw)
-            self.sessions.set(env, draw.availability, draw.start_utc_s)
-            self.carbon.set(env, draw.carbon)
-            self.core.reset(env, draw.task, draw.model_seed)
-            if self.core.attack is not None:
-                self.core.mark_liars(env, draw.liars)
-            if self.personal is not None:
-                self.personal.reset(env, draw.model_seed)
+            self._enter(env, self.source.draw(int(seeds[env])))
         self._late.reset(envs)
         for marks in (self._has_model, self._warm, self._left):
             marks[envs] = False
         self._set_held(np.where(envs[:, None], self.core.own, self.held))
+
+    def _enter(self, env: int, draw: EpisodeDraw) -> None:
+        """Begin one episode."""
+        self.population.set_row(env, draw)
+        self.sessions.set(env, draw.availability, draw.start_utc_s)
+        self.carbon.set(env, draw.carbon)
+        self.core.reset(env, draw.task, draw.model_seed)
+        if self.core.attack is not None:
+            self.core.mark_liars(env, draw.liars)
+        if self.personal is not None:
+            self.personal.reset(env, draw.model_seed)
 
     def run(
         self, plan: RoundPlan, time_s: Floats, running: Bools, ledger: Ledger
@@ -133,12 +139,16 @@ class RoundExecution:
         answers = np.full(answered.shape, np.nan, dtype=np.float32)
         if answered.any() and plan.probe_samples is not None:
             answers = self.core.client_losses(answered, plan.probe_samples, ledger.rounds)
-        result, accuracy, loss = self._train(progress, ledger)
-        bill = self._bill(time_s, overlays, step, progress)
+        result = self._train(progress, ledger)
+        moved = self._moved(progress, result)
+        accuracy, loss = self._scores(moved, ledger)
+        bill = bill_phases(self.population, self.carbon, time_s, progress, work.lead_bytes)
+        if overlays is not None:
+            bill = overlays.bill(bill, self.population, self.carbon, time_s, progress)
         own_j = np.where(work.probed, 0.0, bill.energy_j)
         cancelled, wasted_j = self._late.settle(progress, own_j, self.core.version)
         trained = progress.completed.any(axis=1) & ~result.diverged
-        self._note_models(time_s, progress, self._moved(progress, result), running)
+        self._note_models(time_s, progress, moved, running)
         outcome = RoundOutcome(
             invited=work.invited,
             completed=progress.completed,
@@ -162,11 +172,10 @@ class RoundExecution:
 
     def client_scores(self, time_s: Floats) -> ClientScores:
         """How well every client is served in the end; see `PersonalModels`."""
+        if self.personal is None:
+            return ClientScores.free(self.core.client_accuracy("test"))
         per_kwh = np.take_along_axis(self.carbon.now(time_s), self.population.zone, axis=1)
-        if self.personal is not None:
-            return self.personal.scores(self.population, self.source, per_kwh / JOULES_PER_KWH)
-        nothing = np.zeros(per_kwh.shape)
-        return ClientScores(self.core.client_accuracy("test"), *(nothing.copy() for _ in range(4)))
+        return self.personal.scores(self.population, self.source, per_kwh / JOULES_PER_KWH)
 
     def abandon(self, envs: Bools) -> tuple[Bools, Floats]:
         """Clients still at work where the episodes of `envs` end, and joules they spent, each `[E, N]`."""
@@ -193,24 +202,17 @@ class RoundExecution:
         self, plan: RoundPlan, training: Bools, waited_s: Floats, time_s: Floats, ledger: Ledger
     ) -> tuple[Step, Overlays | None]:
         """Repair the plan and play the round of those it invites or probes; with their overlays, if any."""
-        source, work, overlays = self.source, self._work(plan, training), None
-        quorum = plan.quorum
-        if source.scenario.topology != "server":
+        work, overlays = self._work(plan, training), None
+        quorum, kind = plan.quorum, self.source.scenario.topology
+        if kind != "server":
             sizes = (self.download_bytes, self.upload_bytes)
-            kind, has_model = source.scenario.topology, self._has_model
-            work, overlays = join(kind, work, self.population, has_model, sizes)
+            work, overlays = join(kind, work, self.population, self._has_model, sizes)
         if overlays is not None:
             quorum = np.where(overlays.joined.any(axis=1), 1.0, quorum)  # nobody can go on without the others
         session_left_s = self.sessions.session_end_s - time_s[:, None]
-        timeline = play_round(
-            work.invited | work.probed,
-            session_left_s,
-            work.down_s,
-            work.compute_s,
-            work.up_s,
-            quorum,
-            self.population.deadline_s,
-        )
+        phases_s = (work.down_s, work.compute_s, work.up_s)
+        asked, deadline_s = work.invited | work.probed, self.population.deadline_s
+        timeline = play_round(asked, session_left_s, *phases_s, quorum, deadline_s)
         step = Step(
             plan=plan,
             work=work,
@@ -265,8 +267,8 @@ class RoundExecution:
             hour = utc_hour(self.population.start_utc_s, time_s)
             self.personal.note_decision(self.sessions.available, hour, moved, running)
 
-    def _train(self, progress: Progress, ledger: Ledger) -> tuple[TrainResult, Floats, Floats]:
-        """Train on the updates that enter the model; the core's result, and the scores afterwards, `[E]`."""
+    def _train(self, progress: Progress, ledger: Ledger) -> TrainResult:
+        """Train on the updates that enter the model."""
         held = self.held
         if progress.held is not None:
             held = progress.held
@@ -279,12 +281,15 @@ class RoundExecution:
             self.personal.train(progress.orders, ledger.rounds)
         if progress.held is not None:
             self.core.hold(self.held)
-        moved = self._moved(progress, result)
+        return result
+
+    def _scores(self, moved: Bools, ledger: Ledger) -> tuple[Floats, Floats]:
+        """Accuracy and loss afterwards, each `[E]`."""
         accuracy, loss = ledger.accuracy.copy(), ledger.loss.copy()
         if moved.any():
             new_accuracy, new_loss = self.core.evaluate(moved)
             accuracy, loss = np.where(moved, new_accuracy, accuracy), np.where(moved, new_loss, loss)
-        return result, accuracy, loss
+        return accuracy, loss
 
     def _moved(self, progress: Progress, result: TrainResult) -> Bools:
         """Bool `[E]`, whose model the round has moved; by some aggregators although nothing arrived."""
@@ -292,9 +297,3 @@ class RoundExecution:
         if self.core.aggregator.moves_alone:
             moved = moved | np.asarray(progress.orders.closes)
         return np.asarray(moved & ~result.diverged)
-
-    def _bill(self, time_s: Floats, overlays: Overlays | None, step: Step, progress: Progress) -> Bill:
-        bill = bill_phases(self.population, self.carbon, time_s, progress, step.work.lead_bytes)
-        if overlays is None:
-            return bill
-        return overlays.bill(bill, self.population, self.carbon, time_s, progress)

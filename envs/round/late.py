@@ -8,7 +8,9 @@ from typing import Protocol
 import numpy as np
 
 from ...common.arrays import AnyArray, Bools, Floats, Ints
+from ...fl_core.aggregation import Aggregator
 from ...fl_core.federation import TrainingOrders
+from ..scenario import Late
 from .work import Progress, Step
 
 
@@ -256,8 +258,13 @@ def _each(per_env: Ints | None, like: Bools) -> Ints | None:
     return None if per_env is None else np.broadcast_to(per_env[:, None], like.shape)
 
 
-def make_late_rule(max_rounds: int | None, num_envs: int, num_clients: int) -> LateRule:
-    """`KeepLate`, or `DropLate` where `max_rounds` is None."""
-    if max_rounds is None:
+def make_late_rule(late: Late, aggregator: Aggregator, num_envs: int, num_clients: int) -> LateRule:
+    """The rule that a scenario's `late` says; ValueError where its aggregator cannot use late updates."""
+    if late.kind == "drop":
         return DropLate(num_envs, num_clients)
-    return KeepLate(num_envs, num_clients, max_rounds)
+    if not aggregator.accepts_late:
+        raise ValueError(
+            f"late: {late.kind!r}: aggregator {aggregator.name!r} cannot use late updates; "
+            "expected late: {kind: drop} or an aggregator such as 'stale'"
+        )
+    return KeepLate(num_envs, num_clients, late.max_rounds)

@@ -33,6 +33,11 @@ class ClientScores:
     energy_j: Floats  # [E, N] joules of both
     emissions_g: Floats  # [E, N] grams CO2e of them at the present intensity
 
+    @classmethod
+    def free(cls, accuracy: Floats) -> ClientScores:
+        """Scores that cost nothing beyond training."""
+        return cls(accuracy, *(np.zeros(accuracy.shape) for _ in range(4)))
+
 
 class PersonalModels:
     """Follows the training of E worlds and scores every client's own way to use it.

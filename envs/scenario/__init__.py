@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from .checked import AvailabilityField, CarbonField, DatasetField, DevicesField, FileName
-from .document import Budgets, Levels, Preferences, Scenario, Workload
+from .costs import Budgets, Preferences, Workload
+from .document import Levels, Scenario
 from .loading import ScenarioSource, kinds_of, load_scenario, read_document, scenario_names, shares_of
 from .options import Evaluation, Forecasting, Late, Malicious
 from .plain_document import plain
+from .streaming import Serving
 
 __all__ = [
     "AvailabilityField",
@@ -23,6 +25,7 @@ __all__ = [
     "Preferences",
     "Scenario",
     "ScenarioSource",
+    "Serving",
     "Workload",
     "kinds_of",
     "load_scenario",

@@ -15,6 +15,7 @@ from ...fl_core.aggregation import AGGREGATORS, ATTACKS, COMPRESSIONS
 from ...fl_core.data import DATASETS, PARTITIONS
 from ...fl_core.models import check_model
 from ...fl_core.training import TRAINERS
+from ...traces.arrivals import check_arrivals
 from ...traces.availability import check_availability
 from ...traces.carbon import check_carbon
 from ...traces.devices import check_devices
@@ -53,6 +54,7 @@ def _is_file_name(name: str) -> str:
 
 FileName: TypeAlias = Annotated[str, AfterValidator(_is_file_name)]
 AvailabilityField: TypeAlias = Annotated[Spec, _checked("availability", check_availability)]
+ArrivalsField: TypeAlias = Annotated[Spec, _checked("arrivals", check_arrivals)]
 CarbonField: TypeAlias = Annotated[list[str] | Spec, _checked("carbon", check_carbon)]
 DevicesField: TypeAlias = Annotated[Spec, _checked("devices", check_devices)]
 DatasetField: TypeAlias = Annotated[Spec, _checked("dataset", DATASETS.choose)]

@@ -7,14 +7,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SerializationInfo, field_serializer, model_validator
 
-from ...common.ranges import Drawn, largest
 from ...common.settings import Settings, Spec
 from ...common.units import SECONDS_PER_HOUR
 from ...fl_core.aggregation import bits_of, is_server_optimiser
+from ...fl_core.data.streams import Drift, Memory
+from ...fl_core.federation import Fragments
 from ...fl_core.quadratics import QuadraticSettings
 from ...fl_core.training import LocalTraining
 from .checked import (
     AggregatorField,
+    ArrivalsField,
     AvailabilityField,
     CarbonField,
     CompressionField,
@@ -25,79 +27,10 @@ from .checked import (
     PartitionField,
     TrainerField,
 )
+from .costs import Budgets, Preferences, Workload
 from .levels import Levels
 from .options import Evaluation, Forecasting, HubData, Late, Malicious
-
-NotNegative = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-Price = Annotated[float, Field(ge=0, le=1e12)]  # times any amount it stays a finite number
-
-
-class Workload(Drawn):
-    """What a round is charged for: a nominal job, or the model that is really trained.
-
-    By default a small model is trained as the proxy of a larger job, whose bytes and seconds are charged.
-    `model_bytes: actual` and `sample_bytes: actual` charge the trained model's own size instead.
-
-    What differs between operators may be a range, from which every episode draws its own: a hospital's image
-    is not a phone's message, and neither is its server.
-
-    Attributes:
-        model_bytes: bytes of one model transfer; 44.7 MB is a ResNet-18 in float32.
-        sample_bytes: bytes of one training sample; 110 kB is an ImageNet photograph.
-        setup_bytes: what a client fetches once per session before the model: a container image, the frozen
-            part of a model, an index; charged like every byte. A lost or cancelled download is charged as far
-            as it came and begins anew. 0, the default: every client is always ready. Orders of magnitude,
-            assumptions: 3 to 9 GB for an image of PyTorch with CUDA (compressed, unpacked), 14 GB for the
-            frozen weights of a 7B language model in 16 bits, some MB for an app's update on a phone.
-        step_s: seconds of one local step on the reference device.
-        overhead_s: the server's seconds per round.
-        deadline_s: a round is closed at the latest after this.
-    """
-
-    model_bytes: Positive | Literal["actual"] = 44.7e6
-    sample_bytes: Positive | tuple[Positive, Positive] | Literal["actual"] = 110e3
-    setup_bytes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    step_s: Positive | tuple[Positive, Positive] = 12.0
-    overhead_s: NotNegative | tuple[NotNegative, NotNegative] = 10.0
-    deadline_s: Positive | tuple[Positive, Positive] = 3600.0
-
-    @property
-    def longest_round_s(self) -> float:
-        """Seconds that a round may take in any episode."""
-        return largest(self.deadline_s) + largest(self.overhead_s)
-
-
-class Preferences(Drawn):
-    """Accuracy points charged per unit of each cost: a number, or a range to draw from per episode.
-
-    "Never" is no price: what a run may spend at most is said by its budgets.
-    """
-
-    price_per_hour: Price | tuple[Price, Price] = 0.0
-    price_per_gb: Price | tuple[Price, Price] = 0.0
-    price_per_kg: Price | tuple[Price, Price] = 0.0
-
-
-class Budgets(Drawn):
-    """What the whole run may spend: a number, or a range to draw from per episode.
-
-    Exhausting one ends the episode. A coordinator knows its budgets (`Terms.budget_left`); a drawn budget of
-    hours is a deadline that is near for some operators and leaves others time to wait.
-    """
-
-    hours: Positive | tuple[Positive, Positive] = 48.0
-    gigabytes: Positive | tuple[Positive, Positive] | None = None
-    kilograms: Positive | tuple[Positive, Positive] | None = None
-
-    @property
-    def largest(self) -> tuple[float, float, float]:
-        """The most that an episode may have of hours, GB and kg; infinity where there is no limit."""
-        hours, gigabytes, kilograms = (
-            float("inf") if value is None else largest(value)
-            for value in (self.hours, self.gigabytes, self.kilograms)
-        )
-        return hours, gigabytes, kilograms
+from .streaming import Serving, check_streams
 
 
 class Scenario(Settings):
@@ -124,6 +57,9 @@ class Scenario(Settings):
             decision of every plan. What enters the model is the
             decompressed update, and an upload is charged the workload's model bytes times the share of the
             trained model's bytes that the compressed update really takes.
+        fragments: how much of the model a round exchanges, see `Fragments`: with `{count: 4}` a quarter of it
+            in turn (Streaming DiLoCo), while workers go on from models of their own. Whoever begins a session
+            fetches the whole model.
         malicious: clients that lie, see `Malicious`, e.g. `{share: 0.2, attack: alie}`; None = nobody does.
         late: what becomes of clients that are late, see `Late`, e.g. `{kind: staleness, beta: 0.35}`.
         evaluation: what the clients use in the end, see `Evaluation`, e.g. `{personal: knn, share: 0.5}`.
@@ -148,6 +84,16 @@ class Scenario(Settings):
         max_rounds: training rounds after which the episode is truncated; waits and probes use hours instead.
             So that a loop ends, ten decisions of any kind per round of the limit truncate it as well.
         target_accuracy: validation accuracy at which it terminates; None = never.
+        arrivals: requests that clients are asked all the time, a model of them or a file; see
+            `traces.arrivals.make`. None, the default: nobody asks, and the reward is the model's accuracy.
+            With arrivals the reward is right answers, net: 100 points times their share of the requests that
+            the whole episode may expect. Clients answer with the version they hold, learn the true labels
+            later and train on the rows that they still remember; whoever remembers none cannot be invited.
+            `accuracy` and `loss` are then what the known answers say. An end of the run, whatever brought it
+            about, ends the training: the held versions serve until the budget of hours is over.
+        memory: what clients keep of what they were asked, with arrivals; see `Memory`.
+        drift: how concepts change meanwhile, see `Drift`, e.g. `{kind: shift, mean_h: 8}`.
+        serving: with what they answer, and who may be sent new models, see `Serving`.
         mixture: kinds of world that every episode is one of, each the fields in which it differs from this
             document, and its `share` of the episodes (1 by default, divided by the sum), e.g. `[{name: deep,
             model: mlp}, {name: few, clients: 8, share: 2}]`; none = one kind. Zones, levels, leads of
@@ -168,6 +114,7 @@ class Scenario(Settings):
     training: LocalTraining = LocalTraining()
     aggregator: AggregatorField = "by-samples"
     compression: CompressionField | None = None
+    fragments: Fragments = Fragments()
     malicious: Malicious | None = None
     late: Late = Late()
     evaluation: Evaluation = Evaluation()
@@ -182,6 +129,10 @@ class Scenario(Settings):
     forecasting: Forecasting = Forecasting()
     max_rounds: Annotated[int, Field(ge=1)] = 60
     target_accuracy: Annotated[float, Field(gt=0, le=1)] | None = None
+    arrivals: ArrivalsField | None = None
+    memory: Memory = Memory()
+    drift: Drift = Drift()
+    serving: Serving = Serving()
     mixture: tuple[dict[str, object], ...] = ()
 
     @field_serializer("training", "quadratic")
@@ -220,10 +171,21 @@ class Scenario(Settings):
     @model_validator(mode="after")
     def _tells_the_parts_of_an_action(self) -> Scenario:
         several = [name for name in ("server_step", "upload_bits") if len(getattr(self.levels, name)) > 1]
+        several += ["refresh"] * (len(self.refresh_levels) > 1)
         if several and self.clients <= len(several):
             raise ValueError(
                 f"levels: {several[-1]}: several levels, expected one in a world of {self.clients} clients"
             )
+        return self
+
+    @property
+    def refresh_levels(self) -> tuple[int, ...]:
+        """The levels of `RoundPlan.refresh`; none where clients are asked nothing."""
+        return () if self.arrivals is None else self.serving.refresh_levels
+
+    @model_validator(mode="after")
+    def _streams(self) -> Scenario:
+        check_streams(self)
         return self
 
     @model_validator(mode="after")
@@ -236,6 +198,22 @@ class Scenario(Settings):
             )
         if bits and self.topology != "server":
             raise ValueError(f"levels: upload_bits: {bits}, expected none with topology: {self.topology}")
+        return self
+
+    @model_validator(mode="after")
+    def _exchanges_in_whole_or_plainly(self) -> Scenario:
+        options = {
+            "late.kind": (self.late.kind, "drop"),
+            "topology": (self.topology, "server"),
+            "evaluation.personal": (self.evaluation.personal, "none"),
+            "malicious": (self.malicious, None),
+            "quadratic": (self.quadratic, None),
+            "arrivals": (self.arrivals, None),
+        }
+        for name, (value, expected) in options.items():
+            if self.fragments.count > 1 and value != expected:
+                count = self.fragments.count
+                raise ValueError(f"fragments: count: {count}, expected 1 with {name}: {value!r}")
         return self
 
     @property

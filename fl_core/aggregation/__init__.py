@@ -3,18 +3,8 @@
 from __future__ import annotations
 
 from .attacks import ATTACKS, Attack
-from .base import AGGREGATORS, Aggregator, Arrivals, Start, Weighting, make_weighting
-from .compression import (
-    COMPRESSIONS,
-    FEWEST_BITS,
-    MOST_BITS,
-    Compression,
-    EightBit,
-    FourBit,
-    Rounded,
-    TopK,
-    bits_of,
-)
+from .base import AGGREGATORS, Aggregator, Arrivals, DType, Start, Weighting, make_weighting
+from .compression import COMPRESSIONS, Compression, Parcel, TopK
 from .preparations import Clip, NearestNeighbourMixing
 from .privacy import GaussianMechanism, epsilon, epsilon_bound
 from .robust import (
@@ -27,6 +17,7 @@ from .robust import (
     TrimmedMean,
     lengths_of,
 )
+from .rounding import FEWEST_BITS, MOST_BITS, EightBit, FourBit, Rounded, bits_of
 from .server_optimisers import DiLoCo, FedAvgM, FedOpt, is_server_optimiser
 from .weightings import BySamples, FedAu, FedBuff, FedNova, Given, Refl, Stale, Unbiased, Uniform
 from .with_memory import FedAwe, FedVarp, Mifa, Scaffold
@@ -44,6 +35,7 @@ __all__ = [
     "CentredClipping",
     "Clip",
     "Compression",
+    "DType",
     "DiLoCo",
     "EightBit",
     "FedAu",
@@ -62,6 +54,7 @@ __all__ = [
     "Mifa",
     "MultiKrum",
     "NearestNeighbourMixing",
+    "Parcel",
     "Refl",
     "RobustRule",
     "Rounded",

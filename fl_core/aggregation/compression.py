@@ -1,22 +1,23 @@
-"""Compressed updates and the bytes they really take: top-k sparsification, rounding to a few bits."""
+"""Compressed updates and the bytes they really take; top-k sparsification."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from typing import TypeAlias
 
 import numpy as np
 from pydantic import Field
 
-from ...common.arrays import AnyArray
+from ...common.arrays import AnyArray, Bools, Floats32
 from ...common.registry import Registry
-from ...common.settings import Settings, Spec
+from ...common.settings import Settings
 from .base import Aggregator, Arrivals, DType, State
 
-_VALUE_BYTES, _INDEX_BYTES = 4, 4
+VALUE_BYTES, _INDEX_BYTES = 4, 4
 
-FEWEST_BITS, MOST_BITS = 2, 16
-"""Bits of a rounded coordinate: one would leave no level but 0, more than 16 are floats."""
+Parcel: TypeAlias = tuple[AnyArray, ...]
+"""One update as it travels."""
 
 
 class Compression(ABC):
@@ -25,10 +26,12 @@ class Compression(ABC):
     Attributes:
         name: the name it is known by.
         takes_bits: whether `upload_bytes` and `send` take the bits of a coordinate from the plan.
+        feeds_back: whether a client adds what was not sent of an update to its next one.
     """
 
     name = ""
     takes_bits = False
+    feeds_back = False
 
     def __init__(self) -> None:
         self.memory: State = {}
@@ -42,6 +45,11 @@ class Compression(ABC):
         for table in self.memory.values():
             table[env] = 0
 
+    def forget(self, gone: Bools) -> None:
+        """The sessions of these clients `[E, N]` have ended, and with them whatever they remember."""
+        for table in self.memory.values():
+            table[gone] = 0
+
     def check(self, aggregator: Aggregator) -> None:
         """Refuse an aggregator that makes no sense of compressed updates; ValueError."""
         if not aggregator.accepts_compression:
@@ -53,7 +61,7 @@ class Compression(ABC):
     def share(self, num_parameters: int, bits: int = 0) -> float:
         """Bytes of one update of P parameters over those of plain float32."""
         choice = (bits,) if self.takes_bits else ()
-        return self.upload_bytes(num_parameters, *choice) / (_VALUE_BYTES * num_parameters)
+        return self.upload_bytes(num_parameters, *choice) / (VALUE_BYTES * num_parameters)
 
     def sent(self, arrivals: Arrivals, bits: AnyArray | None) -> AnyArray:
         """What the server decodes `[J, P]`; at `bits [E, N]`, where this compression takes them."""
@@ -71,6 +79,25 @@ class Compression(ABC):
     ) -> AnyArray:
         """What the server decodes from the updates `delta [J, P]`, of `bits [J]`; 0, or None, are its own."""
 
+    def parcel(self, num_parameters: int, bits: int = 0) -> tuple[tuple[str, int], ...]:
+        """Dtype and length of the arrays of one update of P parameters on a real wire; () = it cannot travel.
+
+        Their bytes are `upload_bytes`.
+        """
+        return ()
+
+    def encode(self, delta: Floats32, bits: int = 0) -> Parcel:
+        """One update `[P]`, with what its client adds to it, as the arrays of `parcel`."""
+        raise NotImplementedError(f"compression: {self.name!r} does not say how updates travel")
+
+    def decode(self, parcel: Parcel, num_parameters: int, bits: int = 0) -> Floats32:
+        """The update `[P]` in a parcel: what `send` says the server decodes.
+
+        Raises:
+            ValueError: the arrays are those of `parcel`, and yet no update.
+        """
+        raise NotImplementedError(f"compression: {self.name!r} does not say how updates travel")
+
 
 COMPRESSIONS: Registry[Compression] = Registry("compression", Compression)
 """Compressions of updates by name."""
@@ -81,7 +108,7 @@ class TopK(Compression):
     """Sends the `share` of coordinates with the largest absolute values, each with its index.
 
     With error feedback a client adds what it could not send to its next update (Stich et al., "Sparsified SGD
-    with Memory", NeurIPS 2018).
+    with Memory", NeurIPS 2018), as long as its session lasts.
 
     Args:
         share: share of the coordinates that is sent.
@@ -98,25 +125,25 @@ class TopK(Compression):
 
     def __init__(self, share: float = 0.1, error_feedback: bool = False) -> None:
         super().__init__()
-        self._share, self._feedback = share, error_feedback
+        self._share, self.feeds_back = share, error_feedback
 
     def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: DType) -> None:
         """See `Compression.bind`."""
         shape = (num_envs, num_clients, num_parameters)
-        self.memory = {"unsent": np.zeros(shape, dtype)} if self._feedback else {}
+        self.memory = {"unsent": np.zeros(shape, dtype)} if self.feeds_back else {}
 
     def _count(self, num_parameters: int) -> int:
         return max(1, math.ceil(self._share * num_parameters))
 
     def upload_bytes(self, num_parameters: int, bits: int = 0) -> int:
         """See `Compression.upload_bytes`."""
-        return self._count(num_parameters) * (_VALUE_BYTES + _INDEX_BYTES)
+        return self._count(num_parameters) * (VALUE_BYTES + _INDEX_BYTES)
 
     def send(
         self, env: AnyArray, client: AnyArray, delta: AnyArray, bits: AnyArray | None = None
     ) -> AnyArray:
         """See `Compression.send`."""
-        if self._feedback:
+        if self.feeds_back:
             delta = delta + self.memory["unsent"][env, client]
         count = self._count(delta.shape[1])
         sent = np.zeros_like(delta)
@@ -125,126 +152,28 @@ class TopK(Compression):
             np.put_along_axis(sent, largest, np.take_along_axis(delta, largest, axis=1), axis=1)
         else:
             sent[...] = delta
-        if self._feedback:
+        if self.feeds_back:
             self.memory["unsent"][env, client] = delta - sent
         return sent
 
+    def parcel(self, num_parameters: int, bits: int = 0) -> tuple[tuple[str, int], ...]:
+        """See `Compression.parcel`: the indices, then the values."""
+        count = self._count(num_parameters)
+        return (("int32", count), ("float32", count))
 
-class _Rounding(Compression):
-    """Rounds coordinates to `2^bits - 1` levels between plus and minus the largest of their block.
+    def encode(self, delta: Floats32, bits: int = 0) -> Parcel:
+        """See `Compression.encode`."""
+        index = np.argpartition(-np.abs(delta), min(self._count(delta.size), delta.size) - 1)
+        largest = np.sort(index[: self._count(delta.size)]).astype(np.int32)
+        return largest, delta[largest]
 
-    With error feedback a client adds what rounding has changed to its next update, so that all that it sent
-    and what is left come to all that it wanted to send (Seide et al., "1-Bit Stochastic Gradient Descent",
-    Interspeech 2014; Karimireddy et al., "Error Feedback Fixes SignSGD", ICML 2019).
-    """
-
-    def __init__(self, bits: int, block: int, error_feedback: bool) -> None:
-        super().__init__()
-        self.bits, self._block, self._feedback = bits, block, error_feedback
-
-    def bind(self, num_envs: int, num_clients: int, num_parameters: int, dtype: DType) -> None:
-        """See `Compression.bind`."""
-        shape = (num_envs, num_clients, num_parameters)
-        self.memory = {"unsent": np.zeros(shape, dtype)} if self._feedback else {}
-
-    def upload_bytes(self, num_parameters: int, bits: int = 0) -> int:
-        """See `Compression.upload_bytes`: the levels, and a float for each block's scale."""
-        blocks = -(-num_parameters // self._block) if self._block else 1
-        return -(-num_parameters * (bits or self.bits) // 8) + blocks * _VALUE_BYTES
-
-    def send(
-        self, env: AnyArray, client: AnyArray, delta: AnyArray, bits: AnyArray | None = None
-    ) -> AnyArray:
-        """See `Compression.send`."""
-        if self._feedback:
-            delta = delta + self.memory["unsent"][env, client]
-        own = np.full(len(delta), self.bits)
-        each = own if bits is None else np.where(np.asarray(bits) > 0, bits, own)
-        sent = self._rounded(delta, (2.0 ** (each - 1) - 1).astype(delta.dtype)[:, None, None])
-        if self._feedback:
-            self.memory["unsent"][env, client] = delta - sent
+    def decode(self, parcel: Parcel, num_parameters: int, bits: int = 0) -> Floats32:
+        """See `Compression.decode`."""
+        index, values = parcel
+        if index.size and not 0 <= index.min() <= index.max() < num_parameters:
+            raise ValueError(
+                f"delta: indices {index.min()} to {index.max()}, expected 0 to {num_parameters - 1}"
+            )
+        sent = np.zeros(num_parameters, dtype=np.float32)
+        sent[index] = values
         return sent
-
-    def _rounded(self, delta: AnyArray, levels: AnyArray) -> AnyArray:
-        """The nearest of so many levels `[J, 1, 1]` on each side of 0, block by block."""
-        (jobs, size), block = delta.shape, self._block or max(1, delta.shape[1])
-        count = -(-size // block)
-        padded: AnyArray = np.zeros((jobs, count * block), dtype=delta.dtype)
-        padded[:, :size] = delta
-        blocks = padded.reshape(jobs, count, block)
-        scale = np.abs(blocks).max(axis=2, keepdims=True, initial=0) / levels
-        whole = np.rint(np.divide(blocks, scale, out=np.zeros_like(blocks), where=scale > 0))
-        return np.ascontiguousarray((whole * scale).reshape(jobs, count * block)[:, :size])
-
-
-@COMPRESSIONS.register("8-bit")
-class EightBit(_Rounding):
-    """Rounds coordinates to 255 levels between plus and minus the largest; one float gives the scale.
-
-    Args:
-        error_feedback: whether clients remember what rounding has changed, see `_Rounding`.
-    """
-
-    name = "8-bit"
-
-    class Options(Settings):
-        """Settings of the compression, see the class."""
-
-        error_feedback: bool = False
-
-    def __init__(self, error_feedback: bool = False) -> None:
-        super().__init__(8, 0, error_feedback)
-
-
-@COMPRESSIONS.register("4-bit")
-class FourBit(_Rounding):
-    """Rounds coordinates to 15 levels between plus and minus the largest of their block.
-
-    Outer gradients in 4 bits are what Streaming DiLoCo exchanges (Douillard et al., arXiv 2501.18512; in its
-    case as floats of 3 exponent bits).
-
-    Args:
-        block: coordinates that share a scale, one float each.
-        error_feedback: whether clients remember what rounding has changed, see `_Rounding`.
-    """
-
-    name = "4-bit"
-
-    class Options(Settings):
-        """Settings of the compression, see the class."""
-
-        block: int = Field(default=128, ge=1)
-        error_feedback: bool = False
-
-    def __init__(self, block: int = 128, error_feedback: bool = False) -> None:
-        super().__init__(4, block, error_feedback)
-
-
-@COMPRESSIONS.register("rounded")
-class Rounded(_Rounding):
-    """Rounds coordinates to so many bits each; a plan may say how many, where the levels make it a decision.
-
-    Args:
-        bits: of a coordinate, if the plan says nothing.
-        block: coordinates that share a scale, one float each; 0 = all.
-        error_feedback: whether clients remember what rounding has changed, see `_Rounding`.
-    """
-
-    name = "rounded"
-    takes_bits = True
-
-    class Options(Settings):
-        """Settings of the compression, see the class."""
-
-        bits: int = Field(default=8, ge=FEWEST_BITS, le=MOST_BITS)
-        block: int = Field(default=128, ge=0)
-        error_feedback: bool = False
-
-    def __init__(self, bits: int = 8, block: int = 128, error_feedback: bool = False) -> None:
-        super().__init__(bits, block, error_feedback)
-
-
-def bits_of(spec: Spec | Compression | None) -> int:
-    """Bits per coordinate of a compression that takes them from the plan; 0 for the others and for none."""
-    made = None if spec is None else COMPRESSIONS.make(spec)
-    return made.bits if isinstance(made, Rounded) else 0

@@ -11,7 +11,7 @@ from .markov import Markov, MarkovSource
 from .partitions import PARTITIONS, Partition
 from .score import GapClosed, Score
 from .synthetic import Synthetic
-from .tables import HeartDisease, SyntheticHospitals, TableFile, TcgaBrca
+from .tables import HeartDisease, StreamFile, SyntheticHospitals, TableFile, TcgaBrca
 from .text import Text
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Mnist",
     "Partition",
     "Score",
+    "StreamFile",
     "Synthetic",
     "SyntheticHospitals",
     "TableFile",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .base import RoundEngine
+from .fragmented import FragmentedCore, Fragments
 from .holdings import Task
 from .mixture import FederatedMixture
 from .on_data import FederatedCore, probe_stream
@@ -15,15 +16,23 @@ from .personal import (
     pluralistic_scores,
     reference_trainer,
 )
+from .requests import Answers, RequestSpans, StreamEngine
+from .streaming import StreamCore
 from .worker_memory import WorkerMemory
 
 __all__ = [
+    "Answers",
     "FederatedCore",
     "FederatedMixture",
+    "FragmentedCore",
+    "Fragments",
     "Listener",
     "Messages",
     "PersonalScores",
+    "RequestSpans",
     "RoundEngine",
+    "StreamCore",
+    "StreamEngine",
     "Task",
     "TrainResult",
     "TrainingOrders",

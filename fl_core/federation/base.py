@@ -81,6 +81,16 @@ class RoundEngine(Threatened, ABC):
         return self._version.copy()
 
     @property
+    def exchange_share(self) -> float:
+        """Share of the model that a round sends to a client that has been sent it all in its session."""
+        return 1.0
+
+    @property
+    def joining_share(self) -> Floats:
+        """Share of the model `[E, N]` that a client has to be sent beside that, once in its session."""
+        return np.zeros(self._held.shape)
+
+    @property
     def upload_share(self) -> float:
         """Bytes of one upload over the plain model's: control variates double it, compression cuts it."""
         return self.upload_share_at(0)
@@ -102,6 +112,8 @@ class RoundEngine(Threatened, ABC):
 
     def end_sessions(self, ended: Bools) -> None:
         """These clients' sessions `[E, N]` have ended, and with them what only their workers remember."""
+        if self.compression is not None:
+            self.compression.forget(ended)
 
     def _begin(self, env: int, task: Task, seed: int, params: AnyArray) -> None:
         """What `reset` does in every core."""

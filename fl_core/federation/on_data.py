@@ -151,7 +151,8 @@ class FederatedCore(RoundEngine):
             self._flipped = make_trainer(self._trainer_spec, turned, self.model)
 
     def end_sessions(self, ended: Bools) -> None:
-        """See `RoundEngine.end_sessions`: the moments of AdamW."""
+        """See `RoundEngine.end_sessions`: the moments of AdamW, and what was not sent."""
+        super().end_sessions(ended)
         if self._memory is not None:
             self._memory.forget(ended)
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ...common.arrays import Floats32
+from ...common.arrays import AnyArray
 from ...common.spelling import printable
 from .orders import LocalUpdate, TrainOrder
 
@@ -32,26 +33,38 @@ class PackedArray:
     data: bytes
 
 
-def unpack_update(numbers: dict[str, object], delta: PackedArray, order: TrainOrder) -> LocalUpdate:
+def unpack_update(
+    numbers: dict[str, object], packed: Sequence[PackedArray], order: TrainOrder
+) -> LocalUpdate:
     """The update in an answer to an order.
 
     Args:
-        numbers: what was said beside the array.
-        delta: the array.
+        numbers: what was said beside the arrays.
+        packed: the arrays of `TrainOrder.answer`.
         order: what was asked.
 
     Raises:
-        ValueError: it is not of the type, shape or size of an answer to this order; other exceptions where
-            the bytes themselves are broken.
+        ValueError: it is not of the types, shapes or sizes of an answer to this order; other exceptions
+            where the bytes themselves are broken.
     """
+    declared = order.answer
+    if len(packed) != len(declared):
+        raise ValueError(f"delta: {len(packed)} arrays, expected {len(declared)}")
+    arrays = tuple(_unpack(each, *one) for each, one in zip(packed, declared, strict=True))
+    compressed = order.compression is not None and order.local_steps > 0
+    if compressed:
+        delta = order.compression.decode(arrays, order.params.size, order.upload_bits)  # type: ignore[union-attr]
+    else:
+        (delta,) = arrays
     return LocalUpdate(
         client=_whole("client", numbers["client"]),
         round_index=_whole("round_index", numbers["round_index"]),
-        delta=_unpack(delta, answer_size(order)),
+        delta=np.asarray(delta, dtype=np.float32),
         loss=_number("loss", numbers["loss"]),
         held=_whole("held", numbers["held"]),
         compute_s=_number("compute_s", numbers["compute_s"]),
         moment_steps=_whole("moment_steps", numbers["moment_steps"]),
+        parcel=arrays if compressed else (),
     )
 
 
@@ -85,21 +98,21 @@ def answer_size(order: TrainOrder) -> int:
     return order.params.size if order.local_steps else 0
 
 
-def _unpack(array: PackedArray, size: int) -> Floats32:
+def _unpack(array: PackedArray, dtype: str, size: int) -> AnyArray:
     """The numbers of an `.npy` file, once all that is said of them has been found right."""
-    expected = f"expected float32 ({size},)"
-    if array.dtype != "float32" or tuple(array.shape) != (size,):
+    expected, wanted = f"expected {dtype} ({size},)", np.dtype(dtype)
+    if array.dtype != dtype or tuple(array.shape) != (size,):
         raise ValueError(f"delta: {_shown(array.dtype)} {_shown(array.shape)}, {expected}")
-    body = np.dtype(np.float32).itemsize * size
+    body = wanted.itemsize * size
     if not body < len(array.data) <= body + _HEADER_BYTES:
         raise ValueError(f"delta: {len(array.data)} bytes, {expected}")
     head = io.BytesIO(array.data[:_HEADER_BYTES])
     np.lib.format.read_magic(head)
-    shape, _, dtype = np.lib.format.read_array_header_1_0(head, max_header_size=_HEADER_BYTES)
-    same = dtype.kind == "f" and dtype.itemsize == np.dtype(np.float32).itemsize
+    shape, _, said = np.lib.format.read_array_header_1_0(head, max_header_size=_HEADER_BYTES)
+    same = said.kind == wanted.kind and said.itemsize == wanted.itemsize
     if shape != (size,) or not same or len(array.data) != head.tell() + body:
-        raise ValueError(f"delta: a header of {_shown(dtype)} {_shown(shape)}, {expected}")
-    return np.frombuffer(array.data, dtype=dtype, offset=head.tell()).astype(np.float32)
+        raise ValueError(f"delta: a header of {_shown(said)} {_shown(shape)}, {expected}")
+    return np.frombuffer(array.data, dtype=said, offset=head.tell()).astype(wanted)
 
 
 def _whole(name: str, value: object) -> int:

@@ -14,11 +14,12 @@ import numpy as np
 
 from ...common.arrays import AnyArray, Floats
 from ...common.settings import Spec
-from ..aggregation import Aggregator, Compression, Start
+from ..aggregation import COMPRESSIONS, Aggregator, Compression, Start
 from ..data import Dataset
 from ..federation import FederatedCore, TrainingOrders, TrainResult, WorkerMemory
 from ..models import Model
 from ..training import LocalTrainer, LocalTraining, LocalUpdates, Moments
+from .carried import Carried
 from .orders import LocalUpdate, TrainOrder
 
 
@@ -39,23 +40,28 @@ class RemoteCore(FederatedCore):
         trainer: Spec | LocalTrainer = "auto",
         compression: Spec | Compression | None = None,
     ) -> None:
-        super().__init__(dataset, model, 1, num_clients, training, aggregator, trainer, 0, compression)
+        inner = None if compression is None else COMPRESSIONS.make(compression)
+        self._carried = None if inner is None else Carried(inner)
+        super().__init__(dataset, model, 1, num_clients, training, aggregator, trainer, 0, self._carried)
         self._updates: Mapping[int, LocalUpdate] = {}
 
-    def orders(self, local_steps: AnyArray, sent: AnyArray, round_index: int) -> dict[int, TrainOrder]:
+    def orders(
+        self, local_steps: AnyArray, sent: AnyArray, round_index: int, upload_bits: int = 0
+    ) -> dict[int, TrainOrder]:
         """The orders of a round at the current model.
 
         Args:
             local_steps: int `[N]`, 0 = not invited.
             sent: int `[N]`, samples of the hub to send along.
             round_index: index of the round.
+            upload_bits: of a coordinate of an update, where the compression takes them; 0 = its own.
 
         Returns:
             One order for each client with local steps.
         """
         clients = np.flatnonzero(np.asarray(local_steps) > 0)
         start = self.aggregator.prepare(np.zeros(clients.size, dtype=np.int64), clients, self._params)
-        orders = {}
+        orders, carried = {}, self._carried
         for job, client in enumerate(clients.tolist()):
             begin = int(self._offset[0, client]) + int(self._held[0, client])
             rows = self._rows[0, begin : begin + int(sent[client])]
@@ -68,6 +74,9 @@ class RemoteCore(FederatedCore):
                 sent_y=self.dataset.y_train[rows],
                 correction=None if start.correction is None else start.correction[job].copy(),
                 moment_steps=0 if memory is None else int(memory.tables["steps"][0, client]),
+                upload_bits=upload_bits if carried is not None and carried.takes_bits else 0,
+                unsent_round=-1 if carried is None else carried.last_round(client),
+                compression=None if carried is None else carried.inner,
             )
         return orders
 
@@ -126,6 +135,8 @@ class RemoteCore(FederatedCore):
         for client in updates:
             arrived[0, client] = local_steps[client]
         self._updates = updates
+        if self._carried is not None:
+            self._carried.round_index = round_index
         try:
             index = np.array([round_index])
             closes = np.ones(1, dtype=bool)

@@ -16,7 +16,7 @@ from ...common.arrays import AnyArray, Floats32
 from ...common.spelling import printable
 from ..training import Moments
 from .border import PackedArray, unpack_update
-from .orders import LocalUpdate, Storage, TrainOrder
+from .orders import LocalUpdate, Storage, TrainOrder, Unsent
 
 if TYPE_CHECKING:
     from flwr.app import RecordDict
@@ -26,7 +26,10 @@ Profile: TypeAlias = Mapping[str, int | float | str | bytes | list[int] | list[f
 
 INSTALL = 'pip install "frugalfl[flower]"'
 
-_ORDER_NUMBERS = ("client", "round_index", "local_steps", "seed", "base", "probe_samples", "moment_steps")
+_ORDER_NUMBERS = (
+    *("client", "round_index", "local_steps", "seed", "base", "probe_samples"),
+    *("moment_steps", "upload_bits", "unsent_round"),
+)
 _UPDATE_NUMBERS = ("client", "round_index", "loss", "held", "compute_s", "moment_steps")
 _ARRAYS, _NUMBERS, _PROFILE = "arrays", "numbers", "profile"
 _NPY = "numpy.ndarray"
@@ -49,11 +52,11 @@ def pack_order(order: TrainOrder) -> RecordDict:
 
 def read_order(record: RecordDict) -> TrainOrder:
     """The order in a `RecordDict`; ValueError naming what is missing or does not fit."""
-    numbers = _numbers(record, _ORDER_NUMBERS, "order")
+    numbers = {name: int(cast(int, each)) for name, each in _numbers(record, _ORDER_NUMBERS, "order").items()}
     arrays = _arrays(record)
     try:
         return TrainOrder(
-            **{name: int(cast(int, value)) for name, value in numbers.items()},
+            **numbers,  # type: ignore[arg-type]  # the one field that is no number does not travel
             params=_vector(arrays["params"]),
             sent_x=np.asarray(arrays["sent_x"], dtype=np.float32),
             sent_y=np.asarray(arrays["sent_y"], dtype=np.int32),
@@ -65,7 +68,9 @@ def read_order(record: RecordDict) -> TrainOrder:
 
 def pack_update(update: LocalUpdate, profile: Profile) -> RecordDict:
     """The `RecordDict` of an update, with what the node says of itself."""
-    record = _record({"delta": update.delta}, {name: getattr(update, name) for name in _UPDATE_NUMBERS})
+    parcel = update.parcel or (update.delta,)
+    arrays = {f"delta/{index}": array for index, array in enumerate(parcel)}
+    record = _record(arrays, {name: getattr(update, name) for name in _UPDATE_NUMBERS})
     return _with_profile(record, profile)
 
 
@@ -76,12 +81,15 @@ def read_update(record: RecordDict, order: TrainOrder) -> LocalUpdate:
         ValueError: something is missing or does not fit; other exceptions where the bytes are broken.
     """
     numbers = _numbers(record, _UPDATE_NUMBERS, "update")
-    delta = record.array_records.get(_ARRAYS, {}).get("delta")
-    if delta is None:
-        raise ValueError("update: array 'delta' is missing")
-    if delta.stype != _NPY:
-        raise ValueError(f"update: serialised as {printable(delta.stype, 60)}, expected {_NPY}")
-    return unpack_update(numbers, PackedArray(delta.dtype, tuple(delta.shape), delta.data), order)
+    arrays, packed = record.array_records.get(_ARRAYS, {}), []
+    for index in range(len(order.answer)):
+        delta = arrays.get(f"delta/{index}")
+        if delta is None:
+            raise ValueError(f"update: array 'delta/{index}' is missing")
+        if delta.stype != _NPY:
+            raise ValueError(f"update: serialised as {printable(delta.stype, 60)}, expected {_NPY}")
+        packed.append(PackedArray(delta.dtype, tuple(delta.shape), delta.data))
+    return unpack_update(numbers, packed, order)
 
 
 def pack_profile(profile: Profile) -> RecordDict:
@@ -103,6 +111,11 @@ def keep_storage(state: RecordDict, storage: Storage) -> None:
     arrays = {"x": Array(storage.x), "y": Array(storage.y)}
     for index, moments in enumerate(storage.moments):
         arrays |= {f"{name}/{index}": Array(getattr(moments, name)) for name in _MOMENTS}
+    for index, left in enumerate(storage.unsent):
+        arrays |= {
+            f"unsent/{index}": Array(left.rest),
+            f"unsent_round/{index}": Array(np.array([left.round_index])),
+        }
     state["storage"] = ArrayRecord(arrays)
 
 
@@ -116,7 +129,11 @@ def kept_storage(state: RecordDict) -> Storage | None:
         Moments(*(arrays[f"{name}/{index}"] for name in _MOMENTS))
         for index in range(sum(key.startswith(_MOMENTS[0]) for key in arrays))
     )
-    return Storage(arrays["x"], arrays["y"], tuple(moments))
+    unsent = (
+        Unsent(int(arrays[f"unsent_round/{index}"][0]), arrays[f"unsent/{index}"])
+        for index in range(sum(key.startswith("unsent_round/") for key in arrays))
+    )
+    return Storage(arrays["x"], arrays["y"], tuple(moments), tuple(unsent))
 
 
 def record_bytes(record: RecordDict) -> int:

@@ -8,14 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...common.arrays import AnyArray, Floats
+from ...common.arrays import AnyArray, Floats, Floats32
 from ...common.settings import Spec
+from ..aggregation import COMPRESSIONS, Compression, Parcel
 from ..data import Dataset
 from ..federation import probe_stream
 from ..models import Model
 from ..numerics import draw_rows, uniform_bits
 from ..training import LocalJobs, LocalTrainer, LocalTraining, LocalUpdates, Moments, make_trainer
-from .orders import LocalUpdate, Storage, TrainOrder
+from .orders import LocalUpdate, Storage, TrainOrder, Unsent
 
 
 class LocalNode:
@@ -27,6 +28,7 @@ class LocalNode:
         training: settings of the local training.
         trainer: name of the trainer or a mapping with its settings.
         own_rows: int `[n]`, the training rows the client has from the start.
+        compression: of its updates; None = they travel as they are.
         clock: seconds of a clock that never goes back; measures the training.
     """
 
@@ -37,12 +39,14 @@ class LocalNode:
         training: LocalTraining,
         trainer: Spec,
         own_rows: AnyArray,
+        compression: Spec | Compression | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._dataset, self._model, self._training, self._trainer = dataset, model, training, trainer
         self._own_x, self._own_y = dataset.x_train[own_rows], dataset.y_train[own_rows]
         self._own_times = None if dataset.times is None else dataset.times_of("train")[own_rows]
         self._clock = clock
+        self._compression = None if compression is None else COMPRESSIONS.make(compression)
 
     @property
     def own(self) -> int:
@@ -57,7 +61,8 @@ class LocalNode:
         `order.base` rows forgets the rest; one that holds fewer goes back to its own samples and takes no
         new ones. Either way the update says how many rows it was trained on. Its optimiser goes on from the
         moments that have seen `order.moment_steps` steps: those of its last update, or, if that update came
-        too late to count, of the one before; a node that has them no longer begins with none.
+        too late to count, of the one before; a node that has them no longer begins with none. So does what it
+        did not send of its compressed update of `order.unsent_round`, and is to add to this one.
 
         Args:
             order: what to do.
@@ -70,6 +75,7 @@ class LocalNode:
         began_s = self._clock()
         held = self.own + int(kept.y.size)
         delta, loss, seen = np.zeros_like(order.params), float("nan"), 0
+        parcel: Parcel = ()
         if not order.local_steps:
             delta = delta[:0]
             loss = self._probe(order, kept, held) if held else loss
@@ -80,8 +86,23 @@ class LocalNode:
             if before is not None and result.moments is not None:
                 kept = replace(kept, moments=(before, result.moments))
                 seen = int(result.moments.steps[0])
+        if order.local_steps and self._compression is not None:
+            delta, parcel, kept = self._packed(self._compression, order, delta, kept)
         spent_s = self._clock() - began_s
-        return LocalUpdate(order.client, order.round_index, delta, loss, held, spent_s, seen), kept
+        update = LocalUpdate(order.client, order.round_index, delta, loss, held, spent_s, seen, parcel)
+        return update, kept
+
+    def _packed(
+        self, compression: Compression, order: TrainOrder, delta: Floats32, kept: Storage
+    ) -> tuple[Floats32, Parcel, Storage]:
+        """The update as it will be decoded and as it travels, and what is kept with what was not sent."""
+        before = [each for each in kept.unsent if each.round_index == order.unsent_round]
+        whole = delta + before[0].rest if before and before[0].rest.size == delta.size else delta
+        parcel = compression.encode(whole, order.upload_bits)
+        sent = compression.decode(parcel, delta.size, order.upload_bits)
+        if compression.feeds_back:
+            kept = replace(kept, unsent=(Unsent(order.round_index, whole - sent), *before))
+        return sent, parcel, kept
 
     def _moments(self, order: TrainOrder, kept: Storage) -> Moments | None:
         """What the optimiser goes on from; None with plain SGD."""

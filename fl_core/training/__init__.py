@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .jobs import LocalJobs, LocalTrainer, LocalUpdates, Moments, softmax_loss
+from .jobs import AnsweringTrainer, LocalJobs, LocalTrainer, LocalUpdates, Moments, softmax_loss
 from .make import TRAINERS, make_trainer
 from .reference import NumpyTrainer
 from .settings import OPTIMISERS, AdamW, LocalTraining, TorchSettings
@@ -11,6 +11,7 @@ __all__ = [
     "OPTIMISERS",
     "TRAINERS",
     "AdamW",
+    "AnsweringTrainer",
     "LocalJobs",
     "LocalTrainer",
     "LocalTraining",

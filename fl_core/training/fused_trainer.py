@@ -9,13 +9,15 @@ import functools
 
 import numpy as np
 
+from ...common.arrays import Bools, Floats32, Ints, Ints32
 from ..data import Dataset
 from ..models import ModelSpec
+from ..numerics import run_ranges
 from .fused_steps import FusedSteps
-from .fused_trainer_kernels import Rows, net_layout, score_range, train_range
+from .fused_trainer_kernels import Rows, answer_range, net_layout, score_range, train_range
 from .jobs import LocalJobs
 from .reference import NumpyTrainer
-from .scoring import ScoreJobs, compiled_or_warned
+from .scoring import WORTH_A_THREAD, ScoreJobs, compiled_or_warned
 from .settings import LocalTraining
 
 
@@ -40,6 +42,23 @@ class FusedTrainer(FusedSteps, NumpyTrainer):
         }
         self.work_per_row = int((layout.widths[:-1] * layout.widths[1:]).sum())
 
+    def answers(
+        self, params: Floats32, origin: Ints, first: Ints, rows: Ints32, part: str = "train"
+    ) -> tuple[Bools, Floats32]:
+        """See `AnsweringTrainer.answers`."""
+        if not self.compiles:
+            return super().answers(params, origin, first, rows, part)
+        right, loss = np.empty(rows.size, dtype=np.bool_), np.empty(rows.size, dtype=np.float32)
+        jobs, data, net = tuple(ScoreJobs(params, origin, first, rows)), self._pools[part], self._net
+        if origin.size:
+            work = first * self.work_per_row
+            run_ranges(
+                lambda begin, end: answer_range(begin, end, jobs, data, net, right, loss),
+                work,
+                WORTH_A_THREAD,
+            )
+        return right, loss
+
     @property
     def compiles(self) -> bool:
         """See `JobScores.compiles`."""
@@ -56,5 +75,7 @@ def kernels_work() -> bool:
         params, rows = np.zeros((1, 2), dtype=np.float32), np.zeros((1, 1), dtype=np.int32)
         trainer._fused_run(LocalJobs(params, one, np.arange(2), rows), LocalTraining())
         trainer._fused_score(ScoreJobs(params, one, np.arange(2), rows[0]), "val")
+        answer_range(0, 1, (params, one, np.arange(2), rows[0]), trainer._pools["val"], trainer._net,
+                     np.empty(1, np.bool_), np.empty(1, np.float32))  # fmt: skip
 
     return compiled_or_warned(attempt)

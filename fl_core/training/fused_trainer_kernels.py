@@ -227,3 +227,37 @@ def score_range(begin, end, jobs, data, layout, losses, correct):  # type: ignor
             loss += softmax(z, y, rows[at : at + count], count, last, np.float32(1.0))
         losses[j] = loss
         correct[j] = hits
+
+
+@inner(cache=True, nogil=True)
+def answer_range(begin, end, jobs, data, layout, right, losses):  # type: ignore[no-untyped-def]
+    """Which rows of the jobs `begin:end` are right, and their losses; fills their places of the last two."""
+    params, origin, first, rows = jobs
+    x, y = data
+    net = NetLayout(*layout)
+    widths, vectors, w_at, b_at = net.widths, net.vectors, net.weights_at, net.biases_at
+    classes, stride = widths[vectors.size], vectors[vectors.size - 1] * LANES
+    packed, in_at = np.empty(net.packed_size, np.float32), _hidden_offsets(net, _BLOCK)
+    hidden, z = (
+        np.zeros(net.hidden_size * _BLOCK + LANES, np.float32),
+        np.zeros(net.widest * _BLOCK, np.float32),
+    )
+    for j in range(begin, end):
+        if first[j] == first[j + 1]:
+            continue
+        pack(params[origin[j]], widths, vectors, w_at, b_at, packed, _NEVER)
+        for at in range(first[j], first[j + 1], _BLOCK):
+            count = min(_BLOCK, first[j + 1] - at)
+            padded = (count + 3) // 4 * 4
+            for b in range(padded):
+                in_at[0, b] = np.int64(rows[at + min(b, count - 1)]) * widths[0]
+            _logits(x, in_at[0], padded, net, packed, hidden, _BLOCK, in_at, z)
+            for b in range(count):
+                best, own = 0, z[b * stride : (b + 1) * stride]
+                for c in range(1, classes):
+                    if own[c] > own[best]:
+                        best = c
+                right[at + b] = best == y[rows[at + b]]
+                losses[at + b] = softmax(
+                    own, y, rows[at + b : at + b + 1], 1, stride // LANES, np.float32(1.0)
+                )

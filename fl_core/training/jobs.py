@@ -130,6 +130,24 @@ class LocalTrainer(Protocol):
         """`[M, C]`, accuracy of each row of `params` on the rows of each label; nan without rows."""
 
 
+@runtime_checkable
+class AnsweringTrainer(Protocol):
+    """A trainer that tells of single rows how they are answered; needed where clients serve."""
+
+    def answers(
+        self, params: Floats32, origin: Ints, first: Ints, rows: Ints32, part: str = "train"
+    ) -> tuple[Bools, Floats32]:
+        """Which rows are right, and their losses, each `[R]`; job j's rows answered by `params[origin[j]]`.
+
+        Args:
+            params: `[M, P]`.
+            origin: `[J]`.
+            first: `[J + 1]`; job j has the rows `first[j]:first[j + 1]`.
+            rows: `[R]`, numbers of rows of the part.
+            part: whose rows.
+        """
+
+
 def softmax_loss(logits: Floats32, labels: Ints32) -> tuple[Floats32, Floats32]:
     """Per-row cross-entropy and softmax probabilities."""
     shifted = logits - logits.max(axis=1, keepdims=True)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from ...common.arrays import AnyArray, Floats, Floats32, Ints, Ints32
+from ...common.arrays import AnyArray, Bools, Floats, Floats32, Ints, Ints32
 from ..data import Dataset
 from ..models import ModelSpec
 from .jobs import LocalJobs, LocalUpdates, Moments, softmax_loss
@@ -155,6 +155,17 @@ class NumpyTrainer(ReferenceTrainer):
             grad_bias[...] = back.sum(axis=0)
             back = (back @ weight) * (below > 0)
         return float(loss.mean()), gradient
+
+    def answers(
+        self, params: Floats32, origin: Ints, first: Ints, rows: Ints32, part: str = "train"
+    ) -> tuple[Bools, Floats32]:
+        """See `AnsweringTrainer.answers`."""
+        right, loss = np.empty(rows.size, dtype=np.bool_), np.empty(rows.size, dtype=np.float32)
+        x, y = self._dataset.rows(part)
+        for j, k in enumerate(origin.tolist()):
+            at = slice(first[j], first[j + 1])
+            loss[at], right[at] = self.row_scores(params[k], x[rows[at]], y[rows[at]])
+        return right, loss
 
     def embed(self, params: Floats32, x: Floats32) -> tuple[Floats32, Floats32]:
         """Last hidden layer (the inputs themselves for softmax regression) and logits of given rows."""

@@ -8,25 +8,81 @@ import numpy as np
 import pytest
 
 from frugalfl.common.settings import Settings
+from frugalfl.traces.arrivals import ARRIVALS, ArrivalEpisode
 from frugalfl.traces.availability import GENERATORS, AvailabilityEpisode, Sessions
-from frugalfl.traces.formats import AVAILABILITY_EXAMPLES, CARBON_EXAMPLES, Format
+from frugalfl.traces.formats import ARRIVAL_EXAMPLES, AVAILABILITY_EXAMPLES, CARBON_EXAMPLES, Format
+from frugalfl.traces.formats.arrivals import ARRIVAL_FORMATS
 from frugalfl.traces.formats.availability import AVAILABILITY_FORMATS
 from frugalfl.traces.formats.carbon import CARBON_FORMATS
 from frugalfl.traces.records import CarbonSeries, flat_trace
-from frugalfl.traces.testing import check_availability_model, check_forecast, check_trace_format
+from frugalfl.traces.testing import (
+    check_arrival_model,
+    check_availability_model,
+    check_forecast,
+    check_trace_format,
+)
 
 FORMATS = [("availability", name) for name in AVAILABILITY_FORMATS]
 FORMATS += [("carbon", name) for name in CARBON_FORMATS]
+FORMATS += [("arrivals", name) for name in ARRIVAL_FORMATS]
 
 
 @pytest.mark.parametrize(("kind", "name"), FORMATS, ids=str)
 def test_every_format_passes(tmp_path, kind, name):
-    table = {"availability": AVAILABILITY_FORMATS, "carbon": CARBON_FORMATS}[kind]
-    examples = {"availability": AVAILABILITY_EXAMPLES, "carbon": CARBON_EXAMPLES}[kind]
+    table, examples = {
+        "availability": (AVAILABILITY_FORMATS, AVAILABILITY_EXAMPLES),
+        "carbon": (CARBON_FORMATS, CARBON_EXAMPLES),
+        "arrivals": (ARRIVAL_FORMATS, ARRIVAL_EXAMPLES),
+    }[kind]
     content = examples[name.removesuffix("-inverted").removesuffix("-users")]
     path = tmp_path / "example"
     path.write_bytes(content)
     check_trace_format(table.find(name), path)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "poisson",
+        {"kind": "poisson", "profile": [1.0, 3.0] * 84, "zipf": 1.2, "rerank_h": 3.0, "burst": [0.5, 9.0]},
+        {"kind": "file", "per_hour": 30.0},
+    ],
+    ids=str,
+)
+def test_every_model_of_arrivals_passes(tmp_path, spec):
+    if spec != "poisson" and spec["kind"] == "file":
+        rows = "".join(f"{60 * minute},s{minute % 3},{1 + minute % 5}\n" for minute in range(24 * 1440))
+        (tmp_path / "own.csv").write_text("# minutes,0,34560\n# clock,day\ntime,source,requests\n" + rows)
+        spec = {**spec, "path": str(tmp_path / "own.csv")}
+    check_arrival_model(spec)
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        (lambda size, rng: rng.poisson(1.0, size), "int64, expected int32"),
+        (lambda size, rng: np.full(size, -1, dtype=np.int32), "a count is below zero"),
+        (lambda size, rng: np.zeros((1, 1), dtype=np.int32), "expected \\[N, B\\]"),
+        (lambda size, rng: np.random.default_rng().poisson(1.0, size).astype(np.int32), "the seed does not"),
+        (lambda size, rng: np.full(size, 9, dtype=np.int32), "requests came"),
+    ],
+)
+def test_broken_models_of_arrivals_are_noticed(counts, said):
+    class Mine(Settings):
+        def draw(self, rng_seed, num_sources, start_utc_s, utc_offset_h, horizon_s, split="train", **_):
+            size = (num_sources, round(horizon_s / 60))
+            came = counts(size, np.random.default_rng(rng_seed))
+            return ArrivalEpisode(came, np.ones(size, dtype=np.float32))
+
+        def validate_for(self, num_sources, horizon_s):
+            pass
+
+    ARRIVALS.register("mine")(Mine)
+    try:
+        with pytest.raises(AssertionError, match=said):
+            check_arrival_model("mine")
+    finally:
+        ARRIVALS.remove("mine")
 
 
 @pytest.mark.parametrize("of", ["availability", "carbon"])

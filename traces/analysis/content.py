@@ -1,20 +1,26 @@
-"""Reading files of any kind: availability, carbon intensity or devices, by their content."""
+"""Reading files of any kind: availability, carbon intensity, requests or devices, by their content."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from ...common.spelling import suggest
-from ..devices import DeviceTable, read_devices
+from ..devices import DeviceTable, EnergyProfile, is_energy_file, read_devices, read_energy
+from ..formats import Formats
+from ..formats.arrivals import ARRIVAL_FORMATS, read_arrivals, sniff_arrivals
 from ..formats.availability import AVAILABILITY_FORMATS, read_availability, sniff_availability
 from ..formats.carbon import CARBON_FORMATS, read_carbon, sniff_carbon
 from ..formats.parsing import read_head
-from ..records import AvailabilityTrace, CarbonSeries
+from ..records import AvailabilityTrace, CarbonSeries, RequestTrace
 
 _OWN_AVAILABILITY = "client,start,end"
 _OWN_CARBON = "time,zone,kind,g_per_kwh"
+_OWN_ARRIVALS = "time,source,requests"
+
+_Table: TypeAlias = Formats[AvailabilityTrace] | Formats[list[CarbonSeries]] | Formats[RequestTrace]
 
 
 @dataclass(frozen=True)
@@ -26,12 +32,16 @@ class Content:
         trace: availability.
         series: carbon intensity by zone.
         devices: capacities.
+        requests: what sources were asked.
+        energy: what answering costs, by model and server.
     """
 
     path: str
     trace: AvailabilityTrace | None = None
     series: tuple[CarbonSeries, ...] = ()
     devices: DeviceTable | None = None
+    requests: RequestTrace | None = None
+    energy: tuple[EnergyProfile, ...] = ()
 
 
 def read_any(path: str | Path, format: str | None = None, kind: str | None = None) -> Content:
@@ -42,27 +52,31 @@ def read_any(path: str | Path, format: str | None = None, kind: str | None = Non
     """
     name = str(path)
     if format is None:
-        for sniff in (sniff_availability, sniff_carbon):
+        for sniff in (sniff_availability, sniff_carbon, sniff_arrivals):
             try:
                 found: str | None = sniff(path)
             except ValueError:
                 continue
             if sniff is sniff_carbon:
                 return Content(name, series=tuple(read_carbon(path, found, kind)))
+            if sniff is sniff_arrivals:
+                return Content(name, requests=read_arrivals(path, found))
             if found == "fedscale":
                 return _pickled(path)
             return Content(name, trace=read_availability(path, found))
+        if _shows_energy(path):
+            return Content(name, energy=read_energy(path))
         return Content(name, devices=_devices_or_refusal(path))
-    if format in CARBON_FORMATS and format in AVAILABILITY_FORMATS:
-        carbon = _is_carbon(path, format)
-    else:
-        carbon = format in CARBON_FORMATS
-    if carbon:
+    tables = [table for table in (AVAILABILITY_FORMATS, CARBON_FORMATS, ARRIVAL_FORMATS) if format in table]
+    if not tables:
+        known = [*AVAILABILITY_FORMATS, *CARBON_FORMATS, *ARRIVAL_FORMATS]
+        raise ValueError(f"format: {format!r} is unknown; {suggest(format, known)}")
+    table = tables[0] if len(tables) == 1 else _table_of(path, format, tables)
+    if table is CARBON_FORMATS:
         return Content(name, series=tuple(read_carbon(path, format, kind)))
-    if format in AVAILABILITY_FORMATS:
-        return Content(name, trace=read_availability(path, format))
-    known = [*AVAILABILITY_FORMATS, *CARBON_FORMATS]
-    raise ValueError(f"format: {format!r} is unknown; {suggest(format, known)}")
+    if table is ARRIVAL_FORMATS:
+        return Content(name, requests=read_arrivals(path, format))
+    return Content(name, trace=read_availability(path, format))
 
 
 def read_all(
@@ -103,20 +117,22 @@ def notes_of(content: Content) -> list[str]:
     notes = [
         *(content.trace.notes if content.trace else ()),
         *(content.devices.notes if content.devices else ()),
+        *(content.requests.notes if content.requests else ()),
     ]
     notes += [note for series in content.series for note in series.notes]
     return list(dict.fromkeys(notes))
 
 
-def _is_carbon(path: str | Path, name: str) -> bool:
-    """Which of the two formats of this name a file is in: carbon intensity, or availability."""
+def _table_of(path: str | Path, name: str, tables: Sequence[_Table]) -> _Table:
+    """Which of the formats of this name a file is in: that of one of the tables."""
     head = read_head(path)
-    for table in (CARBON_FORMATS, AVAILABILITY_FORMATS):
+    for table in tables:
         recognises = table.find(name).recognises
         if recognises is not None and recognises(head):
-            return table is CARBON_FORMATS
+            return table
     raise ValueError(
-        f"{path}:1: not in format {name!r}, expected the header {_OWN_AVAILABILITY} or {_OWN_CARBON}"
+        f"{path}:1: not in format {name!r}, expected the header {_OWN_AVAILABILITY}, {_OWN_CARBON} or "
+        f"{_OWN_ARRIVALS}"
     )
 
 
@@ -130,6 +146,13 @@ def _pickled(path: str | Path) -> Content:
         return Content(str(path), devices=read_devices(path))
 
 
+def _shows_energy(path: str | Path) -> bool:
+    try:
+        return is_energy_file(read_head(path))
+    except ValueError:  # a pickle of devices, or what nobody can read
+        return False
+
+
 def _devices_or_refusal(path: str | Path) -> DeviceTable:
     try:
         return read_devices(path)
@@ -137,8 +160,8 @@ def _devices_or_refusal(path: str | Path) -> DeviceTable:
         if "not a device file" not in str(error):
             raise
         raise ValueError(
-            f"{path}: no availability, carbon intensity or devices that are known; formats are "
-            f"{', '.join(AVAILABILITY_FORMATS)} (availability) and {', '.join(CARBON_FORMATS)} (carbon "
-            f"intensity); write the file as {_OWN_AVAILABILITY} or {_OWN_CARBON} (csv, docs/traces.md), or "
-            "name its format"
+            f"{path}: no availability, carbon intensity, requests or devices that are known; formats are "
+            f"{', '.join(AVAILABILITY_FORMATS)} (availability), {', '.join(CARBON_FORMATS)} (carbon "
+            f"intensity) and {', '.join(ARRIVAL_FORMATS)} (requests); write the file as {_OWN_AVAILABILITY}, "
+            f"{_OWN_CARBON} or {_OWN_ARRIVALS} (csv, docs/traces.md), or name its format"
         ) from None

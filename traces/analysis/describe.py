@@ -15,7 +15,16 @@ from ...common.spelling import printable
 from ..calibration import calibration
 from ..formats.availability import read_availability
 from ..numerics import utc_offset_h
-from ..records import DEBOUNCE_S, AvailabilityTrace, CarbonSeries, hour_profile
+from ..records import (
+    DEBOUNCE_S,
+    AvailabilityTrace,
+    CarbonSeries,
+    RequestTrace,
+    hour_profile,
+    knows_day,
+    minute_rates,
+    summarise_requests,
+)
 from .carbon_fit import carbon_correlations, carbon_summary, hourly_means
 from .comparison import summarise
 from .content import Content, notes_of
@@ -32,8 +41,17 @@ def print_contents(contents: Sequence[Content], console: Console, debounce_s: fl
         console.print(carbon_table(contents))
     if any(content.devices for content in contents):
         console.print(device_table(contents))
+    if any(content.energy for content in contents):
+        console.print(energy_table(contents))
+    if any(content.requests for content in contents):
+        console.print(requests_table(contents))
     notes = [f"{Path(content.path).name}: {note}" for content in contents for note in notes_of(content)]
     clocks = [f"{Path(one.path).name}: {clock_of(one.trace)}" for one in contents if one.trace is not None]
+    clocks += [
+        f"{Path(one.path).name}: {requests_clock_of(one.requests)}"
+        for one in contents
+        if one.requests is not None
+    ]
     for line in (*correlations_of(contents), *clocks, *notes):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -140,6 +158,63 @@ def device_table(contents: Sequence[Content]) -> Table:
             quantiles = None if column is None else np.quantile(column, [0.1, 0.5, 0.9]) * scale
             cells.append("-" if quantiles is None else " / ".join(f"{q:.3g}" for q in quantiles))
         table.add_row(escape(printable(Path(content.path).name)), _format(own.source), f"{count:,}", *cells)
+    return table
+
+
+def requests_table(contents: Sequence[Content]) -> Table:
+    """One row per request trace."""
+    table = Table(title="requests (dispersion: variance over mean of the counts, 1 of a Poisson process)")
+    for name in ("file", "format", "sources", "top share", "hours", "requests", "per h"):
+        table.add_column(name, justify="left" if name in ("file", "format") else "right")
+    for name in ("dispersion min/h", "gaps cv", "empty min (longest)", "hours 0-23", "peak/trough"):
+        table.add_column(name, justify="right")
+    for content in contents:
+        if content.requests is not None:
+            table.add_row(*map(escape, map(printable, _requests_row(content.path, content.requests))))
+    return table
+
+
+def requests_clock_of(trace: RequestTrace) -> str:
+    """How a request trace's times were read, in one sentence."""
+    day, hour = divmod(trace.begin_s / 3600.0, 24.0)
+    since = {
+        "utc": f"utc, from {_date(trace.begin_s)} UTC",
+        "day": f"hours of a day, from {hour:.4g} h of day {day + 1:.0f}",
+        "none": "none",
+    }[trace.clock]
+    return f"times as {trace.unit or 'numbers'}, clock {since}, resolution {trace.resolution_s:.3g} s"
+
+
+def _requests_row(path: str, trace: RequestTrace) -> list[str]:
+    facts = summarise_requests(trace)
+    peak = f"{facts.peak_hour}/{facts.trough_hour} h x{facts.peak_to_trough:.1f}"
+    return [
+        Path(path).name,
+        _format(trace.source),
+        f"{len(trace.sources):,}",
+        f"{facts.top_share:.2f}",
+        f"{trace.span_s / 3600.0:.4g}",
+        f"{facts.requests:,}",
+        f"{facts.per_h:,.4g}",
+        f"{facts.dispersion:.3g}/{facts.dispersion_h:.3g}",
+        "-" if np.isnan(trace.gap_cv) else f"{trace.gap_cv:.3g}",
+        f"{facts.empty:.1%} ({facts.longest_empty_min})",
+        _bars(minute_rates(trace)) if knows_day(trace) else "-",
+        peak if knows_day(trace) else "-",
+    ]
+
+
+def energy_table(contents: Sequence[Content]) -> Table:
+    """One row per model, server and layout that was measured."""
+    table = Table(title="energy per request by batch size (least and greatest measured)")
+    for name in ("file", "model", "GPUs", "layout", "points", "batch", "J/request", "ms", "W"):
+        table.add_column(name, justify="left" if name in ("file", "model", "GPUs", "layout") else "right")
+    for content in contents:
+        for one in content.energy:
+            columns = (one.batch, one.joules_per_request, one.latency_ms, one.watts)
+            cells = [f"{column[0]:,.4g} -> {column[-1]:,.4g}" for column in columns]
+            names = (Path(content.path).name, one.model, f"{one.num_gpus} {one.gpu}", one.layout)
+            table.add_row(*map(escape, map(printable, names)), str(one.batch.size), *cells)
     return table
 
 

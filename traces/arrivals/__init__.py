@@ -6,6 +6,7 @@ from .batch import ArrivalBatch
 from .episode import BIN_S, ArrivalEpisode, ArrivalModel
 from .generator import ARRIVALS, PoissonArrivals
 from .make import check_arrivals, make_arrivals
+from .recorded import RecordedArrivals
 
 __all__ = [
     "ARRIVALS",
@@ -14,6 +15,7 @@ __all__ = [
     "ArrivalEpisode",
     "ArrivalModel",
     "PoissonArrivals",
+    "RecordedArrivals",
     "check_arrivals",
     "make_arrivals",
 ]

@@ -63,8 +63,8 @@ class ArrivalBatch:
         Returns:
             `+inf` for a request that does not come within the horizon.
         """
-        columns = (np.asarray(each, dtype=np.int64) for each in (env, source, number))
-        seconds: Floats = moments_of(self._sums, *columns, BIN_S)
+        env, source, number = (np.asarray(each, dtype=np.int64) for each in (env, source, number))
+        seconds: Floats = moments_of(self._sums, env, source, number, BIN_S)
         return seconds
 
     def expected(self) -> Floats:

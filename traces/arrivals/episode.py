@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from ...common.arrays import Floats, Floats32, Ints32
+import numpy as np
+
+from ...common.arrays import Floats, Floats32, Ints, Ints32
 from ...common.sizes import check_values
 from ...common.splits import Split
 
 BIN_S = 60.0
 """Seconds in which requests are counted."""
+
+_MOST_REQUESTS = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,21 @@ class ArrivalModel(Protocol):
 def num_bins(horizon_s: float) -> int:
     """Minutes that cover a horizon."""
     return max(int(-(-horizon_s // BIN_S)), 1)
+
+
+def counted(counts: Ints) -> Ints32:
+    """Requests by source and minute `[N, B]` as episodes keep them.
+
+    Raises:
+        ValueError: if a source is asked more often than sums can tell.
+    """
+    most = int(counts.sum(axis=1, dtype=np.int64).max())
+    if most > _MOST_REQUESTS:
+        raise ValueError(
+            f"arrivals: {most:.3g} requests to one source in an episode, expected at most "
+            f"{_MOST_REQUESTS:.3g}; lower per_hour"
+        )
+    return np.asarray(counts.astype(np.int32))
 
 
 def check_size(num_sources: int, horizon_s: float) -> None:

@@ -12,8 +12,8 @@ from ...common.ranges import Drawn, drawn
 from ...common.registry import Registry
 from ...common.spelling import suggest
 from ...common.splits import Split
-from .episode import BIN_S, ArrivalEpisode, ArrivalModel, check_size, num_bins
-from .profiles import HOURS_OF_DAY, HOURS_OF_WEEK, PROFILES, hours_of_bins, normalised
+from .episode import BIN_S, ArrivalEpisode, ArrivalModel, check_size, counted, num_bins
+from .profiles import HOURS_OF_DAY, HOURS_OF_WEEK, PROFILES, normalised, profile_of_bins
 
 ARRIVALS: Registry[ArrivalModel] = Registry("arrivals", ArrivalModel)
 """Models of request arrivals by name, recorded files ("file") among them."""
@@ -82,23 +82,15 @@ class PoissonArrivals(Drawn):
         bins = num_bins(horizon_s)
         per_bin = drawn(self.per_hour, rng) * BIN_S / 3600.0
         shape, exponent = drawn(self.burst, rng), drawn(self.zipf, rng)
-        usual = per_bin * self._profile_of_bins(start_utc_s, utc_offset_h, bins)
+        named = PROFILES[self.profile] if isinstance(self.profile, str) else self.profile
+        usual = per_bin * profile_of_bins(normalised(named), start_utc_s, utc_offset_h, bins)
         rate = usual.copy()
         if exponent > 0.0:
             rate *= self._popularity(exponent, num_sources, bins, rank_group, rng)
         if 0.0 < shape < np.inf:
             blocks = _blocks(bins, self.burst_s)
             rate *= (rng.standard_gamma(shape, (num_sources, int(blocks[-1]) + 1)) / shape)[:, blocks]
-        counts = rng.poisson(rate).astype(np.int32)
-        return ArrivalEpisode(counts, usual.astype(np.float32))
-
-    def _profile_of_bins(self, start_utc_s: float, utc_offset_h: Floats, bins: int) -> Floats:
-        """The profile `[N, B]` in each minute of each source's local time."""
-        named = PROFILES[self.profile] if isinstance(self.profile, str) else self.profile
-        profile = normalised(named)
-        offsets, clock = np.unique(np.asarray(utc_offset_h, dtype=np.float64), return_inverse=True)
-        by_clock = [profile[hours_of_bins(start_utc_s, each, bins, profile.size)] for each in offsets]
-        return np.stack(by_clock)[clock]
+        return ArrivalEpisode(counted(rng.poisson(rate)), usual.astype(np.float32))
 
     def _popularity(
         self, exponent: float, num_sources: int, bins: int, rank_group: int | None, rng: np.random.Generator
@@ -115,9 +107,9 @@ class PoissonArrivals(Drawn):
         deals = (int(periods[-1]) + 1, num_sources // size, size)
         ranks = rng.permuted(np.broadcast_to(np.arange(size), deals), axis=2)
         by_period = weight[ranks].reshape(deals[0], num_sources).T
-        return by_period[:, periods]
+        return np.asarray(by_period[:, periods])
 
 
 def _blocks(bins: int, block_s: float) -> Ints:
     """The block `[B]` of so many seconds in which each minute begins."""
-    return np.floor(np.arange(bins) * (BIN_S / block_s) + 1e-9).astype(np.int64)
+    return np.asarray(np.floor(np.arange(bins) * (BIN_S / block_s) + 1e-9).astype(np.int64))

@@ -44,3 +44,17 @@ def normalised(profile: tuple[float, ...]) -> Floats:
     """A profile `[24]` or `[168]` with mean 1."""
     values = np.asarray(profile, dtype=np.float64)
     return np.asarray(values / values.mean())
+
+
+def profile_of_bins(profile: Floats, start_utc_s: float, utc_offset_h: Floats, bins: int) -> Floats:
+    """A profile `[24]` or `[168]` in each minute `[N, B]` of each source's local time.
+
+    Args:
+        profile: by hour.
+        start_utc_s: Unix time of the episode's beginning.
+        utc_offset_h: `[N]`, hours that clocks are ahead of UTC.
+        bins: B.
+    """
+    offsets, clock = np.unique(np.asarray(utc_offset_h, dtype=np.float64), return_inverse=True)
+    by_clock = [profile[hours_of_bins(start_utc_s, float(one), bins, profile.size)] for one in offsets]
+    return np.stack(by_clock)[clock]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,11 +54,6 @@ def first_part(trace: AvailabilityTrace, share: float) -> AvailabilityTrace:
         group=trace.group,
         source=trace.source,
     )
-
-
-def place_of(name: str) -> float:
-    """A user's place in [0, 1), the same in every process and order."""
-    return int.from_bytes(hashlib.sha256(name.encode("utf-8", "replace")).digest()[:8], "big") / 2.0**64
 
 
 def earlier(trace: AvailabilityTrace) -> tuple[Floats, Floats]:

@@ -8,16 +8,15 @@ from ...common.arrays import Floats, Ints
 from ...common.ranges import Drawable, drawn
 from ...common.splits import SPLITS, Split
 from ...common.units import SECONDS_PER_DAY as _DAY_S
+from ..numerics import SPLIT_SHARES, place_of
 from ..records import AvailabilityTrace
 from .climatology import by_utc_hour
 from .episode import AvailabilityEpisode, AvailabilityRequest, Sessions, announced_ends, check_size
 from .forecasts import DEFAULT_FORECAST, AvailabilityForecaster
-from .known_past import Population, earlier, first_part, place_of, population
+from .known_past import Population, earlier, first_part, population
 
 # How much later than the truth a false announcement names the end, on average.
 _OVERSTATED_H = 2.0
-# Users, or where they are too few the time of each recording, are dealt out in these shares.
-_SHARES: dict[Split, tuple[float, float]] = {"train": (0.0, 0.6), "val": (0.6, 0.8), "test": (0.8, 1.0)}
 
 
 class _Pool:
@@ -78,7 +77,8 @@ class RecordedAvailability:
         self._offsets = trace.offsets
         place = self._place[trace.user]
         self._fewest = min(
-            np.unique(trace.user[self._usable & (place >= a) & (place < b)]).size for a, b in _SHARES.values()
+            np.unique(trace.user[self._usable & (place >= a) & (place < b)]).size
+            for a, b in SPLIT_SHARES.values()
         )
         self._pools: dict[tuple[Split, bool], _Pool] = {}
         self._populations: dict[tuple[bool, int], Population] = {}
@@ -149,12 +149,12 @@ class RecordedAvailability:
         """What the training part tells about habits: the other half of its users, or all of it (-1)."""
         if (by_user, half) not in self._populations:
             place = self._place[self.trace.user]
-            rows = self._usable & ((place < _SHARES["train"][1]) | (not by_user))
+            rows = self._usable & ((place < SPLIT_SHARES["train"][1]) | (not by_user))
             if half >= 0:
                 rows &= (place * 1000.0).astype(np.int64) % 2 != half
             part = self.trace.only(rows)
             if not by_user and rows.any():
-                part = first_part(part, _SHARES["train"][1])
+                part = first_part(part, SPLIT_SHARES["train"][1])
             self._populations[by_user, half] = population(part)
         return self._populations[by_user, half]
 
@@ -162,7 +162,7 @@ class RecordedAvailability:
         """Recordings of the split, and the share of each recording's time that belongs to it."""
         by_user = self._by_user(num_clients)
         if (split, by_user) not in self._pools:
-            low, high = _SHARES[split]
+            low, high = SPLIT_SHARES[split]
             if by_user:
                 place = self._place[self.trace.user]
                 rows, low, high = np.flatnonzero(self._usable & (place >= low) & (place < high)), 0.0, 1.0

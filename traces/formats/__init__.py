@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from .base import Format, Formats
-from .examples import AVAILABILITY_EXAMPLES, CARBON_EXAMPLES, HOSTILE
+from .examples import ARRIVAL_EXAMPLES, AVAILABILITY_EXAMPLES, CARBON_EXAMPLES, HOSTILE
 from .generator_file import is_generator_file, load_generator, save_generator
 
 __all__ = [
+    "ARRIVAL_EXAMPLES",
     "AVAILABILITY_EXAMPLES",
     "CARBON_EXAMPLES",
     "HOSTILE",

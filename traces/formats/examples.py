@@ -124,6 +124,42 @@ CARBON_EXAMPLES: dict[str, bytes] = {
 }
 """By name."""
 
+_DAY_HEADER = ",".join(map(str, range(1, 1441))).encode()
+
+ARRIVAL_EXAMPLES: dict[str, bytes] = {
+    "csv": b"# minutes,0,1440\n# clock,day\ntime,source,requests\n0,a,3\n60,b,2\n7200,a,1\n",
+    "azure-llm": (
+        b"TIMESTAMP,ContextTokens,GeneratedTokens\r\n2023-11-16 18:15:46.6805900,374,44\r\n"
+        b"2023-11-16 18:15:50.9951690,396,109\r\n2023-11-16 18:17:51.2225670,879,0\r\n"
+    ),
+    "burstgpt": (
+        b"Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
+        b"5,ChatGPT,472,18,490,Conversation log\n45,ChatGPT,1087,230,1317,API log\n"
+        b"118,GPT-4,417,0,417,Conversation log\n"
+    ),
+    "azure-functions-2019": (
+        b"HashOwner,HashApp,HashFunction,Trigger,"
+        + _DAY_HEADER
+        + b"\no,a,f,http"
+        + b",0,2,1" * 480
+        + b"\no,a,g,timer"
+        + b",1" * 1440
+        + b"\no,b,h,queue"
+        + b",0" * 1439
+        + b",7\n"
+    ),
+    "azure-functions-2021": (
+        b"app,func,end_timestamp,duration\n734272c0,313c03f5,60.142570018768,0.134\n"
+        b"17c37a0f,c9f8e30e,61.280997037888,2.013\n734272c0,313c03f5,241.56,42.356\n"
+    ),
+    "mooncake": (
+        b'{"timestamp": 0, "input_length": 6758, "output_length": 500, "hash_ids": [0, 1, 2]}\n'
+        b'{"timestamp": 3000, "input_length": 7322, "output_length": 490, "hash_ids": [0, 14]}\n'
+        b'{"timestamp": 65999, "input_length": 900, "output_length": 0, "hash_ids": [0, 28]}\n'
+    ),
+}
+"""By name."""
+
 HOSTILE: dict[str, bytes] = {
     "one null byte": b"\x00",
     "nulls": b"\x00" * 100,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ....envs.scenario import Scenario
+from ....fl_core.aggregation import COMPRESSIONS
 
 
 def charge_actual(scenario: Scenario) -> Scenario:
@@ -23,8 +24,14 @@ def check_deployable(scenario: Scenario) -> None:
         "evaluation.personal": (scenario.evaluation.personal, "none"),
         "quadratic": (scenario.quadratic, None),
         "malicious": (scenario.malicious, None),
-        "levels.upload_bits": (scenario.levels.upload_bits, ()),
+        "fragments.count": (scenario.fragments.count, 1),
     }
     for name, (value, expected) in wanted.items():
         if value != expected:
             raise ValueError(f"{name}: {value!r}, expected {expected!r} in a live federation")
+    made = None if scenario.compression is None else COMPRESSIONS.make(scenario.compression)
+    if made is not None and not made.parcel(1, scenario.upload_bits):
+        raise ValueError(
+            f"compression: {made.name!r}, expected one that says in a live federation how updates travel "
+            "(`parcel`, `encode`, `decode`)"
+        )

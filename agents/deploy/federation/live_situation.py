@@ -53,12 +53,13 @@ def live_situation(
     hour = utc_hour(population.start_utc_s, time_s)
     carbon_leads_s = np.array(scenario.forecasting.carbon_leads_s)
     down_bytes = source.model_bytes * core.aggregator.traffic
+    up_bytes = source.model_bytes * core.upload_share / core.aggregator.traffic
     return Situation(
         clients=_client_facts(roster, ledger, core, now_s, scenario.forecasting.availability_leads_s),
         zones=zone_facts(carbon, time_s, hour, population.utc_offset_h, carbon_leads_s),
         run=replace(run_facts(ledger, time_s, hour, scenario.max_rounds), looks=ledger.looks + 1),
         terms=replace(
-            terms_of(population, ledger, down_bytes, source.model_bytes),
+            terms_of(population, ledger, down_bytes, up_bytes, scenario.upload_bits),
             overhead_s=np.array([overhead_s]),
             announced_share=np.array([roster.announced_share]),
         ),

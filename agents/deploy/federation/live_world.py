@@ -170,13 +170,13 @@ class LiveWorld:
 
     def step(self, plan: RoundPlan) -> StepResult:
         """Carry out one plan: a round of training, a wait, or the end of the run."""
-        plan.validate(1, self.scenario.clients, self.scenario.levels.server_step)
+        scenario, levels = self.scenario, self.scenario.levels
+        plan.validate(1, scenario.clients, levels.server_step, levels.upload_bits)
         if not self.running:
             raise ValueError("step: the run has ended")
         before, seen, budgets = self.ledger.accuracy, self.available, self.draw.budgets[None]
-        stop, wait_s = bool(plan.wait_s[0] == STOP_S), float(plan.wait_s[0])
-        if stop or wait_s > 0:
-            outcome, trained = self._wait(0.0 if stop else wait_s), np.zeros(1, dtype=bool)
+        if (wait_s := float(plan.wait_s[0])) > 0:
+            outcome, trained = self._wait(0.0 if wait_s == STOP_S else wait_s), np.zeros(1, dtype=bool)
         else:
             outcome, trained = self._probe(plan) if plan.probed.any() else self._train(plan)
         active = np.ones(1, dtype=bool)
@@ -185,7 +185,7 @@ class LiveWorld:
         self.ledger.record(outcome, trained, active, plan.is_round)
         self.ledger.net_points += terms.sum(axis=1)
         cost = overrun(self.ledger, outcome, budgets)
-        terminated, truncated = ended(self.scenario, budgets, self.ledger, plan, outcome, active)
+        terminated, truncated = ended(scenario, budgets, self.ledger, plan, outcome, active)
         self.running = not bool((terminated | truncated)[0])
         return StepResult(outcome, terms.sum(axis=1), terms, cost, terminated, truncated, active)
 
@@ -193,8 +193,7 @@ class LiveWorld:
         """The books of a wait, or of the end of the run."""
         began_s = self.clock.now()
         self._idle(wait_s)
-        blank = LiveRound.blank(self.scenario.clients)
-        return self._outcome(blank, None, 0, began_s)
+        return self._outcome(LiveRound.blank(self.scenario.clients), None, 0, began_s)
 
     def _idle(self, wait_s: float) -> None:
         """Let time pass. With nobody to decide about, a wait ends as soon as somebody has come."""
@@ -221,7 +220,8 @@ class LiveWorld:
         invited = asked & self.roster.available
         batch_size = self.source.training.batch_size
         sent, cut = transfers(plan, invited[None], self.held, self.core.capacity, batch_size)
-        orders = self.core.orders(np.where(invited, plan.local_steps[0], 0), sent[0], index)
+        steps, bits = np.where(invited, plan.local_steps[0], 0), plan.upload_bits
+        orders = self.core.orders(steps, sent[0], index, 0 if bits is None else int(bits[0]))
         played = self._play(orders, float(plan.quorum[0]))
         self._enter_held({client: update.held for client, update in played.updates.items()})
         arrived = np.isin(np.arange(self.scenario.clients), list(played.updates))[None] & (self.held > 0)
@@ -254,7 +254,7 @@ class LiveWorld:
     def load_state(self, state: Mapping[str, AnyArray]) -> None:
         """Put `state()` into a world built alike, with a clock that begins at its `time_s`.
 
-        Nodes have to introduce themselves again, and what they were sent belongs to the stopped run.
+        Nodes introduce themselves again, and what they were sent belongs to the stopped run.
 
         Raises:
             ValueError: it is of another federation.

@@ -48,5 +48,5 @@ def local_node(scenario: Scenario, split: Split, seed: int, client: int) -> Loca
     )
     begin = int(dealt.offset[client])
     own_rows = dealt.rows[begin : begin + int(dealt.own[client])]
-    training = scenario.training
-    return LocalNode(dataset, make_model(scenario.model, dataset), training, scenario.trainer, own_rows)
+    model, training, trainer = make_model(scenario.model, dataset), scenario.training, scenario.trainer
+    return LocalNode(dataset, model, training, trainer, own_rows, scenario.compression)

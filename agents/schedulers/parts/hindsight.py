@@ -11,6 +11,7 @@ import numpy as np
 
 from ....common.arrays import Bools, Floats, Ints
 from ....envs.contract import (
+    OWN_REFRESH,
     REWARD_TERMS,
     STOP_S,
     RoundPlan,
@@ -258,6 +259,7 @@ def _row(plan: RoundPlan, row: int) -> RoundPlan:
         probe_samples=None if plan.probe_samples is None else plan.probe_samples[at],
         server_step=None if plan.server_step is None else plan.server_step[at],
         upload_bits=None if plan.upload_bits is None else plan.upload_bits[at],
+        refresh=None if plan.refresh is None else plan.refresh[at],
     )
 
 
@@ -272,6 +274,8 @@ def _joined(rows: Sequence[RoundPlan]) -> RoundPlan:
     factors = [np.ones(1) if row.server_step is None else row.server_step for row in rows]
     choosing = any(row.upload_bits is not None for row in rows)
     bits = [np.zeros(1, np.int64) if row.upload_bits is None else row.upload_bits for row in rows]
+    refreshing = any(row.refresh is not None for row in rows)
+    whom = [np.full(1, OWN_REFRESH) if row.refresh is None else row.refresh for row in rows]
     asked = [nobody if row.probe_samples is None else row.probe_samples for row in rows]
     return RoundPlan(
         np.concatenate([row.local_steps for row in rows]),
@@ -282,6 +286,7 @@ def _joined(rows: Sequence[RoundPlan]) -> RoundPlan:
         np.concatenate(asked) if probing else None,
         np.concatenate(factors) if scaling else None,
         np.concatenate(bits) if choosing else None,
+        np.concatenate(whom) if refreshing else None,
     )
 
 

@@ -36,6 +36,7 @@ class Menu:
     quorum: Floats  # shares
     server_step: Floats  # factors; a single one where the server's step is no decision
     upload_bits: Ints  # levels; empty where they are no decision
+    refresh: Ints  # likewise
 
     @classmethod
     def of(cls, scenario: Scenario) -> Menu:
@@ -49,13 +50,15 @@ class Menu:
             np.array(levels.quorum, dtype=np.float64),
             np.array(levels.server_step, dtype=np.float64),
             np.array(levels.upload_bits, dtype=np.int64),
+            np.array(scenario.refresh_levels, dtype=np.int64),
         )
 
     @property
     def moves(self) -> tuple[Move, ...]:
         """The changes that this menu leaves room for."""
         moves = (*MOVES, _change_server_step) if self.server_step.size > 1 else MOVES
-        return (*moves, _change_upload_bits) if self.upload_bits.size > 1 else moves
+        moves = (*moves, _change_upload_bits) if self.upload_bits.size > 1 else moves
+        return (*moves, _change_refresh) if self.refresh.size > 1 else moves
 
 
 def mutate(orders: Orders, menu: Menu, rng: np.random.Generator) -> tuple[RoundPlan, ...]:
@@ -130,6 +133,13 @@ def _change_upload_bits(
 ) -> list[RoundPlan]:
     """Updates come back in more or fewer bits."""
     return _set(orders, at, replace(orders[at], upload_bits=np.array([rng.choice(menu.upload_bits)])))
+
+
+def _change_refresh(
+    orders: list[RoundPlan], at: int, menu: Menu, rng: np.random.Generator
+) -> list[RoundPlan]:
+    """The new model is sent to more or fewer clients."""
+    return _set(orders, at, replace(orders[at], refresh=np.array([rng.choice(menu.refresh)])))
 
 
 def _delete(orders: list[RoundPlan], at: int, menu: Menu, rng: np.random.Generator) -> list[RoundPlan]:

@@ -1,9 +1,10 @@
-"""Tables with silos: one's own, clinical ones as published, and a made-up one of their shape."""
+"""Tables: one's own, clinical ones with silos, a made-up one of their shape, and recorded streams."""
 
 from __future__ import annotations
 
 from .clinical import HeartDisease, TcgaBrca
 from .files import TableFile
 from .hospitals import SyntheticHospitals
+from .stream_file import StreamFile
 
-__all__ = ["HeartDisease", "SyntheticHospitals", "TableFile", "TcgaBrca"]
+__all__ = ["HeartDisease", "StreamFile", "SyntheticHospitals", "TableFile", "TcgaBrca"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ....common.arrays import AnyArray, Floats, Floats32, Ints, Ints32
+from ....common.arrays import AnyArray, Bools, Floats, Floats32, Ints, Ints32
 from ...data import Dataset
 from ...models import ModelSpec, TorchModel, TransformerSpec, build_module, split_parameters, token_rows
 from ...numerics import run_ranges
@@ -248,6 +248,26 @@ class TorchTrainer:
             summed = self._scores(params[origin[j]][None], "train", own)[0, 0]
             mean[j] = float(summed) / max(1, own.size)
         return mean
+
+    def answers(
+        self, params: Floats32, origin: Ints, first: Ints, rows: Ints32, part: str = "train"
+    ) -> tuple[Bools, Floats32]:
+        """See `AnsweringTrainer.answers`; one model after another."""
+        import torch
+
+        x, y = self._parts[part]
+        right, loss = np.empty(rows.size, dtype=np.bool_), np.empty(rows.size, dtype=np.float32)
+        for j, k in enumerate(origin.tolist()):
+            flat = torch.from_numpy(params[k].copy()).to(self._device)
+            for at in range(first[j], first[j + 1], _EVALUATION_BATCH):
+                here = slice(at, min(at + _EVALUATION_BATCH, first[j + 1]))
+                index = torch.from_numpy(rows[here].astype(np.int64)).to(self._device)
+                with torch.no_grad():
+                    logits = self._logits(flat, x[index])
+                    each = torch.nn.functional.cross_entropy(logits, y[index], reduction="none")
+                right[here] = (logits.argmax(dim=-1) == y[index]).cpu().numpy()
+                loss[here] = each.cpu().numpy()
+        return right, loss
 
     def evaluate(self, params: Floats32, part: str) -> tuple[Floats, Floats]:
         """See `LocalTrainer.evaluate`."""

@@ -9,6 +9,7 @@ import pytest
 
 from frugalfl.agents.commands.traces import main
 from frugalfl.traces.analysis import generate
+from frugalfl.traces.arrivals import make_arrivals
 from frugalfl.traces.availability import make_availability
 from frugalfl.traces.carbon import make_carbon
 from frugalfl.traces.formats.availability import read_availability, write
@@ -91,3 +92,65 @@ def test_convert_loses_nothing(files):
     one, two = read_carbon(files / "carbon.csv")[0], read_carbon(files / "c2.csv")[0]
     assert np.array_equal(one.g_per_kwh, two.g_per_kwh)
     assert read_availability(files / "again.csv").num_recordings == 30
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """A day and a half of BurstGPT with a clear evening, in its own form."""
+    rng = np.random.default_rng(0)
+    times = np.sort(rng.choice(np.r_[np.arange(86400), np.arange(20 * 3600, 22 * 3600)], 4000))
+    rows = "".join(f"{t},{'ChatGPT' if t % 3 else 'GPT-4'},400,{t % 9},9,API log\n" for t in times)
+    header = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
+    (tmp_path / "burst.csv").write_text(header + rows + "129599,GPT-4,1,1,2,API log\n")
+    return tmp_path
+
+
+def test_describe_tells_of_requests(asked, capsys):
+    assert main(["describe", str(asked / "burst.csv"), "--plot", str(asked / "plots")]) == 0
+    out = capsys.readouterr().out
+    for word in (
+        "burstgpt",
+        "times as seconds since the first midnight",
+        "clock hours of a day, from 0 h of day 1, resolution 1 s",
+        "4,001",
+        "answered with 0",
+    ):
+        assert word in out
+    assert (asked / "plots" / "burst.png").stat().st_size > 10_000
+
+
+def test_requests_are_converted_and_fitted(asked, capsys):
+    assert main(["convert", str(asked / "burst.csv"), "--out", str(asked / "own.csv")]) == 0
+    assert main(["fit", str(asked / "own.csv"), "--out", str(asked / "fit.json")]) == 0
+    assert "dispersion" in capsys.readouterr().out
+    model = make_arrivals(asked / "fit.json")
+    assert np.isin(np.argsort(model.profile)[-2:], (20, 21)).all()
+    assert model.per_hour == pytest.approx(4001 / 2 / 36, rel=1e-3)
+
+
+def test_a_trace_without_a_clock_is_given_its_hour(tmp_path, capsys):
+    rows = "".join(f"{60 * minute},a,{9 if minute < 60 else 1}\n" for minute in range(2880))
+    (tmp_path / "own.csv").write_text("time,source,requests\n" + rows)
+    out = ["--out", str(tmp_path / "fit.json"), "--start-h", "17"]
+    assert main(["fit", str(tmp_path / "own.csv"), *out]) == 0
+    assert np.argmax(make_arrivals(tmp_path / "fit.json").profile) == 17
+    assert main(["fit", str(tmp_path / "own.csv"), *out[:3], "40"]) == 2
+    assert "start_h: 40, expected an hour of the day, 0 to 24" in capsys.readouterr().err
+
+
+def test_describe_tells_what_answering_costs(tmp_path, capsys):
+    rows = [
+        {
+            "model_id": "Qwen/Qwen3-14B", "gpu_model": "H100", "num_gpus": 1, "tensor_parallel": 1,
+            "avg_batch_size": batch, "energy_per_request_joules": joules, "median_itl_ms": 12.5,
+            "avg_output_len": 600.0, "avg_power_watts": 450.0,
+        }
+        for batch, joules in ((7.5, 437.5), (253.0, 70.0))
+    ]  # fmt: skip
+    (tmp_path / "chat.json").write_text(json.dumps({"configurations": rows, "task": "chat"}, indent=1))
+    assert main(["describe", str(tmp_path / "chat.json")]) == 0
+    out = capsys.readouterr().out
+    for word in ("Qwen/Qwen3-14B", "1 H100", "7.5 -> 253", "437.5 -> 70"):
+        assert word in out
+    assert main(["convert", str(tmp_path / "chat.json"), "--out", str(tmp_path / "x.csv")]) == 2
+    assert "devices or energy, expected availability" in capsys.readouterr().err

@@ -90,7 +90,8 @@ class FakeTransport:
         def answer(ticket):
             update, target.storage = target.local.train(order, target.storage)
             update = type(update)(**{**vars(update), "compute_s": took_s})
-            return Reply(ticket, update, dict(target.profile), up_bytes=update.delta.nbytes)
+            size = sum(array.nbytes for array in update.parcel or (update.delta,))
+            return Reply(ticket, update, dict(target.profile), up_bytes=size)
 
         return self._work(target, took_s, answer), size
 

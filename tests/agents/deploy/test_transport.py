@@ -71,7 +71,7 @@ def array(data=b"", shape=(SIZE,), dtype="float32", stype="numpy.ndarray"):
 def record(delta=None, numbers=None, **parts):
     made = flower.RecordDict()
     packed = flower.Array(np.zeros(SIZE, np.float32)) if delta is None else delta
-    made["arrays"] = parts.get("arrays", flower.ArrayRecord({"delta": packed}))
+    made["arrays"] = parts.get("arrays", flower.ArrayRecord({"delta/0": packed}))
     said = flower.ConfigRecord({**GOOD, **(numbers or {})})
     made["numbers"] = parts.get("said", said)
     if "profile" in parts:
@@ -85,7 +85,7 @@ def config(**values):
 
 ATTACKS = {
     "arrays as settings": lambda: record(arrays=config(delta=1.0)),
-    "arrays as metrics": lambda: record(arrays=flower.MetricRecord({"delta": 1.0})),
+    "arrays as metrics": lambda: record(arrays=flower.MetricRecord({"delta/0": 1.0})),
     "numbers as arrays": lambda: record(
         said=flower.ArrayRecord({name: flower.Array(np.zeros(1)) for name in GOOD})
     ),

@@ -138,7 +138,7 @@ def test_scores_say_whatever_has_one_step_level_for_all(changes):
 def test_the_servers_step_is_a_head_of_its_own_only_where_it_is_a_decision():
     plain, scaled = (AgentView("volunteers", 1, **changes).codec.layout for changes in ({}, FACTORS))
     assert scaled.nvec.tolist() == [*plain.nvec[:2], 3, *plain.nvec[2:]]
-    assert not plain.scales_step and scaled.scales_step
+    assert plain.further == () and scaled.further == ("server_step",)
 
 
 @every_layout

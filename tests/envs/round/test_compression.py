@@ -90,6 +90,19 @@ def test_error_feedback_is_forgotten_with_the_episode():
     np.testing.assert_array_equal(used.parameters(), fresh.parameters())
 
 
+def test_error_feedback_is_forgotten_with_the_session():
+    world = world_of(compression={**TOP, "error_feedback": True})
+    world.step(plan_of(world))
+    unsent = world._core.compression.memory["unsent"]
+    kept = unsent.any(axis=2)
+    gone = kept & (np.cumsum(kept, axis=1) % 2 == 1)
+    assert gone.any() and (kept & ~gone).any()
+    before = unsent.copy()
+    world._core.end_sessions(gone)
+    assert not unsent[gone].any()
+    np.testing.assert_array_equal(unsent[~gone], before[~gone])
+
+
 def test_control_variates_travel_both_ways():
     world, before = world_of(aggregator="scaffold"), world_of().situation()
     outcome = world.step(plan_of(world)).outcome

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from frugalfl.fl_core.aggregation import COMPRESSIONS
 from frugalfl.fl_core.remote import LocalUpdate, PackedArray, TrainOrder, check_update, unpack_update
 
 SIZE = 10
@@ -44,14 +45,58 @@ def header(text, body=b""):
 
 
 def test_an_honest_answer_is_read_as_it_was_packed():
-    update = unpack_update(NUMBERS, packed(), ORDER)
+    update = unpack_update(NUMBERS, [packed()], ORDER)
     assert update.delta.dtype == np.float32 and np.array_equal(update.delta, np.arange(SIZE))
     assert (update.client, update.round_index, update.held) == (1, 4, 20)
     assert check_update(update, ORDER) == pytest.approx(math.sqrt(285))
     other_end = packed(npy(np.arange(SIZE, dtype=">f4")))
-    assert np.array_equal(unpack_update(NUMBERS, other_end, ORDER).delta, update.delta)
+    assert np.array_equal(unpack_update(NUMBERS, [other_end], ORDER).delta, update.delta)
     probe = replace(ORDER, local_steps=0, probe_samples=5)
-    assert unpack_update(NUMBERS, packed(npy(np.zeros(0, np.float32)), shape=(0,)), probe).delta.size == 0
+    assert unpack_update(NUMBERS, [packed(npy(np.zeros(0, np.float32)), shape=(0,))], probe).delta.size == 0
+
+
+COMPRESSED = replace(
+    ORDER, compression=COMPRESSIONS.make({"kind": "rounded", "bits": 8, "block": 4}), upload_bits=4
+)
+
+
+def parcel():
+    arrays = COMPRESSED.compression.encode(np.arange(SIZE, dtype=np.float32), 4)
+    return [PackedArray(str(each.dtype), each.shape, npy(each)) for each in arrays]
+
+
+def test_a_compressed_answer_is_decoded_as_ordered():
+    update = unpack_update(NUMBERS, parcel(), COMPRESSED)
+    assert update.delta.shape == (SIZE,) and np.abs(update.delta - np.arange(SIZE)).max() < 0.7
+    assert [each.size for each in update.parcel] == [5, 3]
+    assert check_update(update, COMPRESSED) > 0
+    probe = replace(COMPRESSED, local_steps=0, probe_samples=5)
+    nothing = [packed(npy(np.zeros(0, np.float32)), shape=(0,))]
+    assert unpack_update(NUMBERS, nothing, probe).parcel == ()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [packed()],
+        parcel()[:1],
+        [*parcel(), packed()],
+        parcel()[::-1],
+        [packed(npy(np.zeros(10, np.uint8)), "uint8", (10,)), parcel()[1]],
+        [packed(npy(np.zeros(5, np.int8)), "int8", (5,)), parcel()[1]],
+        [packed(npy(np.zeros(5, np.int8)), "uint8", (5,)), parcel()[1]],
+    ],
+    ids=["plain", "no scales", "too many", "the other way round", "of other bits", "another type", "a lie"],
+)
+def test_compressed_answers_that_are_not_as_ordered_are_refused(answer):
+    with pytest.raises(ValueError, match="delta"):
+        unpack_update(NUMBERS, answer, COMPRESSED)
+
+
+def test_scales_that_no_training_makes_are_refused():
+    wild = [parcel()[0], packed(npy(np.full(3, np.nan, np.float32)), shape=(3,))]
+    with pytest.raises(ValueError, match="delta: of length"):
+        check_update(unpack_update(NUMBERS, wild, COMPRESSED), COMPRESSED)
 
 
 BYTES = {
@@ -82,7 +127,7 @@ BYTES = {
 @pytest.mark.parametrize("name", BYTES)
 def test_bytes_that_are_no_answer_raise_before_they_are_decoded(name):
     with pytest.raises(Exception) as error:
-        unpack_update(NUMBERS, BYTES[name], ORDER)
+        unpack_update(NUMBERS, [BYTES[name]], ORDER)
     assert not isinstance(error.value, MemoryError)
 
 
@@ -107,7 +152,7 @@ def test_bytes_that_are_no_answer_raise_before_they_are_decoded(name):
 )
 def test_numbers_that_are_no_answer_are_refused(name, value):
     with pytest.raises((ValueError, OverflowError)):
-        check_update(unpack_update({**NUMBERS, name: value}, packed(), ORDER), ORDER)
+        check_update(unpack_update({**NUMBERS, name: value}, [packed()], ORDER), ORDER)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38, 1e20, 2e4])
@@ -133,7 +178,7 @@ def survives(random):
     """An answer is an update that fits its order, or raises an exception that is one node's failure."""
     numbers, array = mangled(random)
     try:
-        update = unpack_update(numbers, array, ORDER)
+        update = unpack_update(numbers, [array], ORDER)
         length = check_update(update, ORDER)
     except MemoryError:
         raise

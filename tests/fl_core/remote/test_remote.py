@@ -206,3 +206,86 @@ class TestMoments:
         back = flower.kept_storage(state)
         assert [int(each.steps[0]) for each in back.moments] == [0, 3]
         assert np.array_equal(back.moments[1].second, kept.moments[1].second)
+
+
+ROUNDED = {"kind": "rounded", "bits": 8, "block": 32, "error_feedback": True}
+
+
+class TestCompression:
+    """Nodes that compress what they send: the server's model is the simulator's, though updates get lost."""
+
+    @pytest.fixture(
+        params=[ROUNDED, {"kind": "top-k", "share": 0.2, "error_feedback": True}, "8-bit"], ids=str
+    )
+    def halves(self, request):
+        """The simulator, the coordinator and its nodes, of the same federation."""
+        scenario = load_scenario("volunteers", clients=3, compression=request.param)
+        source = PopulationSource(scenario, "test")
+        draw = source.draw(SEED)
+        how = {"training": source.training, "compression": request.param}
+        whole = FederatedCore(source.dataset, source.model, 1, 3, **how)
+        core = RemoteCore(source.dataset, source.model, 3, **how)
+        for each in (whole, core):
+            each.reset(0, draw.task, draw.model_seed)
+        return whole, core, [local_node(scenario, "test", SEED, client) for client in range(3)]
+
+    @staticmethod
+    def play(halves, storages, index, arrive=(True, True, True), bits=0):
+        whole, core, nodes = halves
+        steps, updates = np.array([3, 2, 4]), {}
+        for client, order in core.orders(steps, np.zeros(3, dtype=int), index, bits).items():
+            update, storages[client] = nodes[client].train(order, storages.get(client))
+            if arrive[client]:
+                updates[client] = update
+        core.apply(updates, steps, index)
+        counted = np.where(arrive, steps, 0).astype(np.int32)[None]
+        whole.run_round(
+            TrainingOrders(counted, round_index=np.array([index]), upload_bits=np.full((1, 3), bits))
+        )
+        return updates
+
+    def test_the_same_model_though_updates_come_too_late_to_count(self, halves):
+        storages, (whole, core, _) = {}, halves
+        for index, arrive in enumerate([(1, 1, 1), (0, 1, 1), (0, 1, 0), (1, 1, 1), (1, 0, 1)]):
+            self.play(halves, storages, index, arrive, bits=4)
+        np.testing.assert_array_equal(core.parameters(), whole.parameters())
+
+    def test_the_end_of_a_session_ends_the_rest(self, halves):
+        storages, (whole, core, _) = {}, halves
+        self.play(halves, storages, 0)
+        del storages[2]  # killed
+        for each in (whole, core):
+            each.end_sessions(np.array([[False, True, True]]))
+        self.play(halves, storages, 1)
+        np.testing.assert_array_equal(core.parameters(), whole.parameters())
+
+    def test_a_coordinator_that_goes_on_knows_which_updates_counted(self, halves):
+        storages, (_, core, _) = {}, halves
+        self.play(halves, storages, 0, (True, False, True))
+        state = core.state()
+        self.play(halves, storages, 1, (True, True, False))
+        after = core.parameters()
+        core.load_state(state)
+        orders = core.orders(np.ones(3, dtype=int), np.zeros(3, dtype=int), 1)
+        assert [order.unsent_round for order in orders.values()] == [0, -1, 0]
+        assert not np.array_equal(core.parameters(), after)
+
+    def test_fewer_bytes_travel(self, halves):
+        flower = pytest.importorskip("frugalfl.fl_core.remote.flower_messages")
+        pytest.importorskip("flwr")
+        storages, (_, core, _) = {}, halves
+        for index, bits in enumerate((4, 16)):
+            order = core.orders(np.array([3, 2, 4]), np.zeros(3, dtype=int), index, bits)[1]
+            asked = bits if core.compression.takes_bits else 0
+            assert flower.read_order(flower.pack_order(order)).upload_bits == order.upload_bits == asked
+            update = self.play(halves, storages, index, bits=bits)[1]
+            record = flower.pack_update(update, {})
+            size = core.compression.inner.upload_bytes(core.parameters().size, asked)
+            assert size < flower.record_bytes(record) < size + 600
+            back = flower.read_update(record, order)
+            assert np.array_equal(back.delta, update.delta)
+            state = flower.pack_profile({})
+            flower.keep_storage(state, storages[1])
+            kept, mine = flower.kept_storage(state).unsent, storages[1].unsent
+            assert [each.round_index for each in kept] == [each.round_index for each in mine]
+            assert all(np.array_equal(one.rest, two.rest) for one, two in zip(kept, mine, strict=True))

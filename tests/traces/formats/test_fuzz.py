@@ -11,12 +11,13 @@ from trace_mutants import mutant
 
 from frugalfl.traces.analysis import read_any
 from frugalfl.traces.devices import read_devices
-from frugalfl.traces.formats import AVAILABILITY_EXAMPLES, CARBON_EXAMPLES
+from frugalfl.traces.formats import ARRIVAL_EXAMPLES, AVAILABILITY_EXAMPLES, CARBON_EXAMPLES
+from frugalfl.traces.formats.arrivals import ARRIVAL_FORMATS, read_arrivals
 from frugalfl.traces.formats.availability import AVAILABILITY_FORMATS, read_availability
 from frugalfl.traces.formats.carbon import CARBON_FORMATS, read_carbon
 from frugalfl.traces.testing import refusal
 
-SEEDS = [*AVAILABILITY_EXAMPLES.values(), *CARBON_EXAMPLES.values()]
+SEEDS = [*AVAILABILITY_EXAMPLES.values(), *CARBON_EXAMPLES.values(), *ARRIVAL_EXAMPLES.values()]
 YEAR_S = 365.25 * 86400.0
 
 
@@ -38,6 +39,13 @@ def check_carbon(series):
     check_names([one.zone for one in series])
 
 
+def check_arrivals(trace):
+    trace.validate()
+    assert trace.span_s <= 31 * YEAR_S
+    assert trace.resolution_s > 0
+    check_names(trace.sources)
+
+
 def check_names(names):
     for name in names:
         assert name
@@ -48,14 +56,19 @@ def check_content(content):
     if content.trace is not None:
         check_availability(content.trace)
     check_carbon(content.series)
+    if content.requests is not None:
+        check_arrivals(content.requests)
 
 
 def attack(path, rng):
     path.write_bytes(mutant(SEEDS, rng))
-    available, carbon = rng.choice(list(AVAILABILITY_FORMATS)), rng.choice(list(CARBON_FORMATS))
+    available, carbon, asked = (
+        rng.choice(list(table)) for table in (AVAILABILITY_FORMATS, CARBON_FORMATS, ARRIVAL_FORMATS)
+    )
     refusal(lambda: check_content(read_any(path)))
     refusal(lambda: check_availability(read_availability(path, available)))
     refusal(lambda: check_carbon(read_carbon(path, carbon)))
+    refusal(lambda: check_arrivals(read_arrivals(path, asked)))
     refusal(read_devices, path)
 
 

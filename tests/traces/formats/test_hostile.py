@@ -8,14 +8,15 @@ from hypothesis import strategies as st
 
 from frugalfl.traces.analysis import read_any
 from frugalfl.traces.availability import make_availability
-from frugalfl.traces.formats import AVAILABILITY_EXAMPLES, CARBON_EXAMPLES, HOSTILE
+from frugalfl.traces.formats import ARRIVAL_EXAMPLES, AVAILABILITY_EXAMPLES, CARBON_EXAMPLES, HOSTILE
+from frugalfl.traces.formats.arrivals import ARRIVAL_FORMATS, read_arrivals
 from frugalfl.traces.formats.availability import AVAILABILITY_FORMATS, read_availability
 from frugalfl.traces.formats.carbon import CARBON_FORMATS, read_carbon
 from frugalfl.traces.testing import refusal
 
-FORMATS = [*AVAILABILITY_FORMATS, *CARBON_FORMATS]
+FORMATS = [*AVAILABILITY_FORMATS, *CARBON_FORMATS, *ARRIVAL_FORMATS]
 
-SEEDS = [*AVAILABILITY_EXAMPLES.values(), *CARBON_EXAMPLES.values()]
+SEEDS = [*AVAILABILITY_EXAMPLES.values(), *CARBON_EXAMPLES.values(), *ARRIVAL_EXAMPLES.values()]
 mutations = st.lists(
     st.tuples(st.integers(0, 300), st.integers(0, 4), st.binary(min_size=1, max_size=6)), max_size=6
 )
@@ -60,6 +61,8 @@ def test_any_bytes_forced_into_any_format(tmp_path, data, name):
         refusal(read_availability, path, name)
     if name in CARBON_FORMATS:
         refusal(read_carbon, path, name)
+    if name in ARRIVAL_FORMATS:
+        refusal(read_arrivals, path, name)
 
 
 @given(st.sampled_from(SEEDS), st.sampled_from(FORMATS))
@@ -67,7 +70,8 @@ def test_any_bytes_forced_into_any_format(tmp_path, data, name):
 def test_files_forced_into_the_wrong_format(tmp_path, seed, name):
     path = tmp_path / "f"
     path.write_bytes(seed)
-    refusal(read_availability if name in AVAILABILITY_FORMATS else read_carbon, path, name)
+    reader = read_availability if name in AVAILABILITY_FORMATS else read_carbon
+    refusal(reader if name not in ARRIVAL_FORMATS else read_arrivals, path, name)
 
 
 @given(st.binary(max_size=300))

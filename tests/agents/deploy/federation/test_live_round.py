@@ -1,9 +1,12 @@
 """A round on real nodes keeps the rules of the simulator's round, whatever the nodes do."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from frugalfl.envs.contract import STOP_S
+from frugalfl.fl_core.aggregation import Compression
 from frugalfl.fl_core.federation import TrainingOrders
 from frugalfl.worlds import FederatedWorld
 
@@ -283,3 +286,40 @@ def test_what_no_live_federation_does_is_refused_in_one_line(federation, changes
     with pytest.raises(ValueError, match="in a live federation") as error:
         federation(nodes=0, **changes)
     assert "\n" not in str(error.value)
+
+
+ROUNDED = {"kind": "rounded", "bits": 16, "error_feedback": True}
+LIVE_BITS = {"compression": ROUNDED, "levels": {"upload_bits": [4, 8, 16]}}
+
+
+def test_the_bits_of_a_plan_are_those_in_which_nodes_send(federation, twin, order_all):
+    world, core = federation(**LIVE_BITS), twin(**LIVE_BITS)
+    compression, size = core.compression, core.parameters().size
+    for index, bits in enumerate((4, 16, 0)):
+        situation = world.situation()
+        assert situation.terms.upload_bits[0] == 16
+        assert situation.terms.upload_bytes[0] == compression.upload_bytes(size)
+        plan = replace(order_all(situation), upload_bits=np.array([bits]))
+        outcome = world.step(plan).outcome
+        assert (outcome.up_bytes[outcome.completed] == compression.upload_bytes(size, bits)).all()
+        rates = np.full(plan.local_steps.shape, 1.0)
+        sent_in = np.full(plan.local_steps.shape, bits)
+        core.run_round(TrainingOrders(plan.local_steps, None, np.array([index]), rates, upload_bits=sent_in))
+        np.testing.assert_allclose(world.parameters(), core.parameters(), rtol=0, atol=1e-6)
+
+
+def test_a_compression_that_cannot_travel_is_refused(federation):
+    with pytest.raises(ValueError, match="compression: 'halved', expected one that says"):
+        federation(nodes=0, compression=f"{__name__}:Halved")
+
+
+class Halved(Compression):
+    """Half of every coordinate, by somebody who did not think of a wire."""
+
+    name = "halved"
+
+    def upload_bytes(self, num_parameters, bits=0):
+        return 2 * num_parameters
+
+    def send(self, env, client, delta, bits=None):
+        return delta / 2

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from frugalfl.traces.analysis import read_any
-from frugalfl.traces.formats.parsing import header_cells, read_head, read_table
+from frugalfl.traces.formats.parsing import header_cells, read_blocks, read_head, read_table
 
 PLAIN = 'zone;fuel, MWh;when\n"a; b";1,5;2024-05-01 00:00\n\nc;;2024-05-01 01:00\n;;\n'
 
@@ -229,3 +229,54 @@ def test_what_no_table_is_as_wide_as(tmp_path, content, why):
     with pytest.raises(ValueError, match=why) as caught:
         read_table(path)
     assert len(str(caught.value)) < 400
+
+
+class TestBlocks:
+    ROWS = [f'2023-01-01 00:{minute:02d},"a, b",{minute}' for minute in range(60)]
+
+    def written(self, tmp_path, end="\n", zipped=False):
+        content = end.join(
+            ["# a title", "time,name,count", *self.ROWS[:30], "", "# half", *self.ROWS[30:], ""]
+        )
+        data = content.encode()
+        (tmp_path / "t.csv").write_bytes(gzip.compress(data) if zipped else data)
+        return tmp_path / "t.csv"
+
+    @pytest.mark.parametrize("block_bytes", [40, 200, 1 << 20])
+    @pytest.mark.parametrize(("end", "zipped"), [("\n", False), ("\r\n", False), ("\n", True)])
+    def test_blocks_are_the_table(self, tmp_path, end, zipped, block_bytes):
+        path = self.written(tmp_path, end, zipped)
+        whole = read_table(path, ["time", "count"])
+        blocks = list(read_blocks(path, ["time", "count"], block_bytes))
+        assert (len(blocks) > 3) == (block_bytes < 1000)
+        assert np.array_equal(np.concatenate([block.lines for block in blocks]), whole.lines)
+        for name in whole.columns:
+            cells = [cell for block in blocks for cell in block.cells(name)]
+            assert cells == whole.cells(name).tolist()
+
+    def test_a_bad_row_has_its_line_in_any_block(self, tmp_path):
+        path = self.written(tmp_path)
+        path.write_text(path.read_text() + "1,2,3,4,5\n")
+        with pytest.raises(ValueError, match=r"t\.csv:65: 5 cells separated by ',', expected 3"):
+            list(read_blocks(path, ["time"], 100))
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            (b"", "empty file, expected text"),
+            (b"time,count\n", "no row below the header"),
+            (b"a,b\n1,2\n", "no header with time"),
+            (b"time," + b"x" * 900, "a line of more than 400 bytes; expected a readable file"),
+            (b"\x1f\x8bnot gzip at all, never", "not a whole gzip file"),
+            (
+                gzip.compress(b"time,count\n" + b"1,2\n" * 8_000_000),
+                "unpacks to more than 200 times its size",
+            ),
+        ],
+    )
+    def test_what_cannot_be_read_is_refused(self, tmp_path, content, said):
+        (tmp_path / "t.csv").write_bytes(content)
+        with pytest.raises(ValueError, match=r"t\.csv") as refusal:
+            for _ in read_blocks(tmp_path / "t.csv", ["time"], 100 if len(content) < 2000 else 1 << 20):
+                pass
+        assert said in str(refusal.value)

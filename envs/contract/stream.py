@@ -1,0 +1,52 @@
+"""What is known of a world that serves while it learns, and what one step of it served."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...common.arrays import Bools, Floats, Ints
+
+
+@dataclass(frozen=True)
+class StreamFacts:
+    """What a coordinator knows of requests, labels and memories; of the drift it knows nothing."""
+
+    arrived: Ints  # [E, N] requests since the last decision
+    requests: Ints  # [E, N] so far
+    memory_rows: Ints  # [E, N] labelled rows in memory now
+    memory_age_s: Floats  # [E, N] their mean age; 0 without any
+    version_lag: Ints  # [E, N] changes of the global model that the client's version misses
+    labels: Ints  # [E, N] labels that became known since the last decision
+    right: Ints  # [E, N] how many of those answers were right
+    right_share: Floats  # [E, N] exponential mean over 2 h of right answers; nan before the first label
+    right_fast: Floats  # [E] the same over all clients, 1 h; before the first label the untrained model's
+    right_slow: Floats  # [E] the same, 8 h
+    page_hinkley: Floats  # [E] Page's statistic of the wrong answers over its threshold, capped at 1
+    requests_hour: Floats  # [E] expected requests per hour now, all clients together
+    points_per_request: Floats  # [E] what one right answer is worth in points of the reward
+
+
+@dataclass(frozen=True)
+class Served:
+    """What one step of a world with arrivals came to beside its round."""
+
+    requests: Ints  # [E, N] answered in it
+    right: Ints  # [E, N] how many of them rightly
+    loss: Floats  # [E, N] sum of their losses
+    labels: Ints  # [E, N] labels that became known in it, of these and of earlier answers
+    labels_right: Ints  # [E, N] how many of those answers were right
+    refreshed: Bools  # [E, N] who was sent the new model after the round
+    drift_events: Ints  # [E] changes of some client's concept; for evaluators, never for agents
+    frozen_right: Floats  # [E] right answers of the model fitted to all rows of each concept; for evaluators
+    validation: Floats  # [E] accuracy on the validation set in the present concepts, as of the last change
+    expected: Floats  # [E] requests of the whole episode in expectation
+
+    @property
+    def points(self) -> Floats:
+        """`[E]`, what the right answers are worth: a hundredth of the expected requests is a point."""
+        return 100.0 * self.right.sum(axis=1) / self.expected
+
+    @property
+    def regret_points(self) -> Floats:
+        """`[E]`, points behind the frozen optimum, the model fitted to all rows of the present concept."""
+        return 100.0 * self.frozen_right / self.expected - self.points
