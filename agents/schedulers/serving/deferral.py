@@ -121,7 +121,7 @@ def cheapest_release(waiting: Floats, cost: Floats, room: Floats) -> Floats:
     objective = np.concatenate([cost + order, np.full(depth, POINTS_PER_ANSWER)])
     one = np.eye(depth)
     limits = np.block([[one, -one], [-np.tril(np.ones((depth, depth))), np.zeros((depth, depth))]])
-    right = np.concatenate([np.maximum(room, 0.0), -due])
+    right = np.concatenate([np.clip(room, 0.0, total), -due])
     scale = max(float(total), 1e-300)
     solved = linprog(
         objective,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from ....common.compiled import kernel
+from ....common.arrays import Floats, Ints
+from ....common.compiled import inner, kernel
 
 
 @kernel(nogil=True, error_model="numpy")
@@ -51,6 +54,63 @@ def concave_gain(ladder, y):  # type: ignore[no-untyped-def]
     return gain, slope
 
 
+class Steps(NamedTuple):
+    """Ways to answer one task's requests, one after the other."""
+
+    cost: Floats  # points of one answer
+    amount: Floats  # answers
+    owner: Ints  # the slot; -1 = the hub
+
+
+@inner(cache=True, error_model="numpy")
+def fill_steps(ladder, content, share, e, i, steps):  # type: ignore[no-untyped-def]
+    """Write into `steps` what answers a task's requests, the hub last; how many they are."""
+    m = ladder.cost.shape[2] // ladder.requests.shape[1]
+    r, n = ladder.requests[e, i], 0
+    for s in range(content.shape[1]):
+        j = content[e, s]
+        if j >= 0 and j // m == i and share[e, s] > 0.0:
+            steps.cost[n], steps.owner[n] = ladder.cost[e, s, j], s
+            steps.amount[n] = min(ladder.capacity[e, s, j], r) * share[e, s]
+            n += 1
+    steps.cost[n], steps.owner[n] = ladder.hub_cost[e, i], -1
+    steps.amount[n] = min(ladder.hub_capacity[e, i], r)
+    return n + 1
+
+
+@inner(cache=True, error_model="numpy")
+def use_steps(steps, order, dropped, rank, s, r, used):  # type: ignore[no-untyped-def]
+    """Write into `used` what r requests use of `steps` without slot s; its length, and what is left."""
+    left, n = r, 0
+    for o in order:
+        other = steps.owner[o]
+        if left <= 0.0:
+            break
+        if steps.cost[o] >= dropped or other == s:
+            continue
+        if other >= 0 and rank[s] >= 0 and rank[other] >= rank[s]:
+            continue
+        used.cost[n], used.amount[n], used.owner[n] = steps.cost[o], min(steps.amount[o], left), other
+        left -= used.amount[n]
+        n += 1
+    return n, max(left, 0.0)
+
+
+@inner(cache=True, error_model="numpy")
+def displaced(used, n, left, room, price, ladder):  # type: ignore[no-untyped-def]
+    """What so many answers at a price bring, in the place of what is dropped and of the dearest used."""
+    taken = min(room, left)
+    total = taken * (ladder.dropped - price)
+    room -= taken
+    k = n - 1
+    while k >= 0 and room > 0.0 and (used.cost[k] > price or (ladder.hub_last and used.owner[k] < 0)):
+        taken = min(room, used.amount[k])
+        total += taken * (used.cost[k] - price)
+        room -= taken
+        k -= 1
+    return total
+
+
 @kernel(nogil=True, error_model="numpy")
 def marginal_gains(ladder, content, share, rank, candidate):  # type: ignore[no-untyped-def]
     """What each content would add in each slot, `[E, S, J]`, whatever the slot holds now.
@@ -64,57 +124,26 @@ def marginal_gains(ladder, content, share, rank, candidate):  # type: ignore[no-
         candidate: `[E, S, J]`, share of the step in which the content would serve.
     """
     num_envs, num_slots, num_contents = candidate.shape
-    num_tasks = ladder.requests.shape[1]
+    num_tasks, size = ladder.requests.shape[1], num_slots + 1
     m = num_contents // num_tasks
-    added = np.zeros(candidate.shape)
-    cost, amount = np.empty(num_slots + 1), np.empty(num_slots + 1)
-    owner = np.empty(num_slots + 1, dtype=np.int64)
-    step_cost, step_used = np.empty(num_slots + 1), np.empty(num_slots + 1)
-    key, step_must = np.empty(num_slots + 1), np.empty(num_slots + 1, dtype=np.bool_)
+    added, key = np.zeros(candidate.shape), np.empty(size)
+    steps = Steps(np.empty(size), np.empty(size), np.empty(size, dtype=np.int64))
+    used = Steps(np.empty(size), np.empty(size), np.empty(size, dtype=np.int64))
     for e in range(num_envs):
         for i in range(num_tasks):
             r = ladder.requests[e, i]
             if r <= 0.0:
                 continue
-            n = 0
+            n = fill_steps(ladder, content, share, e, i, steps)
+            key[:n] = steps.cost[:n]
+            if ladder.hub_last:
+                key[n - 1] = ladder.dropped
+            order = np.argsort(key[:n], kind="mergesort")
             for s in range(num_slots):
-                j = content[e, s]
-                if j >= 0 and j // m == i and share[e, s] > 0.0:
-                    cost[n], owner[n] = ladder.cost[e, s, j], s
-                    amount[n] = min(ladder.capacity[e, s, j], r) * share[e, s]
-                    n += 1
-            cost[n], owner[n] = ladder.hub_cost[e, i], -1
-            amount[n] = min(ladder.hub_capacity[e, i], r)
-            key[: n + 1] = cost[: n + 1]
-            key[n] = ladder.dropped if ladder.hub_last else cost[n]
-            order = np.argsort(key[: n + 1], kind="mergesort")
-            for s in range(num_slots):
-                left, steps = r, 0
-                for o in order:
-                    other = owner[o]
-                    if left <= 0.0:
-                        break
-                    if cost[o] >= ladder.dropped:
-                        continue
-                    if other == s or (other >= 0 and rank[e, s] >= 0 and rank[e, other] >= rank[e, s]):
-                        continue
-                    step_cost[steps], step_used[steps] = cost[o], min(amount[o], left)
-                    step_must[steps] = ladder.hub_last and other < 0
-                    left -= step_used[steps]
-                    steps += 1
+                count, left = use_steps(steps, order, ladder.dropped, rank[e], s, r, used)
                 for j in range(i * m, (i + 1) * m):
                     price = ladder.cost[e, s, j]
                     room = min(ladder.capacity[e, s, j], r) * candidate[e, s, j]
-                    if price >= ladder.dropped or room <= 0.0:
-                        continue
-                    taken = min(room, max(left, 0.0))
-                    total = taken * (ladder.dropped - price)
-                    room -= taken
-                    k = steps - 1
-                    while k >= 0 and room > 0.0 and (step_must[k] or step_cost[k] > price):
-                        taken = min(room, step_used[k])
-                        total += taken * (step_cost[k] - price)
-                        room -= taken
-                        k -= 1
-                    added[e, s, j] = total
+                    if price < ladder.dropped and room > 0.0:
+                        added[e, s, j] = displaced(used, count, left, room, price, ladder)
     return added
