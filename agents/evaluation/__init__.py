@@ -19,6 +19,7 @@ from .parallel import CELLS, SweepOutcome, sweep
 from .price_sweep import OBJECTIVES, at_prices, front_figures, saved_at_equal_accuracy, trace_front
 from .recording import CANCELLED, COMPLETED, IDLE, LOST, Timeline
 from .results import CLIENT_METRICS, CONFIG, LEAKS, METRICS, EvaluationResult, load_result, save_result
+from .serving import evaluate_serving
 
 __all__ = [
     "CANCELLED",
@@ -45,6 +46,7 @@ __all__ = [
     "default_targets",
     "episode_seeds",
     "evaluate",
+    "evaluate_serving",
     "front_figures",
     "load_result",
     "make_worlds",

@@ -14,7 +14,17 @@ from .decisions import (
     top_m,
 )
 from .everyone import Everyone
-from .hyperparameters import OFF, Knob, Setting, draw_settings, knob, knobs_of, settings_of, switch
+from .hyperparameters import (
+    OFF,
+    Knob,
+    Setting,
+    check_knobs,
+    draw_settings,
+    knob,
+    knobs_of,
+    settings_of,
+    switch,
+)
 from .probing import Probing
 from .rule import Rule, State
 
@@ -29,6 +39,7 @@ __all__ = [
     "Setting",
     "State",
     "adopt",
+    "check_knobs",
     "cleanest_wait_s",
     "closing_share",
     "draw_settings",
