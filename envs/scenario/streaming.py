@@ -7,7 +7,9 @@ from typing import Annotated, Literal, Protocol
 from pydantic import Field, model_validator
 
 from ...common.settings import Settings
+from ...fl_core.data.streams import Drift, Memory
 from ...fl_core.federation import Fragments
+from ...fl_core.quadratics import QuadraticSettings
 from .options import Evaluation, HubData, Late
 
 _ORDER = ("none", "participants", "available")
@@ -53,6 +55,12 @@ class _Streams(Protocol):
     def arrivals(self) -> object: ...
 
     @property
+    def memory(self) -> Memory: ...
+
+    @property
+    def drift(self) -> Drift: ...
+
+    @property
     def hub(self) -> HubData: ...
 
     @property
@@ -68,7 +76,7 @@ class _Streams(Protocol):
     def topology(self) -> object: ...
 
     @property
-    def quadratic(self) -> object: ...
+    def quadratic(self) -> QuadraticSettings | None: ...
 
     @property
     def mixture(self) -> object: ...
@@ -91,9 +99,25 @@ def check_streams(scenario: _Streams) -> None:
         "topology": (scenario.topology, "server"),
         "evaluation: personal": (scenario.evaluation.personal, "none"),
         "fragments: count": (scenario.fragments.count, 1),
-        "quadratic": (scenario.quadratic, None),
         "mixture": (scenario.mixture, ()),
     }
     for name, (value, expected) in wanted.items():
         if value != expected:
             raise ValueError(f"{name}: {value!r}, expected {expected!r} in a world with arrivals")
+    _check_quadratics(scenario)
+
+
+def _check_quadratics(scenario: _Streams) -> None:
+    """Refuse drifts of data in worlds of quadratics and the other way round, and memories without rows."""
+    kind = scenario.drift.kind
+    if scenario.quadratic is None:
+        if scenario.drift.of_quadratics:
+            raise ValueError(f"drift: kind: {kind}, expected another one without quadratic, which it is of")
+        return
+    if kind != "none" and not scenario.drift.of_quadratics:
+        raise ValueError(f"drift: kind: {kind}, expected none, walk or jumps in a world of quadratics")
+    for name in ("rule", "rows", "ephemeral"):
+        value, default = getattr(scenario.memory, name), Memory.model_fields[name].default
+        if value != default:
+            expected = f"{default} in a world of quadratics, whose clients keep no rows"
+            raise ValueError(f"memory: {name}: {value}, expected {expected}")
