@@ -29,6 +29,12 @@ WORLDS = {
 }
 """Name in the id, and the packaged scenario behind it."""
 
+SERVING_WORLDS = {"Serving": "serving"}
+"""The same of worlds of serving, which have one face."""
+
+_SERVING = "frugalfl.envs.adapters.serving_env:ServingEnv"
+_SERVING_VECTOR = "frugalfl.envs.adapters.serving_env:ServingVectorEnv"
+
 _REWARDS: dict[str, dict[str, object]] = {"": {}, "mo-": {"vector_reward": True}}
 _OBSERVATIONS: dict[str, dict[str, object]] = {"": {}, "-flat": {"observation": "flat"}}
 _ACTIONS: dict[str, dict[str, object]] = {
@@ -57,15 +63,24 @@ def entries() -> Iterator[Entry]:
         yield Entry(env_id, scenario, {"scenario": scenario, **kwargs})
 
 
+def serving_entries() -> Iterator[Entry]:
+    """Every id of worlds of serving, `frugalfl/(mo-)<Name>(-flat)-v0`."""
+    for (name, scenario), reward, observation in product(SERVING_WORLDS.items(), _REWARDS, _OBSERVATIONS):
+        kwargs = {**_REWARDS[reward], **_OBSERVATIONS[observation]}
+        yield Entry(f"frugalfl/{reward}{name}{observation}-v0", scenario, {"scenario": scenario, **kwargs})
+
+
 def register_all() -> None:
     """Register every id with Gymnasium; calling it again changes nothing."""
-    for entry in entries():
+    training = [(entry, _SINGLE, _VECTOR) for entry in entries()]
+    serving = [(entry, _SERVING, _SERVING_VECTOR) for entry in serving_entries()]
+    for entry, single, vector in training + serving:
         if entry.id in gym.registry:
             continue
         gym.register(
             id=entry.id,
-            entry_point=_SINGLE,
-            vector_entry_point=_VECTOR,
+            entry_point=single,
+            vector_entry_point=vector,
             kwargs=entry.kwargs,
             # A vector reward is not Gymnasium's scalar; MO-Gymnasium's wrappers expect the raw environment.
             disable_env_checker="vector_reward" in entry.kwargs,
@@ -78,6 +93,11 @@ def find_entry(env_id: str) -> Entry:
     known = {entry.id: entry for entry in entries()}
     if env_id in known:
         return known[env_id]
+    if env_id in {entry.id for entry in serving_entries()}:
+        raise ValueError(
+            f"env: {env_id!r} is a world of serving, expected one of training; "
+            "frugalfl.evaluation.evaluate_serving compares policies there"
+        )
     raise ValueError(f"env: {env_id!r} is not an environment of frugalfl; {suggest(env_id, known)}")
 
 
@@ -91,16 +111,19 @@ def make_vec_env(env_id: str, num_envs: int = 1, split: str = "train", **kwargs:
         **kwargs: as for `FederatedVecEnv`: `render_mode`, `max_episode_steps`, and those of `FederatedEnv`;
             `n_envs`, Stable-Baselines3's word for `num_envs`.
     """
+    from .adapters.sb3_serving_env import ServingVecEnv
     from .adapters.sb3_vec_env import FederatedVecEnv
 
-    entry = find_entry(env_id)
+    serving = {entry.id: entry for entry in serving_entries()}
+    entry = serving[env_id] if env_id in serving else find_entry(env_id)
     if entry.kwargs.get("vector_reward"):
         scalar = env_id.replace("mo-", "")
         raise ValueError(f"env: {env_id!r} has a vector reward; use {scalar!r}")
     if "n_envs" in kwargs:
         num_envs = cast(int, kwargs.pop("n_envs"))
     given = {"split": split, **entry.kwargs, **kwargs}
-    venv = FederatedVecEnv(num_envs=num_envs, **given)  # type: ignore[arg-type]
+    made = ServingVecEnv if env_id in serving else FederatedVecEnv
+    venv = made(num_envs=num_envs, **given)  # type: ignore[arg-type]
     given.pop("max_episode_steps", None)  # a field of the spec itself
     venv.spec = replace(gym.spec(env_id), kwargs=given)
     return venv

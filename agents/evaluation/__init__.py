@@ -28,6 +28,7 @@ from .results import (
     load_result,
     save_result,
 )
+from .serving import evaluate_serving
 
 __all__ = [
     "CANCELLED",
@@ -55,6 +56,7 @@ __all__ = [
     "default_targets",
     "episode_seeds",
     "evaluate",
+    "evaluate_serving",
     "front_figures",
     "load_result",
     "make_worlds",

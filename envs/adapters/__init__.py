@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from .federated_env import FederatedEnv
+from .serving_env import ServingEnv, ServingVectorEnv
 from .vector_env import FederatedVectorEnv
 from .viewer import Viewer
 from .wrappers import ClientScores, SchedulerMenu
 
-__all__ = ["ClientScores", "FederatedEnv", "FederatedVectorEnv", "SchedulerMenu", "Viewer"]
+__all__ = [
+    "ClientScores",
+    "FederatedEnv",
+    "FederatedVectorEnv",
+    "SchedulerMenu",
+    "ServingEnv",
+    "ServingVectorEnv",
+    "Viewer",
+]

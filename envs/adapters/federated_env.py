@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...common.arrays import AnyArray, Bools
 from ...common.splits import Split
-from ..agent_view import AgentView, AnyObservation, Info, Menu, one_of
+from ..agent_view import AnyObservation, Info, Menu, one_of
 from ..mixture import MixtureWorld
 from ..scenario import Scenario, ScenarioSource
 from ..world import FederatedWorld
@@ -83,13 +83,13 @@ class FederatedEnv(HasSpec, gym.Env[AnyObservation, AnyArray]):
         objectives: Sequence[str] | None = None,
         **changes: object,
     ):
-        refuse_unknown_keywords(FederatedEnv, changes)
-        self.agent_view = AgentView(scenario, 1, split, action, menu, None, observation, **changes)
+        refuse_unknown_keywords(type(self), changes)
+        self.agent_view = self.view_type(scenario, 1, split, action, menu, None, observation, **changes)
         self.observation_space = self.agent_view.observation_space
         self.action_space = self.agent_view.action_mode.space  # type: ignore[assignment]
         self.render_mode = render_mode
         self._objectives = objectives_of(vector_reward, objectives)
-        self._viewers = Viewers(self.agent_view.world, 1, render_mode)
+        self._viewers = Viewers(self.agent_view.world, 1, render_mode, self.viewer_type)
         self._ready = False
         if self._objectives is not None:
             self.reward_space = self._objectives.space

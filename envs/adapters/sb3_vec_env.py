@@ -15,7 +15,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 
 from ...common.arrays import AnyArray, Bools
 from ...common.splits import Split
-from ..agent_view import AgentView, AnyObservation, Info, Menu, one_of
+from ..agent_view import AnyObservation, Info, Menu, one_of
 from ..mixture import MixtureWorld
 from ..scenario import ScenarioSource
 from ..world import FederatedWorld
@@ -55,10 +55,12 @@ class FederatedVecEnv(HasSpec, VecEnv):
         observation: str = "dict",
         **changes: object,
     ):
-        refuse_unknown_keywords(FederatedVecEnv, changes)
-        view = AgentView(scenario, num_envs, split, action, menu, max_episode_steps, observation, **changes)
+        refuse_unknown_keywords(type(self), changes)
+        view = self.view_type(
+            scenario, num_envs, split, action, menu, max_episode_steps, observation, **changes
+        )
         self.agent_view = view
-        self._viewers = Viewers(self.agent_view.world, num_envs, render_mode)
+        self._viewers = Viewers(self.agent_view.world, num_envs, render_mode, self.viewer_type)
         self.render_mode = render_mode
         self._generators: list[np.random.Generator] = []
         super().__init__(num_envs, view.observation_space, view.action_mode.space)
@@ -168,7 +170,10 @@ class FederatedVecEnv(HasSpec, VecEnv):
             infos[env]["terminal_observation"] = one_of(observation, int(env))
             infos[env]["TimeLimit.truncated"] = bool(truncated[env])
             infos[env]["episode_totals"] = totals
-            infos[env]["episode"] = {"r": float(totals["net_points"]), "l": int(totals["rounds"])}
+            infos[env]["episode"] = {
+                "r": float(totals["net_points"]),
+                "l": int(totals[self.agent_view.length]),
+            }
 
 
 _Rows: TypeAlias = Callable[..., Sequence[object] | AnyArray]

@@ -11,7 +11,8 @@ from gymnasium.envs.registration import EnvSpec
 
 from ...common.spelling import suggest
 from ..agent_view import AgentView
-from ..scenario import Scenario, plain
+from ..scenario import plain
+from .viewer import Viewer
 
 
 class UnknownKeyword(TypeError, ValueError):
@@ -22,7 +23,7 @@ class UnknownKeyword(TypeError, ValueError):
     """
 
 
-def refuse_unknown_keywords(made: type, changes: Iterable[str]) -> None:
+def refuse_unknown_keywords(made: type[HasSpec], changes: Iterable[str]) -> None:
     """Refuse keywords that are neither arguments of an environment's class nor fields of a scenario.
 
     Args:
@@ -32,15 +33,27 @@ def refuse_unknown_keywords(made: type, changes: Iterable[str]) -> None:
     Raises:
         UnknownKeyword: one line with a suggestion.
     """
+    known = made.view_type.scenario_type.model_fields
     for name in changes:
-        if name not in Scenario.model_fields:
-            own = [each for each in inspect.signature(made).parameters if each != "changes"]
-            hint = suggest(name, [*own, *Scenario.model_fields])
+        if name not in known:
+            own = [
+                each.name
+                for source in (made, made.view_type)
+                for each in inspect.signature(source).parameters.values()
+                if each.kind is not each.VAR_KEYWORD
+            ]
+            hint = suggest(name, [*own, *known])
             raise UnknownKeyword(f"{made.__name__} got an unexpected keyword argument {name!r}; {hint}")
 
 
 class HasSpec:
     """What Gymnasium's environments, single and batched, and our VecEnv have in common: a spec made true."""
+
+    view_type: type[AgentView] = AgentView
+    """What stands between the world and the agent; another class of worlds brings its own."""
+
+    viewer_type: type[Viewer] = Viewer
+    """What draws an episode."""
 
     agent_view: AgentView
     _spec: EnvSpec | None = None

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...common.arrays import AnyArray, Bools
 from ...common.splits import Split
-from ..agent_view import AgentView, AnyObservation, Info, Menu, one_of
+from ..agent_view import AnyObservation, Info, Menu, one_of
 from ..mixture import MixtureWorld
 from ..scenario import ScenarioSource
 from ..world import FederatedWorld
@@ -66,15 +66,15 @@ class FederatedVectorEnv(HasSpec, VectorEnv[AnyObservation, AnyArray, AnyArray])
         objectives: Sequence[str] | None = None,
         **changes: object,
     ):
-        refuse_unknown_keywords(FederatedVectorEnv, changes)
+        refuse_unknown_keywords(type(self), changes)
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}  # type: ignore[misc]
         self.render_mode = render_mode
         self.num_envs = num_envs
-        self.agent_view = AgentView(
+        self.agent_view = self.view_type(
             scenario, num_envs, split, action, menu, max_episode_steps, observation, **changes
         )
-        self._viewers = Viewers(self.agent_view.world, num_envs, render_mode)
+        self._viewers = Viewers(self.agent_view.world, num_envs, render_mode, self.viewer_type)
         self.single_observation_space = self.agent_view.observation_space
         self.single_action_space = self.agent_view.action_mode.space
         self.observation_space = batch_space(self.single_observation_space, num_envs)

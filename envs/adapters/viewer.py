@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,16 +40,24 @@ class Viewers:
         world: where they are played.
         num_envs: E.
         render_mode: None, "ansi" or "rgb_array".
+        viewer_type: what draws one environment; None: `Viewer`.
 
     Raises:
         ValueError: another render mode.
     """
 
-    def __init__(self, world: Viewed, num_envs: int, render_mode: str | None):
+    def __init__(
+        self,
+        world: Viewed,
+        num_envs: int,
+        render_mode: str | None,
+        viewer_type: type[Viewer] | None = None,
+    ):
         if render_mode is not None and render_mode not in RENDER_MODES:
             raise ValueError(f"render_mode: {render_mode!r}, expected one of {list(RENDER_MODES)}")
         self._text = render_mode == "ansi"
-        self._viewers = [] if render_mode is None else [Viewer(world, env) for env in range(num_envs)]
+        drawn = Viewer if viewer_type is None else viewer_type
+        self._viewers = [] if render_mode is None else [drawn(world, env) for env in range(num_envs)]
 
     def begin(self, envs: Bools) -> None:
         """New episodes have begun in the rows of `envs`."""
@@ -74,7 +82,16 @@ class Viewer:
     Args:
         world: where it is played.
         env: row of the environment in the world.
+
+    Attributes:
+        elements: what stands in the rows of the picture.
+        state_names: of the states that they can be in.
+        state_colours: of these.
     """
+
+    elements: ClassVar[str] = "client"
+    state_names: ClassVar[tuple[str, ...]] = STATE_NAMES
+    state_colours: ClassVar[tuple[str, ...]] = STATE_COLOURS
 
     def __init__(self, world: Viewed, env: int = 0):
         self._world = world
@@ -96,18 +113,10 @@ class Viewer:
 
     def record(self, result: StepResult) -> None:
         """Enter the step that was just made."""
-        outcome = result.outcome
-        states = self._before.copy()
-        for state, who in (
-            (COMPLETED, outcome.completed),
-            (LOST, outcome.lost),
-            (CANCELLED, outcome.cancelled),
-        ):
-            states[who[self._env]] = state
-        self._states.append(states)
+        self._states.append(self._states_after(result))
         self._carbon.append(self._carbon_now)
-        self._hours.append(self._totals()["hours"])
-        self._accuracy.append(float(outcome.accuracy[self._env]))
+        self._hours.append(self._hours_now())
+        self._accuracy.append(float(result.outcome.accuracy[self._env]))
         self._terms = self._terms + result.terms[self._env]
         self._note_situation()
 
@@ -121,13 +130,13 @@ class Viewer:
         )
         return "\n".join(
             [
-                f"{self._world.scenario.name}  round {totals['rounds']:.0f}  hour {totals['hours']:.2f}  "
+                f"{self._world.scenario.name}  {self._progress(totals)}  hour {self._hours_now():.2f}  "
                 f"accuracy {100 * totals['accuracy']:.1f} %  net {totals['net_points']:+.2f} points",
-                "clients  " + "".join(_GLYPHS[state] for state in states),
-                "         " + "  ".join(f"{g} {n}" for g, n in zip(_GLYPHS, STATE_NAMES, strict=True)),
+                f"{self.elements + 's':<9}" + "".join(_GLYPHS[state] for state in states),
+                "         " + "  ".join(f"{g} {n}" for g, n in zip(_GLYPHS, self.state_names, strict=True)),
                 "carbon   " + "  ".join(f"{name} {value:.0f} g/kWh" for name, value in zones),
                 f"spent    {totals['gigabytes']:.2f} GB  {totals['kilowatt_hours']:.3f} kWh  "
-                f"{totals['kilograms']:.3f} kg CO2e  wasted {100 * totals['wasted_share']:.0f} %",
+                f"{totals['kilograms']:.3f} kg CO2e  {self._wasted(totals)}",
                 f"points   {terms}",
                 "",
             ]
@@ -147,6 +156,26 @@ class Viewer:
         canvas.draw()
         return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
 
+    def _states_after(self, result: StepResult) -> Ints:
+        """`[N]`, what became of everybody in the step that was just made."""
+        outcome, states = result.outcome, self._before.copy()
+        for state, who in (
+            (COMPLETED, outcome.completed),
+            (LOST, outcome.lost),
+            (CANCELLED, outcome.cancelled),
+        ):
+            states[who[self._env]] = state
+        return states
+
+    def _hours_now(self) -> float:
+        return self._totals()["hours"]
+
+    def _progress(self, totals: Mapping[str, float]) -> str:
+        return f"round {totals['rounds']:.0f}"
+
+    def _wasted(self, totals: Mapping[str, float]) -> str:
+        return f"wasted {100 * totals['wasted_share']:.0f} %"
+
     def _note_situation(self) -> None:
         """Note who is available and how clean the grid is, before the next decision."""
         self._before = np.where(self._world.available[self._env], AVAILABLE, AWAY)
@@ -161,9 +190,9 @@ class Viewer:
             grid = np.array(self._states).T
             edges = np.array(self._hours)
             rows = np.arange(grid.shape[0] + 1) - 0.5
-            axes.pcolormesh(edges, rows, grid, cmap=ListedColormap(STATE_COLOURS), vmin=-0.5, vmax=4.5)
-        axes.set_ylabel("client")
-        handles = [Patch(color=c, label=n) for c, n in zip(STATE_COLOURS, STATE_NAMES, strict=True)]
+            axes.pcolormesh(edges, rows, grid, cmap=ListedColormap(self.state_colours), vmin=-0.5, vmax=4.5)
+        axes.set_ylabel(self.elements)
+        handles = [Patch(color=c, label=n) for c, n in zip(self.state_colours, self.state_names, strict=True)]
         axes.legend(handles=handles, ncols=5, fontsize=7, loc="upper right", framealpha=0.9)
 
     def _draw_carbon(self, axes: Axes) -> None:
@@ -184,7 +213,7 @@ class Viewer:
     def _title(self) -> str:
         totals = self._totals()
         return (
-            f"{self._world.scenario.name}: round {totals['rounds']:.0f}, "
+            f"{self._world.scenario.name}: {self._progress(totals)}, "
             f"accuracy {100 * totals['accuracy']:.1f} %, "
             f"{totals['kilograms']:.2f} kg CO2e, {totals['gigabytes']:.1f} GB, "
             f"net {totals['net_points']:+.1f} points"

@@ -13,6 +13,7 @@ from .action_modes import (
     make_action_mode,
 )
 from .actions import ActionCodec, ActionLayout, nearest_level
+from .base_view import Info, WorldView, check_observation
 from .encoder import ObservationEncoder
 from .features import (
     CLIENT_FEATURES,
@@ -35,7 +36,8 @@ from .flat import (
     observation_columns,
     one_of,
 )
-from .view import AgentView, Info, layout_for, layout_of
+from .server_kernels import best_ahead, zone_table
+from .view import AgentView, layout_for, layout_of
 
 __all__ = [
     "ACTION_MODES",
@@ -63,6 +65,9 @@ __all__ = [
     "Observation",
     "ObservationEncoder",
     "ScoresMode",
+    "WorldView",
+    "best_ahead",
+    "check_observation",
     "flat_space",
     "flatten",
     "layout_for",
@@ -71,4 +76,5 @@ __all__ = [
     "nearest_level",
     "observation_columns",
     "one_of",
+    "zone_table",
 ]

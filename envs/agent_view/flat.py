@@ -26,12 +26,14 @@ OBSERVATIONS = ("dict", "flat")
 
 def flatten(observation: Mapping[str, Floats32], batch_shape: tuple[int, ...] = ()) -> Floats32:
     """Float32 `[*batch_shape, D]` from the parts of observations, each `[*batch_shape, ...]`."""
-    return np.concatenate([observation[part].reshape(*batch_shape, -1) for part in PARTS], axis=-1)
+    return np.concatenate(
+        [observation[part].reshape(*batch_shape, -1) for part in sorted(observation)], axis=-1
+    )
 
 
 def flat_space(space: spaces.Dict) -> spaces.Box:
     """The space of the flat observations of a space of those by parts."""
-    size = sum(int(np.prod(space[part].shape or ())) for part in PARTS)
+    size = sum(int(np.prod(part.shape or ())) for part in space.spaces.values())
     return spaces.Box(-1.0, 1.0, (size,), np.float32)
 
 

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, TypeAlias
 
 import numpy as np
-from gymnasium import spaces
 
-from ...common.arrays import AnyArray, Bools, Ints
+from ...common.arrays import AnyArray
 from ...common.registry import load_dotted
 from ...common.splits import Split
-from ..contract import REWARD_TERMS, RoundPlan, Served, Situation, StepResult, scheduler_seeds
+from ..contract import REWARD_TERMS, RoundOutcome, RoundPlan, Served, Situation, StepResult
 from ..episode import most_decisions
-from ..mixture import make_world
+from ..mixture import MixtureWorld, make_world
 from ..scenario import Levels, Scenario, ScenarioSource, load_scenario
-from .action_modes import MakeScheduler, Menu, make_action_mode
+from ..world import FederatedWorld
+from .action_modes import ActionMode, MakeScheduler, Menu, make_action_mode
 from .actions import ActionCodec, ActionLayout, without_early_stops
+from .base_view import Info, WorldView, check_observation
 from .encoder import ObservationEncoder
-from .flat import OBSERVATIONS, AnyObservation, flat_space, flatten
-
-Info: TypeAlias = dict[str, Any]
-"""Gymnasium's dictionaries beside an observation: `info`, and `options` of a reset."""
+from .flat import Observation
 
 # By name: schedulers live above this package, and users bring their own.
 _MAKE_SCHEDULER = "frugalfl.agents.schedulers:make_scheduler"
 
 
-class AgentView:
+class AgentView(WorldView[Situation, RoundPlan, RoundOutcome]):
     """A batch of worlds with observations, integer actions and masks around it.
 
     Args:
@@ -40,13 +37,9 @@ class AgentView:
             it before; None or -1: no other limit.
         observation: "dict": by parts; "flat": one vector.
         **changes: fields of `Scenario` to replace, see `load_scenario`.
-
-    Attributes:
-        max_episode_steps: the most steps that an episode can have.
-        observation_space: of one environment.
-        episode_seeds: int64 `[E]`, of the running episodes; for evaluators and recorders, never for agents.
-        episodes_begun: int64 `[E]`, how many each environment has begun.
     """
+
+    scenario_type = Scenario
 
     def __init__(
         self,
@@ -59,57 +52,25 @@ class AgentView:
         observation: str = "dict",
         **changes: object,
     ):
-        if observation not in OBSERVATIONS:
-            raise ValueError(f"observation: {observation!r}, expected one of {', '.join(OBSERVATIONS)}")
+        check_observation(observation)
         self.scenario: Scenario = load_scenario(scenario, **changes)
-        self.world = make_world(self.scenario, num_envs, split)
+        self.world: FederatedWorld | MixtureWorld = make_world(self.scenario, num_envs, split)
         self.encoder = ObservationEncoder(self.scenario)
-        self._flat = observation == "flat"
-        self.observation_space: spaces.Space[Any] = (
-            flat_space(self.encoder.space) if self._flat else self.encoder.space
-        )
         self.codec = ActionCodec(layout_of(self.scenario))
         self.use_action(action, menu)
-        self._situation: Situation | None = None
-        own = most_decisions(self.scenario)
-        self.max_episode_steps = min(own, _step_limit(max_episode_steps) or own)
-        self._limited = self.max_episode_steps < own
-        self._steps = np.zeros(num_envs, dtype=np.int64)
-        self.episode_seeds = np.zeros(num_envs, dtype=np.int64)
-        self.episodes_begun = np.zeros(num_envs, dtype=np.int64)
-
-    @property
-    def situation(self) -> Situation:
-        """The present situation of all environments, computed once per step."""
-        if self._situation is None:
-            self._situation = self.world.situation()
-        return self._situation
+        limit = most_decisions(self.scenario)
+        super().__init__(self.world, self.encoder.space, limit, max_episode_steps, observation)
 
     def use_action(self, action: str, menu: Menu | None = None) -> None:
         """Exchange the action mode; takes effect with the next episode."""
         make: MakeScheduler | None = None
         if action == "discrete":
             make = load_dotted(_MAKE_SCHEDULER, "menu", own=True)
-        self.action_mode = make_action_mode(action, self.codec.layout, menu, make)
+        self.action_mode: ActionMode = make_action_mode(action, self.codec.layout, menu, make)
 
-    def reset(self, envs: Bools, seeds: Ints) -> None:
-        """Begin new episodes in the rows of `envs`."""
-        self.world.reset(envs, seeds)
-        # The schedulers of a menu know as little of the episode as those that play alone.
-        self.action_mode.reset(envs, scheduler_seeds(seeds))
-        self._situation = None
-        self._steps[envs] = 0
-        self.episode_seeds[envs] = seeds[envs]
-        self.episodes_begun[envs] += 1
-
-    def observe(self) -> AnyObservation:
-        """Fresh observations of all environments."""
-        parts = self.encoder.encode(self.situation)
-        return flatten(parts, (self.world.num_envs,)) if self._flat else parts
-
-    def masks(self) -> Bools:
-        """Legal choices, `[E, choices]`."""
-        return self.action_mode.masks(self.situation)
+    def encode(self, situation: Situation) -> Observation:
+        """See `ObservationEncoder`."""
+        return self.encoder.encode(situation)
 
     def act(self, actions: AnyArray) -> StepResult:
         """Carry out a batch of actions, one per environment; a masked stop counts among the repairs."""
@@ -120,19 +81,6 @@ class AgentView:
             return result
         repairs = result.outcome.repairs + (plan.wait_s != asked.wait_s)
         return replace(result, outcome=replace(result.outcome, repairs=repairs))
-
-    def step(self, plan: RoundPlan) -> StepResult:
-        """Carry out a plan in all environments."""
-        result = self.world.step(plan)
-        self._situation = None
-        self._steps += result.active
-        cut = result.active & (self._steps >= self.max_episode_steps)
-        if not self._limited or not cut.any():
-            return result
-        # What is seen last is how it would go on: the limit is no end of the run.
-        self._situation = self.world.situation()
-        self.world.cut_short(cut)
-        return replace(result, truncated=result.truncated | cut)
 
     def info(self, result: StepResult) -> Info:
         """What `info` holds after a step, batched; `client_*` is `[E, N]` and sums to its total.
@@ -209,11 +157,6 @@ class AgentView:
         )
         return _served(nothing)
 
-    def _so_far(self) -> Info:
-        """The part of an info that says which episode it is, and what it has come to."""
-        totals = {f"episode_{name}": values for name, values in self.world.totals().items()}
-        return {"episode_seed": self.episode_seeds.copy(), **totals}
-
 
 def _served(served: Served | None) -> Info:
     """The part of an info that worlds with arrivals have; drifts and regret are for evaluators."""
@@ -230,17 +173,6 @@ def _served(served: Served | None) -> Info:
         "client_requests": served.requests.copy(),
         "client_right": served.right.copy(),
     }
-
-
-def _step_limit(limit: object) -> int | None:
-    """A limit of steps as Gymnasium takes it: None or -1 is none."""
-    if limit is None or limit == -1:
-        return None
-    if isinstance(limit, bool) or not isinstance(limit, int | np.integer) or limit < 1:
-        raise ValueError(
-            f"max_episode_steps: {limit!r}, expected at least 1 step; None for the world's own limit"
-        )
-    return int(limit)
 
 
 def layout_of(scenario: Scenario) -> ActionLayout:

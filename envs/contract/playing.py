@@ -6,27 +6,80 @@ import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Generic, Protocol
 
 import numpy as np
+from typing_extensions import TypeVar
 
 from ...common.arrays import Bools, Ints
-from .rounds import RoundPlan
-from .scheduler import Scheduler
+from .rounds import RoundOutcome, RoundPlan
+from .scheduler import SchedulerKind
 from .situation import Situation
-from .world import SimulatedWorld, StepResult
+from .world import StepResult
+
+
+class _Elements(Protocol):
+    """A situation that says how many clients, or slots, there are."""
+
+    @property
+    def num_clients(self) -> int: ...
+
+
+SituationT = TypeVar("SituationT", bound=_Elements, default=Situation)
+PlanT = TypeVar("PlanT", default=RoundPlan)
+OutcomeT = TypeVar("OutcomeT", default=RoundOutcome)
+
+
+class PlayedWorld(Protocol[SituationT, PlanT, OutcomeT]):
+    """A batch of worlds of any class, as the loop that plays them sees it."""
+
+    def reset(self, envs: Bools, seeds: Ints) -> None:
+        """Begin new episodes in the rows of `envs`."""
+        ...
+
+    def situation(self, clairvoyant: bool = False) -> SituationT:
+        """What a coordinator knows now; with the true future too if `clairvoyant`."""
+        ...
+
+    def step(self, plan: PlanT) -> StepResult[OutcomeT]:
+        """Carry out one plan."""
+        ...
+
+
+class Decider(Protocol[SituationT, PlanT]):
+    """Who decides in worlds of one class, as the loop that plays them sees it."""
+
+    @property
+    def kind(self) -> SchedulerKind:
+        """A ceiling is given the episodes' own seeds."""
+        ...
+
+    @property
+    def clairvoyant(self) -> bool:
+        """Whether it wants to see the future."""
+        ...
+
+    def reset(self, envs: Bools, seeds: Ints, num_clients: int) -> None:
+        """Start new episodes."""
+        ...
+
+    def plan(self, situation: SituationT) -> PlanT:
+        """Orders for all rows."""
+        ...
+
 
 _PERSON = b"scheduler"
 """Keeps these hashes apart from all others of the same seeds."""
 
 
 @dataclass(frozen=True)
-class Turn:
+class Turn(Generic[SituationT, PlanT, OutcomeT]):
     """One decision of E episodes."""
 
-    situation: Situation  # before the decision
-    plan: RoundPlan  # the decision
-    result: StepResult  # what came of it
-    after: Situation  # what is known then
+    situation: SituationT  # before the decision
+    plan: PlanT  # the decision
+    result: StepResult[OutcomeT]  # what came of it
+    after: SituationT  # what is known then
     running: Bools  # [E] whose episode was still running when it was decided
     decided_s: float  # wall-clock time of the decision, all rows together
 
@@ -43,7 +96,9 @@ def scheduler_seeds(seeds: Ints) -> Ints:
     return np.array([int.from_bytes(each, "little") % 2**63 for each in digests], dtype=np.int64)
 
 
-def rollout(world: SimulatedWorld, scheduler: Scheduler, seeds: Ints) -> Iterator[Turn]:
+def rollout(
+    world: PlayedWorld[SituationT, PlanT, OutcomeT], scheduler: Decider[SituationT, PlanT], seeds: Ints
+) -> Iterator[Turn[SituationT, PlanT, OutcomeT]]:
     """Play new episodes until every one has ended.
 
     Args:

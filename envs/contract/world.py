@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol
+
+from typing_extensions import TypeVar
 
 from ...common.arrays import Bools, Floats, Floats32, Ints
 from ..scenario import Scenario
 from .rounds import RoundOutcome, RoundPlan
 from .situation import Situation
 
+OutcomeT = TypeVar("OutcomeT", default=RoundOutcome)
+"""What a step came to: a round of training, unless another class of worlds says so."""
+
 REWARD_TERMS = ("accuracy", "time", "communication", "emissions")
 """Order of the vector reward; costs are negative."""
 
 
 @dataclass(frozen=True)
-class StepResult:
+class StepResult(Generic[OutcomeT]):
     """What one step of E environments came to."""
 
-    outcome: RoundOutcome  # the round, or the wait, in detail
+    outcome: OutcomeT  # the round, or the wait, in detail
     reward: Floats  # [E] sum of the terms
     terms: Floats  # [E, 4] in the order of `REWARD_TERMS`
     cost: Floats  # [E] budget overrun of this step as a share of the budget, for constrained learning

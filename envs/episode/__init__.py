@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from .ledger import Ledger
+from .machines import SPLIT_KEYS, MachineDraw, MachineSource, link_fields
 from .population import EpisodeDraw, Population, PopulationSource
-from .reward import PRICES, reward_terms
+from .reward import PRICES, draw_fields, reward_terms
 from .rules import (
     MOST_DECISIONS_PER_ROUND,
     ended,
@@ -21,13 +22,18 @@ from .streams import spawned_generators
 __all__ = [
     "MOST_DECISIONS_PER_ROUND",
     "PRICES",
+    "SPLIT_KEYS",
     "EpisodeDraw",
     "Ledger",
+    "MachineDraw",
+    "MachineSource",
     "Population",
     "PopulationSource",
     "StreamDraw",
     "client_books",
+    "draw_fields",
     "ended",
+    "link_fields",
     "most_decisions",
     "overrun",
     "participation_rates",

@@ -8,16 +8,17 @@ import numpy as np
 
 from ...common.arrays import Bools, Floats, Ints
 from ...common.splits import Split
-from ...common.units import BYTES_PER_GB, JOULES_PER_KWH, SECONDS_PER_HOUR
+from ...common.units import SECONDS_PER_HOUR
 from ...fl_core.data import ClientRows, load_dataset, partition
 from ...fl_core.data.streams import StreamTask
 from ...fl_core.federation import FederatedCore, FragmentedCore, RoundEngine
 from ...fl_core.models import make_model
 from ...fl_core.quadratics import QuadraticCore, QuadraticProblem, quadratic_problem
-from ...traces.availability import AvailabilityEpisode, AvailabilityRequest, make_availability
-from ...traces.carbon import CarbonEpisode, make_carbon
+from ...traces.availability import AvailabilityEpisode
+from ...traces.carbon import CarbonEpisode
 from ...traces.devices import device_settings
 from ..scenario import Scenario, Workload
+from .machines import SPLIT_KEYS, MachineSource, link_fields
 from .reward import PRICES, draw_fields
 from .stream_source import StreamDraw, StreamSource
 from .streams import spawned_generators
@@ -34,9 +35,6 @@ _DEVICE_FIELDS = (
 
 # Who lies is drawn from a stream of its own, so that nothing else depends on whether anybody does.
 _LIARS_KEY = 0x11A2
-
-# Episodes of different splits never share a random stream, whatever their seeds.
-_SPLIT_KEY = {"train": 0, "val": 1, "test": 2}
 
 
 @dataclass(frozen=True)
@@ -103,8 +101,14 @@ class PopulationSource:
     """
 
     def __init__(self, scenario: Scenario, split: Split = "train"):
-        if split not in _SPLIT_KEY:
-            raise ValueError(f"split: {split!r}, expected one of {', '.join(_SPLIT_KEY)}")
+        self._machines = MachineSource(
+            scenario.clients,
+            scenario.zones,
+            scenario.availability,
+            scenario.carbon,
+            scenario.horizon_s,
+            split,
+        )
         self.scenario = scenario
         self.split = split
         self.training = scenario.training
@@ -112,11 +116,6 @@ class PopulationSource:
         self.dataset = load_dataset(scenario.dataset, split=split)
         self.model = make_model(scenario.model, self.dataset)
         self._devices = device_settings(scenario.devices)
-        self._horizon_s = scenario.horizon_s
-        self._availability = make_availability(scenario.availability)
-        self._carbon = make_carbon(scenario.carbon, scenario.zones)
-        self._availability.validate_for(scenario.clients, scenario.horizon_s)
-        self._carbon.validate_for(scenario.horizon_s)
         work = scenario.workload
         one_model = float(self.model.bytes if work.model_bytes == "actual" else work.model_bytes)
         self.models_trained = scenario.evaluation.models
@@ -127,12 +126,12 @@ class PopulationSource:
         self._workload = work.model_copy(update={"model_bytes": one_model, "sample_bytes": sample_bytes})
         self._stream: StreamSource | None = None
         if scenario.arrivals is not None:
-            self._stream = StreamSource(scenario, self.dataset, split, _SPLIT_KEY[split])
+            self._stream = StreamSource(scenario, self.dataset, split, SPLIT_KEYS[split])
 
     @property
     def zone_names(self) -> tuple[str, ...]:
         """Names of the grid zones."""
-        return self._carbon.zones
+        return self._machines.zone_names
 
     def make_core(self, num_envs: int) -> RoundEngine:
         """The training core of E environments of this scenario."""
@@ -175,30 +174,31 @@ class PopulationSource:
 
     def draw(self, seed: int) -> EpisodeDraw:
         """One episode, a function of the seed and the split alone."""
-        scenario, n, horizon_s = self.scenario, self.scenario.clients, self._horizon_s
-        people, power, grid, data, model, wishes = spawned_generators(seed, _SPLIT_KEY[self.split], 6)
-        zone = people.permutation(np.arange(n) % scenario.zones).astype(np.int64)
-        start_utc_s = self._carbon.draw_start_utc_s(self.split, horizon_s, grid)
-        offset_h = self._carbon.utc_offset_h(start_utc_s)
-        request = AvailabilityRequest(start_utc_s, horizon_s, zone, offset_h, self.split)
-        availability, task = self._availability.sample(request, people), self._draw_task(zone, data)
+        scenario = self.scenario
+        people, power, grid, data, model, wishes = spawned_generators(seed, SPLIT_KEYS[self.split], 6)
+        machines = self._machines.draw(people, grid)
+        zone = machines.zone
+        task = self._draw_task(zone, data)
         prices, budgets = draw_fields(scenario.preferences, wishes), draw_fields(scenario.budgets, wishes)
         work = dict(zip(Workload.model_fields, draw_fields(self._workload, wishes).tolist(), strict=True))
         operator = {name: work[name] for name in ("sample_bytes", "overhead_s", "deadline_s")}
-        operator |= {"label_skew": self._label_skew(task), "announced_share": availability.announced_share}
+        operator |= {
+            "label_skew": self._label_skew(task),
+            "announced_share": machines.availability.announced_share,
+        }
         stream: StreamDraw | None = None
         asked: ClientRows | QuadraticProblem | StreamTask = task
         if self._stream is not None:
             hours_s = float(budgets[0]) * SECONDS_PER_HOUR
-            stream = self._stream.draw(seed, start_utc_s, zone, offset_h, hours_s)
+            stream = self._stream.draw(seed, machines.start_utc_s, zone, machines.utc_offset_h, hours_s)
             asked = self._stream.task(seed, task, stream)
         return EpisodeDraw(
-            start_utc_s=start_utc_s,
+            start_utc_s=machines.start_utc_s,
             zone=zone,
-            utc_offset_h=offset_h,
+            utc_offset_h=machines.utc_offset_h,
             devices=self._draw_devices(zone, work["step_s"], power),
-            availability=availability,
-            carbon=self._carbon.sample(start_utc_s, horizon_s, grid),
+            availability=machines.availability,
+            carbon=machines.carbon,
             task=asked,
             model_seed=int(model.integers(2**62)),
             prices=prices,
@@ -227,21 +227,12 @@ class PopulationSource:
 
     def _draw_devices(self, zone: Ints, step_s: float, rng: np.random.Generator) -> dict[str, Floats]:
         devices = self._devices.draw(zone.size, rng)
-        j_per_byte = devices.network_kwh_per_gb * JOULES_PER_KWH / BYTES_PER_GB
-        return {
-            "step_s": devices.step_factor * step_s * self.models_trained,
-            "down_bytes_per_s": devices.down_bytes_per_s,
-            "up_bytes_per_s": devices.up_bytes_per_s,
-            "compute_watts": devices.compute_watts,
-            "network_j_per_byte": j_per_byte,
-            "down_watts": devices.down_bytes_per_s * j_per_byte,
-            "up_watts": devices.up_bytes_per_s * j_per_byte,
-        }
+        return {"step_s": devices.step_factor * step_s * self.models_trained, **link_fields(devices)}
 
     def _draw_liars(self, seed: int) -> Bools:
         liars = np.zeros(self.scenario.clients, dtype=np.bool_)
         if self.scenario.malicious is not None:
-            (rng,) = spawned_generators(seed, _LIARS_KEY + _SPLIT_KEY[self.split], 1)
+            (rng,) = spawned_generators(seed, _LIARS_KEY + SPLIT_KEYS[self.split], 1)
             liars[: self.scenario.malicious.count(liars.size)] = True
             liars = rng.permutation(liars)
         return liars

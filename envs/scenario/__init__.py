@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from .checked import AvailabilityField, CarbonField, DatasetField, DevicesField, FileName
 from .costs import Budgets, Preferences, Workload
 from .document import Levels, Scenario
-from .loading import ScenarioSource, kinds_of, load_scenario, scenario_names, shares_of
+from .loading import ScenarioSource, kinds_of, load_scenario, read_document, scenario_names, shares_of
 from .options import Evaluation, Forecasting, Late, Malicious
 from .plain_document import plain
 from .streaming import Serving
 
 __all__ = [
+    "AvailabilityField",
     "Budgets",
+    "CarbonField",
+    "DatasetField",
+    "DevicesField",
     "Evaluation",
+    "FileName",
     "Forecasting",
     "Late",
     "Levels",
@@ -24,6 +30,7 @@ __all__ = [
     "kinds_of",
     "load_scenario",
     "plain",
+    "read_document",
     "scenario_names",
     "shares_of",
 ]

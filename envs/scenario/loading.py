@@ -27,9 +27,13 @@ SILOS = "silos"
 """`clients` for as many as rows of the data set were born at."""
 
 
-def scenario_names() -> list[str]:
-    """Names of the scenarios that come with the package."""
-    folder = resources.files("frugalfl.envs.scenario.packaged")
+PACKAGED = "frugalfl.envs.scenario.packaged"
+"""Where the scenarios of worlds of training are."""
+
+
+def scenario_names(packaged: str = PACKAGED) -> list[str]:
+    """Names of the scenarios that come with the package; of another class of worlds, from its own folder."""
+    folder = resources.files(packaged)
     return sorted(item.name[:-5] for item in folder.iterdir() if item.name.endswith(".yaml"))
 
 
@@ -46,9 +50,7 @@ def load_scenario(source: ScenarioSource, **changes: object) -> Scenario:
     Raises:
         ValueError: one line naming the field, the value and what was expected.
     """
-    document = _document(source)
-    for name, value in changes.items():
-        document[name] = _merge(document.get(name), value)
+    document = read_document(source, changes)
     if document.get("clients") == SILOS:
         document["clients"] = _count_silos(document.get("dataset"))
     try:
@@ -57,6 +59,24 @@ def load_scenario(source: ScenarioSource, **changes: object) -> Scenario:
         raise ValueError(one_line(error, Scenario)) from None
     kinds_of(scenario)
     return scenario
+
+
+def read_document(
+    source: str | Path | Mapping[str, object] | BaseModel,
+    changes: Mapping[str, object],
+    packaged: str = PACKAGED,
+) -> dict[str, object]:
+    """The fields of a scenario of any class of worlds, not validated; see `load_scenario`.
+
+    Args:
+        source: see there.
+        changes: see there.
+        packaged: package with the YAML files that have a name.
+    """
+    document = _document(source, packaged)
+    for name, value in changes.items():
+        document[name] = _merge(document.get(name), value)
+    return document
 
 
 def kinds_of(scenario: Scenario) -> tuple[Scenario, ...]:
@@ -113,44 +133,51 @@ def _count_silos(dataset: object) -> int:
     return silos
 
 
-def _document(source: ScenarioSource) -> dict[str, object]:
-    if isinstance(source, Scenario):
+def _document(
+    source: str | Path | Mapping[str, object] | BaseModel, packaged: str = PACKAGED
+) -> dict[str, object]:
+    if isinstance(source, BaseModel):
         return source.model_dump()
     if isinstance(source, Mapping):
-        return _on_its_base(dict(source))
-    return _read(str(source))
+        return _on_its_base(dict(source), packaged=packaged)
+    return _read(str(source), packaged=packaged)
 
 
-def _read(source: str, beside: Path | None = None, chain: tuple[Path, ...] = ()) -> dict[str, object]:
+def _read(
+    source: str, beside: Path | None = None, chain: tuple[Path, ...] = (), packaged: str = PACKAGED
+) -> dict[str, object]:
     """The document of a packaged name or of a YAML file, perhaps beside the one that starts from it."""
     if not source.endswith((".yaml", ".yml")):
-        return _packaged(source)
+        return _packaged(source, packaged)
     path = Path(source)
     if beside is not None and (beside / source).exists():
         path = beside / source
     if path.resolve() in chain:
         raise ValueError(f"base: {source!r} starts from itself; expected a scenario that does not")
-    return _on_its_base(read_yaml(path), path.resolve().parent, (*chain, path.resolve()))
+    return _on_its_base(read_yaml(path), path.resolve().parent, (*chain, path.resolve()), packaged)
 
 
 def _on_its_base(
-    document: dict[str, object], beside: Path | None = None, chain: tuple[Path, ...] = ()
+    document: dict[str, object],
+    beside: Path | None = None,
+    chain: tuple[Path, ...] = (),
+    packaged: str = PACKAGED,
 ) -> dict[str, object]:
     """A document with the fields of the scenario that it starts from in `base`, if any."""
     base = document.pop("base", None)
     if base is None:
         return document
-    start = _read(str(base), beside, chain)
+    start = _read(str(base), beside, chain, packaged)
     return {**start, **{name: _merge(start.get(name), value) for name, value in document.items()}}
 
 
-def _packaged(name: str) -> dict[str, object]:
-    names = scenario_names()
+def _packaged(name: str, packaged: str) -> dict[str, object]:
+    names = scenario_names(packaged)
     if name not in names:
         raise ValueError(
             f"scenario: {name!r} is neither a known scenario nor a .yaml file; {suggest(name, names)}"
         )
-    file = resources.files("frugalfl.envs.scenario.packaged").joinpath(f"{name}.yaml")
+    file = resources.files(packaged).joinpath(f"{name}.yaml")
     with resources.as_file(file) as path:
         return read_yaml(path)
 

@@ -14,7 +14,17 @@ from .decisions import (
     top_m,
 )
 from .everyone import Everyone
-from .hyperparameters import OFF, Knob, Setting, draw_settings, knob, knobs_of, settings_of, switch
+from .hyperparameters import (
+    OFF,
+    Knob,
+    Setting,
+    check_knobs,
+    draw_settings,
+    knob,
+    knobs_of,
+    settings_of,
+    switch,
+)
 from .probing import Probing
 from .regret import WithRegret
 from .rule import Rule, State
@@ -31,6 +41,7 @@ __all__ = [
     "State",
     "WithRegret",
     "adopt",
+    "check_knobs",
     "cleanest_wait_s",
     "closing_share",
     "draw_settings",

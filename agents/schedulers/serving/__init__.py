@@ -1,0 +1,33 @@
+"""Policies of serving: which model where, whose answers are checked, what may wait; regret of the first."""
+
+from __future__ import annotations
+
+from .ascent import Ascent, InfidaOma, OnlineGradientPlacement, TabularGreedy
+from .ladder import Ladder, gain_and_slope, gain_of, ladder_of, marginals
+from .policy import Part, Placement, Release, ServingPolicy, Threshold
+from .registry import POLICY_PARTS, make_policy, policy_knobs
+from .regret import PSI, Hindsight, look_back, relaxed_by_program
+
+__all__ = [
+    "POLICY_PARTS",
+    "PSI",
+    "Ascent",
+    "Hindsight",
+    "InfidaOma",
+    "Ladder",
+    "OnlineGradientPlacement",
+    "Part",
+    "Placement",
+    "Release",
+    "ServingPolicy",
+    "TabularGreedy",
+    "Threshold",
+    "gain_and_slope",
+    "gain_of",
+    "ladder_of",
+    "look_back",
+    "make_policy",
+    "marginals",
+    "policy_knobs",
+    "relaxed_by_program",
+]

@@ -1,0 +1,84 @@
+"""Policies of serving on the same episodes: one table, whatever the batch."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_serving import small
+
+from frugalfl.envs.serving import NOTHING, ServingPlan
+from frugalfl.evaluation import evaluate_serving, load_result, save_result
+
+
+class Loads:
+    """Every free slot loads one rung, of the task of its number."""
+
+    kind, clairvoyant = "handcrafted", False
+
+    def __init__(self, rung):
+        self.name, self.rung = f"rung {rung}", rung
+
+    def reset(self, envs, seeds, num_clients):
+        """Nothing to remember."""
+
+    def plan(self, situation):
+        """Orders for free slots."""
+        idle = ServingPlan.idle(situation.num_envs, situation.num_slots, situation.num_tasks)
+        if self.rung is None:
+            return idle
+        wanted = np.arange(situation.num_slots) % situation.num_tasks * situation.num_rungs + self.rung
+        free = situation.loadable & (situation.slots.model == NOTHING)
+        return ServingPlan(np.where(free, 1 + wanted, 0), idle.threshold, idle.release)
+
+
+@pytest.fixture(scope="module")
+def result():
+    policies = {"hub": Loads(None), "small": Loads(1), "large": Loads(4)}
+    return evaluate_serving(policies, small(), episodes=6, split="val", batch=4, progress=False)
+
+
+def test_the_table_adds_up(result):
+    e = result.episodes
+    terms = ["points_answers", "points_time", "points_communication", "points_emissions"]
+    np.testing.assert_allclose(e["net_points"], e[terms].sum(axis=1))
+    np.testing.assert_allclose(e["hours"], 4)
+    assert set(e["scheduler"]) == {"hub", "small", "large"}
+    assert (e.loc[e["scheduler"] == "hub", "loads"] == 0).all()
+    last = result.curves.groupby(["scheduler", "episode"])["net"].last()
+    np.testing.assert_allclose(last, e.set_index(["scheduler", "episode"])["net_points"].sort_index())
+
+
+def test_the_batch_changes_nothing(result):
+    alone = evaluate_serving({"small": Loads(1)}, small(), episodes=6, split="val", batch=1, progress=False)
+    columns = [name for name in alone.episodes if name != "decision_ms"]
+    both = result.episodes[result.episodes["scheduler"] == "small"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(alone.episodes[columns], both[columns])
+
+
+def test_the_tables_of_all_evaluations_take_it(result, tmp_path):
+    assert result.ranking()[-1] == "hub" and result.rival() == result.ranking()[0]
+    summary = result.summary()
+    assert {"net_points", "accuracy", "gigabytes", "kilograms"} <= set(summary["metric"])
+    assert len(result.comparison()) == 3
+    again = load_result(save_result(result, tmp_path))
+    pd.testing.assert_frame_equal(again.episodes, result.episodes)
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ({"episodes": 0}, "episodes: 0"),
+        ({"batch": 0}, "batch: 0"),
+        ({"policies": {}}, "policies: none given"),
+    ],
+)
+def test_bad_numbers_are_refused(bad, said):
+    given = {"policies": {"hub": Loads(None)}, "scenario": small(), "progress": False, **bad}
+    with pytest.raises(ValueError, match=said):
+        evaluate_serving(**given)
+
+
+def test_policies_have_names():
+    named = evaluate_serving(["hub-only", "lfu"], small(hours=1), episodes=2, split="val", progress=False)
+    assert set(named.episodes["scheduler"]) == {"hub-only", "lfu"}
+    with pytest.raises(ValueError, match="did you mean 'hub-only'"):
+        evaluate_serving(["hub-onli"], small(), progress=False)
