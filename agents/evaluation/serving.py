@@ -74,8 +74,8 @@ def evaluate_serving(
                 curves.append(curve)
                 bar.advance(task, part.size)
     zones = next(iter(worlds.values())).zone_names
-    tables = (pd.concat(each, ignore_index=True) for each in (frames, curves))
-    return EvaluationResult(loaded.name, split, *tables, zones=zones)
+    episodes_table, curves_table = pd.concat(frames, ignore_index=True), pd.concat(curves, ignore_index=True)
+    return EvaluationResult(loaded.name, split, episodes_table, curves_table, zones=zones)
 
 
 def _played(

@@ -24,7 +24,7 @@ class ServingViewer(Viewer):
     elements = "slot"
     state_names = ("away", "empty", "serving", "loading", "lost")
     state_colours = ("#f2f2f2", "#c9d8e8", "#2a9d5c", "#edae49", "#d1495b")
-    _world: ServingWorld
+    _world: ServingWorld  # type: ignore[assignment]  # of another class of worlds
 
     def _states_after(self, result: StepResult) -> Ints:
         had, now = self._before, self._states_now()

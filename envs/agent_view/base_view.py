@@ -23,9 +23,10 @@ PlanT = TypeVar("PlanT")
 OutcomeT = TypeVar("OutcomeT")
 PlanOf = TypeVar("PlanOf", contravariant=True)
 SituationOf = TypeVar("SituationOf", contravariant=True)
+SituationOut = TypeVar("SituationOut", covariant=True)
 
 
-class PlayedWorld(Protocol[SituationT, PlanOf, OutcomeT]):
+class PlayedWorld(Protocol[SituationOut, PlanOf, OutcomeT]):
     """A batch of worlds that an agent plays in."""
 
     @property
@@ -45,7 +46,7 @@ class PlayedWorld(Protocol[SituationT, PlanOf, OutcomeT]):
         """End the running episodes in the rows of `envs`."""
         ...
 
-    def situation(self) -> SituationT:
+    def situation(self) -> SituationOut:
         """What a coordinator knows now."""
         ...
 

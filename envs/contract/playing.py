@@ -28,25 +28,30 @@ class _Elements(Protocol):
 SituationT = TypeVar("SituationT", bound=_Elements, default=Situation)
 PlanT = TypeVar("PlanT", default=RoundPlan)
 OutcomeT = TypeVar("OutcomeT", default=RoundOutcome)
+# The same as protocols want them: what is handed out, and what is taken in.
+SituationOut = TypeVar("SituationOut", covariant=True)
+SituationIn = TypeVar("SituationIn", contravariant=True)
+PlanOut = TypeVar("PlanOut", covariant=True)
+PlanIn = TypeVar("PlanIn", contravariant=True)
 
 
-class PlayedWorld(Protocol[SituationT, PlanT, OutcomeT]):
+class PlayedWorld(Protocol[SituationOut, PlanIn, OutcomeT]):
     """A batch of worlds of any class, as the loop that plays them sees it."""
 
     def reset(self, envs: Bools, seeds: Ints) -> None:
         """Begin new episodes in the rows of `envs`."""
         ...
 
-    def situation(self, clairvoyant: bool = False) -> SituationT:
+    def situation(self, clairvoyant: bool = False) -> SituationOut:
         """What a coordinator knows now; with the true future too if `clairvoyant`."""
         ...
 
-    def step(self, plan: PlanT) -> StepResult[OutcomeT]:
+    def step(self, plan: PlanIn) -> StepResult[OutcomeT]:
         """Carry out one plan."""
         ...
 
 
-class Decider(Protocol[SituationT, PlanT]):
+class Decider(Protocol[SituationIn, PlanOut]):
     """Who decides in worlds of one class, as the loop that plays them sees it."""
 
     @property
@@ -63,7 +68,7 @@ class Decider(Protocol[SituationT, PlanT]):
         """Start new episodes."""
         ...
 
-    def plan(self, situation: SituationT) -> PlanT:
+    def plan(self, situation: SituationIn) -> PlanOut:
         """Orders for all rows."""
         ...
 

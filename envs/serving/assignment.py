@@ -102,7 +102,7 @@ def assigned_points(found: Assignment, options: Options) -> Floats:
     """`[E]`, points of one request summed over all that are answered: `POINTS_PER_ANSWER` minus the cost."""
     slots = np.where(found.slots > 0, POINTS_PER_ANSWER - options.cost, 0.0)
     points: Floats = (found.slots * slots).sum(axis=(1, 2))
-    return points + (found.hub * (POINTS_PER_ANSWER - options.hub_cost)).sum(axis=(1, 2))
+    return np.asarray(points + (found.hub * (POINTS_PER_ANSWER - options.hub_cost)).sum(axis=(1, 2)))
 
 
 def placement_points(situation: ServingSituation, model: Ints, requests: Floats) -> Floats:

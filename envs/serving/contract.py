@@ -162,12 +162,12 @@ class ServingSituation:
     @property
     def serving(self) -> Bools:
         """Bool `[E, S]`: which slots answer now."""
-        return self.slots.available & (self.slots.model != NOTHING)
+        return np.asarray(self.slots.available & (self.slots.model != NOTHING))
 
     @property
     def loadable(self) -> Bools:
         """Bool `[E, S]`: which slots may be ordered to load: available and not loading."""
-        return self.slots.available & (self.slots.loading == NOTHING)
+        return np.asarray(self.slots.available & (self.slots.loading == NOTHING))
 
     def task_of(self, model: Ints) -> Ints:
         """The tasks of models; NOTHING where there is none."""

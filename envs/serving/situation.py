@@ -189,7 +189,9 @@ def true_future(state: State, scenario: ServingScenario) -> ServingFuture:
         session_left_s=np.where(s.available, s.session_end_s - state.time_s[:, None], 0.0)[:, node],
         available_share=share[:, node],
         requests=np.diff(until, axis=-1).reshape(shape).astype(np.float64),
-        carbon_g_per_kwh=state.carbon.true_ahead(state.time_s, ahead_s + step_s / 2.0),
+        carbon_g_per_kwh=state.carbon.true_ahead(
+            state.time_s, np.asarray(ahead_s + step_s / 2.0, dtype=np.float64)
+        ),
     )
 
 

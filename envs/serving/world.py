@@ -91,7 +91,7 @@ class ServingWorld:
     def reset(self, envs: Bools, seeds: Ints) -> None:
         """Begin new episodes in the rows of `envs`, each drawn from its own seed and nothing else."""
         state = self._state
-        for env in np.flatnonzero(envs):
+        for env in np.flatnonzero(envs).tolist():
             draw = self.source.draw(int(seeds[env]))
             start_utc_s = draw.machines.start_utc_s
             state.fleet.set_row(env, draw, self.source.node)
