@@ -1,4 +1,4 @@
-"""Write docs/environments.md and the tables of docs/schedulers.md from the code, or check them.
+"""Write docs/environments.md and the tables of docs/schedulers.md and docs/worlds/ from the code, or check them.
 
 python docs/make_tables.py [--check]
 """
@@ -29,6 +29,7 @@ from frugalfl.envs.agent_view import CLIENT_TABLE, SERVER_TABLE, layout_of
 from frugalfl.envs.registration import WORLDS, Entry, entries
 from frugalfl.envs.scenario import Evaluation, Late, Malicious, Scenario, load_scenario, scenario_names
 from frugalfl.fl_core.aggregation import AGGREGATORS, ATTACKS
+from world_pages import world_pages  # beside this file
 
 PAGE = Path(__file__).with_name("environments.md")
 SCHEDULERS_PAGE = Path(__file__).with_name("schedulers.md")
@@ -483,7 +484,7 @@ def main() -> int:
     """Write or check the pages."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true")
-    pages = {PAGE: page(), SCHEDULERS_PAGE: scheduler_page()}
+    pages = {PAGE: page(), SCHEDULERS_PAGE: scheduler_page(), **world_pages()}
     if parser.parse_args().check:
         return int(
             any(not path.exists() or path.read_text(encoding="utf-8") != text for path, text in pages.items())
