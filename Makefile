@@ -70,7 +70,7 @@ lowest:  ## the tests that take seconds, with the lowest versions declared; Pyth
 	$(LOWEST_BIN)/python tests/lowest_versions.py > $(VENV)-lowest/lowest.txt
 	$(LOWEST_BIN)/pip install --quiet -c $(VENV)-lowest/lowest.txt -e ".[mo,video,privacy]" pytest hypothesis
 	$(LOWEST_BIN)/pip check
-	$(LOWEST_BIN)/python -m pytest -m "not slow"
+	$(LOWEST_BIN)/python -m pytest -m "not slow" -W ignore::DeprecationWarning  # what old libraries use of newer ones
 
 bench: setup  ## speed and the figures of each world
 	$(BIN)/python benchmarks/steps.py

@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: the README as an index shows it, where links into the repository lead nowhere."""
+"""What pyproject.toml cannot say: the README for an index, where links into a repository lead nowhere."""
 
 from __future__ import annotations
 

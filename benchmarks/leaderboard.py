@@ -2,10 +2,10 @@
 
     python benchmarks/leaderboard.py                                  # every score once more
     python benchmarks/leaderboard.py --world phones --only mpc
-    python benchmarks/leaderboard.py --submit my-ppo --world phones --by "Ada" --command "python train_agent.py ..."
+    python benchmarks/leaderboard.py --submit my-ppo --world phones --by "Ada" --command "..."
 
-A score is replayed from what is shipped: the settings tuned for a handcrafted scheduler, or weights and card of a
-trained one, in the package or in the folder `leaderboard/` beside this file's. Nothing of a submission is executed.
+A score is replayed from what is shipped: the settings tuned for a handcrafted scheduler, or weights and card
+of a trained one, in the package or in the folder `leaderboard/` of the root. Nothing of a submission is executed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ BOARD, SUBMISSIONS = ROOT / "docs" / "leaderboard.yaml", ROOT / "leaderboard"
 EPISODES = 64
 TOLERANCE = 1.5
 """Net points by which a replay may differ: processors round differently, which moves single episodes."""
-HEAD = "# Written by `python benchmarks/leaderboard.py --submit`; the page docs/leaderboard.md is made of it.\n"
+HEAD = (
+    "# Written by `python benchmarks/leaderboard.py --submit`; the page docs/leaderboard.md is made of it.\n"
+)
 
 
 class Score(Settings):
@@ -140,7 +142,9 @@ def submit(name: str, world: str, by: str, command: str, path: Path = BOARD) -> 
 def main() -> int:
     """Replay what was asked for, or submit; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--submit", nargs="+", default=[], metavar="NAME", help="play these and enter their scores")
+    parser.add_argument(
+        "--submit", nargs="+", default=[], metavar="NAME", help="play these and enter their scores"
+    )
     parser.add_argument("--world", help="only this one")
     parser.add_argument("--only", help="only this scheduler")
     parser.add_argument("--by", default="The frugalfl authors")

@@ -1,4 +1,4 @@
-"""Write docs/environments.md and the tables of docs/schedulers.md and docs/worlds/ from the code, or check them.
+"""Write docs/environments.md and the tables of other pages from the code, or check them.
 
 python docs/make_tables.py [--check]
 """
@@ -12,6 +12,8 @@ import sys
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
+
+from world_pages import world_pages  # beside this file
 
 from frugalfl.agents.schedulers import SCHEDULERS
 from frugalfl.agents.schedulers.base import Rule, knobs_of
@@ -29,7 +31,6 @@ from frugalfl.envs.agent_view import CLIENT_TABLE, SERVER_TABLE, layout_of
 from frugalfl.envs.registration import WORLDS, Entry, entries
 from frugalfl.envs.scenario import Evaluation, Late, Malicious, Scenario, load_scenario, scenario_names
 from frugalfl.fl_core.aggregation import AGGREGATORS, ATTACKS
-from world_pages import world_pages  # beside this file
 
 PAGE = Path(__file__).with_name("environments.md")
 SCHEDULERS_PAGE = Path(__file__).with_name("schedulers.md")

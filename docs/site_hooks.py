@@ -62,7 +62,12 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 def commands_page() -> str:
     """What every command says of itself."""
     commands = importlib.import_module("frugalfl.agents.commands.main").COMMANDS
-    parts = ["# Commands", "", "What `frugalfl COMMAND --help` says; `frugalfl --version` tells the version.", ""]
+    parts = [
+        "# Commands",
+        "",
+        "What `frugalfl COMMAND --help` says; `frugalfl --version` tells the version.",
+        "",
+    ]
     for name, (_, summary) in commands.items():
         parts += [f"## frugalfl {name}", "", f"{summary[0].upper()}{summary[1:]}.", ""]
         parts += ["```text", help_of(name), "```", ""]
@@ -91,12 +96,25 @@ def scenario_page() -> str:
     text = """\
 # The scenario document
 
-A YAML file, or keywords of `gym.make`; a block with its own fields is a mapping. Start from a packaged one with
-`base: volunteers`. What may be drawn per episode, options with figures and how files are read stand in
-[Environments](../environments.md#options); a packaged document says of every number why, see [the worlds](../worlds/index.md).
+A YAML file, or keywords of `gym.make`; a block with its own fields is a mapping. Start from a packaged one
+with `base: volunteers`. What may be drawn per episode, options with figures and how files are read stand in
+[Environments](../environments.md#options); a packaged document says of every number why, see
+[the worlds](../worlds/index.md).
 
 """
-    blocks = ("document.Scenario", "document.Workload", "document.Preferences", "document.Budgets", "levels.Levels")
-    blocks += ("options.Forecasting", "options.HubData", "options.Late", "options.Evaluation", "options.Malicious")
+    blocks = (
+        "document.Scenario",
+        "document.Workload",
+        "document.Preferences",
+        "document.Budgets",
+        "levels.Levels",
+    )
+    blocks += (
+        "options.Forecasting",
+        "options.HubData",
+        "options.Late",
+        "options.Evaluation",
+        "options.Malicious",
+    )
     entries = [f"::: frugalfl.envs.scenario.{name}\n    options: {{members: false}}\n" for name in blocks]
     return text + "\n".join(entries)

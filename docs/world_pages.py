@@ -1,6 +1,6 @@
-"""The pages of docs/worlds/: a sentence by hand, and blocks that are written from the code and from docs/results.md.
+"""The pages of docs/worlds/: a sentence by hand, and blocks from the code and from docs/results.md.
 
-`python docs/make_tables.py` writes the blocks of every packaged scenario, and the page of one that has none yet.
+`python docs/make_tables.py` writes the blocks of every packaged scenario, and a page for one that has none.
 `python docs/make_films.py NAME` makes its moving picture.
 """
 
@@ -76,8 +76,14 @@ def title_of(name: str) -> str:
 
 def summary_of(name: str) -> str:
     """The first sentence, or half of one, that a page says by hand."""
-    text = (PAGES / f"{name}.md").read_text(encoding="utf-8") if (PAGES / f"{name}.md").exists() else _new_page(name)
-    paragraphs = [part for part in re.sub(r"<!-- written.*?/written -->", "", text, flags=re.DOTALL).split("\n\n")]
+    text = (
+        (PAGES / f"{name}.md").read_text(encoding="utf-8")
+        if (PAGES / f"{name}.md").exists()
+        else _new_page(name)
+    )
+    paragraphs = [
+        part for part in re.sub(r"<!-- written.*?/written -->", "", text, flags=re.DOTALL).split("\n\n")
+    ]
     said = (part.strip() for part in paragraphs if part.strip() and not part.strip().startswith("#"))
     return re.split(r"(?<=[.;:]) ", " ".join(next(said, "").split()))[0].rstrip(";:.") + "."
 
@@ -99,8 +105,9 @@ def _index() -> str:
         [
             "# Worlds",
             "",
-            "Written by `python docs/make_tables.py`. Every world is a document: [environments](../environments.md) has spaces,",
-            "levels and prices of all side by side, [your own world](../tutorials/your_own_world.md) changes one.",
+            "Written by `python docs/make_tables.py`. Every world is a document: [environments](../environments.md)",
+            "has spaces, levels and prices of all side by side, [your own world](../tutorials/your_own_world.md)",
+            "changes one.",
             "",
             "| world | |",
             "|---|---|",
@@ -155,7 +162,8 @@ def _ids(name: str) -> str:
 def _hub(world: Scenario) -> str:
     if not world.hub.share:
         return ""
-    return f"{100 * world.hub.share:g} % of the data; a client has room for {world.hub.rows_per_client} rows of it"
+    room = f"a client has room for {world.hub.rows_per_client} rows of it"
+    return f"{100 * world.hub.share:g} % of the data; {room}"
 
 
 def _prices(world: Scenario) -> list[str]:
@@ -201,8 +209,9 @@ def _worth(name: str) -> list[str]:
         "|---|---:|",
         *(f"| {row[0]} | {row[column]} |" for row in table[1:]),
         "",
-        "What a linear rule loses when the decision is held at its best constant; after the stroke, where there was one, the",
-        "second study with other searches and other episodes. [How it was measured](../results.md#what-a-decision-is-worth).",
+        "What a linear rule loses when the decision is held at its best constant; after the stroke, where there was",
+        "one, the second study with other searches and other episodes.",
+        "[How it was measured](../results.md#what-a-decision-is-worth).",
     ]
 
 
@@ -225,7 +234,8 @@ def _scores(name: str) -> list[str]:
         "|---" + "|---:" * (len(table[0]) - 1) + "|",
         *rows,
         "",
-        f"Interquartile means over 64 paired test episodes; [everybody](../results.md#{title.lower()}), and what the intervals say.",
+        f"Interquartile means over 64 paired test episodes; [everybody](../results.md#{title.lower()}), and what",
+        "the intervals say.",
     ]
 
 
@@ -236,7 +246,9 @@ def _leaderboard(_: str) -> list[str]:
     for world in dict.fromkeys(score["world"] for score in scores):
         lines += [f"## {title_of(world)}", ""] if not lines else ["", f"## {title_of(world)}", ""]
         lines += ["| | scheduler | net points | spent | by |", "|---:|---|---:|---:|---|"]
-        rows = sorted((each for each in scores if each["world"] == world), key=lambda each: -each["net_points"])
+        rows = sorted(
+            (each for each in scores if each["world"] == world), key=lambda each: -each["net_points"]
+        )
         for place, each in enumerate(rows, 1):
             points = f"{each['net_points']:.1f} [{each['low']:.1f}, {each['high']:.1f}]"
             spent = f"{each['rounds_spent']:,}" if each.get("rounds_spent") else "-"

@@ -1,4 +1,4 @@
-"""The leaderboard: its file is sound, its scores come again, and others than weights with a card are refused."""
+"""The leaderboard: its file is sound, its scores come again, nothing but weights with a card is taken."""
 
 from __future__ import annotations
 
