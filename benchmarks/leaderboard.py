@@ -5,7 +5,7 @@
     python benchmarks/leaderboard.py --submit my-ppo --world phones --by "Ada" --command "..."
 
 A score is replayed from what is shipped: the settings tuned for a handcrafted scheduler, or weights and card
-of a trained one, in the package or in the folder `leaderboard/` of the root. Nothing of a submission is executed.
+of a trained one, in the package or in the root folder `leaderboard/`. Nothing of a submission is executed.
 """
 
 from __future__ import annotations

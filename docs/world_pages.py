@@ -105,8 +105,10 @@ def _index() -> str:
         [
             "# Worlds",
             "",
-            "Written by `python docs/make_tables.py`. Every world is a document: [environments](../environments.md)",
-            "has spaces, levels and prices of all side by side, [your own world](../tutorials/your_own_world.md)",
+            "Written by `python docs/make_tables.py`. Every world is a document:",
+            "[environments](../environments.md)",
+            "has spaces, levels and prices of all side by side,",
+            "[your own world](../tutorials/your_own_world.md)",
             "changes one.",
             "",
             "| world | |",
@@ -209,8 +211,8 @@ def _worth(name: str) -> list[str]:
         "|---|---:|",
         *(f"| {row[0]} | {row[column]} |" for row in table[1:]),
         "",
-        "What a linear rule loses when the decision is held at its best constant; after the stroke, where there was",
-        "one, the second study with other searches and other episodes.",
+        "What a linear rule loses when the decision is held at its best constant; after the stroke, where",
+        "there was one, the second study with other searches and other episodes.",
         "[How it was measured](../results.md#what-a-decision-is-worth).",
     ]
 
@@ -234,8 +236,8 @@ def _scores(name: str) -> list[str]:
         "|---" + "|---:" * (len(table[0]) - 1) + "|",
         *rows,
         "",
-        f"Interquartile means over 64 paired test episodes; [everybody](../results.md#{title.lower()}), and what",
-        "the intervals say.",
+        f"Interquartile means over 64 paired test episodes; [everybody](../results.md#{title.lower()}),",
+        "and what the intervals say.",
     ]
 
 
