@@ -43,7 +43,7 @@ def film(name: str, seed: int, rounds: int) -> list[Image.Image]:
     kept = np.unique(np.linspace(0, len(pictures) - 1, FRAMES).round().astype(int))
     shown = [Image.fromarray(pictures[k]).resize(SIZE) for k in kept]
     # One palette for all, which keeps rare colours apart: a lost update is a few pixels of its own.
-    palette = shown[-1].quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE)
+    palette = shown[-1].quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, kmeans=3)
     return [each.quantize(palette=palette, dither=Image.Dither.NONE) for each in shown]
 
 
