@@ -5,11 +5,14 @@ VENV ?= .venv
 TORCH ?= torch>=2.8
 BIN := $(abspath $(VENV))/bin
 EXTRAS_BIN := $(abspath $(VENV)-extras)/bin
+LOWEST_BIN := $(abspath $(VENV)-lowest)/bin
 EXTRA_TESTS := tests/agents/deploy tests/agents/commands/test_deploy.py tests/fl_core/remote tests/agents/execution/test_ray_cluster.py \
-    tests/agents/integrations/test_rllib.py tests/agents/offline tests/fl_core/aggregation/test_byzfl.py
+    tests/agents/integrations/test_rllib.py tests/agents/offline tests/fl_core/aggregation/test_byzfl.py \
+    'tests/test_tutorials.py::test_a_tutorial_does_what_it_says[offline_data]' \
+    'tests/test_tutorials.py::test_a_tutorial_does_what_it_says[deploy_on_three_nodes]'
 SRC := $(shell find common envs agents fl_core traces -name '*.py') __init__.py train_agent.py
 
-.PHONY: setup demo test fast extras lint types bench docs clean
+.PHONY: setup demo test fast extras lint types package lowest bench docs leaderboard clean
 
 setup: $(VENV)/.ready
 
@@ -54,12 +57,33 @@ build/types/frugalfl: $(SRC)
 	rm -rf build/types && mkdir -p build/types
 	$(BIN)/pip install --quiet --no-deps --target build/types .
 
+package: setup  ## wheel and sdist, as an index would take them
+	$(BIN)/validate-pyproject pyproject.toml
+	rm -rf build/lib build/dist && $(BIN)/python -m build --outdir build/dist
+	$(BIN)/twine check --strict build/dist/*
+	$(BIN)/check-wheel-contents build/dist/*.whl
+
+# The oldest versions that pyproject.toml admits, in a virtual environment of their own; `make fast` has the newest.
+lowest:  ## the tests that take seconds, with the lowest versions declared; Python 3.11 or 3.12
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(LOWEST_BIN)/pip install --quiet packaging
+	$(LOWEST_BIN)/python tests/lowest_versions.py > $(VENV)-lowest/lowest.txt
+	$(LOWEST_BIN)/pip install --quiet -c $(VENV)-lowest/lowest.txt -e ".[mo,video,privacy]" pytest hypothesis
+	$(LOWEST_BIN)/pip check
+	$(LOWEST_BIN)/python -m pytest -m "not slow" -W ignore::DeprecationWarning  # what old libraries use of newer ones
+
 bench: setup  ## speed and the figures of each world
 	$(BIN)/python benchmarks/steps.py
 	$(BIN)/python benchmarks/worlds.py
 
-docs: setup  ## the tables of the documentation, from the code
+# The notices are of two plugins about the future of MkDocs, which pyproject.toml keeps below 2.
+docs: setup  ## the documentation: tables from the code, then the site, strictly: python -m http.server -d build/site
 	$(BIN)/python docs/make_tables.py
+	$(BIN)/pip install --quiet -e ".[docs]"
+	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict
+
+leaderboard: setup  ## every score of the leaderboard once more
+	$(BIN)/python benchmarks/leaderboard.py
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

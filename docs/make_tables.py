@@ -1,4 +1,4 @@
-"""Write docs/environments.md and the tables of docs/schedulers.md from the code, or check them.
+"""Write docs/environments.md and the tables of other pages from the code, or check them.
 
 python docs/make_tables.py [--check]
 """
@@ -12,6 +12,8 @@ import sys
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
+
+from world_pages import world_pages  # beside this file
 
 from frugalfl.agents.schedulers import SCHEDULERS
 from frugalfl.agents.schedulers.base import Rule, knobs_of
@@ -544,7 +546,7 @@ def main() -> int:
     """Write or check the pages."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true")
-    pages = {PAGE: page(), SCHEDULERS_PAGE: scheduler_page()}
+    pages = {PAGE: page(), SCHEDULERS_PAGE: scheduler_page(), **world_pages()}
     if parser.parse_args().check:
         return int(
             any(not path.exists() or path.read_text(encoding="utf-8") != text for path, text in pages.items())

@@ -1,8 +1,8 @@
 """A second simulator, an episode at a time: plain loops over clients, phases and pieces of a grid's curve.
 
 It shares with the world only what an episode is drawn from (`PopulationSource.draw`), the numbers that name
-minibatches, and the choice of an overlay's arcs. Everything else follows README's rules anew, in double
-precision, so that an error would have to be made twice.
+minibatches, and the choice of an overlay's arcs. Everything else follows the rules of docs/mechanics.md anew,
+in double precision, so that an error would have to be made twice.
 """
 
 from __future__ import annotations

@@ -338,9 +338,18 @@ class TestPackaging:
             for path in files
             if not path.name.startswith(".") and "__pycache__" not in path.parts
         }
-        wanted |= {f"frugalfl/{path.name}" for path in ROOT.glob("*.py")} | {"frugalfl/py.typed"}
+        wanted |= {f"frugalfl/{path.name}" for path in ROOT.glob("*.py") if path.name != "setup.py"}
+        wanted |= {"frugalfl/py.typed"}
         names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
         assert names == wanted
+
+    @pytest.mark.slow
+    def test_its_description_has_no_link_that_an_index_cannot_follow(self, wheel):
+        archive = zipfile.ZipFile(wheel)
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        text = archive.read(name).decode()
+        assert "Schedule a real federated training run" in text
+        assert set(re.findall(r"\]\((?!https://)[^)]*\)", text)) == set()
 
     @pytest.mark.slow
     def test_an_installed_wheel_works_from_any_folder(self, wheel, tmp_path):

@@ -28,7 +28,7 @@ class FederatedEnv(HasSpec, gym.Env[AnyObservation, AnyArray]):
     A coordinator trains a model on clients that come and go. Every step is one round: the agent orders who
     trains, how many local steps each makes, how much data is sent along and how many answers to wait for, or
     lets time pass, or ends the run. The clients then really train a model; time, bytes, energy and emissions
-    are charged by the rules in the README.
+    are charged by the rules in docs/mechanics.md.
 
     ## Observation
     `Dict(clients=[N, F], server=[G], zones=[Z, H])`, float32 in [-1, 1], described in `docs/environments.md`.

@@ -183,9 +183,13 @@ def _packaged(name: str, packaged: str) -> dict[str, object]:
 
 
 def _merge(old: object, new: object) -> object:
-    """Keys of a mapping change one by one; anything else, and any specification by kind, is replaced."""
+    """Keys of a mapping change one by one; anything else, and any specification by kind, is replaced.
+
+    A `path` where there was none is one, too: of a file, in place of a generator and its settings.
+    """
     if isinstance(new, BaseModel):
         new = new.model_dump(exclude_unset=True)
-    if isinstance(old, Mapping) and isinstance(new, Mapping) and "kind" not in new:
-        return {**old, **{key: _merge(old.get(key), value) for key, value in new.items()}}
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        whole = "kind" in new or ("path" in new and "path" not in old)
+        return dict(new) if whole else {**old, **{key: _merge(old.get(key), new[key]) for key in new}}
     return dict(new) if isinstance(new, Mapping) else new

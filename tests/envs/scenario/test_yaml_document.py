@@ -78,6 +78,15 @@ def test_merged_keys_are_not_twice(written):
     assert load_scenario(path).levels.quorum == (0.5, 1.0)
 
 
+def test_a_file_takes_the_place_of_a_generator_and_keeps_nothing_of_it(written, tmp_path):
+    (tmp_path / "desks.csv").write_text("client,start,end\nann,0,3600\n")
+    path = written("availability: {path: desks.csv, notice_s: 60}")
+    read = load_scenario(path)
+    assert dict(read.availability)["notice_s"] == 60 and "longest_h" not in read.availability
+    later = load_scenario(path, availability={"path": str(tmp_path / "desks.csv")})
+    assert dict(later.availability)["notice_s"] == 60
+
+
 def test_other_encodings_and_no_text_at_all(written, tmp_path):
     path = written("clients: 7")
     path.write_bytes(path.read_text().encode("utf-16"))
