@@ -12,9 +12,19 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import coo_array
 
-from ....common.arrays import Floats, Ints
-from ....envs.serving import NOTHING
-from .ladder import Ladder, fill_greedily, gain_and_slope, gain_of, marginals
+from ....common.arrays import Bools, Floats, Ints
+from ....envs.serving import NOTHING, ServingPlan, ServingSituation
+from .ladder import (
+    Ladder,
+    at_content,
+    coming_content,
+    fill_greedily,
+    gain_and_slope,
+    gain_of,
+    ladder_of,
+    load_delays,
+    marginals,
+)
 from .simplices import softmax
 
 PSI = 1.0 - np.exp(-1.0)
@@ -138,3 +148,62 @@ def relaxed_by_program(ladder: Ladder, fixed: bool = True) -> float:
     if solved.x is None:
         raise ValueError(f"relaxation: {solved.message}, expected an optimum; check the ladder for nan")
     return float(-solved.fun - (hub_room * hub_spared).sum())
+
+
+class PlacementRegret:
+    """Regret of what any policy of serving places, recorded step by step from a rollout.
+
+    Policy and fixed placements are measured by the same ladders: a slot counts while it is there at the
+    beginning of a step. The fixed ones wait for no loads and pay none; the policy's slots serve from the end
+    of their loads on, which is part of its regret.
+    """
+
+    def __init__(self) -> None:
+        self._ladders: list[Ladder] = []
+        self._own: list[Floats] = []
+        self._running: list[Bools] = []
+        self._expected: Floats = np.ones(0)
+
+    def record(
+        self, situation: ServingSituation, plan: ServingPlan, requests: Floats, running: Bools
+    ) -> None:
+        """Remember one step.
+
+        Args:
+            situation: before it.
+            plan: what was ordered.
+            requests: `[E, Z, I]` that arrived in it (`ServingOutcome.requests`).
+            running: bool `[E]`, whose episode was running.
+        """
+        step_s, loads = situation.terms.step_s, (plan.load > 0) & situation.loadable
+        content = np.where(loads, plan.load - 1, coming_content(situation))
+        delay_s = at_content(load_delays(situation), content)
+        share = np.clip((step_s - delay_s) / step_s, 0.0, 1.0)
+        ladder = ladder_of(situation, requests, hub_last=True)
+        self._ladders.append(ladder)
+        self._own.append(gain_of(ladder, content, share))
+        self._running.append(running)
+        self._expected = situation.terms.expected_requests
+
+    def points(self, iterations: int = 50) -> dict[str, Floats]:
+        """Points of the episode, each `[E]`.
+
+        Args:
+            iterations: behind `relaxed_points`, see `look_back`.
+
+        Returns:
+            `own_points` and `best_points`, what the policy's placements and the best fixed one that was found
+            spare against the hub alone; `regret_points`, their difference; `psi_regret_points`, the same
+            against (1 - 1/e) of the best, as the theory of rounded placements counts it; `relaxed_points`,
+            which no fixed placement exceeds.
+        """
+        rows = []
+        for e in range(self._expected.size):
+            steps = [t for t, running in enumerate(self._running) if running[e]]
+            parts = [np.stack([self._ladders[t][part][e] for t in steps]) for part in range(5)]
+            ladder = Ladder(*parts, self._ladders[0].dropped, self._ladders[0].hub_last)
+            found, own = look_back(ladder, iterations), sum(float(self._own[t][e]) for t in steps)
+            rows.append((own, found.best, found.best - own, PSI * found.best - own, found.relaxed))
+        names = ("own_points", "best_points", "regret_points", "psi_regret_points", "relaxed_points")
+        values = np.array(rows) / self._expected[:, None]
+        return dict(zip(names, values.T, strict=True))
