@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linprog
+from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array
 
 from ....common.arrays import Bools, Floats, Ints
@@ -21,6 +21,7 @@ from .ladder import (
     fill_greedily,
     gain_and_slope,
     gain_of,
+    joined_rows,
     ladder_of,
     load_delays,
     marginals,
@@ -63,7 +64,8 @@ def best_fixed(ladder: Ladder) -> Ints:
     steps, slots, _ = ladder.cost.shape
 
     def added(content: Ints) -> Floats:
-        return marginals(ladder, np.broadcast_to(content, (steps, slots))).sum(axis=0, keepdims=True)
+        every = marginals(ladder, np.broadcast_to(content, (steps, slots)))
+        return np.asarray(every.sum(axis=0, keepdims=True))
 
     content = fill_greedily(added, np.full((1, slots), NOTHING), np.ones((1, slots), dtype=bool))
     for _ in range(_SWEEPS):
@@ -75,7 +77,7 @@ def best_fixed(ladder: Ladder) -> Ints:
                 content[0, slot] = worth.argmax()
         if np.array_equal(content, before):
             break
-    return content[0]
+    return np.asarray(content[0])
 
 
 def relaxed_bound(ladder: Ladder, iterations: int = 200) -> float:
@@ -143,8 +145,8 @@ def relaxed_by_program(ladder: Ladder, fixed: bool = True) -> float:
     limit = np.concatenate([np.zeros(answers), ladder.requests.ravel(), np.ones(fractions // contents)])
     value = np.concatenate([spared.ravel(), hub_spared.ravel(), np.zeros(fractions)])
     high = np.concatenate([np.full(answers, np.inf), hub_room.ravel(), np.ones(fractions)])
-    bounds = np.stack([np.zeros(high.size), high], axis=1)
-    solved = linprog(-value, A_ub=matrix, b_ub=limit, bounds=bounds, method="highs")
+    within = LinearConstraint(matrix, np.full(limit.size, -np.inf), limit)
+    solved = milp(-value, bounds=Bounds(np.zeros(high.size), high), constraints=within)
     if solved.x is None:
         raise ValueError(f"relaxation: {solved.message}, expected an optimum; check the ladder for nan")
     return float(-solved.fun - (hub_room * hub_spared).sum())
@@ -200,8 +202,7 @@ class PlacementRegret:
         rows = []
         for e in range(self._expected.size):
             steps = [t for t, running in enumerate(self._running) if running[e]]
-            parts = [np.stack([self._ladders[t][part][e] for t in steps]) for part in range(5)]
-            ladder = Ladder(*parts, self._ladders[0].dropped, self._ladders[0].hub_last)
+            ladder = joined_rows([self._ladders[t] for t in steps], e)
             found, own = look_back(ladder, iterations), sum(float(self._own[t][e]) for t in steps)
             rows.append((own, found.best, found.best - own, PSI * found.best - own, found.relaxed))
         names = ("own_points", "best_points", "regret_points", "psi_regret_points", "relaxed_points")
