@@ -93,7 +93,10 @@ def find_entry(env_id: str) -> Entry:
     if env_id in known:
         return known[env_id]
     if env_id in {entry.id for entry in serving_entries()}:
-        raise ValueError(f"env: {env_id!r} is a world of serving, expected one of training")
+        raise ValueError(
+            f"env: {env_id!r} is a world of serving, expected one of training; "
+            "frugalfl.evaluation.evaluate_serving compares policies there"
+        )
     raise ValueError(f"env: {env_id!r} is not an environment of frugalfl; {suggest(env_id, known)}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from ...common.splits import Split
 from ...common.units import SECONDS_PER_HOUR
 from ...envs.contract import REWARD_TERMS, rollout
 from ...envs.serving import ServingScheduler, ServingSource, ServingWorld, load_serving
+from ..schedulers.serving import make_policy
 from .episodes import episode_seeds, progress_bar
 from .results import EvaluationResult
 
@@ -20,7 +21,7 @@ _SUMS = ("hours", "gigabytes", "kilowatt_hours", "kilograms", "loads", "lost", "
 
 
 def evaluate_serving(
-    policies: Mapping[str, ServingScheduler],
+    policies: Mapping[str, ServingScheduler] | Sequence[str],
     scenario: ServingSource = "serving",
     episodes: int = 64,
     split: Split = "test",
@@ -37,7 +38,8 @@ def evaluate_serving(
     have hours, net points and accuracy so far.
 
     Args:
-        policies: by the name that the tables call them.
+        policies: by the name that the tables call them, or names for `make_policy`, such as
+            `online-greedy+hi-lcb`.
         scenario: anything `load_serving` takes.
         episodes: per policy; the k-th is the same world for all of them.
         split: train, val or test.
@@ -46,20 +48,21 @@ def evaluate_serving(
         progress: whether to show a progress bar on stderr.
 
     Raises:
-        ValueError: bad numbers, or no policies.
+        ValueError: bad numbers, or no or unknown policies.
     """
     for name, value in (("episodes", episodes), ("batch", batch)):
         if value < 1:
             raise ValueError(f"{name}: {value}, expected at least 1")
     if not policies:
         raise ValueError("policies: none given, expected at least one")
+    named = policies if isinstance(policies, Mapping) else {name: make_policy(name) for name in policies}
     loaded, seeds = load_serving(scenario), episode_seeds(seed, episodes)
     frames: list[pd.DataFrame] = []
     curves: list[pd.DataFrame] = []
     worlds: dict[int, ServingWorld] = {}
     with progress_bar(progress) as bar:
-        task = bar.add_task("evaluation", total=len(policies) * episodes)
-        for name, policy in policies.items():
+        task = bar.add_task("evaluation", total=len(named) * episodes)
+        for name, policy in named.items():
             bar.update(task, description=name)
             for start in range(0, episodes, batch):
                 part = seeds[start : start + batch]

@@ -75,3 +75,10 @@ def test_bad_numbers_are_refused(bad, said):
     given = {"policies": {"hub": Loads(None)}, "scenario": small(), "progress": False, **bad}
     with pytest.raises(ValueError, match=said):
         evaluate_serving(**given)
+
+
+def test_policies_have_names():
+    named = evaluate_serving(["hub-only", "lfu"], small(hours=1), episodes=2, split="val", progress=False)
+    assert set(named.episodes["scheduler"]) == {"hub-only", "lfu"}
+    with pytest.raises(ValueError, match="did you mean 'hub-only'"):
+        evaluate_serving(["hub-onli"], small(), progress=False)

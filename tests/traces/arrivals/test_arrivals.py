@@ -109,7 +109,10 @@ class TestPoisson:
     @pytest.mark.parametrize(
         ("spec", "said"),
         [
-            ("poison", "arrivals: 'poison' is no model and no file; did you mean 'poisson'? known: poisson"),
+            (
+                "poison",
+                "arrivals: 'poison' is no model and no file; did you mean 'poisson'? known: file, poisson",
+            ),
             ({"kind": "poisson", "profile": "local"}, "profile: 'local' is unknown; did you mean"),
             ({"kind": "poisson", "profile": [1.0] * 25}, "profile: 25 hours, expected 24 or 168"),
             ({"kind": "poisson", "profile": [0.0] * 24}, "profile: nothing but zeros, expected an hour"),
