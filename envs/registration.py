@@ -24,6 +24,7 @@ WORLDS = {
     "Quadratic": "quadratic",
     "Language": "language",
     "Streams": "streams",
+    "QuadraticStreams": "quadraticstreams",
     "Mixture": "mixture",
 }
 """Name in the id, and the packaged scenario behind it."""

@@ -51,8 +51,7 @@ class FederatedWorld:
         self.ledger = Ledger(e, n)
         self.running = np.zeros(e, dtype=bool)
         self._execution = make_execution(self.source, self.sessions, self.carbon)
-        serves = isinstance(self._execution, StreamingExecution)
-        self._streams = self._execution if serves else None
+        self._streams = self._execution if isinstance(self._execution, StreamingExecution) else None
         self._core = self._execution.core
         self._population = self._execution.population
         self._time_s = np.zeros(e)

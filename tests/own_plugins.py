@@ -147,6 +147,22 @@ class Sure(Settings):
         return np.broadcast_to(view.available.astype(float), view.shape)
 
 
+class Clockwork(Settings):
+    """A model of request arrivals: every source is asked once every so many minutes."""
+
+    every_min: int = 5
+
+    def draw(
+        self, rng_seed, num_sources, start_utc_s, utc_offset_h, horizon_s, split="train", rank_group=None
+    ):
+        counts = np.zeros((num_sources, round(horizon_s / 60.0)), dtype=np.int32)
+        counts[:, :: self.every_min] = 1
+        return ArrivalEpisode(counts, np.full(counts.shape, 1.0 / self.every_min, dtype=np.float32))
+
+    def validate_for(self, num_sources, horizon_s):
+        """Any will do."""
+
+
 class FlatGrid(Settings):
     """A carbon source: intensity that never changes."""
 

@@ -70,7 +70,10 @@ CASES: dict[str, Case] = {
     "streams": Case("frugalfl/Streams-v0"),
     "streams-staggered": Case(
         "frugalfl/Streams-v0",
-        {"drift": {"kind": "staggered", "mean_h": 1.0}, "memory": {"rule": "balanced", "labelled": 0.7}},
+        {
+            "drift": {"kind": "staggered", "mean_h": 1.0},
+            "memory": {"rule": "balanced", "rows": 8, "labelled": 0.7, "label_delay_s": 0.0},
+        },
     ),
     # Episodes end within it and the next ones begin.
     "batch": Case(VOLUNTEERS, {"max_rounds": 5}, batch=3),

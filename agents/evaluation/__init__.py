@@ -18,7 +18,16 @@ from .metrics import (
 from .parallel import CELLS, SweepOutcome, sweep
 from .price_sweep import OBJECTIVES, at_prices, front_figures, saved_at_equal_accuracy, trace_front
 from .recording import CANCELLED, COMPLETED, IDLE, LOST, Timeline
-from .results import CLIENT_METRICS, CONFIG, LEAKS, METRICS, EvaluationResult, load_result, save_result
+from .results import (
+    CLIENT_METRICS,
+    CONFIG,
+    LEAKS,
+    METRICS,
+    REGRETS,
+    EvaluationResult,
+    load_result,
+    save_result,
+)
 from .serving import evaluate_serving
 
 __all__ = [
@@ -32,6 +41,7 @@ __all__ = [
     "LOST",
     "METRICS",
     "OBJECTIVES",
+    "REGRETS",
     "Cell",
     "EvaluationResult",
     "MakeWorld",

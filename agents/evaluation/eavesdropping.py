@@ -84,6 +84,10 @@ class Eavesdropper:
 
     def __init__(self, world: FederatedWorld, seeds: Ints) -> None:
         source = world.source
+        if source.scenario.arrivals is not None:
+            raise ValueError(
+                "leakage: True, expected False with arrivals: what a client trains on changes all the time"
+            )
         data = source.dataset
         self._training = source.training
         self._attribute = None if source.quadratic is not None else binary_attribute(data)
@@ -100,7 +104,7 @@ class Eavesdropper:
                 for client in rng.choice(honest, min(VICTIMS, honest.size), replace=False).tolist():
                     none = np.zeros(0, dtype=np.int32)
                     self._add(Victim(env, client, none, 0, draw.task.centre[client], start))
-            else:
+            elif isinstance(draw.task, ClientRows):
                 self._choose(env, draw.task, draw.liars, source.model.init(max(draw.model_seed, 0)), rng)
 
     def _choose(

@@ -187,6 +187,7 @@ def play_batch(
     }
     decision_ms = 1e3 * decided_s / max(int(recorder.decisions.sum()), 1)
     scores = _scores(world, recorder, start_accuracy) | {"decision_ms": decision_ms}
+    scores |= recorder.regrets(scheduler)
     scores |= origin_of(scheduler, world.scenario.name)._asdict()
     frame = pd.DataFrame(label | scores | _client_scores(world, recorder.target_weight) | leaks())
     curves = recorder.curves()

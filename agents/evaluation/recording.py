@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ...common.arrays import AnyArray, Bools, Floats, Ints
 from ...common.units import SECONDS_PER_HOUR
-from ...envs.contract import REWARD_TERMS, STOP_S, RoundOutcome, Served, Situation, Turn
-from ..schedulers.base import spent_points
+from ...envs.contract import REWARD_TERMS, STOP_S, RoundOutcome, Scheduler, Served, Situation, Turn
+from ..schedulers.base import WithRegret, original, spent_points
 
 IDLE, COMPLETED, LOST, CANCELLED = range(4)
 """Codes of `Timeline.status`."""
@@ -98,6 +98,15 @@ class Recorder:
         self._mark(np.flatnonzero(running), turn.after)
         if self._timeline_row is not None and running[self._timeline_row]:
             self._pages.append(_page(before, result.outcome, self._timeline_row))
+
+    def regrets(self, scheduler: Scheduler) -> dict[str, Floats]:
+        """In worlds that serve: the scheduler's own regret and its bound, where its method has them."""
+        if not self.served:
+            return {}
+        own, unknown = original(scheduler), np.full(self.decisions.shape, np.nan)
+        if not isinstance(own, WithRegret):
+            return {"own_regret": unknown, "regret_bound": unknown.copy()}
+        return {"own_regret": own.regret(), "regret_bound": own.regret_bound()}
 
     def curves(self) -> pd.DataFrame:
         """One line per row for the start and one for each decision: `row` and `CURVES`, in time."""

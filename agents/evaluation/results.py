@@ -54,6 +54,9 @@ SERVED_METRICS = ("regret_points",)
 LEAKS = ("mia_auc", "mia_auc_sums", "reconstruction", "aia_gain")
 """What an eavesdropper found; summarised where somebody listened, and where it makes sense."""
 
+REGRETS = ("regret_points", "own_regret", "regret_bound")
+"""In worlds that serve: of every scheduler against the frozen optimum; of some, as their method counts it."""
+
 Row: TypeAlias = dict[str, object]
 """One row of a table, by column."""
 _TEXT = {"scheduler": str, "kind": str}
@@ -80,12 +83,13 @@ class EvaluationResult:
             training, to tune or train it), both nan if unknown; where the world tells: worst_client_accuracy
             and p10_client_accuracy (test); with arrivals, where all accuracies of the test are shares of
             right answers given before anybody knew the labels: requests, refreshed (models sent),
-            drift_events, regret_points (behind the optimum frozen in each concept); where somebody listened,
-            means over the episode's victims of what was found: mia_auc (chance to tell a row trained on from
-            another of its label by the messages),
-            mia_auc_sums (the same by the models alone), reconstruction (distance of the reconstructed local
-            model from the true one, in units of the initial model's) and aia_gain (of guessing a binary
-            attribute over naming the more frequent value), nan where it makes no sense.
+            drift_events, regret_points (behind the optimum frozen in each concept), own_regret and
+            regret_bound (of a scheduler that learns online, in its own gains, and what its theory says that
+            it cannot exceed; nan for the others); where somebody listened, means over the episode's victims
+            of what was found: mia_auc (chance to tell a row trained on from another of its label by the
+            messages), mia_auc_sums (the same by the models alone), reconstruction (distance of the
+            reconstructed local model from the true one, in units of the initial model's) and aia_gain (of
+            guessing a binary attribute over naming the more frequent value), nan where it makes no sense.
         curves: one row per scheduler, episode and decision: hours, gigabytes, kilograms, validation accuracy,
             points spent, training rounds; so far.
         timelines: the timeline of one episode per scheduler.
@@ -116,6 +120,12 @@ class EvaluationResult:
     def leaks(self) -> tuple[str, ...]:
         """The columns of this table that an eavesdropper has filled."""
         return tuple(name for name in LEAKS if name in self.episodes and self.episodes[name].notna().all())
+
+    @property
+    def regrets(self) -> tuple[str, ...]:
+        """The columns of regrets that this table has, those that no scheduler fills left out."""
+        there = (name for name in REGRETS if name in self.episodes)
+        return tuple(name for name in there if self.episodes[name].notna().any())
 
     def values(self, scheduler: str, metric: str = "net_points") -> AnyArray:
         """A metric of one scheduler in the order of the episodes."""

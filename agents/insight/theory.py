@@ -31,8 +31,10 @@ class Options:
 
     The scheduler plays episodes of a world; who took part in them, with which weights, is summarised as
     effective weights and their distance from the target. On frugalfl/Quadratic-v0 the excess loss F - F* is
-    predicted from that summary and set beside the exact one of the trained models; elsewhere the optimum is
-    unknown, and only the participation and the factors of the bias bounds are shown.
+    predicted from that summary and set beside the exact one of the trained models; on
+    frugalfl/QuadraticStreams-v0, where the optimum moves, the scheduler is set beside the best fixed pace in
+    closed form, with its dynamic regret and, where its method has one, its own regret and the bound;
+    elsewhere the optimum is unknown, and only the participation and the factors of the bias bounds are shown.
 
     Attributes:
         env: id of the world.

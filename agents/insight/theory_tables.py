@@ -16,6 +16,7 @@ from ..evaluation import episode_seeds
 from ..schedulers import make_scheduler
 from .privacy import no_privacy, privacy_table, reads_reports, spread
 from .theory import Episode, Options, play, predictions, scenario_of
+from .tracking import follow, tracking_table
 from .upper_bound import upper_bounds
 
 _SHOWN = 8
@@ -55,7 +56,10 @@ def show(options: Options, console: Console) -> None:
             no_privacy(options.scheduler) if reads else privacy_table(recorded, rounds, *privacy),
             highlight=False,
         )
-    if episodes[0].problem is not None:
+    if episodes[0].problem is not None and scenario.arrivals is not None:
+        followed = follow(world, make_scheduler(options.scheduler, tuned_for), seeds)
+        console.print(tracking_table(followed, options.scheduler))
+    elif episodes[0].problem is not None:
         console.print(gap_table(world, episodes))
         console.print(net_table(world, seeds), highlight=False)
     else:

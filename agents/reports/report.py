@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.markup import escape
@@ -40,6 +41,13 @@ LEAK_COLUMNS = {
 }
 """The same of what an eavesdropper found, shown where somebody listened."""
 
+REGRET_COLUMNS = {
+    "regret_points": ("dynamic regret [points]", 1.0, 1),
+    "own_regret": ("own regret", 1.0, 1),
+    "regret_bound": ("its bound", 1.0, 1),
+}
+"""The same of regrets, shown in worlds that serve."""
+
 SPENT = "rounds spent"
 """Heading of the column with the rounds of training played to tune or train a scheduler."""
 
@@ -72,14 +80,18 @@ def verdict(result: EvaluationResult) -> str:
 
 
 def columns_of(result: EvaluationResult) -> dict[str, tuple[str, float, int]]:
-    """The table's columns: `COLUMNS`, and what an eavesdropper has found."""
-    return COLUMNS | {name: LEAK_COLUMNS[name] for name in result.leaks}
+    """The table's columns: `COLUMNS`, regrets, and what an eavesdropper has found."""
+    regrets = {name: REGRET_COLUMNS[name] for name in result.regrets}
+    return COLUMNS | regrets | {name: LEAK_COLUMNS[name] for name in result.leaks}
 
 
 def cell(result: EvaluationResult, name: str, metric: str) -> str:
-    """Interquartile mean and interval of one metric, as text."""
+    """Interquartile mean and interval of one metric, as text; "-" where the scheduler has none."""
     _, factor, decimals = columns_of(result)[metric]
-    value, low, high = (factor * part for part in bootstrap(result.values(name, metric)))
+    values = result.values(name, metric)
+    if np.isnan(values).all():
+        return "-"
+    value, low, high = (factor * part for part in bootstrap(values))
     return f"{value:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
 
 

@@ -47,6 +47,22 @@ from .selection import (
     Tifl,
     Unbiased,
 )
+from .streams import (
+    AdaptiveLr,
+    AdwinTrigger,
+    AgeIndex,
+    DdmTrigger,
+    DriftOracle,
+    GradientPace,
+    MarfoqFresh,
+    MarfoqHistorical,
+    MarfoqOptimal,
+    MarfoqUniform,
+    MirrorPace,
+    PageHinkleyTrigger,
+    Periodic,
+    TrainThenStop,
+)
 
 StoredSetting: TypeAlias = Setting | Mapping[str, float]
 """A hyperparameter, or several numbers by name."""
@@ -125,6 +141,20 @@ for _scheduler in (
     OnlineMirror,
     HorizonFair,
     LinearRule,
+    TrainThenStop,
+    Periodic,
+    DdmTrigger,
+    PageHinkleyTrigger,
+    AdwinTrigger,
+    MarfoqUniform,
+    MarfoqHistorical,
+    MarfoqFresh,
+    MarfoqOptimal,
+    AdaptiveLr,
+    AgeIndex,
+    GradientPace,
+    MirrorPace,
+    DriftOracle,
 ):
     SCHEDULERS.register(_scheduler.name)(_scheduler)  # type: ignore[attr-defined]
 

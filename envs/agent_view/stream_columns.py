@@ -43,4 +43,4 @@ def server_columns(stream: StreamFacts) -> Floats32:
         stream.page_hinkley,
         np.tanh(np.log(points / _USUAL_POINTS_H) / _LOG_UNIT),
     )
-    return np.clip(np.stack(columns, axis=1), -1.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip(np.stack(columns, axis=1), -1.0, 1.0), dtype=np.float32)

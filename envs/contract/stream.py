@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from ...common.arrays import Bools, Floats, Ints
 
 
@@ -44,7 +46,7 @@ class Served:
     @property
     def points(self) -> Floats:
         """`[E]`, what the right answers are worth: a hundredth of the expected requests is a point."""
-        return 100.0 * self.right.sum(axis=1) / self.expected
+        return np.asarray(100.0 * self.right.sum(axis=1) / self.expected)
 
     @property
     def regret_points(self) -> Floats:

@@ -152,6 +152,8 @@ class Ledger:
         self.hours += (whole.duration_s - outcome.duration_s) / SECONDS_PER_HOUR
         self.kilowatt_hours += (whole.energy_j - outcome.energy_j).sum(axis=1) / JOULES_PER_KWH
         self.kilograms += round_kilograms(whole) - round_kilograms(outcome)
+        self.accuracy, self.loss = whole.accuracy.copy(), whole.loss.copy()
+        self.past_accuracy[:, -1], self.past_loss[:, -1] = self.accuracy, self.loss
 
     def abandon(self, cancelled: Bools, wasted_j: Floats) -> None:
         """Enter clients `[E, N]` whose work the end of their episode made vain, and what it had cost."""

@@ -186,11 +186,12 @@ class PopulationSource:
             "label_skew": self._label_skew(task),
             "announced_share": machines.availability.announced_share,
         }
-        stream, asked = None, task
-        if self._stream is not None and isinstance(task, ClientRows):
+        stream: StreamDraw | None = None
+        asked: ClientRows | QuadraticProblem | StreamTask = task
+        if self._stream is not None:
             hours_s = float(budgets[0]) * SECONDS_PER_HOUR
             stream = self._stream.draw(seed, machines.start_utc_s, zone, machines.utc_offset_h, hours_s)
-            asked = self._stream.task(seed, task, stream.drift)
+            asked = self._stream.task(seed, task, stream)
         return EpisodeDraw(
             start_utc_s=machines.start_utc_s,
             zone=zone,

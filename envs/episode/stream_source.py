@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,8 +10,9 @@ from ...common.arrays import Floats, Ints
 from ...common.splits import Split
 from ...fl_core.data import ClientRows, Dataset
 from ...fl_core.data.streams import DriftEpisode, StreamTask, draw_drift, drifting_mixes, in_order
-from ...fl_core.federation import StreamCore
+from ...fl_core.federation import RoundEngine, StreamCore
 from ...fl_core.models import Model
+from ...fl_core.quadratics import MovingQuadraticCore, OptimumPath, QuadraticProblem, drawn_path
 from ...traces.arrivals import ArrivalEpisode, make_arrivals
 from ..scenario import Scenario
 from .streams import spawned_generators
@@ -27,6 +28,7 @@ class StreamDraw:
     arrivals: ArrivalEpisode  # requests of each client, counted by the minute
     drift: DriftEpisode  # when each client's concept changes
     horizon_s: float  # until when there are requests
+    path: OptimumPath | None = None  # of the clients' minimisers, in worlds of quadratics
 
 
 class StreamSource:
@@ -46,9 +48,19 @@ class StreamSource:
         self._model = make_arrivals(scenario.arrivals)
         self._model.validate_for(scenario.clients, scenario.horizon_s)
 
-    def make_core(self, model: Model, num_envs: int) -> StreamCore:
-        """The core of E environments."""
+    def make_core(self, model: Model, num_envs: int) -> RoundEngine:
+        """The core of E environments, a `StreamEngine`."""
         scenario = self._scenario
+        if scenario.quadratic is not None:
+            return MovingQuadraticCore(
+                scenario.quadratic,
+                num_envs,
+                scenario.clients,
+                scenario.training,
+                scenario.all_in_all_aggregator,
+                compression=scenario.compression,
+                labelled=scenario.memory.labelled,
+            )
         return StreamCore(
             self._dataset,
             model,
@@ -79,11 +91,22 @@ class StreamSource:
         arrivals = self._model.draw(
             int(asked.integers(2**62)), zone.size, start_utc_s, utc_offset_h[zone], horizon_s, self._split
         )
-        drift = draw_drift(self._scenario.drift, zone, self._scenario.zones, horizon_s, drifts)
-        return StreamDraw(arrivals, drift, horizon_s)
+        where = (zone, self._scenario.zones, horizon_s, drifts)
+        quadratic = self._scenario.quadratic
+        if quadratic is not None:
+            path = drawn_path(self._scenario.drift, quadratic.dimension, *where)
+            return StreamDraw(arrivals, path.episode(zone.size), horizon_s, path)
+        return StreamDraw(arrivals, draw_drift(self._scenario.drift, *where), horizon_s)
 
-    def task(self, seed: int, dealt: ClientRows, drift: DriftEpisode) -> StreamTask:
+    def task(
+        self, seed: int, dealt: ClientRows | QuadraticProblem, draw: StreamDraw
+    ) -> StreamTask | QuadraticProblem:
         """What the clients are asked about."""
+        if isinstance(dealt, QuadraticProblem):
+            return replace(dealt, path=draw.path)
+        return self._asked(seed, dealt, draw.drift)
+
+    def _asked(self, seed: int, dealt: ClientRows, drift: DriftEpisode) -> StreamTask:
         own = dealt.label_mix(self._dataset.y_train, self._dataset.num_classes)
         rng: np.random.Generator = spawned_generators(seed, _KEY + self._key, 3)[2]
         if self._scenario.serving.rows == "order":

@@ -114,6 +114,8 @@ class StreamingExecution(RoundExecution):
             duration_s=outcome.duration_s + rest_s,
             energy_j=outcome.energy_j + energy_j,
             emissions_g=outcome.emissions_g + emissions_g,
+            accuracy=self.serving.known.fast,
+            loss=self.serving.known.loss,
             served=_added(outcome.served, served),
         )
 

@@ -91,9 +91,9 @@ class Scenario(Settings):
             later and train on the rows that they still remember; whoever remembers none cannot be invited.
             `accuracy` and `loss` are then what the known answers say. An end of the run, whatever brought it
             about, ends the training: the held versions serve until the budget of hours is over.
-        memory: what clients keep of what they were asked, with arrivals; see `Memory`.
+        memory: what clients keep of what they were asked, see `Memory`, e.g. `{rule: reservoir, rows: 100}`.
         drift: how concepts change meanwhile, see `Drift`, e.g. `{kind: shift, mean_h: 8}`.
-        serving: with what they answer, and who may be sent new models, see `Serving`.
+        serving: with what they answer, and who may be sent new models, see `Serving`, e.g. `{model: global}`.
         mixture: kinds of world that every episode is one of, each the fields in which it differs from this
             document, and its `share` of the episodes (1 by default, divided by the sum), e.g. `[{name: deep,
             model: mlp}, {name: few, clients: 8, share: 2}]`; none = one kind. Zones, levels, leads of

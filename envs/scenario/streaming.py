@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, model_validator
 
 from ...common.settings import Settings
+from ...fl_core.data.streams import Drift, Memory
+from ...fl_core.federation import Fragments
+from ...fl_core.quadratics import QuadraticSettings
 from .options import Evaluation, HubData, Late
 
 _ORDER = ("none", "participants", "available")
@@ -49,13 +51,35 @@ class Serving(Settings):
 class _Streams(Protocol):
     """The fields of a scenario that arrivals have to do with."""
 
-    arrivals: str | Mapping[str, object] | None
-    quadratic: Settings | None
-    hub: HubData
-    late: Late
-    evaluation: Evaluation
-    topology: str
-    mixture: tuple[dict[str, object], ...]
+    @property
+    def arrivals(self) -> object: ...
+
+    @property
+    def memory(self) -> Memory: ...
+
+    @property
+    def drift(self) -> Drift: ...
+
+    @property
+    def hub(self) -> HubData: ...
+
+    @property
+    def late(self) -> Late: ...
+
+    @property
+    def evaluation(self) -> Evaluation: ...
+
+    @property
+    def fragments(self) -> Fragments: ...
+
+    @property
+    def topology(self) -> object: ...
+
+    @property
+    def quadratic(self) -> QuadraticSettings | None: ...
+
+    @property
+    def mixture(self) -> object: ...
 
 
 _BLOCKS = ("memory", "drift", "serving")
@@ -69,22 +93,31 @@ def check_streams(scenario: _Streams) -> None:
             if block != type(block)():
                 raise ValueError(f"{name}: {block!r}, expected none without arrivals, which it is about")
         return
-    wrong = {
-        "hub: share": (
-            scenario.hub.share > 0,
-            scenario.hub.share,
-            "0: clients train on what they were asked",
-        ),
-        "late: kind": (scenario.late.kind != "drop", scenario.late.kind, "drop: memories go on meanwhile"),
-        "topology": (scenario.topology != "server", scenario.topology, "server"),
-        "evaluation: personal": (
-            scenario.evaluation.personal != "none",
-            scenario.evaluation.personal,
-            "none",
-        ),
-        "quadratic": (scenario.quadratic is not None, "given", "none"),
-        "mixture": (bool(scenario.mixture), "several kinds", "none"),
+    wanted = {
+        "hub: share": (scenario.hub.share, 0.0),
+        "late: kind": (scenario.late.kind, "drop"),
+        "topology": (scenario.topology, "server"),
+        "evaluation: personal": (scenario.evaluation.personal, "none"),
+        "fragments: count": (scenario.fragments.count, 1),
+        "mixture": (scenario.mixture, ()),
     }
-    for name, (bad, value, expected) in wrong.items():
-        if bad:
-            raise ValueError(f"{name}: {value}, expected {expected} in a world with arrivals")
+    for name, (value, expected) in wanted.items():
+        if value != expected:
+            raise ValueError(f"{name}: {value!r}, expected {expected!r} in a world with arrivals")
+    _check_quadratics(scenario)
+
+
+def _check_quadratics(scenario: _Streams) -> None:
+    """Refuse drifts of data in worlds of quadratics and the other way round, and memories without rows."""
+    kind = scenario.drift.kind
+    if scenario.quadratic is None:
+        if scenario.drift.of_quadratics:
+            raise ValueError(f"drift: kind: {kind}, expected another one without quadratic, which it is of")
+        return
+    if kind != "none" and not scenario.drift.of_quadratics:
+        raise ValueError(f"drift: kind: {kind}, expected none, walk or jumps in a world of quadratics")
+    for name in ("rule", "rows", "ephemeral"):
+        value, default = getattr(scenario.memory, name), Memory.model_fields[name].default
+        if value != default:
+            expected = f"{default} in a world of quadratics, whose clients keep no rows"
+            raise ValueError(f"memory: {name}: {value}, expected {expected}")

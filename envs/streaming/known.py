@@ -74,7 +74,7 @@ class KnownAnswers:
     def right_share(self) -> Floats:
         """`[E, N]`, of each client's answers; nan before its first label."""
         right, labels = self._client
-        return np.divide(right, labels, out=np.full_like(right, np.nan), where=labels > 0)
+        return np.asarray(np.divide(right, labels, out=np.full_like(right, np.nan), where=labels > 0))
 
     @property
     def fast(self) -> Floats:
@@ -93,4 +93,4 @@ class KnownAnswers:
 
     def _mean(self, table: Floats, row: int) -> Floats:
         start = self._start[min(row, 1)]
-        return np.divide(table[row], table[1], out=start.copy(), where=table[1] > 0)
+        return np.asarray(np.divide(table[row], table[1], out=start.copy(), where=table[1] > 0))

@@ -179,7 +179,7 @@ class Serving:
     def client_accuracy(self) -> Floats:
         """`[E, N]`, each client's share of right answers; nan where nothing was asked."""
         shares = np.full(self.right.shape, np.nan)
-        return np.divide(self.right, self.requests, out=shares, where=self.requests > 0)
+        return np.asarray(np.divide(self.right, self.requests, out=shares, where=self.requests > 0))
 
     def drift_ahead_s(self, time_s: Floats) -> Floats:
         """`[E, D]`, from `time_s` until the moments at which some client's concept changes, in order."""
@@ -234,7 +234,9 @@ class Serving:
         labels = np.bincount(of_client, minlength=e * n).reshape(e, n)
         right_counts = np.bincount(of_client[right], minlength=e * n).reshape(e, n)
         hours = (end_s - now.begin_s) / SECONDS_PER_HOUR
-        self.known.enter(hours, labels, right_counts, np.bincount(env, weights=loss, minlength=e))
+        self.known.enter(
+            hours, labels, right_counts, np.bincount(env, weights=loss, minlength=e).astype(np.float64)
+        )
         if env.size:
             self._engine.learn(env, client, number, concept, self.arrivals.moments(env, client, number))
         return labels, right_counts

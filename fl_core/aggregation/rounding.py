@@ -113,7 +113,8 @@ class _Rounding(Compression):
     @staticmethod
     def _values(whole: AnyArray, scale: AnyArray, size: int) -> AnyArray:
         """The updates `[J, P]` of these levels."""
-        return np.ascontiguousarray((whole * scale).reshape(len(whole), -1)[:, :size])
+        jobs, count, block = whole.shape  # none at all while everybody waits
+        return np.ascontiguousarray((whole * scale).reshape(jobs, count * block)[:, :size])
 
 
 @COMPRESSIONS.register("8-bit")

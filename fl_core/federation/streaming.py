@@ -168,7 +168,7 @@ class StreamCore(FederatedCore):
 
     def _hold_memories(self) -> None:
         """Everybody holds what it remembers, all of it its own."""
-        count = self.memories.tables.count
+        count = self.memories.tables.held
         for table in (self._own, self._capacity, self._held):
             table[...] = count
 

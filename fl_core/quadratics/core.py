@@ -38,7 +38,15 @@ class QuadraticCore(RoundEngine):
         compression: as for `FederatedCore`.
     """
 
-    _STATE = (*RoundEngine._STATE, "hessian", "linear", "constant", "best", "start_gap")
+    _STATE: tuple[str, ...] = (
+        *RoundEngine._STATE,
+        "hessian",
+        "linear",
+        "constant",
+        "best",
+        "start_gap",
+    )
+    _follows = False  # problems whose minimisers move
 
     def __init__(
         self,
@@ -69,6 +77,8 @@ class QuadraticCore(RoundEngine):
         """See `RoundEngine.reset`; the task is a `QuadraticProblem`, the seed that of the gradient noise."""
         if not isinstance(task, QuadraticProblem):
             raise ValueError(f"task: {type(task).__name__}, expected a QuadraticProblem")
+        if task.path is not None and not self._follows:
+            raise ValueError("task: path: given, expected none; MovingQuadraticCore follows one")
         self._begin(env, task, seed, task.start)
         hessian, linear, constant, optimum = task.expanded
         self._hessian[env], self._linear[env], self._constant[env] = hessian, linear, constant
@@ -136,9 +146,13 @@ class QuadraticCore(RoundEngine):
         accuracy, loss = np.full(self.num_envs, np.nan), np.full(self.num_envs, np.nan)
         federation = np.full(which.size, self.num_clients)
         loss[which] = self._value(which, federation)
-        gap = np.maximum(loss[which] - self._best[which], 0.0) / self._start_gap[which]
-        accuracy[which] = 1.0 / (1.0 + (1.0 / self.settings.chance - 1.0) * gap)
+        accuracy[which] = self._accuracy(which, loss[which] - self._best[which])
         return accuracy, loss
+
+    def _accuracy(self, env: AnyArray, gap: Floats) -> Floats:
+        """The accuracy of gaps `[J]`, in the yardstick of environments `[J]`."""
+        share = np.maximum(gap, 0.0) / self._start_gap[env]
+        return np.asarray(1.0 / (1.0 + (1.0 / self.settings.chance - 1.0) * share))
 
     def gap(self) -> Floats:
         """`[E]`, F(w) - F*."""
@@ -158,8 +172,7 @@ class QuadraticCore(RoundEngine):
         if part not in ("val", "test"):
             raise ValueError(f"part: {part!r}, expected 'val' or 'test'")
         env, client = np.divmod(np.arange(self.num_envs * self.num_clients), self.num_clients)
-        gap = np.maximum(self._value(env, client), 0.0).reshape(self._held.shape) / self._start_gap[:, None]
-        return np.asarray(1.0 / (1.0 + (1.0 / self.settings.chance - 1.0) * gap))
+        return self._accuracy(env, self._value(env, client)).reshape(self._held.shape)
 
     def client_losses(
         self, clients: Bools, samples: AnyArray | None = None, round_index: AnyArray | None = None

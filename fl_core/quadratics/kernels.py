@@ -69,7 +69,7 @@ def multiply(columns, x, out):  # type: ignore[no-untyped-def]
 
 
 @inner(cache=True, nogil=True, error_model="numpy")
-def _value(w, hessian, linear, constant):  # type: ignore[no-untyped-def]
+def value_at(w, hessian, linear, constant):  # type: ignore[no-untyped-def]
     """`1/2 w^T A w - b^T w + c`."""
     total = constant
     for i in range(w.size):
@@ -83,7 +83,7 @@ def _value(w, hessian, linear, constant):  # type: ignore[no-untyped-def]
 @kernel(nogil=True, error_model="numpy")
 def value(w, hessian, linear, constant):  # type: ignore[no-untyped-def]
     """`1/2 w^T A w - b^T w + c`."""
-    return _value(w, hessian, linear, constant)
+    return value_at(w, hessian, linear, constant)
 
 
 @kernel(nogil=True, error_model="numpy")
@@ -107,8 +107,8 @@ def expand(problem, centre, weight, hessian, linear, constant):  # type: ignore[
         constant[n] += weight[k] * constant[k]
 
 
-@kernel(nogil=True, error_model="numpy")
-def minimiser(hessian, linear):  # type: ignore[no-untyped-def]
+@inner(cache=True, nogil=True, error_model="numpy")
+def solved(hessian, linear):  # type: ignore[no-untyped-def]
     """`A^-1 b` by Cholesky's factors; not a number where A is not positive definite."""
     d = linear.size
     factor, x = np.zeros((d, d)), linear.copy()
@@ -126,6 +126,12 @@ def minimiser(hessian, linear):  # type: ignore[no-untyped-def]
             x[i] -= factor[m, i] * x[m]
         x[i] /= factor[i, i]
     return x
+
+
+@kernel(nogil=True, error_model="numpy")
+def minimiser(hessian, linear):  # type: ignore[no-untyped-def]
+    """`A^-1 b`."""
+    return solved(hessian, linear)
 
 
 class DescentJobs(NamedTuple):
@@ -209,5 +215,5 @@ def values(env, client, params, tables):  # type: ignore[no-untyped-def]
     out = np.empty(env.size)
     for j in range(env.size):
         e, k = env[j], client[j]
-        out[j] = _value(params[e], hessian[e, k], linear[e, k], constant[e, k])
+        out[j] = value_at(params[e], hessian[e, k], linear[e, k], constant[e, k])
     return out

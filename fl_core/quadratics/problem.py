@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +13,7 @@ from ...common.arrays import AnyArray, Floats, Ints32
 from ...common.settings import Settings, parse_settings
 from ...common.sizes import check_values
 from .kernels import expand, hessians, minimiser
+from .path import OptimumPath
 
 
 class QuadraticSettings(Settings):
@@ -53,6 +54,13 @@ class QuadraticProblem:
     own: Ints32  # [N] rows owned
     capacity: Ints32  # [N] rows held once everything has been sent
     start: Floats  # [d] starting point
+    path: OptimumPath | None = None  # how the minimisers move away from `centre`; None: they do not
+
+    def at(self, time_s: float) -> QuadraticProblem:
+        """The problem as it stands at a moment, with its minimisers there for good."""
+        if self.path is None:
+            return self
+        return replace(self, centre=self.centre + self.path.at(time_s), path=None)
 
     def optimum(self, weight: Floats | None = None) -> Floats:
         """`argmin_w sum_k weight_k F_k(w)`; with the target weights by default."""

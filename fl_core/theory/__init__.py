@@ -36,17 +36,23 @@ from .participation import (
     variance_proxy,
 )
 from .prediction import ObservedPrediction, RoundHistory, long_run_covariance, predict
+from .tracking import BestPace, Pace, Rates, Tracking, best_pace, track
 
 __all__ = [
+    "BestPace",
     "ObservedPrediction",
+    "Pace",
     "ParticipationChain",
     "ParticipationSummary",
+    "Rates",
     "RoundHistory",
     "RoundPrices",
+    "Tracking",
     "affine_rounds",
     "attainable_points",
     "availability_chain",
     "availability_forecast",
+    "best_pace",
     "bias_bounds",
     "chi_square",
     "contraction",
@@ -68,6 +74,7 @@ __all__ = [
     "summarise_participation",
     "systematic_sample",
     "total_variation",
+    "track",
     "transfer_value",
     "variance_proxy",
 ]

@@ -19,6 +19,9 @@ KERNELS = {
     "timelines": "round.timeline",
     "child_words": "episode.streams",
     "_chances": "contract.staying",
+    "cut": "streaming.serving",
+    "book": "streaming.serving",
+    "made_known": "streaming.serving",
 }
 """Every kernel of envs, and where it is called."""
 
@@ -46,14 +49,16 @@ def test_the_python_of_a_kernel_gives_the_compiled_numbers(name, monkeypatch):
     def compared(*args):
         given = copied(args)
         compiled, python = kernel(*args), kernel.python(*given)
-        for one, other in zip(arrays(compiled), arrays(python), strict=True):
+        results = (compiled, python) if compiled is not None else (args, given)  # or what it has filled
+        for one, other in zip(*map(arrays, results), strict=True):
             assert one.shape == other.shape and one.dtype == other.dtype
             assert np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
         calls.append(args)
         return compiled
 
     monkeypatch.setattr(module, name, compared)
-    view = AgentView("volunteers", 2, **CHANGES)
+    serving = KERNELS[name].startswith("streaming")
+    view = AgentView("streams", 2) if serving else AgentView("volunteers", 2, **CHANGES)
     rng = np.random.default_rng(3)
     view.reset(np.ones(2, dtype=bool), np.array([5, 6]))
     for _ in range(4):

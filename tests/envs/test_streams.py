@@ -87,7 +87,8 @@ def test_the_rewards_of_an_episode_are_its_right_answers_less_costs():
     terms = sum(result.terms for result in results)
     assert np.allclose(terms[:, 0], points)
     assert np.allclose(terms[:, 1], 0.0)
-    assert np.allclose(terms[:, 2], -0.3 * world.totals()["gigabytes"])
+    assert np.allclose(terms[:, 2], -world.prices[:, 1] * world.totals()["gigabytes"])
+    assert np.allclose(terms[:, 3], -world.prices[:, 2] * world.totals()["kilograms"])
     assert np.allclose(terms.sum(axis=1), world.totals()["net_points"])
     assert np.allclose(world.pooled_accuracy() * 100, points)
     shares = served(results, "right").sum(axis=1) / served(results, "requests").sum(axis=1)
@@ -346,3 +347,49 @@ def _without_arrivals():
     for name in ("arrivals", "memory", "drift", "serving"):
         document.pop(name)
     return document
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"hub": {"share": 0.2, "rows_per_client": 10}}, "hub: share: 0.2"),
+        ({"late": {"kind": "keep"}}, "late: kind: 'keep'"),
+        ({"topology": "ring"}, "topology: 'ring'"),
+        ({"evaluation": {"personal": "knn"}}, "evaluation: personal: 'knn'"),
+        ({"fragments": {"count": 4}}, "fragments: count: 4"),
+        ({"quadratic": {"dimension": 4}}, "quadratic"),
+        ({"mixture": [{"name": "few", "clients": 4}]}, "mixture"),
+        ({"serving": {"refresh": ["available", "none"]}}, "refresh"),
+        ({"memory": {"rule": "lifo"}}, "memory.rule"),
+        ({"arrivals": {"kind": "poisson", "per_hour": -1}}, "arrivals.per_hour"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(changes, field):
+    with pytest.raises(ValueError, match=field):
+        load_scenario("streams", **changes)
+
+
+@pytest.mark.parametrize(
+    "block", [{"memory": {"rows": 10}}, {"drift": {"kind": "shift"}}, {"serving": {"model": "global"}}]
+)
+def test_blocks_that_would_do_nothing_are_refused(block):
+    with pytest.raises(ValueError, match="expected none without arrivals"):
+        load_scenario("volunteers", **block)
+
+
+def test_data_without_a_class_each_are_refused():
+    language = {"dataset": {"kind": "markov", "symbols": 4, "context": 4}, "partition": "iid"}
+    model = {"kind": "transformer", "layers": 1, "width": 8, "heads": 1}
+    with pytest.raises(ValueError, match="rows have a class each"):
+        world_of(**language, model=model, drift={"kind": "none"})
+
+
+def test_liars_and_compressed_updates_take_part():
+    plain, bad = (
+        begun(1, clients=12),
+        begun(1, clients=12, malicious={"share": 0.5, "attack": "label-flip"}, compression="8-bit"),
+    )
+    for world in (plain, bad):
+        played(world, every_round)
+    assert plain.test_scores()[0] > bad.test_scores()[0]
+    assert bad.totals()["gigabytes"] < plain.totals()["gigabytes"]

@@ -9,7 +9,7 @@ from frugalfl.common.compiled import SlowKernel, uses_numba
 from frugalfl.fl_core.data import load_dataset
 from frugalfl.fl_core.models import ModelSpec
 from frugalfl.fl_core.numerics import draws, sums
-from frugalfl.fl_core.quadratics import kernels
+from frugalfl.fl_core.quadratics import kernels, moving_kernels
 from frugalfl.fl_core.training import LocalJobs, LocalTraining, NumpyTrainer, fused_trainer
 
 pytestmark = pytest.mark.skipif(not uses_numba(), reason="kernels run as Python anyway")
@@ -41,6 +41,12 @@ def draw():
 
 NORMAL, SPECTRUM = RNG.normal(size=(2, D, D)), RNG.uniform(0.5, 2, (2, D))
 EXPANDED = (np.empty((N + 1, D, D)), np.empty((N + 1, D)), np.empty(N + 1))
+STILL = (RNG.normal(size=(N + 1, D)), RNG.normal(size=N + 1))
+FRESH = (
+    (np.empty((N + 1, D)), np.empty(N + 1)),
+    (np.empty((3, D)), np.empty(3), np.empty(3)),
+    (RNG.normal(size=(1, 2, D)), RNG.normal(size=(1, 2))),
+)
 CASES = {
     "draw_range": (draws.draw_range, draw()),
     "sum_range": (
@@ -58,6 +64,12 @@ CASES = {
     "value": (kernels.value, (RNG.random(D), HESSIAN[0], RNG.random(D), 0.5)),
     "expand": (kernels.expand, (HESSIAN[:N], RNG.random((N, D)), RNG.random(N), *EXPANDED)),
     "minimiser": (kernels.minimiser, (HESSIAN[0], RNG.random(D))),
+    "shifted": (moving_kernels.shifted, (HESSIAN, RNG.random(N), STILL, RNG.random((1, D)), *FRESH[0])),
+    "along": (moving_kernels.along, (HESSIAN, RNG.random(N), STILL, RNG.random((2, N, D)), *FRESH[1])),
+    "losses_along": (
+        moving_kernels.losses_along,
+        (np.zeros(2, int), np.array([0, 1]), np.array([1, 0]), RNG.random((2, D)), HESSIAN[None], *FRESH[2]),
+    ),
     "descend_range": (kernels.descend_range, descent(0.0)),
     "values": (kernels.values, (np.zeros(2, dtype=int), np.array([1, N]), RNG.random((1, D)), tuple(TABLES))),
 }

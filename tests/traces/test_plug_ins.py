@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from own_plugins import Alike, FlatGrid
+from own_plugins import Alike, Clockwork, FlatGrid
 
 from frugalfl.common.settings import Settings
+from frugalfl.traces.arrivals import ARRIVALS, check_arrivals, make_arrivals
 from frugalfl.traces.availability import AVAILABILITY_FORECASTS, check_availability, make_availability
 from frugalfl.traces.carbon import CARBON_FORECASTS, CARBON_SOURCES, check_carbon, make_carbon
 from frugalfl.traces.devices import DEVICES, check_devices, device_settings, sample_devices
-from frugalfl.traces.testing import check_forecast
+from frugalfl.traces.testing import check_arrival_model, check_forecast
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "traces.md"
 
@@ -29,8 +30,8 @@ class Half(Settings):
 
 @pytest.fixture
 def registered():
-    tables = (CARBON_SOURCES, DEVICES, AVAILABILITY_FORECASTS, CARBON_FORECASTS)
-    for table, factory in zip(tables, (FlatGrid, Alike, Half, Half), strict=True):
+    tables = (CARBON_SOURCES, DEVICES, AVAILABILITY_FORECASTS, CARBON_FORECASTS, ARRIVALS)
+    for table, factory in zip(tables, (FlatGrid, Alike, Half, Half, Clockwork), strict=True):
         table.register("mine")(factory)
     yield
     for table in tables:
@@ -50,13 +51,18 @@ def test_sources_of_ones_own(registered, kind):
     check_devices(devices)
     drawn = sample_devices(devices, 4, np.zeros(4, dtype=np.int64), np.random.default_rng(0))
     assert drawn.compute_watts.tolist() == [3.0] * 4
+    asked = {"kind": name(Clockwork), "every_min": 4}
+    check_arrivals(asked)
+    check_arrival_model(asked)
     check_forecast(name(Half))
     check_forecast(name(Half), of="carbon")
     assert make_availability({"kind": "phones", "forecast": name(Half)}).forecast == Half()
 
 
 def test_objects_pass_through():
-    model, fleet = FlatGrid(), Alike()
+    model, fleet, asked = FlatGrid(), Alike(), Clockwork()
+    assert make_arrivals(asked) is asked
+    check_arrivals(asked)
     assert make_carbon(model) is model
     assert device_settings(fleet) is fleet
     phones = make_availability("phones")
@@ -89,6 +95,8 @@ def test_objects_pass_through():
         (check_carbon, {"profiles": [{"zone": "X"}]}, "profiles.0.kind: .*missing, expected a value"),
         (check_carbon, {"kind": "zoness", "zones": ["DE"]}, "did you mean 'zones'"),
         (check_devices, "spto", "did you mean 'spot'"),
+        (check_arrivals, 7, "7, expected a name or a mapping"),
+        (check_arrivals, {"kind": "poisson", "brust": 4}, "brust: unknown field; did you mean 'burst'"),
         (check_devices, {"kind": "phones", "watts": 3}, "did you mean 'compute_watts'"),
         (check_devices, {"kind": "file", "path": "x", "base": "spto"}, "base: .*did you mean 'spot'"),
     ],
@@ -110,6 +118,7 @@ def test_right_specifications_are_accepted_without_reading_a_file(monkeypatch):
     check_carbon("nowhere/carbon.csv")
     check_carbon({"zones": ["a.csv", "b.csv"], "forecast": "provider", "tz": {"A": "Europe/Berlin"}})
     check_carbon(["DE", "GB"])
+    check_arrivals({"path": ["a.csv", "b.csv"], "format": "burstgpt", "per_hour": 24})
     check_devices({"kind": "file", "path": "nowhere.pkl", "base": {"kind": "spot", "t4": 1.0}})
 
 

@@ -24,6 +24,7 @@ def check_deployable(scenario: Scenario) -> None:
         "evaluation.personal": (scenario.evaluation.personal, "none"),
         "quadratic": (scenario.quadratic, None),
         "malicious": (scenario.malicious, None),
+        "arrivals": (scenario.arrivals, None),
         "fragments.count": (scenario.fragments.count, 1),
     }
     for name, (value, expected) in wanted.items():

@@ -60,9 +60,9 @@ def load_round(out: Path, number: int) -> tuple[Situation, RoundPlan, RoundOutco
     arrays = read_npz(path, "checkpoint")
     try:
         return (
-            Situation.of(None, **_part(arrays, "situation")),
+            Situation.of(None, None, **_part(arrays, "situation")),
             RoundPlan(**_part(arrays, "plan")),
-            RoundOutcome(**_part(arrays, "outcome")),
+            RoundOutcome(served=None, **_part(arrays, "outcome")),
         )
     except (TypeError, KeyError) as error:
         raise ValueError(f"checkpoint: {path}: not a decision of this version ({error})") from None

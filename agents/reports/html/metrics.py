@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ...evaluation import LEAKS, EvaluationResult
+from ...evaluation import LEAKS, REGRETS, EvaluationResult
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,17 @@ METRICS = (
         "total variation between the clients' weight in the objective and their share of the updates",
     ),
     Metric(
+        "regret_points",
+        "dynamic regret [points]",
+        "right answers behind those of the optimum of every moment, as points of the reward",
+    ),
+    Metric(
+        "own_regret",
+        "own regret",
+        "of a scheduler that learns online, in its own gains; blank for the others",
+    ),
+    Metric("regret_bound", "its bound", "what its theory says that its own regret cannot exceed"),
+    Metric(
         "mia_auc",
         "membership [AUC]",
         "chance to tell a row that a client trained on from another row of its label by its messages: "
@@ -115,4 +126,5 @@ METRICS = (
 def shown_metrics(result: EvaluationResult) -> list[Metric]:
     """The columns of the table that an evaluation has."""
     there = [metric for metric in METRICS if metric.key in result.episodes]
-    return [metric for metric in there if metric.key not in LEAKS or metric.key in result.leaks]
+    some = (*result.leaks, *result.regrets)
+    return [metric for metric in there if metric.key not in (*LEAKS, *REGRETS) or metric.key in some]

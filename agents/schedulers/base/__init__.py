@@ -26,6 +26,7 @@ from .hyperparameters import (
     switch,
 )
 from .probing import Probing
+from .regret import WithRegret
 from .rule import Rule, State
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Rule",
     "Setting",
     "State",
+    "WithRegret",
     "adopt",
     "check_knobs",
     "cleanest_wait_s",

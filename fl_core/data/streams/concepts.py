@@ -27,22 +27,32 @@ def with_concepts(dataset: Dataset, drift: Drift) -> Dataset:
             f"drift: {drift.kind}, expected none or mix with data set {dataset.name!r}, whose rows are not "
             "features with a class each"
         )
-    copied = {}
-    for part in ("train", "val", "test"):
-        x, y = dataset.rows(part)
-        if drift.kind == "swap":
-            copies = [(x, _swapped(y, c, dataset.num_classes)) for c in range(drift.copies)]
-        else:
-            copies = [(_shifted(dataset, x, c / drift.copies), y) for c in range(drift.copies)]
-        copied[f"x_{part}"] = np.concatenate([each for each, _ in copies])
-        copied[f"y_{part}"] = np.concatenate([each for _, each in copies])
+    (x, y), (x_val, y_val), (x_test, y_test) = (
+        _copies(dataset, drift, part) for part in ("train", "val", "test")
+    )
     born = dataset.natural_client
     return replace(
         dataset,
         name=f"{dataset.name} in {drift.copies} concepts",
+        x_train=x,
+        y_train=y,
+        x_val=x_val,
+        y_val=y_val,
+        x_test=x_test,
+        y_test=y_test,
         natural_client=None if born is None else np.tile(born, drift.copies),
-        **copied,
     )
+
+
+def _copies(dataset: Dataset, drift: Drift, part: str) -> tuple[Floats32, Ints32]:
+    """The rows of a part in every concept, one concept after another."""
+    x, y = dataset.rows(part)
+    concepts = range(drift.copies)
+    if drift.kind == "swap":
+        labels = [_swapped(y, concept, dataset.num_classes) for concept in concepts]
+        return np.concatenate([x] * drift.copies), np.concatenate(labels)
+    rows = [_shifted(dataset, x, concept / drift.copies) for concept in concepts]
+    return np.concatenate(rows), np.concatenate([y] * drift.copies)
 
 
 def _shifted(dataset: Dataset, x: Floats32, share: float) -> Floats32:

@@ -23,38 +23,50 @@ class Drift(Settings):
     exchange their meaning, the rows stay. `mix`: the concept stays, but what a client is asked changes; at
     every drift half of its label mix is exchanged for that of another client. `staggered`: a `shift` of all
     clients through the same concepts, but each follows at a time of its own (the case of FedDrift,
-    Jothimurugesan et al. 2023).
+    Jothimurugesan et al. 2023). In worlds of quadratics the clients' minimisers move instead: in a random
+    `walk` of all together, or in `jumps` of a fixed length in random directions.
 
     Attributes:
-        kind: one of the five.
+        kind: one of the seven; the last two are those of quadratics, which have no others.
         mean_h: hours between two drifts, exponentially distributed.
         scope: whose drift it is: everybody's at once, or each zone's or each client's at its own times.
         concepts: how many there are; the next one is any of the others.
         spread_h: of `staggered`, hours within which everybody has followed; half of `mean_h` by default.
+        step: of `walk`, root mean square of the way in an hour; 0.5 by default.
+        distance: of `jumps`, their length; 2 by default.
     """
 
-    kind: Literal["none", "shift", "swap", "mix", "staggered"] = "none"
+    kind: Literal["none", "shift", "swap", "mix", "staggered", "walk", "jumps"] = "none"
     mean_h: Annotated[float, Field(ge=0.1, le=1e6)] = 8.0
     scope: Literal["all", "zone", "client"] = "all"
     concepts: Annotated[int, Field(ge=2, le=MOST_CONCEPTS)] = 8
     spread_h: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    step: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    distance: Annotated[float, Field(gt=0, le=1e6)] | None = None
 
     @model_validator(mode="after")
     def _belongs(self) -> Drift:
-        if self.kind != "staggered" and self.spread_h is not None:
-            raise ValueError(
-                f"spread_h: {self.spread_h}, expected only with kind: staggered, not {self.kind}"
-            )
+        for name, kind in (("spread_h", "staggered"), ("step", "walk"), ("distance", "jumps")):
+            value = getattr(self, name)
+            if self.kind != kind and value is not None:
+                raise ValueError(f"{name}: {value}, expected only with kind: {kind}, not {self.kind}")
         if self.kind == "staggered" and self.scope != "all":
             raise ValueError(
                 f"scope: {self.scope}, expected all with kind: staggered, in which all follow one another"
             )
+        if self.kind == "walk" and self.scope != "all":
+            raise ValueError(f"scope: {self.scope}, expected all with kind: walk; jumps may have others")
         return self
+
+    @property
+    def of_quadratics(self) -> bool:
+        """Whether minimisers move, and not concepts of data."""
+        return self.kind in ("walk", "jumps")
 
     @property
     def copies(self) -> int:
         """Copies of the data set that the concepts take."""
-        return 1 if self.kind in ("none", "mix") else self.concepts
+        return 1 if self.kind in ("none", "mix", "walk", "jumps") else self.concepts
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ class Memories:
         self.tables = Tables(
             kept=np.zeros((*shape, settings.rows), dtype=np.int32),
             since_s=np.zeros((*shape, settings.rows)),
-            count=np.zeros(shape, dtype=np.int64),
+            held=np.zeros(shape, dtype=np.int64),
             seen=np.zeros(shape, dtype=np.int64),
             offered=np.zeros((*shape, num_classes), dtype=np.int64),
             full=np.zeros((*shape, num_classes), dtype=np.bool_),
@@ -85,11 +85,11 @@ class Memories:
     @property
     def count(self) -> Ints:
         """`[E, N]`, rows kept."""
-        return self.tables.count.copy()
+        return self.tables.held.copy()
 
     def mean_age_s(self, time_s: Floats) -> Floats:
         """Mean age `[E, N]` of the rows kept at `time_s` `[E]`; 0 without any."""
-        count = self.tables.count
+        count = self.tables.held
         used = np.arange(self.tables.kept.shape[2]) < count[:, :, None]
         since_s = self.tables.since_s.sum(axis=2, where=used)
         age_s: Floats = np.where(count > 0, time_s[:, None] - since_s / np.maximum(count, 1), 0.0)

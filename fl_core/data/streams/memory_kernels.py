@@ -62,7 +62,7 @@ class Tables(NamedTuple):
 
     kept: Ints32  # [E, N, M] rows of the data set
     since_s: Floats  # [E, N, M] when each arrived
-    count: Ints  # [E, N] rows kept
+    held: Ints  # [E, N] rows kept
     seen: Ints  # [E, N] rows offered so far
     offered: Ints  # [E, N, L] of each label
     full: Bools  # [E, N, L] labels that were the largest in a full memory
@@ -99,9 +99,9 @@ def remember(
         tables.seen[e, k] = number + 1
         tables.offered[e, k, label] += 1
         place = -1
-        if tables.count[e, k] < size:
-            place = tables.count[e, k]
-            tables.count[e, k] += 1
+        if tables.held[e, k] < size:
+            place = tables.held[e, k]
+            tables.held[e, k] += 1
         elif rule == FIFO:
             place = number % size
         elif rule == RESERVOIR:

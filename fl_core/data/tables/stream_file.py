@@ -72,8 +72,7 @@ class StreamFile(DatasetSource):
         turn = np.arange(rows.size) % (2 * _HELD_OUT)
         train, val, test = rows[turn % _HELD_OUT > 0], rows[turn == 0], rows[turn == _HELD_OUT]
         name = f"stream {Path(self.path).name} ({self._split})"
-        parts = [each for picked in (train, val, test) for each in (x[picked], y[picked])]
-        return Dataset(name, *parts, num_classes=len(classes))
+        return Dataset(name, x[train], y[train], x[val], y[val], x[test], y[test], len(classes))
 
     def _table(self) -> tuple[Table, list[str]]:
         """The rows that are read, and the columns that the file calls nominal."""

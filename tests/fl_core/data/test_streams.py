@@ -17,6 +17,8 @@ from frugalfl.fl_core.data.streams import (
     drifting_mixes,
     with_concepts,
 )
+from frugalfl.fl_core.data.streams.memory_kernels import BALANCED, FIFO, RESERVOIR, STATIC, remember
+from frugalfl.fl_core.data.streams.requests_kernels import rows_asked, which_labelled
 
 LABELS = np.arange(1000, dtype=np.int32) % 10
 
@@ -81,6 +83,32 @@ def test_balanced_keeps_a_uniform_sample_of_every_label():
     for label in (0, 1):
         mine = found[labels[:400] == label]
         assert stats.chisquare(mine.reshape(10, -1).sum(axis=1)).pvalue > 0.001
+
+
+@pytest.mark.parametrize("rule", [FIFO, RESERVOIR, STATIC, BALANCED])
+def test_memories_are_what_their_python_says(rule):
+    rng = np.random.default_rng(4)
+    order = np.sort(rng.integers(0, 6, 300))  # two environments of three clients, one after another
+    rows = rng.integers(0, 1000, 300).astype(np.int32)
+    found = []
+    for function in (remember, remember.python):
+        memories = Memories(Memory(rows=12), 2, 3, LABELS, 10)
+        with np.errstate(over="ignore"):
+            function(rule, np.array([3, 4], dtype=np.uint64), order // 3, order % 3, rows,
+                     np.arange(300.0), LABELS, memories.tables)  # fmt: skip
+        found.append(memories.tables)
+    assert all(np.array_equal(*pair) for pair in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("mixed", [True, False])
+def test_requests_are_what_their_python_says(mixed):
+    _, _, _, rows = requests_of(mixed)
+    env, client, begin = np.array([0, 1, 1]), np.array([1, 0, 3]), np.array([5, 0, 90])
+    arguments = (env, client, begin, np.array([0, 20, 20, 70]), np.zeros(3, int), mixed, rows._sources)
+    with np.errstate(over="ignore"):
+        assert np.array_equal(rows_asked(*arguments), rows_asked.python(*arguments))
+        labelled = (rows._sources.seeds, env, client, begin, 0.5)
+        assert np.array_equal(which_labelled(*labelled), which_labelled.python(*labelled))
 
 
 def test_who_forgets_begins_anew():
