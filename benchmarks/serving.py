@@ -25,14 +25,13 @@ from frugalfl.agents.evaluation import evaluate_serving
 from frugalfl.agents.reports.palette import BLUE, GREY, RED
 from frugalfl.agents.schedulers.serving import (
     Ascent,
-    Ladder,
     gain_of,
     ladder_of,
     look_back,
     make_policy,
     marginals,
 )
-from frugalfl.agents.schedulers.serving.ladder import fill_greedily
+from frugalfl.agents.schedulers.serving.ladder import fill_greedily, joined_rows
 from frugalfl.envs.serving import NOTHING, ServingSituation, ServingWorld, load_serving
 
 ASCENTS = {"infida-oma": BLUE, "oga": RED}
@@ -79,8 +78,7 @@ def of_ascent(name: str, situation: ServingSituation, requests: np.ndarray) -> t
 def of_greedy(situation: ServingSituation, requests: np.ndarray) -> float:
     """Regret of what was best for the last step against the best fixed placement, in the first row."""
     ladders = [ladder_of(situation, each) for each in requests]
-    parts = [np.stack([ladder[part][0] for ladder in ladders]) for part in range(5)]
-    episode = Ladder(*parts, ladders[0].dropped)
+    episode = joined_rows(ladders, 0)
     empty = np.full(episode.cost.shape[:2], NOTHING)
     greedy = fill_greedily(lambda content: marginals(episode, content), empty, empty == NOTHING)
     placed = np.concatenate([empty[:1], greedy[:-1]])

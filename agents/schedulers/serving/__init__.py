@@ -6,7 +6,7 @@ from .ascent import Ascent, InfidaOma, OnlineGradientPlacement, TabularGreedy
 from .ladder import Ladder, gain_and_slope, gain_of, ladder_of, marginals
 from .policy import Part, Placement, Release, ServingPolicy, Threshold
 from .registry import POLICY_PARTS, make_policy, policy_knobs
-from .regret import PSI, Hindsight, look_back, relaxed_by_program
+from .regret import PSI, Hindsight, PlacementRegret, look_back, relaxed_by_program
 
 __all__ = [
     "POLICY_PARTS",
@@ -18,6 +18,7 @@ __all__ = [
     "OnlineGradientPlacement",
     "Part",
     "Placement",
+    "PlacementRegret",
     "Release",
     "ServingPolicy",
     "TabularGreedy",

@@ -96,7 +96,7 @@ class Lru(Lfu):
 
     def weights(self, situation: ServingSituation) -> Floats:
         """The last step's requests."""
-        return situation.tasks.requests_last.sum(axis=1)
+        return np.asarray(situation.tasks.requests_last.sum(axis=1))
 
 
 @dataclass(kw_only=True)
@@ -171,7 +171,7 @@ def runnable(situation: ServingSituation) -> Bools:
 def best_rung(situation: ServingSituation, task: Ints) -> Ints:
     """The most accurate rung `[E, S]` that runs in each slot, for the task `[E, S]` meant for it."""
     accuracy = situation.tasks.accuracy_known[np.maximum(task, 0)]
-    return np.where(runnable(situation), accuracy, -1.0).argmax(axis=2)
+    return np.asarray(np.where(runnable(situation), accuracy, -1.0).argmax(axis=2))
 
 
 def shared_out(situation: ServingSituation, held: Ints, weights: Floats, free: Bools) -> Ints:

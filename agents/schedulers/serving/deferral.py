@@ -197,7 +197,7 @@ def _places(situation: ServingSituation) -> Floats:
     """Shares `[E, Z]` of the zones in what is answered now: serving slots and hub by capacity."""
     slots, hub = situation.slots, situation.hub
     amount = np.where(situation.serving, situation.of_rung(slots.capacity_per_step, slots.model), 0.0)
-    places = np.zeros(situation.zones.carbon_g_per_kwh.shape)
+    places = np.zeros_like(situation.zones.carbon_g_per_kwh)
     places[:, hub.zone] += hub.capacity_per_step
     rows = np.arange(places.shape[0])[:, None]
     np.add.at(places, (rows, slots.zone), amount)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ....common.arrays import Bools, Floats, Ints
 from ....envs.serving import NOTHING, ServingSituation
-from .ladder import Ladder, coming_content, gain_of, ladder_of, load_delays, load_prices
+from .ladder import coming_content, gain_of, joined_rows, ladder_of, load_delays, load_prices
 
 _MOST_JOINT = 64
 """Joint orders of all slots that are compared in a step, at most."""
@@ -69,7 +69,9 @@ class _Program:
         self.prices = prices * situation.terms.expected_requests[row]
         self.loads_s = np.tile(slots.load_s[row], (1, situation.num_tasks))
         requests = (future.requests[..., h] for h in range(self.steps))
-        self.ladders = [_row(ladder_of(situation, each, away=True, hub_last=True), row) for each in requests]
+        self.ladders = [
+            joined_rows([ladder_of(situation, each, away=True, hub_last=True)], row) for each in requests
+        ]
         self.known: dict[tuple[int, tuple[Slot, ...]], Found] = {}
 
     def best(self, h: int, state: tuple[Slot, ...]) -> Found:
@@ -120,8 +122,3 @@ def _present(now: Bools, shares: Floats) -> Bools:
     there[:, 0] = now
     there[:, 1:] = (shares[:, 1:] >= 1) | ((shares[:, 1:] > 0) & (shares[:, :-1] >= 1))
     return there
-
-
-def _row(ladder: Ladder, row: int) -> Ladder:
-    parts = (each[row : row + 1] for each in ladder[:5])
-    return Ladder(*parts, ladder.dropped, ladder.hub_last)

@@ -79,7 +79,7 @@ class ClairvoyantPlacement(Placement):
             return total
 
         def worth(content: Ints) -> Floats:
-            return value_ahead(ahead, content) - at_content(prices, content).sum(axis=1)
+            return np.asarray(value_ahead(ahead, content) - at_content(prices, content).sum(axis=1))
 
         best, value = held, worth(held)
         for free in (situation.loadable & (held == NOTHING), situation.loadable):

@@ -42,10 +42,10 @@ class StaticGreedy(Placement):
     def fresh_state(self, situation: ServingSituation) -> State:
         """Adds the placement."""
         ladder = ladder_of(situation, situation.tasks.mean_rate, away=True, hub_last=True)
-        everywhere = np.ones(situation.slots.available.shape, dtype=bool)
+        everywhere = np.ones((situation.num_envs, situation.num_slots), dtype=bool)
         # Slots are there for a part of the time only, on average as many as now.
-        share = np.repeat(situation.slots.available.mean(axis=1, keepdims=True), everywhere.shape[1], axis=1)
-        share = np.maximum(share, 1 / everywhere.shape[1])
+        share = np.repeat(situation.slots.available.mean(axis=1, keepdims=True), situation.num_slots, axis=1)
+        share = np.maximum(share, 1 / situation.num_slots)
 
         def added(content: Ints) -> Floats:
             return marginals(
@@ -74,7 +74,7 @@ class Greedy(Placement):
     def choosing(self, situation: ServingSituation, held: Ints) -> Bools:
         """Bool `[E, S]`: slots that choose now: the free ones and some of the others."""
         again = self.uniforms(held.shape[1]) < self.reconsider
-        return situation.loadable & ((held == NOTHING) | again)
+        return np.asarray(situation.loadable & ((held == NOTHING) | again))
 
     def place(self, situation: ServingSituation) -> Ints:
         """The greedy choice of free and reconsidered slots; a slot that keeps its content pays no price."""
@@ -142,7 +142,7 @@ def staying(situation: ServingSituation, times_s: Floats) -> Floats:
 def serving_ahead(situation: ServingSituation, depth: int) -> Floats:
     """Expected share `[E, S, depth]` of each coming step in which a slot serves what it has or loads."""
     step_s, slots = situation.terms.step_s, situation.slots
-    begins = np.arange(depth) * step_s
+    begins: Floats = np.arange(depth, dtype=np.float64) * step_s
     delay_s = np.where(slots.loading != NOTHING, slots.loading_left_s, 0.0)[:, :, None]
     ready = np.clip((begins + step_s - delay_s) / step_s, 0.0, 1.0)
     if situation.future is not None:

@@ -169,6 +169,19 @@ def ladder_of(
     )
 
 
+def joined_rows(ladders: list[Ladder], row: int) -> Ladder:
+    """One environment's row of several steps' ladders, as a ladder of so many rows."""
+    return Ladder(
+        cost=np.stack([each.cost[row] for each in ladders]),
+        capacity=np.stack([each.capacity[row] for each in ladders]),
+        requests=np.stack([each.requests[row] for each in ladders]),
+        hub_cost=np.stack([each.hub_cost[row] for each in ladders]),
+        hub_capacity=np.stack([each.hub_capacity[row] for each in ladders]),
+        dropped=ladders[0].dropped,
+        hub_last=ladders[0].hub_last,
+    )
+
+
 def coming_content(situation: ServingSituation) -> Ints:
     """What each slot serves or is about to serve, int `[E, S]`; NOTHING where it is away."""
     slots = situation.slots

@@ -45,7 +45,7 @@ for _part in (
 ):
     POLICY_PARTS.register(_part.name)(_part)
 
-_PLACEMENT = OnlineGreedy.name
+_USUAL: type[Part] = OnlineGreedy
 """Placement of a policy that names none."""
 _ROLES: dict[str, type[Part]] = {"placement": Placement, "threshold": Threshold, "release": Release}
 
@@ -96,19 +96,22 @@ def _chosen(name: str) -> dict[str, type[Part]]:
     for each in name.split("+"):
         kind = POLICY_PARTS[each.strip()]
         roles = [role for role, base in _ROLES.items() if isinstance(kind, type) and issubclass(kind, base)]
-        if not roles:
+        if not roles or not isinstance(kind, type):
             raise ValueError(
                 f"policy {name}: {each!r} is no part, expected a subclass of Placement, Threshold or Release"
             )
         if roles[0] in chosen:
             raise ValueError(f"policy {name}: {each!r} is a second {roles[0]}, expected one; leave one out")
         chosen[roles[0]] = kind
-    placement = chosen.get("placement", POLICY_PARTS[_PLACEMENT])
+    placement = chosen.setdefault("placement", _USUAL)
     assert issubclass(placement, Placement)
-    usual = {"placement": _PLACEMENT, "threshold": placement.threshold, "release": placement.release}
-    for role, name_of_usual in usual.items():
-        if role not in chosen:
-            usual_kind = POLICY_PARTS[name_of_usual]
-            assert isinstance(usual_kind, type)
-            chosen[role] = usual_kind
+    for role, usual in (("threshold", placement.threshold), ("release", placement.release)):
+        chosen.update({} if role in chosen else {role: _chosen_part(usual)})
     return chosen
+
+
+def _chosen_part(name: str) -> type[Part]:
+    """The class behind the name of one part."""
+    kind = POLICY_PARTS[name]
+    assert isinstance(kind, type)
+    return kind

@@ -9,12 +9,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linprog
+from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array
 
-from ....common.arrays import Floats, Ints
-from ....envs.serving import NOTHING
-from .ladder import Ladder, fill_greedily, gain_and_slope, gain_of, marginals
+from ....common.arrays import Bools, Floats, Ints
+from ....envs.serving import NOTHING, ServingPlan, ServingSituation
+from .ladder import (
+    Ladder,
+    at_content,
+    coming_content,
+    fill_greedily,
+    gain_and_slope,
+    gain_of,
+    joined_rows,
+    ladder_of,
+    load_delays,
+    marginals,
+)
 from .simplices import softmax
 
 PSI = 1.0 - np.exp(-1.0)
@@ -53,7 +64,8 @@ def best_fixed(ladder: Ladder) -> Ints:
     steps, slots, _ = ladder.cost.shape
 
     def added(content: Ints) -> Floats:
-        return marginals(ladder, np.broadcast_to(content, (steps, slots))).sum(axis=0, keepdims=True)
+        every = marginals(ladder, np.broadcast_to(content, (steps, slots)))
+        return np.asarray(every.sum(axis=0, keepdims=True))
 
     content = fill_greedily(added, np.full((1, slots), NOTHING), np.ones((1, slots), dtype=bool))
     for _ in range(_SWEEPS):
@@ -65,7 +77,7 @@ def best_fixed(ladder: Ladder) -> Ints:
                 content[0, slot] = worth.argmax()
         if np.array_equal(content, before):
             break
-    return content[0]
+    return np.asarray(content[0])
 
 
 def relaxed_bound(ladder: Ladder, iterations: int = 200) -> float:
@@ -133,8 +145,66 @@ def relaxed_by_program(ladder: Ladder, fixed: bool = True) -> float:
     limit = np.concatenate([np.zeros(answers), ladder.requests.ravel(), np.ones(fractions // contents)])
     value = np.concatenate([spared.ravel(), hub_spared.ravel(), np.zeros(fractions)])
     high = np.concatenate([np.full(answers, np.inf), hub_room.ravel(), np.ones(fractions)])
-    bounds = np.stack([np.zeros(high.size), high], axis=1)
-    solved = linprog(-value, A_ub=matrix, b_ub=limit, bounds=bounds, method="highs")
+    within = LinearConstraint(matrix, np.full(limit.size, -np.inf), limit)
+    solved = milp(-value, bounds=Bounds(np.zeros(high.size), high), constraints=within)
     if solved.x is None:
         raise ValueError(f"relaxation: {solved.message}, expected an optimum; check the ladder for nan")
     return float(-solved.fun - (hub_room * hub_spared).sum())
+
+
+class PlacementRegret:
+    """Regret of what any policy of serving places, recorded step by step from a rollout.
+
+    Policy and fixed placements are measured by the same ladders: a slot counts while it is there at the
+    beginning of a step. The fixed ones wait for no loads and pay none; the policy's slots serve from the end
+    of their loads on, which is part of its regret.
+    """
+
+    def __init__(self) -> None:
+        self._ladders: list[Ladder] = []
+        self._own: list[Floats] = []
+        self._running: list[Bools] = []
+        self._expected: Floats = np.ones(0)
+
+    def record(
+        self, situation: ServingSituation, plan: ServingPlan, requests: Floats, running: Bools
+    ) -> None:
+        """Remember one step.
+
+        Args:
+            situation: before it.
+            plan: what was ordered.
+            requests: `[E, Z, I]` that arrived in it (`ServingOutcome.requests`).
+            running: bool `[E]`, whose episode was running.
+        """
+        step_s, loads = situation.terms.step_s, (plan.load > 0) & situation.loadable
+        content = np.where(loads, plan.load - 1, coming_content(situation))
+        delay_s = at_content(load_delays(situation), content)
+        share = np.clip((step_s - delay_s) / step_s, 0.0, 1.0)
+        ladder = ladder_of(situation, requests, hub_last=True)
+        self._ladders.append(ladder)
+        self._own.append(gain_of(ladder, content, share))
+        self._running.append(running)
+        self._expected = situation.terms.expected_requests
+
+    def points(self, iterations: int = 50) -> dict[str, Floats]:
+        """Points of the episode, each `[E]`.
+
+        Args:
+            iterations: behind `relaxed_points`, see `look_back`.
+
+        Returns:
+            `own_points` and `best_points`, what the policy's placements and the best fixed one that was found
+            spare against the hub alone; `regret_points`, their difference; `psi_regret_points`, the same
+            against (1 - 1/e) of the best, as the theory of rounded placements counts it; `relaxed_points`,
+            which no fixed placement exceeds.
+        """
+        rows = []
+        for e in range(self._expected.size):
+            steps = [t for t, running in enumerate(self._running) if running[e]]
+            ladder = joined_rows([self._ladders[t] for t in steps], e)
+            found, own = look_back(ladder, iterations), sum(float(self._own[t][e]) for t in steps)
+            rows.append((own, found.best, found.best - own, PSI * found.best - own, found.relaxed))
+        names = ("own_points", "best_points", "regret_points", "psi_regret_points", "relaxed_points")
+        values = np.array(rows) / self._expected[:, None]
+        return dict(zip(names, values.T, strict=True))

@@ -27,7 +27,7 @@ def drawn_contents(fractions: Floats, uniforms: Floats) -> Ints:
     with the least movement (Kantorovich's distance on the line of contents).
     """
     below = np.cumsum(fractions, axis=-1) <= uniforms[..., None]
-    return np.minimum(below.sum(axis=-1), fractions.shape[-1] - 1)
+    return np.asarray(np.minimum(below.sum(axis=-1), fractions.shape[-1] - 1))
 
 
 def mirror_rate(range_: Floats, num_contents: int, horizon: Floats) -> Floats:

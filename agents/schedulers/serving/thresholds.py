@@ -86,7 +86,7 @@ class Calibrated(Threshold):
         price = asking_price(situation, self.scarcity)[:, :, None, None]
         worth = POINTS_PER_ANSWER * tasks.ask_accuracy - price * tasks.ask_share
         best = (part[..., None] * worth).sum(axis=2).argmax(axis=2)
-        return situation.terms.threshold_levels[best]
+        return np.asarray(situation.terms.threshold_levels[best])
 
 
 @dataclass(kw_only=True)
@@ -140,7 +140,7 @@ class HiLcb(OnlineThreshold):
         low = lower_bounds(state["asked"], state["agreed"], state["total"], self.alpha)
         asks = 1.0 - low >= self.price(situation)[:, :, None]
         count = np.minimum(asks.cumprod(axis=2).sum(axis=2), asks.shape[2] - 1)
-        return situation.terms.threshold_levels[count.astype(np.int64)]
+        return np.asarray(situation.terms.threshold_levels[count.astype(np.int64)])
 
 
 @dataclass(kw_only=True)
