@@ -94,7 +94,7 @@ def walk(dimension: int, horizon_s: float, step: float, rng: np.random.Generator
     spread = step * np.sqrt(WALK_EVERY_S / SECONDS_PER_HOUR / dimension)
     steps = spread * rng.standard_normal((count, 1, dimension))
     offset = np.concatenate([np.zeros((1, 1, dimension)), np.cumsum(steps, axis=0)])
-    return OptimumPath(WALK_EVERY_S * np.arange(count + 1), offset)
+    return OptimumPath(WALK_EVERY_S * np.arange(count + 1, dtype=np.float64), offset)
 
 
 def jumps(
