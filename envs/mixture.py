@@ -184,7 +184,7 @@ _PER_CLIENT: dict[type, tuple[str, ...]] = {
     RoundOutcome: tuple(
         field.name
         for field in fields(RoundOutcome)
-        if field.name not in ("repairs", "duration_s", "accuracy", "loss", "diverged")
+        if field.name not in ("repairs", "duration_s", "accuracy", "loss", "diverged", "served")
     ),
     Future: ("session_left_s", "next_start_s"),
     ClientScores: tuple(field.name for field in fields(ClientScores)),

@@ -205,13 +205,13 @@ class ToyWorld:
 
     def _outcome(self, invited, completed, lost, needed_s, duration_s, grams):
         zero = np.zeros(invited.shape)
-        nothing = {item.name: zero for item in fields(RoundOutcome)}
+        nothing = {item.name: zero for item in fields(RoundOutcome) if item.name != "served"}
         known = dict(invited=invited, completed=completed, lost=lost, cancelled=zero > 0, stop_s=needed_s)
         known |= dict(
             duration_s=duration_s, emissions_g=grams, accuracy=self.accuracy, loss=1 - self.accuracy
         )
         known |= dict(repairs=np.zeros(self.num_envs, dtype=np.int64), diverged=np.zeros(self.num_envs) > 0)
-        return RoundOutcome(**(nothing | known))
+        return RoundOutcome(**(nothing | known), served=None)
 
     def totals(self):
         log = self.log
