@@ -77,7 +77,7 @@ bench: setup  ## speed and the figures of each world
 	$(BIN)/python benchmarks/worlds.py
 
 # The notices are of two plugins about the future of MkDocs, which pyproject.toml keeps below 2.
-docs: setup  ## the documentation: tables from the code, then the site, strictly: python -m http.server -d build/site
+docs: setup build/types/frugalfl  ## the documentation: tables from the code, then the site, strictly: python -m http.server -d build/site
 	$(BIN)/python docs/make_tables.py
 	$(BIN)/pip install --quiet -e ".[docs]"
 	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict

@@ -25,7 +25,7 @@ def client_columns(stream: StreamFacts, memory_rows: int) -> Floats32:
     right = np.where(np.isnan(stream.right_share), -1.0, stream.right_share)
     columns = (
         np.minimum(np.log1p(stream.arrived) / _LOG_ARRIVED, 1.0),
-        stream.memory_rows / memory_rows,
+        np.minimum(stream.memory_rows / memory_rows, 1.0),
         stream.memory_age_s / (stream.memory_age_s + _USUAL_AGE_S),
         stream.version_lag / (stream.version_lag + _USUAL_LAG),
         right,

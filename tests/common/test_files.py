@@ -162,7 +162,7 @@ def test_everybody_writes_through_this_file():
         f"{path.relative_to(root)}: {line.strip()}"
         for package in ("common", "traces", "fl_core", "envs", "agents")
         for path in (root / package).rglob("*.py")
-        if path.name not in ("files.py", "testing.py")
+        if path.name not in ("files.py", "testing.py") and path.parent.name != "testing"
         for line in path.read_text(encoding="utf-8").splitlines()
         if writes.search(line) and "draft" not in line and "`np.savez`" not in line
     ]
