@@ -88,7 +88,9 @@ class ToyWorld:
 
     def __init__(self, num_envs: int, n: int = 12, rounds: int = 20):
         self.num_envs, self.n, self.rounds = num_envs, n, rounds
-        self.scenario = SimpleNamespace(name="toy", clients=n, max_rounds=rounds, levels=LEVELS)
+        self.scenario = SimpleNamespace(
+            name="toy", clients=n, max_rounds=rounds, levels=LEVELS, refresh_levels=()
+        )
         self.seeds = np.zeros(num_envs, dtype=np.int64)
         self.running = np.zeros(num_envs, dtype=bool)
         shape = {

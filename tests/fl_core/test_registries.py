@@ -16,7 +16,7 @@ from frugalfl.fl_core.training import TRAINERS, NumpyTrainer, make_trainer
 DIGITS = load_dataset("digits")
 HERE = "own_plugins"
 
-NAMELESS = {"table": {"path": "x.csv", "label": "y"}}
+NAMELESS = {"table": {"path": "x.csv", "label": "y"}, "stream": {"path": "x.arff"}}
 """What cannot be made from its name alone."""
 OURS = {
     DATASETS: (Fewer, {"rows": 300}),

@@ -19,7 +19,17 @@ from frugalfl.fl_core.testing import (
 )
 from frugalfl.fl_core.training import TRAINERS, NumpyTrainer
 
-FROM_FILES = ("mnist", "fashion-mnist", "emnist", "cifar10", "table", "heart-disease", "tcga-brca", "text")
+FROM_FILES = (
+    "mnist",
+    "fashion-mnist",
+    "emnist",
+    "cifar10",
+    "table",
+    "heart-disease",
+    "tcga-brca",
+    "text",
+    "stream",
+)
 FOR_SURVIVAL = ("cox",)
 
 
