@@ -32,7 +32,7 @@ WAIT = ("drift-plus-penalty", "semi-cyclic", "greenfl-online", "fedzero")
 """With their declared settings these find the one grid of this loop, or its hour, never good enough."""
 ASK = ("ca-fed", "ca-fed-quantitative", "cpow-d", "pow-d")
 """These want to be told losses before a round; those that are given no choice do not."""
-FORESEE = ("greenfl-offline",)
+FORESEE = ("greenfl-offline", "drift-oracle")
 """These need the future."""
 
 
