@@ -116,8 +116,8 @@ def cheapest_release(waiting: Floats, cost: Floats, room: Floats) -> Floats:
     """
     depth = waiting.size
     due, total = np.cumsum(waiting), waiting.sum()
-    # Columns: x_0 ... x_D-1, o_0 ... o_D-1; of equal costs the earliest.
-    order = 1e-9 * np.arange(depth) * max(float(np.abs(cost).max()), 1.0)
+    # Columns: x_0 ... x_D-1, o_0 ... o_D-1; of equal costs the earliest (beyond HiGHS' tolerance).
+    order = 1e-5 * np.arange(depth) * max(float(np.abs(cost).max()), 1.0)
     objective = np.concatenate([cost + order, np.full(depth, POINTS_PER_ANSWER)])
     one = np.eye(depth)
     limits = np.block([[one, -one], [-np.tril(np.ones((depth, depth))), np.zeros((depth, depth))]])
