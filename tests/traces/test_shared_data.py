@@ -32,10 +32,10 @@ REFUSED = {
     "aws-spot-instances-p2-xlarge-us-east-1c-2020-11-22-15:30-to-2020-11-23-0935_scaled.csv": "one count",
     "sample-emissions-data.json": "values are of quarters",
     "carbonscaler_em_api_dump_sample.csv": "carbonscaler_em_api_dump_sample.csv:61: a gap of 1287 h",
-    "raw_ai_benchmark_list.json": "no availability, carbon intensity or devices",
+    "raw_ai_benchmark_list.json": "no availability, carbon intensity, requests or devices",
     "Realisierter_Stromverbrauch_202109150000_202110142359.csv": "consumption, not generation",
-    "load_example.csv": "no availability, carbon intensity or devices",
-    "solar_example.csv": "no availability, carbon intensity or devices",
+    "load_example.csv": "no availability, carbon intensity, requests or devices",
+    "solar_example.csv": "no availability, carbon intensity, requests or devices",
 }
 FILES = [
     p for p in sorted(DATA.rglob("*")) if p.is_file() and p.suffix != ".md" and p.name != "calibration.json"

@@ -196,16 +196,14 @@ def test_csv_is_the_same_forced_and_found(tmp_path, quote):
     )
     forced, found = read_any(path, "csv"), read_any(path)
     assert forced.series[0].g_per_kwh.tolist() == found.series[0].g_per_kwh.tolist() == [5.0, 6.0]
-    with pytest.raises(
-        ValueError, match=r"not in format 'csv', expected the header client,start,end or time,"
-    ):
+    with pytest.raises(ValueError, match=r"not in format 'csv', expected the header client,start,end, time,"):
         read_any(put(tmp_path, "a,b\n1,2\n"), "csv")
 
 
 def test_an_unknown_file_is_told_the_formats_and_how_to_convert(tmp_path):
     with pytest.raises(ValueError, match=r"formats are .*fta.*smard.*write the file as client,start,end"):
         read_any(put(tmp_path, "a,b\n1,2\n"))
-    with pytest.raises(ValueError, match=r"no availability, carbon intensity or devices"):
+    with pytest.raises(ValueError, match=r"no availability, carbon intensity, requests or devices"):
         read_any(put(tmp_path, "1735689600,200\n1735693200,201\n"))
     with pytest.raises(ValueError, match=r"t.csv:1: time is '1735689600', a Unix time"):
         read_any(put(tmp_path, "1735689600,200\n1735693200,201\n"), "bamboo-counts")
