@@ -1,1 +1,1 @@
-"""The scenarios that come with the package."""
+"""The packaged worlds of serving, one document each."""
