@@ -152,7 +152,8 @@ def simulate(
     world = FederatedWorld(charge_actual(scenario.model_copy(update={"workload": work})), 1, "test")
     draw = world.source.draw(SEED)
     devices = {**draw.devices, "step_s": np.array(list(NODES.values()))}
-    again = replace(draw, devices=devices, availability=replace(draw.availability, sessions=sessions))
+    known = replace(draw.availability, sessions=sessions, announced_end_s=None)
+    again = replace(draw, devices=devices, availability=known)
     world.source.draw = lambda seed: again  # type: ignore[method-assign]
     world.reset(np.ones(1, dtype=bool), np.array([SEED]))
     outcomes, starts_s = [], []
