@@ -119,6 +119,11 @@ class Registry(Generic[T]):
         factory, options = self._find(name)
         return Choice(name, factory, parse_settings(options, rest, f"{self.what} {name!r}"))
 
+    def check(self, spec: str | Mapping[str, Any] | T) -> None:
+        """Refuse what `make` would refuse before it makes anything; ValueError, one line."""
+        if self._base is None or not isinstance(spec, self._base):
+            self.choose(cast("str | Mapping[str, Any]", spec))
+
     def make(self, spec: str | Mapping[str, Any] | T, **context: Any) -> T:
         """Make an object, or pass through what is one already.
 

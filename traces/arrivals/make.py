@@ -8,10 +8,8 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field, field_validator
 
-from ...common.registry import is_dotted
 from ...common.settings import Settings
-from ...common.spelling import suggest
-from ..formats import is_generator_file, load_generator
+from ..formats import check_source, make_source
 from ..formats.arrivals import ARRIVAL_FORMATS, read_arrivals
 from .episode import ArrivalModel
 from .generator import ARRIVALS
@@ -76,9 +74,7 @@ def make_arrivals(spec: ArrivalSpec) -> ArrivalModel:
     Raises:
         ValueError: one line naming the field, the value and what was expected.
     """
-    if isinstance(spec, (str, Path)) and str(spec) not in ARRIVALS and is_generator_file(spec):
-        spec = load_generator(spec, "arrivals")
-    return ARRIVALS.make(_named(spec))
+    return make_source(spec, ARRIVALS, "model")
 
 
 def check_arrivals(spec: ArrivalSpec) -> None:
@@ -87,20 +83,4 @@ def check_arrivals(spec: ArrivalSpec) -> None:
     Raises:
         ValueError: one line naming the field, the value and what was expected, with a suggestion.
     """
-    named = _named(spec)
-    if not isinstance(named, ArrivalModel):
-        ARRIVALS.choose(named)
-
-
-def _named(spec: ArrivalSpec) -> str | Mapping[str, object] | ArrivalModel:
-    """A specification with the kind written out, where it is a path."""
-    if isinstance(spec, Mapping):
-        return {"kind": "file", **spec} if "path" in spec and "kind" not in spec else spec
-    if not isinstance(spec, (str, Path)):
-        return spec
-    name = str(spec)
-    if name in ARRIVALS or is_dotted(name):
-        return name
-    if not Path(name).suffix and not Path(name).exists():
-        raise ValueError(f"arrivals: {name!r} is no model and no file; {suggest(name, ARRIVALS)}")
-    return {"kind": "file", "path": name}
+    check_source(spec, ARRIVALS, "model")

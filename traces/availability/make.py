@@ -9,9 +9,7 @@ from typing import Annotated, TypeAlias
 from pydantic import Field, field_validator
 
 from ...common.ranges import Drawable, Drawn
-from ...common.registry import is_dotted
-from ...common.spelling import suggest
-from ..formats import is_generator_file, load_generator
+from ..formats import check_source, make_source
 from ..formats.availability import AVAILABILITY_FORMATS, read_availability
 from ..records import DEBOUNCE_S
 from .episode import AvailabilityModel
@@ -86,9 +84,7 @@ def make_availability(spec: AvailabilitySpec) -> AvailabilityModel:
     Raises:
         ValueError: one line naming the field, the value and what was expected.
     """
-    if isinstance(spec, (str, Path)) and str(spec) not in GENERATORS and is_generator_file(spec):
-        spec = load_generator(spec, "availability")
-    return GENERATORS.make(_named(spec))
+    return make_source(spec, GENERATORS, "generator")
 
 
 def check_availability(spec: AvailabilitySpec) -> None:
@@ -97,20 +93,4 @@ def check_availability(spec: AvailabilitySpec) -> None:
     Raises:
         ValueError: one line naming the field, the value and what was expected, with a suggestion.
     """
-    named = _named(spec)
-    if not isinstance(named, AvailabilityModel):
-        GENERATORS.choose(named)
-
-
-def _named(spec: AvailabilitySpec) -> str | Mapping[str, object] | AvailabilityModel:
-    """A specification with the kind written out, where it is a path."""
-    if isinstance(spec, Mapping):
-        return {"kind": "file", **spec} if "path" in spec and "kind" not in spec else spec
-    if not isinstance(spec, (str, Path)):
-        return spec
-    name = str(spec)
-    if name in GENERATORS or is_dotted(name):
-        return name
-    if not Path(name).suffix and not Path(name).exists():
-        raise ValueError(f"availability: {name!r} is no generator and no file; {suggest(name, GENERATORS)}")
-    return {"kind": "file", "path": name}
+    check_source(spec, GENERATORS, "generator")

@@ -124,9 +124,7 @@ def check_carbon(spec: CarbonSpec) -> None:
     Raises:
         ValueError: one line naming the field, the value and what was expected, with a suggestion.
     """
-    named = _named(spec)
-    if not isinstance(named, CarbonModel):
-        CARBON_SOURCES.choose(named)
+    CARBON_SOURCES.check(_named(spec))
 
 
 def _named(spec: CarbonSpec) -> str | Mapping[str, object] | CarbonModel:
