@@ -9,7 +9,7 @@ import numpy as np
 from ....common.arrays import Bools, Floats
 from ....envs.contract import Situation
 from ..base import State, knob
-from ..parts import project
+from ..parts import fresh_lengths, project, unit_gains
 from .marginal_rule import MarginalRule, floor_of, spread
 
 
@@ -46,18 +46,12 @@ class OnlineAscent(MarginalRule):
         """Adds `point` `[E, N]` (z, all equal), and the sum and number of the gains' lengths."""
         total, _ = self.size(num_clients)
         equal = np.full((num_envs, num_clients), total / num_clients)
-        lengths = {"length_sum": np.zeros(num_envs), "lengths": np.zeros(num_envs)}
-        return super().fresh_state(num_envs, num_clients) | {"point": equal} | lengths
+        return super().fresh_state(num_envs, num_clients) | {"point": equal} | fresh_lengths(num_envs)
 
     def gains(self, situation: Situation, done: Bools, played: Floats) -> Floats:
         """The raw gains over the larger of their length and its mean so far."""
         raw = self.raw_gains(situation, done, played)
-        state, length = self.state, self.length(raw)
-        counts = state["pending"] & (length > 0)
-        state["length_sum"] = state["length_sum"] + np.where(counts, length, 0.0)
-        state["lengths"] = state["lengths"] + counts
-        typical = state["length_sum"] / np.maximum(state["lengths"], 1)
-        return raw / np.maximum(np.maximum(typical, length), 1e-300)[:, None]
+        return unit_gains(self.state, raw, self.length(raw), self.state["pending"])
 
     def marginals(self, situation: Situation, allowed: Bools, wanted: int) -> Floats:
         """x, projected onto the candidates."""

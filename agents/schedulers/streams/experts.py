@@ -11,6 +11,7 @@ from ....common.arrays import Bools, Floats
 from ....common.units import SECONDS_PER_HOUR
 from ....envs.contract import Situation
 from ..base import State, knob, spent_points
+from ..parts import fresh_lengths, unit_gains
 from .paced import Paced
 
 
@@ -50,11 +51,11 @@ class TrainOrWait(Paced):
 
     def fresh_state(self, num_envs: int, num_clients: int) -> State:
         """Adds the chance, what was decided last and known then, and the sums behind the regret."""
-        zero = ("accuracy_then", "spent_then", "length_sum", "lengths", "earned", "horizon", "decided")
+        zero = ("accuracy_then", "spent_then", "earned", "horizon", "decided")
         more: State = {key: np.zeros(num_envs) for key in zero}
         more |= {"chance": np.full(num_envs, 0.5), "gained": np.zeros((num_envs, 2))}
         more |= {key: np.zeros(num_envs, dtype=bool) for key in ("pending", "trained")}
-        return super().fresh_state(num_envs, num_clients) | more
+        return super().fresh_state(num_envs, num_clients) | fresh_lengths(num_envs) | more
 
     def due(self, situation: Situation) -> Bools:
         """Learn from the last decision, then draw."""
@@ -98,10 +99,7 @@ class TrainOrWait(Paced):
         played = np.stack([state["chance"], 1 - state["chance"]], axis=1)
         followed = np.stack([state["trained"], ~state["trained"]], axis=1) & moved[:, None]
         raw = np.where(followed, gain[:, None] / played, 0.0)
-        length = self.length(raw)
-        state["length_sum"], state["lengths"] = state["length_sum"] + length, state["lengths"] + (length > 0)
-        typical = state["length_sum"] / np.maximum(state["lengths"], 1)
-        gains = raw / np.maximum(np.maximum(typical, length), 1e-300)[:, None]
+        gains = unit_gains(state, raw, self.length(raw), moved)
         state["gained"] = state["gained"] + gains
         state["earned"] = state["earned"] + (gains * played).sum(axis=1)
         state["decided"] = state["decided"] + moved
