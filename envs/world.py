@@ -86,11 +86,10 @@ class FederatedWorld:
 
     def reset(self, envs: Bools, seeds: Ints) -> None:
         """Begin new episodes in the rows of `envs`, each drawn from its own seed and nothing else."""
-        self._execution.reset(envs, seeds)
+        scores = self._execution.reset(envs, seeds)
         self._time_s[envs] = 0.0
         self.running |= envs
-        accuracy, loss = self._core.evaluate(envs)
-        self.ledger.open(envs, accuracy, loss)
+        self.ledger.open(envs, *scores)
         self.initial_test_accuracy[envs] = self.test_scores()[0][envs]
         self._begin_decision(envs)
 

@@ -95,14 +95,15 @@ class RoundExecution:
         joining = self.core.joining_share * self.source.model_bytes
         return joining + np.where(self._warm, 0.0, self.source.setup_bytes)
 
-    def reset(self, envs: Bools, seeds: Ints) -> None:
-        """Draw new episodes for the rows of `envs`."""
+    def reset(self, envs: Bools, seeds: Ints) -> tuple[Floats, Floats]:
+        """Draw new episodes for the rows of `envs`; the scores `[E]` of their models, nan for the others."""
         for env in np.flatnonzero(envs).tolist():
             self._enter(env, self.source.draw(int(seeds[env])))
         self._late.reset(envs)
         for marks in (self._has_model, self._warm, self._left):
             marks[envs] = False
         self._set_held(np.where(envs[:, None], self.core.own, self.held))
+        return self.core.evaluate(envs)
 
     def _enter(self, env: int, draw: EpisodeDraw) -> None:
         """Begin one episode."""

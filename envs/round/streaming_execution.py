@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 
-from ...common.arrays import Bools, Floats
+from ...common.arrays import Bools, Floats, Ints
 from ...common.units import JOULES_PER_KWH
 from ...traces.availability import SessionBatch
 from ...traces.carbon import CarbonBatch
@@ -46,10 +46,11 @@ class StreamingExecution(RoundExecution):
         """Bool `[E, N]`, who can be invited now: nobody who remembers nothing."""
         return super().available & (self.held > 0)
 
-    def reset(self, envs: Bools, seeds: np.ndarray) -> None:
+    def reset(self, envs: Bools, seeds: Ints) -> tuple[Floats, Floats]:
         """See `RoundExecution.reset`."""
-        super().reset(envs, seeds)
-        self.serving.begin(envs, *self.core.evaluate(envs))
+        scores = super().reset(envs, seeds)
+        self.serving.begin(envs, *scores)
+        return scores
 
     def _enter(self, env: int, draw: EpisodeDraw) -> None:
         super()._enter(env, draw)
