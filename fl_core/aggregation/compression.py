@@ -163,8 +163,8 @@ class TopK(Compression):
 
     def encode(self, delta: Floats32, bits: int = 0) -> Parcel:
         """See `Compression.encode`."""
-        index = np.argpartition(-np.abs(delta), min(self._count(delta.size), delta.size) - 1)
-        largest = np.sort(index[: self._count(delta.size)]).astype(np.int32)
+        count = self._count(delta.size)
+        largest = np.sort(np.argpartition(-np.abs(delta), count - 1)[:count]).astype(np.int32)
         return largest, delta[largest]
 
     def decode(self, parcel: Parcel, num_parameters: int, bits: int = 0) -> Floats32:

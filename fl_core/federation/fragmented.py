@@ -19,9 +19,7 @@ from ..aggregation import Arrivals, Start
 from ..training import LocalUpdates
 from .base import Task
 from .on_data import FederatedCore
-
-_MOST_VALUES = 2**31
-"""Numbers of one table; 8 GiB."""
+from .worker_memory import MOST_VALUES
 
 
 class Fragments(Settings):
@@ -59,7 +57,7 @@ class FragmentedCore(FederatedCore):
             f"fragments: models of {self.num_envs} x {self.num_clients} workers",
             *size,
             do="use fewer environments or clients, or fragments: {count: 1}",
-            most=_MOST_VALUES,
+            most=MOST_VALUES,
         )
         if fragments.count > self.model.num_parameters:
             raise ValueError(

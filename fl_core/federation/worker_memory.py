@@ -8,7 +8,7 @@ from ...common.arrays import AnyArray, Bools, Ints
 from ...common.sizes import check_values
 from ..training import Moments
 
-_MOST_VALUES = 2**31
+MOST_VALUES = 2**31
 """Numbers of one table; 8 GiB."""
 
 
@@ -36,7 +36,7 @@ class WorkerMemory:
             f"training: optimiser: moments of {num_envs} x {num_clients} workers",
             *shape,
             do="use fewer environments or clients, or optimiser: sgd",
-            most=_MOST_VALUES,
+            most=MOST_VALUES,
         )
         self.tables = {
             "first": np.zeros(shape, np.float32),

@@ -51,11 +51,10 @@ def unpack_update(
     if len(packed) != len(declared):
         raise ValueError(f"delta: {len(packed)} arrays, expected {len(declared)}")
     arrays = tuple(_unpack(each, *one) for each, one in zip(packed, declared, strict=True))
-    compressed = order.compression is not None and order.local_steps > 0
-    if compressed:
-        delta = order.compression.decode(arrays, order.params.size, order.upload_bits)  # type: ignore[union-attr]
-    else:
-        (delta,) = arrays
+    compression = order.compression if order.local_steps else None
+    delta = arrays[0]
+    if compression is not None:
+        delta = compression.decode(arrays, order.params.size, order.upload_bits)
     return LocalUpdate(
         client=_whole("client", numbers["client"]),
         round_index=_whole("round_index", numbers["round_index"]),
@@ -64,7 +63,7 @@ def unpack_update(
         held=_whole("held", numbers["held"]),
         compute_s=_number("compute_s", numbers["compute_s"]),
         moment_steps=_whole("moment_steps", numbers["moment_steps"]),
-        parcel=arrays if compressed else (),
+        parcel=() if compression is None else arrays,
     )
 
 

@@ -74,10 +74,14 @@ class RemoteCore(FederatedCore):
                 sent_y=self.dataset.y_train[rows],
                 correction=None if start.correction is None else start.correction[job].copy(),
                 moment_steps=0 if memory is None else int(memory.tables["steps"][0, client]),
-                upload_bits=upload_bits if carried is not None and carried.takes_bits else 0,
-                unsent_round=-1 if carried is None else carried.last_round(client),
-                compression=None if carried is None else carried.inner,
             )
+            if carried is not None:
+                orders[client] = replace(
+                    orders[client],
+                    upload_bits=upload_bits if carried.takes_bits else 0,
+                    unsent_round=carried.last_round(client),
+                    compression=carried.inner,
+                )
         return orders
 
     def probes(self, samples: AnyArray, round_index: int) -> dict[int, TrainOrder]:
