@@ -23,6 +23,9 @@ from frugalfl.agents.schedulers.linear import (
     FREEZABLE,
     OTHERS,
     RUN_FEATURES,
+    SERVED_CLIENT_FEATURES,
+    SERVED_DECISIONS,
+    SERVED_RUN_FEATURES,
     WEIGHTS,
     LinearRule,
 )
@@ -506,17 +509,23 @@ def linear_tables() -> list[str]:
     for title, rows in (
         (
             "`DECISION.FEATURE`: weights of the decisions",
-            {name: (each.meaning, _starts(each.start)) for name, each in DECISIONS.items()},
+            {name: (each.meaning, _starts(each.start)) for name, each in DECISIONS.items()}
+            | {name: (_served(each.meaning), _starts(each.start)) for name, each in SERVED_DECISIONS.items()},
         ),
         (
             "their features, of the run",
-            {name: (each.meaning, "") for name, each in RUN_FEATURES.items()},
+            {name: (each.meaning, "") for name, each in RUN_FEATURES.items()}
+            | {name: (_served(each.meaning), "") for name, each in SERVED_RUN_FEATURES.items()},
         ),
         (
             "`who.FEATURE`: weights of a client's score; over time: `who.FEATURE.progress`, times progress",
             {
                 name: (each.meaning + (", also over time" if each.over_time else ""), f"{each.start:g}")
                 for name, each in CLIENT_FEATURES.items()
+            }
+            | {
+                name: (_served(each.meaning), f"{each.start:g}")
+                for name, each in SERVED_CLIENT_FEATURES.items()
             },
         ),
         ("others", {name: (each.meaning, f"{each.start:g}") for name, each in OTHERS.items()}),
@@ -526,6 +535,10 @@ def linear_tables() -> list[str]:
         lines.append("")
     lines += ["| `freeze` | constant |", "|---|---|"]
     return [*lines, *(f"| `{name}` | {each.meaning} |" for name, each in FREEZABLE.items())]
+
+
+def _served(meaning: str) -> str:
+    return f"where models serve: {meaning}"
 
 
 def _starts(start: Mapping[str, float]) -> str:

@@ -20,7 +20,7 @@ from ...common.settings import parse_document
 from ...common.splits import Split
 from ...envs.contract import SimulatedWorld, rollout
 from ..evaluation import episode_seeds, make_worlds
-from ..schedulers.linear import SPREAD, free_weights
+from ..schedulers.linear import SPREAD
 from .evolved import Evolution, Evolved, Generation
 
 _STREAM = 0xE701
@@ -70,7 +70,7 @@ class _State:
     def __init__(self, search: Evolution):
         self.history: list[Generation] = []
         self._search, self._player = search, _Player(search)
-        self._free = np.flatnonzero(free_weights(search.silent))
+        self._free = np.flatnonzero(search.free)
         # In units of each weight's spread around the start.
         self._strategy = CMA(
             mean=np.zeros(self._free.size),

@@ -8,11 +8,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...common.arrays import Floats
+from ...common.arrays import Bools, Floats
 from ...envs.scenario import Scenario
 from ..evaluation.measures import interquartile_mean
 from ..schedulers import StoredSetting
-from ..schedulers.linear import WEIGHTS, Knowledge, LinearRule, Middle, Theta, by_name, theta_rows
+from ..schedulers.linear import (
+    WEIGHTS,
+    Knowledge,
+    LinearRule,
+    Middle,
+    Theta,
+    by_name,
+    free_weights,
+    theta_rows,
+)
 from .search import check_budget, fingerprint
 
 
@@ -63,12 +72,25 @@ class Evolution:
         """The rule with some weights, no client given more steps than an agent's menu here has."""
         most_steps, bits = int(self.scenario.levels.local_steps[-1]), self.scenario.levels.upload_bits
         room = (bits[0], bits[-1]) if bits else (0, 0)
-        return LinearRule(theta, self.middle, most_steps, self.freeze, self.knowledge, *room)
+        whom = self.scenario.refresh_levels
+        return LinearRule(theta, self.middle, most_steps, self.freeze, self.knowledge, *room, whom)
 
     @property
-    def silent(self) -> dict[str, float]:
-        """What is held at constants: the frozen decisions, and those that this world does not offer."""
-        return {**({} if self.scenario.levels.upload_bits else {"upload_bits": 0.0}), **self.freeze}
+    def free(self) -> Bools:
+        """Bool `[P]`: the weights that are searched: of decisions that are not frozen and offered here."""
+        silent = dict(self.freeze)
+        if not self.scenario.levels.upload_bits:
+            silent |= {"upload_bits": 0.0}
+        if self._served:
+            silent |= {"transfer_samples": 0.0}  # no hub has data where clients live on what they are asked
+        if len(self.scenario.refresh_levels) < 2:
+            silent |= {"refresh": 0.0}
+        return free_weights(silent, self._served)
+
+    @property
+    def _served(self) -> bool:
+        """Whether models serve in this world."""
+        return self.scenario.arrivals is not None
 
     def check(self) -> Evolution:
         """Return the search if it can be begun; ValueError naming the field that is wrong."""
@@ -86,10 +108,11 @@ class Evolution:
         """What makes it this search and no other, JSON-able."""
         kept = ("rounds", "seed", "val_episodes", "knowledge", "width", "candidates", "episodes")
         head: dict[str, object] = {name: getattr(self, name) for name in kept}
+        known = [self._served or not each.served for each in WEIGHTS.values()]
         return head | {
             "freeze": dict(self.freeze),
-            "start": fingerprint(self.centre.tolist()),
-            "weights": fingerprint(list(WEIGHTS)),
+            "start": fingerprint(self.centre[known].tolist()),
+            "weights": fingerprint([name for name, here in zip(WEIGHTS, known, strict=True) if here]),
             "world": fingerprint(self.scenario),
         }
 
@@ -153,4 +176,5 @@ class Evolved:
             "middle": middle,
             "most_steps": self.rule.most_steps,
             **{name: value for name, value in self.rule.bits.items() if value},
+            **({"refresh": list(self.rule.refresh)} if self.rule.refresh else {}),
         }

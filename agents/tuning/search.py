@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from ...common.splits import Split
+from ...envs.contract import REFRESHES
 from ...envs.scenario import Scenario, load_scenario
 from ..evaluation import MakeWorld, episode_seeds, make_worlds, play_batch
 from ..evaluation.measures import interquartile_mean
 from ..schedulers import make_scheduler
-from ..schedulers.base import OFF, Rule, Setting, knobs_of, original, settings_of
+from ..schedulers.base import OFF, OWN, Rule, Setting, knobs_of, original, settings_of
 from .search_space import SearchSpace
 from .stopping import STOP_KNOBS, best_stop, run_logs
 from .trial_log import Journal, Trial
@@ -109,10 +110,11 @@ def tune(
 ) -> Tuned:
     """Search one scheduler's hyperparameters: the defaults, draws around them, then steps by Optuna's TPE.
 
-    Every trial is played without stopping, and given the stopping rule that suit it best (`best_stop`); no
-    client is ever given more local steps than a learning agent's menu in this world offers. The same
-    arguments give the same trials, interrupted or not: trial k's random numbers come from the seed, the
-    scheduler's name and k, and the sampler is built anew for it.
+    Every trial is played without stopping, and given the stopping rule that suits it best (`best_stop`).
+    Where models serve, a run goes on earning after its last round: there the knobs of stopping are searched
+    like all others. No client is ever given more local steps than a learning agent's menu in this world
+    offers. The same arguments give the same trials, interrupted or not: trial k's random numbers come from
+    the seed, the scheduler's name and k, and the sampler is built anew for it.
 
     Args:
         name: a scheduler of `TUNABLE`, or a dotted name of one's own with knobs.
@@ -158,7 +160,7 @@ def tune(
         frame, curves, _ = play_batch(name, scheduler, world, seeds)
         stop: dict[str, Setting] = {}
         score = float(interquartile_mean(frame["val_net_points"].to_numpy()))
-        if isinstance(scheduler, Rule):
+        if isinstance(scheduler, Rule) and not _serves(place):
             stop, score = best_stop(run_logs(curves), place.max_rounds)
         found.append(Trial(number, search.changes(tuned) | stop, score, int(frame["decisions"].sum())))
         if journal is not None:
@@ -202,8 +204,13 @@ class _Search:
     ):
         self._default = tunable_part(name)
         room, pinned = _limits(scenario)
-        declared = knobs_of(self._default)
-        free = {key: knob for key, knob in declared.items() if key not in {*STOP_KNOBS, *pinned}}
+        declared, later = knobs_of(self._default), () if _serves(scenario) else STOP_KNOBS
+        offered = (OWN, *(REFRESHES[level] for level in scenario.refresh_levels))
+        free = {
+            key: knob.among(offered) if key == "refresh" else knob
+            for key, knob in declared.items()
+            if key not in {*later, *pinned}
+        }
         narrowed = {key: knob.within(*room[key]) if key in room else knob for key, knob in free.items()}
         self.space = SearchSpace(narrowed, settings_of(self._default))
         tried = [
@@ -217,7 +224,7 @@ class _Search:
         self._pinned = {key: value for key, value in pinned.items() if key in declared}
 
     def propose(self, number: int, found: list[Trial]) -> dict[str, Setting]:
-        """Settings of one trial, given all earlier ones; without the knobs of stopping."""
+        """Settings of one trial, given all earlier ones; without the knobs that are found by themselves."""
         return self._free(number, found) | self._pinned
 
     def _free(self, number: int, found: list[Trial]) -> dict[str, Setting]:
@@ -267,7 +274,14 @@ def _limits(scenario: Scenario) -> tuple[dict[str, tuple[float, float]], dict[st
         room["upload_bits"] = (float(scenario.levels.upload_bits[0]), float(scenario.levels.upload_bits[-1]))
     else:
         pinned["upload_bits"] = OFF
+    if len(scenario.refresh_levels) < 2:
+        pinned["refresh"] = OWN
     return room, pinned
+
+
+def _serves(scenario: Scenario) -> bool:
+    """Whether models serve while they are trained, and after."""
+    return scenario.arrivals is not None
 
 
 def check_budget(split: str, **counts: int) -> None:

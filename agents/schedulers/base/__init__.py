@@ -5,6 +5,7 @@ from __future__ import annotations
 from .adopted import Adopted, adopt, original
 from .decisions import (
     IDLE_WAIT_S,
+    OWN,
     cleanest_wait_s,
     closing_share,
     plan_for,
@@ -12,6 +13,7 @@ from .decisions import (
     spent_points,
     standardised,
     top_m,
+    with_refresh,
 )
 from .everyone import Everyone
 from .hyperparameters import (
@@ -32,6 +34,7 @@ from .rule import Rule, State
 __all__ = [
     "IDLE_WAIT_S",
     "OFF",
+    "OWN",
     "Adopted",
     "Everyone",
     "Knob",
@@ -55,4 +58,5 @@ __all__ = [
     "standardised",
     "switch",
     "top_m",
+    "with_refresh",
 ]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ....common.arrays import Bools, Floats, Ints
-from ....envs.contract import RoundPlan, Situation
+from ....envs.contract import REFRESHES, RoundPlan, Situation
 
 IDLE_WAIT_S = 900.0
 """How long to wait when there is nobody to invite."""
+OWN = "own"
+"""Name of the choice that leaves it to the scenario who is sent the new model after a round."""
 
 
 def top_m(
@@ -75,6 +79,19 @@ def plan_for(
         server_step=None if server_step is None else _per_env(server_step, num_envs),
         upload_bits=bits.copy() if bits.any() else None,
     )
+
+
+def with_refresh(plan: RoundPlan, situation: Situation, whom: str) -> RoundPlan:
+    """The plan that says who is sent the new model after the round, where anybody is asked anything.
+
+    Args:
+        plan: of the situation.
+        situation: what is known.
+        whom: one of `REFRESHES`, or `OWN`: the plan as it is.
+    """
+    if situation.stream is None or whom == OWN:
+        return plan
+    return replace(plan, refresh=np.full(situation.num_envs, REFRESHES.index(whom)))
 
 
 def closing_share(answers: Floats, invited: Ints) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
@@ -80,6 +81,10 @@ class Knob:
         assert self.high is not None
         bottom = max(self.low, low)
         return replace(self, low=bottom, high=max(bottom, min(self.high, high)))
+
+    def among(self, choices: Collection[Setting]) -> Knob:
+        """The same with those of its choices that are among these: a world may offer fewer."""
+        return replace(self, choices=tuple(each for each in self.choices if each in choices))
 
     def draw(self, rng: np.random.Generator) -> Setting:
         """A random value of the range."""

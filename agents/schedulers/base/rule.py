@@ -10,9 +10,10 @@ import numpy as np
 
 from ....common.arrays import AnyArray, Bools, Floats, Ints, Ints32
 from ....common.units import BYTES_PER_GB
-from ....envs.contract import STOP_S, RoundPlan, SchedulerKind, Situation, survival
+from ....envs.contract import REFRESHES, STOP_S, RoundPlan, SchedulerKind, Situation, survival
 from .decisions import (
     IDLE_WAIT_S,
+    OWN,
     cleanest_wait_s,
     closing_share,
     plan_for,
@@ -20,6 +21,7 @@ from .decisions import (
     rounds_at_price,
     spent_points,
     top_m,
+    with_refresh,
 )
 from .hyperparameters import check_knobs, knob, switch
 
@@ -68,6 +70,9 @@ class Rule:
     )
     upload_bits: int = knob(
         0, "bits of an uploaded number, if a decision; 0: the world's", low=2, high=16, off=0
+    )
+    refresh: str = knob(
+        OWN, "who is sent the new model after a round, where models serve", choices=(OWN, *REFRESHES)
     )
     transfer_price_power: float = knob(
         0.0, "fewer samples the dearer: times (price of 100, points)^-power", low=0.05, high=1.0, off=0.0
@@ -151,16 +156,9 @@ class Rule:
         self.learn(situation, trained)
         self._state["trained_last"] = np.asarray(trained.any(axis=1))
         self._state["rounds"] = self._state["rounds"] + self._state["trained_last"]
-        return plan_for(
-            situation,
-            chosen,
-            steps,
-            self._quorum(chosen, wanted),
-            transfer,
-            wait_s,
-            weights=weights,
-            server_step=self.server_step_now(situation),
-        )
+        quorum, server_step = self._quorum(chosen, wanted), self.server_step_now(situation)
+        plan = plan_for(situation, chosen, steps, quorum, transfer, wait_s, weights, server_step)
+        return with_refresh(plan, situation, self.refresh)
 
     # What a rule may say ----------------------------------------------------------------------------------
 

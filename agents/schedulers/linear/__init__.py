@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from .features import CLIENT_FEATURES, RUN_FEATURES, Middle
+from .features import CLIENT_FEATURES, RUN_FEATURES, SERVED_CLIENT_FEATURES, SERVED_RUN_FEATURES, Middle
 from .frozen import FREEZABLE, free_weights
 from .scheduler import Knowledge, LinearRule
-from .weights import DECISIONS, OTHERS, SPREAD, START, WEIGHTS, Theta, Weight, by_name, theta_rows
+from .weights import (
+    DECISIONS,
+    OTHERS,
+    SERVED_DECISIONS,
+    SPREAD,
+    START,
+    WEIGHTS,
+    Theta,
+    Weight,
+    by_name,
+    theta_rows,
+)
 
 __all__ = [
     "CLIENT_FEATURES",
@@ -13,6 +24,9 @@ __all__ = [
     "FREEZABLE",
     "OTHERS",
     "RUN_FEATURES",
+    "SERVED_CLIENT_FEATURES",
+    "SERVED_DECISIONS",
+    "SERVED_RUN_FEATURES",
     "SPREAD",
     "START",
     "WEIGHTS",

@@ -1,7 +1,8 @@
 """What a linear rule looks at: features of the run and of the clients, each about 1 in size.
 
-A further one is a line in `RUN_FEATURES` or `CLIENT_FEATURES`; its weights, their table in the documentation
-and their place in every search follow from it.
+A further one is a line in a table; its weights, their table in the documentation and their place in every
+search follow from it. Those of `SERVED_RUN_FEATURES` and `SERVED_CLIENT_FEATURES` are looked at only where
+models serve.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ....common.arrays import Floats, Ints32
-from ....envs.contract import Situation
+from ....envs.contract import Situation, StreamFacts
 from ....envs.scenario import Scenario
 from ..base import standardised
 
@@ -23,6 +24,8 @@ _EARLY_ROUNDS = 20.0
 """Progress is 0.76 after so many rounds."""
 _USUAL_STEP_S = 120.0
 _USUAL_SAMPLE_BYTES = 1e6
+_USUAL_HOUR_POINTS = 2.0
+_USUAL_AGE_S = 3600.0
 _SMALL = 1e-6
 _LEAST_HOURS, _MOST_HOURS = 0.05, 1e5
 
@@ -198,15 +201,74 @@ CLIENT_FEATURES: dict[str, ClientFeature] = {
 """Features of a client by name; whoever is 1 deviation above the others has 1."""
 
 
+def _served(situation: Situation) -> StreamFacts:
+    """What is known of requests and memories, in worlds where models serve."""
+    assert situation.stream is not None
+    return situation.stream
+
+
+def _mean_age(stream: StreamFacts) -> Floats:
+    """Mean age `[E]` of the rows in all memories, s."""
+    rows = stream.memory_rows.astype(np.float64)
+    found: Floats = (rows * stream.memory_age_s).sum(axis=1) / np.maximum(rows.sum(axis=1), 1.0)
+    return found
+
+
+SERVED_RUN_FEATURES: dict[str, RunFeature] = {
+    "right-drop": RunFeature(
+        "how many fewer answers are right in an hour than in eight: 1 at 20 points",
+        lambda seen, middle: 5.0 * (_served(seen).right_slow - _served(seen).right_fast),
+    ),
+    "page-hinkley": RunFeature(
+        "Page's statistic of the wrong answers over its threshold, at most 1",
+        lambda seen, middle: _served(seen).page_hinkley,
+    ),
+    "hour-worth": RunFeature(
+        "logarithm of what an hour of right answers is worth, over two points",
+        lambda seen, middle: _relative(
+            _served(seen).requests_hour * _served(seen).points_per_request, _USUAL_HOUR_POINTS
+        ),
+    ),
+    "version-lag": RunFeature(
+        "logarithm of the changes of the model that a client's version misses, in the mean",
+        lambda seen, middle: np.log1p(_served(seen).version_lag.mean(axis=1)),
+    ),
+    "memory-age": RunFeature(
+        "logarithm of the mean age of the rows in memory, over an hour",
+        lambda seen, middle: _relative(np.maximum(_mean_age(_served(seen)), 60.0), _USUAL_AGE_S),
+    ),
+}
+"""Further features of the run where models serve; accuracy is that of the answers of the last hour there."""
+
+SERVED_CLIENT_FEATURES: dict[str, ClientFeature] = {
+    "version-lag": ClientFeature(
+        "logarithm of the changes of the model that its version misses",
+        lambda seen, orders: np.log1p(_served(seen).version_lag.astype(np.float64)),
+    ),
+    "memory-age": ClientFeature(
+        "minus the mean age of the rows in its memory", lambda seen, orders: -_served(seen).memory_age_s
+    ),
+    "wrong": ClientFeature(
+        "minus the share of its answers that were right", lambda seen, orders: -_served(seen).right_share
+    ),
+    "asked": ClientFeature(
+        "requests that it has had", lambda seen, orders: _served(seen).requests.astype(np.float64)
+    ),
+}
+"""Further features of a client where models serve."""
+
+
 def run_features(situation: Situation, middle: Middle) -> Floats:
-    """All features of the run, `[E, F]` in the order of `RUN_FEATURES`."""
-    return np.stack([feature.value(situation, middle) for feature in RUN_FEATURES.values()], axis=1)
+    """All features of the run, `[E, F]` in the order of `RUN_FEATURES`, then of `SERVED_RUN_FEATURES`."""
+    table = RUN_FEATURES if situation.stream is None else RUN_FEATURES | SERVED_RUN_FEATURES
+    return np.stack([feature.value(situation, middle) for feature in table.values()], axis=1)
 
 
 def client_features(situation: Situation, orders: Orders) -> dict[str, Floats]:
     """All features of the clients by name, each `[E, N]`."""
+    table = CLIENT_FEATURES if situation.stream is None else CLIENT_FEATURES | SERVED_CLIENT_FEATURES
     found = {}
-    for name, feature in CLIENT_FEATURES.items():
+    for name, feature in table.items():
         values = feature.value(situation, orders)
         found[name] = values if feature.binary else standardised(values, situation.clients.available)
     return found

@@ -40,7 +40,14 @@ FREEZABLE: dict[str, Freezable] = {
     "local_steps": Freezable("local steps of every participant", 1, None, ("local-steps.", "balance")),
     "transfer_samples": Freezable("samples sent to a participant in all", 0, None, ("transfer-samples.",)),
     "upload_bits": Freezable("bits of an update's coordinates; 0: the world's", 0, None, ("upload-bits.",)),
-    "wait": Freezable("0: never", 0, 0, ("wait.",)),
+    "wait": Freezable("0: never", 0, 0, ("wait.", "pause.")),
+    "pause": Freezable("half hours from round to round, where models serve", 0, None, ("pause.",)),
+    "refresh": Freezable(
+        "who is sent the new model, where models serve: 0 nobody, 1 participants, 2 all there",
+        0,
+        2,
+        ("refresh.",),
+    ),
     "stop_after_rounds": Freezable("rounds after which the run ends", 1, None, ("stop.",)),
 }
 """Every decision that can be frozen, by name."""
@@ -55,12 +62,20 @@ def check_frozen(freeze: Mapping[str, float]) -> dict[str, int]:
         what = FREEZABLE[name]
         if value != int(value) or value < what.low or (what.high is not None and value > what.high):
             expected = f"{what.low}" if what.high == what.low else f"a whole number of at least {what.low}"
+            expected += f" and at most {what.high}" if what.high not in (None, what.low) else ""
             raise ValueError(f"freeze: {name} is {value}, expected {expected} ({what.meaning})")
         found[name] = int(value)
     return found
 
 
-def free_weights(freeze: Mapping[str, float]) -> Bools:
-    """Bool `[P]`: the weights that still mean something."""
+def free_weights(freeze: Mapping[str, float], served: bool = False) -> Bools:
+    """Bool `[P]`: the weights that still mean something.
+
+    Args:
+        freeze: decisions at their constants.
+        served: whether models serve.
+    """
     silent = tuple(start for name in check_frozen(freeze) for start in FREEZABLE[name].silences)
-    return np.array([not name.startswith(silent) for name in WEIGHTS])
+    return np.array(
+        [not name.startswith(silent) and (served or not each.served) for name, each in WEIGHTS.items()]
+    )

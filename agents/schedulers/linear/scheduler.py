@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -10,11 +11,22 @@ import numpy as np
 from ....common.arrays import Bools, Floats, Ints, Ints32
 from ....common.units import GRAMS_PER_KG, JOULES_PER_KWH, SECONDS_PER_HOUR
 from ....envs.contract import STOP_S, RoundPlan, SchedulerKind, Situation, survival
-from ..base import closing_share, plan_for, spent_points, top_m
+from ..base import closing_share, plan_for, top_m
 from ..parts import client_carbon_ahead
-from .features import CLIENT_FEATURES, RUN_FEATURES, Middle, Orders, client_features, progress, run_features
+from .features import (
+    CLIENT_FEATURES,
+    RUN_FEATURES,
+    SERVED_RUN_FEATURES,
+    Middle,
+    Orders,
+    client_features,
+    progress,
+    run_features,
+)
 from .frozen import check_frozen
-from .weights import DECISIONS, INDEX, WEIGHTS, Theta, by_name, theta_rows
+from .recent import Recent, fresh, note, observe
+from .serving import check_refresh, offered, rest_s
+from .weights import DECISIONS, INDEX, SERVED_DECISIONS, WEIGHTS, Theta, by_name, theta_rows
 
 Knowledge: TypeAlias = Literal["real", "ends", "carbon", "both"]
 """Which future a linear rule is shown: none, true ends of sessions, true carbon intensity, both."""
@@ -27,15 +39,14 @@ _UNIT_DEVIATION = 12.0**0.5
 """Over the deviation of a uniform number in [0, 1)."""
 _SPENT_ON_WAITS = 0.8
 """A wait takes at most this share of the hours left: the work wants some as well."""
-_FORGETTING = 0.25
-"""Weight of the newest round in the recent gain and price."""
-_FIRST_GAIN, _FIRST_PRICE = 4.0, 0.3
-"""Points gained and charged per round that the averages begin with."""
 _GAIN_UNIT = 5.0
 """Gain per price at which the bounded term of stopping is at 76%."""
 _LEAST_PRICE = 0.02
-_FORMS = {name: np.array([INDEX[f"{name}.{feature}"] for feature in RUN_FEATURES]) for name in DECISIONS}
-"""Places of each decision's weights in a vector theta."""
+_FORMS = {
+    name: np.array([INDEX[f"{name}.{feature}"] for feature in (*RUN_FEATURES, *SERVED_RUN_FEATURES)])
+    for name in (*DECISIONS, *SERVED_DECISIONS)
+}
+"""Places of each decision's weights in a vector theta, those for where models serve last."""
 
 
 class LinearRule:
@@ -47,7 +58,8 @@ class LinearRule:
     the run, plus chance; clients with a chance to finish below `min-survival` are left out where others are
     there. It waits for the lead of the carbon forecast that saves most, net of the hours, if it saves enough;
     it stops when the logarithm of the rounds exceeds its form plus a bounded term of the recent gain per
-    price.
+    price. Where models serve it also sees how good and how old answers are, and says how long a model serves
+    before the next round and who is sent that one.
     Paper: none; policy search by evolution strategies in the manner of Hansen, "The CMA Evolution Strategy: A
     Tutorial", 2016.
     Needs: all of the Situation.
@@ -65,6 +77,7 @@ class LinearRule:
             measurement too: all but "real" are clairvoyant, and ceilings in tables.
         fewest_bits: of an update's coordinates, where they are a decision.
         most_bits: likewise; 0: no decision.
+        refresh: levels of `RoundPlan.refresh`, where they are a decision.
 
     Raises:
         ValueError: unknown names or bad values in any of these.
@@ -81,6 +94,7 @@ class LinearRule:
         knowledge: Knowledge = "real",
         fewest_bits: int = 0,
         most_bits: int = 0,
+        refresh: Sequence[int] = (),
     ):
         if knowledge not in get_args(Knowledge):
             raise ValueError(f"knowledge: {knowledge!r}, expected one of {', '.join(get_args(Knowledge))}")
@@ -89,11 +103,12 @@ class LinearRule:
         if not 0 <= fewest_bits <= most_bits:
             raise ValueError(f"fewest_bits: {fewest_bits}, expected 0 to most_bits, {most_bits}")
         self._given, self._bits = theta_rows(theta), (int(fewest_bits), int(most_bits))
+        self.refresh = check_refresh(refresh)
         self.middle = middle if isinstance(middle, Middle) else Middle(**(middle or {}))
         self.most_steps, self.freeze, self.knowledge = int(most_steps), check_frozen(freeze or {}), knowledge
         self._rngs: list[np.random.Generator] = []
         self._theta, self._num_clients = self._given[:0], 0
-        self._averages: dict[str, Floats] = {}
+        self._averages: Recent = {}
 
     @property
     def kind(self) -> SchedulerKind:
@@ -111,7 +126,8 @@ class LinearRule:
         rows = self._given
         theta = by_name(rows[0]) if len(rows) == 1 else rows.tolist()
         whole = {"theta": theta, "middle": vars(self.middle), "most_steps": self.most_steps}
-        return whole | {"freeze": self.freeze, "knowledge": self.knowledge} | self.bits
+        told = {"freeze": self.freeze, "knowledge": self.knowledge, "refresh": list(self.refresh)}
+        return whole | told | self.bits
 
     @property
     def bits(self) -> dict[str, int]:
@@ -128,8 +144,8 @@ class LinearRule:
         if len(self._rngs) != num_envs or self._num_clients != num_clients:
             self._rngs = [np.random.default_rng([_STREAM, row]) for row in range(num_envs)]
             self._theta = np.array(np.broadcast_to(self._given, (num_envs, len(WEIGHTS))))
-            self._averages, self._num_clients = _fresh(num_envs), num_clients
-        for name, initial in _fresh(num_envs).items():
+            self._averages, self._num_clients = fresh(num_envs), num_clients
+        for name, initial in fresh(num_envs).items():
             self._averages[name] = np.where(envs, initial, self._averages[name])
         for row in np.flatnonzero(envs):
             self._rngs[row] = np.random.default_rng([_STREAM, int(seeds[row]) % 2**63])
@@ -141,19 +157,26 @@ class LinearRule:
                 f"{self.name}: situation of {situation.clients.available.shape} clients, expected "
                 f"{(len(self._rngs), self._num_clients)}: call reset() first"
             )
-        self._observe(situation)
+        observe(self._averages, situation)
         features = run_features(situation, self.middle)
-        forms = {name: self._form(name, features) for name in DECISIONS}
+        served = situation.stream is not None
+        names = (*DECISIONS, *SERVED_DECISIONS) if served else DECISIONS
+        forms = {name: self._form(name, features) for name in names}
         situation = situation.at_bits(self._upload_bits(forms["upload-bits"]))
         orders = self._orders(situation, forms)
         wanted, invitations, closing = self._crowd(forms)
         chosen = top_m(self._scores(situation, orders), invitations, self._candidates(situation, orders))
         wait_s = self._wait_s(situation, forms["wait"], chosen, orders)
+        rests_s = self._rest_s(situation, forms) if served else np.zeros(situation.num_envs)
+        wait_s = np.where(rests_s > 0, rests_s, wait_s)
         wait_s = np.where(self._finished(situation, forms["stop"]), STOP_S, wait_s)
-        self._averages["trained"] = np.where(chosen.any(axis=1) & (wait_s <= 0), 1.0, 0.0)
+        note(self._averages, situation, chosen.any(axis=1) & (wait_s <= 0))
         invited = np.maximum(chosen.sum(axis=1), 1)
         quorum = closing_share(closing * np.minimum(wanted, invited), invited)
-        return plan_for(situation, chosen, orders.local_steps, quorum, orders.transfer_samples, wait_s)
+        plan = plan_for(situation, chosen, orders.local_steps, quorum, orders.transfer_samples, wait_s)
+        if not served or not self.refresh:
+            return plan
+        return replace(plan, refresh=offered(self._constant("refresh", forms["refresh"]), self.refresh))
 
     def _weight(self, name: str) -> Floats:
         """One weight, `[E]`."""
@@ -162,7 +185,7 @@ class LinearRule:
 
     def _form(self, decision: str, features: Floats) -> Floats:
         """A decision's linear form of the features `[E, F]`, `[E]`."""
-        weights = np.take(self._theta, _FORMS[decision], axis=1)
+        weights = np.take(self._theta, _FORMS[decision][: features.shape[1]], axis=1)
         found: Floats = (weights * features).sum(axis=1)
         return found
 
@@ -226,7 +249,7 @@ class LinearRule:
         score = noise * _UNIT_DEVIATION * (chance - 0.5)
         for name, values in client_features(situation, orders).items():
             weight = self._weight(f"who.{name}")
-            if CLIENT_FEATURES[name].over_time:
+            if name in CLIENT_FEATURES and CLIENT_FEATURES[name].over_time:
                 weight = weight + now * self._weight(f"who.{name}.progress")
             score = score + weight[:, None] * values
         return score
@@ -251,14 +274,12 @@ class LinearRule:
         enough = np.take_along_axis(share, best[:, None], axis=1)[:, 0] > _sigmoid(form)
         return np.where(enough & chosen.any(axis=1), leads_s[best], 0.0)
 
-    def _observe(self, situation: Situation) -> None:
-        """Average the gain and price of the rounds so far, where somebody trained since the last decision."""
-        known, accuracy, spent = self._averages, 100.0 * situation.run.accuracy, spent_points(situation)
-        moved = (known["trained"] > 0) & np.isfinite(known["accuracy"])
-        for name, change in (("gain", accuracy - known["accuracy"]), ("price", spent - known["spent"])):
-            mixed = (1.0 - _FORGETTING) * known[name] + _FORGETTING * change
-            known[name] = np.where(moved, mixed, known[name])
-        known["accuracy"], known["spent"] = accuracy, spent
+    def _rest_s(self, situation: Situation, forms: Mapping[str, Floats]) -> Floats:
+        """Seconds `[E]` for which the model serves on as it is; 0 where a round is due."""
+        if "wait" in self.freeze:
+            return np.zeros(situation.num_envs)
+        pauses = self._constant("pause", np.exp(np.clip(forms["pause"], -3.0, 5.0)))
+        return rest_s(situation, self._averages["began_s"], pauses)
 
     def _finished(self, situation: Situation, form: Floats) -> Bools:
         """Bool `[E]`: the run is no longer worth its price."""
@@ -269,12 +290,6 @@ class LinearRule:
         per_price = self._averages["gain"] / np.maximum(self._averages["price"], _LEAST_PRICE)
         late: Bools = np.log1p(rounds) > form + weight * np.tanh(per_price / _GAIN_UNIT)
         return late & (rounds > 0)
-
-
-def _fresh(num_envs: int) -> dict[str, Floats]:
-    """The recent gain and price per round, and what they are counted from, each `[E]`."""
-    first = {"gain": _FIRST_GAIN, "price": _FIRST_PRICE, "accuracy": np.nan, "spent": 0.0, "trained": 0.0}
-    return {name: np.full(num_envs, value) for name, value in first.items()}
 
 
 def _sigmoid(values: Floats) -> Floats:

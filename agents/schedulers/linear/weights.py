@@ -12,7 +12,14 @@ from numpy.typing import ArrayLike
 
 from ....common.arrays import Floats
 from ....common.spelling import suggest
-from .features import CLIENT_FEATURES, RUN_FEATURES
+from .features import (
+    CLIENT_FEATURES,
+    RUN_FEATURES,
+    SERVED_CLIENT_FEATURES,
+    SERVED_RUN_FEATURES,
+    ClientFeature,
+    RunFeature,
+)
 
 Theta: TypeAlias = Mapping[str, float] | ArrayLike
 """Weights by name, those not named as at the start; or `[P]` in the order of `WEIGHTS`; or `[E, P]`."""
@@ -26,11 +33,13 @@ class Weight:
         meaning: for tables.
         start: where a search begins.
         spread: how far it looks around that at first.
+        served: whether it has a meaning only where models serve.
     """
 
     meaning: str
     start: float = 0.0
     spread: float = 0.35
+    served: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,14 @@ DECISIONS: dict[str, Decision] = {
 }
 """Decisions by name, each with one weight per feature of the run."""
 
+SERVED_DECISIONS: dict[str, Decision] = {
+    "pause": Decision("logarithm of the half hours from round to round, at least", {"1": log(2)}),
+    "refresh": Decision(
+        "who is sent the new model: next to 0 nobody, 1 participants, 2 all there", {"1": 2.0}
+    ),
+}
+"""Further decisions where models serve."""
+
 OTHERS: dict[str, Weight] = {
     "who.noise": Weight("logarithm of the deviation of chance in the score", -1.0, 0.5),
     "balance": Weight(
@@ -66,17 +83,37 @@ OTHERS: dict[str, Weight] = {
 
 
 def _table() -> dict[str, Weight]:
+    """Those that mean something in every world first; vectors of them begin alike everywhere."""
     found = {}
-    for decision, what in DECISIONS.items():
-        for name, feature in RUN_FEATURES.items():
-            spread = 0.5 if name == "1" else 0.35
-            meaning = f"{what.meaning}, per {feature.meaning}"
-            found[f"{decision}.{name}"] = Weight(meaning, what.start.get(name, 0.0), spread)
-    for name, client in CLIENT_FEATURES.items():
-        found[f"who.{name}"] = Weight(f"score per {client.meaning}", client.start, 0.5)
+    for decision in DECISIONS:
+        found |= _of_decision(decision, RUN_FEATURES, served=False)
+    found |= _of_clients(CLIENT_FEATURES, served=False) | OTHERS
+    for decision in DECISIONS:
+        found |= _of_decision(decision, SERVED_RUN_FEATURES, served=True)
+    for decision in SERVED_DECISIONS:
+        found |= _of_decision(decision, RUN_FEATURES | SERVED_RUN_FEATURES, served=True)
+    return found | _of_clients(SERVED_CLIENT_FEATURES, served=True)
+
+
+def _of_decision(decision: str, features: Mapping[str, RunFeature], served: bool) -> dict[str, Weight]:
+    """The weights of a decision's linear form."""
+    what, found = (DECISIONS | SERVED_DECISIONS)[decision], {}
+    for name, feature in features.items():
+        spread = 0.5 if name == "1" else 0.35
+        meaning = f"{what.meaning}, per {feature.meaning}"
+        found[f"{decision}.{name}"] = Weight(meaning, what.start.get(name, 0.0), spread, served)
+    return found
+
+
+def _of_clients(features: Mapping[str, ClientFeature], served: bool) -> dict[str, Weight]:
+    """The weights of clients' scores."""
+    found = {}
+    for name, client in features.items():
+        found[f"who.{name}"] = Weight(f"score per {client.meaning}", client.start, 0.5, served)
         if client.over_time:
-            found[f"who.{name}.progress"] = Weight(f"score per {client.meaning}, times the run's progress")
-    return found | OTHERS
+            meaning = f"score per {client.meaning}, times the run's progress"
+            found[f"who.{name}.progress"] = Weight(meaning, served=served)
+    return found
 
 
 WEIGHTS: dict[str, Weight] = _table()

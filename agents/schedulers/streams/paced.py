@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from ....common.arrays import Bools, Floats, Ints32
 from ....common.units import SECONDS_PER_HOUR
-from ....envs.contract import PAST, REFRESHES, STOP_S, RoundPlan, Situation
+from ....envs.contract import PAST, STOP_S, Situation
 from ..base import Rule, State, knob
 
-_OWN = "own"
-"""`refresh` that leaves it to the scenario."""
 _SHORTEST_WAIT_S = 60.0
 
 
@@ -23,7 +21,6 @@ class Paced(Rule):
     look_s: float = knob(
         1800.0, "seconds until the next look, where no round is due", low=300.0, high=14400.0, log=True
     )
-    refresh: str = knob(_OWN, "who is sent the new model, where it is a decision", choices=(_OWN, *REFRESHES))
     rest_h: float = knob(0.0, "no more rounds in the last hours of the budget", low=0.25, high=12.0, off=0.0)
 
     def due(self, situation: Situation) -> Bools:
@@ -47,13 +44,6 @@ class Paced(Rule):
         self.state["due"] = self.due(situation)
         chosen = super().choose(situation, allowed, wanted, steps)
         return chosen & self.state["due"][:, None]
-
-    def plan(self, situation: Situation) -> RoundPlan:
-        """The rule's plan, with who is sent the new model; see `Scheduler.plan`."""
-        plan = super().plan(situation)
-        if situation.stream is None or self.refresh == _OWN:
-            return plan
-        return replace(plan, refresh=np.full(situation.num_envs, REFRESHES.index(self.refresh)))
 
     def _wait(self, situation: Situation, chosen: Bools) -> Floats:
         """A pause where no round is due; the end where none will be."""

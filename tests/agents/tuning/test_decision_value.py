@@ -44,6 +44,13 @@ class TestVariants:
         everywhere = {each.label for each in variants(WORLD)}
         assert everywhere - labels == {"data moved: constant"}
 
+    def test_pauses_and_whom_to_send_to_are_asked_where_models_serve(self):
+        serving = {"pause: constant", "refresh: constant"}
+        assert not serving & {each.label for each in variants(WORLD)}
+        assert serving <= {each.label for each in variants(load_scenario("streams"))}
+        one = load_scenario("streams", serving={"refresh": ["available"]})
+        assert serving & {each.label for each in variants(one)} == {"pause: constant"}
+
 
 class TestStudy:
     def test_every_variant_is_searched_and_played(self, study):

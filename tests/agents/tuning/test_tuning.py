@@ -15,7 +15,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from frugalfl.agents.commands import tune as tune_command
-from frugalfl.agents.evaluation import episode_seeds, play_batch
+from frugalfl.agents.evaluation import episode_seeds, make_worlds, play_batch
 from frugalfl.agents.evaluation.measures import interquartile_mean
 from frugalfl.agents.learning import ALGORITHMS, RunSettings
 from frugalfl.agents.schedulers import make_scheduler, registry
@@ -162,6 +162,22 @@ class TestTune:
                 scheduler = make_scheduler(name, **trial.settings)
                 frame, _, _ = play_batch(name, scheduler, toy_world(3, rounds=6), episode_seeds(0, 3))
                 assert interquartile_mean(frame["val_net_points"]) == pytest.approx(trial.score, abs=1e-9)
+
+    @pytest.mark.parametrize("levels", [("none", "available"), ("participants",)])
+    def test_where_models_serve_scores_are_those_of_playing_and_whom_to_send_to_is_searched(self, levels):
+        """What a stopped run earns cannot be read off one that goes on: its models serve to the end."""
+        changes = {"clients": 6, "budgets": {"hours": 3}, "serving": {"refresh": levels}, "max_rounds": 20}
+        place = load_scenario("streams", **changes)
+        first = {"refresh": "available", "stop_after_rounds": 3}
+        trials = tune("tuned-rule", place, trials=2, episodes=2, starts=[first]).trials
+        expected = first if len(levels) > 1 else {"stop_after_rounds": 3}
+        assert {name: trials[0].settings.get(name) for name in expected} == expected
+        for trial in trials:
+            scheduler = make_scheduler("tuned-rule", **trial.settings)
+            world = make_worlds(place, "val")(2)
+            frame, _, _ = play_batch("tuned-rule", scheduler, world, episode_seeds(0, 2))
+            assert interquartile_mean(frame["val_net_points"]) == pytest.approx(trial.score, abs=1e-9)
+            assert trial.settings.get("refresh", "own") in ("own", *levels)
 
 
 class TestRounds:

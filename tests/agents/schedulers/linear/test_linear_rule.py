@@ -16,6 +16,7 @@ from frugalfl.agents.schedulers.linear import (
     DECISIONS,
     FREEZABLE,
     RUN_FEATURES,
+    SERVED_CLIENT_FEATURES,
     SPREAD,
     START,
     WEIGHTS,
@@ -25,7 +26,7 @@ from frugalfl.agents.schedulers.linear import (
     free_weights,
     theta_rows,
 )
-from frugalfl.envs.contract import STOP_S, rollout
+from frugalfl.envs.contract import STOP_S, StreamFacts, rollout
 from frugalfl.envs.scenario import load_scenario, scenario_names
 from frugalfl.envs.world import FederatedWorld
 from frugalfl.testing import check_scheduler
@@ -234,6 +235,97 @@ class TestDecisions:
                 leaving.append(turn.result.outcome.lost.sum())
             lost[each.knowledge] = sum(leaving)
         assert lost["ends"] < lost["real"]
+
+
+class TestServing:
+    """Where models serve: what it sees, how long it pauses, whom it sends the new model."""
+
+    @pytest.fixture
+    def served(self, situation_of):
+        """A situation of ten clients of which something is known, `changes` of it."""
+        half = np.full((1, 10), 0.5)
+
+        def build(time_h=0.0, **changes):
+            facts = dict.fromkeys(("arrived", "labels", "right", "version_lag"), np.zeros((1, 10), int))
+            facts |= {"requests": np.full((1, 10), 50), "memory_rows": np.full((1, 10), 40)}
+            facts |= {"memory_age_s": np.full((1, 10), 3600.0), "right_share": half}
+            facts |= {name: half[:, 0] for name in ("right_fast", "right_slow")}
+            facts |= {"page_hinkley": np.zeros(1), "requests_hour": np.full(1, 240.0)}
+            stream = StreamFacts(**(facts | {"points_per_request": np.full(1, 0.01)} | changes))
+            there = dict(available=np.ones(10, dtype=bool), samples_held=np.full(10, 40))
+            return situation_of(0, n=10, **there).changed(stream=stream, time_s=np.full(1, 3600.0 * time_h))
+
+        return build
+
+    def plan(self, rule, *situations):
+        rule.reset(np.ones(1, dtype=bool), np.arange(1), 10)
+        return [rule.plan(each) for each in situations]
+
+    def test_a_pause_is_a_function_or_a_constant(self, served):
+        looks = [served(hours) for hours in (0.0, 0.5, 0.9, 1.5)]
+        hourly = {"pause.1": np.log(2), "wait.1": 30.0, "stop.1": 30.0}
+        for arguments, expected in (
+            ({"theta": hourly}, [0.0, 1800.0, 360.0, 0.0]),
+            ({"theta": hourly | {"pause.page-hinkley": -9.0}}, [0.0, 1800.0, 360.0, 0.0]),
+            ({"theta": hourly, "freeze": {"pause": 4}}, [0.0, 1800.0, 1800.0, 1800.0]),
+            ({"theta": hourly, "freeze": {"pause": 0}}, [0.0] * 4),
+            ({"theta": hourly, "freeze": {"wait": 0}}, [0.0] * 4),
+        ):
+            plans = self.plan(LinearRule(**arguments), *looks)
+            assert [plan.wait_s[0] for plan in plans] == pytest.approx(expected), arguments
+        alarmed = [served(hours, page_hinkley=np.ones(1)) for hours in (0.0, 0.5)]
+        plans = self.plan(LinearRule(hourly | {"pause.page-hinkley": -9.0}), *alarmed)
+        assert [plan.wait_s[0] for plan in plans] == [0.0, 0.0]
+        still = [each.changed(stream=None) for each in looks]
+        assert all(plan.wait_s[0] == 0 for plan in self.plan(LinearRule(hourly), *still))
+
+    def test_who_is_sent_the_model_is_a_function_or_a_constant_of_what_is_offered(self, served):
+        for arguments, expected in (
+            ({"refresh": (0, 1, 2)}, 2),
+            ({"refresh": (0, 1)}, 1),
+            ({"refresh": (0, 1, 2), "theta": {"refresh.1": 0.9}}, 1),
+            ({"refresh": (0, 1, 2), "theta": {"refresh.version-lag": -9.0}}, 2),
+            ({"refresh": (0, 2), "freeze": {"refresh": 0}}, 0),
+        ):
+            rule = LinearRule(**arguments)
+            assert self.plan(rule, served())[0].refresh.tolist() == [expected]
+            assert LinearRule(**rule.settings).settings == rule.settings
+        lagging = served(version_lag=np.full((1, 10), 20))
+        rule = LinearRule({"refresh.version-lag": -9.0}, refresh=(0, 1, 2))
+        assert self.plan(rule, lagging)[0].refresh.tolist() == [0]
+        assert self.plan(LinearRule(), served())[0].refresh is None
+        assert self.plan(rule, served().changed(stream=None))[0].refresh is None
+
+    @pytest.mark.parametrize("name", SERVED_CLIENT_FEATURES)
+    def test_clients_are_told_apart_by_what_they_answer_and_remember(self, served, name):
+        odd = {"version-lag": "version_lag", "memory-age": "memory_age_s", "wrong": "right_share"}
+        values = np.where(np.arange(10) == 7, 0, 90)[None]
+        values = 90 - values if name in ("version-lag", "asked") else values
+        seen = served(**{odd.get(name, "requests"): values})
+        quiet = {each: 0.0 for each in WEIGHTS if each.startswith("who.")}
+        one = {"participants.1": 0.0, "over-selection.1": 0.0, "min-survival": 0.0}
+        rule = LinearRule(quiet | one | {"who.noise": -6.0, f"who.{name}": 3.0})
+        assert np.flatnonzero(self.plan(rule, seen)[0].invited[0]).tolist() == [7]
+
+    def test_none_of_it_means_anything_elsewhere(self):
+        theta = draws(5)[0]
+        served = np.array([weight.served for weight in WEIGHTS.values()])
+        moved = np.where(served, theta + 1.0, theta)
+        assert not (free_weights({}) & served).any()
+        assert (free_weights({}, served=True) | ~served).all()
+        for mine, yours in zip(plans_of(LinearRule(theta)), plans_of(LinearRule(moved)), strict=True):
+            assert np.array_equal(mine.plan.local_steps, yours.plan.local_steps)
+            assert np.array_equal(mine.plan.wait_s, yours.plan.wait_s)
+
+    def test_levels_that_make_no_sense_are_refused(self):
+        with pytest.raises(
+            ValueError, match=r"refresh: \[2, 1\], expected some of \[0, 1, 2\] in this order"
+        ):
+            LinearRule(refresh=(2, 1))
+        with pytest.raises(
+            ValueError, match="refresh is 3, expected a whole number of at least 0 and at most 2"
+        ):
+            LinearRule(freeze={"refresh": 3})
 
 
 class TestBits:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from frugalfl.agents.schedulers import make_scheduler
-from frugalfl.agents.schedulers.streams import Paced
+from frugalfl.agents.schedulers import TUNABLE, make_scheduler
 
 N = 12
 TRIGGERS = ("ddm", "page-hinkley", "adwin")
-PACED = (*TRIGGERS, "train-then-stop", "periodic", "marfoq-uniform", "adaptive-lr", "age-index", "oga-pace")
 
 
 def settled(hours, rounds):
@@ -152,18 +150,18 @@ class TestAge:
 
 
 class TestEvery:
-    @pytest.mark.parametrize("name", PACED)
+    @pytest.mark.parametrize("name", TUNABLE)
     def test_says_who_is_sent_the_model_where_that_is_a_decision(self, name, service):
         made = service(settled)
         for refresh, expected in (("own", None), ("none", 0), ("participants", 1), ("available", 2)):
             scheduler = make_scheduler(name, refresh=refresh)
             scheduler.reset(np.ones(1, dtype=bool), np.array([3]), N)
-            assert isinstance(scheduler, Paced)
-            plan = scheduler.plan(made.now())
+            plan = scheduler.plan(made.now(scheduler.clairvoyant))
             assert (plan.refresh is None) == (expected is None)
             assert plan.refresh is None or plan.refresh[0] == expected
             scheduler.reset(np.ones(1, dtype=bool), np.array([3]), N)
-            assert scheduler.plan(made.now().changed(stream=None)).refresh is None
+            still = made.now(scheduler.clairvoyant).changed(stream=None)
+            assert scheduler.plan(still).refresh is None
 
     @pytest.mark.parametrize("name", [*TRIGGERS, "age-index", "train-then-stop", "drift-oracle"])
     def test_without_streams_it_trains_until_accuracy_is_flat_and_stops(self, name, service):
