@@ -2,7 +2,8 @@
 
     python benchmarks/steps.py --threads 1
 
-The actions are those of a coordinator that invites every second available client for ten local steps.
+The actions are those of a coordinator that invites every second available client for ten local steps; in
+worlds of serving, of one in whose empty slots models are loaded at random.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from collections.abc import Callable
 import numpy as np
 
 import frugalfl
+from frugalfl.envs.agent_view import AgentView
+from frugalfl.envs.serving import NOTHING
+from frugalfl.envs.serving_view import ServingView
 from frugalfl.fl_core.numerics import set_num_threads
 
 
@@ -24,20 +28,33 @@ def steps_per_second(
     env = frugalfl.make_vec_env(env_id, num_envs)
     env.seed(0)
     env.reset()
-    layout = env.agent_view.codec.layout
     rng = np.random.default_rng(0)
-    action = np.zeros((num_envs, layout.nvec.size), dtype=np.int64)
     rates = []
     for stretch in range(6):
         count, start = 0, clock()
         while clock() - start < seconds / 6:
-            invited = rng.random((num_envs, layout.num_clients)) < 0.5
-            action[:, 2 : 2 + layout.num_clients] = np.where(invited, 2, 0)
-            env.step(action)
+            env.step(actions(env.agent_view, rng))
             count += num_envs
         if stretch:  # the first one warms up
             rates.append(count / (clock() - start))
     return float(np.median(rates))
+
+
+def actions(view: AgentView | ServingView, rng: np.random.Generator) -> np.ndarray:
+    """One action per world."""
+    if isinstance(view, ServingView):
+        action = np.zeros((view.world.num_envs, view.action_mode.nvec.size), dtype=np.int64)
+        slots, known = view.scenario.slots, view.situation
+        empty = known.loadable & (known.slots.model == NOTHING)
+        model = rng.integers(1, view.action_mode.nvec[-1], empty.shape)
+        action[:, 0] = view.action_mode.nvec[0] - 1
+        action[:, -slots:] = np.where(empty, model, 0)
+        return action
+    layout = view.codec.layout
+    action = np.zeros((view.world.num_envs, layout.nvec.size), dtype=np.int64)
+    invited = rng.random((view.world.num_envs, layout.num_clients)) < 0.5
+    action[:, 2 : 2 + layout.num_clients] = np.where(invited, 2, 0)
+    return action
 
 
 def main() -> None:

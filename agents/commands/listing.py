@@ -35,7 +35,7 @@ def schedulers(argv: Sequence[str] | None = None) -> int:
 
 def _list_envs() -> None:
     # Imported late: --help waits for nothing.
-    from ...envs.registration import entries
+    from ...envs.registration import entries, serving_entries
 
     rows = [
         (
@@ -45,7 +45,7 @@ def _list_envs() -> None:
             str(entry.kwargs.get("action", "levels")),
             "vector" if entry.kwargs.get("vector_reward") else "number",
         )
-        for entry in entries()
+        for entry in (*entries(), *serving_entries())
     ]
     _print_table(("id", "world", "observation", "action", "reward"), rows)
 

@@ -17,7 +17,6 @@ from .metrics import (
 )
 from .parallel import CELLS, SweepOutcome, sweep
 from .price_sweep import OBJECTIVES, at_prices, front_figures, saved_at_equal_accuracy, trace_front
-from .recording import CANCELLED, COMPLETED, IDLE, LOST, Timeline
 from .results import (
     CLIENT_METRICS,
     CONFIG,
@@ -28,7 +27,7 @@ from .results import (
     load_result,
     save_result,
 )
-from .serving import evaluate_serving
+from .timelines import CANCELLED, COMPLETED, IDLE, LOST, Timeline
 
 __all__ = [
     "CANCELLED",
@@ -56,7 +55,6 @@ __all__ = [
     "default_targets",
     "episode_seeds",
     "evaluate",
-    "evaluate_serving",
     "front_figures",
     "load_result",
     "make_worlds",

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ...common.files import slug, write_folder
 from ...common.splits import SPLITS, Split
-from ...envs.scenario import Scenario
+from ...envs.any_world import AnyScenario
 from ..players import make_player
 from .episodes import Played, WorldShelf, episode_seeds, make_worlds, play_episodes
 from .results import CURVES, EPISODES, TIMELINES, read_table, read_timeline, write_table, write_timeline
@@ -30,7 +30,7 @@ class Study:
         leakage: whether to measure what messages give away.
     """
 
-    scenario: Scenario
+    scenario: AnyScenario
     split: Split = "test"
     seed: int = 0
     episodes: int = 64

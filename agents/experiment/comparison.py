@@ -10,7 +10,7 @@ from typing import Literal
 from rich.console import Console
 
 from ...common.splits import Split
-from ...envs.scenario import Scenario
+from ...envs.any_world import AnyScenario
 from ..evaluation import Cell, Study, SweepOutcome, progress_bar, sweep, write_metrics
 from ..execution import Engine, make_engine
 from ..players import ALL, name_players
@@ -49,7 +49,7 @@ class ComparisonOptions:
 
 
 def compare(
-    options: ComparisonOptions, places: Sequence[tuple[Scenario, Path]], command: str, console: Console
+    options: ComparisonOptions, places: Sequence[tuple[AnyScenario, Path]], command: str, console: Console
 ) -> int:
     """Play schedulers on some worlds and write a result folder for each.
 
@@ -76,12 +76,12 @@ def compare(
 
 
 def _play(
-    options: ComparisonOptions, world: Scenario, out: Path, engine: Engine, command: str, console: Console
+    options: ComparisonOptions, world: AnyScenario, out: Path, engine: Engine, command: str, console: Console
 ) -> bool:
     """One world: play, write, say what came of it; returns whether some cells failed."""
     numbers = (options.seed, options.episodes, options.batch, options.timeline_episode)
     study = Study(world, options.split, *numbers, leakage=options.leakage).check()
-    players = name_players(options.schedulers)
+    players = name_players(options.schedulers, world)
     with progress_bar(console.is_terminal) as bar:
         task = bar.add_task(world.name, total=len(players) * study.episodes)
 

@@ -47,6 +47,7 @@ from .selection import (
     Tifl,
     Unbiased,
 )
+from .serving import POLICY_PARTS, ServingPolicy, make_policy, parts_of
 from .streams import (
     AdaptiveLr,
     AdwinTrigger,
@@ -195,6 +196,39 @@ def make_scheduler(name: str, world: str | None = None, **settings: StoredSettin
         return adopt(built)
     except ValueError as error:
         raise ValueError(f"{error} ({name})") from None
+
+
+def make_tuned_policy(name: str, world: str | None = None, **settings: Setting) -> ServingPolicy:
+    """Build a policy of serving, see `make_policy`, with the settings tuned for a world as the defaults.
+
+    Those that were found for this very policy; where it was not tuned, each part's own from where it was.
+
+    Args:
+        name: of its parts.
+        world: name of a scenario; None, or a world without any: the declared defaults.
+        **settings: hyperparameters to set.
+
+    Raises:
+        ValueError: as `make_policy`.
+    """
+    kinds = [kind.name for kind in parts_of(name).values()]
+    entries = {_kinds(each): entry for each, entry in tuned_schedulers(world).items() if _is_policy(each)}
+    chosen: dict[str, Setting] = {}
+    for kind in parts_of(name).values():
+        alone = entries.get(_kinds(kind.name)) if kind.name in POLICY_PARTS else None
+        found = entries.get(tuple(kinds), alone)
+        own = {} if found is None else cast("dict[str, Setting]", found["settings"])
+        chosen |= {key: value for key, value in own.items() if key in knobs_of(kind)}
+    return make_policy(name, **{**chosen, **settings})
+
+
+def _is_policy(name: str) -> bool:
+    return all(part in POLICY_PARTS for part in name.split("+"))
+
+
+def _kinds(name: str) -> tuple[str, ...]:
+    """The names of a policy's parts, in one order whatever theirs."""
+    return tuple(kind.name for kind in parts_of(name).values())
 
 
 def _settings(factory: object) -> tuple[str, ...] | None:

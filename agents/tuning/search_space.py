@@ -1,4 +1,4 @@
-"""A scheduler's declared hyperparameters as Optuna's parameters, and the sampler that proposes the next ones.
+"""Hyperparameters as Optuna's parameters, what a world leaves of them, and the sampler of the next ones.
 
 Source of the sampler: Bergstra et al., "Algorithms for Hyper-Parameter
 Optimization", NeurIPS 2011 (tree-structured Parzen estimator).
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -20,7 +21,12 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial
 
-from ..schedulers.base import OFF, Knob, Setting
+from ...envs.any_world import AnyScenario
+from ...envs.contract import REFRESHES
+from ...envs.scenario import Scenario
+from ...envs.serving import ServingScenario
+from ..schedulers.base import OFF, OWN, Knob, Setting
+from .stopping import STOP_KNOBS
 
 Parameters: TypeAlias = dict[str, Setting]
 """What Optuna samples, by name."""
@@ -112,3 +118,59 @@ def _middle(scale: BaseDistribution) -> float:
     """A value for a knob that is switched off, where the sampler wants one all the same."""
     assert isinstance(scale, IntDistribution | FloatDistribution)
     return math.sqrt(scale.low * scale.high) if scale.log else 0.5 * (scale.low + scale.high)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of the settings of any scheduler in one world.
+
+    Attributes:
+        room: least and largest value of settings.
+        offered: the choices that the world offers.
+        pinned: settings that its levels of actions fix.
+        later: settings that are found after the search, from its plays.
+    """
+
+    room: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    offered: Mapping[str, tuple[Setting, ...]] = field(default_factory=dict)
+    pinned: Mapping[str, Setting] = field(default_factory=dict)
+    later: tuple[str, ...] = ()
+
+    def narrowed(self, knobs: Mapping[str, Knob]) -> dict[str, Knob]:
+        """Those that are searched, within the limits."""
+        searched = {}
+        for key, each in knobs.items():
+            if key in self.pinned or key in self.later:
+                continue
+            offered = each.among(self.offered[key]) if key in self.offered else each
+            searched[key] = offered.within(*self.room[key]) if key in self.room else offered
+        return searched
+
+
+def limits_of(scenario: AnyScenario) -> Limits:
+    """Nobody gets settings that a learning agent's menu in this world does not have."""
+    if isinstance(scenario, ServingScenario):
+        return Limits()
+    levels, steps = scenario.levels, scenario.levels.local_steps[-1]
+    room = {"participants": (0.0, float(scenario.clients)), "local_steps": (0.0, float(steps))}
+    pinned: dict[str, Setting] = {"most_steps": int(steps)}
+    if scenario.hub.rows_per_client:
+        room["transfer_samples"] = (0.0, float(scenario.hub.rows_per_client))
+    if len(levels.server_step) > 1:
+        span = (levels.server_step[0], levels.server_step[-1])
+        room |= dict.fromkeys(("server_step", "last_server_step"), span)
+    else:
+        pinned |= {"server_step": 1.0, "last_server_step": OFF}
+    if levels.upload_bits:
+        room["upload_bits"] = (float(levels.upload_bits[0]), float(levels.upload_bits[-1]))
+    else:
+        pinned["upload_bits"] = OFF
+    if len(scenario.refresh_levels) < 2:
+        pinned["refresh"] = OWN
+    whom = (OWN, *(REFRESHES[level] for level in scenario.refresh_levels))
+    return Limits(room, {"refresh": whom}, pinned, () if earns_on(scenario) else STOP_KNOBS)
+
+
+def earns_on(scenario: Scenario) -> bool:
+    """Whether a run goes on earning after its last round: where models serve."""
+    return scenario.arrivals is not None

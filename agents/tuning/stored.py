@@ -10,7 +10,7 @@ from typing import Protocol
 from rich.console import Console
 
 from ...common.files import clear_drafts, read_json, slug, write_text
-from ...envs.scenario import Scenario
+from ...envs.any_world import AnyScenario
 from ..execution import hold_folder
 from ..schedulers import StoredSetting
 from ..schedulers.base import Setting
@@ -94,7 +94,7 @@ def store(
 
 
 def store_and_tell(
-    scenario: Scenario,
+    scenario: AnyScenario,
     found: Found,
     facts: Mapping[str, Setting],
     folder: Path,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .playing import Turn, rollout, scheduler_seeds
+from .playing import Decider, Elements, PlayedWorld, Turn, rollout, scheduler_seeds
 from .rounds import OWN_REFRESH, REFRESHES, STOP_S, RoundOutcome, RoundPlan, choose_plans
 from .scheduler import KIND_WORDS, Preparing, Scheduler, SchedulerKind
 from .situation import PAST, ClientFacts, Future, RunFacts, Situation, Terms, ZoneFacts
@@ -18,7 +18,10 @@ __all__ = [
     "REWARD_TERMS",
     "STOP_S",
     "ClientFacts",
+    "Decider",
+    "Elements",
     "Future",
+    "PlayedWorld",
     "Preparing",
     "RoundOutcome",
     "RoundPlan",

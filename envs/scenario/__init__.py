@@ -9,6 +9,7 @@ from .loading import ScenarioSource, kinds_of, load_scenario, read_document, sce
 from .options import Evaluation, Forecasting, Late, Malicious
 from .plain_document import plain
 from .streaming import Serving
+from .yaml_document import read_yaml
 
 __all__ = [
     "AvailabilityField",
@@ -31,6 +32,7 @@ __all__ = [
     "load_scenario",
     "plain",
     "read_document",
+    "read_yaml",
     "scenario_names",
     "shares_of",
 ]

@@ -14,7 +14,7 @@ from ...traces.carbon import CarbonBatch
 from ..contract import StepResult
 from .answers import RealAnswers
 from .assignment import Assignment, Options, assign, hub_costs, slot_costs
-from .charges import emissions, energy, reward_terms, waiting_ms
+from .charges import emissions, energy, reward_terms, waited_for, waiting_ms
 from .contract import NOTHING, ServingOutcome, ServingPlan, ServingSituation
 from .deferral import DeferralQueue
 from .document import ServingScenario
@@ -191,6 +191,7 @@ class ServingWorld:
             hub=hub,
             asked=asked,
             retried=flows.retried,
+            waited=waited_for(known, service.model, now, flows.waited),
             latency_ms=latency_ms + scenario.retry_ms * flows.retried,
             loaded=np.zeros(self.num_envs, dtype=np.int64),
             begun=begun,

@@ -6,7 +6,7 @@ import pytest
 from small_serving import small
 
 from frugalfl.envs.serving import NOTHING, ServingPlan
-from frugalfl.evaluation import evaluate_serving, load_result, save_result
+from frugalfl.evaluation import evaluate, load_result, save_result
 
 
 class Loads:
@@ -33,7 +33,7 @@ class Loads:
 @pytest.fixture(scope="module")
 def result():
     policies = {"hub": Loads(None), "small": Loads(1), "large": Loads(4)}
-    return evaluate_serving(policies, small(), episodes=6, split="val", batch=4, progress=False)
+    return evaluate(policies, small(), episodes=6, split="val", batch=4, progress=False)
 
 
 def test_the_table_adds_up(result):
@@ -48,7 +48,7 @@ def test_the_table_adds_up(result):
 
 
 def test_the_batch_changes_nothing(result):
-    alone = evaluate_serving({"small": Loads(1)}, small(), episodes=6, split="val", batch=1, progress=False)
+    alone = evaluate({"small": Loads(1)}, small(), episodes=6, split="val", batch=1, progress=False)
     columns = [name for name in alone.episodes if name != "decision_ms"]
     both = result.episodes[result.episodes["scheduler"] == "small"].reset_index(drop=True)
     pd.testing.assert_frame_equal(alone.episodes[columns], both[columns])
@@ -68,17 +68,17 @@ def test_the_tables_of_all_evaluations_take_it(result, tmp_path):
     [
         ({"episodes": 0}, "episodes: 0"),
         ({"batch": 0}, "batch: 0"),
-        ({"policies": {}}, "policies: none given"),
+        ({"schedulers": {}}, "schedulers: none given"),
     ],
 )
 def test_bad_numbers_are_refused(bad, said):
-    given = {"policies": {"hub": Loads(None)}, "scenario": small(), "progress": False, **bad}
+    given = {"schedulers": {"hub": Loads(None)}, "scenario": small(), "progress": False, **bad}
     with pytest.raises(ValueError, match=said):
-        evaluate_serving(**given)
+        evaluate(**given)
 
 
 def test_policies_have_names():
-    named = evaluate_serving(["hub-only", "lfu"], small(hours=1), episodes=2, split="val", progress=False)
+    named = evaluate(["hub-only", "lfu"], small(hours=1), episodes=2, split="val", progress=False)
     assert set(named.episodes["scheduler"]) == {"hub-only", "lfu"}
     with pytest.raises(ValueError, match="did you mean 'hub-only'"):
-        evaluate_serving(["hub-onli"], small(), progress=False)
+        evaluate(["hub-onli"], small(), progress=False)
