@@ -7,9 +7,9 @@ import numpy as np
 from ...common.arrays import Floats, Ints
 from ...common.units import BYTES_PER_GB, GRAMS_PER_KG, JOULES_PER_KWH
 from ..contract import REWARD_TERMS
-from .answers import Given
 from .assignment import POINTS_PER_ANSWER, Assignment
 from .contract import NOTHING, ServingOutcome, ServingSituation
+from .ladders import Given
 from .situation import State
 from .slots import Service
 
@@ -78,10 +78,15 @@ def energy(
     joules = np.where(local > 0, local * each, 0.0)
     joules = joules + source.scenario.idle * fleet.watts * service.held_s
     joules = joules + service.moved_bytes * fleet.network_j_per_byte
-    hardware, most = source.profile.hardware["hub"], state.hub_capacity
+    return joules, hub_energy(state, at_hub)
+
+
+def hub_energy(state: State, at_hub: Floats) -> Floats:
+    """Joules of the hub `[E]` for so many answers `[E]` of a step."""
+    hardware, most = state.source.profile.hardware["hub"], state.hub_capacity
     share = np.divide(at_hub, most, out=np.zeros_like(at_hub), where=most > 0)
     hub: Floats = at_hub * hardware.joules_at(np.maximum(1.0, share * hardware.concurrency))[:, -1]
-    return joules, hub
+    return hub
 
 
 def emissions(state: State, energy_j: Floats, hub_j: Floats) -> tuple[Floats, Floats]:

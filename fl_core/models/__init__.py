@@ -7,6 +7,7 @@ from .cox import Cox, CoxModel
 from .dense import Mlp, ModelSpec, Softmax
 from .make import ModelField, check_model, make_model
 from .modules import build_module
+from .reader import Reader
 from .torch_modules import Cnn, ModuleFactory, TorchModel, split_parameters
 from .transformer import RMS_EPSILON, WIDENING, Block, Transformer, TransformerSpec, token_rows
 
@@ -24,6 +25,7 @@ __all__ = [
     "ModelSource",
     "ModelSpec",
     "ModuleFactory",
+    "Reader",
     "Softmax",
     "TorchModel",
     "Transformer",
