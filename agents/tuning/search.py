@@ -267,6 +267,11 @@ def _limits(scenario: Scenario) -> tuple[dict[str, tuple[float, float]], dict[st
         room["upload_bits"] = (float(scenario.levels.upload_bits[0]), float(scenario.levels.upload_bits[-1]))
     else:
         pinned["upload_bits"] = OFF
+    thresholds = scenario.levels.ask_below
+    if len(thresholds) > 1:
+        room["ask_below"] = (thresholds[0], thresholds[-1])
+    else:
+        pinned["ask_below"] = OFF
     return room, pinned
 
 

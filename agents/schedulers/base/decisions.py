@@ -44,6 +44,7 @@ def plan_for(
     wait_s: float | ArrayLike = 0.0,
     weights: Floats | None = None,
     server_step: float | ArrayLike | None = None,
+    ask_below: float = -1.0,
 ) -> RoundPlan:
     """The plan that invites `chosen`, and waits where nobody is chosen.
 
@@ -58,6 +59,8 @@ def plan_for(
         wait_s: seconds to wait instead, one number or `[E]`; `IDLE_WAIT_S` where 0 and nobody is chosen.
         weights: `[E, N]`, the scheduler's own aggregation coefficients, or None.
         server_step: factor on the server's learning rate, one number or `[E]`; None: 1.
+        ask_below: confidence below which clients ask the hub, where that is a decision; negative: where it
+            pays if heads are as right as they are confident.
     """
     num_envs, shape = situation.num_envs, situation.clients.available.shape
     asked_s = _per_env(wait_s, num_envs)
@@ -74,7 +77,17 @@ def plan_for(
         weights=None if weights is None else np.where(invited, weights, 0.0),
         server_step=None if server_step is None else _per_env(server_step, num_envs),
         upload_bits=bits.copy() if bits.any() else None,
+        ask_below=_threshold(situation, ask_below),
     )
+
+
+def _threshold(situation: Situation, ask_below: float) -> Floats | None:
+    """`RoundPlan.ask_below`; None where that is no decision."""
+    ask = None if situation.stream is None else situation.stream.ask
+    if ask is None or ask.levels.size < 2:
+        return None
+    wanted = np.full(situation.num_envs, ask_below) if ask_below >= 0 else ask.worth_asking_below
+    return np.asarray(np.clip(wanted, ask.levels[0], ask.levels[-1]))
 
 
 def closing_share(answers: Floats, invited: Ints) -> Floats:

@@ -69,6 +69,9 @@ class Rule:
     upload_bits: int = knob(
         0, "bits of an uploaded number, if a decision; 0: the world's", low=2, high=16, off=0
     )
+    ask_below: float = knob(
+        -1.0, "confidence below which clients ask the hub; off: where it pays", low=0.0, high=1.0, off=-1.0
+    )
     transfer_price_power: float = knob(
         0.0, "fewer samples the dearer: times (price of 100, points)^-power", low=0.05, high=1.0, off=0.0
     )
@@ -151,15 +154,9 @@ class Rule:
         self.learn(situation, trained)
         self._state["trained_last"] = np.asarray(trained.any(axis=1))
         self._state["rounds"] = self._state["rounds"] + self._state["trained_last"]
+        quorum, factor = self._quorum(chosen, wanted), self.server_step_now(situation)
         return plan_for(
-            situation,
-            chosen,
-            steps,
-            self._quorum(chosen, wanted),
-            transfer,
-            wait_s,
-            weights=weights,
-            server_step=self.server_step_now(situation),
+            situation, chosen, steps, quorum, transfer, wait_s, weights, factor, ask_below=self.ask_below
         )
 
     # What a rule may say ----------------------------------------------------------------------------------

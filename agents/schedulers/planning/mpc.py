@@ -138,9 +138,9 @@ class Mpc(Rule):
         self._state["trained_last"] = some
         self._state["rounds"] = self._state["rounds"] + some
         quorum = self._quorum(chosen, self.participants + 1)
-        server_step = self.server_step_now(situation)
+        steps, factor = actions.steps[rows, which], self.server_step_now(situation)
         return plan_for(
-            situation, chosen, actions.steps[rows, which], quorum, transfer, wait_s, server_step=server_step
+            situation, chosen, steps, quorum, transfer, wait_s, server_step=factor, ask_below=self.ask_below
         )
 
     def utility(self, situation: Situation, allowed: Bools) -> Floats:
