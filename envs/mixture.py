@@ -99,6 +99,7 @@ class MixtureWorld:
             levels.server_step,
             levels.upload_bits,
             self.scenario.refresh_levels,
+            levels.ask_below,
         )
         return self._of(
             lambda world: _padded(world.step(_narrowed(plan, world.scenario.clients)), self.scenario.clients)

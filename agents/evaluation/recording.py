@@ -139,6 +139,7 @@ class Recorder:
         step = {
             "requests": served.requests.sum(axis=1),
             "refreshed": served.refreshed.sum(axis=1),
+            **({} if served.asked is None else {"asked": served.asked.count.sum(axis=1)}),
             "drift_events": served.drift_events,
             "regret_points": served.regret_points,
         }

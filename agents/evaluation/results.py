@@ -86,14 +86,15 @@ class EvaluationResult:
             decision_ms, val_score (net points on val for which its settings were chosen) and rounds_spent (of
             training, to tune or train it), both nan if unknown; where the world tells: worst_client_accuracy
             and p10_client_accuracy (test); with arrivals, where all accuracies of the test are shares of
-            right answers given before anybody knew the labels: requests, refreshed (models sent),
-            drift_events, regret_points (behind the optimum frozen in each concept), own_regret and
-            regret_bound (of a scheduler that learns online, in its own gains, and what its theory says that
-            it cannot exceed; nan for the others); where somebody listened, means over the episode's victims
-            of what was found: mia_auc (chance to tell a row trained on from another of its label by the
-            messages), mia_auc_sums (the same by the models alone), reconstruction (distance of the
-            reconstructed local model from the true one, in units of the initial model's) and aia_gain (of
-            guessing a binary attribute over naming the more frequent value), nan where it makes no sense.
+            right answers given before anybody knew the labels: requests, refreshed (models sent), asked (of
+            the hub, where there are early exits), drift_events, regret_points (behind the optimum frozen in
+            each concept), own_regret and regret_bound (of a scheduler that learns online, in its own gains,
+            and what its theory says that it cannot exceed; nan for the others); where somebody listened,
+            means over the episode's victims of what was found: mia_auc (chance to tell a row trained on from
+            another of its label by the messages), mia_auc_sums (the same by the models alone), reconstruction
+            (distance of the reconstructed local model from the true one, in units of the initial model's) and
+            aia_gain (of guessing a binary attribute over naming the more frequent value), nan where it makes
+            no sense.
             In worlds of serving: net_points, accuracy (right answers over answers), right_share (over
             requests), latency_ms (of an answer that somebody waits for), points_answers and the other terms,
             loads, lost, repairs, and dropped_share, hub_share, asked_share, retried_share of the requests;

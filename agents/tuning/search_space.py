@@ -167,6 +167,10 @@ def limits_of(scenario: AnyScenario) -> Limits:
         pinned["upload_bits"] = OFF
     if len(scenario.refresh_levels) < 2:
         pinned["refresh"] = OWN
+    if len(levels.ask_below) > 1:
+        room["ask_below"] = (levels.ask_below[0], levels.ask_below[-1])
+    else:
+        pinned["ask_below"] = OFF
     whom = (OWN, *(REFRESHES[level] for level in scenario.refresh_levels))
     return Limits(room, {"refresh": whom}, pinned, () if earns_on(scenario) else STOP_KNOBS)
 

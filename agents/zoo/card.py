@@ -27,7 +27,7 @@ class Card(Settings):
         features: names of the observation's columns that the weights read: `clients`, `server`; and `zones`,
             the number of columns of a zone.
         choices: number of levels by name: `wait_s`, `quorum`, `local_steps`, `transfer_samples`,
-            `server_step`, `upload_bits`, `refresh` (1, or left out: no decision).
+            `server_step`, `upload_bits`, `refresh`, `ask_below` (1, or left out: no decision).
         home: the menu and the leads of forecasts it takes along, see `agents.learned.Home`; empty: those of
             the packaged scenario.
         policy: arguments of the set policy.

@@ -95,7 +95,9 @@ def features_of(encoder: ObservationEncoder) -> dict[str, list[str] | int]:
 
 def choices_of(layout: ActionLayout) -> dict[str, int]:
     """How many levels of each kind an action has, as a card has it."""
-    names = ("wait_s", "quorum", "local_steps", "transfer_samples", "server_step", "upload_bits", "refresh")
+    from ...envs.agent_view import FURTHER
+
+    names = ("wait_s", "quorum", "local_steps", "transfer_samples", *FURTHER)
     return {name: max(1, len(getattr(layout, name))) for name in names}
 
 

@@ -8,10 +8,11 @@ from .document import Levels, Scenario
 from .loading import ScenarioSource, kinds_of, load_scenario, read_document, scenario_names, shares_of
 from .options import Evaluation, Forecasting, Late, Malicious
 from .plain_document import plain
-from .streaming import Serving
+from .streaming import Asking, Serving
 from .yaml_document import read_yaml
 
 __all__ = [
+    "Asking",
     "AvailabilityField",
     "Budgets",
     "CarbonField",

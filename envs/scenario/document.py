@@ -30,7 +30,7 @@ from .checked import (
 from .costs import Budgets, Preferences, Workload
 from .levels import Levels
 from .options import Evaluation, Forecasting, HubData, Late, Malicious
-from .streaming import Serving, check_streams
+from .streaming import Asking, Serving, check_streams
 
 
 class Scenario(Settings):
@@ -94,6 +94,9 @@ class Scenario(Settings):
         memory: what clients keep of what they were asked, see `Memory`, e.g. `{rule: reservoir, rows: 100}`.
         drift: how concepts change meanwhile, see `Drift`, e.g. `{kind: shift, mean_h: 8}`.
         serving: with what they answer, and who may be sent new models, see `Serving`, e.g. `{model: global}`.
+        exits: clients answer from an early exit of the model and ask the hub where they are not sure, see
+            `Asking`, e.g. `{price: 10}` with `model: exits` and `levels={ask_below: [0, 0.5, 0.9]}`; None,
+            the default: everybody holds the whole model.
         mixture: kinds of world that every episode is one of, each the fields in which it differs from this
             document, and its `share` of the episodes (1 by default, divided by the sum), e.g. `[{name: deep,
             model: mlp}, {name: few, clients: 8, share: 2}]`; none = one kind. Zones, levels, leads of
@@ -133,6 +136,7 @@ class Scenario(Settings):
     memory: Memory = Memory()
     drift: Drift = Drift()
     serving: Serving = Serving()
+    exits: Asking | None = None
     mixture: tuple[dict[str, object], ...] = ()
 
     @field_serializer("training", "quadratic")
@@ -170,7 +174,8 @@ class Scenario(Settings):
 
     @model_validator(mode="after")
     def _tells_the_parts_of_an_action(self) -> Scenario:
-        several = [name for name in ("server_step", "upload_bits") if len(getattr(self.levels, name)) > 1]
+        decisions = ("server_step", "upload_bits", "ask_below")
+        several = [name for name in decisions if len(getattr(self.levels, name)) > 1]
         several += ["refresh"] * (len(self.refresh_levels) > 1)
         if several and self.clients <= len(several):
             raise ValueError(

@@ -16,12 +16,13 @@ from .personal import (
     pluralistic_scores,
     reference_trainer,
 )
-from .requests import Answers, RequestSpans, StreamEngine
+from .requests import Answers, ConsultedEngine, RequestSpans, StreamEngine
 from .streaming import StreamCore
 from .worker_memory import WorkerMemory
 
 __all__ = [
     "Answers",
+    "ConsultedEngine",
     "FederatedCore",
     "FederatedMixture",
     "FragmentedCore",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .base import MODELS, Model, ModelSource
 from .cox import Cox, CoxModel
-from .dense import Mlp, ModelSpec, Softmax
+from .dense import Exit, Exits, Mlp, ModelSpec, Softmax
 from .make import ModelField, check_model, make_model
 from .modules import build_module
 from .reader import Reader
@@ -19,6 +19,8 @@ __all__ = [
     "Cnn",
     "Cox",
     "CoxModel",
+    "Exit",
+    "Exits",
     "Mlp",
     "Model",
     "ModelField",

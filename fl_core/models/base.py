@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from ...common.arrays import Floats32
 from ...common.registry import Registry
@@ -41,6 +41,8 @@ class ModelSource(Settings):
         ...     def build(self, dataset: Dataset) -> Model:
         ...         return ModelSpec((dataset.num_features, self.width, dataset.num_classes), "wide")
     """
+
+    has_exits: ClassVar[bool] = False  # whether its models are `ModelSpec` with early exits
 
     @abstractmethod
     def build(self, dataset: Dataset) -> Model:

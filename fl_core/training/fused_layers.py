@@ -20,20 +20,21 @@ LANES = simd.LANES
 
 
 @inner(cache=True)
-def fill_padding(packed, widths, vectors, b_at, pad):  # type: ignore[no-untyped-def]
-    """Set the last bias's padding lanes."""
-    last = vectors.size - 1
-    for o in range(widths[last + 1], vectors[last] * LANES):
-        packed[b_at[last] + o] = pad
+def fill_padding(packed, net, pad):  # type: ignore[no-untyped-def]
+    """Set the padding lanes of the heads' biases."""
+    for layer in range(net.depth - 1, net.outputs.size):
+        for o in range(net.outputs[layer], net.vectors[layer] * LANES):
+            packed[net.biases_at[layer] + o] = pad
 
 
 @inner(cache=True)
-def pack(flat, widths, vectors, w_at, b_at, packed, pad):  # type: ignore[no-untyped-def]
-    """Flat parameters to padded, transposed layers; `pad` fills the last bias's padding lanes."""
+def pack(flat, net, packed, pad):  # type: ignore[no-untyped-def]
+    """Flat parameters to padded, transposed layers; `pad` fills the padding lanes of the heads' biases."""
+    w_at, b_at = net.weights_at, net.biases_at
     at = 0
     packed[:] = np.float32(0.0)
-    for layer in range(vectors.size):
-        n_in, n_out, stride = widths[layer], widths[layer + 1], vectors[layer] * LANES
+    for layer in range(net.vectors.size):
+        n_in, n_out, stride = net.inputs[layer], net.outputs[layer], net.vectors[layer] * LANES
         for o in range(n_out):
             for i in range(n_in):
                 packed[w_at[layer] + i * stride + o] = flat[at + o * n_in + i]
@@ -41,16 +42,17 @@ def pack(flat, widths, vectors, w_at, b_at, packed, pad):  # type: ignore[no-unt
         for o in range(stride):
             packed[b_at[layer] + o] = flat[at + o] if o < n_out else np.float32(0.0)
         at += n_out
-    fill_padding(packed, widths, vectors, b_at, pad)
+    fill_padding(packed, net, pad)
 
 
 @inner(cache=True, fastmath={"reassoc"})  # lets the sum of squares run in parallel; nan and inf stay
-def unpack(packed, widths, vectors, w_at, b_at, start, delta):  # type: ignore[no-untyped-def]
+def unpack(packed, net, start, delta):  # type: ignore[no-untyped-def]
     """Write `delta = parameters - start` in flat order and returns its length."""
+    w_at, b_at = net.weights_at, net.biases_at
     at = 0
     square = 0.0
-    for layer in range(vectors.size):
-        n_in, n_out, stride = widths[layer], widths[layer + 1], vectors[layer] * LANES
+    for layer in range(net.vectors.size):
+        n_in, n_out, stride = net.inputs[layer], net.outputs[layer], net.vectors[layer] * LANES
         for o in range(n_out):
             for i in range(n_in):
                 p = at + o * n_in + i
@@ -118,6 +120,13 @@ def backward(back, n_out, w, w_at, vectors, below, below_at, below_vectors, coun
             simd.store(out, at, simd.where_positive(simd.load(below, below_at + at), s2))
             at += n_in
             simd.store(out, at, simd.where_positive(simd.load(below, below_at + at), s3))
+
+
+@inner(cache=True)
+def add_into(out, more, size):  # type: ignore[no-untyped-def]
+    """`out += more` in the first `size` places."""
+    for p in range(size):
+        out[p] += more[p]
 
 
 @inner(inline="always")

@@ -14,32 +14,15 @@ import numpy as np
 
 from ...common.arrays import Floats, Floats32, Ints, Ints32
 from ...common.compiled import inner
-from ..models import ModelSpec
 from .descent_kernels import Descent, adamw, clear, pull
-from .fused_layers import LANES, backward, fill_padding, forward, pack, softmax, unpack, update
+from .fused_layers import LANES, add_into, backward, fill_padding, forward, pack, softmax, unpack, update
+from .fused_layout import NetLayout
 
 # Padding lanes of the last layer: their probability is exactly zero.
 _NEVER = np.float32(-1e30)
 
 # Rows that go through the net together when scoring.
 _BLOCK = 64
-
-
-class NetLayout(NamedTuple):
-    """Where a net's numbers lie in packed parameters and scratch arrays; vectors are of 16 lanes.
-
-    A layer's weights lie transposed and padded, `[in, out rounded up to 16]`, then its biases.
-    """
-
-    widths: Ints  # [L + 1] inputs, hidden layers, classes
-    vectors: Ints  # [L] vectors of a layer's outputs
-    weights_at: Ints  # [L] where a layer's weights begin in the packed parameters
-    biases_at: Ints  # [L] likewise its biases
-    hidden_at: Ints  # [L] where a hidden layer's activations begin, per row
-    packed_size: int  # packed parameters
-    hidden_size: int  # activations of all hidden layers, per row
-    turned_size: int  # of the largest transposed weight matrix
-    widest: int  # lanes of the widest layer
 
 
 class TrainJobs(NamedTuple):
@@ -60,52 +43,41 @@ class Rows(NamedTuple):
     y: Ints32
 
 
-def net_layout(model: ModelSpec) -> NetLayout:
-    """The layout of a dense model."""
-    widths = np.array(model.widths, dtype=np.int64)
-    vectors: Ints = -(-widths[1:] // LANES)
-    weights = widths[:-1].copy()
-    weights[1:] = vectors[:-1] * LANES  # hidden inputs are read with their padding
-    size, bias = weights * vectors * LANES, vectors * LANES
-    weights_at = np.concatenate([[0], np.cumsum(size + bias)[:-1]])
-    hidden_at = np.concatenate([[0], np.cumsum(vectors[:-1] * LANES)])
-    turned = int((widths[2:] * vectors[:-1]).max() * LANES) if len(vectors) > 1 else 1
-    return NetLayout(
-        widths,
-        vectors,
-        weights_at,
-        weights_at + size,
-        hidden_at,
-        int((size + bias).sum()),
-        int(hidden_at[-1]),
-        turned,
-        int(vectors.max() * LANES),
-    )
+@inner(cache=True)
+def _activate(source, source_at, count, net, packed, hidden, in_at, layers):  # type: ignore[no-untyped-def]
+    """Forward pass of `count` rows through so many hidden layers, to `hidden`."""
+    w_at, b_at, h_at = net.weights_at, net.biases_at, net.hidden_at
+    for layer in range(layers):
+        forward(
+            source, source_at, count, net.inputs[layer], packed, w_at[layer], b_at[layer], net.vectors[layer],
+            True, hidden, h_at[layer] * in_at.shape[1],
+        )  # fmt: skip
+        source, source_at = hidden, in_at[layer + 1]
 
 
 @inner(cache=True)
-def _logits(source, source_at, count, net, packed, hidden, capacity, in_at, out):  # type: ignore[no-untyped-def]
-    """Forward pass of `count` rows; hidden layers to `hidden`, logits to `out`."""
-    widths, vectors = net.widths, net.vectors
-    w_at, b_at, h_at = net.weights_at, net.biases_at, net.hidden_at
-    last = vectors.size - 1
-    for layer in range(last):
-        forward(
-            source, source_at, count, widths[layer], packed, w_at[layer], b_at[layer], vectors[layer], True,
-            hidden, h_at[layer] * capacity,
-        )  # fmt: skip
-        source, source_at = hidden, in_at[layer + 1]
+def _read(x, hidden, in_at, count, net, packed, head, out):  # type: ignore[no-untyped-def]
+    """Logits of one head, from the activations that it reads."""
+    source = hidden if net.below[head] > 0 else x
     forward(
-        source, source_at, count, widths[last], packed, w_at[last], b_at[last], vectors[last], False, out, 0
-    )
+        source, in_at[net.below[head]], count, net.inputs[head], packed, net.weights_at[head],
+        net.biases_at[head], net.vectors[head], False, out, 0,
+    )  # fmt: skip
+
+
+@inner(cache=True)
+def _logits(x, in_at, count, net, packed, hidden, head, out):  # type: ignore[no-untyped-def]
+    """Forward pass of `count` rows up to one head; hidden layers to `hidden`, logits to `out`."""
+    _activate(x, in_at[0], count, net, packed, hidden, in_at, net.below[head])
+    _read(x, hidden, in_at, count, net, packed, head, out)
 
 
 @inner(cache=True)
 def _hidden_offsets(net, capacity):  # type: ignore[no-untyped-def]
     """`[layers, capacity]`, where each row's inputs of each layer begin (first layer: set later)."""
     vectors, h_at = net.vectors, net.hidden_at
-    offsets = np.zeros((vectors.size, capacity), np.int64)
-    for layer in range(1, vectors.size):
+    offsets = np.zeros((net.depth, capacity), np.int64)
+    for layer in range(1, net.depth):
         for b in range(capacity):
             offsets[layer, b] = h_at[layer - 1] * capacity + b * vectors[layer - 1] * LANES
     return offsets
@@ -117,26 +89,46 @@ def _sgd_step(rows, x, y, net, packed, into, anchor, decay, scale, work, in_at):
 
     What is updated is `into`: the parameters themselves, or with `decay` 0 an array that gets the gradient.
     """
-    widths, vectors = net.widths, net.vectors
+    inputs, vectors = net.inputs, net.vectors
     w_at, b_at, h_at = net.weights_at, net.biases_at, net.hidden_at
-    hidden, turned, back, spare = work
-    batch, count, layers = rows.size, in_at.shape[1], vectors.size
+    hidden, turned, back, spare, early = work
+    batch, count, depth = rows.size, in_at.shape[1], net.depth
     for b in range(batch):
-        in_at[0, b] = np.int64(rows[b]) * widths[0]
-    _logits(x, in_at[0], count, net, packed, hidden, count, in_at, back)
-    loss = softmax(back, y, rows, batch, vectors[layers - 1], scale) / batch
-    for layer in range(layers - 1, 0, -1):
-        backward(
-            back, widths[layer + 1], packed, w_at[layer], vectors[layer], hidden, h_at[layer - 1] * count,
-            vectors[layer - 1], count, turned, spare,
-        )  # fmt: skip
+        in_at[0, b] = np.int64(rows[b]) * inputs[0]
+    _logits(x, in_at, count, net, packed, hidden, depth - 1, back)
+    share = net.shares[0]
+    loss = share * softmax(back, y, rows, batch, vectors[depth - 1], scale * share)
+    for k in range(1, net.shares.size):
+        share = net.shares[k]
+        _read(x, hidden, in_at, count, net, packed, depth + k - 1, early[k])
+        loss += share * softmax(early[k], y, rows, batch, vectors[depth + k - 1], scale * share)
+    for layer in range(depth - 1, -1, -1):
+        source = hidden if layer > 0 else x
+        if layer > 0:
+            backward(
+                back, net.outputs[layer], packed, w_at[layer], vectors[layer], hidden,
+                h_at[layer - 1] * count, vectors[layer - 1], count, turned, spare,
+            )  # fmt: skip
+        for k in range(1, net.shares.size):
+            head = depth + k - 1
+            if net.below[head] != layer:
+                continue
+            if layer > 0:
+                backward(
+                    early[k], net.outputs[head], packed, w_at[head], vectors[head], hidden,
+                    h_at[layer - 1] * count, vectors[layer - 1], count, turned, early[0],
+                )  # fmt: skip
+                add_into(spare, early[0], count * vectors[layer - 1] * LANES)
+            update(
+                source, in_at[layer], batch, inputs[head], early[k], into, w_at[head], b_at[head],
+                vectors[head], decay, anchor,
+            )  # fmt: skip
         update(
-            hidden, in_at[layer], batch, widths[layer], back, into, w_at[layer], b_at[layer],
+            source, in_at[layer], batch, inputs[layer], back, into, w_at[layer], b_at[layer],
             vectors[layer], decay, anchor,
         )  # fmt: skip
         back, spare = spare, back
-    update(x, in_at[0], batch, widths[0], back, into, w_at[0], b_at[0], vectors[0], decay, anchor)
-    return loss
+    return loss / batch
 
 
 @inner(cache=True, nogil=True)
@@ -146,7 +138,6 @@ def train_range(begin, end, jobs, data, layout, descent, out):  # type: ignore[n
     x, y = data
     how, net = Descent(*descent), NetLayout(*layout)
     delta, losses, norms, first_moment, second_moment, taken = out
-    widths, vectors, w_at, b_at = net.widths, net.vectors, net.weights_at, net.biases_at
     batch = rows.shape[1]
     padded = (batch + 3) // 4 * 4
     packed, anchor = np.empty(net.packed_size, np.float32), np.zeros(net.packed_size, np.float32)
@@ -155,6 +146,8 @@ def train_range(begin, end, jobs, data, layout, descent, out):  # type: ignore[n
         np.empty(net.turned_size, np.float32),
     )
     back, spare = np.zeros(net.widest * padded, np.float32), np.zeros(net.widest * padded, np.float32)
+    heads = net.shares.size if net.shares.size > 1 else 0  # one row is scratch
+    early = np.zeros((heads, net.widest * padded), np.float32)
     hold, in_at = np.empty(start.shape[1], np.float32), _hidden_offsets(net, padded)
     corrected = correction.shape[0] > 0
     anchored = corrected or how.prox_mu > 0
@@ -169,31 +162,31 @@ def train_range(begin, end, jobs, data, layout, descent, out):  # type: ignore[n
         if how.adamw:
             decay, scale, force = np.float32(0.0), np.float32(1.0 / batch), 1.0
             clear(g, 0, g.size)
-            pack(first_moment[j], widths, vectors, w_at, b_at, m, np.float32(0.0))
-            pack(second_moment[j], widths, vectors, w_at, b_at, v, np.float32(0.0))
-        pack(home, widths, vectors, w_at, b_at, packed, _NEVER)
+            pack(first_moment[j], net, m, np.float32(0.0))
+            pack(second_moment[j], net, v, np.float32(0.0))
+        pack(home, net, packed, _NEVER)
         if anchored:
             for p in range(hold.size):
                 hold[p] = np.float32(force * how.prox_mu) * home[p]
                 if corrected:
                     hold[p] -= np.float32(force) * correction[j, p]
-            pack(hold, widths, vectors, w_at, b_at, anchor, np.float32(0.0))
+            pack(hold, net, anchor, np.float32(0.0))
         loss = 0.0
         for s in range(first[j], first[j + 1]):
-            work = (hidden, turned, back, spare)
+            work = (hidden, turned, back, spare, early)
             loss += _sgd_step(rows[s], x, y, net, packed, into, added, decay, scale, work, in_at)
             if how.adamw:
                 if anchored:
                     pull(g, packed, np.float32(how.prox_mu), anchor)
-                    fill_padding(g, widths, vectors, b_at, np.float32(0.0))
+                    fill_padding(g, net, np.float32(0.0))
                 taken[j] += 1
                 adamw(packed, g, m, v, taken[j], rate, how)
-                fill_padding(packed, widths, vectors, b_at, _NEVER)
+                fill_padding(packed, net, _NEVER)
         losses[j] = loss / max(1, first[j + 1] - first[j])
-        norms[j] = unpack(packed, widths, vectors, w_at, b_at, home, delta[j])
+        norms[j] = unpack(packed, net, home, delta[j])
         if how.adamw:
-            unpack(m, widths, vectors, w_at, b_at, blank, first_moment[j])
-            unpack(v, widths, vectors, w_at, b_at, blank, second_moment[j])
+            unpack(m, net, blank, first_moment[j])
+            unpack(v, net, blank, second_moment[j])
 
 
 @inner(cache=True, nogil=True)
@@ -202,22 +195,22 @@ def score_range(begin, end, jobs, data, layout, losses, correct):  # type: ignor
     params, origin, first, rows = jobs
     x, y = data
     net = NetLayout(*layout)
-    widths, vectors, w_at, b_at = net.widths, net.vectors, net.weights_at, net.biases_at
-    classes, last = widths[vectors.size], vectors[vectors.size - 1]
+    head = net.depth - 1
+    classes, last = net.outputs[head], net.vectors[head]
     packed, in_at = np.empty(net.packed_size, np.float32), _hidden_offsets(net, _BLOCK)
     hidden, z = (
         np.zeros(net.hidden_size * _BLOCK + LANES, np.float32),
         np.zeros(net.widest * _BLOCK, np.float32),
     )
     for j in range(begin, end):
-        pack(params[origin[j]], widths, vectors, w_at, b_at, packed, _NEVER)
+        pack(params[origin[j]], net, packed, _NEVER)
         loss, hits = 0.0, 0
         for at in range(first[j], first[j + 1], _BLOCK):
             count = min(_BLOCK, first[j + 1] - at)
             padded = (count + 3) // 4 * 4
             for b in range(padded):
-                in_at[0, b] = np.int64(rows[at + min(b, count - 1)]) * widths[0]
-            _logits(x, in_at[0], padded, net, packed, hidden, _BLOCK, in_at, z)
+                in_at[0, b] = np.int64(rows[at + min(b, count - 1)]) * net.inputs[0]
+            _logits(x, in_at, padded, net, packed, hidden, head, z)
             for b in range(count):
                 best = 0
                 for c in range(1, classes):
@@ -230,13 +223,13 @@ def score_range(begin, end, jobs, data, layout, losses, correct):  # type: ignor
 
 
 @inner(cache=True, nogil=True)
-def answer_range(begin, end, jobs, data, layout, right, losses):  # type: ignore[no-untyped-def]
-    """Which rows of the jobs `begin:end` are right, and their losses; fills their places of the last two."""
+def answer_range(begin, end, jobs, data, layout, head, out):  # type: ignore[no-untyped-def]
+    """What a head answers to the rows of the jobs `begin:end`: right or not, loss, confidence, to `out`."""
     params, origin, first, rows = jobs
     x, y = data
     net = NetLayout(*layout)
-    widths, vectors, w_at, b_at = net.widths, net.vectors, net.weights_at, net.biases_at
-    classes, stride = widths[vectors.size], vectors[vectors.size - 1] * LANES
+    right, losses, confidence = out
+    classes, stride = net.outputs[head], net.vectors[head] * LANES
     packed, in_at = np.empty(net.packed_size, np.float32), _hidden_offsets(net, _BLOCK)
     hidden, z = (
         np.zeros(net.hidden_size * _BLOCK + LANES, np.float32),
@@ -245,13 +238,13 @@ def answer_range(begin, end, jobs, data, layout, right, losses):  # type: ignore
     for j in range(begin, end):
         if first[j] == first[j + 1]:
             continue
-        pack(params[origin[j]], widths, vectors, w_at, b_at, packed, _NEVER)
+        pack(params[origin[j]], net, packed, _NEVER)
         for at in range(first[j], first[j + 1], _BLOCK):
             count = min(_BLOCK, first[j + 1] - at)
             padded = (count + 3) // 4 * 4
             for b in range(padded):
-                in_at[0, b] = np.int64(rows[at + min(b, count - 1)]) * widths[0]
-            _logits(x, in_at[0], padded, net, packed, hidden, _BLOCK, in_at, z)
+                in_at[0, b] = np.int64(rows[at + min(b, count - 1)]) * net.inputs[0]
+            _logits(x, in_at, padded, net, packed, hidden, head, z)
             for b in range(count):
                 best, own = 0, z[b * stride : (b + 1) * stride]
                 for c in range(1, classes):
@@ -261,3 +254,4 @@ def answer_range(begin, end, jobs, data, layout, right, losses):  # type: ignore
                 losses[at + b] = softmax(
                     own, y, rows[at + b : at + b + 1], 1, stride // LANES, np.float32(1.0)
                 )
+                confidence[at + b] = own[best] + np.float32(right[at + b])

@@ -6,6 +6,7 @@ from .adopted import Adopted, adopt, original
 from .decisions import (
     IDLE_WAIT_S,
     OWN,
+    PAYS,
     cleanest_wait_s,
     closing_share,
     plan_for,
@@ -13,7 +14,7 @@ from .decisions import (
     spent_points,
     standardised,
     top_m,
-    with_refresh,
+    with_answering,
 )
 from .everyone import Everyone
 from .hyperparameters import (
@@ -35,6 +36,7 @@ __all__ = [
     "IDLE_WAIT_S",
     "OFF",
     "OWN",
+    "PAYS",
     "Adopted",
     "Everyone",
     "Knob",
@@ -58,5 +60,5 @@ __all__ = [
     "standardised",
     "switch",
     "top_m",
-    "with_refresh",
+    "with_answering",
 ]
