@@ -16,7 +16,7 @@ from pydantic import Field
 from ...common.arrays import AnyArray, Floats32
 from ...common.sizes import check_values
 from ..data import Dataset
-from .base import MODELS, ModelSource
+from .base import MODELS, ModelSource, TensorPlace
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,15 @@ class ModelSpec:
             views.append((flat[at : at + a * b].reshape(b, a), flat[at + a * b : at + a * b + b]))
             at += (a + 1) * b
         return views
+
+    def places(self) -> tuple[TensorPlace, ...]:
+        """Its tensors in the order of the flat vector: `layers.0.weight`, `layers.0.bias` and so on."""
+        found, at = [], 0
+        for layer, (a, b) in enumerate(itertools.pairwise(self.widths)):
+            found.append(TensorPlace(f"layers.{layer}.weight", at, (b, a), True))
+            found.append(TensorPlace(f"layers.{layer}.bias", at + a * b, (b,), False))
+            at += (a + 1) * b
+        return tuple(found)
 
 
 @MODELS.register("softmax")

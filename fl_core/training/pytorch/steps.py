@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ....common.arrays import AnyArray
+from ...models import FineTuned
 from ..jobs import Moments
 from ..settings import CLIP_EPSILON, AdamW, LocalTraining
 
@@ -71,3 +73,32 @@ def descend(
     root = v.sqrt() / (1 - adamw.beta2**step).sqrt().float() + adamw.epsilon
     reach = (rate / (1 - adamw.beta1**step)).float()
     return w * (1 - rate * adamw.weight_decay) - (reach * m / root).view_as(w)
+
+
+def expanding(
+    model: FineTuned, split: Callable[[Tensor], dict[str, Tensor]], device: torch.device
+) -> Callable[[Tensor], dict[str, Tensor]]:
+    """From a flat vector of what is fine-tuned to the module's named parameters."""
+    import torch
+
+    view = model.view
+    if view is None:
+        return split
+    base, fixed = (torch.from_numpy(each).to(device) for each in (model.base, view.fixed))
+    whole, width = torch.from_numpy(view.whole).to(device), view.whole.size
+    columns = (view.at, view.rows, view.columns, view.b_at, view.a_at)
+    matrices = [tuple(row) for row in zip(*(each.tolist() for each in columns), strict=True)]
+
+    def views(flat: Tensor) -> dict[str, Tensor]:
+        values = torch.cat([flat, fixed.to(flat.dtype)])
+        parts, at = [], 0
+        for begin, rows, wide, b_at, a_at in matrices:
+            b = values[b_at : b_at + rows * view.rank].view(rows, view.rank)
+            a = values[a_at : a_at + wide * view.rank].view(view.rank, wide)
+            end = begin + rows * wide
+            parts += [base[at:begin].to(flat.dtype), base[begin:end] + float(view.scale) * (b @ a).flatten()]
+            at = end
+        full = torch.cat([*parts, base[at:].to(flat.dtype)])
+        return split(full.index_copy(0, whole, values[:width]) if width else full)
+
+    return views

@@ -10,17 +10,26 @@ from __future__ import annotations
 
 import copy
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from ....common.arrays import AnyArray, Bools, Floats, Floats32, Ints, Ints32
 from ...data import Dataset
-from ...models import ModelSpec, TorchModel, TransformerSpec, build_module, split_parameters, token_rows
+from ...models import (
+    FineTuned,
+    ModuleSource,
+    TorchModel,
+    TransformerSpec,
+    build_module,
+    inner_model,
+    split_parameters,
+    token_rows,
+)
 from ...numerics import run_ranges
 from ..jobs import LocalJobs, LocalUpdates, Moments, rows_by_label
 from ..settings import LocalTraining, TorchSettings
-from .steps import KeptMoments, descend, pulled
+from .steps import KeptMoments, descend, expanding, pulled
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -36,17 +45,14 @@ class TorchTrainer:
 
     Args:
         dataset: the rows.
-        model: a `TorchModel`, a dense `ModelSpec` or a `TransformerSpec`.
+        model: a `TorchModel`, a dense `ModelSpec` or a `TransformerSpec`; or factors of one.
         settings: device and mode.
     """
 
     name = "torch"
 
     def __init__(
-        self,
-        dataset: Dataset,
-        model: ModelSpec | TorchModel | TransformerSpec,
-        settings: TorchSettings | None = None,
+        self, dataset: Dataset, model: ModuleSource | FineTuned, settings: TorchSettings | None = None
     ) -> None:
         import torch
 
@@ -64,11 +70,13 @@ class TorchTrainer:
         self._batched = vmap
         self._at_once = settings.clients_at_once
         self._compiled = settings.compile
-        self._blank = build_module(model, vmap).to(self._device)
+        module = cast("ModuleSource", inner_model(model))
+        self._factors = model if isinstance(model, FineTuned) else None
+        self._blank = build_module(module, vmap).to(self._device)
         self._make_functions()
         self._num_classes = dataset.num_classes
         self._labels = {part: dataset.rows(part)[1] for part in ("train", "val", "test")}
-        self._parts = {part: self._tensors(dataset, model, part) for part in self._labels}
+        self._parts = {part: self._tensors(dataset, module, part) for part in self._labels}
 
     def _make_functions(self) -> None:
         """What is bound to this very object and to its threads."""
@@ -78,7 +86,8 @@ class TorchTrainer:
         if self._compiled:
             self._step = torch.compile(self._step)
         self._local = threading.local()
-        self._views = split_parameters(self._blank)
+        split = split_parameters(self._blank)
+        self._views = split if self._factors is None else expanding(self._factors, split, self._device)
 
     def __deepcopy__(self, memo: dict[int, object]) -> TorchTrainer:
         """The trainer itself: nothing in it changes, so a copied world may go on with it."""
@@ -92,9 +101,7 @@ class TorchTrainer:
         vars(self).update(state)
         self._make_functions()
 
-    def _tensors(
-        self, dataset: Dataset, model: ModelSpec | TorchModel | TransformerSpec, part: str
-    ) -> tuple[Tensor, Tensor]:
+    def _tensors(self, dataset: Dataset, model: ModuleSource, part: str) -> tuple[Tensor, Tensor]:
         """Inputs and targets of a part's rows as the module wants them; images in channels-last order."""
         import torch
 
