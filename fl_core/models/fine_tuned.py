@@ -115,8 +115,9 @@ class FineTuned:
         full[..., view.whole] = values[..., : view.whole.size]
         for k, begin in enumerate(view.at.tolist()):
             b, a = view.factors(values, k)
-            product = (params.dtype.type(view.scale) * (b @ a)).reshape(*params.shape[:-1], -1)
-            full[..., begin : begin + product.shape[-1]] += product
+            with np.errstate(all="ignore"):  # of a training that diverges; who looks at the loss will see it
+                product = (params.dtype.type(view.scale) * (b @ a)).reshape(*params.shape[:-1], -1)
+                full[..., begin : begin + product.shape[-1]] += product
         return full
 
     def projected(self, params: AnyArray, gradient: AnyArray) -> AnyArray:

@@ -30,7 +30,7 @@ class FactorLayout(NamedTuple):
     scale: np.float32
     whole: Ints
     fixed: Floats32
-    count: int
+    num_trained: int
 
 
 class FactorWork(NamedTuple):
@@ -57,8 +57,8 @@ def factor_layout(model: FineTuned, view: View) -> FactorLayout:
 @inner(cache=True)
 def make_factor_work(view):  # type: ignore[no-untyped-def]
     """Blank scratch."""
-    padded = (view.count + LANES - 1) // LANES * LANES
-    values, size = view.count + view.fixed.size, view.base.size
+    padded = (view.num_trained + LANES - 1) // LANES * LANES
+    values, size = view.num_trained + view.fixed.size, view.base.size
     return FactorWork(
         np.zeros(padded, np.float32),
         np.zeros(padded, np.float32),
@@ -76,7 +76,7 @@ def make_factor_work(view):  # type: ignore[no-untyped-def]
 @inner(cache=True)
 def expand(view, work):  # type: ignore[no-untyped-def]
     """Fill `full` with the parameters that `w` stands for."""
-    full, values, count = work.full, work.values, view.count
+    full, values, count = work.full, work.values, view.num_trained
     for p in range(count):
         values[p] = work.w[p]
     for p in range(view.fixed.size):
@@ -116,7 +116,7 @@ def project(view, work):  # type: ignore[no-untyped-def]
                 b = view.scale * values[b_at]
                 for i in range(columns):
                     slopes[a_at + i] += b * full_slopes[begin + i]
-    for p in range(view.count):
+    for p in range(view.num_trained):
         work.g[p] = slopes[p]
 
 
