@@ -11,7 +11,7 @@ from ...common.settings import Settings, Spec
 from ...common.units import SECONDS_PER_HOUR
 from ...fl_core.aggregation import bits_of, is_server_optimiser
 from ...fl_core.data.streams import Drift, Memory
-from ...fl_core.federation import Fragments
+from ...fl_core.federation import Fragments, Pretraining
 from ...fl_core.quadratics import QuadraticSettings
 from ...fl_core.training import LocalTraining
 from .checked import (
@@ -25,11 +25,12 @@ from .checked import (
     FileName,
     ModelField,
     PartitionField,
+    TrainableField,
     TrainerField,
 )
 from .costs import Budgets, Preferences, Workload
 from .levels import Levels
-from .options import Evaluation, Forecasting, HubData, Late, Malicious
+from .options import Evaluation, Forecasting, HubData, Late, Malicious, check_base
 from .streaming import Asking, Serving, check_streams
 
 
@@ -49,6 +50,12 @@ class Scenario(Settings):
         dataset: see `fl_core.data.dataset`.
         partition: see `fl_core.data.partitions`.
         model: see `fl_core.models.make`.
+        pretrained: the base that every episode's model begins from, see `Pretraining`, e.g. `{steps: 500,
+            dataset: digits}`; None = none, it is initialised anew.
+        trainable: what of the model is trained and exchanged, see `fl_core.models.fine_tuned`: `all`, or with
+            a base `lora` or `{kind: lora, rank: 4, matrices: [attend], whole: [head]}`. Whatever is charged
+            by the model's bytes is charged by the share of them that the factors have, and whoever begins a
+            session fetches the frozen weights first, like `workload.setup_bytes`.
         training: a client's local SGD; a document holds the fields that were given.
         aggregator: see `fl_core.aggregation.base`.
         compression: of the updates on their way back, see `fl_core.aggregation.compression`, e.g. `8-bit`,
@@ -114,6 +121,8 @@ class Scenario(Settings):
     dataset: DatasetField = "digits"
     partition: PartitionField = "iid"
     model: ModelField = "softmax"
+    pretrained: Pretraining | None = None
+    trainable: TrainableField = "all"
     training: LocalTraining = LocalTraining()
     aggregator: AggregatorField = "by-samples"
     compression: CompressionField | None = None
@@ -219,6 +228,11 @@ class Scenario(Settings):
             if self.fragments.count > 1 and value != expected:
                 count = self.fragments.count
                 raise ValueError(f"fragments: count: {count}, expected 1 with {name}: {value!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _begins_from_a_base(self) -> Scenario:
+        check_base(self.trainable, self.pretrained, self.evaluation, self.quadratic, self.arrivals)
         return self
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from ...common.arrays import Floats32
@@ -28,6 +29,20 @@ class Model(Protocol):
 
     def init(self, seed: int) -> Floats32:
         """Initial parameters `[P]`."""
+
+
+@dataclass(frozen=True)
+class TensorPlace:
+    """Where a tensor lies in a flat vector, row-major."""
+
+    name: str  # in full, as `blocks.0.attend`
+    at: int  # where it begins
+    shape: tuple[int, ...]  # `[out, in]` of a matrix
+    linear: bool  # whether low-rank factors stand beside it, unless somebody says beside which
+
+    def is_called(self, name: str) -> bool:
+        """Whether this is its name, or the last part of it."""
+        return self.name == name or self.name.endswith(f".{name}")
 
 
 class ModelSource(Settings):

@@ -20,7 +20,7 @@ from typing_extensions import Self
 from ...common.arrays import AnyArray, Floats32
 from ...common.sizes import check_values
 from ..data import Dataset
-from .base import MODELS, ModelSource
+from .base import MODELS, ModelSource, TensorPlace
 
 
 class Exit(NamedTuple):
@@ -105,6 +105,16 @@ class ModelSpec:
     def heads(self, flat: AnyArray) -> list[tuple[AnyArray, AnyArray]]:
         """The same of the early heads."""
         return _views(flat, self.shapes)[len(self.widths) - 1 :]
+
+    def places(self) -> tuple[TensorPlace, ...]:
+        """Its tensors in the order of the flat vector: `layers.0.weight`, `layers.0.bias`, ... `heads.0.weight`."""
+        found, at, depth = [], 0, len(self.widths) - 1
+        for number, (a, b) in enumerate(self.shapes):
+            name = f"layers.{number}" if number < depth else f"heads.{number - depth}"
+            found.append(TensorPlace(f"{name}.weight", at, (b, a), True))
+            found.append(TensorPlace(f"{name}.bias", at + a * b, (b,), False))
+            at += (a + 1) * b
+        return tuple(found)
 
 
 def _views(flat: AnyArray, shapes: Sequence[tuple[int, int]]) -> list[tuple[AnyArray, AnyArray]]:

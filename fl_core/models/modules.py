@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from .dense import ModelSpec
 from .torch_modules import TorchModel
@@ -12,8 +12,11 @@ from .transformer import TransformerSpec
 if TYPE_CHECKING:
     from torch import nn
 
+ModuleSource: TypeAlias = ModelSpec | TorchModel | TransformerSpec
+"""Models that can be modules."""
 
-def build_module(model: ModelSpec | TorchModel | TransformerSpec, batched: bool = False) -> nn.Module:
+
+def build_module(model: ModuleSource, batched: bool = False) -> nn.Module:
     """A model as a module, with some initial parameters.
 
     Args:

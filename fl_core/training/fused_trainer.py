@@ -15,7 +15,7 @@ from ..models import ModelSpec
 from ..numerics import run_ranges
 from .fused_layout import net_layout
 from .fused_steps import FusedSteps
-from .fused_trainer_kernels import Rows, answer_range, score_range, train_range
+from .fused_trainer_kernels import Rows, answer_range, score_range, train_factors, train_range
 from .jobs import LocalJobs
 from .reference import NumpyTrainer
 from .scoring import WORTH_A_THREAD, ScoreJobs, compiled_or_warned
@@ -31,6 +31,7 @@ class FusedTrainer(FusedSteps, NumpyTrainer):
     """
 
     train_kernel = staticmethod(train_range)
+    factor_kernel = staticmethod(train_factors)
     score_kernel = staticmethod(score_range)
 
     def __init__(self, dataset: Dataset, model: ModelSpec) -> None:

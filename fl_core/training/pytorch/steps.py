@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ....common.arrays import AnyArray, Floats32, Ints
+from ...models import FineTuned
 from ..jobs import LocalJobs, Moments
 from ..settings import CLIP_EPSILON, AdamW, LocalTraining
 
@@ -117,3 +118,32 @@ def train_together(
     kept.store(done.moments, chunk)
     done.delta[chunk] = (w - start).cpu().numpy()
     done.loss[chunk] = total.cpu().numpy() / np.maximum(1, steps)
+
+
+def expanding(
+    model: FineTuned, split: Callable[[Tensor], dict[str, Tensor]], device: torch.device
+) -> Callable[[Tensor], dict[str, Tensor]]:
+    """From a flat vector of what is fine-tuned to the module's named parameters."""
+    import torch
+
+    view = model.view
+    if view is None:
+        return split
+    base, fixed = (torch.from_numpy(each).to(device) for each in (model.base, view.fixed))
+    whole, width = torch.from_numpy(view.whole).to(device), view.whole.size
+    columns = (view.at, view.rows, view.columns, view.b_at, view.a_at)
+    matrices = [tuple(row) for row in zip(*(each.tolist() for each in columns), strict=True)]
+
+    def views(flat: Tensor) -> dict[str, Tensor]:
+        values = torch.cat([flat, fixed.to(flat.dtype)])
+        parts, at = [], 0
+        for begin, rows, wide, b_at, a_at in matrices:
+            b = values[b_at : b_at + rows * view.rank].view(rows, view.rank)
+            a = values[a_at : a_at + wide * view.rank].view(view.rank, wide)
+            end = begin + rows * wide
+            parts += [base[at:begin].to(flat.dtype), base[begin:end] + float(view.scale) * (b @ a).flatten()]
+            at = end
+        full = torch.cat([*parts, base[at:].to(flat.dtype)])
+        return split(full.index_copy(0, whole, values[:width]) if width else full)
+
+    return views

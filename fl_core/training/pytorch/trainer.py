@@ -11,18 +11,28 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from ....common.arrays import AnyArray, Bools, Floats, Floats32, Ints, Ints32
 from ...data import Dataset
-from ...models import ModelSpec, TorchModel, TransformerSpec, build_module, split_parameters, token_rows
+from ...models import (
+    FineTuned,
+    ModelSpec,
+    ModuleSource,
+    TorchModel,
+    TransformerSpec,
+    build_module,
+    inner_model,
+    split_parameters,
+    token_rows,
+)
 from ...numerics import run_ranges
 from ..jobs import LocalJobs, LocalUpdates, rows_by_label
 from ..scoring import ScoreJobs
 from ..settings import LocalTraining, TorchSettings
-from .steps import Done, train_together
+from .steps import Done, expanding, train_together
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -38,17 +48,14 @@ class TorchTrainer:
 
     Args:
         dataset: the rows.
-        model: a `TorchModel`, a dense `ModelSpec` or a `TransformerSpec`.
+        model: a `TorchModel`, a dense `ModelSpec` or a `TransformerSpec`; or factors of one.
         settings: device and mode.
     """
 
     name = "torch"
 
     def __init__(
-        self,
-        dataset: Dataset,
-        model: ModelSpec | TorchModel | TransformerSpec,
-        settings: TorchSettings | None = None,
+        self, dataset: Dataset, model: ModuleSource | FineTuned, settings: TorchSettings | None = None
     ) -> None:
         import torch
 
@@ -66,13 +73,15 @@ class TorchTrainer:
         self._batched = vmap
         self._at_once = settings.clients_at_once
         self._compiled = settings.compile
-        self._blank = build_module(model, vmap).to(self._device)
-        exits = model.exits if isinstance(model, ModelSpec) else ()
+        module = cast("ModuleSource", inner_model(model))
+        self._factors = model if isinstance(model, FineTuned) else None
+        self._blank = build_module(module, vmap).to(self._device)
+        exits = module.exits if isinstance(module, ModelSpec) else ()
         self._shares = tuple(each.share for each in exits)  # of early heads, in the loss
         self._make_functions()
         self._num_classes = dataset.num_classes
         self._labels = {part: dataset.rows(part)[1] for part in ("train", "val", "test")}
-        self._parts = {part: self._tensors(dataset, model, part) for part in self._labels}
+        self._parts = {part: self._tensors(dataset, module, part) for part in self._labels}
 
     def _make_functions(self) -> None:
         """What is bound to this very object and to its threads."""
@@ -82,7 +91,8 @@ class TorchTrainer:
         if self._compiled:
             self._step = torch.compile(self._step)
         self._local = threading.local()
-        self._views = split_parameters(self._blank)
+        split = split_parameters(self._blank)
+        self._views = split if self._factors is None else expanding(self._factors, split, self._device)
 
     def __deepcopy__(self, memo: dict[int, object]) -> TorchTrainer:
         """The trainer itself: nothing in it changes, so a copied world may go on with it."""
@@ -96,9 +106,7 @@ class TorchTrainer:
         vars(self).update(state)
         self._make_functions()
 
-    def _tensors(
-        self, dataset: Dataset, model: ModelSpec | TorchModel | TransformerSpec, part: str
-    ) -> tuple[Tensor, Tensor]:
+    def _tensors(self, dataset: Dataset, model: ModuleSource, part: str) -> tuple[Tensor, Tensor]:
         """Inputs and targets of a part's rows as the module wants them; images in channels-last order."""
         import torch
 
