@@ -12,7 +12,7 @@ from ...common.settings import Spec
 from ..aggregation import Aggregator, Compression
 from ..data import Dataset
 from ..data.streams import Drift, Memories, Memory, RequestRows, StreamTask, with_concepts
-from ..models import Model, ModelSpec
+from ..models import Model, ModelSpec, inner_model
 from ..training import AnsweringTrainer, ExitingTrainer, LocalTrainer, LocalTraining
 from .holdings import Task
 from .on_data import FederatedCore
@@ -211,7 +211,8 @@ class StreamCore(FederatedCore):
 
 def _with_exits(trainer: LocalTrainer, model: Model) -> ExitingTrainer:
     """The trainer, if it answers from an early exit of the model."""
-    if not isinstance(model, ModelSpec) or not model.exits:
+    whole = inner_model(model)
+    if not isinstance(whole, ModelSpec) or not whole.exits:
         raise ValueError(
             f"model: {model.name!r}, expected one with an early exit where exits is given; say model: exits"
         )

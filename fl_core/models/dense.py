@@ -107,7 +107,7 @@ class ModelSpec:
         return _views(flat, self.shapes)[len(self.widths) - 1 :]
 
     def places(self) -> tuple[TensorPlace, ...]:
-        """Its tensors in the order of the flat vector: `layers.0.weight`, `layers.0.bias`, ... `heads.0.weight`."""
+        """Its tensors in the order of the flat vector: `layers.0.weight`, `layers.0.bias`, and so on."""
         found, at, depth = [], 0, len(self.widths) - 1
         for number, (a, b) in enumerate(self.shapes):
             name = f"layers.{number}" if number < depth else f"heads.{number - depth}"

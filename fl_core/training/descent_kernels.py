@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...common.arrays import Floats32, Ints
+from ...common.arrays import Floats, Floats32, Ints, Ints32
 from ...common.compiled import inner
 from . import simd
 from .jobs import LocalJobs, Moments
@@ -26,6 +26,17 @@ class Descent(NamedTuple):
     epsilon: float = 0.0
     decoupled: float = 0.0  # AdamW's weight decay
     clip_norm: float = 0.0  # 0 = any length
+
+
+class TrainJobs(NamedTuple):
+    """See `LocalJobs`; without a correction it has no rows."""
+
+    start: Floats32
+    origin: Ints
+    first: Ints
+    rows: Ints32
+    correction: Floats32
+    rates: Floats
 
 
 class Updates(NamedTuple):

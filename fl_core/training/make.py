@@ -15,8 +15,9 @@ from ...common.settings import Spec, split_spec
 from ..data import Dataset
 from ..models import CoxModel, FineTuned, Model, ModelSpec, ModuleSource, TransformerSpec, inner_model
 from .cox_trainer import CoxTrainer
+from .factor_trainer import AnsweringFactors, FactorTrainer
 from .jobs import LocalTrainer
-from .reference import AnsweringFactors, FactorTrainer, NumpyTrainer, ReferenceTrainer
+from .reference import NumpyTrainer, ReferenceTrainer
 from .settings import TorchSettings
 from .transformer import TransformerReference, make_fused, too_large
 
@@ -78,7 +79,7 @@ def _fused(dataset: Dataset, model: Model) -> LocalTrainer:
     dense = _dense("fused", model)
     if not uses_numba():
         return NumpyTrainer(dataset, dense)
-    from .fused_trainer import FusedTrainer
+    from .dense import FusedTrainer
 
     return FusedTrainer(dataset, dense)
 

@@ -10,7 +10,8 @@ from frugalfl.fl_core.data import load_dataset
 from frugalfl.fl_core.models import ModelSpec
 from frugalfl.fl_core.numerics import draws, sums
 from frugalfl.fl_core.quadratics import kernels, moving_kernels
-from frugalfl.fl_core.training import LocalJobs, LocalTraining, NumpyTrainer, fused_trainer
+from frugalfl.fl_core.training import LocalJobs, LocalTraining, NumpyTrainer
+from frugalfl.fl_core.training.dense import trainer as fused_trainer
 
 pytestmark = pytest.mark.skipif(not uses_numba(), reason="kernels run as Python anyway")
 RNG = np.random.default_rng(0)

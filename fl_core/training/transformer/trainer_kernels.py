@@ -12,9 +12,9 @@ import numpy as np
 
 from ....common.arrays import Floats32, Ints32
 from ....common.compiled import inner
+from ..dense.layers import softmax
 from ..descent_kernels import Descent, adamw, clear, descend, pull
 from ..factor_kernels import FactorLayout, begin_factors, end_factors, expand, make_factor_work, step_factors
-from ..fused_layers import softmax
 from .layers import GATED, LANES, PLAIN, RELU, attend, attend_back, norm, norm_back, outer, product, turn
 from .layout import NetLayout
 

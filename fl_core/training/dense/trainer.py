@@ -1,6 +1,6 @@
 """The fused backend: all local steps of one client in one compiled loop, everything in cache.
 
-For stacks of Linear and ReLU; `fused_layers` has the arithmetic.
+For stacks of Linear and ReLU; `layers` has the arithmetic.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ import functools
 
 import numpy as np
 
-from ...common.arrays import Bools, Floats32, Ints, Ints32
-from ..data import Dataset
-from ..models import ModelSpec
-from ..numerics import run_ranges
-from .fused_layout import net_layout
-from .fused_steps import FusedSteps
-from .fused_trainer_kernels import Rows, answer_range, score_range, train_factors, train_range
-from .jobs import LocalJobs
-from .reference import NumpyTrainer
-from .scoring import WORTH_A_THREAD, ScoreJobs, compiled_or_warned
-from .settings import LocalTraining
+from ....common.arrays import Bools, Floats32, Ints, Ints32
+from ...data import Dataset
+from ...models import ModelSpec
+from ...numerics import run_ranges
+from ..fused_steps import FusedSteps
+from ..jobs import LocalJobs
+from ..reference import NumpyTrainer
+from ..scoring import WORTH_A_THREAD, ScoreJobs, compiled_or_warned
+from ..settings import LocalTraining
+from .layout import net_layout
+from .trainer_kernels import Rows, answer_range, score_range, train_factors, train_range
 
 
 class FusedTrainer(FusedSteps, NumpyTrainer):

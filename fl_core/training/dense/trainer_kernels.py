@@ -1,6 +1,6 @@
 """Compiled local SGD and scores of small dense nets; what `FusedTrainer` calls.
 
-The arithmetic is in `fused_layers`. Both kernels work on vectors that exist in compiled code only (`simd`):
+The arithmetic is in `layers`. Both kernels work on vectors that exist in compiled code only (`simd`):
 neither can run as plain Python, and `FusedTrainer` computes as `NumpyTrainer` does where numba fails. The
 inner ones take more than eight arguments: arrays gathered in tuples would be counted in innermost loops.
 Records of arrays cross from Python as plain tuples, whose types numba recognises three times as fast.
@@ -12,29 +12,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...common.arrays import Floats, Floats32, Ints, Ints32
-from ...common.compiled import inner
-from .descent_kernels import Descent, adamw, clear, pull
-from .factor_kernels import FactorLayout, begin_factors, end_factors, expand, make_factor_work, step_factors
-from .fused_layers import LANES, add_into, backward, fill_padding, forward, pack, softmax, unpack, update
-from .fused_layout import NetLayout
+from ....common.arrays import Floats32, Ints32
+from ....common.compiled import inner
+from ..descent_kernels import Descent, adamw, clear, pull
+from ..factor_kernels import FactorLayout, begin_factors, end_factors, expand, make_factor_work, step_factors
+from .layers import LANES, add_into, backward, fill_padding, forward, pack, softmax, unpack, update
+from .layout import NetLayout
 
 # Padding lanes of the last layer: their probability is exactly zero.
 _NEVER = np.float32(-1e30)
 
 # Rows that go through the net together when scoring.
 _BLOCK = 64
-
-
-class TrainJobs(NamedTuple):
-    """See `LocalJobs`; without a correction it has no rows."""
-
-    start: Floats32
-    origin: Ints
-    first: Ints
-    rows: Ints32
-    correction: Floats32
-    rates: Floats
 
 
 class Rows(NamedTuple):

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...common.arrays import Floats32, Ints
-from ..models import ModelSpec
-from .fused_layers import LANES
+from ....common.arrays import Floats32, Ints
+from ...models import ModelSpec
+from .layers import LANES
 
 
 class NetLayout(NamedTuple):

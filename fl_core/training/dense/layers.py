@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...common.compiled import inner
-from . import simd
+from ....common.compiled import inner
+from .. import simd
 
 LANES = simd.LANES
 
