@@ -316,7 +316,7 @@ class TestPage:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """Made of a copy: nothing stays in the repository, and two test runs do not meet in its build folder."""
+    """Made of a copy: nothing is left here, and two test runs do not meet in one build folder."""
     out = tmp_path_factory.mktemp("wheel")
     source = out / "frugalfl"
     for package in PACKAGES:
