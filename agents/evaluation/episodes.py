@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ...common.arrays import AnyArray, Floats, Ints
 from ...common.splits import Split
-from ...envs.contract import REWARD_TERMS, Preparing, Scheduler, SimulatedWorld, rollout
+from ...envs.contract import REWARD_TERMS, Preparing, Scheduler, SimulatedWorld, rollout, show_episodes
 from ...envs.scenario import Scenario, load_scenario
 from ..players import adopt, make_player, origin_of
 from .measures import jain_index, total_variation
@@ -118,7 +118,7 @@ def play_episodes(
 
     Args:
         name: what the tables call it.
-        scheduler: who plays; one that wants to `prepare` is shown these seeds before.
+        scheduler: who plays; one that wants to `prepare` or to `adapt` is shown these seeds before.
         worlds: where to play.
         seeds: of these episodes.
         first: number of the first of them.
@@ -126,13 +126,7 @@ def play_episodes(
         timeline_episode: number of the episode whose timeline is kept, if it is among them.
         rivals: the others of the evaluation, for a scheduler that wants to `prepare`.
     """
-    if isinstance(scheduler, Preparing):
-        if scheduler.kind != "ceiling":
-            raise ValueError(
-                f"scheduler {name}: kind {scheduler.kind!r}, expected 'ceiling': it wants to see the "
-                "episodes before it plays them (`prepare`)"
-            )
-        scheduler.prepare(worlds.take, seeds.tolist(), batch, rivals)
+    show_episodes(scheduler, worlds.take, seeds.tolist(), batch, rivals)
     for start in range(0, len(seeds), batch):
         part = seeds[start : start + batch]
         row = timeline_episode - first - start

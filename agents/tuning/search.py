@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from ...common.splits import Split
-from ...envs.contract import REFRESHES
 from ...envs.scenario import Scenario, load_scenario
 from ..evaluation import MakeWorld, episode_seeds, make_worlds, play_batch
 from ..evaluation.measures import interquartile_mean
 from ..schedulers import make_scheduler
-from ..schedulers.base import OFF, OWN, Rule, Setting, knobs_of, original, settings_of
+from ..schedulers.base import OFF, OWN, Rule, Setting, knobs_of, offered_refresh, original, settings_of
 from .search_space import SearchSpace
 from .stopping import STOP_KNOBS, best_stop, run_logs
 from .trial_log import Journal, Trial
@@ -205,7 +204,7 @@ class _Search:
         self._default = tunable_part(name)
         room, pinned = _limits(scenario)
         declared, later = knobs_of(self._default), () if _serves(scenario) else STOP_KNOBS
-        offered = (OWN, *(REFRESHES[level] for level in scenario.refresh_levels))
+        offered = offered_refresh(scenario)
         free = {
             key: knob.among(offered) if key == "refresh" else knob
             for key, knob in declared.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .playing import Turn, rollout, scheduler_seeds
 from .rounds import OWN_REFRESH, REFRESHES, STOP_S, RoundOutcome, RoundPlan, choose_plans
-from .scheduler import KIND_WORDS, Preparing, Scheduler, SchedulerKind
+from .scheduler import KIND_WORDS, Adapting, Preparing, Scheduler, SchedulerKind, show_episodes
 from .situation import PAST, ClientFacts, Future, RunFacts, Situation, Terms, ZoneFacts
 from .staying import survival
 from .stream import Served, StreamFacts
@@ -17,6 +17,7 @@ __all__ = [
     "REFRESHES",
     "REWARD_TERMS",
     "STOP_S",
+    "Adapting",
     "ClientFacts",
     "Future",
     "Preparing",
@@ -37,5 +38,6 @@ __all__ = [
     "choose_plans",
     "rollout",
     "scheduler_seeds",
+    "show_episodes",
     "survival",
 ]

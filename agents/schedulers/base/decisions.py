@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ....common.arrays import Bools, Floats, Ints
 from ....envs.contract import REFRESHES, RoundPlan, Situation
+from ....envs.scenario import Scenario
 
 IDLE_WAIT_S = 900.0
 """How long to wait when there is nobody to invite."""
@@ -92,6 +93,11 @@ def with_refresh(plan: RoundPlan, situation: Situation, whom: str) -> RoundPlan:
     if situation.stream is None or whom == OWN:
         return plan
     return replace(plan, refresh=np.full(situation.num_envs, REFRESHES.index(whom)))
+
+
+def offered_refresh(scenario: Scenario) -> tuple[str, ...]:
+    """What `with_refresh` may be told in a world."""
+    return (OWN, *(REFRESHES[level] for level in scenario.refresh_levels))
 
 
 def closing_share(answers: Floats, invited: Ints) -> Floats:
