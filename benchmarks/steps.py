@@ -2,7 +2,8 @@
 
     python benchmarks/steps.py --threads 1
 
-The actions are those of a coordinator that invites every second available client for ten local steps.
+The actions are those of a coordinator that invites every second available client for ten local steps; what
+else is a decision of a world, such as who is sent the new model, is drawn.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ def steps_per_second(
     env.seed(0)
     env.reset()
     layout = env.agent_view.codec.layout
+    heads = layout.server_heads
     rng = np.random.default_rng(0)
     action = np.zeros((num_envs, layout.nvec.size), dtype=np.int64)
     rates = []
@@ -32,7 +34,8 @@ def steps_per_second(
         count, start = 0, clock()
         while clock() - start < seconds / 6:
             invited = rng.random((num_envs, layout.num_clients)) < 0.5
-            action[:, 2 : 2 + layout.num_clients] = np.where(invited, 2, 0)
+            action[:, 2:heads] = rng.integers(0, layout.nvec[2:heads], (num_envs, heads - 2))
+            action[:, heads : heads + layout.num_clients] = np.where(invited, 2, 0)
             env.step(action)
             count += num_envs
         if stretch:  # the first one warms up
