@@ -2,8 +2,9 @@
 
     python benchmarks/steps.py --threads 1
 
-The actions are those of a coordinator that invites every second available client for ten local steps; in
-worlds of serving, of one in whose empty slots models are loaded at random.
+The actions are those of a coordinator that invites every second available client for ten local steps; what
+else is a decision of a world, such as who is sent the new model, is drawn. In worlds of serving they are
+those of one in whose empty slots models are loaded at random.
 """
 
 from __future__ import annotations
@@ -50,10 +51,12 @@ def actions(view: AgentView | ServingView, rng: np.random.Generator) -> np.ndarr
         action[:, 0] = view.action_mode.nvec[0] - 1
         action[:, -slots:] = np.where(empty, model, 0)
         return action
-    layout = view.codec.layout
-    action = np.zeros((view.world.num_envs, layout.nvec.size), dtype=np.int64)
-    invited = rng.random((view.world.num_envs, layout.num_clients)) < 0.5
-    action[:, 2 : 2 + layout.num_clients] = np.where(invited, 2, 0)
+    layout, num_envs = view.codec.layout, view.world.num_envs
+    heads = layout.server_heads
+    action = np.zeros((num_envs, layout.nvec.size), dtype=np.int64)
+    invited = rng.random((num_envs, layout.num_clients)) < 0.5
+    action[:, 2:heads] = rng.integers(0, layout.nvec[2:heads], (num_envs, heads - 2))
+    action[:, heads : heads + layout.num_clients] = np.where(invited, 2, 0)
     return action
 
 

@@ -24,6 +24,7 @@ from ...envs.contract import (
     SimulatedWorld,
     Turn,
     rollout,
+    show_episodes,
 )
 from ...envs.serving import ServingScheduler, ServingWorld
 from ..players import AnyScheduler, adopt, make_player, origin_of
@@ -134,7 +135,7 @@ def play_episodes(
 
     Args:
         name: what the tables call it.
-        scheduler: who plays; one that wants to `prepare` is shown these seeds before.
+        scheduler: who plays; one that wants to `prepare` or to `adapt` is shown these seeds before.
         worlds: where to play.
         seeds: of these episodes.
         first: number of the first of them.
@@ -142,14 +143,8 @@ def play_episodes(
         timeline_episode: number of the episode whose timeline is kept, if it is among them.
         rivals: the others of the evaluation, for a scheduler that wants to `prepare`.
     """
-    if isinstance(scheduler, Preparing):
-        if scheduler.kind != "ceiling":
-            raise ValueError(
-                f"scheduler {name}: kind {scheduler.kind!r}, expected 'ceiling': it wants to see the "
-                "episodes before it plays them (`prepare`)"
-            )
-        take, others = cast("_Take", worlds.take), cast("Sequence[Scheduler]", rivals)
-        scheduler.prepare(take, seeds.tolist(), batch, others)
+    take, others = cast("_Take", worlds.take), cast("Sequence[Scheduler]", rivals)
+    show_episodes(cast("Scheduler", scheduler), take, seeds.tolist(), batch, others)
     for start in range(0, len(seeds), batch):
         part = seeds[start : start + batch]
         row = timeline_episode - first - start

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ... import __version__
 from ...common.files import clear_drafts, read_json, write_json
-from ...envs.contract import Preparing
+from ...envs.contract import Adapting, Preparing
 from ..execution import Engine, hold_folder, is_empty
 from ..players import AnyScheduler, describe, make_player, plain
 from .cells import Cell, Study, play_cell, read_cell, shelf_of, write_cell
@@ -116,7 +116,7 @@ def _cells(study: Study, players: Mapping[str, str], built: Mapping[str, AnySche
     whole, parts = [], []
     rivals = tuple(players[name] for name, player in built.items() if not isinstance(player, Preparing))
     for name, source in players.items():
-        if isinstance(built[name], Preparing):
+        if isinstance(built[name], Preparing | Adapting):
             # What such a one learns from all episodes must not depend on how they are cut into cells.
             whole.append(Cell(name, source, 0, study.episodes, rivals))
             continue

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from ...common.arrays import Floats, Ints
 from ...common.units import SECONDS_PER_HOUR
-from ...envs.contract import Scheduler, Situation, rollout
+from ...envs.contract import Scheduler, Situation, rollout, show_episodes
 from ...envs.world import FederatedWorld
 from ...fl_core.quadratics import QuadraticProblem, square_per_h
 from ...fl_core.theory import BestPace, Rates, best_pace
@@ -41,6 +41,7 @@ def follow(world: FederatedWorld, scheduler: Scheduler, seeds: Ints) -> Followed
     """
     if world.scenario.arrivals is None or world.source.quadratic is None:
         raise ValueError("env: nothing moves there, expected a world of quadratics with arrivals")
+    show_episodes(scheduler, lambda size: world, seeds.tolist(), len(seeds))
     regret, first = np.zeros(len(seeds)), None
     for turn in rollout(world, scheduler, seeds):
         first = turn.situation if first is None else first

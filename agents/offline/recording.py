@@ -14,7 +14,7 @@ from gymnasium.envs.registration import EnvSpec
 from ... import __version__
 from ...common.splits import Split
 from ...envs.agent_view import AgentView
-from ...envs.contract import Preparing, Scheduler
+from ...envs.contract import Scheduler, show_episodes
 from ...envs.registration import entries, find_entry
 from ...envs.scenario import Scenario, scenario_names
 from ..evaluation import WorldShelf, episode_seeds, evaluate, make_worlds
@@ -133,9 +133,8 @@ def _place(options: RecordOptions) -> tuple[EnvSpec, Scenario, str]:
 
 def _prepare(scheduler: Scheduler, scenario: Scenario, options: RecordOptions, seeds: list[int]) -> None:
     """Let a search in hindsight see its episodes before."""
-    if isinstance(scheduler, Preparing):
-        worlds = WorldShelf(make_worlds(scenario, options.split))
-        scheduler.prepare(worlds.take, seeds, options.batch)
+    worlds = WorldShelf(make_worlds(scenario, options.split))
+    show_episodes(scheduler, worlds.take, seeds, options.batch)
 
 
 def _card(

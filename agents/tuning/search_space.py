@@ -22,10 +22,9 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial
 
 from ...envs.any_world import AnyScenario
-from ...envs.contract import REFRESHES
 from ...envs.scenario import Scenario
 from ...envs.serving import ServingScenario
-from ..schedulers.base import OFF, OWN, Knob, Setting
+from ..schedulers.base import OFF, OWN, Knob, Setting, offered_refresh
 from .stopping import STOP_KNOBS
 
 Parameters: TypeAlias = dict[str, Setting]
@@ -171,8 +170,9 @@ def limits_of(scenario: AnyScenario) -> Limits:
         room["ask_below"] = (levels.ask_below[0], levels.ask_below[-1])
     else:
         pinned["ask_below"] = OFF
-    whom = (OWN, *(REFRESHES[level] for level in scenario.refresh_levels))
-    return Limits(room, {"refresh": whom}, pinned, () if earns_on(scenario) else STOP_KNOBS)
+    return Limits(
+        room, {"refresh": offered_refresh(scenario)}, pinned, () if earns_on(scenario) else STOP_KNOBS
+    )
 
 
 def earns_on(scenario: Scenario) -> bool:

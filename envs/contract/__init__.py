@@ -14,7 +14,7 @@ from .rounds import (
     choose_plans,
     said_of,
 )
-from .scheduler import KIND_WORDS, Preparing, Scheduler, SchedulerKind
+from .scheduler import KIND_WORDS, Adapting, Preparing, Scheduler, SchedulerKind, show_episodes
 from .situation import PAST, ClientFacts, Future, RunFacts, Situation, Terms, ZoneFacts
 from .staying import survival
 from .stream import Asked, AskFacts, Served, StreamFacts
@@ -29,6 +29,7 @@ __all__ = [
     "REFRESHES",
     "REWARD_TERMS",
     "STOP_S",
+    "Adapting",
     "AskFacts",
     "Asked",
     "ClientFacts",
@@ -55,5 +56,6 @@ __all__ = [
     "rollout",
     "said_of",
     "scheduler_seeds",
+    "show_episodes",
     "survival",
 ]

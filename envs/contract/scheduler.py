@@ -57,6 +57,21 @@ class Scheduler(Protocol):
 
 
 @runtime_checkable
+class Adapting(Protocol):
+    """A ceiling that fits itself to the episodes before it plays them, whoever else plays."""
+
+    def adapt(self, take: Callable[[int], SimulatedWorld], seeds: Sequence[int], batch: int) -> None:
+        """Get ready for some episodes.
+
+        Args:
+            take: gives worlds of so many environments.
+            seeds: of the episodes.
+            batch: how many will be played at once.
+        """
+        ...
+
+
+@runtime_checkable
 class Preparing(Protocol):
     """A scheduler that is shown the episodes before it plays them: only searches in hindsight may be."""
 
@@ -76,3 +91,38 @@ class Preparing(Protocol):
             rivals: the other schedulers of the same evaluation, which it may let play these episodes.
         """
         ...
+
+
+def show_episodes(
+    scheduler: Scheduler,
+    take: Callable[[int], SimulatedWorld],
+    seeds: Sequence[int],
+    batch: int,
+    rivals: Sequence[Scheduler] = (),
+) -> None:
+    """Let a scheduler that wants to see its episodes before it plays them, and its rivals likewise.
+
+    Args:
+        scheduler: who will play; most do not want to.
+        take: gives worlds of so many environments.
+        seeds: of the episodes.
+        batch: how many will be played at once.
+        rivals: the other schedulers of the same evaluation.
+
+    Raises:
+        ValueError: it wants to, and is no ceiling.
+    """
+    if not isinstance(scheduler, Adapting | Preparing):
+        return
+    if scheduler.kind != "ceiling":
+        raise ValueError(
+            f"scheduler {scheduler.name}: kind {scheduler.kind!r}, expected 'ceiling': it wants to see the "
+            "episodes before it plays them (`prepare`, `adapt`)"
+        )
+    if isinstance(scheduler, Adapting):
+        scheduler.adapt(take, seeds, batch)
+    if isinstance(scheduler, Preparing):
+        for rival in rivals:
+            if isinstance(rival, Adapting):
+                rival.adapt(take, seeds, batch)
+        scheduler.prepare(take, seeds, batch, rivals)

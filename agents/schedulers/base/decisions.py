@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ....common.arrays import Bools, Floats, Ints
 from ....envs.contract import REFRESHES, RoundPlan, Situation
+from ....envs.scenario import Scenario
 
 IDLE_WAIT_S = 900.0
 """How long to wait when there is nobody to invite."""
@@ -108,6 +109,11 @@ def _threshold(situation: Situation, ask_below: float) -> Floats | None:
         return None
     wanted = np.full(situation.num_envs, ask_below) if ask_below >= 0 else ask.worth_asking_below
     return np.asarray(np.clip(wanted, ask.levels[0], ask.levels[-1]))
+
+
+def offered_refresh(scenario: Scenario) -> tuple[str, ...]:
+    """What `with_answering` may be told in a world of whom to send the new model to."""
+    return (OWN, *(REFRESHES[level] for level in scenario.refresh_levels))
 
 
 def closing_share(answers: Floats, invited: Ints) -> Floats:

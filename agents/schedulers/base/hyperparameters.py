@@ -91,10 +91,11 @@ class Knob:
         if self.choices:
             return self.choices[int(rng.integers(len(self.choices)))]
         switched_off = self.off is not None and rng.random() < _OFF_SHARE
-        value = self._between(rng.random())
+        value = self.between(rng.random())
         return self.off if switched_off and self.off is not None else value
 
-    def _between(self, place: float) -> float | int:
+    def between(self, place: float) -> float | int:
+        """The value at a place from 0, the low end of the range, to 1, the high one."""
         assert self.low is not None
         assert self.high is not None
         low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)

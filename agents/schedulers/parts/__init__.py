@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .adapted import Adapted
 from .capped_simplex import best_value, capped_proportional, madow, project
 from .chains import estimated_availability, estimated_memory, fresh_chains, observe_chains
 from .energy_selection import feasible, select_by_milp, select_greedily
@@ -14,6 +15,7 @@ from .slot_greedy import fill_slots, full_rounds, green_schedule
 
 __all__ = [
     "LOOKED_AHEAD",
+    "Adapted",
     "GainCurve",
     "Menu",
     "Play",

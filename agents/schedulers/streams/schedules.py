@@ -11,6 +11,7 @@ from ....common.arrays import Bools, Floats, Ints
 from ....common.units import SECONDS_PER_HOUR
 from ....envs.contract import SchedulerKind, Situation
 from ..base import State, knob
+from ..parts import Adapted
 from .paced import Bursts, Paced, flattened
 
 
@@ -84,13 +85,14 @@ class Periodic(Paced):
 
 
 @dataclass(kw_only=True)
-class DriftOracle(Bursts):
+class DriftOracle(Adapted, Bursts):
     """Told the drift: n rounds at the beginning and after every drift, which it sees as it happens.
 
     Random m participants, in bursts; see `Bursts`. It sees what no coordinator does (`Situation.future`), and
-    so counts with those who see the future: the distance of a detector to it is what detection costs. It is
-    not told how much a drift changes, nor does it save rounds for the next one; more is possible
-    (`clairvoyant`).
+    so counts with those who see the future: the distance of a detector to it is what detection costs. In an
+    evaluation it also plays every episode with the pace, the number of participants, the steps and the
+    receivers that were best for it, see `Adapted`. It is not told how much a drift changes, nor who will be
+    there, and holds as many rounds after every drift; more is possible (`clairvoyant`).
     Paper: none.
     Needs: `Situation.future.drift_s`; without drift it trains until accuracy flattens and stops.
     Aggregation: the world's aggregator.
@@ -100,6 +102,19 @@ class DriftOracle(Bursts):
     name: ClassVar[str] = "drift-oracle"
     kind: ClassVar[SchedulerKind] = "ceiling"
     clairvoyant: ClassVar[bool] = True
+
+    tried: ClassVar[tuple[str, ...]] = (
+        "after_rounds",
+        "participants",
+        "upkeep_h",
+        "refresh",
+        "local_steps",
+        "spacing_s",
+        "rest_h",
+        "quorum",
+        "min_survival",
+        "wait_saving",
+    )
 
     after_rounds: int = knob(10, "n, rounds after each drift", low=1, high=60, log=True)
 

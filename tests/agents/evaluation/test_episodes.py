@@ -109,7 +109,7 @@ class TestEvaluate:
             def prepare(self, take, seeds, batch):
                 raise AssertionError("was shown the episodes")
 
-        with pytest.raises(ValueError, match="scheduler cheat: kind 'handcrafted', expected 'ceiling'"):
+        with pytest.raises(ValueError, match="scheduler spy: kind 'handcrafted', expected 'ceiling'"):
             evaluate({"cheat": Cheat("handcrafted")}, "toy", 2, progress=False, make_world=toy_world)
 
     def test_net_points_are_test_gain_minus_the_costs_charged(self, played):

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 
+from frugalfl.agents.commands.main import main
 from frugalfl.envs.contract import RoundPlan
 from frugalfl.envs.scenario import load_scenario
 from frugalfl.envs.world import FederatedWorld
@@ -108,6 +114,25 @@ def test_a_delimited_file_is_a_stream_as_well(tmp_path):
     data = load_dataset({"kind": "stream", "path": str(path), "categorical": ["Soil_Type1"]})
     assert data.num_classes == 7 and data.num_features == 3
     assert load_dataset({"kind": "stream", "path": str(path), "label": "soil_type1"}).num_classes == 2
+
+
+def test_the_lines_of_the_page_play_the_published_form_end_to_end(tmp_path, monkeypatch):
+    page = Path(__file__).resolve().parents[3] / "docs" / "worlds" / "streams.md"
+    blocks = re.findall(r"^```(\w+)(?: title=\"(.+)\")?\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+    [(title, document)] = [(title, text) for language, title, text in blocks if language == "yaml"]
+    [commands] = [text for language, _, text in blocks if language == "console"]
+    monkeypatch.chdir(tmp_path)
+    Path(title).write_text(document, encoding="utf-8")
+    Path("elecNormNew.arff").write_text(electricity(3000, np.random.default_rng(2)), encoding="utf-8")
+    for line in commands.replace("--episodes 16", "--episodes 2 --jobs 1").splitlines():
+        program, *arguments = shlex.split(line.removeprefix("$ "))
+        assert (program, main(arguments)) == ("frugalfl", 0)
+    assert list(Path("runs/elec2").glob("*.html"))
+    played = pd.read_csv("runs/elec2/episodes.csv").set_index(["scheduler", "episode"])
+    requests = played["requests"].unstack("scheduler")
+    assert (requests.nunique(axis=1) == 1).all() and (requests > 10_000).all(axis=None)
+    right = played["accuracy"].unstack("scheduler").mean()
+    assert right["periodic"] > 0.65 > 0.6 > right["never"]
 
 
 @pytest.mark.parametrize(
