@@ -187,13 +187,18 @@ def play_batch(
     first_episode: int = 0,
     timeline_row: int | None = None,
     leakage: bool = False,
+    hindsight: bool = True,
 ) -> tuple[pd.DataFrame, pd.DataFrame, Timeline | None]:
-    """Play one batch of episodes to their ends; the columns of `EvaluationResult.episodes` and `.curves`."""
+    """Play one batch of episodes to their ends; the columns of `EvaluationResult.episodes` and `.curves`.
+
+    Without `hindsight` nobody looks for the best fixed placement of a day of serving: searches and validation
+    want the score only.
+    """
     recorder: Recorder | ServingRecorder
     with _listening(world, seeds, leakage) as leaks:
         if isinstance(world, ServingWorld):
             serving = cast(ServingScheduler, scheduler)
-            recorder = ServingRecorder(world, seeds, timeline_row)
+            recorder = ServingRecorder(world, seeds, timeline_row, hindsight)
             decided_s, scores = _watched(world, serving, seeds, recorder), recorder.scores(serving)
         else:
             training = cast(Scheduler, scheduler)

@@ -6,7 +6,7 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from ...envs.adapters.sb3_vec_env import FederatedVecEnv
-from ...envs.mixture import make_world
+from ...envs.any_world import make_any_world
 from ..evaluation import episode_seeds, play_batch
 from ..learned.scheduler import LearnedScheduler
 from ..learning import RunSettings
@@ -29,7 +29,7 @@ class Validation:
         self._view = env.agent_view
         self._frames = settings.policy.frames
         self._seeds = episode_seeds(settings.seed + _VALIDATION_SEED, settings.val_episodes)
-        self._world = make_world(self._view.scenario, settings.val_episodes, "val")
+        self._world = make_any_world(self._view.scenario, settings.val_episodes, "val")
 
     def __call__(self, model: BaseAlgorithm) -> tuple[float, str]:
         """Mean net points of the model's greedy play, and its name: who draws at random ends lower."""
@@ -41,5 +41,5 @@ class Validation:
         player = LearnedScheduler(
             model, view.encoder, view.action_mode, decision=decision, frames=self._frames
         )
-        frame, _, _ = play_batch("candidate", player, self._world, self._seeds)
+        frame, _, _ = play_batch("candidate", player, self._world, self._seeds, hindsight=False)
         return float(np.mean(frame["val_net_points"]))

@@ -14,7 +14,6 @@ from ...common.arrays import AnyArray, Floats, Floats32, Ints
 from ...envs.adapters.sb3_vec_env import FederatedVecEnv
 from ...envs.contract import Scheduler
 from ..learned import FrameStack
-from ..policies.client_set import AVAILABLE
 from ..policies.set_policy import SetPolicyMixin
 
 Arrays = dict[str, AnyArray]
@@ -101,7 +100,7 @@ def demonstrate(
     everywhere, memory = np.ones(env.num_envs, dtype=bool), FrameStack(frames)
     memory.forget(everywhere)
     observation = memory.add(env.reset())  # type: ignore[arg-type]
-    scheduler.reset(everywhere, rng.integers(2**31, size=env.num_envs), view.scenario.clients)
+    scheduler.reset(everywhere, rng.integers(2**31, size=env.num_envs), view.situation.num_clients)
     open_: list[list[tuple[Arrays, Ints, float]]] = [[] for _ in range(env.num_envs)]
     closed: list[tuple[Arrays, Ints]] = []
     returns: list[Floats32] = []
@@ -121,7 +120,7 @@ def demonstrate(
         memory.forget(ended)
         observation = memory.add(following)  # type: ignore[arg-type]
         if ended.any():
-            scheduler.reset(ended, rng.integers(2**31, size=env.num_envs), view.scenario.clients)
+            scheduler.reset(ended, rng.integers(2**31, size=env.num_envs), view.situation.num_clients)
     stacked = {key: np.stack([row[key] for row, _ in closed]) for key in closed[0][0]}
     return Demonstrations(
         observations=stacked,
@@ -209,8 +208,8 @@ def _set_policy(model: BaseAlgorithm) -> SetPolicyMixin:
 
 def _frames_of(model: BaseAlgorithm, env: FederatedVecEnv) -> int:
     """Observations that the model sees at once."""
-    _set_policy(model)
-    wide, narrow = (space["clients"].shape[1] for space in (model.observation_space, env.observation_space))  # type: ignore[index]
+    part = _set_policy(model).elements
+    wide, narrow = (space[part].shape[1] for space in (model.observation_space, env.observation_space))  # type: ignore[index]
     return int(wide // narrow)
 
 
@@ -244,7 +243,7 @@ def _agreement(policy: SetPolicyMixin, shown: Demonstrations) -> float:
         with th.no_grad():
             mode = policy.likeliest(observation)
         actions = th.as_tensor(shown.actions[rows], device=policy.device)
-        available = observation["clients"][..., AVAILABLE] > 0.5
+        available = policy.available(observation)
         counted = policy.levels_of(policy.effective(actions)) & available
         right += int((policy.levels_of(mode == actions) & counted).sum())
         total += int(counted.sum())

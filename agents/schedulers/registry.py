@@ -47,7 +47,7 @@ from .selection import (
     Tifl,
     Unbiased,
 )
-from .serving import POLICY_PARTS, ServingPolicy, make_policy, parts_of
+from .serving import POLICY_PARTS, ServingPolicy, make_policy, parts_of, policy_names
 from .streams import (
     AdaptiveLr,
     AdwinTrigger,
@@ -270,18 +270,29 @@ def tuned_file(world: str) -> TunedFile:
     return cast(TunedFile, document) if isinstance(document, dict) else {}
 
 
-def strongest(world: str, count: int) -> list[str]:
+def strongest(world: str, count: int, serves: bool = False) -> list[str]:
     """The handcrafted schedulers that did best when they were tuned in a world, best first.
 
     Where nothing was tuned, as in a world of one's own, they come in the table's order.
+
+    Args:
+        world: name of the scenario.
+        count: how many at most.
+        serves: whether it is of a world of serving.
     """
+    if serves:
+        tuned = tuned_schedulers(world)
+        policies = [name for name in policy_names() if not make_policy(name).clairvoyant]
+        scores = {name: tuned[name]["score"] if name in tuned else -math.inf for name in policies}
+        return sorted(policies, key=lambda name: -scores[name])[:count]
     blind = [name for name in _best_first(world) if not make_scheduler(name).clairvoyant]
     return blind[:count]
 
 
 def best_tuned(world: str) -> str | None:
     """The first of the `strongest`; None if no scheduler was tuned in the world."""
-    return strongest(world, 1)[0] if tuned_schedulers(world) else None
+    tuned = tuned_schedulers(world)
+    return strongest(world, 1, not any(name in SCHEDULERS for name in tuned))[0] if tuned else None
 
 
 def _best_first(world: str | None) -> list[str]:

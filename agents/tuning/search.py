@@ -160,7 +160,7 @@ def tune(
         number = len(found)
         world = world if world is not None else build(episodes)
         scheduler = search.make(search.propose(number, found))
-        frame, curves, _ = play_batch(name, scheduler, world, seeds)
+        frame, curves, _ = play_batch(name, scheduler, world, seeds, hindsight=False)
         stop: dict[str, Setting] = {}
         score = float(interquartile_mean(frame["val_net_points"].to_numpy()))
         if isinstance(scheduler, Rule):
