@@ -98,6 +98,7 @@ class Experiment:
             raise ValueError(f"eval_episodes: {eval_episodes}, expected at least 1")
         self.settings, self.out, self.eval_episodes = settings.check(), out, eval_episodes
         self._observer, self.command = observer, command
+        self._git = git_version()  # of the code that is loaded now, whatever is committed meanwhile
         self.env = training_worlds(settings)
         self.scenario = self.env.agent_view.scenario
         self.shown = self._read_shown()
@@ -258,7 +259,7 @@ class Experiment:
         document = {
             "format": RUN_FORMAT,
             "version": __version__,
-            "git": git_version(),
+            "git": self._git,
             "versions": versions(),
             "processor": processor(),
             "command": self.command,

@@ -111,8 +111,8 @@ def _load_serving(folder: Path, card: Card, world: ServingScenario, decision: st
         for name in here:
             if own.get(name) != here[name]:
                 raise ValueError(
-                    f"scheduler: {card.name}: {what} other {name} than {world.name!r} has; expected the tasks, "
-                    "models, zones' forecasts and levels of its home"
+                    f"scheduler: {card.name}: {what} other {name} than {world.name!r} has; expected the "
+                    "tasks, models, forecasts and levels of its home"
                 )
     frames = int(cast("Mapping[str, int]", card.settings["policy"]).get("frames", 1))
     space = stacked_space(encoder.space, frames)
