@@ -15,7 +15,7 @@ from ..learning import RunSettings
 GREEDY = "count"
 """How a trained scheduler decides, see `LearnedScheduler`."""
 DRAWN = "sample"
-"""The other way, which is tried too in worlds of serving: where a slot may be loaded in any of many steps, its
+"""The other way, tried too in worlds of serving: where a slot may be loaded in any of many steps, its
 likeliest order is always to stay as it is."""
 _VALIDATION_SEED = 71
 """Offset that keeps validation episodes apart from any evaluation on `val` with the run's own seed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch as th
@@ -13,6 +14,7 @@ from torch.nn import functional
 from ...common.arrays import AnyArray, Floats, Floats32, Ints
 from ...envs.adapters.sb3_vec_env import FederatedVecEnv
 from ...envs.contract import Scheduler
+from ...envs.serving import ServingScheduler
 from ..learned import FrameStack
 from ..policies.set_policy import SetPolicyMixin
 
@@ -76,7 +78,7 @@ class CloneResult:
 
 def demonstrate(
     env: FederatedVecEnv,
-    scheduler: Scheduler,
+    scheduler: Scheduler | ServingScheduler,
     rounds: int,
     gamma: float = 1.0,
     seed: int = 0,
@@ -107,7 +109,9 @@ def demonstrate(
     totals: list[float] = []
     while len(closed) < rounds:
         situation = view.world.situation(clairvoyant=True) if looks_ahead else view.situation
-        actions = np.asarray(view.action_mode.encode(scheduler.plan(situation), view.situation))
+        actions = np.asarray(
+            view.action_mode.encode(cast(Scheduler, scheduler).plan(situation), view.situation)
+        )
         following, rewards, ended, _ = env.step(actions)
         for index in range(env.num_envs):
             row = {key: rows[index] for key, rows in observation.items()}
@@ -134,7 +138,7 @@ def demonstrate(
 def clone(
     model: BaseAlgorithm,
     env: FederatedVecEnv,
-    scheduler: Scheduler,
+    scheduler: Scheduler | ServingScheduler,
     settings: CloneSettings,
     *,
     reward_scale: float = 1.0,

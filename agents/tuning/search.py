@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -20,9 +20,9 @@ from ..evaluation import MakeWorld, episode_seeds, make_worlds, play_batch
 from ..evaluation.measures import interquartile_mean
 from ..players import AnyScheduler
 from ..schedulers import make_scheduler
-from ..schedulers.base import OFF, Knob, Rule, Setting, knobs_of, original, settings_of
-from ..schedulers.serving import ServingPolicy, make_policy, policy_knobs
-from .search_space import SearchSpace
+from ..schedulers.base import Rule, Setting, original, settings_of
+from ..schedulers.serving import ServingPolicy, make_policy
+from .search_space import SearchSpace, declared_of, limits_of
 from .stopping import STOP_KNOBS, best_stop, run_logs
 from .trial_log import Journal, Trial
 
@@ -172,40 +172,10 @@ def tune(
     return Tuned(name, found)
 
 
-def tunable_part(name: str) -> DataclassInstance:
-    """The object behind a scheduler's name that declares hyperparameters.
-
-    Raises:
-        ValueError: there is nothing to tune.
-    """
-    own = original(make_scheduler(name))
-    if not is_dataclass(own) or isinstance(own, type) or not knobs_of(own):
-        raise ValueError(
-            f"schedulers: {name!r} has no hyperparameters; declare some with `knob` of "
-            "frugalfl.agents.schedulers.base"
-        )
-    return own
-
-
 def fingerprint(scenario: object) -> str:
     """Short hash of all settings of a world, so that results are not mistaken for another version's."""
     text = scenario.model_dump_json() if isinstance(scenario, BaseModel) else str(scenario)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def declared_of(name: str, scenario: AnyScenario) -> tuple[dict[str, Knob], dict[str, Setting]]:
-    """The hyperparameters of a scheduler's name in a world, and their defaults.
-
-    Raises:
-        ValueError: there is nothing to tune.
-    """
-    if not isinstance(scenario, ServingScenario):
-        part = tunable_part(name)
-        return knobs_of(part), settings_of(part)
-    knobs = policy_knobs(name)
-    if not knobs:
-        raise ValueError(f"schedulers: {name!r} has no hyperparameters; its parts declare none with `knob`")
-    return knobs, make_policy(name).settings
 
 
 class _Search:
@@ -222,7 +192,7 @@ class _Search:
     ):
         self._name, self._serves = name, isinstance(scenario, ServingScenario)
         declared, self._defaults = declared_of(name, scenario)
-        room, pinned = _limits(scenario)
+        room, pinned = limits_of(scenario)
         free = {key: knob for key, knob in declared.items() if key not in {*STOP_KNOBS, *pinned}}
         narrowed = {key: knob.within(*room[key]) if key in room else knob for key, knob in free.items()}
         self.space = SearchSpace(narrowed, self._defaults)
@@ -279,26 +249,6 @@ class _Search:
             own.settings if isinstance(own, ServingPolicy) else settings_of(cast("DataclassInstance", own))
         )
         return {key: value for key, value in values.items() if value != self._defaults[key]}
-
-
-def _limits(scenario: AnyScenario) -> tuple[dict[str, tuple[float, float]], dict[str, Setting]]:
-    """Room for settings in this world, and the settings that its levels of actions fix."""
-    if isinstance(scenario, ServingScenario):
-        return {}, {}
-    most_steps, factors = scenario.levels.local_steps[-1], scenario.levels.server_step
-    room = {"participants": (0.0, float(scenario.clients)), "local_steps": (0.0, float(most_steps))}
-    if scenario.hub.rows_per_client:
-        room["transfer_samples"] = (0.0, float(scenario.hub.rows_per_client))
-    pinned: dict[str, Setting] = {"most_steps": int(most_steps)}
-    if len(factors) > 1:
-        room |= dict.fromkeys(("server_step", "last_server_step"), (factors[0], factors[-1]))
-    else:
-        pinned |= {"server_step": 1.0, "last_server_step": OFF}
-    if scenario.levels.upload_bits:
-        room["upload_bits"] = (float(scenario.levels.upload_bits[0]), float(scenario.levels.upload_bits[-1]))
-    else:
-        pinned["upload_bits"] = OFF
-    return room, pinned
 
 
 def check_budget(split: str, **counts: int) -> None:

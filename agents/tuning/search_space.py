@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from dataclasses import is_dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import optuna
@@ -20,7 +21,14 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial
 
-from ..schedulers.base import OFF, Knob, Setting
+from ...envs.any_world import AnyScenario
+from ...envs.serving import ServingScenario
+from ..schedulers import make_scheduler
+from ..schedulers.base import OFF, Knob, Setting, knobs_of, original, settings_of
+from ..schedulers.serving import make_policy, policy_knobs
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Parameters: TypeAlias = dict[str, Setting]
 """What Optuna samples, by name."""
@@ -96,6 +104,56 @@ class SearchSpace:
         study = optuna.create_study(direction="maximize", sampler=sampler)
         study.add_trials(past)
         return dict(study.ask(self.distributions).params)
+
+
+def tunable_part(name: str) -> DataclassInstance:
+    """The object behind a scheduler's name that declares hyperparameters.
+
+    Raises:
+        ValueError: there is nothing to tune.
+    """
+    own = original(make_scheduler(name))
+    if not is_dataclass(own) or isinstance(own, type) or not knobs_of(own):
+        raise ValueError(
+            f"schedulers: {name!r} has no hyperparameters; declare some with `knob` of "
+            "frugalfl.agents.schedulers.base"
+        )
+    return own
+
+
+def declared_of(name: str, scenario: AnyScenario) -> tuple[dict[str, Knob], dict[str, Setting]]:
+    """The hyperparameters of a scheduler's name in a world, and their defaults.
+
+    Raises:
+        ValueError: there is nothing to tune.
+    """
+    if not isinstance(scenario, ServingScenario):
+        part = tunable_part(name)
+        return knobs_of(part), settings_of(part)
+    knobs = policy_knobs(name)
+    if not knobs:
+        raise ValueError(f"schedulers: {name!r} has no hyperparameters; its parts declare none with `knob`")
+    return knobs, make_policy(name).settings
+
+
+def limits_of(scenario: AnyScenario) -> tuple[dict[str, tuple[float, float]], dict[str, Setting]]:
+    """Room for settings in this world, and the settings that its levels of actions fix."""
+    if isinstance(scenario, ServingScenario):
+        return {}, {}
+    most_steps, factors = scenario.levels.local_steps[-1], scenario.levels.server_step
+    room = {"participants": (0.0, float(scenario.clients)), "local_steps": (0.0, float(most_steps))}
+    if scenario.hub.rows_per_client:
+        room["transfer_samples"] = (0.0, float(scenario.hub.rows_per_client))
+    pinned: dict[str, Setting] = {"most_steps": int(most_steps)}
+    if len(factors) > 1:
+        room |= dict.fromkeys(("server_step", "last_server_step"), (factors[0], factors[-1]))
+    else:
+        pinned |= {"server_step": 1.0, "last_server_step": OFF}
+    if scenario.levels.upload_bits:
+        room["upload_bits"] = (float(scenario.levels.upload_bits[0]), float(scenario.levels.upload_bits[-1]))
+    else:
+        pinned["upload_bits"] = OFF
+    return room, pinned
 
 
 def _distribution(declared: Knob) -> BaseDistribution:

@@ -181,6 +181,14 @@ class Measured(Settings):
     bytes_per_parameter: Annotated[float, Field(gt=0, le=8)] = 2.0
     gigabytes: tuple[Positive, ...] = ()
 
+    @model_validator(mode="after")
+    def _for_each(self) -> Measured:
+        if self.gigabytes and len(self.gigabytes) != len(self.models):
+            raise ValueError(
+                f"gigabytes: {len(self.gigabytes)} numbers, expected {len(self.models)} as models"
+            )
+        return self
+
 
 @PROFILES.register("measured", Measured)
 def measured(**settings: object) -> Profile:

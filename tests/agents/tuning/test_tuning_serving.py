@@ -1,6 +1,7 @@
 """Search and stored settings of policies of serving: by the policy, else by its parts."""
 
 import json
+from importlib import resources
 
 import pytest
 from small_serving import small
@@ -10,7 +11,7 @@ from frugalfl.agents.schedulers import make_tuned_policy, strongest
 from frugalfl.agents.schedulers import registry as schedulers
 from frugalfl.agents.schedulers.serving import make_policy, policy_names
 from frugalfl.agents.tuning import tune
-from frugalfl.agents.tuning.search import declared_of
+from frugalfl.agents.tuning.search_space import declared_of
 
 STORED = {
     "online-greedy": {"score": 60.0, "default_score": 58.0, "rounds": 99, "settings": {"horizon": 9}},
@@ -84,7 +85,7 @@ def test_an_unknown_part_comes_with_a_suggestion():
 
 
 def test_the_packaged_file_is_of_policies_that_there_are():
-    text = schedulers.resources.files(schedulers.__package__).joinpath("tuned").joinpath("serving.json")
+    text = resources.files(schedulers.__package__).joinpath("tuned").joinpath("serving.json")
     for name, entry in json.loads(text.read_text(encoding="utf-8"))["schedulers"].items():
         make_policy(name, **entry["settings"])
         assert entry["score"] >= entry["default_score"]

@@ -55,7 +55,7 @@ def test_a_world_is_charged_by_it(path):
         ({"models": ["Tiny-1B"]}, "Tiny-1B on any number of GPUs was not measured"),
         ({"gpu": "B200"}, "was not measured, expected one of"),
         ({"path": "nowhere.json"}, "nowhere.json"),
-        ({"gigabytes": [1.0]}, "rungs, expected 1 as gigabytes"),
+        ({"gigabytes": [1.0]}, "gigabytes: 1 numbers, expected 2 as models"),
     ],
 )
 def test_what_is_not_there_is_refused_in_a_line(path, changes, said):
