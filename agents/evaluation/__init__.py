@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .cells import Cell, Study, play_cell
-from .episodes import MakeWorld, WorldShelf, episode_seeds, evaluate, make_worlds, play_batch, progress_bar
+from .episodes import episode_seeds, evaluate, play_batch, progress_bar
 from .machine import processor, versions
 from .metrics import (
     accuracy_at,
@@ -27,6 +27,7 @@ from .results import (
     load_result,
     save_result,
 )
+from .shelf import AnyWorld, MakeWorld, WorldShelf, make_worlds
 from .timelines import CANCELLED, COMPLETED, IDLE, LOST, Timeline
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "METRICS",
     "OBJECTIVES",
     "REGRETS",
+    "AnyWorld",
     "Cell",
     "EvaluationResult",
     "MakeWorld",

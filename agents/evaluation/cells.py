@@ -12,8 +12,9 @@ from ...common.files import slug, write_folder
 from ...common.splits import SPLITS, Split
 from ...envs.any_world import AnyScenario
 from ..players import make_player
-from .episodes import Played, WorldShelf, episode_seeds, make_worlds, play_episodes
+from .episodes import Played, episode_seeds, play_episodes
 from .results import CURVES, EPISODES, TIMELINES, read_table, read_timeline, write_table, write_timeline
+from .shelf import WorldShelf, make_worlds
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing_extensions import TypeVar
 
 from ...common.arrays import Floats, Ints
 from ...common.splits import Split
-from ...envs.any_world import AnyScenario, AnySource, load_any, make_any_world
+from ...envs.any_world import AnyScenario, AnySource, load_any
 from ...envs.contract import (
     Decider,
     Elements,
@@ -31,14 +31,11 @@ from ..players import AnyScheduler, adopt, make_player, origin_of
 from .recording import Recorder
 from .results import CLIENT_METRICS, METRICS, EvaluationResult
 from .serving import ServingRecorder
+from .shelf import AnyWorld, MakeWorld, WorldShelf, make_worlds
 from .timelines import Timeline
 
 __all__ = ["CLIENT_METRICS", "METRICS", "EvaluationResult", "MakeWorld", "evaluate", "play_batch"]
 
-AnyWorld: TypeAlias = SimulatedWorld | ServingWorld
-"""A batch of worlds, of training or of serving."""
-MakeWorld: TypeAlias = Callable[[int], AnyWorld]
-"""Builds worlds of so many environments."""
 _Take: TypeAlias = Callable[[int], SimulatedWorld]
 
 SituationT = TypeVar("SituationT", bound=Elements)
@@ -182,13 +179,18 @@ def play_batch(
     first_episode: int = 0,
     timeline_row: int | None = None,
     leakage: bool = False,
+    hindsight: bool = True,
 ) -> tuple[pd.DataFrame, pd.DataFrame, Timeline | None]:
-    """Play one batch of episodes to their ends; the columns of `EvaluationResult.episodes` and `.curves`."""
+    """Play one batch of episodes to their ends; the columns of `EvaluationResult.episodes` and `.curves`.
+
+    Without `hindsight` nobody looks for the best fixed placement of a day of serving: searches and validation
+    want the score only.
+    """
     recorder: Recorder | ServingRecorder
     with _listening(world, seeds, leakage) as leaks:
         if isinstance(world, ServingWorld):
             serving = cast(ServingScheduler, scheduler)
-            recorder = ServingRecorder(world, seeds, timeline_row)
+            recorder = ServingRecorder(world, seeds, timeline_row, hindsight)
             decided_s, scores = _watched(world, serving, seeds, recorder), recorder.scores(serving)
         else:
             training = cast(Scheduler, scheduler)
@@ -231,12 +233,6 @@ def episode_seeds(seed: int, episodes: int) -> Ints:
     return np.array(list(dict.fromkeys(state.tolist()))[:episodes], dtype=np.int64)
 
 
-def make_worlds(scenario: AnySource, split: Split) -> MakeWorld:
-    """A builder of worlds of one scenario and split."""
-    loaded = load_any(scenario)
-    return lambda num_envs: make_any_world(loaded, num_envs, split)
-
-
 @contextmanager
 def _listening(world: AnyWorld, seeds: Ints, wanted: bool) -> Iterator[Callable[[], dict[str, Floats]]]:
     """Somebody listens to the worlds meanwhile, if it is wanted; yields what gives the columns it found."""
@@ -265,25 +261,6 @@ def _named(
     if isinstance(schedulers, Mapping):
         return {name: adopt(scheduler) for name, scheduler in schedulers.items()}
     return {name: make_player(name, scenario) for name in dict.fromkeys(schedulers)}
-
-
-class WorldShelf:
-    """Worlds by batch size, built once and reset for each use.
-
-    Args:
-        make_world: builds them.
-        leakage: whether somebody listens to them.
-    """
-
-    def __init__(self, make_world: MakeWorld, leakage: bool = False):
-        self._make_world, self.leakage = make_world, leakage
-        self._worlds: dict[int, AnyWorld] = {}
-
-    def take(self, num_envs: int) -> AnyWorld:
-        """The worlds of a batch of so many episodes."""
-        if num_envs not in self._worlds:
-            self._worlds[num_envs] = self._make_world(num_envs)
-        return self._worlds[num_envs]
 
 
 def progress_bar(show: bool) -> Progress:

@@ -40,9 +40,12 @@ class ServingRecorder:
         world: the worlds.
         seeds: `[E]`, of the episodes.
         timeline_row: the row whose timeline is kept; None for none.
+        hindsight: whether to look for the best fixed placements, and so to tell regrets.
     """
 
-    def __init__(self, world: ServingWorld, seeds: Ints, timeline_row: int | None = None):
+    def __init__(
+        self, world: ServingWorld, seeds: Ints, timeline_row: int | None = None, hindsight: bool = True
+    ):
         self._world, self._seeds, self._timeline_row = world, seeds, timeline_row
         e = len(seeds)
         self.decisions = np.zeros(e, dtype=np.int64)
@@ -51,7 +54,7 @@ class ServingRecorder:
             np.zeros(e),
             np.zeros(e),
         )
-        self._regret = PlacementRegret()
+        self._regret = PlacementRegret() if hindsight else None
         self._zone: Ints | None = None
         self._pages: list[Page] = []
         self._points: list[tuple[AnyArray, ...]] = []
@@ -67,7 +70,8 @@ class ServingRecorder:
         self._waited += np.where(running, outcome.waited, 0.0)
         self._latency_ms += np.where(running, outcome.latency_ms, 0.0)
         self.decisions += running
-        self._regret.record(before, turn.plan, outcome.requests, running)
+        if self._regret is not None:
+            self._regret.record(before, turn.plan, outcome.requests, running)
         self._mark(turn.after, np.flatnonzero(running))
         if row is not None and running[row]:
             self._pages.append(_page(turn, row))
@@ -122,6 +126,8 @@ class ServingRecorder:
         self._points.append((rows, *(value[rows] for value in values)))
 
     def _regrets(self, scheduler: ServingScheduler) -> dict[str, Floats]:
+        if self._regret is None:
+            return {}
         known = _best_fixed.setdefault(self._world, {})
         fixed = self._regret.hindsight(_BOUND_STEPS, [known.get(seed) for seed in self._seeds.tolist()])
         known |= dict(zip(self._seeds.tolist(), fixed, strict=True))

@@ -15,6 +15,7 @@ from ...envs.adapters import Viewer
 from ...envs.contract import Scheduler, rollout
 from ...envs.mixture import MixtureWorld, make_world
 from ...envs.scenario import Scenario, load_scenario
+from ...envs.serving import ServingScenario
 from ...envs.world import FederatedWorld
 from ..evaluation import episode_seeds, play_batch
 from ..learned.scheduler import LearnedScheduler
@@ -85,7 +86,10 @@ def _world_of(scheduler: str) -> Scenario:
     """The world a scheduler was trained in."""
     folder = run_folder(scheduler)
     if folder is not None and not (folder / CARD).is_file():
-        return load_world(read_config(folder)[0])
+        world = load_world(read_config(folder)[0])
+        if isinstance(world, ServingScenario):
+            raise ValueError(f"scheduler: {scheduler!r} was trained in a world of serving, expected training")
+        return world
     return load_scenario(find_card(scheduler)[1].scenario)
 
 

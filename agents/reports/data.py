@@ -64,7 +64,7 @@ def net_points_data(result: EvaluationResult) -> pd.DataFrame:
             term: float(result.values(name, f"points_{term}").mean()) for term in TERMS if term != "accuracy"
         }
         row["accuracy"] = float(result.values(name).mean()) - sum(costs.values())
-        rows.append(row | costs)
+        rows.append({**row, **costs})
     return pd.DataFrame(rows)
 
 

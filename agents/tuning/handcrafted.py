@@ -30,7 +30,8 @@ from .learners import search_and_store_learners
 from .optimiser import search_and_store_optimisers
 from .options import Options
 from .progress import Task, Watching, progress_bar
-from .search import Tuned, check_budget, declared_of, tune
+from .search import Tuned, check_budget, tune
+from .search_space import declared_of
 from .stored import SCHEDULERS_SECTION, Found, store_and_tell
 from .trial_log import trials_in
 

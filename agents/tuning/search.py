@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -20,9 +20,9 @@ from ..evaluation import MakeWorld, episode_seeds, make_worlds, play_batch
 from ..evaluation.measures import interquartile_mean
 from ..players import AnyScheduler
 from ..schedulers import make_scheduler
-from ..schedulers.base import Knob, Rule, Setting, knobs_of, original, settings_of
-from ..schedulers.serving import ServingPolicy, make_policy, policy_knobs
-from .search_space import SearchSpace, earns_on, limits_of
+from ..schedulers.base import Rule, Setting, original, settings_of
+from ..schedulers.serving import ServingPolicy, make_policy
+from .search_space import SearchSpace, declared_of, earns_on, limits_of
 from .stopping import best_stop, run_logs
 from .trial_log import Journal, Trial
 
@@ -161,7 +161,7 @@ def tune(
         number = len(found)
         world = world if world is not None else build(episodes)
         scheduler = search.make(search.propose(number, found))
-        frame, curves, _ = play_batch(name, scheduler, world, seeds)
+        frame, curves, _ = play_batch(name, scheduler, world, seeds, hindsight=False)
         stop: dict[str, Setting] = {}
         score = float(interquartile_mean(frame["val_net_points"].to_numpy()))
         if isinstance(scheduler, Rule) and isinstance(place, Scenario) and not earns_on(place):
@@ -173,40 +173,10 @@ def tune(
     return Tuned(name, found)
 
 
-def tunable_part(name: str) -> DataclassInstance:
-    """The object behind a scheduler's name that declares hyperparameters.
-
-    Raises:
-        ValueError: there is nothing to tune.
-    """
-    own = original(make_scheduler(name))
-    if not is_dataclass(own) or isinstance(own, type) or not knobs_of(own):
-        raise ValueError(
-            f"schedulers: {name!r} has no hyperparameters; declare some with `knob` of "
-            "frugalfl.agents.schedulers.base"
-        )
-    return own
-
-
 def fingerprint(scenario: object) -> str:
     """Short hash of all settings of a world, so that results are not mistaken for another version's."""
     text = scenario.model_dump_json() if isinstance(scenario, BaseModel) else str(scenario)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def declared_of(name: str, scenario: AnyScenario) -> tuple[dict[str, Knob], dict[str, Setting]]:
-    """The hyperparameters of a scheduler's name in a world, and their defaults.
-
-    Raises:
-        ValueError: there is nothing to tune.
-    """
-    if not isinstance(scenario, ServingScenario):
-        part = tunable_part(name)
-        return knobs_of(part), settings_of(part)
-    knobs = policy_knobs(name)
-    if not knobs:
-        raise ValueError(f"schedulers: {name!r} has no hyperparameters; its parts declare none with `knob`")
-    return knobs, make_policy(name).settings
 
 
 class _Search:

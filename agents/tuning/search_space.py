@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass, field, is_dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import optuna
@@ -24,8 +24,13 @@ from optuna.trial import FrozenTrial
 from ...envs.any_world import AnyScenario
 from ...envs.scenario import Scenario
 from ...envs.serving import ServingScenario
-from ..schedulers.base import OFF, OWN, Knob, Setting, offered_refresh
+from ..schedulers import make_scheduler
+from ..schedulers.base import OFF, OWN, Knob, Setting, knobs_of, offered_refresh, original, settings_of
+from ..schedulers.serving import make_policy, policy_knobs
 from .stopping import STOP_KNOBS
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Parameters: TypeAlias = dict[str, Setting]
 """What Optuna samples, by name."""
@@ -101,6 +106,36 @@ class SearchSpace:
         study = optuna.create_study(direction="maximize", sampler=sampler)
         study.add_trials(past)
         return dict(study.ask(self.distributions).params)
+
+
+def tunable_part(name: str) -> DataclassInstance:
+    """The object behind a scheduler's name that declares hyperparameters.
+
+    Raises:
+        ValueError: there is nothing to tune.
+    """
+    own = original(make_scheduler(name))
+    if not is_dataclass(own) or isinstance(own, type) or not knobs_of(own):
+        raise ValueError(
+            f"schedulers: {name!r} has no hyperparameters; declare some with `knob` of "
+            "frugalfl.agents.schedulers.base"
+        )
+    return own
+
+
+def declared_of(name: str, scenario: AnyScenario) -> tuple[dict[str, Knob], dict[str, Setting]]:
+    """The hyperparameters of a scheduler's name in a world, and their defaults.
+
+    Raises:
+        ValueError: there is nothing to tune.
+    """
+    if not isinstance(scenario, ServingScenario):
+        part = tunable_part(name)
+        return knobs_of(part), settings_of(part)
+    knobs = policy_knobs(name)
+    if not knobs:
+        raise ValueError(f"schedulers: {name!r} has no hyperparameters; its parts declare none with `knob`")
+    return knobs, make_policy(name).settings
 
 
 def _distribution(declared: Knob) -> BaseDistribution:

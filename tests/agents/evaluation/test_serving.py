@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from small_serving import small
 
+from frugalfl.agents.evaluation import CANCELLED, COMPLETED, IDLE
 from frugalfl.envs.serving import NOTHING, ServingPlan
 from frugalfl.evaluation import evaluate, load_result, save_result
 
@@ -82,3 +83,35 @@ def test_policies_have_names():
     assert set(named.episodes["scheduler"]) == {"hub-only", "lfu"}
     with pytest.raises(ValueError, match="did you mean 'hub-only'"):
         evaluate(["hub-onli"], small(), progress=False)
+
+
+def test_regret_is_that_of_the_placements_and_costs_nothing_twice(result):
+    table = result.episodes.set_index(["scheduler", "episode"])
+    assert (table["regret_limit"] >= table["regret_points"] - 1e-9).all()
+    # Who places nothing gains nothing: all that the best fixed placement spares is its regret.
+    assert (table.loc["hub", "regret_points"] > table.loc["small", "regret_points"]).all()
+    assert {"regret_points", "regret_limit"} == set(result.regrets)
+
+
+def test_methods_with_a_bound_tell_their_own_regret():
+    played = evaluate(["oga", "lfu"], small(hours=2), episodes=2, split="val", progress=False)
+    table = played.episodes.set_index("scheduler")
+    assert (table.loc["oga", "own_regret"] <= table.loc["oga", "regret_bound"]).all()
+    assert table.loc["lfu", "own_regret"].isna().all()
+    assert "own_regret" in played.regrets
+
+
+def test_shares_are_of_the_requests(result):
+    e = result.episodes
+    np.testing.assert_allclose(
+        e["points_answers"] / e["right_share"], 100, rtol=0.2
+    )  # requests of a day are near what was expected
+    assert e["dropped_share"].between(0, 1).all() and (e["latency_ms"] > 10).all()
+
+
+def test_the_timeline_shows_slots_that_load_and_answer(result):
+    small_, large = result.timelines["small"], result.timelines["large"]
+    assert {IDLE, COMPLETED} <= set(small_.status.flat) and {IDLE, CANCELLED} <= set(large.status.flat)
+    for timeline in (small_, large):
+        assert timeline.status.shape == (24, 6)
+        assert (timeline.busy_h <= timeline.duration_h[:, None] + 1e-12).all()
