@@ -119,14 +119,14 @@ class Answering:
         )
         zones = known.hub.rtt_ms.shape[0]
         found = assign(desk.book.counts(ids, zones)[None].astype(np.float64), options)
-        for zone in range(zones):
-            for task in range(known.num_tasks):
-                mine = desk.book.of_cell(ids, zone, task)
-                for slot in np.flatnonzero((options.task[0] == task) & (found.slots[0, zone] > 0)).tolist():
-                    taken, mine = np.split(mine, [int(found.slots[0, zone, slot])])
-                    todo.setdefault(int(desk.node[slot]), {}).setdefault(slot, []).append(taken)
-                    self._used[slot] += taken.size
-                self._ask_hub_for(mine[: int(found.hub[0, zone, task])])
+        cells = [(zone, task) for zone in range(zones) for task in range(known.num_tasks)]
+        for (zone, task), mine in [(cell, desk.book.of_cell(ids, *cell)) for cell in cells]:
+            left = mine
+            for slot in np.flatnonzero((options.task[0] == task) & (found.slots[0, zone] > 0)).tolist():
+                taken, left = np.split(left, [int(found.slots[0, zone, slot])])
+                todo.setdefault(int(desk.node[slot]), {}).setdefault(slot, []).append(taken)
+                self._used[slot] += taken.size
+            self._ask_hub_for(left[: int(found.hub[0, zone, task])])
 
     def _send(self, client: int, by_slot: dict[int, list[Ints]]) -> None:
         """One order to one node: rows for its slots, and its loads."""
