@@ -86,6 +86,10 @@ class LiveSettings(Settings):
         """Where everything is written."""
         return Path(self.out)
 
+    def world(self) -> Scenario | ServingScenario:
+        """The validated scenario."""
+        raise NotImplementedError
+
 
 class DeploySettings(LiveSettings):
     """One live federation.

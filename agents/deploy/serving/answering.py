@@ -51,6 +51,7 @@ class Answering:
         self._hub_room = int(self.known.hub.capacity_per_step[0])
         self._began_s = self.desk.courier.wall()
         slots, place = self.desk.slots, self.desk.place
+        self._seen: tuple[bytes, ...] = ()
         self._loads: dict[int, list[ModelLoad]] = {}
         for slot in np.flatnonzero(slots.loading[0] != NOTHING).tolist():
             client = int(self.desk.node[slot])
@@ -84,7 +85,9 @@ class Answering:
 
     def _hand_out(self) -> None:
         """Send what waits to whoever is idle and cheapest, then to the hub; what finds no room waits on."""
-        book = self.desk.book
+        book, seen = self.desk.book, self._options_now()
+        if seen == self._seen:
+            return
         todo: dict[int, dict[int, list[Ints]]] = {client: {} for client in self._loads}
         due = book.waiting(now=True, due=self.step)
         for ids in (due, np.setdiff1d(book.waiting(now=True), due)):
@@ -92,6 +95,14 @@ class Answering:
                 self._assign(ids, todo)
         for client, by_slot in todo.items():
             self._send(client, by_slot)
+        self._seen = self._options_now()
+
+    def _options_now(self) -> tuple[bytes, ...]:
+        """What decides about who gets what: while it stays the same nothing new can be handed out."""
+        desk = self.desk
+        idle = desk.courier.roster.available[desk.node]
+        parts = (idle, desk.slots.model, self._used, desk.book.waiting(now=True))
+        return (*(part.tobytes() for part in parts), bytes([bool(self._loads), self._hub_room > 0]))
 
     def _assign(self, ids: Ints, todo: dict[int, dict[int, list[Ints]]], slots: bool = True) -> None:
         desk, known = self.desk, self.known
@@ -108,14 +119,14 @@ class Answering:
         )
         zones = known.hub.rtt_ms.shape[0]
         found = assign(desk.book.counts(ids, zones)[None].astype(np.float64), options)
-        for zone in range(zones):
-            for task in range(known.num_tasks):
-                mine = desk.book.of_cell(ids, zone, task)
-                for slot in np.flatnonzero((options.task[0] == task) & (found.slots[0, zone] > 0)).tolist():
-                    taken, mine = np.split(mine, [int(found.slots[0, zone, slot])])
-                    todo.setdefault(int(desk.node[slot]), {}).setdefault(slot, []).append(taken)
-                    self._used[slot] += taken.size
-                self._ask_hub_for(mine[: int(found.hub[0, zone, task])])
+        cells = [(zone, task) for zone in range(zones) for task in range(known.num_tasks)]
+        for (zone, task), mine in [(cell, desk.book.of_cell(ids, *cell)) for cell in cells]:
+            left = mine
+            for slot in np.flatnonzero((options.task[0] == task) & (found.slots[0, zone] > 0)).tolist():
+                taken, left = np.split(left, [int(found.slots[0, zone, slot])])
+                todo.setdefault(int(desk.node[slot]), {}).setdefault(slot, []).append(taken)
+                self._used[slot] += taken.size
+            self._ask_hub_for(left[: int(found.hub[0, zone, task])])
 
     def _send(self, client: int, by_slot: dict[int, list[Ints]]) -> None:
         """One order to one node: rows for its slots, and its loads."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from ....common.arrays import AnyArray, Bools, Floats
+from ....common.arrays import AnyArray, Bools, Floats, Ints
 from ....envs.contract import StepResult
 from ....envs.serving import (
     NOTHING,
@@ -17,8 +17,6 @@ from ....envs.serving import (
     ServingSituation,
     State,
     asked_rows,
-    emissions,
-    hub_energy,
     reward_terms,
     what_is_known,
 )
@@ -27,6 +25,7 @@ from ..settings import ServeSettings
 from ..transport import Clock, Transport
 from .answering import Answering
 from .book import RequestBook
+from .charges import Done, live_outcome
 from .courier import Courier
 from .desk import Desk, Record
 from .judge import Judge
@@ -108,6 +107,18 @@ class LiveServing:
         """`[1]`, seconds of the scenario's day."""
         return self._state.time_s.copy()
 
+    @property
+    def holding(self) -> Ints:
+        """`[S]`, the model that each slot holds; NOTHING where it has none, or its node is away."""
+        connected = self.roster.connected[self.source.node]
+        return np.where(connected, self._state.slots.model[0], NOTHING)
+
+    def held_by(self, client: int) -> list[str]:
+        """What a node's slots hold, in words: the task, and the rung."""
+        questions, rungs = list(self.scenario.models.questions), self.source.profile.rungs
+        held = self.holding[(self.source.node == client)]
+        return [f"{questions[m // rungs]}/{m % rungs}" for m in held.tolist() if m != NOTHING]
+
     def totals(self) -> dict[str, Floats]:
         """What the run came to so far, by name, each `[1]`."""
         return self._state.books.totals()
@@ -150,8 +161,8 @@ class LiveServing:
         step = int(state.step[0])
         answering = Answering(self._desk, known, nominal, plan, step, scenario.retry_ms)
         self.record = record = answering.run(self.clock.now() + scenario.step_s)
-        energy_j, hub_j = self._joules(record, held | self._holding())
-        outcome = self._outcome(record, requests, repairs, begun, (energy_j, hub_j))
+        done = Done(record, self.book, held | self._holding(), self.clock.scale)
+        outcome = live_outcome(state, done, requests, repairs, begun)
         return self._close(outcome, record, known)
 
     def state(self) -> dict[str, AnyArray]:
@@ -235,48 +246,6 @@ class LiveServing:
             for task in range(self.scenario.tasks):
                 mine = book.of_cell(later, zone, task)
                 book.release(mine[: int(np.ceil(share * mine.size - 1e-9))])
-
-    def _joules(self, record: Record, held: Bools) -> tuple[Floats, Floats]:
-        """Of slots `[1, S]` and hub `[1]`: computing as measured, idling while a model is held, bytes."""
-        fleet, scenario = self._state.fleet, self.scenario
-        joules = fleet.watts[0] * record.compute_s * self.clock.scale
-        joules = joules + scenario.idle * fleet.watts[0] * scenario.step_s * held
-        joules = joules + record.moved_bytes * fleet.network_j_per_byte[0]
-        return joules[None], hub_energy(self._state, np.array([float(record.hub + record.asked)]))
-
-    def _outcome(
-        self,
-        record: Record,
-        requests: Floats,
-        repairs: AnyArray,
-        begun: AnyArray,
-        joules: tuple[Floats, Floats],
-    ) -> ServingOutcome:
-        tally = self.book.tally
-        grams, hub_g = emissions(self._state, *joules)
-        waiting = self.book.counts(self.book.waiting(), self.scenario.zones).sum(axis=0)
-        return ServingOutcome(
-            repairs=repairs,
-            requests=requests,
-            answered=tally.answered[None].astype(np.float64),
-            right=tally.right[None].astype(np.float64),
-            dropped=tally.dropped[None].astype(np.float64),
-            waiting=waiting[None].astype(np.float64),
-            local=record.local[None],
-            hub=np.array([float(record.hub)]),
-            asked=np.array([float(record.asked)]),
-            retried=np.array([float(tally.retried)]),
-            latency_ms=np.array([record.measured_ms]),
-            loaded=np.array([record.loaded]),
-            begun=begun,
-            lost=np.array([record.lost]),
-            bytes=record.moved_bytes[None],
-            energy_j=joules[0],
-            emissions_g=grams,
-            hub_j=joules[1],
-            hub_g=hub_g,
-            accuracy=self._state.books.accuracy,
-        )
 
     def _close(
         self, outcome: ServingOutcome, record: Record, known: ServingSituation
