@@ -36,6 +36,7 @@ class StreamFacts:
     arrived: Ints  # [E, N] requests since the last decision
     requests: Ints  # [E, N] so far
     memory_rows: Ints  # [E, N] labelled rows in memory now
+    most_rows: Ints  # [E] that a memory holds
     memory_age_s: Floats  # [E, N] their mean age; 0 without any
     version_lag: Ints  # [E, N] changes of the global model that the client's version misses
     labels: Ints  # [E, N] labels that became known since the last decision
