@@ -170,7 +170,7 @@ STREAMS = {
 def test_kinds_that_serve_are_served_exactly_as_alone(exits):
     more = {"model": "exits", "exits": {}, "levels": {"ask_below": [0.0, 0.9]}} if exits else {}
     mixture = load_scenario("streams", **STREAMS, **more)
-    world, seeds = MixtureWorld(mixture, 6, "val"), np.arange(40, 46)
+    world, seeds = MixtureWorld(mixture, 6, "val"), SERVED
     world.reset(np.ones(6, dtype=bool), seeds)
     assert len(set(world.kind)) == 3
     alone = [FederatedWorld(kinds_of(mixture)[kind], 1, "val") for kind in world.kind]
