@@ -166,6 +166,10 @@ STREAMS = {
 }
 
 
+SERVED = np.arange(6)
+"""Seeds of two episodes of each of these kinds."""
+
+
 @pytest.mark.parametrize("exits", [False, True])
 def test_kinds_that_serve_are_served_exactly_as_alone(exits):
     more = {"model": "exits", "exits": {}, "levels": {"ask_below": [0.0, 0.9]}} if exits else {}
