@@ -32,6 +32,8 @@ from frugalfl.agents.schedulers.linear import (
 from frugalfl.common.registry import Registry
 from frugalfl.envs.agent_view import (
     CLIENT_TABLE,
+    EXIT_CLIENT_TABLE,
+    EXIT_SERVER_TABLE,
     SERVER_TABLE,
     STREAM_CLIENT_TABLE,
     STREAM_SERVER_TABLE,
@@ -40,6 +42,7 @@ from frugalfl.envs.agent_view import (
 from frugalfl.envs.contract import REFRESHES
 from frugalfl.envs.registration import WORLDS, Entry, entries
 from frugalfl.envs.scenario import (
+    Asking,
     Evaluation,
     Late,
     Malicious,
@@ -64,6 +67,7 @@ OPTIONS = {
     "memory": Memory,
     "drift": Drift,
     "serving": Serving,
+    "exits": Asking,
     "evaluation": Evaluation,
     "topology": None,
     "mixture": None,
@@ -221,6 +225,10 @@ STREAMS = (
     "`info` has `requests`, `right`, `labels`, `refreshed`, for evaluators `drift_events`,",
     "`validation_accuracy` (in the present concepts) and `regret_points` (behind the frozen optimum: softmax",
     "fitted to all rows of the concept), and per client `client_requests` and `client_right`.",
+    "With `exits` clients hold the model up to an early head only, and may ask the hub what they are not",
+    "sure of: `model: exits`, `exits: {price: 10}`, `levels: {ask_below: [0, 0.5, 0.8, 1]}`; see",
+    "[mechanics](mechanics.md#asking-the-hub). `ask_below` is then a head of the action of its own, and",
+    "`info` has `asked` and `client_asked`.",
     "Requests as others recorded them: `arrivals`; other drifts and memories: `drift`, `memory`. Recorded",
     "streams: `dataset: {kind: stream, path: elecNormNew.arff, drop: [date]}` with `drift: {kind: none}`,",
     "`partition: iid` and `serving: {rows: order}` in a YAML file with `base: streams`.",
@@ -430,6 +438,14 @@ def page() -> str:
         *feature_table("`server`", SERVER_TABLE),
         *feature_table("`clients`, with arrivals also", STREAM_CLIENT_TABLE, len(CLIENT_TABLE)),
         *feature_table("`server`, with arrivals also", STREAM_SERVER_TABLE, len(SERVER_TABLE)),
+        *feature_table(
+            "`clients`, with early exits also",
+            EXIT_CLIENT_TABLE,
+            len(CLIENT_TABLE) + len(STREAM_CLIENT_TABLE),
+        ),
+        *feature_table(
+            "`server`, with early exits also", EXIT_SERVER_TABLE, len(SERVER_TABLE) + len(STREAM_SERVER_TABLE)
+        ),
         "### `zones`",
         "",
         "Per zone: intensity now (0.5 at 300 g/kWh), sine and cosine of the local hour, and the forecast at",

@@ -9,6 +9,7 @@ from typing import Literal
 
 from rich.console import Console
 
+from ...common.saying import say
 from ...common.splits import Split
 from ...envs.any_world import AnyScenario
 from ..evaluation import Cell, Study, SweepOutcome, progress_bar, sweep, write_metrics
@@ -70,7 +71,7 @@ def compare(
             failed = [_play(options, world, out, engine, command, console) for world, out in places]
     except KeyboardInterrupt:
         line = f"Stopped; finished cells are kept. Go on with: {command}"
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(console, line)
         raise
     return FAILED if any(failed) else 0
 
@@ -99,9 +100,9 @@ def _report(outcome: SweepOutcome, out: Path, command: str, console: Console) ->
         write_report(outcome.result, out, command=command)
         write_html(outcome.result, out / "report.html", command=command)
         print_report(outcome.result)
-        console.print(f"Written: {out}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"Written: {out}")
     for cell, reason in outcome.failures.items():
         line = f"failed: {cell}: {reason}"
-        console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+        say(console, line, style="red")
     if outcome.failures:
         console.print("The same command tries the failed cells again.", highlight=False)

@@ -15,6 +15,7 @@ from typing import TypeVar
 from rich.console import Console
 
 from ...common.files import clear_drafts, slug
+from ...common.saying import say
 from ...envs.any_world import AnyScenario, load_any
 from ...envs.scenario import Scenario
 from ...envs.serving import ServingScenario
@@ -72,7 +73,7 @@ def search_and_store(options: Options, command: str, console: Console) -> int:
             return _search_and_store(options, command, console)
     except KeyboardInterrupt:
         line = f"Stopped; finished trials are kept in {options.log}. Go on with: {command}"
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(console, line)
         raise
 
 
@@ -102,7 +103,7 @@ def _search_and_store(options: Options, command: str, console: Console) -> int:
     failures |= later | last
     for (world, name), reason in failures.items():
         line = f"failed: {world} {name}: {reason}"
-        console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+        say(console, line, style="red")
     return FAILED if failures else 0
 
 

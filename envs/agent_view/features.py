@@ -121,10 +121,10 @@ EXIT_CLIENT_TABLE = {
 """Columns of `clients` that follow in worlds with early exits."""
 
 EXIT_SERVER_TABLE = {
-    "kept_right": "share of right ones among the known answers that clients did not ask for, over 8 hours",
+    "kept_right": "share of right ones among the known answers that clients did not ask for, over an hour",
     "hub_right": "the same of the hub's",
     "ask_price": "right answers that a question to the hub is worth, up to 1",
-    "worth_asking_below": "confidence below which asking pays: the hub's share less the price, 0 to 1",
+    "worth_asking_below": "below which confidence asking pays: the hub's share, hopefully, less the price",
 }
 """Entries of `server` that follow in worlds with early exits."""
 

@@ -15,17 +15,12 @@ _USUAL_POINTS_H = 2.0
 _LOG_UNIT = 3.0
 
 
-def client_columns(stream: StreamFacts, memory_rows: int) -> Floats32:
-    """`[E, N, 5]`, in the order of `STREAM_CLIENT_TABLE`; then those of `EXIT_CLIENT_TABLE`, if there are.
-
-    Args:
-        stream: what is known.
-        memory_rows: most rows that a client keeps.
-    """
+def client_columns(stream: StreamFacts) -> Floats32:
+    """`[E, N, 5]`, in the order of `STREAM_CLIENT_TABLE`; then those of `EXIT_CLIENT_TABLE`, if there are."""
     right = np.where(np.isnan(stream.right_share), -1.0, stream.right_share)
     columns = [
         np.minimum(np.log1p(stream.arrived) / _LOG_ARRIVED, 1.0),
-        np.minimum(stream.memory_rows / memory_rows, 1.0),
+        np.minimum(stream.memory_rows / stream.most_rows[:, None], 1.0),
         stream.memory_age_s / (stream.memory_age_s + _USUAL_AGE_S),
         stream.version_lag / (stream.version_lag + _USUAL_LAG),
         right,

@@ -99,9 +99,6 @@ class _Streams(Protocol):
     def quadratic(self) -> object: ...
 
     @property
-    def mixture(self) -> object: ...
-
-    @property
     def model(self) -> Spec: ...
 
     @property
@@ -130,16 +127,23 @@ def check_streams(scenario: _Streams) -> None:
     if scenario.arrivals is None:
         return
     wanted = {
-        "hub: share": (scenario.hub.share, 0.0),
-        "late: kind": (scenario.late.kind, "drop"),
-        "topology": (scenario.topology, "server"),
-        "evaluation: personal": (scenario.evaluation.personal, "none"),
-        "fragments: count": (scenario.fragments.count, 1),
-        "mixture": (scenario.mixture, ()),
+        "hub: share": (scenario.hub.share, 0.0, "clients train on what they were asked"),
+        "late: kind": (scenario.late.kind, "drop", "memories change while a late client is at work"),
+        "topology": (scenario.topology, "server", "who is asked answers with a version of the server's"),
+        "evaluation: personal": (
+            scenario.evaluation.personal,
+            "none",
+            "answers are scored when they are given, by the version that is held",
+        ),
+        "fragments: count": (
+            scenario.fragments.count,
+            1,
+            "between exchanges a worker's model is its own, no version that answers",
+        ),
     }
-    for name, (value, expected) in wanted.items():
+    for name, (value, expected, why) in wanted.items():
         if value != expected:
-            raise ValueError(f"{name}: {value!r}, expected {expected!r} in a world with arrivals")
+            raise ValueError(f"{name}: {value!r}, expected {expected!r} in a world with arrivals: {why}")
     _check_quadratics(scenario)
 
 

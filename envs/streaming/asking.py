@@ -11,7 +11,7 @@ from ...fl_core.federation import Answers, ConsultedEngine, RequestSpans, RoundE
 from ...traces.arrivals import ArrivalBatch
 from ...traces.availability import SessionBatch
 from ..contract import OWN_ASK_BELOW, Asked, AskFacts, RoundPlan, said_of
-from .known import SLOW_H
+from .known import FAST_H
 from .spans_kernels import ASKED, RIGHT
 
 HUB_ANSWER_BYTES = 8.0
@@ -97,7 +97,7 @@ class Consultation:
 
     def learn(self, hours: Floats, env: Ints, marks: Ints8) -> None:
         """Hours `[E]` pass, and at their end labels of `[R]` answers become known: whose, and their marks."""
-        self._known *= np.exp(-hours / SLOW_H)
+        self._known *= np.exp(-hours / FAST_H)
         right, asked = (marks & RIGHT) > 0, (marks & ASKED) > 0
         for who, mine in enumerate((~asked, asked)):
             for row, those in enumerate((mine & right, mine)):
@@ -109,4 +109,4 @@ class Consultation:
         start = np.broadcast_to(self._start, right.shape).copy()
         kept, hub = np.divide(right, count, out=start, where=count > 0)
         price = self._price / 100.0 + extra
-        return AskFacts(self._last.copy(), kept, hub, price, self._levels.copy())
+        return AskFacts(self._last.copy(), kept, hub, count[1].copy(), price, self._levels.copy())

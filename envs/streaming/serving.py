@@ -56,6 +56,7 @@ class Serving:
         shape = num_envs, n = sessions.num_envs, scenario.clients
         self._delay_s = scenario.memory.label_delay_s
         self._ephemeral = scenario.memory.ephemeral
+        self._most_rows = np.full(num_envs, scenario.memory.rows)
         self._global = scenario.serving.model == "global"
         self._own_refresh = REFRESHES.index(scenario.serving.refresh[-1])
         self.arrivals = ArrivalBatch(num_envs, n)
@@ -203,6 +204,7 @@ class Serving:
             arrived=self._last[0].copy(),
             requests=self.requests.copy(),
             memory_rows=self._core.held.astype(np.int64),
+            most_rows=self._most_rows.copy(),
             memory_age_s=self._engine.memory_age_s(time_s),
             version_lag=self.versions.lag,
             labels=self._last[1].copy(),

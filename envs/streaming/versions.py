@@ -57,7 +57,7 @@ class Versions:
     @property
     def newest(self) -> Ints:
         """`[E]`, row of the newest version in a table of all environments' slots, one after another."""
-        return np.arange(len(self.number)) * self.models.shape[1] + self._newest
+        return np.asarray(np.arange(len(self.number)) * self.models.shape[1] + self._newest)
 
     def play(self, until_s: Floats, got_s: Floats, changed: Bools) -> tuple[Ints, Floats]:
         """Let the time pass to `until_s` `[E]`.

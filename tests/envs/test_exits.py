@@ -7,16 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from frugalfl.agents.schedulers import make_scheduler
 from frugalfl.envs.adapters import FederatedEnv
 from frugalfl.envs.agent_view import EXIT_CLIENT_TABLE, EXIT_SERVER_TABLE, AgentView
-from frugalfl.envs.contract import STOP_S
+from frugalfl.envs.contract import STOP_S, rollout
 from frugalfl.envs.scenario import load_scenario
 from frugalfl.fl_core.data import DATASETS, Dataset, DatasetSource, load_dataset
 from frugalfl.fl_core.data.streams import Drift, Memory
 from frugalfl.fl_core.federation import StreamCore
 from frugalfl.fl_core.models import MODELS, Exit, ModelSource, ModelSpec, make_model
 
-from .test_streams import begun, every_other_hour, plan_of, played, served, waited
+from .test_streams import begun, every_other_hour, plan_of, played, served, waited, world_of
 
 LEVELS = [0.0, 0.6, 0.7, 0.8, 0.9, 1.0]
 EXITS = {"model": "exits", "exits": {"price": 10}, "levels": {"ask_below": LEVELS}}
@@ -105,6 +106,16 @@ def test_the_coordinator_is_told_where_asking_pays(calibrated):
     assert np.allclose(ask.worth_asking_below, 0.7, atol=0.03)
     sure = ask.kept_right > 0.8  # of who kept its answer, the surest
     assert sure.all() and ask.levels.tolist() == LEVELS
+
+
+def test_a_hub_that_was_bad_is_asked_again_when_it_has_learned():
+    """It is wrong before the first rounds; whoever then stopped asking would not learn of the later ones."""
+    world = world_of(2, **{**EXITS, "budgets": {"hours": 24}, "drift": {"kind": "none"}})
+    asked = []
+    for turn in rollout(world, make_scheduler("periodic", period_h=0.5, participants=6), np.arange(2)):
+        asked.append(turn.result.outcome.served.asked.count.sum())
+        assert (turn.plan.ask_below >= 0).all()
+    assert sum(asked[-8:]) > 20
 
 
 def test_the_reward_pays_for_every_question():
