@@ -124,7 +124,8 @@ class PopulationSource:
         self.models_trained = scenario.evaluation.models
         self.model_bytes = self.models_trained * one_model
         actual_sample = self.dataset.x_train.itemsize * self.dataset.x_train.shape[1]
-        self.setup_bytes = work.setup_bytes + whole_bytes * frozen_share(self.model)
+        fetched = scenario.pretrained is not None and not scenario.pretrained.installed
+        self.setup_bytes = work.setup_bytes + whole_bytes * frozen_share(self.model) * fetched
         sample_bytes = actual_sample if work.sample_bytes == "actual" else work.sample_bytes
         self._workload = work.model_copy(update={"model_bytes": one_model, "sample_bytes": sample_bytes})
         self._stream: StreamSource | None = None

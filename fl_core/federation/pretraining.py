@@ -34,6 +34,8 @@ class Pretraining(Settings):
         batch_size: rows of a step.
         optimiser: as in `LocalTraining`.
         seed: of the model's initial parameters and of the minibatches.
+        installed: whether clients have it from the start, as part of an app; else whoever begins a session
+            fetches what of it is frozen.
     """
 
     dataset: DATASETS.field() | None = None  # type: ignore[valid-type]
@@ -42,6 +44,7 @@ class Pretraining(Settings):
     batch_size: int = Field(default=32, ge=1, le=65_536)
     optimiser: OPTIMISERS.field() = "adamw"  # type: ignore[valid-type]
     seed: int = Field(default=0, ge=0)
+    installed: bool = False
 
     @field_validator("dataset")
     @classmethod
@@ -111,7 +114,7 @@ class _Task:
 
 def _base(model: Model, rows: Dataset, pretrained: Pretraining, trainer: Spec) -> Floats32:
     data = hashlib.sha256(rows.x_train.tobytes() + rows.y_train.tobytes()).hexdigest()
-    settings = json.dumps(pretrained.model_dump(exclude={"dataset"}), sort_keys=True)
+    settings = json.dumps(pretrained.model_dump(exclude={"dataset", "installed"}), sort_keys=True)
     return _trained(_Task((repr(model), data, settings, repr(trainer)), (model, rows, pretrained, trainer)))
 
 

@@ -10,8 +10,7 @@ import numpy as np
 from ...common.arrays import Floats
 from ..models import FineTuned
 from ..numerics import run_ranges
-from .descent_kernels import TrainJobs, blank_updates, descent_of
-from .factor_kernels import factor_layout
+from .descent_kernels import TrainJobs, blank_updates, descent_of, factor_layout
 from .jobs import LocalJobs, LocalUpdates
 from .scoring import WORTH_A_THREAD, JobScores, ScoreJobs
 from .settings import LocalTraining

@@ -66,6 +66,12 @@ def test_factors_travel_and_frozen_weights_are_a_joiners_price():
     assert (later[warm] == 0).any()
 
 
+def test_nobody_fetches_a_base_that_is_installed():
+    world = language(1, pretrained={**BASE, "installed": True}, trainable=LORA)
+    assert world.source.setup_bytes == 3e9
+    assert world.source.model.base is language(1, pretrained=BASE).source.model.base
+
+
 def test_moments_and_what_was_not_sent_are_of_the_factors():
     world = play(language(pretrained=BASE, trainable=LORA), upload_bits=4)
     state = world._core.state()

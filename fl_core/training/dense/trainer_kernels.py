@@ -14,8 +14,16 @@ import numpy as np
 
 from ....common.arrays import Floats32, Ints32
 from ....common.compiled import inner
-from ..descent_kernels import Descent, adamw, clear, pull
-from ..factor_kernels import FactorLayout, begin_factors, end_factors, expand, make_factor_work, step_factors
+from ..descent_kernels import (
+    Descent,
+    adamw,
+    begin_factors,
+    clear,
+    end_factors,
+    factor_work,
+    pull,
+    step_factors,
+)
 from .layers import LANES, add_into, backward, fill_padding, forward, pack, softmax, unpack, update
 from .layout import NetLayout
 
@@ -184,32 +192,28 @@ def train_factors(begin, end, jobs, data, layout, view, descent, out):  # type: 
     """Likewise on low-rank factors."""
     first, rows, rates = jobs[2], jobs[3], jobs[5]
     x, y = data
-    how, net, factors = Descent(*descent), NetLayout(*layout), FactorLayout(*view)
-    batch, own = rows.shape[1], make_factor_work(factors)
+    how, net = Descent(*descent), NetLayout(*layout)
+    factors, own = factor_work(view)
+    batch = rows.shape[1]
     padded = (batch + 3) // 4 * 4
     packed, g = np.empty(net.packed_size, np.float32), np.zeros(net.packed_size, np.float32)
-    hidden, turned = (
-        np.zeros(net.hidden_size * padded + LANES, np.float32),
-        np.empty(net.turned_size, np.float32),
-    )
+    hidden = np.zeros(net.hidden_size * padded + LANES, np.float32)
+    turned, still = np.empty(net.turned_size, np.float32), np.zeros(net.packed_size, np.float32)
     back, spare = np.zeros(net.widest * padded, np.float32), np.zeros(net.widest * padded, np.float32)
     heads = net.shares.size if net.shares.size > 1 else 0  # one row is scratch
     early = np.zeros((heads, net.widest * padded), np.float32)
     in_at, none, scale = _hidden_offsets(net, padded), np.float32(0.0), np.float32(1.0 / batch)
-    still = np.zeros(net.packed_size, np.float32)
     for j in range(begin, end):
-        begin_factors(j, jobs, how, out, own)
+        begin_factors(j, jobs, factors, how, out, own)
         clear(g, 0, g.size)
         loss = 0.0
         for s in range(first[j], first[j + 1]):
-            expand(factors, own)
             pack(own.full, net, packed, _NEVER)
             work = (hidden, turned, back, spare, early)
             loss += _sgd_step(rows[s], x, y, net, packed, g, still, none, scale, work, in_at)
             unpack(g, net, own.nothing, own.full_slopes)
             step_factors(j, rates[j], factors, how, out, own)
-        out[1][j] = loss / max(1, first[j + 1] - first[j])
-        end_factors(j, jobs, how, out, own)
+        end_factors(j, jobs, how, out, own, loss)
 
 
 @inner(cache=True, nogil=True)
