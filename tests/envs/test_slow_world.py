@@ -95,7 +95,7 @@ def check_row(e: int, slow: SlowEpisode, said, result, world) -> None:
 
 @pytest.mark.parametrize(
     ("word", "decisions"),
-    [*((word, 6) for word in SHORT), *(pytest.param(word, 60, marks=pytest.mark.slow) for word in OPTIONS)],
+    [*((word, 6) for word in SHORT), *(pytest.param(word, 40, marks=pytest.mark.slow) for word in OPTIONS)],
 )
 def test_both_simulators_say_the_same(word, decisions):
     """Starts of episodes are drawn over all splits; an episode that ends is followed by another."""

@@ -30,10 +30,16 @@ def short():
     return load_scenario("volunteers", max_rounds=6)
 
 
+@pytest.fixture(scope="module")
+def worlds(short):
+    """By number of environments; whoever plays begins with a reset."""
+    return {number: FederatedWorld(short, number, "val") for number in (1, 3)}
+
+
 @pytest.mark.parametrize("name", [name for name in SCHEDULERS if name != "clairvoyant"])
-def test_row_of_a_batch_is_the_single_episode_exactly(short, name):
+def test_row_of_a_batch_is_the_single_episode_exactly(short, worlds, name):
     def play(seeds):
-        world, scheduler = FederatedWorld(short, len(seeds), "val"), make_scheduler(name)
+        world, scheduler = worlds[len(seeds)], make_scheduler(name)
         everyone = np.ones(len(seeds), dtype=bool)
         world.reset(everyone, np.array(seeds))
         scheduler.reset(everyone, np.array(seeds), short.clients)
@@ -48,10 +54,11 @@ def test_row_of_a_batch_is_the_single_episode_exactly(short, name):
 @pytest.mark.parametrize("world", scenario_names())
 def test_every_scheduler_plays_every_world_without_repairs(world):
     scenario = load_scenario(world, max_rounds=3)
+    played = FederatedWorld(scenario, 1, "val")
     for name in SCHEDULERS:
         if name == "clairvoyant":
             continue
-        scheduler, played = make_scheduler(name), FederatedWorld(scenario, 1, "val")
+        scheduler = make_scheduler(name)
         played.reset(np.ones(1, dtype=bool), np.array([3]))
         scheduler.reset(np.ones(1, dtype=bool), np.array([3]), scenario.clients)
         while played.running.any():

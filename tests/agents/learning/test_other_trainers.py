@@ -19,7 +19,7 @@ def load_cleanrl():
 
 @pytest.mark.slow
 def test_a_cleanrl_style_ppo_loop_learns_on_an_id():
-    returns = load_cleanrl().train("frugalfl/Quadratic-v0", total_timesteps=32_768)
+    returns = load_cleanrl().train("frugalfl/Quadratic-v0", total_timesteps=16_384)
     tenth = len(returns) // 10
     assert tenth > 20
     assert np.mean(returns[-2 * tenth :]) > np.mean(returns[:tenth]) + 5.0

@@ -26,6 +26,10 @@ from frugalfl.train_agent import main as train_main
 SMALL = ["--timesteps=256", "--num-envs=4", "--eval-episodes=4", "--policy.hidden=8"]
 SMALL += ["--ppo.rollout-steps=16", "--ppo.epochs=1", "--rivals", "random-m"]
 
+FIRST_EPISODES = json.loads(Path(__file__).with_name("first_episodes.json").read_text(encoding="utf-8"))
+"""Net points of each shipped scheduler and its rival in the first test episodes of its world."""
+EPISODES = 12
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
@@ -266,6 +270,21 @@ def test_every_shipped_scheduler_loads_in_its_world_and_says_how_it_was_made(nam
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", shipped_names())
+def test_every_shipped_scheduler_plays_as_it_did(name):
+    """The first of the card's episodes, one by one; `first_episodes.json` has what they came to."""
+    card = read_card(loading.HOME / name)
+    both = [name, card.test["paired"]["rival"]]
+    stored = FIRST_EPISODES.get(name, {})
+    assert list(stored) == both, f"expected net points of evaluate({both}, ..., {EPISODES}) in the file"
+    result = evaluate(both, card.scenario, EPISODES, progress=False)
+    for player, points in stored.items():  # other machines round differently, which moves single episodes
+        apart = result.values(player) - points
+        assert np.median(np.abs(apart)) < 1.0 and abs(apart.mean()) < 2.0, player
+
+
+@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", shipped_names())
 def test_every_shipped_scheduler_still_reaches_what_its_card_says(name):
     card = read_card(loading.HOME / name)
