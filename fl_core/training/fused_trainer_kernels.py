@@ -16,7 +16,7 @@ from ...common.arrays import Floats, Floats32, Ints, Ints32
 from ...common.compiled import inner
 from ..models import ModelSpec
 from .descent_kernels import Descent, adamw, clear, pull
-from .fused_layers import LANES, backward, fill_padding, forward, pack, softmax, unpack, update
+from .fused_layers import LANES, backward, fill_padding, forward, pack, row_loss, softmax, unpack, update
 
 # Padding lanes of the last layer: their probability is exactly zero.
 _NEVER = np.float32(-1e30)
@@ -242,10 +242,13 @@ def answer_range(begin, end, jobs, data, layout, right, losses):  # type: ignore
         np.zeros(net.hidden_size * _BLOCK + LANES, np.float32),
         np.zeros(net.widest * _BLOCK, np.float32),
     )
+    packed_of = -1
     for j in range(begin, end):
         if first[j] == first[j + 1]:
             continue
-        pack(params[origin[j]], widths, vectors, w_at, b_at, packed, _NEVER)
+        if origin[j] != packed_of:  # neighbours often have the same model, and few rows each
+            pack(params[origin[j]], widths, vectors, w_at, b_at, packed, _NEVER)
+            packed_of = origin[j]
         for at in range(first[j], first[j + 1], _BLOCK):
             count = min(_BLOCK, first[j + 1] - at)
             padded = (count + 3) // 4 * 4
@@ -253,11 +256,9 @@ def answer_range(begin, end, jobs, data, layout, right, losses):  # type: ignore
                 in_at[0, b] = np.int64(rows[at + min(b, count - 1)]) * widths[0]
             _logits(x, in_at[0], padded, net, packed, hidden, _BLOCK, in_at, z)
             for b in range(count):
-                best, own = 0, z[b * stride : (b + 1) * stride]
-                for c in range(1, classes):
-                    if own[c] > own[best]:
+                best, label = b * stride, y[rows[at + b]]
+                for c in range(b * stride + 1, b * stride + classes):
+                    if z[c] > z[best]:
                         best = c
-                right[at + b] = best == y[rows[at + b]]
-                losses[at + b] = softmax(
-                    own, y, rows[at + b : at + b + 1], 1, stride // LANES, np.float32(1.0)
-                )
+                right[at + b] = best == b * stride + label
+                losses[at + b] = row_loss(z, b * stride, label, stride)
