@@ -26,8 +26,9 @@ $(VENV)/.ready: pyproject.toml
 demo: setup  ## the main job: train a scheduler, compare it, write a new folder below runs/
 	$(BIN)/python train_agent.py
 
-test: setup  ## the whole test suite
-	$(BIN)/python -m pytest
+# A worker for each core. Each computes with one thread, so that they do not fight for the cores.
+test: setup  ## the whole test suite; `python -m pytest` does without workers
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 fast: setup  ## the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow"

@@ -12,7 +12,14 @@ from __future__ import annotations
 
 from .agents.testing import check_scheduler
 from .envs.testing import check_world
-from .fl_core.testing import check_aggregator, check_compression, check_dataset, check_trainer
+from .fl_core.testing import (
+    check_aggregator,
+    check_attack,
+    check_compression,
+    check_dataset,
+    check_partition,
+    check_trainer,
+)
 from .traces.testing import (
     check_arrival_model,
     check_availability_model,
@@ -23,10 +30,12 @@ from .traces.testing import (
 __all__ = [
     "check_aggregator",
     "check_arrival_model",
+    "check_attack",
     "check_availability_model",
     "check_compression",
     "check_dataset",
     "check_forecast",
+    "check_partition",
     "check_scheduler",
     "check_trace_format",
     "check_trainer",

@@ -10,26 +10,31 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, TypeAlias, cast, overload, runtime_checkable
 
 from ..common.files import sha256, slug
 from ..common.spelling import suggest
+from ..envs.any_world import AnyScenario, load_any
 from ..envs.contract import Scheduler
 from ..envs.registration import find_entry
-from ..envs.scenario import Scenario, load_scenario
+from ..envs.scenario import Scenario
+from ..envs.serving import ServingScenario, ServingScheduler
 from .integrations import SchedulerPolicy
-from .schedulers import SCHEDULERS, make_scheduler, refuse_unknown, tuned_schedulers
+from .schedulers import SCHEDULERS, make_scheduler, make_tuned_policy, refuse_unknown, tuned_schedulers
 from .schedulers.base import Rule, Setting, adopt, original, settings_of
 from .schedulers.linear import LinearRule
 from .schedulers.planning import Clairvoyant
+from .schedulers.serving import POLICY_PARTS, Part, ServingPolicy, policy_names
 from .zoo import CARD, find_card, is_shipped, shipped_names
 from .zoo import load_scheduler as load_trained
 
 __all__ = [
     "ALL",
+    "AnyScheduler",
     "Origin",
     "adopt",
     "allow_own_modules",
+    "any_scenario_of",
     "as_policy",
     "describe",
     "make_player",
@@ -44,32 +49,49 @@ ALL = "all"
 _RUN_FILES = ("config.json", "model.pt")
 
 
-def scenario_of(env: str) -> Scenario:
+def any_scenario_of(env: str) -> AnyScenario:
     """The world behind an id ("frugalfl/Volunteers-v0"), a packaged name ("volunteers") or a YAML file.
 
     Raises:
         ValueError: there is no such world; one line with a suggestion.
     """
     if "/" in env and not env.endswith((".yaml", ".yml")):
-        return load_scenario(find_entry(env).scenario)
-    return load_scenario(env)
+        return load_any(find_entry(env).scenario)
+    return load_any(env)
 
 
-def name_players(sources: Iterable[str]) -> dict[str, str]:
+def scenario_of(env: str) -> Scenario:
+    """The same where only a world of training will do.
+
+    Raises:
+        ValueError: there is no such world, or it is one of serving; one line.
+    """
+    found = any_scenario_of(env)
+    if isinstance(found, ServingScenario):
+        raise ValueError(
+            f"env: {env!r} is a world of serving, expected one of training; "
+            "evaluate, benchmark, tune and train take both"
+        )
+    return found
+
+
+def name_players(sources: Iterable[str], scenario: AnyScenario | None = None) -> dict[str, str]:
     """Label by player: `all` for every scheduler of the package, `label=source` for a name of one's choice.
 
     Args:
         sources: names of schedulers, `package.module:Class`, folders of trained runs; commas separate too.
+        scenario: where they will play: `all` are those of its class of worlds; None: of training.
 
     Raises:
         ValueError: nobody named, or two schedulers of one name.
     """
     players: dict[str, str] = {}
+    everybody = policy_names() if isinstance(scenario, ServingScenario) else list(SCHEDULERS)
     for item in (part.strip() for source in sources for part in source.split(",")):
         if not item:
             continue
         label, equals, source = item.rpartition("=")
-        found = {name: name for name in SCHEDULERS} if item == ALL else {label if equals else "": source}
+        found = {name: name for name in everybody} if item == ALL else {label if equals else "": source}
         for name, each in found.items():
             name = name or _label(each)
             if players.get(name, each) != each:
@@ -82,12 +104,19 @@ def name_players(sources: Iterable[str]) -> dict[str, str]:
     return players
 
 
-def make_player(source: str, scenario: Scenario | str, **settings: Setting) -> Scheduler:
+@overload
+def make_player(source: str, scenario: Scenario | str, **settings: Setting) -> Scheduler: ...
+@overload
+def make_player(source: str, scenario: ServingScenario, **settings: Setting) -> ServingScheduler: ...
+@overload
+def make_player(source: str, scenario: AnyScenario | str, **settings: Setting) -> AnyScheduler: ...
+def make_player(source: str, scenario: AnyScenario | str, **settings: Setting) -> AnyScheduler:
     """The scheduler of a source in a world. The one way from a name to a scheduler.
 
     Args:
         source: name of a handcrafted scheduler or of a trained one that comes with the package,
-            `package.module:Class`, or the folder of a trained run.
+            `package.module:Class`, or the folder of a trained run; in worlds of serving the names of a
+            policy's parts, joined by "+".
         scenario: where it plays; the settings tuned for it are the defaults.
         **settings: hyperparameters to set; a trained scheduler has `decision`.
 
@@ -104,13 +133,29 @@ def make_player(source: str, scenario: Scenario | str, **settings: Setting) -> S
         # Imported late: only trained players need torch.
         from .learning.run_folder import load_scheduler
 
-        return load_scheduler(folder, load_scenario(scenario))
+        return load_scheduler(folder, load_any(scenario))
+    allow_own_modules()
+    world = scenario if isinstance(scenario, str) else scenario.name
+    if isinstance(scenario, ServingScenario):
+        return _serving_player(source, world, settings)
     if source not in SCHEDULERS and ":" not in source:
         hint = suggest(source, [*SCHEDULERS, *shipped_names()])
         raise ValueError(f"scheduler: {source!r} is unknown; {hint} (or package.module:Class)")
-    allow_own_modules()
-    world = scenario if isinstance(scenario, str) else scenario.name
     return make_scheduler(source, world, **settings)
+
+
+def _serving_player(source: str, world: str, settings: Mapping[str, Setting]) -> ServingScheduler:
+    """A policy by its parts, or a class of one's own that is a whole policy."""
+    for part in source.split("+"):
+        if part.strip() not in POLICY_PARTS and ":" not in part:
+            hint = suggest(part.strip(), [*POLICY_PARTS, *shipped_names()])
+            raise ValueError(f"scheduler: {part.strip()!r} is unknown in worlds of serving; {hint}")
+    if ":" in source and "+" not in source:
+        own = POLICY_PARTS[source]
+        if isinstance(own, type) and not issubclass(own, Part):
+            refuse_unknown(source, settings, ())
+            return cast(ServingScheduler, adopt(own()))
+    return make_tuned_policy(source, world, **settings)
 
 
 def as_policy(source: object, env: object, **settings: Setting) -> SchedulerPolicy:
@@ -134,7 +179,7 @@ def as_policy(source: object, env: object, **settings: Setting) -> SchedulerPoli
     return SchedulerPolicy(make, env)
 
 
-def describe(source: str, player: Scheduler) -> dict[str, object]:
+def describe(source: str, player: AnyScheduler) -> dict[str, object]:
     """What decides how a scheduler plays, JSON-able: its settings, or the checksum of what was learned."""
     if is_shipped(source) or (Path(source).expanduser() / CARD).is_file():
         return {"scheduler": source, "sha256": find_card(source)[1].weights_sha256[:16]}
@@ -147,11 +192,15 @@ def describe(source: str, player: Scheduler) -> dict[str, object]:
         text = json.dumps([[each.name, settings_of(each)] for each in own.candidates])
         effort = {"splices": own.splices, "mutations": own.mutations}
         return {"candidates": len(own.candidates), **effort, "sha256": sha256(text.encode())[:16]}
-    if isinstance(own, LinearRule):
-        return own.settings
+    if isinstance(own, LinearRule | ServingPolicy):
+        return dict(own.settings)
     if is_dataclass(own) and not isinstance(own, type):
         return dict(settings_of(own))
     return {}
+
+
+AnyScheduler: TypeAlias = Scheduler | ServingScheduler
+"""Who decides, in worlds of either class."""
 
 
 class Origin(NamedTuple):
@@ -168,7 +217,7 @@ class _Trained(Protocol):
     rounds_trained: int | None
 
 
-def origin_of(player: Scheduler, world: str) -> Origin:
+def origin_of(player: AnyScheduler, world: str) -> Origin:
     """The search that found a scheduler's settings in a world, or its training.
 
     Settings of one's own have no origin, though their scheduler was tuned with others.
@@ -177,6 +226,10 @@ def origin_of(player: Scheduler, world: str) -> Origin:
     if isinstance(own, _Trained):
         return Origin(math.nan, math.nan if own.rounds_trained is None else float(own.rounds_trained))
     entry = tuned_schedulers(world).get(player.name)
+    if isinstance(own, ServingPolicy):
+        if entry is None or own.settings != make_tuned_policy(player.name, world).settings:
+            return Origin(math.nan, math.nan)
+        return Origin(float(entry["score"]), float(entry.get("rounds", math.nan)))
     if entry is None or player.name not in SCHEDULERS or type(own) is not SCHEDULERS[player.name]:
         return Origin(math.nan, math.nan)
     if not _played_alike(own, original(make_scheduler(player.name, world))):
@@ -196,7 +249,7 @@ def _played_alike(own: object, stored: object) -> bool:
 def run_folder(source: str) -> Path | None:
     """The folder of a trained run, or of an exported scheduler; ValueError for a folder that holds none."""
     path = Path(source).expanduser()
-    if source in SCHEDULERS or is_shipped(source) or not path.is_dir():
+    if source in SCHEDULERS or source in POLICY_PARTS or is_shipped(source) or not path.is_dir():
         return None
     if (path / CARD).is_file():
         return path.resolve()

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..common.arrays import Ints
 from ..envs.contract import (
-    OWN_REFRESH,
+    LEFT_OPEN,
     ClientFacts,
     Future,
     Preparing,
@@ -23,6 +23,7 @@ from ..envs.contract import (
     StreamFacts,
     Terms,
     ZoneFacts,
+    said_of,
 )
 from ..envs.mixture import make_world
 from ..envs.scenario import Scenario, load_scenario
@@ -111,7 +112,7 @@ def _play(scheduler: Scheduler, scenario: Scenario, decisions: int) -> _Played:
         twin = copy.deepcopy(scheduler)
         plan = scheduler.plan(shown)
         levels = scenario.levels
-        offered = (levels.server_step, levels.upload_bits, scenario.refresh_levels)
+        offered = (levels.server_step, levels.upload_bits, scenario.refresh_levels, levels.ask_below)
         plan.validate(len(_SEEDS), scenario.clients, *offered)
         _check_plan(plan, situation)
         _expect_same(twin.plan(shown), plan, "a copy of it plans otherwise than the original")
@@ -165,7 +166,7 @@ def _check_rows(scheduler: Scheduler, played: _Played) -> None:
         for situation, plan in zip(played.situations, played.plans, strict=True):
             alone = player.plan(_shown(player, _rows(situation, one)))
             why = f"row {row} of the batch is planned otherwise than the same environment alone"
-            _expect_same(alone, _plan_rows(plan, one), why)
+            _expect_same(alone, plan.rows(one), why)
 
 
 def _check_partial_reset(scheduler: Scheduler, played: _Played) -> None:
@@ -178,8 +179,8 @@ def _check_partial_reset(scheduler: Scheduler, played: _Played) -> None:
             player.reset(first, np.where(first, _OTHER_SEEDS, _SEEDS), situation.num_clients)
         rest = slice(1, None)
         _expect_same(
-            _plan_rows(player.plan(_shown(player, situation)), rest),
-            _plan_rows(plan, rest),
+            player.plan(_shown(player, situation)).rows(rest),
+            plan.rows(rest),
             "reset() of one row changes what is planned for the others",
         )
 
@@ -225,21 +226,6 @@ def _part(part: Part, rows: slice) -> Part:
     return build(**values | batched)
 
 
-def _plan_rows(plan: RoundPlan, rows: slice) -> RoundPlan:
-    """Some environments of a plan."""
-    return RoundPlan(
-        plan.local_steps[rows],
-        plan.transfer_samples[rows],
-        plan.quorum[rows],
-        plan.wait_s[rows],
-        None if plan.weights is None else plan.weights[rows],
-        None if plan.probe_samples is None else plan.probe_samples[rows],
-        None if plan.server_step is None else plan.server_step[rows],
-        None if plan.upload_bits is None else plan.upload_bits[rows],
-        None if plan.refresh is None else plan.refresh[rows],
-    )
-
-
 def _expect_same(plan: RoundPlan, other: RoundPlan, why: str) -> None:
     """Both plans order the same."""
     for name in ("invited", "probed", "local_steps", "transfer_samples", "quorum", "wait_s"):
@@ -247,13 +233,8 @@ def _expect_same(plan: RoundPlan, other: RoundPlan, why: str) -> None:
     blank = np.full(plan.local_steps.shape, np.nan)
     weights = [blank if each.weights is None else each.weights for each in (plan, other)]
     _expect(np.array_equal(weights[0], weights[1], equal_nan=True), f"weights: {why}")
-    ones = np.ones(len(plan.quorum))
-    factors = [ones if each.server_step is None else each.server_step for each in (plan, other)]
-    _expect(np.array_equal(factors[0], factors[1]), f"server_step: {why}")
-    bits = [0 * ones if each.upload_bits is None else each.upload_bits for each in (plan, other)]
-    _expect(np.array_equal(bits[0], bits[1]), f"upload_bits: {why}")
-    whom = [OWN_REFRESH * ones if each.refresh is None else each.refresh for each in (plan, other)]
-    _expect(np.array_equal(whom[0], whom[1]), f"refresh: {why}")
+    for name in LEFT_OPEN:
+        _expect(np.array_equal(said_of(plan, name), said_of(other, name)), f"{name}: {why}")
 
 
 def _expect(kept: bool, why: str) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-from frugalfl.agents.evaluation import evaluate_serving
+from frugalfl.agents.evaluation import evaluate
 from frugalfl.agents.reports.palette import BLUE, GREY, RED
 from frugalfl.agents.schedulers.serving import (
     Ascent,
@@ -124,7 +124,7 @@ def exponent(steps: list[int], values: np.ndarray) -> float:
 def table(episodes: int) -> None:
     """Everybody on the same validation episodes."""
     players = {name: make_policy(name) for name in POLICIES}
-    result = evaluate_serving(players, episodes=episodes, split="val", batch=episodes, progress=False)
+    result = evaluate(players, "serving", episodes=episodes, split="val", batch=episodes, progress=False)
     print(result.summary().to_markdown())
 
 

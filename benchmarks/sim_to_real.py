@@ -6,7 +6,8 @@ Starts a SuperLink and three SuperNodes on this machine, lets `frugalfl deploy` 
 SIGKILL during a round and starts it again later. Then plays the recorded plans in `FederatedWorld`, whose
 clients leave and return in the same rounds, and prints both side by side. Needs the extra `flower`. With
 `--model transformer` a language is learnt: AdamW on the nodes, whose moments die with the one that is killed,
-updates rounded to 16 bits on their way, DiLoCo's outer step on the server.
+updates rounded to 16 bits on their way, DiLoCo's outer step on the server; with `--rank 8` low-rank factors
+beside a base that every node makes for itself.
 """
 
 from __future__ import annotations
@@ -49,13 +50,19 @@ def lab(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.model == "mlp":
         model = {"kind": "mlp", "hidden": [64]}
         return own | {"base": "volunteers", "model": model, "hub": {"share": 0.0}}
+    base = {"steps": 200, "learning_rate": 1e-3, "batch_size": 8}
+    factors = {"pretrained": base, "trainable": {"kind": "lora", "rank": arguments.rank}}
     size = {"layers": arguments.layers, "width": arguments.width, "heads": 4}
-    return own | {
-        "base": "language",
-        "dataset": {"kind": "markov", "num_clients": len(NODES), "context": 32},
-        "model": {"kind": "transformer", **size},
-        "training": {"optimiser": "adamw", "learning_rate": 1e-3, "batch_size": 8},
-    }
+    return (
+        own
+        | (factors if arguments.rank else {})
+        | {
+            "base": "language",
+            "dataset": {"kind": "markov", "num_clients": len(NODES), "context": 32},
+            "model": {"kind": "transformer", **size},
+            "training": {"optimiser": "adamw", "learning_rate": 1e-3, "batch_size": 8},
+        }
+    )
 
 
 def rounds_done(out: Path) -> int:
@@ -221,6 +228,7 @@ def main() -> None:
     parser.add_argument("--model", choices=["mlp", "transformer"], default="mlp")
     parser.add_argument("--layers", type=int, default=4, help="of the transformer")
     parser.add_argument("--width", type=int, default=256, help="likewise: 3.2 million parameters")
+    parser.add_argument("--rank", type=int, default=0, help="of low-rank factors; 0 = all is trained")
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--kill-in", type=int, default=5, help="round in which one node is killed")
     parser.add_argument("--back-in", type=int, default=9, help="round in which it is started again")

@@ -3,7 +3,8 @@
     python benchmarks/steps.py --threads 1
 
 The actions are those of a coordinator that invites every second available client for ten local steps; what
-else is a decision of a world, such as who is sent the new model, is drawn.
+else is a decision of a world, such as who is sent the new model, is drawn. In worlds of serving they are
+those of one in whose empty slots models are loaded at random.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from collections.abc import Callable
 import numpy as np
 
 import frugalfl
+from frugalfl.envs.agent_view import AgentView
+from frugalfl.envs.serving import NOTHING
+from frugalfl.envs.serving_view import ServingView
 from frugalfl.fl_core.numerics import set_num_threads
 
 
@@ -25,22 +29,35 @@ def steps_per_second(
     env = frugalfl.make_vec_env(env_id, num_envs)
     env.seed(0)
     env.reset()
-    layout = env.agent_view.codec.layout
-    heads = layout.server_heads
     rng = np.random.default_rng(0)
-    action = np.zeros((num_envs, layout.nvec.size), dtype=np.int64)
     rates = []
     for stretch in range(6):
         count, start = 0, clock()
         while clock() - start < seconds / 6:
-            invited = rng.random((num_envs, layout.num_clients)) < 0.5
-            action[:, 2:heads] = rng.integers(0, layout.nvec[2:heads], (num_envs, heads - 2))
-            action[:, heads : heads + layout.num_clients] = np.where(invited, 2, 0)
-            env.step(action)
+            env.step(actions(env.agent_view, rng))
             count += num_envs
         if stretch:  # the first one warms up
             rates.append(count / (clock() - start))
     return float(np.median(rates))
+
+
+def actions(view: AgentView | ServingView, rng: np.random.Generator) -> np.ndarray:
+    """One action per world."""
+    if isinstance(view, ServingView):
+        action = np.zeros((view.world.num_envs, view.action_mode.nvec.size), dtype=np.int64)
+        slots, known = view.scenario.slots, view.situation
+        empty = known.loadable & (known.slots.model == NOTHING)
+        model = rng.integers(1, view.action_mode.nvec[-1], empty.shape)
+        action[:, 0] = view.action_mode.nvec[0] - 1
+        action[:, -slots:] = np.where(empty, model, 0)
+        return action
+    layout, num_envs = view.codec.layout, view.world.num_envs
+    heads = layout.server_heads
+    action = np.zeros((num_envs, layout.nvec.size), dtype=np.int64)
+    invited = rng.random((num_envs, layout.num_clients)) < 0.5
+    action[:, 2:heads] = rng.integers(0, layout.nvec[2:heads], (num_envs, heads - 2))
+    action[:, heads : heads + layout.num_clients] = np.where(invited, 2, 0)
+    return action
 
 
 def main() -> None:

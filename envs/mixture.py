@@ -10,7 +10,18 @@ import numpy as np
 
 from ..common.arrays import AnyArray, Bools, Floats, Floats32, Ints
 from ..common.splits import Split
-from .contract import ClientFacts, Future, RoundOutcome, RoundPlan, Situation, StepResult
+from .contract import (
+    Asked,
+    AskFacts,
+    ClientFacts,
+    Future,
+    RoundOutcome,
+    RoundPlan,
+    Served,
+    Situation,
+    StepResult,
+    StreamFacts,
+)
 from .round import ClientScores
 from .scenario import Scenario, kinds_of, shares_of
 from .world import FederatedWorld
@@ -99,6 +110,7 @@ class MixtureWorld:
             levels.server_step,
             levels.upload_bits,
             self.scenario.refresh_levels,
+            levels.ask_below,
         )
         return self._of(
             lambda world: _padded(world.step(_narrowed(plan, world.scenario.clients)), self.scenario.clients)
@@ -177,6 +189,7 @@ _NOBODY = {
     "probed_loss": np.nan,
     "reported_loss": np.nan,
     "update_norm": np.nan,
+    "right_share": np.nan,
 }
 """What nobody has in the fields that are neither cycled nor 0."""
 _PER_CLIENT: dict[type, tuple[str, ...]] = {
@@ -188,6 +201,19 @@ _PER_CLIENT: dict[type, tuple[str, ...]] = {
     ),
     Future: ("session_left_s", "next_start_s"),
     ClientScores: tuple(field.name for field in fields(ClientScores)),
+    StreamFacts: (
+        "arrived",
+        "requests",
+        "memory_rows",
+        "memory_age_s",
+        "version_lag",
+        "labels",
+        "right",
+        "right_share",
+    ),
+    AskFacts: ("asked",),
+    Served: ("requests", "right", "loss", "labels", "labels_right", "refreshed"),
+    Asked: ("count",),
 }
 """Fields whose second axis is the clients."""
 
@@ -246,6 +272,12 @@ def _chosen(answers: list[Any], choice: Ints) -> Any:
 
 
 def _rows(answers: list[AnyArray], choice: Ints) -> AnyArray:
+    if len({each.shape for each in answers}) > 1:  # of moments of drift some kinds have more than others
+        widest = max(each.shape[1] for each in answers)
+        after = [((0, 0), (0, widest - each.shape[1])) for each in answers]
+        answers = [
+            np.pad(each, more, constant_values=np.inf) for each, more in zip(answers, after, strict=True)
+        ]
     first = answers[0]
     if len(first) != len(choice) or first.dtype == object:
         return first

@@ -89,15 +89,10 @@ def register_all() -> None:
 
 
 def find_entry(env_id: str) -> Entry:
-    """The entry of an id; ValueError with a suggestion if there is none."""
-    known = {entry.id: entry for entry in entries()}
+    """The entry of an id, of training or of serving; ValueError with a suggestion if there is none."""
+    known = {entry.id: entry for entry in (*entries(), *serving_entries())}
     if env_id in known:
         return known[env_id]
-    if env_id in {entry.id for entry in serving_entries()}:
-        raise ValueError(
-            f"env: {env_id!r} is a world of serving, expected one of training; "
-            "frugalfl.evaluation.evaluate_serving compares policies there"
-        )
     raise ValueError(f"env: {env_id!r} is not an environment of frugalfl; {suggest(env_id, known)}")
 
 
@@ -114,15 +109,14 @@ def make_vec_env(env_id: str, num_envs: int = 1, split: str = "train", **kwargs:
     from .adapters.sb3_serving_env import ServingVecEnv
     from .adapters.sb3_vec_env import FederatedVecEnv
 
-    serving = {entry.id: entry for entry in serving_entries()}
-    entry = serving[env_id] if env_id in serving else find_entry(env_id)
+    entry = find_entry(env_id)
     if entry.kwargs.get("vector_reward"):
         scalar = env_id.replace("mo-", "")
         raise ValueError(f"env: {env_id!r} has a vector reward; use {scalar!r}")
     if "n_envs" in kwargs:
         num_envs = cast(int, kwargs.pop("n_envs"))
     given = {"split": split, **entry.kwargs, **kwargs}
-    made = ServingVecEnv if env_id in serving else FederatedVecEnv
+    made = ServingVecEnv if entry in serving_entries() else FederatedVecEnv
     venv = made(num_envs=num_envs, **given)  # type: ignore[arg-type]
     given.pop("max_episode_steps", None)  # a field of the spec itself
     venv.spec = replace(gym.spec(env_id), kwargs=given)

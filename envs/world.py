@@ -106,6 +106,7 @@ class FederatedWorld:
             levels.server_step,
             levels.upload_bits,
             self.scenario.refresh_levels,
+            levels.ask_below,
         )
         active, budgets = self.running.copy(), self._population.budgets
         began_s, accuracy_before = self._time_s.copy(), self.ledger.accuracy
@@ -154,7 +155,7 @@ class FederatedWorld:
                 self.scenario.upload_bits,
             ),
             future=self._future(time_s) if clairvoyant else None,
-            stream=None if self._streams is None else self._streams.serving.facts(time_s),
+            stream=None if self._streams is None else self._streams.facts(time_s),
         )
 
     def totals(self) -> dict[str, Floats]:

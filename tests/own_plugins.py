@@ -10,6 +10,7 @@ import numpy as np
 from frugalfl.common.settings import Settings
 from frugalfl.evaluation import Section
 from frugalfl.fl_core import Compression, Dataset, DatasetSource, ModelSource, Partition, Weighting
+from frugalfl.fl_core.aggregation import Attack
 from frugalfl.fl_core.data import load_dataset
 from frugalfl.fl_core.models import ModelSpec
 from frugalfl.fl_core.training import NumpyTrainer
@@ -46,6 +47,26 @@ class Capped(Weighting):
 
     def coefficients(self, arrivals):
         return np.minimum(self.most, 1.0 / np.diff(arrivals.span)[arrivals.env])
+
+
+class Half(Attack):
+    """An attack: a share of the mean honest update, backwards."""
+
+    name = "half"
+
+    class Options(Settings):
+        share: float = 0.5
+
+    def __init__(self, share=0.5):
+        super().__init__()
+        self.share = share
+
+    def lies(self, env, honest, own):
+        return (
+            np.repeat(-self.share * honest.mean(axis=0, keepdims=True), len(own), axis=0)
+            if len(honest)
+            else own
+        )
 
 
 class Signs(Compression):

@@ -51,6 +51,14 @@ class Case(NamedTuple):
 VOLUNTEERS = "frugalfl/Volunteers-v0"
 PROBING_MENU = ({"scheduler": "pow-d", "participants": 4}, {"wait_s": 1800.0})
 
+LANGUAGE = "frugalfl/Language-v0"
+_FAMILY = {"kind": "markov", "symbols": 12, "order": 2, "context": 8, "clients": 0.0, "num_clients": 1}
+FINE_TUNING = {
+    "dataset": {**_FAMILY, "clients": 0.1, "num_clients": 16, "family": 0.3},
+    "pretrained": {"steps": 200, "dataset": {**_FAMILY, "rows": 500}},
+    "trainable": {"kind": "lora", "rank": 2, "whole": ["head"]},
+}
+
 CASES: dict[str, Case] = {
     "volunteers": Case(VOLUNTEERS),
     "phones": Case("frugalfl/Phones-v0"),
@@ -77,6 +85,8 @@ CASES: dict[str, Case] = {
     ),
     # Episodes end within it and the next ones begin.
     "batch": Case(VOLUNTEERS, {"max_rounds": 5}, batch=3),
+    "language": Case(LANGUAGE),
+    "language-factors": Case(LANGUAGE, FINE_TUNING),
 }
 
 

@@ -186,3 +186,12 @@ def test_every_row_of_the_leakage_table_is_a_valid_world():
     leakage = loaded("leakage")
     for changes in leakage.variants(20.0).values():
         assert load_scenario("phones", **changes) != load_scenario("phones") or not changes
+
+
+def test_fine_tuning_plays_every_case_and_counts_its_bytes():
+    script = loaded("fine_tuning")
+    found = script.cases([2])
+    assert list(found) == ["all, from nothing", "all, from the base", "rank 2", "rank 2 and the head"]
+    cells = script.row({**found["rank 2"], "pretrained": {**script.BASE, "steps": 20}}, 1, 2)
+    assert cells[0] == f"{2 * (4 * 16 + 2 * 16 + 5 * 16 + 5 * 16):,}"
+    assert 0 < float(cells[2]) < float(cells[1]) < 4.0 < float(cells[3]) == 7.0

@@ -14,13 +14,16 @@ import yaml
 
 from frugalfl.evaluation import SECTIONS, evaluate, write_html
 from frugalfl.fl_core import AGGREGATORS, COMPRESSIONS, DATASETS, MODELS, PARTITIONS, TRAINERS
+from frugalfl.fl_core.aggregation import ATTACKS
 from frugalfl.schedulers import SCHEDULERS
 from frugalfl.testing import (
     check_aggregator,
+    check_attack,
     check_availability_model,
     check_compression,
     check_dataset,
     check_forecast,
+    check_partition,
     check_scheduler,
     check_trainer,
     check_world,
@@ -43,6 +46,7 @@ CHANGES = {
     "trainer": "own_plugins:Slow",
     "aggregator": {"kind": "own_plugins:Capped", "most": 0.4},
     "compression": "own_plugins:Signs",
+    "malicious": {"share": 0.25, "attack": {"kind": "own_plugins:Half", "share": 0.3}},
     "availability": "own_plugins:AlwaysOn",
     "carbon": {"kind": "own_plugins:FlatGrid", "g_per_kwh": 50.0},
     "devices": {"kind": "own_plugins:Alike", "watts": 20.0},
@@ -115,6 +119,7 @@ def test_a_format_is_recognised_by_its_beginning(tmp_path):
     ("registry", "kind"),
     [
         (AGGREGATORS, "Capped"),
+        (ATTACKS, "Half"),
         (AVAILABILITY_FORECASTS, "Sure"),
         (CARBON_SOURCES, "FlatGrid"),
         (COMPRESSIONS, "Signs"),
@@ -157,8 +162,10 @@ class TestBatteries:
     def test_of_each_kind(self):
         check_scheduler("own_plugins:Everybody")
         check_aggregator("own_plugins:Capped")
+        check_attack({"kind": "own_plugins:Half", "share": 0.3})
         check_compression("own_plugins:Signs")
         check_dataset({"kind": "own_plugins:Fewer", "rows": 300})
+        check_partition("own_plugins:Halves")
         check_trainer("own_plugins:Slow")
         check_availability_model("own_plugins:AlwaysOn")
         check_forecast("own_plugins:Sure")

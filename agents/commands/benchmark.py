@@ -12,8 +12,9 @@ from rich.console import Console
 
 from ...common.files import slug
 from ...envs.scenario import scenario_names
+from ...envs.serving import serving_names
 from ..experiment import ComparisonOptions, compare
-from ..players import ALL, scenario_of
+from ..players import ALL, any_scenario_of
 from .running import run_command
 
 
@@ -33,8 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = shlex.join(["frugalfl", "benchmark", *given])
 
     def body(options: BenchmarkOptions) -> int:
-        names = scenario_names() if options.envs == (ALL,) else options.envs
-        worlds = {world.name: world for world in map(scenario_of, names)}
+        everywhere = [*scenario_names(), *serving_names()]
+        names = everywhere if options.envs == (ALL,) else options.envs
+        worlds = {world.name: world for world in map(any_scenario_of, names)}
         places = [(world, options.out / slug(name)) for name, world in worlds.items()]
         return compare(options, places, command, Console(stderr=True))
 

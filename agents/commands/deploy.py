@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...common.settings import parse_settings
+from ...common.spelling import suggest
 from ...common.splits import Split
+from ...envs.registration import serving_entries
 from ...envs.scenario import Scenario, load_scenario
+from ...envs.serving import load_serving
 from ...fl_core.remote import require_flower
-from ..deploy import DEFENCE, DeploySettings
+from ..deploy import DEFENCE, DeploySettings, ServeSettings
 from ..deploy.federation import check_deployable
 from ..deploy.rehearsal import simulate
-from ..deploy.run import follow_run, named_scheduler, start_run, write_app
+from ..deploy.run import follow_run, named_policy, named_scheduler, start_run, write_app
 from ..execution import hold_folder
 from ..players import run_folder, scenario_of
 from .running import run_command
@@ -29,23 +32,27 @@ class Options:
 
     Start a SuperLink and SuperNodes first (docs/deployment.md has the commands), then point this command at
     the SuperLink. The folder --out, on the SuperLink's machine, gets a checkpoint after every round,
-    rounds.csv, dashboard.txt and TensorBoard scalars. Ctrl-C stops the federation; with --resume the same
-    command goes on. Telemetry, update checks and the installation of dependencies at run time are off.
+    rounds.csv (steps.csv), dashboard.txt and TensorBoard scalars. Ctrl-C stops the run; with --resume the
+    same command goes on. Telemetry, update checks and the installation of dependencies at run time are off.
     """
 
-    scheduler: str = DeploySettings.model_fields["scheduler"].default
-    """a name, package.module:Class, or the folder of a trained run; the default was trained for all kinds of
-    federations and goes by the prices of --env: where hours cost little it may wait for cleaner ones"""
+    serve: bool = False
+    """nodes do not train but answer: trained models are placed on them, and rows sent to be answered"""
+    scheduler: str | None = None
+    """a name, package.module:Class, or the folder of a trained run; the default, frugal-ppo, was trained for
+    all kinds of federations and goes by the prices of --env: where hours cost little it may wait for cleaner
+    ones. With --serve a policy of serving, by default online-greedy"""
     superlink: str | None = None
     """address of the SuperLink, HOST:PORT"""
     simulate: int | None = None
     """instead of a SuperLink: Flower's simulation engine with so many nodes (needs flwr[simulation])"""
-    env: str = "frugalfl/Volunteers-v0"
-    """what is trained, on what data and at which prices: an id, a packaged scenario or a YAML file"""
+    env: str | None = None
+    """what is trained, on what data and at which prices: an id, a packaged scenario or a YAML file; by
+    default frugalfl/Volunteers-v0, or with --serve frugalfl/Serving-v0, whose machines are the nodes"""
     clients: int | None = None
     """clients of the partition; by default the scenario's"""
     rounds: int | None = None
-    """training rounds after which the run ends; by default the scenario's"""
+    """training rounds after which the run ends, or steps of serving; by default the scenario's"""
     deadline_s: float | None = None
     """a round is closed at the latest after this; a process start at the nodes, some 6 s, is part of it"""
     min_nodes: int | None = None
@@ -66,6 +73,9 @@ class Options:
     """an update longer than so many medians of the latest ones is its node's failure; 0 takes any length"""
     most_faults: int = DEFENCE.most_faults
     """a node with so many answers that were wrong is not asked any more; 0 = however many"""
+    patience_s: float | None = None
+    """with --serve: real seconds that a node has for the rows of an order; then they are answered elsewhere;
+    by default 20"""
     resume: bool = False
     """go on with the federation in --out"""
 
@@ -83,8 +93,11 @@ def _deploy(options: Options) -> None:
     if (options.superlink is None) == (options.simulate is None):
         raise ValueError("superlink: expected either --superlink HOST:PORT or --simulate NODES")
     settings = settings_of(options)
-    check_deployable(settings.world())
-    named_scheduler(settings)
+    if isinstance(settings, ServeSettings):
+        named_policy(settings)
+    else:
+        check_deployable(settings.world())
+        named_scheduler(settings)
     if options.simulate is not None:
         simulate(settings, options.simulate)
         return
@@ -112,14 +125,11 @@ def _await_end(folder: Path) -> None:
         say(f"frugalfl deploy: {error}")
 
 
-def settings_of(options: Options) -> DeploySettings:
-    """The federation that the options ask for; ValueError naming the one that is wrong."""
-    source = run_folder(options.scheduler)
+def settings_of(options: Options) -> DeploySettings | ServeSettings:
+    """The run that the options ask for; ValueError naming the one that is wrong."""
     simulated = options.simulate is not None
     nodes = options.min_nodes or (options.simulate if simulated else None) or 1
-    said = {
-        "scenario": _scenario(options).model_dump(),
-        "scheduler": options.scheduler if source is None else str(source),
+    said: dict[str, object] = {
         "seed": options.seed,
         "split": options.split,
         "out": str(options.out.expanduser().resolve()),
@@ -130,6 +140,14 @@ def settings_of(options: Options) -> DeploySettings:
         "resume": options.resume,
         "defence": {"norm_bound": options.norm_bound, "most_faults": options.most_faults},
     }
+    if options.serve:
+        return parse_settings(ServeSettings, said | _serving(options), "deploy")
+    if options.patience_s is not None:
+        raise ValueError(f"patience_s: {options.patience_s:g}, expected none where nodes train; add --serve")
+    source = None if options.scheduler is None else run_folder(options.scheduler)
+    if options.scheduler is not None:
+        said["scheduler"] = options.scheduler if source is None else str(source)
+    said["scenario"] = _scenario(options).model_dump()
     return parse_settings(DeploySettings, said, "deploy")
 
 
@@ -141,4 +159,25 @@ def _scenario(options: Options) -> Scenario:
         changes["max_rounds"] = options.rounds
     if options.deadline_s is not None:
         changes["workload"] = {"deadline_s": options.deadline_s}
-    return load_scenario(scenario_of(options.env), **changes)
+    return load_scenario(scenario_of(options.env or "frugalfl/Volunteers-v0"), **changes)
+
+
+def _serving(options: Options) -> dict[str, object]:
+    """What settings of serving have of their own."""
+    for name in ("clients", "deadline_s"):
+        if getattr(options, name) is not None:
+            raise ValueError(
+                f"{name}: {getattr(options, name)}, expected none with --serve: the machines are those "
+                "of --env"
+            )
+    said = {"scheduler": options.scheduler, "steps": options.rounds, "patience_s": options.patience_s}
+    scenario = load_serving(_serving_source(options.env or "frugalfl/Serving-v0")).model_dump()
+    return {"scenario": scenario} | {name: value for name, value in said.items() if value is not None}
+
+
+def _serving_source(env: str) -> str:
+    """The scenario behind an id of a world of serving; other words are a packaged name or a file."""
+    known = {entry.id: entry.scenario for entry in serving_entries()}
+    if "/" in env and env not in known and not env.endswith((".yaml", ".yml")):
+        raise ValueError(f"env: {env!r} is no world of serving; {suggest(env, known)}")
+    return known.get(env, env)

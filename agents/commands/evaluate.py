@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ...common.files import slug
 from ..experiment import ComparisonOptions, compare
-from ..players import scenario_of
+from ..players import any_scenario_of
 from .running import run_command
 
 
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = shlex.join(["frugalfl", "evaluate", *given])
 
     def body(options: EvaluateOptions) -> int:
-        world = scenario_of(options.env)
+        world = any_scenario_of(options.env)
         out = options.out or Path("runs") / "evaluation" / f"{slug(world.name)}-{options.split}"
         return compare(options, [(world, out)], command, Console(stderr=True))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
+from rich.console import Console
 
 from .running import run_command
 
@@ -47,18 +48,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _explain(options: ExplainOptions) -> None:
     # Imported late: --help should not wait for torch.
-    from ..insight.explanation import explain
+    from ..insight.explanation import explain, find_pair
 
-    explain(
-        options.scheduler,
-        options.out,
-        options.env,
-        options.rival,
-        options.episodes,
-        options.seed,
-        options.episode,
-        options.film,
-    )
+    pair = find_pair(options.scheduler, options.env, options.rival)
+    work = explain(pair, options.out, options.episodes, options.seed, options.episode, animate=options.film)
+    with Console(stderr=True).status("") as status:
+        for stage in work:
+            status.update(stage)
     sys.stdout.write(f"Written: {options.out}\n")
 
 

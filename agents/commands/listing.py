@@ -6,7 +6,9 @@ import inspect
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from ...common.registry import Registry
 from .running import run_command
 
 
@@ -20,7 +22,7 @@ class SchedulerOptions:
     """List the schedulers: handcrafted ones, whether they are tuned for a world, and trained ones."""
 
     world: str = "volunteers"
-    """scenario whose tuning is looked up"""
+    """scenario whose tuning is looked up; of one of serving the parts of policies are listed"""
 
 
 def envs(argv: Sequence[str] | None = None) -> int:
@@ -35,7 +37,7 @@ def schedulers(argv: Sequence[str] | None = None) -> int:
 
 def _list_envs() -> None:
     # Imported late: --help waits for nothing.
-    from ...envs.registration import entries
+    from ...envs.registration import entries, serving_entries
 
     rows = [
         (
@@ -45,21 +47,23 @@ def _list_envs() -> None:
             str(entry.kwargs.get("action", "levels")),
             "vector" if entry.kwargs.get("vector_reward") else "number",
         )
-        for entry in entries()
+        for entry in (*entries(), *serving_entries())
     ]
     _print_table(("id", "world", "observation", "action", "reward"), rows)
 
 
 def _list_schedulers(options: SchedulerOptions) -> None:
-    from ...envs.scenario import load_scenario
+    from ...envs.any_world import is_serving, load_any
     from ..schedulers import SCHEDULERS, tuned_schedulers
+    from ..schedulers.serving import POLICY_PARTS
     from ..zoo import find_card, shipped_names
 
-    world = load_scenario(options.world).name
+    world = load_any(options.world).name
     scores = {name: f"{entry['score']:.1f}" for name, entry in tuned_schedulers(world).items()}
-    rows = [(name, scores.get(name, "-"), _about(SCHEDULERS[name])) for name in SCHEDULERS]
+    known: Registry[Any] = POLICY_PARTS if is_serving(options.world) else SCHEDULERS
+    rows = [(name, scores.get(name, "-"), _about(known[name])) for name in known]
     for name in shipped_names():
-        home = load_scenario(find_card(name)[1].scenario).name
+        home = load_any(find_card(name)[1].scenario).name
         rows.append((name, "-", f"Trained in {home}; its card tells how."))
     _print_table(("scheduler", f"net points when tuned ({world}, val)", "what it is"), rows)
 

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
+from ...common.saying import say
+
 
 class ProgressDisplay:
     """A progress bar with the latest figures; an `Observer` of a training run.
@@ -56,7 +58,7 @@ class ProgressDisplay:
 
     def say(self, line: str) -> None:
         """Write a line, above the bar if it is running."""
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(self._console, line)
 
     def trained(self, done: int) -> None:
         """So many rounds are trained."""

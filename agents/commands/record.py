@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from ...common.saying import say
 from ..evaluation import progress_bar
 from ..experiment import git_version
 from ..offline import RecordOptions, record
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"Written: {options.out}: {summary.episodes} episodes, {summary.decisions} decisions, "
             f"{summary.net_points:.1f} net points"
         )
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(console, line)
         return 0
 
     return run_command(RecordOptions, body, "frugalfl record", argv, _EXAMPLES)

@@ -11,6 +11,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
+from ...common.saying import say
 from ..evaluation import load_result
 from ..reports import print_report, write_report
 from ..reports.html import write_html
@@ -47,4 +48,4 @@ def _report(options: Options) -> None:
         write_html(result, out / "report.html", command=command),
     )
     for path in pages:
-        console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"wrote {path}")

@@ -11,6 +11,7 @@ from typing import Annotated, TypeAlias, Union, cast
 import tyro
 from rich.console import Console
 
+from ...common.saying import say
 from ...traces.records import DEBOUNCE_S
 from .running import BAD_INPUT, run_command
 
@@ -159,4 +160,4 @@ def _console() -> Console:
 
 def _print(lines: Sequence[str], console: Console) -> None:
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(console, line)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .settings import DEFENCE, Defence, DeploySettings, read_settings
+from .settings import DEFENCE, Defence, DeploySettings, LiveSettings, ServeSettings, read_settings
 
-__all__ = ["DEFENCE", "Defence", "DeploySettings", "read_settings"]
+__all__ = ["DEFENCE", "Defence", "DeploySettings", "LiveSettings", "ServeSettings", "read_settings"]

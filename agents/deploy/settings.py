@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 from ...common.settings import Settings, parse_settings
 from ...common.splits import Split
 from ...envs.scenario import Scenario, load_scenario
+from ...envs.serving import ServingScenario, load_serving
 
 RUN_CONFIG_KEY = "deployment"
 """Key of Flower's run configuration under which the document lies."""
@@ -43,18 +44,17 @@ DEFENCE = Defence()
 """The default."""
 
 
-class DeploySettings(Settings):
-    """One live federation.
+class LiveSettings(Settings):
+    """What every live run has.
 
     Attributes:
-        scenario: fields of `Scenario`, all of them, so that nodes need no file of the coordinator's.
-        scheduler: name of a handcrafted or shipped scheduler, `package.module:Class`, or the folder of a run
-            of `frugalfl train`.
+        scenario: fields of the scenario, all of them, so that nodes need no file of the coordinator's.
+        scheduler: who decides.
         scheduler_settings: hyper-parameters of a handcrafted one.
-        seed: of the partition, the initial model, the minibatches, the carbon window and the scheduler.
+        seed: of everything that the scenario draws, and of the scheduler.
         split: which part of populations and traces to draw from.
-        out: folder for checkpoints, the table of rounds and the dashboard, on the SuperLink's machine.
-        min_nodes: nodes to wait for before the first round; later rounds wait for nobody.
+        out: folder for checkpoints, the table of decisions and the dashboard, on the SuperLink's machine.
+        min_nodes: nodes to wait for before the first decision; later ones wait for nobody.
         gather_s: real seconds after which the run is given up if they do not come.
         poll_s: real seconds between two looks for answers.
         time_scale: seconds of federation time per real second, for rehearsals.
@@ -64,7 +64,7 @@ class DeploySettings(Settings):
     """
 
     scenario: dict[str, object]
-    scheduler: str = "frugal-ppo"
+    scheduler: str
     scheduler_settings: dict[str, bool | int | float | str] = Field(default_factory=dict)
     seed: int = Field(default=0, ge=0)
     split: Split = "test"
@@ -77,10 +77,6 @@ class DeploySettings(Settings):
     resume: bool = False
     defence: Defence = DEFENCE
 
-    def world(self) -> Scenario:
-        """The validated scenario."""
-        return load_scenario(self.scenario)
-
     def text(self) -> str:
         """The document as one line of JSON."""
         return json.dumps(_plain(self.model_dump()), separators=(",", ":"))
@@ -90,9 +86,46 @@ class DeploySettings(Settings):
         """Where everything is written."""
         return Path(self.out)
 
+    def world(self) -> Scenario | ServingScenario:
+        """The validated scenario."""
+        raise NotImplementedError
 
-def read_settings(text: str) -> DeploySettings:
-    """Settings from `DeploySettings.text`; ValueError naming what is wrong."""
+
+class DeploySettings(LiveSettings):
+    """One live federation.
+
+    Attributes:
+        scheduler: name of a handcrafted or shipped scheduler, `package.module:Class`, or the folder of a run
+            of `frugalfl train`.
+    """
+
+    scheduler: str = "frugal-ppo"
+
+    def world(self) -> Scenario:
+        """The validated scenario."""
+        return load_scenario(self.scenario)
+
+
+class ServeSettings(LiveSettings):
+    """One live world of serving.
+
+    Attributes:
+        scheduler: a policy of serving, one part or several: "online-greedy+hi-lcb".
+        steps: decisions after which the run ends; 0 = at the end of the scenario's day.
+        patience_s: real seconds that a node has for the rows of an order; then they are answered elsewhere.
+    """
+
+    scheduler: str = "online-greedy"
+    steps: int = Field(default=0, ge=0)
+    patience_s: float = Field(default=20.0, gt=0)
+
+    def world(self) -> ServingScenario:
+        """The validated scenario."""
+        return load_serving(self.scenario)
+
+
+def read_settings(text: str) -> DeploySettings | ServeSettings:
+    """Settings from `LiveSettings.text`; ValueError naming what is wrong."""
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:
@@ -101,6 +134,9 @@ def read_settings(text: str) -> DeploySettings:
         ) from None
     if not isinstance(document, dict) or not document:
         raise ValueError(f"{RUN_CONFIG_KEY}: empty; start the run with `frugalfl deploy`")
+    scenario = document.get("scenario")
+    if isinstance(scenario, dict) and scenario.get("kind") == "serving":
+        return parse_settings(ServeSettings, document, RUN_CONFIG_KEY)
     return parse_settings(DeploySettings, document, RUN_CONFIG_KEY)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .cells import Cell, Study, play_cell
-from .episodes import MakeWorld, WorldShelf, episode_seeds, evaluate, make_worlds, play_batch, progress_bar
+from .episodes import episode_seeds, evaluate, play_batch, progress_bar
 from .machine import processor, versions
 from .metrics import (
     accuracy_at,
@@ -17,7 +17,6 @@ from .metrics import (
 )
 from .parallel import CELLS, SweepOutcome, sweep
 from .price_sweep import OBJECTIVES, at_prices, front_figures, saved_at_equal_accuracy, trace_front
-from .recording import CANCELLED, COMPLETED, IDLE, LOST, Timeline
 from .results import (
     CLIENT_METRICS,
     CONFIG,
@@ -28,7 +27,8 @@ from .results import (
     load_result,
     save_result,
 )
-from .serving import evaluate_serving
+from .shelf import AnyWorld, MakeWorld, WorldShelf, make_worlds
+from .timelines import CANCELLED, COMPLETED, IDLE, LOST, Timeline
 
 __all__ = [
     "CANCELLED",
@@ -42,6 +42,7 @@ __all__ = [
     "METRICS",
     "OBJECTIVES",
     "REGRETS",
+    "AnyWorld",
     "Cell",
     "EvaluationResult",
     "MakeWorld",
@@ -56,7 +57,6 @@ __all__ = [
     "default_targets",
     "episode_seeds",
     "evaluate",
-    "evaluate_serving",
     "front_figures",
     "load_result",
     "make_worlds",

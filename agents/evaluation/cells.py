@@ -10,10 +10,11 @@ import pandas as pd
 
 from ...common.files import slug, write_folder
 from ...common.splits import SPLITS, Split
-from ...envs.scenario import Scenario
+from ...envs.any_world import AnyScenario
 from ..players import make_player
-from .episodes import Played, WorldShelf, episode_seeds, make_worlds, play_episodes
+from .episodes import Played, episode_seeds, play_episodes
 from .results import CURVES, EPISODES, TIMELINES, read_table, read_timeline, write_table, write_timeline
+from .shelf import WorldShelf, make_worlds
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Study:
         leakage: whether to measure what messages give away.
     """
 
-    scenario: Scenario
+    scenario: AnyScenario
     split: Split = "test"
     seed: int = 0
     episodes: int = 64

@@ -4,42 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from typing_extensions import TypeVar
 
-from ...common.arrays import AnyArray, Floats, Ints
+from ...common.arrays import Floats, Ints
 from ...common.splits import Split
-from ...envs.contract import REWARD_TERMS, Preparing, Scheduler, SimulatedWorld, rollout, show_episodes
-from ...envs.scenario import Scenario, load_scenario
-from ..players import adopt, make_player, origin_of
-from .measures import jain_index, total_variation
-from .recording import Recorder, Timeline
+from ...envs.any_world import AnyScenario, AnySource, load_any
+from ...envs.contract import (
+    Decider,
+    Elements,
+    PlayedWorld,
+    Preparing,
+    Scheduler,
+    SimulatedWorld,
+    Turn,
+    rollout,
+    show_episodes,
+)
+from ...envs.serving import ServingScheduler, ServingWorld
+from ..players import AnyScheduler, adopt, make_player, origin_of
+from .recording import Recorder
 from .results import CLIENT_METRICS, METRICS, EvaluationResult
+from .serving import ServingRecorder
+from .shelf import AnyWorld, MakeWorld, WorldShelf, make_worlds
+from .timelines import Timeline
 
 __all__ = ["CLIENT_METRICS", "METRICS", "EvaluationResult", "MakeWorld", "evaluate", "play_batch"]
 
-MakeWorld: TypeAlias = Callable[[int], SimulatedWorld]
-"""Builds worlds of so many environments."""
+_Take: TypeAlias = Callable[[int], SimulatedWorld]
 
-_TOTALS = (
-    "hours",
-    "gigabytes",
-    "kilowatt_hours",
-    "kilograms",
-    "wasted_share",
-    "invitations",
-    "completions",
-    "lost",
-)
+SituationT = TypeVar("SituationT", bound=Elements)
+PlanT = TypeVar("PlanT")
+OutcomeT = TypeVar("OutcomeT")
+
+
+class _Watching(Protocol[SituationT, PlanT, OutcomeT]):
+    """Who watches episodes of one class of worlds."""
+
+    def record(self, turn: Turn[SituationT, PlanT, OutcomeT]) -> None:
+        """Enter one decision."""
+        ...
 
 
 def evaluate(
     schedulers: Mapping[str, object] | Sequence[str],
-    scenario: Scenario | str | Mapping[str, object],
+    scenario: AnySource,
     episodes: int = 64,
     split: Split = "test",
     seed: int = 0,
@@ -53,7 +67,7 @@ def evaluate(
 
     Args:
         schedulers: by name, or names for `make_player` with the settings tuned for this world.
-        scenario: a Scenario, or what `load_scenario` takes.
+        scenario: of training or of serving, or its name, its file, a mapping of the same form.
         episodes: per scheduler; the k-th is the same world for all of them.
         split: train, val or test.
         seed: of the whole evaluation.
@@ -71,7 +85,7 @@ def evaluate(
             raise ValueError(f"{name}: {value}, expected at least 1")
     if not schedulers:
         raise ValueError("schedulers: none given, expected at least one")
-    place = scenario if isinstance(scenario, str) and make_world is not None else load_scenario(scenario)
+    place = scenario if isinstance(scenario, str) and make_world is not None else load_any(scenario)
     named = _named(schedulers, place)
     worlds = WorldShelf(make_world or make_worlds(place, split), leakage)
     seeds = episode_seeds(seed, episodes)
@@ -106,13 +120,13 @@ class Played(NamedTuple):
 
 def play_episodes(
     name: str,
-    scheduler: Scheduler,
+    scheduler: AnyScheduler,
     worlds: WorldShelf,
     seeds: Ints,
     first: int = 0,
     batch: int = 32,
     timeline_episode: int = 0,
-    rivals: Sequence[Scheduler] = (),
+    rivals: Sequence[AnyScheduler] = (),
 ) -> Iterator[Played]:
     """Play the episodes `first`, `first` + 1, ... of one scheduler, a batch at a time.
 
@@ -126,7 +140,8 @@ def play_episodes(
         timeline_episode: number of the episode whose timeline is kept, if it is among them.
         rivals: the others of the evaluation, for a scheduler that wants to `prepare`.
     """
-    show_episodes(scheduler, worlds.take, seeds.tolist(), batch, rivals)
+    take, others = cast("_Take", worlds.take), cast("Sequence[Scheduler]", rivals)
+    show_episodes(cast("Scheduler", scheduler), take, seeds.tolist(), batch, others)
     for start in range(0, len(seeds), batch):
         part = seeds[start : start + batch]
         row = timeline_episode - first - start
@@ -158,20 +173,29 @@ def assemble(
 
 def play_batch(
     name: str,
-    scheduler: Scheduler,
-    world: SimulatedWorld,
+    scheduler: AnyScheduler,
+    world: AnyWorld,
     seeds: Ints,
     first_episode: int = 0,
     timeline_row: int | None = None,
     leakage: bool = False,
+    hindsight: bool = True,
 ) -> tuple[pd.DataFrame, pd.DataFrame, Timeline | None]:
-    """Play one batch of episodes to their ends; the columns of `EvaluationResult.episodes` and `.curves`."""
-    recorder, decided_s = Recorder(len(seeds), timeline_row), 0.0
+    """Play one batch of episodes to their ends; the columns of `EvaluationResult.episodes` and `.curves`.
+
+    Without `hindsight` nobody looks for the best fixed placement of a day of serving: searches and validation
+    want the score only.
+    """
+    recorder: Recorder | ServingRecorder
     with _listening(world, seeds, leakage) as leaks:
-        for turn in rollout(world, scheduler, seeds):
-            decided_s += turn.decided_s
-            recorder.record(turn)
-    start_accuracy = np.array(world.initial_test_accuracy, dtype=np.float64)
+        if isinstance(world, ServingWorld):
+            serving = cast(ServingScheduler, scheduler)
+            recorder = ServingRecorder(world, seeds, timeline_row, hindsight)
+            decided_s, scores = _watched(world, serving, seeds, recorder), recorder.scores(serving)
+        else:
+            training = cast(Scheduler, scheduler)
+            recorder = Recorder(world, seeds, timeline_row)
+            decided_s, scores = _watched(world, training, seeds, recorder), recorder.scores(training)
     numbers = first_episode + np.arange(len(seeds))
     label = {
         "scheduler": name,
@@ -180,15 +204,27 @@ def play_batch(
         "seed": seeds,
     }
     decision_ms = 1e3 * decided_s / max(int(recorder.decisions.sum()), 1)
-    scores = _scores(world, recorder, start_accuracy) | {"decision_ms": decision_ms}
-    scores |= recorder.regrets(scheduler)
-    scores |= origin_of(scheduler, world.scenario.name)._asdict()
-    frame = pd.DataFrame(label | scores | _client_scores(world, recorder.target_weight) | leaks())
+    origin = origin_of(scheduler, world.scenario.name)._asdict()
+    frame = pd.DataFrame(label | scores | {"decision_ms": decision_ms} | origin | leaks())
     curves = recorder.curves()
     curves.insert(0, "scheduler", name)
     curves.insert(1, "episode", curves.pop("row").to_numpy() + first_episode)
     episode = first_episode + (timeline_row or 0)
     return frame, curves, recorder.timeline(name, episode)
+
+
+def _watched(
+    world: PlayedWorld[SituationT, PlanT, OutcomeT],
+    scheduler: Decider[SituationT, PlanT],
+    seeds: Ints,
+    recorder: _Watching[SituationT, PlanT, OutcomeT],
+) -> float:
+    """Play to the end, watched; the seconds that decisions took."""
+    decided_s = 0.0
+    for turn in rollout(world, scheduler, seeds):
+        decided_s += turn.decided_s
+        recorder.record(turn)
+    return decided_s
 
 
 def episode_seeds(seed: int, episodes: int) -> Ints:
@@ -197,22 +233,13 @@ def episode_seeds(seed: int, episodes: int) -> Ints:
     return np.array(list(dict.fromkeys(state.tolist()))[:episodes], dtype=np.int64)
 
 
-def make_worlds(scenario: Scenario | str | Mapping[str, object], split: Split) -> MakeWorld:
-    """A builder of worlds of one scenario and split."""
-    # Imported late: the world pulls in numba, which a reader of results does not need.
-    from ...envs.mixture import make_world
-
-    loaded = load_scenario(scenario)
-    return lambda num_envs: make_world(loaded, num_envs, split)
-
-
 @contextmanager
-def _listening(world: SimulatedWorld, seeds: Ints, wanted: bool) -> Iterator[Callable[[], dict[str, Floats]]]:
+def _listening(world: AnyWorld, seeds: Ints, wanted: bool) -> Iterator[Callable[[], dict[str, Floats]]]:
     """Somebody listens to the worlds meanwhile, if it is wanted; yields what gives the columns it found."""
     if not wanted:
         yield dict
         return
-    # Imported late, as in `make_worlds`.
+    # Imported late: few listen.
     from ...envs.world import FederatedWorld
     from .eavesdropping import Eavesdropper
 
@@ -228,61 +255,12 @@ def _listening(world: SimulatedWorld, seeds: Ints, wanted: bool) -> Iterator[Cal
         world.eavesdrop(None)
 
 
-def _scores(world: SimulatedWorld, recorder: Recorder, start_accuracy: Floats) -> dict[str, AnyArray]:
-    totals = world.totals()
-    test_accuracy = np.asarray(world.test_scores()[0], dtype=np.float64)
-    charged = {f"points_{name}": recorder.terms[name] for name in REWARD_TERMS if name != "accuracy"}
-    return {
-        "net_points": 100.0 * (test_accuracy - start_accuracy) + sum(charged.values()),
-        "accuracy": test_accuracy,
-        "accuracy_start": start_accuracy,
-        "val_accuracy": totals["accuracy"],
-        "val_net_points": totals["net_points"],
-        **charged,
-        **{name: totals[name] for name in _TOTALS},
-        "rounds": recorder.training_rounds,
-        "decisions": recorder.decisions,
-        "stopped": recorder.stopped,
-        "jain": jain_index(world.participation),
-        **recorder.served,
-    }
-
-
-def _client_scores(world: SimulatedWorld, target_weight: Floats) -> dict[str, Floats]:
-    """How far participation is from its target, and the clients that the model serves worst."""
-    accuracy = np.asarray(world.client_test_accuracy(), dtype=np.float64)
-    return {
-        "participation_tv": total_variation(target_weight, world.participation),
-        "worst_client_accuracy": np.nanmin(accuracy, axis=1),
-        "p10_client_accuracy": np.nanpercentile(accuracy, 10.0, axis=1),
-    }
-
-
 def _named(
-    schedulers: Mapping[str, object] | Sequence[str], scenario: Scenario | str
-) -> dict[str, Scheduler]:
+    schedulers: Mapping[str, object] | Sequence[str], scenario: AnyScenario | str
+) -> dict[str, AnyScheduler]:
     if isinstance(schedulers, Mapping):
         return {name: adopt(scheduler) for name, scheduler in schedulers.items()}
     return {name: make_player(name, scenario) for name in dict.fromkeys(schedulers)}
-
-
-class WorldShelf:
-    """Worlds by batch size, built once and reset for each use.
-
-    Args:
-        make_world: builds them.
-        leakage: whether somebody listens to them.
-    """
-
-    def __init__(self, make_world: MakeWorld, leakage: bool = False):
-        self._make_world, self.leakage = make_world, leakage
-        self._worlds: dict[int, SimulatedWorld] = {}
-
-    def take(self, num_envs: int) -> SimulatedWorld:
-        """The worlds of a batch of so many episodes."""
-        if num_envs not in self._worlds:
-            self._worlds[num_envs] = self._make_world(num_envs)
-        return self._worlds[num_envs]
 
 
 def progress_bar(show: bool) -> Progress:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from ... import __version__
 from ...common.files import clear_drafts, read_json, write_json
-from ...envs.contract import Adapting, Preparing, Scheduler
+from ...envs.contract import Adapting, Preparing
 from ..execution import Engine, hold_folder, is_empty
-from ..players import describe, make_player, plain
+from ..players import AnyScheduler, describe, make_player, plain
 from .cells import Cell, Study, play_cell, read_cell, shelf_of, write_cell
 from .episodes import assemble
 from .machine import processor, versions
@@ -111,7 +111,7 @@ def _play(
     return SweepOutcome(result, failures, len(todo))
 
 
-def _cells(study: Study, players: Mapping[str, str], built: Mapping[str, Scheduler]) -> list[Cell]:
+def _cells(study: Study, players: Mapping[str, str], built: Mapping[str, AnyScheduler]) -> list[Cell]:
     """The longest first, so that no core waits for the last one."""
     whole, parts = [], []
     rivals = tuple(players[name] for name, player in built.items() if not isinstance(player, Preparing))
@@ -126,7 +126,7 @@ def _cells(study: Study, players: Mapping[str, str], built: Mapping[str, Schedul
 
 
 def _config(
-    study: Study, players: Mapping[str, str], built: Mapping[str, Scheduler], command: str
+    study: Study, players: Mapping[str, str], built: Mapping[str, AnyScheduler], command: str
 ) -> dict[str, object]:
     schedulers = [
         {

@@ -1,78 +1,54 @@
-"""What is kept of episodes while they are played: curves of all, the timeline of one."""
+"""What is kept of episodes of training while they are played: curves of all, the timeline of one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypedDict
-
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from ...common.arrays import AnyArray, Bools, Floats, Ints
+from ...common.arrays import AnyArray, Floats, Ints
 from ...common.units import SECONDS_PER_HOUR
-from ...envs.contract import REWARD_TERMS, STOP_S, RoundOutcome, Scheduler, Served, Situation, Turn
+from ...envs.contract import (
+    REWARD_TERMS,
+    STOP_S,
+    RoundOutcome,
+    Scheduler,
+    Served,
+    SimulatedWorld,
+    Situation,
+    Turn,
+)
 from ..schedulers.base import WithRegret, original, spent_points
+from .measures import jain_index, total_variation
+from .timelines import CANCELLED, COMPLETED, IDLE, LOST, Page, Timeline, timeline_of
 
-IDLE, COMPLETED, LOST, CANCELLED = range(4)
-"""Codes of `Timeline.status`."""
+_TOTALS = (
+    "hours",
+    "gigabytes",
+    "kilowatt_hours",
+    "kilograms",
+    "wasted_share",
+    "invitations",
+    "completions",
+    "lost",
+)
 CURVES = ("hours", "gigabytes", "kilograms", "accuracy", "spent", "rounds")
 """Running totals along an episode: validation accuracy, points charged, rounds in which somebody trained."""
-
-
-@dataclass(frozen=True)
-class Timeline:
-    """One episode in full, R decisions of N clients in Z zones.
-
-    Attributes:
-        scheduler: who decided.
-        episode: its number.
-        zone: int `[N]`.
-        start_h: `[R]`, hours since the episode began.
-        duration_h: `[R]`, hours of the round or the wait.
-        available: bool `[R, N]`, when the decision was made.
-        status: int8 `[R, N]`: `IDLE`, `COMPLETED`, `LOST` or `CANCELLED`.
-        busy_h: `[R, N]`, hours a client worked in the round.
-        carbon: `[R, Z]`, g CO2e per kWh when the decision was made.
-        accuracy: `[R]`, validation accuracy after it.
-    """
-
-    scheduler: str
-    episode: int
-    zone: Ints
-    start_h: Floats
-    duration_h: Floats
-    available: Bools
-    status: NDArray[np.int8]
-    busy_h: Floats
-    carbon: Floats
-    accuracy: Floats
-
-
-class _Page(TypedDict):
-    """One decision of the timeline, see there."""
-
-    start_h: np.float64
-    duration_h: np.float64
-    available: Bools
-    status: NDArray[np.int8]
-    busy_h: Floats
-    carbon: Floats
-    accuracy: np.float64
 
 
 class Recorder:
     """Watches a batch of episodes from their reset to the end of the last.
 
     Args:
-        num_envs: E.
+        world: the worlds.
+        seeds: `[E]`, of the episodes.
         timeline_row: the row whose timeline is kept; None for none.
 
     Attributes:
         served: sums `[E]` of what was served, by column of the episodes' table; empty without arrivals.
     """
 
-    def __init__(self, num_envs: int, timeline_row: int | None = None):
+    def __init__(self, world: SimulatedWorld, seeds: Ints, timeline_row: int | None = None):
+        num_envs, self._world = len(seeds), world
         self.terms = {name: np.zeros(num_envs) for name in REWARD_TERMS}
         self.training_rounds = np.zeros(num_envs, dtype=np.int64)
         self.decisions = np.zeros(num_envs, dtype=np.int64)
@@ -81,7 +57,7 @@ class Recorder:
         self.served: dict[str, Floats] = {}
         self._timeline_row = timeline_row
         self._zone: Ints | None = None
-        self._pages: list[_Page] = []
+        self._pages: list[Page] = []
         self._points: list[tuple[AnyArray, ...]] = []
 
     def record(self, turn: Turn) -> None:
@@ -99,7 +75,39 @@ class Recorder:
         if self._timeline_row is not None and running[self._timeline_row]:
             self._pages.append(_page(before, result.outcome, self._timeline_row))
 
-    def regrets(self, scheduler: Scheduler) -> dict[str, Floats]:
+    def scores(self, scheduler: Scheduler) -> dict[str, AnyArray]:
+        """Columns of the table of episodes, each `[E]`."""
+        world = self._world
+        totals, start_accuracy = world.totals(), np.array(world.initial_test_accuracy, dtype=np.float64)
+        test_accuracy = np.asarray(world.test_scores()[0], dtype=np.float64)
+        charged = {f"points_{name}": self.terms[name] for name in REWARD_TERMS if name != "accuracy"}
+        return {
+            "net_points": 100.0 * (test_accuracy - start_accuracy) + sum(charged.values()),
+            "accuracy": test_accuracy,
+            "accuracy_start": start_accuracy,
+            "val_accuracy": totals["accuracy"],
+            "val_net_points": totals["net_points"],
+            **charged,
+            **{name: totals[name] for name in _TOTALS},
+            "rounds": self.training_rounds,
+            "decisions": self.decisions,
+            "stopped": self.stopped,
+            "jain": jain_index(world.participation),
+            **self.served,
+            **self._regrets(scheduler),
+            **self._client_scores(),
+        }
+
+    def _client_scores(self) -> dict[str, Floats]:
+        """How far participation is from its target, and the clients that the model serves worst."""
+        accuracy = np.asarray(self._world.client_test_accuracy(), dtype=np.float64)
+        return {
+            "participation_tv": total_variation(self.target_weight, self._world.participation),
+            "worst_client_accuracy": np.nanmin(accuracy, axis=1),
+            "p10_client_accuracy": np.nanpercentile(accuracy, 10.0, axis=1),
+        }
+
+    def _regrets(self, scheduler: Scheduler) -> dict[str, Floats]:
         """In worlds that serve: the scheduler's own regret and its bound, where its method has them."""
         if not self.served:
             return {}
@@ -116,21 +124,7 @@ class Recorder:
 
     def timeline(self, scheduler: str, episode: int) -> Timeline | None:
         """The timeline of the chosen row; None if none was chosen."""
-        if self._zone is None:
-            return None
-        pages = self._pages
-        return Timeline(
-            scheduler,
-            episode,
-            self._zone,
-            np.stack([page["start_h"] for page in pages]),
-            np.stack([page["duration_h"] for page in pages]),
-            np.stack([page["available"] for page in pages]),
-            np.stack([page["status"] for page in pages]),
-            np.stack([page["busy_h"] for page in pages]),
-            np.stack([page["carbon"] for page in pages]),
-            np.stack([page["accuracy"] for page in pages]),
-        )
+        return None if self._zone is None else timeline_of(scheduler, episode, self._zone, self._pages)
 
     def _begin(self, first: Situation) -> None:
         self.target_weight = first.clients.target_weight.copy()
@@ -145,6 +139,7 @@ class Recorder:
         step = {
             "requests": served.requests.sum(axis=1),
             "refreshed": served.refreshed.sum(axis=1),
+            **({} if served.asked is None else {"asked": served.asked.count.sum(axis=1)}),
             "drift_events": served.drift_events,
             "regret_points": served.regret_points,
         }
@@ -163,7 +158,7 @@ class Recorder:
         self._points.append((rows, *(value[rows] for value in values)))
 
 
-def _page(before: Situation, outcome: RoundOutcome, row: int) -> _Page:
+def _page(before: Situation, outcome: RoundOutcome, row: int) -> Page:
     status = np.full(before.num_clients, IDLE, dtype=np.int8)
     for code, happened in (
         (COMPLETED, outcome.completed),

@@ -28,14 +28,17 @@ from .measures import (
     share_of_episodes_won,
     sign_rank_p_value,
 )
-from .recording import Timeline
+from .timelines import Timeline
 
 RESULT_FORMAT = "frugalfl-evaluation-1"
 CONFIG, EPISODES, CURVES, TIMELINES = "config.json", "episodes.csv", "curves.csv", "timelines"
 
 METRICS = (
     "net_points",
+    "right_share",
     "accuracy",
+    "latency_ms",
+    "dropped_share",
     "hours",
     "gigabytes",
     "kilowatt_hours",
@@ -46,16 +49,17 @@ METRICS = (
     "participation_tv",
     "decision_ms",
 )
-"""Columns of every episode table that are summarised."""
+"""Columns that are summarised where the table of episodes has them: worlds of serving have others."""
 CLIENT_METRICS = ("worst_client_accuracy", "p10_client_accuracy")
 """Columns that are summarised where the table has them: not every world tells single clients' accuracy."""
-SERVED_METRICS = ("regret_points",)
-"""Likewise, of worlds with arrivals."""
+SERVED_METRICS = ("regret_points", "regret_limit")
+"""Likewise, of worlds with arrivals and of worlds of serving."""
 LEAKS = ("mia_auc", "mia_auc_sums", "reconstruction", "aia_gain")
 """What an eavesdropper found; summarised where somebody listened, and where it makes sense."""
 
-REGRETS = ("regret_points", "own_regret", "regret_bound")
-"""In worlds that serve: of every scheduler against the frozen optimum; of some, as their method counts it."""
+REGRETS = ("regret_points", "regret_limit", "own_regret", "regret_bound")
+"""In worlds that serve: of every scheduler against the frozen optimum, or the best fixed placement in
+hindsight (at least, and at most); of some, as their method counts it, with its bound."""
 
 Row: TypeAlias = dict[str, object]
 """One row of a table, by column."""
@@ -82,16 +86,22 @@ class EvaluationResult:
             decision_ms, val_score (net points on val for which its settings were chosen) and rounds_spent (of
             training, to tune or train it), both nan if unknown; where the world tells: worst_client_accuracy
             and p10_client_accuracy (test); with arrivals, where all accuracies of the test are shares of
-            right answers given before anybody knew the labels: requests, refreshed (models sent),
-            drift_events, regret_points (behind the optimum frozen in each concept), own_regret and
-            regret_bound (of a scheduler that learns online, in its own gains, and what its theory says that
-            it cannot exceed; nan for the others); where somebody listened, means over the episode's victims
-            of what was found: mia_auc (chance to tell a row trained on from another of its label by the
-            messages), mia_auc_sums (the same by the models alone), reconstruction (distance of the
-            reconstructed local model from the true one, in units of the initial model's) and aia_gain (of
-            guessing a binary attribute over naming the more frequent value), nan where it makes no sense.
+            right answers given before anybody knew the labels: requests, refreshed (models sent), asked (of
+            the hub, where there are early exits), drift_events, regret_points (behind the optimum frozen in
+            each concept), own_regret and regret_bound (of a scheduler that learns online, in its own gains,
+            and what its theory says that it cannot exceed; nan for the others); where somebody listened,
+            means over the episode's victims of what was found: mia_auc (chance to tell a row trained on from
+            another of its label by the messages), mia_auc_sums (the same by the models alone), reconstruction
+            (distance of the reconstructed local model from the true one, in units of the initial model's) and
+            aia_gain (of guessing a binary attribute over naming the more frequent value), nan where it makes
+            no sense.
+            In worlds of serving: net_points, accuracy (right answers over answers), right_share (over
+            requests), latency_ms (of an answer that somebody waits for), points_answers and the other terms,
+            loads, lost, repairs, and dropped_share, hub_share, asked_share, retried_share of the requests;
+            regret_points of the placements against the best fixed one that was found, and regret_limit
+            against what no fixed one exceeds.
         curves: one row per scheduler, episode and decision: hours, gigabytes, kilograms, validation accuracy,
-            points spent, training rounds; so far.
+            points spent, training rounds (net points where nobody trains); so far.
         timelines: the timeline of one episode per scheduler.
         zones: names of the grid zones; empty if they have none.
         config: what was played, as `config.json` has it; empty if nobody wrote it down.
@@ -115,6 +125,11 @@ class EvaluationResult:
         """The columns of this table that can be summarised."""
         known = (*METRICS, *CLIENT_METRICS, *SERVED_METRICS, *self.leaks)
         return tuple(name for name in known if name in self.episodes.columns)
+
+    @property
+    def serves(self) -> bool:
+        """Whether it is of a world of serving."""
+        return "right_share" in self.episodes
 
     @property
     def leaks(self) -> tuple[str, ...]:

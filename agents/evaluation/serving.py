@@ -1,108 +1,167 @@
-"""Policies of serving on the same held-out episodes; the tables are those of all evaluations."""
+"""What is kept of episodes of serving while they are played: the table of all, curves, one timeline."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
 
-from ...common.arrays import AnyArray, Ints
-from ...common.splits import Split
+from ...common.arrays import AnyArray, Floats, Ints
 from ...common.units import SECONDS_PER_HOUR
-from ...envs.contract import REWARD_TERMS, rollout
-from ...envs.serving import ServingScheduler, ServingSource, ServingWorld, load_serving
-from ..schedulers.serving import make_policy
-from .episodes import episode_seeds, progress_bar
-from .results import EvaluationResult
+from ...envs.contract import REWARD_TERMS, Turn
+from ...envs.serving import (
+    NOTHING,
+    ServingOutcome,
+    ServingPlan,
+    ServingScheduler,
+    ServingSituation,
+    ServingWorld,
+)
+from ..schedulers.base import WithRegret
+from ..schedulers.serving import Hindsight, PlacementRegret, ServingPolicy
+from .timelines import CANCELLED, COMPLETED, IDLE, LOST, Page, Timeline, timeline_of
 
 _SHARES = ("dropped", "hub", "asked", "retried")
 _SUMS = ("hours", "gigabytes", "kilowatt_hours", "kilograms", "loads", "lost", "repairs")
+_CURVES = ("hours", "gigabytes", "kilograms", "accuracy", "spent", "net")
+_BOUND_STEPS = 50
+
+_best_fixed: WeakKeyDictionary[ServingWorld, dict[int, Hindsight]] = WeakKeyDictionary()
+"""Of episodes by their seed: no policy changes what a fixed placement would have gained."""
+
+ServingTurn = Turn[ServingSituation, ServingPlan, ServingOutcome]
 
 
-def evaluate_serving(
-    policies: Mapping[str, ServingScheduler] | Sequence[str],
-    scenario: ServingSource = "serving",
-    episodes: int = 64,
-    split: Split = "test",
-    seed: int = 0,
-    batch: int = 32,
-    progress: bool = True,
-) -> EvaluationResult:
-    """Play every policy on the same episodes.
-
-    The table of episodes has net_points (the sum of the rewards: requests of a split are rows that models
-    were not trained on, so that no other score is needed), accuracy (right answers over answers), the terms
-    points_answers, points_time, points_communication and points_emissions, what was moved and emitted, loads
-    begun and lost, and dropped_share, hub_share, asked_share and retried_share of the requests. The curves
-    have hours, net points and accuracy so far.
+class ServingRecorder:
+    """Watches a batch of episodes of serving from their reset to the end of the last; see `Recorder`.
 
     Args:
-        policies: by the name that the tables call them, or names for `make_policy`, such as
-            `online-greedy+hi-lcb`.
-        scenario: anything `load_serving` takes.
-        episodes: per policy; the k-th is the same world for all of them.
-        split: train, val or test.
-        seed: of the whole evaluation.
-        batch: episodes played at once; changes speed and nothing else.
-        progress: whether to show a progress bar on stderr.
-
-    Raises:
-        ValueError: bad numbers, or no or unknown policies.
+        world: the worlds.
+        seeds: `[E]`, of the episodes.
+        timeline_row: the row whose timeline is kept; None for none.
+        hindsight: whether to look for the best fixed placements, and so to tell regrets.
     """
-    for name, value in (("episodes", episodes), ("batch", batch)):
-        if value < 1:
-            raise ValueError(f"{name}: {value}, expected at least 1")
-    if not policies:
-        raise ValueError("policies: none given, expected at least one")
-    named = policies if isinstance(policies, Mapping) else {name: make_policy(name) for name in policies}
-    loaded, seeds = load_serving(scenario), episode_seeds(seed, episodes)
-    frames: list[pd.DataFrame] = []
-    curves: list[pd.DataFrame] = []
-    worlds: dict[int, ServingWorld] = {}
-    with progress_bar(progress) as bar:
-        task = bar.add_task("evaluation", total=len(named) * episodes)
-        for name, policy in named.items():
-            bar.update(task, description=name)
-            for start in range(0, episodes, batch):
-                part = seeds[start : start + batch]
-                if part.size not in worlds:
-                    worlds[part.size] = ServingWorld(loaded, part.size, split)
-                world = worlds[part.size]
-                frame, curve = _played(name, policy, world, part, start)
-                frames.append(frame)
-                curves.append(curve)
-                bar.advance(task, part.size)
-    zones = next(iter(worlds.values())).zone_names
-    episodes_table, curves_table = pd.concat(frames, ignore_index=True), pd.concat(curves, ignore_index=True)
-    return EvaluationResult(loaded.name, split, episodes_table, curves_table, zones=zones)
+
+    def __init__(
+        self, world: ServingWorld, seeds: Ints, timeline_row: int | None = None, hindsight: bool = True
+    ):
+        self._world, self._seeds, self._timeline_row = world, seeds, timeline_row
+        e = len(seeds)
+        self.decisions = np.zeros(e, dtype=np.int64)
+        self._terms, self._waited, self._latency_ms = (
+            np.zeros((e, len(REWARD_TERMS))),
+            np.zeros(e),
+            np.zeros(e),
+        )
+        self._regret = PlacementRegret() if hindsight else None
+        self._zone: Ints | None = None
+        self._pages: list[Page] = []
+        self._points: list[tuple[AnyArray, ...]] = []
+
+    def record(self, turn: ServingTurn) -> None:
+        """Enter one step of the rows that were still running."""
+        before, outcome, running = turn.situation, turn.result.outcome, turn.running
+        row = self._timeline_row
+        if not self._points:
+            self._mark(before, np.arange(len(self._seeds)))
+            self._zone = None if row is None else before.slots.zone[row].copy()
+        self._terms += np.where(running[:, None], turn.result.terms, 0.0)
+        self._waited += np.where(running, outcome.waited, 0.0)
+        self._latency_ms += np.where(running, outcome.latency_ms, 0.0)
+        self.decisions += running
+        if self._regret is not None:
+            self._regret.record(before, turn.plan, outcome.requests, running)
+        self._mark(turn.after, np.flatnonzero(running))
+        if row is not None and running[row]:
+            self._pages.append(_page(turn, row))
+
+    def scores(self, scheduler: ServingScheduler) -> dict[str, AnyArray]:
+        """Columns of the table of episodes, each `[E]`; requests of a split are rows no model was trained on.
+
+        The last ones: regret of the placements against the best fixed one in hindsight and what no fixed one
+        exceeds, the regret of a policy's own method and its bound, in points of the episode.
+        """
+        totals, terms = self._world.totals(), self._terms
+        asked = np.maximum(totals["requests"], 1.0)
+        charged = {f"points_{name}": terms[:, 1 + k] for k, name in enumerate(REWARD_TERMS[1:])}
+        return {
+            "net_points": totals["net_points"],
+            "accuracy": totals["accuracy"],
+            "accuracy_start": np.zeros(len(self._seeds)),
+            "val_accuracy": totals["accuracy"],
+            "val_net_points": totals["net_points"],
+            "points_answers": terms[:, 0],
+            **charged,
+            "right_share": totals["right"] / asked,
+            "latency_ms": self._latency_ms / np.maximum(self._waited, 1.0),
+            **{each: totals[each] for each in _SUMS},
+            **{f"{each}_share": totals[each] / asked for each in _SHARES},
+            "decisions": self.decisions,
+            **self._regrets(scheduler),
+        }
+
+    def curves(self) -> pd.DataFrame:
+        """One line per row for the start and one for each step: `row` and running totals, in time."""
+        columns = [np.concatenate(parts) for parts in zip(*self._points, strict=True)]
+        frame = dict(zip(("row", *_CURVES), columns, strict=True))
+        return pd.DataFrame(frame).sort_values("row", kind="stable", ignore_index=True)
+
+    def timeline(self, scheduler: str, episode: int) -> Timeline | None:
+        """The timeline of the chosen row, its slots in the place of clients; None if none was chosen."""
+        return None if self._zone is None else timeline_of(scheduler, episode, self._zone, self._pages)
+
+    def _mark(self, s: ServingSituation, rows: Ints) -> None:
+        terms = s.terms
+        right = terms.right / np.maximum(terms.answered, 1.0)
+        spent = self._terms[:, 0] - terms.net_points
+        values = (
+            terms.time_s / SECONDS_PER_HOUR,
+            terms.gigabytes,
+            terms.kilograms,
+            right,
+            spent,
+            terms.net_points,
+        )
+        self._points.append((rows, *(value[rows] for value in values)))
+
+    def _regrets(self, scheduler: ServingScheduler) -> dict[str, Floats]:
+        if self._regret is None:
+            return {}
+        known = _best_fixed.setdefault(self._world, {})
+        fixed = self._regret.hindsight(_BOUND_STEPS, [known.get(seed) for seed in self._seeds.tolist()])
+        known |= dict(zip(self._seeds.tolist(), fixed, strict=True))
+        points = self._regret.points(fixed=fixed)
+        placement = scheduler.placement if isinstance(scheduler, ServingPolicy) else None
+        own, bound = np.full((2, len(self._seeds)), np.nan)
+        if isinstance(placement, WithRegret):
+            expected = self._world.situation().terms.expected_requests
+            own, bound = placement.regret() / expected, placement.regret_bound() / expected
+        return {
+            "regret_points": points["regret_points"],
+            "regret_limit": points["relaxed_points"] - points["own_points"],
+            "own_regret": own,
+            "regret_bound": bound,
+        }
 
 
-def _played(
-    name: str, policy: ServingScheduler, world: ServingWorld, seeds: Ints, first: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """One batch of episodes, to their ends."""
-    terms, decided_s, decisions = np.zeros((seeds.size, len(REWARD_TERMS))), 0.0, 0
-    numbers = first + np.arange(seeds.size)
-    points: list[pd.DataFrame] = []
-    for turn in rollout(world, policy, seeds):
-        terms += turn.result.terms
-        decided_s += turn.decided_s
-        decisions += int(turn.running.sum())
-        now = turn.after.terms
-        row = {"hours": now.time_s / SECONDS_PER_HOUR, "accuracy": turn.result.outcome.accuracy}
-        points.append(pd.DataFrame({"scheduler": name, "episode": numbers, **row, "net": now.net_points}))
-    totals = world.totals()
-    asked = np.maximum(totals["requests"], 1.0)
-    scores: dict[str, AnyArray | float] = {
-        "net_points": totals["net_points"],
-        "accuracy": totals["accuracy"],
-        "points_answers": terms[:, 0],
-        **{f"points_{term}": terms[:, 1 + k] for k, term in enumerate(REWARD_TERMS[1:])},
-        **{each: totals[each] for each in _SUMS},
-        **{f"{each}_share": totals[each] / asked for each in _SHARES},
-        "decision_ms": 1e3 * decided_s / max(decisions, 1),
+def _page(turn: ServingTurn, row: int) -> Page:
+    """One step: who answered, who loaded, who was lost with what it held or loaded."""
+    before, after, outcome = turn.situation, turn.after, turn.result.outcome
+    step_h = before.terms.step_s / SECONDS_PER_HOUR
+    had = (before.slots.model[row] != NOTHING) | (before.slots.loading[row] != NOTHING)
+    has = (after.slots.model[row] != NOTHING) | (after.slots.loading[row] != NOTHING)
+    status = np.full(before.num_slots, IDLE, dtype=np.int8)
+    status[after.slots.loading[row] != NOTHING] = CANCELLED
+    status[outcome.local[row] > 0] = COMPLETED
+    status[had & ~has] = LOST
+    share = np.where(status == COMPLETED, after.slots.busy[row], np.where(status == IDLE, 0.0, 1.0))
+    return {
+        "start_h": before.terms.time_s[row] / SECONDS_PER_HOUR,
+        "duration_h": np.float64(step_h),
+        "available": before.slots.available[row].copy(),
+        "status": status,
+        "busy_h": share * step_h,
+        "carbon": before.zones.carbon_g_per_kwh[row].copy(),
+        "accuracy": outcome.accuracy[row],
     }
-    label = {"scheduler": name, "kind": policy.kind, "episode": numbers, "seed": seeds}
-    curve = pd.concat(points).sort_values("episode", kind="stable", ignore_index=True)
-    return pd.DataFrame(label | scores), curve

@@ -9,8 +9,9 @@ from typing import Literal
 
 from rich.console import Console
 
+from ...common.saying import say
 from ...common.splits import Split
-from ...envs.scenario import Scenario
+from ...envs.any_world import AnyScenario
 from ..evaluation import Cell, Study, SweepOutcome, progress_bar, sweep, write_metrics
 from ..execution import Engine, make_engine
 from ..players import ALL, name_players
@@ -49,7 +50,7 @@ class ComparisonOptions:
 
 
 def compare(
-    options: ComparisonOptions, places: Sequence[tuple[Scenario, Path]], command: str, console: Console
+    options: ComparisonOptions, places: Sequence[tuple[AnyScenario, Path]], command: str, console: Console
 ) -> int:
     """Play schedulers on some worlds and write a result folder for each.
 
@@ -70,18 +71,18 @@ def compare(
             failed = [_play(options, world, out, engine, command, console) for world, out in places]
     except KeyboardInterrupt:
         line = f"Stopped; finished cells are kept. Go on with: {command}"
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(console, line)
         raise
     return FAILED if any(failed) else 0
 
 
 def _play(
-    options: ComparisonOptions, world: Scenario, out: Path, engine: Engine, command: str, console: Console
+    options: ComparisonOptions, world: AnyScenario, out: Path, engine: Engine, command: str, console: Console
 ) -> bool:
     """One world: play, write, say what came of it; returns whether some cells failed."""
     numbers = (options.seed, options.episodes, options.batch, options.timeline_episode)
     study = Study(world, options.split, *numbers, leakage=options.leakage).check()
-    players = name_players(options.schedulers)
+    players = name_players(options.schedulers, world)
     with progress_bar(console.is_terminal) as bar:
         task = bar.add_task(world.name, total=len(players) * study.episodes)
 
@@ -99,9 +100,9 @@ def _report(outcome: SweepOutcome, out: Path, command: str, console: Console) ->
         write_report(outcome.result, out, command=command)
         write_html(outcome.result, out / "report.html", command=command)
         print_report(outcome.result)
-        console.print(f"Written: {out}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"Written: {out}")
     for cell, reason in outcome.failures.items():
         line = f"failed: {cell}: {reason}"
-        console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+        say(console, line, style="red")
     if outcome.failures:
         console.print("The same command tries the failed cells again.", highlight=False)

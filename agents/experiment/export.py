@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import TypedDict, cast
 
 import numpy as np
 import pandas as pd
@@ -13,13 +13,26 @@ import pandas as pd
 from ... import __version__
 from ...common.files import clear_drafts, read_json, write_bytes, write_folder, write_json, write_text
 from ...envs.agent_view import ObservationEncoder, layout_of
+from ...envs.scenario import Scenario
+from ...envs.serving import ServingScenario
 from ..evaluation import load_result
 from ..execution import hold_folder
 from ..learned import Home, first_stop_of
 from ..learning import RunSettings
 from ..learning.checkpoint import load_tensors
-from ..learning.run_folder import CURVE, MODEL, TEST, RunConfig, load_world, read_config
-from ..zoo import CARD, README, WEIGHTS, Card, card_page, choices_of, features_of, sha256
+from ..learning.run_folder import CURVE, MODEL, TEST, RunConfig, elements_of, load_world, read_config
+from ..zoo import (
+    CARD,
+    README,
+    WEIGHTS,
+    Card,
+    card_page,
+    choices_of,
+    features_of,
+    serving_choices,
+    serving_features,
+    sha256,
+)
 from .figures import Figures, figures_on_test
 
 _LEARNERS = ("ppo", "maskable-ppo", "a2c")
@@ -83,22 +96,23 @@ def make_card(
     test: Figures | None,
 ) -> Card:
     """The card of a run."""
-    from ..learning.algorithms import set_policy_arguments
-
     world = load_world(settings)
     best = config["best"]
     curve = _curve(run / CURVE)
+    own = (
+        _of_serving(world, settings) if isinstance(world, ServingScenario) else _of_training(world, settings)
+    )
     return Card(
         name=name,
         env=settings.env,
         scenario=world.name,
-        trained_clients=world.clients,
+        trained_clients=elements_of(world),
         algo=settings.algo,
         decision=str(best["decision"]),
-        features=features_of(ObservationEncoder(world)),
-        choices=choices_of(layout_of(world)),
-        home=Home.of(world, first_stop_of(settings.world)).to_json(),
-        policy=set_policy_arguments(settings, layout_of(world).space, world.clients),
+        features=own["features"],
+        choices=own["choices"],
+        home=own["home"],
+        policy=own["policy"],
         weights_sha256=weights_sha256,
         settings=settings.to_json(),
         command=str(config.get("command", "")),
@@ -109,6 +123,38 @@ def make_card(
         curve=curve,
         test=cast("dict[str, object]", test or {}),
     )
+
+
+class _Own(TypedDict):
+    """What a card says of the policy's class of worlds."""
+
+    features: dict[str, list[str] | int]
+    choices: dict[str, int]
+    home: dict[str, object]
+    policy: dict[str, object]
+
+
+def _of_training(world: Scenario, settings: RunSettings) -> _Own:
+    from ..learning.algorithms import set_policy_arguments
+
+    layout = layout_of(world)
+    return {
+        "features": features_of(ObservationEncoder(world)),
+        "choices": choices_of(layout),
+        "home": Home.of(world, first_stop_of(settings.world)).to_json(),
+        "policy": set_policy_arguments(settings, layout.space, world.clients),
+    }
+
+
+def _of_serving(world: ServingScenario, settings: RunSettings) -> _Own:
+    from ..learning.algorithms import slot_policy_arguments
+
+    return {
+        "features": serving_features(world),
+        "choices": serving_choices(world),
+        "home": {},
+        "policy": slot_policy_arguments(settings),
+    }
 
 
 def _own_figures(run: Path) -> Figures | None:

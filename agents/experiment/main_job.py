@@ -12,7 +12,8 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from ... import __version__
 from ...common.files import clear_drafts, write_json
-from ...envs.contract import Scheduler
+from ...envs.any_world import AnyScenario
+from ...envs.serving import ServingScenario
 from ..evaluation import EvaluationResult, evaluate, processor, versions
 from ..learned.scheduler import LearnedScheduler
 from ..learning import BEST_WARM_START, EVAL_EPISODES, NO_WARM_START, RunSettings
@@ -38,10 +39,10 @@ from ..learning.run_folder import (
 from ..learning.training import CHECKPOINTS, Observer, TrainingRun
 from ..offline import is_dataset
 from ..offline.demonstrations import read_demonstrations
-from ..players import make_player
+from ..players import AnyScheduler, make_player, name_players
 from ..reports import write_report
 from ..reports.html import write_html
-from ..schedulers import SCHEDULERS, best_tuned, make_scheduler, strongest
+from ..schedulers import best_tuned, strongest
 from ..zoo import CARD, find_card, is_shipped
 from ..zoo import load_scheduler as load_trained
 from .figures import figures_on_test
@@ -97,13 +98,14 @@ class Experiment:
             raise ValueError(f"eval_episodes: {eval_episodes}, expected at least 1")
         self.settings, self.out, self.eval_episodes = settings.check(), out, eval_episodes
         self._observer, self.command = observer, command
+        self._git = git_version()  # of the code that is loaded now, whatever is committed meanwhile
         self.env = training_worlds(settings)
         self.scenario = self.env.agent_view.scenario
         self.shown = self._read_shown()
         self.start = self._start_weights() if self.shown is None else None
         self.teacher = self._make_teacher() if self.shown is None and self.start is None else None
         self._rounds_before = self._count_rounds_before()
-        self.rivals = {name: make_player(name, self.scenario) for name in _rivals(rivals, self.scenario.name)}
+        self.rivals = {name: make_player(name, self.scenario) for name in _rivals(rivals, self.scenario)}
         self.run = TrainingRun(
             settings,
             self.env,
@@ -150,7 +152,7 @@ class Experiment:
             frames=self.settings.policy.frames,
             rounds_trained=self.rounds_spent,
         )
-        players: Mapping[str, Scheduler] = {learned.name: learned, **self.rivals}
+        players: Mapping[str, AnyScheduler] = {learned.name: learned, **self.rivals}
         result = evaluate(
             players, self.scenario, self.eval_episodes, "test", self.settings.seed, progress=progress
         )
@@ -209,7 +211,7 @@ class Experiment:
         read_config(folder)
         return dict(load_tensors(folder / MODEL, "cpu"))
 
-    def _make_teacher(self) -> Scheduler | None:
+    def _make_teacher(self) -> AnyScheduler | None:
         """Whom to imitate first; `best` is the scheduler that did best when it was tuned in this world."""
         settings, world = self.settings, self.scenario.name
         name = settings.warm_start
@@ -220,13 +222,13 @@ class Experiment:
                 f"warm_start: {name!r} with algo {settings.algo!r} on {settings.env!r}, expected 'none'"
             )
         if name != BEST_WARM_START:
-            return make_scheduler(name, world)
+            return make_player(name, self.scenario)
         best = best_tuned(world)
         if best is None:
             raise ValueError(
                 f"warm_start: {name!r}, but no scheduler was tuned in {world!r}; expected a name or 'none'"
             )
-        return make_scheduler(best, world)
+        return make_player(best, self.scenario)
 
     def warm_start(self, model: BaseAlgorithm) -> None:
         """Begin with the weights, or the behaviour, of the scheduler that the settings name."""
@@ -257,7 +259,7 @@ class Experiment:
         document = {
             "format": RUN_FORMAT,
             "version": __version__,
-            "git": git_version(),
+            "git": self._git,
             "versions": versions(),
             "processor": processor(),
             "command": self.command,
@@ -277,12 +279,14 @@ def _load_weights(model: BaseAlgorithm, weights: StateDict, source: str) -> None
         raise ValueError(f"warm_start: {source}: its weights do not fit this run ({reason})") from None
 
 
-def _rivals(names: Sequence[str], world: str) -> list[str]:
+def _rivals(names: Sequence[str], world: AnyScenario) -> list[str]:
     if list(names) == [NOBODY]:
         return []
     if list(names) == [BEST]:
-        return list(dict.fromkeys([*strongest(world, BEST_RIVALS), "random-m", "clairvoyant"]))
-    return list(SCHEDULERS) if list(names) == [ALL] else list(dict.fromkeys(names))
+        serves = isinstance(world, ServingScenario)
+        ends = ("hub-only", "clairvoyant+hi-lcb+at-once") if serves else ("random-m", "clairvoyant")
+        return list(dict.fromkeys([*strongest(world.name, BEST_RIVALS, serves), *ends]))
+    return list(name_players(names, world)) if list(names) == [ALL] else list(dict.fromkeys(names))
 
 
 def resume_command(out: Path, eval_episodes: int = EVAL_EPISODES) -> str:

@@ -10,10 +10,12 @@ import numpy as np
 from ...common.arrays import AnyArray, Floats
 from ...common.settings import parse_settings
 from ...envs.agent_view import (
+    FURTHER,
     ActionLayout,
     ActionMode,
     LevelsMode,
     ObservationEncoder,
+    further_levels,
     layout_for,
     layout_of,
     nearest_level,
@@ -118,26 +120,19 @@ class _Abroad(LevelsMode):
 
     def __init__(self, layout: ActionLayout, world: Scenario):
         super().__init__(layout)
-        self._steps = np.array(world.levels.server_step)
-        self._bits = np.array(world.levels.upload_bits, dtype=np.float64)
-        self._refreshes = np.array(world.refresh_levels, dtype=np.float64)
+        self._world = layout_of(world)
 
     def read(self, actions: AnyArray, situation: Situation) -> RoundPlan:
         """What its own menu says; of what the world does not offer the nearest, or nothing."""
-        plan = super().read(actions, situation)
-        factors, bits = plan.server_step, plan.upload_bits
-        if factors is not None:
-            factors = self._steps[nearest_level(self._steps, factors)] if self._steps.size > 1 else None
-        if bits is not None:
-            nearest = self._bits[nearest_level(self._bits, bits)] if self._bits.size else None
-            bits = None if nearest is None else nearest.astype(bits.dtype)
-        refresh = plan.refresh
-        if refresh is not None:
-            nearest = (
-                self._refreshes[nearest_level(self._refreshes, refresh)] if self._refreshes.size else None
-            )
-            refresh = None if nearest is None else nearest.astype(np.int64)
-        return replace(plan, server_step=factors, upload_bits=bits, refresh=refresh)
+        plan, there = super().read(actions, situation), self._world
+        changes: dict[str, AnyArray | None] = {}
+        for name in FURTHER:
+            said, levels = getattr(plan, name), further_levels(there, name)
+            if said is None:
+                continue
+            offered = name in there.further
+            changes[name] = levels[nearest_level(levels.astype(np.float64), said)] if offered else None
+        return replace(plan, **changes)  # type: ignore[arg-type]
 
 
 def _at(wanted_s: Floats, leads_s: Floats, forecast: Floats, now: Floats) -> Floats:

@@ -119,7 +119,7 @@ class LearnedScheduler:
             tensors = {key: th.as_tensor(rows, device=policy.device) for key, rows in observation.items()}
             if policy.draws_slate:
                 return self._decide_slate(policy.slate(tensors))
-            groups = group_count(tensors["clients"].shape[1], self.trained_clients)
+            groups = group_count(tensors[policy.elements].shape[1], self.trained_clients)
             if groups > 1:
                 return decide_in_groups(policy, tensors, groups).cpu().numpy()
             distribution = policy.get_distribution(tensors)

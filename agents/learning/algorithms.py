@@ -17,7 +17,12 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from ...envs.agent_view import CLIENT_FEATURES
 from ..policies import default_wait_logits, share_logits
-from ..policies.actor_critic import MaskableSetActorCriticPolicy, SetActorCriticPolicy
+from ..policies.actor_critic import (
+    MaskableSetActorCriticPolicy,
+    MaskableSlotActorCriticPolicy,
+    SetActorCriticPolicy,
+    SlotActorCriticPolicy,
+)
 from ..policies.packed import Choices
 from ..policies.set_network import SetEncoder, SetShape
 from .settings import A2CSettings, DQNSettings, PPOSettings, RunSettings, SACSettings
@@ -146,8 +151,20 @@ def set_policy_arguments(
     }
 
 
+def slot_policy_arguments(settings: RunSettings) -> dict[str, object]:
+    """The same of the policy of worlds of serving."""
+    policy = settings.policy
+    return {"hidden": policy.hidden, "pooling": policy.pooling, "initial_share": policy.initial_share}
+
+
 def _actor_critic(settings: RunSettings, env: VecEnv, set_policy: type[ActorCriticPolicy]) -> PolicyChoice:
     """The policy of PPO and its kin: a set policy, or a context where heads are not per client."""
+    assert isinstance(env.observation_space, spaces.Dict)
+    if "slots" in env.observation_space.spaces:
+        slots: type[ActorCriticPolicy] = SlotActorCriticPolicy
+        if set_policy is MaskableSetActorCriticPolicy:
+            slots = MaskableSlotActorCriticPolicy
+        return {"policy": slots, "policy_kwargs": slot_policy_arguments(settings)}
     if isinstance(env.action_space, spaces.MultiDiscrete):
         num_clients = env.observation_space["clients"].shape[0]  # type: ignore[index]
         arguments = set_policy_arguments(settings, env.action_space, num_clients)

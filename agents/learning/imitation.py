@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch as th
@@ -13,8 +14,8 @@ from torch.nn import functional
 from ...common.arrays import AnyArray, Floats, Floats32, Ints
 from ...envs.adapters.sb3_vec_env import FederatedVecEnv
 from ...envs.contract import Scheduler
+from ...envs.serving import ServingScheduler
 from ..learned import FrameStack
-from ..policies.client_set import AVAILABLE
 from ..policies.set_policy import SetPolicyMixin
 
 Arrays = dict[str, AnyArray]
@@ -77,7 +78,7 @@ class CloneResult:
 
 def demonstrate(
     env: FederatedVecEnv,
-    scheduler: Scheduler,
+    scheduler: Scheduler | ServingScheduler,
     rounds: int,
     gamma: float = 1.0,
     seed: int = 0,
@@ -101,14 +102,16 @@ def demonstrate(
     everywhere, memory = np.ones(env.num_envs, dtype=bool), FrameStack(frames)
     memory.forget(everywhere)
     observation = memory.add(env.reset())  # type: ignore[arg-type]
-    scheduler.reset(everywhere, rng.integers(2**31, size=env.num_envs), view.scenario.clients)
+    scheduler.reset(everywhere, rng.integers(2**31, size=env.num_envs), view.situation.num_clients)
     open_: list[list[tuple[Arrays, Ints, float]]] = [[] for _ in range(env.num_envs)]
     closed: list[tuple[Arrays, Ints]] = []
     returns: list[Floats32] = []
     totals: list[float] = []
     while len(closed) < rounds:
         situation = view.world.situation(clairvoyant=True) if looks_ahead else view.situation
-        actions = np.asarray(view.action_mode.encode(scheduler.plan(situation), view.situation))
+        actions = np.asarray(
+            view.action_mode.encode(cast(Scheduler, scheduler).plan(situation), view.situation)
+        )
         following, rewards, ended, _ = env.step(actions)
         for index in range(env.num_envs):
             row = {key: rows[index] for key, rows in observation.items()}
@@ -121,7 +124,7 @@ def demonstrate(
         memory.forget(ended)
         observation = memory.add(following)  # type: ignore[arg-type]
         if ended.any():
-            scheduler.reset(ended, rng.integers(2**31, size=env.num_envs), view.scenario.clients)
+            scheduler.reset(ended, rng.integers(2**31, size=env.num_envs), view.situation.num_clients)
     stacked = {key: np.stack([row[key] for row, _ in closed]) for key in closed[0][0]}
     return Demonstrations(
         observations=stacked,
@@ -135,7 +138,7 @@ def demonstrate(
 def clone(
     model: BaseAlgorithm,
     env: FederatedVecEnv,
-    scheduler: Scheduler,
+    scheduler: Scheduler | ServingScheduler,
     settings: CloneSettings,
     *,
     reward_scale: float = 1.0,
@@ -209,8 +212,8 @@ def _set_policy(model: BaseAlgorithm) -> SetPolicyMixin:
 
 def _frames_of(model: BaseAlgorithm, env: FederatedVecEnv) -> int:
     """Observations that the model sees at once."""
-    _set_policy(model)
-    wide, narrow = (space["clients"].shape[1] for space in (model.observation_space, env.observation_space))  # type: ignore[index]
+    part = _set_policy(model).elements
+    wide, narrow = (space[part].shape[1] for space in (model.observation_space, env.observation_space))  # type: ignore[index]
     return int(wide // narrow)
 
 
@@ -244,7 +247,7 @@ def _agreement(policy: SetPolicyMixin, shown: Demonstrations) -> float:
         with th.no_grad():
             mode = policy.likeliest(observation)
         actions = th.as_tensor(shown.actions[rows], device=policy.device)
-        available = observation["clients"][..., AVAILABLE] > 0.5
+        available = policy.available(observation)
         counted = policy.levels_of(policy.effective(actions)) & available
         right += int((policy.levels_of(mode == actions) & counted).sum())
         total += int(counted.sum())

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import cast
 
 from gymnasium.spaces import MultiDiscrete
 from typing_extensions import NotRequired, TypedDict
@@ -14,17 +14,16 @@ from typing_extensions import NotRequired, TypedDict
 from ...common.files import read_json, write_text
 from ...common.settings import parse_document
 from ...envs.adapters.sb3_vec_env import FederatedVecEnv
-from ...envs.registration import find_entry, make_vec_env
-from ...envs.scenario import Scenario, load_scenario
+from ...envs.any_world import AnyScenario, AnySource, load_any
+from ...envs.registration import find_entry, make_vec_env, serving_entries
+from ...envs.scenario import Scenario
+from ...envs.serving import ServingScenario
 from ..learned import Home, first_stop_of
 from ..learned.scheduler import LearnedScheduler
 from .algorithms import build_model
 from .checkpoint import Best, load_tensors
 from .learners_view import EPISODE_FIGURES, LearnersView
 from .settings import RunSettings
-
-ScenarioSource: TypeAlias = str | Path | Mapping[str, object] | Scenario
-"""Anything `load_scenario` takes."""
 
 
 class RunConfig(TypedDict):
@@ -47,23 +46,24 @@ CONFIG, MODEL, CURVE, TEST = "config.json", "model.pt", "training.csv", "test.js
 
 def training_worlds(settings: RunSettings, num_envs: int | None = None) -> FederatedVecEnv:
     """The training environments of a run; ValueError naming what is wrong with id, scenario or traces."""
-    find_entry(settings.env)
+    entry = find_entry(settings.env)
     # Set policies read the parts of an observation, whatever the id shows.
     world = {"observation": "dict", **settings.world}
     levels = world.get("levels")
-    if levels is None or isinstance(levels, Mapping):
+    serves = entry in serving_entries()
+    if not serves and (levels is None or isinstance(levels, Mapping)):
         world["levels"] = {**(levels or {}), "first_stop": first_stop_of(settings.world)}
     return make_vec_env(settings.env, num_envs or settings.num_envs, "train", **world)
 
 
 def load_scheduler(
-    out: Path | str, scenario: ScenarioSource | None = None, decision: str | None = None
+    out: Path | str, scenario: AnySource | None = None, decision: str | None = None
 ) -> LearnedScheduler:
     """The scheduler that a run has learned.
 
     Args:
         out: the run's folder, with `config.json` and `model.pt`.
-        scenario: another world to play in (anything `load_scenario` takes), for set policies with any number
+        scenario: another world to play in (anything `load_any` takes), for set policies with any number
             of clients; it takes its menu and its forecasts along, see `Home`. None: the run's own.
         decision: see `LearnedScheduler`; None: what did best in validation.
 
@@ -73,10 +73,16 @@ def load_scheduler(
     folder = Path(out)
     settings, document = read_config(folder)
     own = load_world(settings)
-    home = Home.of(own, first_stop_of(settings.world))
-    place = own if scenario is None else load_scenario(scenario)
+    place = own if scenario is None else load_any(scenario)
+    if isinstance(own, ServingScenario) != isinstance(place, ServingScenario):
+        raise ValueError(
+            f"scenario: {place.name!r} is of another class of worlds than {own.name!r} of {folder}"
+        )
+    home = Home.of(own, first_stop_of(settings.world)) if isinstance(own, Scenario) else None
     if scenario is not None:
-        world = {"scenario": _seen_from(home, place)}
+        world: dict[str, object] = {"scenario": place}
+        if home is not None:
+            world = {"scenario": _seen_from(home, cast(Scenario, place))}
         settings = RunSettings.from_json({**settings.to_json(), "world": world})
     env = training_worlds(settings, num_envs=2)
     frames = settings.policy.frames
@@ -87,10 +93,14 @@ def load_scheduler(
         reason = str(error).splitlines()[-1].strip()
         raise ValueError(f"{folder / MODEL}: does not fit {settings.env} ({reason})") from None
     view = env.agent_view
-    mode = home.action_mode(place) if isinstance(env.action_space, MultiDiscrete) else view.action_mode
+    mode = view.action_mode
+    if home is not None and isinstance(env.action_space, MultiDiscrete):
+        mode = home.action_mode(cast(Scenario, place))
     way = decision or str(document["best"]["decision"])
     rounds = int(document["rounds_trained"])
-    return LearnedScheduler(model, view.encoder, mode, settings.label, way, own.clients, frames, rounds, home)
+    return LearnedScheduler(
+        model, view.encoder, mode, settings.label, way, elements_of(own), frames, rounds, home
+    )
 
 
 def _seen_from(home: Home, world: Scenario) -> Scenario:
@@ -102,11 +112,16 @@ def _seen_from(home: Home, world: Scenario) -> Scenario:
     return world.model_copy(update={**own, "hub": hub})
 
 
-def load_world(settings: RunSettings) -> Scenario:
+def elements_of(scenario: AnyScenario) -> int:
+    """N clients, or S slots."""
+    return scenario.slots if isinstance(scenario, ServingScenario) else scenario.clients
+
+
+def load_world(settings: RunSettings) -> AnyScenario:
     """The world of a training run."""
     changes = dict(settings.world)
     source = changes.pop("scenario", find_entry(settings.env).kwargs["scenario"])
-    return load_scenario(cast(ScenarioSource, source), **changes)
+    return load_any(cast(AnySource, source), **changes)
 
 
 def read_config(folder: Path) -> tuple[RunSettings, RunConfig]:

@@ -39,7 +39,8 @@ class PolicySettings:
     frames: int = 1
     """observations of the last rounds that are seen at once; more than 1 gives any algorithm a memory"""
     initial_share: float = 0.3
-    """share of the available clients that the untrained policy invites; a slate begins with up to four"""
+    """share of the available clients that the untrained policy invites, or of the slots that it loads;
+    a slate begins with up to four"""
 
 
 @dataclass(frozen=True)

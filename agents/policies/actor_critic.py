@@ -9,6 +9,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from ...common.arrays import AnyArray
 from .client_set import Observation
 from .set_policy import SetPolicyMixin
+from .slot_policy import SlotPolicyMixin
 
 
 class SetActorCriticPolicy(SetPolicyMixin, ActorCriticPolicy):  # type: ignore[misc]
@@ -41,3 +42,11 @@ class MaskableSetActorCriticPolicy(SetPolicyMixin, MaskableActorCriticPolicy):  
     ) -> tuple[th.Tensor, th.Tensor, th.Tensor | None]:
         """Values `[B, 1]`, log-probabilities `[B]` and entropies `[B]`."""
         return self._evaluate(obs, actions, action_masks)
+
+
+class SlotActorCriticPolicy(SlotPolicyMixin, SetActorCriticPolicy):  # type: ignore[misc]
+    """The same for worlds of serving; see `SlotPolicyMixin`."""
+
+
+class MaskableSlotActorCriticPolicy(SlotPolicyMixin, MaskableSetActorCriticPolicy):  # type: ignore[misc]
+    """The same for MaskablePPO, which is also told which rungs cannot run where."""

@@ -26,7 +26,7 @@ class Choices:
         waits: W.
         quorums: Q.
         further: of the server's other heads in their order: factors on the server's step, bits of updates,
-            refreshes; empty where they are no decisions.
+            refreshes, thresholds of asking; empty where they are no decisions.
         levels: L, local-step levels of a client.
         transfers: T, transfer levels of a client; 0 where no data is moved.
     """

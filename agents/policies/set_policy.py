@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch as th
 from gymnasium import spaces
@@ -59,6 +59,7 @@ class SetPolicyMixin(_Base):
         **kwargs: passed on to Stable-Baselines3's `ActorCriticPolicy`.
     """
 
+    elements: ClassVar[str] = "clients"  # the part of the observation with one row for each
     observation_space: spaces.Dict
     action_space: spaces.MultiDiscrete
     action_dist: BatchedMultiCategorical
@@ -146,6 +147,10 @@ class SetPolicyMixin(_Base):
                 available = available & (obs["clients"][..., self.storage_feature] > NO_MORE_STORAGE)
             parts.append(level_mask(available, choices.transfers))
         return th.cat(parts, dim=1)
+
+    def available(self, obs: Observation) -> th.Tensor:
+        """Bool `[B, N]`: who could be invited now."""
+        return is_available(obs)
 
     def effective(self, actions: th.Tensor) -> th.Tensor:
         """Bool `[B, D]`: the heads whose choice makes a difference, given the others."""

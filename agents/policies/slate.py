@@ -34,6 +34,8 @@ _LOG_V = (-12.0, 4.5, 111)
 """First, last and number of the grid's points of log v."""
 _ODDS = (-60.0, 16.0)
 """Least and largest logarithm of `w_i / W`: beyond them a client is as good as impossible, or certain."""
+_DRAWN_AT_ONCE = 2_000_000
+"""Scores that are drawn together when chances are counted: some tens of megabytes."""
 
 
 @dataclass(frozen=True)
@@ -135,16 +137,26 @@ class SlateActions(PackedHeads):
     def level_chances(self, draws: int = 512) -> th.Tensor:
         """Chances `[B, N, L]` of the clients' step levels if it trains now, level 0 for those not invited.
 
-        Who is in the slate is counted over so many draws, of a generator of its own.
+        Who comes how early is counted over so many draws, of a generator of its own.
         """
-        generator = th.Generator(self._score.device).manual_seed(0)
-        counts = th.zeros_like(self._score)
-        for _ in range(draws):
-            size = (self._size + _gumbel(self._size, generator)).argmax(dim=1)
-            counts += self._members(size, self._score + _gumbel(self._score, generator))
-        invited = self._dense(counts / draws)
+        invited = self._inclusion(draws)
         steps = self._clients.unpack(self._steps.exp()) * invited[..., None]
         return th.cat([1.0 - invited[..., None], steps], dim=2)
+
+    def _inclusion(self, draws: int) -> th.Tensor:
+        """Chances `[B, N]` to be in the slate: for each place in an order, that the slate reaches it."""
+        generator = th.Generator(self._score.device).manual_seed(0)
+        (b, n), sizes = self.shape, th.tensor(SLATE_SIZES, device=self._size.device)
+        places = th.arange(min(n, SLATE_SIZES[-1]), device=sizes.device)
+        reached = self._size.exp() @ (sizes[:, None] > places).to(self._size.dtype)
+        away = self._dense(th.ones_like(self._score)) == 0
+        score = self._dense(self._score).masked_fill(away, -th.inf)
+        found, at_once = th.zeros_like(score), max(1, _DRAWN_AT_ONCE // (b * n))
+        for first in range(0, draws, at_once):
+            drawn = score.expand(min(at_once, draws - first), b, n)
+            order = (drawn + _gumbel(drawn, generator)).topk(len(places), dim=2).indices
+            found += th.zeros_like(drawn).scatter(2, order, reached.expand(order.shape)).sum(dim=0)
+        return (found / draws).masked_fill(away, 0.0)
 
     def _log_first(self) -> th.Tensor:
         """Log-chance `[M]` to be drawn first."""

@@ -60,10 +60,11 @@ def net_points_data(result: EvaluationResult) -> pd.DataFrame:
         net = bootstrap(result.values(name))
         row: dict[str, str | float] = {"scheduler": name, "net_points": net.value}
         row |= {"net_points_low": net.low, "net_points_high": net.high}
-        gain = result.values(name, "accuracy") - result.values(name, "accuracy_start")
-        row["accuracy"] = float(100.0 * gain.mean())
-        costs = [term for term in TERMS if term != "accuracy"]
-        rows.append(row | {term: float(result.values(name, f"points_{term}").mean()) for term in costs})
+        costs = {
+            term: float(result.values(name, f"points_{term}").mean()) for term in TERMS if term != "accuracy"
+        }
+        row["accuracy"] = float(result.values(name).mean()) - sum(costs.values())
+        rows.append({**row, **costs})
     return pd.DataFrame(rows)
 
 

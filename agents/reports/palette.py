@@ -50,7 +50,46 @@ STATUSES = {
     CANCELLED: Status("cancelled", "trained, too late", Tone("#e0982e", "#e8a94a")),
 }
 """By the codes of `Timeline.status`."""
-STATUS_NAMES = {IDLE: "not invited"} | {code: status.name for code, status in STATUSES.items()}
+STATUS_NAMES = {IDLE: "idle"} | {code: status.name for code, status in STATUSES.items()}
+"""Their names in style sheets."""
+
+
+class Words(NamedTuple):
+    """What figures and pages call the things of a class of worlds."""
+
+    element: str  # a row of the timeline
+    accuracy: str  # of the curves
+    statuses: dict[int, str]  # by the codes of `Timeline.status`, in legends
+    short: tuple[str, ...]  # the same in the page's sentences, `IDLE` first
+    nobody: str  # what a decision in which no element did anything was
+    columns: str  # how to read the table
+
+
+TRAINING_WORDS = Words(
+    "client",
+    "validation accuracy",
+    {code: status.text for code, status in STATUSES.items()},
+    ("not invited", "completed", "lost", "cancelled"),
+    "waiting",
+    "*Net points*: accuracy points gained on the held-out test set minus the price of hours, GB and kg\n"
+    "CO2e. *Wasted*: share of the energy spent on updates that never reached the model.",
+)
+SERVING_WORDS = Words(
+    "slot",
+    "right answers so far",
+    {COMPLETED: "answered", LOST: "left with its model", CANCELLED: "loading"},
+    ("idle", "answering", "lost", "loading"),
+    "no slot answers",
+    "*Net points*: 100 x right answers over expected requests minus the price of milliseconds, GB and kg\n"
+    "CO2e. *Right*, *dropped*: share of the requests. *Latency*: of an answer that somebody waits for.\n"
+    "*Regret*: what the best fixed placement that was found in hindsight spares more than the placements\n"
+    "did; *at most*: the same against what no fixed placement exceeds; negative where moving models paid.",
+)
+
+
+def words_of(result: EvaluationResult) -> Words:
+    """The words of a result's class of worlds."""
+    return SERVING_WORDS if result.serves else TRAINING_WORDS
 
 
 class Style(NamedTuple):

@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 
 from ...common.files import write_file
 from ...common.spelling import plain_text
-from .palette import OTHERS, TERMS, Style
+from .palette import OTHERS, TERMS, TRAINING_WORDS, Style
 
 COST_LABELS = {"hours": "time [h]", "kilograms": "emissions [kg CO2e]", "gigabytes": "traffic [GB]"}
 _TERM_LABELS = {"accuracy": "accuracy gained"}
@@ -34,14 +34,21 @@ def save_figure(figure: Figure, path: Path) -> None:
     write_file(path, lambda draft: figure.savefig(draft))
 
 
-def plot_curves(data: pd.DataFrame, styles: Mapping[str, Style], title: str, path: Path) -> None:
-    """Mean validation accuracy against a cost with 95% bands; a dot marks the mean end of the run.
+def plot_curves(
+    data: pd.DataFrame,
+    styles: Mapping[str, Style],
+    title: str,
+    path: Path,
+    accuracy: str = TRAINING_WORDS.accuracy,
+) -> None:
+    """Mean accuracy against a cost with 95% bands; a dot marks the mean end of the run.
 
     Args:
         data: see `curve_data`.
         styles: see `styles_of`.
         title: begins the title.
         path: of the picture.
+        accuracy: what its class of worlds calls it.
     """
     figure = new_figure(8.2, 4.8)
     axes = figure.add_subplot()
@@ -57,7 +64,7 @@ def plot_curves(data: pd.DataFrame, styles: Mapping[str, Style], title: str, pat
         end = float(rows["end"].iloc[0])
         size = 6 if style.prominent else 4
         axes.plot(end, np.interp(end, grid, middle), "o", color=style.colour, ms=size, zorder=4)
-    axes.set(xlabel=COST_LABELS[along], ylabel="validation accuracy [%]", xlim=(0, data[along].max()))
+    axes.set(xlabel=COST_LABELS[along], ylabel=f"{accuracy} [%]", xlim=(0, data[along].max()))
     axes.set_title(plain_text(f"{title}: accuracy against {COST_LABELS[along].split(' [')[0]}"), loc="left")
     axes.legend(handles=_curve_legend(styles), loc="lower right", fontsize=8, framealpha=0.9)
     axes.grid(alpha=0.25)

@@ -18,7 +18,7 @@ from ...common.spelling import printable
 from ..evaluation import EvaluationResult
 from ..evaluation.measures import bootstrap
 from .data import curve_data, first_timelines, net_points_data, zone_names
-from .palette import label_of, styles_of
+from .palette import label_of, styles_of, words_of
 from .plots import plot_curves, plot_net_points
 from .timeline_plot import plot_timeline
 
@@ -33,6 +33,16 @@ COLUMNS = {
 }
 """Heading, factor and decimals of the table's columns."""
 
+SERVING_COLUMNS = {
+    "net_points": ("net points", 1.0, 1),
+    "right_share": ("right [%]", 100.0, 1),
+    "latency_ms": ("latency [ms]", 1.0, 0),
+    "dropped_share": ("dropped [%]", 100.0, 1),
+    "gigabytes": ("GB", 1.0, 0),
+    "kilograms": ("kg CO2e", 1.0, 2),
+}
+"""The same of worlds of serving."""
+
 LEAK_COLUMNS = {
     "mia_auc": ("membership [AUC]", 1.0, 2),
     "mia_auc_sums": ("of sums [AUC]", 1.0, 2),
@@ -43,6 +53,7 @@ LEAK_COLUMNS = {
 
 REGRET_COLUMNS = {
     "regret_points": ("dynamic regret [points]", 1.0, 1),
+    "regret_limit": ("at most", 1.0, 1),
     "own_regret": ("own regret", 1.0, 1),
     "regret_bound": ("its bound", 1.0, 1),
 }
@@ -80,9 +91,15 @@ def verdict(result: EvaluationResult) -> str:
 
 
 def columns_of(result: EvaluationResult) -> dict[str, tuple[str, float, int]]:
-    """The table's columns: `COLUMNS`, regrets, and what an eavesdropper has found."""
+    """The table's columns: those of its class of worlds, regrets, and what an eavesdropper has found."""
     regrets = {name: REGRET_COLUMNS[name] for name in result.regrets}
-    return COLUMNS | regrets | {name: LEAK_COLUMNS[name] for name in result.leaks}
+    if result.serves:
+        regrets["regret_points"] = ("regret [points]", 1.0, 1)
+    return (
+        (SERVING_COLUMNS if result.serves else COLUMNS)
+        | regrets
+        | {name: LEAK_COLUMNS[name] for name in result.leaks}
+    )
 
 
 def cell(result: EvaluationResult, name: str, metric: str) -> str:
@@ -163,11 +180,12 @@ def write_report(
     for along, name in CURVES.items():
         curve = curve_data(result, along)
         _write_table(curve, folder / f"{name}.csv")
-        plot_curves(curve, styles, title, folder / f"{name}.png")
+        plot_curves(curve, styles, title, folder / f"{name}.png", words_of(result).accuracy)
     drawn = first_timelines(result)
     for name in drawn:
         path = folder / f"timeline_{slug(name)}.png"
-        plot_timeline(result.timelines[name], result.world, path, zones or tuple(zone_names(result)))
+        places = zones or tuple(zone_names(result))
+        plot_timeline(result.timelines[name], result.world, path, places, words_of(result))
     page = folder / "report.md"
     write_text(page, _markdown(result, drawn, command))
     return page
@@ -187,9 +205,9 @@ def _markdown(result: EvaluationResult, drawn: list[str], command: str) -> str:
     ]
     lines += [
         "",
-        "Interquartile mean over the episodes with 95% bootstrap interval, best first. *Net points*:",
-        "accuracy points gained on the held-out test set minus the price of hours, GB and kg CO2e. *Wasted*:",
-        "share of the energy spent on updates that never reached the model. *Hindsight*: sees the future,",
+        "Interquartile mean over the episodes with 95% bootstrap interval, best first.",
+        words_of(result).columns,
+        "*Hindsight*: sees the future,",
         "for comparison; the best known, neither an optimum nor a method. *Rounds spent*:",
         "rounds of training played to tune or train the scheduler, `-` if unknown.",
         "",

@@ -13,14 +13,16 @@ from matplotlib.patches import Patch
 from ...common.arrays import AnyArray
 from ...common.spelling import plain_text
 from ..evaluation import IDLE, Timeline
-from .palette import AVAILABLE, STATUSES, WAITING, zone_colour
+from .palette import AVAILABLE, STATUSES, TRAINING_WORDS, WAITING, Words, zone_colour
 from .plots import new_figure, save_figure
 
 _LEAST_WIDTH = 1 / 220
 """Share of the time axis that a round takes at least, or short rounds of a long episode could not be seen."""
 
 
-def plot_timeline(timeline: Timeline, world: str, path: Path, zones: tuple[str, ...] = ()) -> None:
+def plot_timeline(
+    timeline: Timeline, world: str, path: Path, zones: tuple[str, ...] = (), words: Words = TRAINING_WORDS
+) -> None:
     """Draw one episode into a PNG.
 
     Args:
@@ -28,6 +30,7 @@ def plot_timeline(timeline: Timeline, world: str, path: Path, zones: tuple[str, 
         world: for the title.
         path: of the picture.
         zones: names of the grid zones; empty: numbers.
+        words: of its class of worlds.
     """
     clients = timeline.zone.size
     rows_height = min(0.11 * clients, 6.0)
@@ -35,11 +38,13 @@ def plot_timeline(timeline: Timeline, world: str, path: Path, zones: tuple[str, 
     heights = (2.2 + rows_height, 1.5, 1.0)
     top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=heights)
     names = [zones[z] if z < len(zones) else f"zone {z}" for z in range(timeline.carbon.shape[1])]
-    _draw_clients(top, timeline, names)
+    _draw_clients(top, timeline, names, words)
     _draw_carbon(middle, timeline, names)
     starts = np.append(timeline.start_h, timeline.start_h[-1] + timeline.duration_h[-1])
     bottom.step(starts[1:], 100 * timeline.accuracy, where="post", color="black", lw=1.4)
-    bottom.set(ylabel="validation\naccuracy [%]", xlabel="time since the episode began [h]")
+    bottom.set(
+        ylabel=f"{words.accuracy.replace(' ', chr(10), 1)} [%]", xlabel="time since the episode began [h]"
+    )
     bottom.grid(alpha=0.25)
     bottom.set_xlim(0, max(float(starts[-1]), 1e-3))
     title = f"{world}, episode {timeline.episode}, decided by {timeline.scheduler}"
@@ -47,7 +52,7 @@ def plot_timeline(timeline: Timeline, world: str, path: Path, zones: tuple[str, 
     save_figure(figure, path)
 
 
-def _draw_clients(axes: Axes, timeline: Timeline, names: list[str]) -> None:
+def _draw_clients(axes: Axes, timeline: Timeline, names: list[str], words: Words) -> None:
     order = np.argsort(timeline.zone, kind="stable")
     place = np.empty_like(order)
     place[order] = np.arange(order.size)
@@ -66,16 +71,16 @@ def _draw_clients(axes: Axes, timeline: Timeline, names: list[str]) -> None:
         axes.add_collection(
             PolyCollection(boxes, facecolors=status.tone.light, edgecolors="white", linewidths=0.3)
         )
-        handles.append(Patch(color=status.tone.light, label=f"{status.text} ({len(boxes)})"))
+        handles.append(Patch(color=status.tone.light, label=f"{words.statuses[code]} ({len(boxes)})"))
     idle = (timeline.status == IDLE).all(axis=1) & (timeline.duration_h > 0)
     for start, duration in zip(timeline.start_h[idle], timeline.duration_h[idle], strict=True):
         axes.axvspan(start, start + duration, facecolor="none", edgecolor=WAITING.light, hatch="////", lw=0)
     handles.append(
-        Patch(facecolor="none", edgecolor=WAITING.light, hatch="////", label=f"waiting ({idle.sum()})")
+        Patch(facecolor="none", edgecolor=WAITING.light, hatch="////", label=f"{words.nobody} ({idle.sum()})")
     )
     axes.set_ylim(order.size - 0.4, -0.6)
     _mark_zones(axes, timeline.zone[order], names)
-    axes.set_ylabel("clients by zone", labelpad=14)
+    axes.set_ylabel(f"{words.element}s by zone", labelpad=14)
     axes.legend(
         handles=handles, ncols=5, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1.0), frameon=False
     )

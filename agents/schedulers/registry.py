@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Mapping
-from importlib import resources
-from typing import TypeAlias, TypedDict, cast
-
-from typing_extensions import NotRequired
+from collections.abc import Iterable
+from typing import cast
 
 from ...common.registry import Registry
 from ...common.spelling import suggest
@@ -47,6 +43,8 @@ from .selection import (
     Tifl,
     Unbiased,
 )
+from .serving import POLICY_PARTS, ServingPolicy, make_policy, parts_of, policy_names
+from .stored import StoredSetting, tuned_schedulers, tuned_settings
 from .streams import (
     AdaptiveLr,
     AdwinTrigger,
@@ -63,26 +61,6 @@ from .streams import (
     Periodic,
     TrainThenStop,
 )
-
-StoredSetting: TypeAlias = Setting | Mapping[str, float]
-"""A hyperparameter, or several numbers by name."""
-
-
-class TunedEntry(TypedDict):
-    """What tuning found for one scheduler in one world."""
-
-    score: float
-    default_score: float
-    settings: dict[str, StoredSetting]
-    rounds: NotRequired[int]  # of training that the search spent: all decisions that it played
-
-
-class TunedFile(TypedDict, total=False):
-    """The tuning of a world, as its file has it."""
-
-    world: str
-    schedulers: dict[str, TunedEntry]
-    learners: dict[str, TunedEntry]
 
 
 def _is_rule(factory: object) -> bool:
@@ -197,6 +175,39 @@ def make_scheduler(name: str, world: str | None = None, **settings: StoredSettin
         raise ValueError(f"{error} ({name})") from None
 
 
+def make_tuned_policy(name: str, world: str | None = None, **settings: Setting) -> ServingPolicy:
+    """Build a policy of serving, see `make_policy`, with the settings tuned for a world as the defaults.
+
+    Those that were found for this very policy; where it was not tuned, each part's own from where it was.
+
+    Args:
+        name: of its parts.
+        world: name of a scenario; None, or a world without any: the declared defaults.
+        **settings: hyperparameters to set.
+
+    Raises:
+        ValueError: as `make_policy`.
+    """
+    kinds = [kind.name for kind in parts_of(name).values()]
+    entries = {_kinds(each): entry for each, entry in tuned_schedulers(world).items() if _is_policy(each)}
+    chosen: dict[str, Setting] = {}
+    for kind in parts_of(name).values():
+        alone = entries.get(_kinds(kind.name)) if kind.name in POLICY_PARTS else None
+        found = entries.get(tuple(kinds), alone)
+        own = {} if found is None else cast("dict[str, Setting]", found["settings"])
+        chosen |= {key: value for key, value in own.items() if key in knobs_of(kind)}
+    return make_policy(name, **{**chosen, **settings})
+
+
+def _is_policy(name: str) -> bool:
+    return all(part in POLICY_PARTS for part in name.split("+"))
+
+
+def _kinds(name: str) -> tuple[str, ...]:
+    """The names of a policy's parts, in one order whatever theirs."""
+    return tuple(kind.name for kind in parts_of(name).values())
+
+
 def _settings(factory: object) -> tuple[str, ...] | None:
     """Names of the settings that are tuned per world; None for a scheduler without any."""
     if factory is LinearRule:
@@ -204,50 +215,29 @@ def _settings(factory: object) -> tuple[str, ...] | None:
     return tuple(knobs_of(cast("type[Rule]", factory))) if _is_rule(factory) else None
 
 
-def tuned_settings(name: str, world: str | None) -> dict[str, StoredSetting]:
-    """The stored best settings of a scheduler in a world; empty if there are none."""
-    entry = tuned_schedulers(world).get(name)
-    return dict(entry["settings"]) if entry is not None else {}
-
-
-def rounds_spent(name: str, world: str | None) -> int | None:
-    """Rounds of training that the search for a scheduler's settings in a world spent.
-
-    All decisions are counted that the search played. 0 for a scheduler that was not tuned there; None where
-    the search did not write it down.
-    """
-    entry = tuned_schedulers(world).get(name)
-    return 0 if entry is None else entry.get("rounds")
-
-
-def tuned_schedulers(world: str | None) -> Mapping[str, TunedEntry]:
-    """The stored tuning of a world by scheduler; empty if there is none."""
-    return tuned_file(world).get("schedulers", {}) if world is not None else {}
-
-
-def tuned_file(world: str) -> TunedFile:
-    """The stored tuning of a world; empty if there is none."""
-    if not all(letter.isalnum() or letter in "-_" for letter in world):
-        return {}
-    item = resources.files(__package__).joinpath("tuned").joinpath(f"{world}.json")
-    if not item.is_file():
-        return {}
-    document = json.loads(item.read_text(encoding="utf-8"))
-    return cast(TunedFile, document) if isinstance(document, dict) else {}
-
-
-def strongest(world: str, count: int) -> list[str]:
+def strongest(world: str, count: int, serves: bool = False) -> list[str]:
     """The handcrafted schedulers that did best when they were tuned in a world, best first.
 
     Where nothing was tuned, as in a world of one's own, they come in the table's order.
+
+    Args:
+        world: name of the scenario.
+        count: how many at most.
+        serves: whether it is of a world of serving.
     """
+    if serves:
+        tuned = tuned_schedulers(world)
+        policies = [name for name in policy_names() if not make_policy(name).clairvoyant]
+        scores = {name: tuned[name]["score"] if name in tuned else -math.inf for name in policies}
+        return sorted(policies, key=lambda name: -scores[name])[:count]
     blind = [name for name in _best_first(world) if not make_scheduler(name).clairvoyant]
     return blind[:count]
 
 
 def best_tuned(world: str) -> str | None:
     """The first of the `strongest`; None if no scheduler was tuned in the world."""
-    return strongest(world, 1)[0] if tuned_schedulers(world) else None
+    tuned = tuned_schedulers(world)
+    return strongest(world, 1, not any(name in SCHEDULERS for name in tuned))[0] if tuned else None
 
 
 def _best_first(world: str | None) -> list[str]:

@@ -15,19 +15,24 @@ from typing import TypeVar
 from rich.console import Console
 
 from ...common.files import clear_drafts, slug
-from ...envs.scenario import Scenario, load_scenario
+from ...common.saying import say
+from ...envs.any_world import AnyScenario, load_any
+from ...envs.scenario import Scenario
+from ...envs.serving import ServingScenario
 from ..execution import Engine, hold_folder, make_engine
 from ..players import allow_own_modules
 from ..schedulers import EVOLVED, TUNABLE
 from ..schedulers.base import Setting
 from ..schedulers.linear import LinearRule
+from ..schedulers.serving import make_policy, policy_knobs, policy_names
 from .evolution import evolve, rounds_in
 from .evolved import Evolution, Evolved
 from .learners import search_and_store_learners
 from .optimiser import search_and_store_optimisers
 from .options import Options
 from .progress import Task, Watching, progress_bar
-from .search import Tuned, check_budget, tunable_part, tune
+from .search import Tuned, check_budget, tune
+from .search_space import declared_of
 from .stored import SCHEDULERS_SECTION, Found, store_and_tell
 from .trial_log import trials_in
 
@@ -62,13 +67,13 @@ def search_and_store(options: Options, command: str, console: Console) -> int:
     check_budget("val", trials=options.trials, episodes=options.episodes, rounds=least)
     try:
         with contextlib.ExitStack() as held:
-            for folder in {options.log / load_scenario(source).name for source in options.worlds}:
+            for folder in {options.log / load_any(source).name for source in options.worlds}:
                 held.enter_context(hold_folder(folder, "log"))
                 clear_drafts(folder)
             return _search_and_store(options, command, console)
     except KeyboardInterrupt:
         line = f"Stopped; finished trials are kept in {options.log}. Go on with: {command}"
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(console, line)
         raise
 
 
@@ -98,7 +103,7 @@ def _search_and_store(options: Options, command: str, console: Console) -> int:
     failures |= later | last
     for (world, name), reason in failures.items():
         line = f"failed: {world} {name}: {reason}"
-        console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+        say(console, line, style="red")
     return FAILED if failures else 0
 
 
@@ -148,15 +153,26 @@ def _starts(key: Key, found: Mapping[Key, Tuned]) -> list[dict[str, Setting]]:
     return [own, *(each | kept for each in shared)]
 
 
-def _plan(options: Options) -> tuple[dict[str, Scenario], list[Key]]:
+def _plan(options: Options) -> tuple[dict[str, AnyScenario], list[Key]]:
     """Worlds by name, and every search; ValueError for unknown ones before anything is started."""
-    worlds = {scenario.name: scenario for scenario in map(load_scenario, options.worlds)}
-    names = options.schedulers or (*TUNABLE, *EVOLVED)
+    worlds = {scenario.name: scenario for scenario in map(load_any, options.worlds)}
     allow_own_modules()
-    for name in names:
-        if name not in EVOLVED:
-            tunable_part(name)
-    return worlds, [(world, name) for world in worlds for name in names]
+    keys: list[Key] = []
+    for world, scenario in worlds.items():
+        names = options.schedulers or _all_of(scenario)
+        for name in names:
+            if isinstance(scenario, ServingScenario) or name not in EVOLVED:
+                declared_of(name, scenario)
+        keys += [(world, name) for name in names]
+    return worlds, keys
+
+
+def _all_of(scenario: AnyScenario) -> Sequence[str]:
+    """Who is tuned in a world where nobody is named: all that have settings and do not see the future."""
+    if isinstance(scenario, ServingScenario):
+        blind = (name for name in policy_names() if not make_policy(name).clairvoyant)
+        return [name for name in blind if policy_knobs(name)]
+    return (*TUNABLE, *EVOLVED)
 
 
 def _log(options: Options, world: str, name: str, stage: int) -> Path:
@@ -168,7 +184,7 @@ def _evolution_log(options: Options, world: str, name: str) -> Path:
 
 
 def _job(
-    scenario: Scenario,
+    scenario: AnyScenario,
     name: str,
     options: Options,
     starts: Sequence[Mapping[str, Setting]] = (),

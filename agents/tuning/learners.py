@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ...common.files import remove_folder, slug
+from ...common.saying import say
 from ...envs.registration import WORLDS, find_entry
 from ...envs.scenario import Scenario, load_scenario
 from ..execution import Engine, hold_folder, make_engine
@@ -189,9 +190,4 @@ def search_and_store_learners(options: Options, command: str, console: Console) 
                 f"--{search.part}.{name.replace('_', '-')} {value}"
                 for name, value in tuned.best.settings.items()
             )
-            console.print(
-                f"Train with: --algo {search.algorithm} {flags}",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
+            say(console, f"Train with: --algo {search.algorithm} {flags}")

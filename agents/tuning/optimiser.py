@@ -48,7 +48,8 @@ RANGES: dict[str, Knob] = {
     ),
     "momentum": Knob("of the server, where it has one", 0.1, 0.9),
 }
-"""What is searched of a world's training."""
+"""What is searched of a world's training, where clients descend by SGD."""
+_ADAMW_RATE = Knob("AdamW step size of the clients", 1e-4, 0.2, log=True)
 _OWN = ("learning_rate", "learning_rate_decay", "batch_size", "server_learning_rate")
 """Those of them that are fields of `LocalTraining`."""
 _SERVERS = {
@@ -110,8 +111,9 @@ def tune_optimiser(search: OptimiserSearch, log: Path, engine: Engine) -> Tuned:
     search.check()
     scenario = load_scenario(search.world)
     own = optimiser_of(scenario)
-    defaults = {name: OFF if value == RANGES[name].off else value for name, value in own.items()}
-    space = SearchSpace({name: RANGES[name] for name in defaults}, defaults)
+    ranges = ranges_of(scenario)
+    defaults = {name: OFF if value == ranges[name].off else value for name, value in own.items()}
+    space = SearchSpace({name: ranges[name] for name in defaults}, defaults)
     head: dict[str, object] = {name: getattr(search, name) for name in _FACTS}
     head |= {"optimiser": list(search.schedulers), "world": fingerprint(scenario)}
     journal = Journal(log / slug(scenario.name) / "optimiser.journal", head)
@@ -155,8 +157,13 @@ def net_points(name: str, scenario: Scenario, episodes: int, seed: int) -> tuple
     return [log.stopped(stop) for log in logs], rounds
 
 
+def ranges_of(scenario: Scenario) -> dict[str, Knob]:
+    """What is searched of a world's training; AdamW's steps have a length of their own, hence other rates."""
+    return RANGES if scenario.training.adamw is None else RANGES | {"learning_rate": _ADAMW_RATE}
+
+
 def optimiser_of(scenario: Scenario) -> dict[str, Setting]:
-    """A world's optimiser, as far as it is searched: `RANGES` by name.
+    """A world's optimiser, as far as it is searched: `ranges_of` by name.
 
     Raises:
         ValueError: the world's aggregator is more than an optimiser over a mean, and so no matter of tuning.
@@ -183,16 +190,17 @@ def with_optimiser(scenario: Scenario, settings: Mapping[str, Setting]) -> Scena
 
     Args:
         scenario: the world.
-        settings: by name as in `RANGES`; the world's own where they are missing.
+        settings: by name as in `ranges_of`; the world's own where they are missing.
 
     Raises:
         ValueError: an unknown name, or a value out of range.
     """
     checked: dict[str, Setting] = {}
+    ranges = ranges_of(scenario)
     for name, value in settings.items():
-        if name not in RANGES:
-            raise ValueError(f"optimiser: {name!r} is no setting of it, expected {', '.join(RANGES)}")
-        checked[name] = RANGES[name].check(name, value)
+        if name not in ranges:
+            raise ValueError(f"optimiser: {name!r} is no setting of it, expected {', '.join(ranges)}")
+        checked[name] = ranges[name].check(name, value)
     wanted = optimiser_of(scenario) | checked
     kind, field = _SERVERS[str(wanted["server"])]
     changes: dict[str, object] = {

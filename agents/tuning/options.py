@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...envs.scenario import scenario_names
+from ...envs.serving import serving_names
 from .stored import TUNED_FOLDER
 
 
@@ -23,8 +24,10 @@ class Options:
     evolution. Interrupted searches go on where they stopped when the same command is given again.
 
     Attributes:
-        world: name of a packaged scenario, a YAML file, or "all" for every packaged one.
-        schedulers: which to tune, package.module:Class for one's own; none named: all that can be tuned.
+        world: name of a packaged scenario, of training or of serving, a YAML file, or "all" for every
+            packaged one.
+        schedulers: which to tune, package.module:Class for one's own; in worlds of serving policies by their
+            parts, such as survival-greedy+hi-lcb; none named: all that can be tuned.
         trials: settings tried per scheduler.
         rounds: of training spent per scheduler, instead of a number of trials: every decision played counts.
             None: the trials; 600,000 for linear-rule.
@@ -60,4 +63,8 @@ class Options:
     @property
     def worlds(self) -> list[str]:
         """Names or YAML files of the worlds."""
-        return scenario_names() if self.world == "all" else [self.world]
+        if self.world != "all":
+            return [self.world]
+        # Whoever is named, or learns, or how clients train: all of that is of worlds of training.
+        training = bool(self.schedulers) or self.training or self.algorithm is not None
+        return [*scenario_names(), *([] if training else serving_names())]

@@ -5,20 +5,25 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+from pydantic import BaseModel
 
 from ...common.splits import Split
-from ...envs.scenario import Scenario, load_scenario
+from ...envs.any_world import AnyScenario, AnySource, load_any
+from ...envs.scenario import Scenario
+from ...envs.serving import ServingScenario
 from ..evaluation import MakeWorld, episode_seeds, make_worlds, play_batch
 from ..evaluation.measures import interquartile_mean
+from ..players import AnyScheduler
 from ..schedulers import make_scheduler
-from ..schedulers.base import OFF, OWN, Rule, Setting, knobs_of, offered_refresh, original, settings_of
-from .search_space import SearchSpace
-from .stopping import STOP_KNOBS, best_stop, run_logs
+from ..schedulers.base import Rule, Setting, original, settings_of
+from ..schedulers.serving import ServingPolicy, make_policy
+from .search_space import SearchSpace, declared_of, earns_on, limits_of
+from .stopping import best_stop, run_logs
 from .trial_log import Journal, Trial
 
 if TYPE_CHECKING:
@@ -95,7 +100,7 @@ class Budget:
 
 def tune(
     name: str,
-    scenario: Scenario | str | Mapping[str, object],
+    scenario: AnySource,
     trials: int = 60,
     seed: int = 0,
     episodes: int = 32,
@@ -116,8 +121,9 @@ def tune(
     the seed, the scheduler's name and k, and the sampler is built anew for it.
 
     Args:
-        name: a scheduler of `TUNABLE`, or a dotted name of one's own with knobs.
-        scenario: the world, as `load_scenario` takes it.
+        name: a scheduler of `TUNABLE`, or a dotted name of one's own with knobs; in worlds of serving a
+            policy by its parts, see `make_policy`.
+        scenario: the world, of either class, as `load_any` takes it.
         trials: how many settings to play.
         seed: of the episodes and of the search.
         episodes: per trial, the same for all trials and all schedulers.
@@ -135,7 +141,7 @@ def tune(
     """
     check_budget(split, trials=trials, episodes=episodes, rounds=1 if rounds is None else rounds)
     budget = Budget(trials, rounds)
-    place = load_scenario(scenario)
+    place = load_any(scenario)
     build = make_world or make_worlds(place, split)
     seeds = episode_seeds(seed, episodes)
     search = _Search(name, seed, budget, place, starts, known)
@@ -154,38 +160,22 @@ def tune(
     while budget.allows(found):
         number = len(found)
         world = world if world is not None else build(episodes)
-        scheduler = make_scheduler(name, None, **search.propose(number, found))
-        tuned = cast("DataclassInstance", original(scheduler))
-        frame, curves, _ = play_batch(name, scheduler, world, seeds)
+        scheduler = search.make(search.propose(number, found))
+        frame, curves, _ = play_batch(name, scheduler, world, seeds, hindsight=False)
         stop: dict[str, Setting] = {}
         score = float(interquartile_mean(frame["val_net_points"].to_numpy()))
-        if isinstance(scheduler, Rule) and not _serves(place):
+        if isinstance(scheduler, Rule) and isinstance(place, Scenario) and not earns_on(place):
             stop, score = best_stop(run_logs(curves), place.max_rounds)
-        found.append(Trial(number, search.changes(tuned) | stop, score, int(frame["decisions"].sum())))
+        found.append(Trial(number, search.changes(scheduler) | stop, score, int(frame["decisions"].sum())))
         if journal is not None:
             journal.append(found[-1], search.space)
         done(found[-1])
     return Tuned(name, found)
 
 
-def tunable_part(name: str) -> DataclassInstance:
-    """The object behind a scheduler's name that declares hyperparameters.
-
-    Raises:
-        ValueError: there is nothing to tune.
-    """
-    own = original(make_scheduler(name))
-    if not is_dataclass(own) or isinstance(own, type) or not knobs_of(own):
-        raise ValueError(
-            f"schedulers: {name!r} has no hyperparameters; declare some with `knob` of "
-            "frugalfl.agents.schedulers.base"
-        )
-    return own
-
-
 def fingerprint(scenario: object) -> str:
     """Short hash of all settings of a world, so that results are not mistaken for another version's."""
-    text = scenario.model_dump_json() if isinstance(scenario, Scenario) else str(scenario)
+    text = scenario.model_dump_json() if isinstance(scenario, BaseModel) else str(scenario)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -197,21 +187,15 @@ class _Search:
         name: str,
         seed: int,
         budget: Budget,
-        scenario: Scenario,
+        scenario: AnyScenario,
         starts: Sequence[Mapping[str, Setting]] = (),
         known: Sequence[Trial] = (),
     ):
-        self._default = tunable_part(name)
-        room, pinned = _limits(scenario)
-        declared, later = knobs_of(self._default), () if _serves(scenario) else STOP_KNOBS
-        offered = offered_refresh(scenario)
-        free = {
-            key: knob.among(offered) if key == "refresh" else knob
-            for key, knob in declared.items()
-            if key not in {*later, *pinned}
-        }
-        narrowed = {key: knob.within(*room[key]) if key in room else knob for key, knob in free.items()}
-        self.space = SearchSpace(narrowed, settings_of(self._default))
+        self._name, self._serves = name, isinstance(scenario, ServingScenario)
+        declared, self._defaults = declared_of(name, scenario)
+        limits = limits_of(scenario)
+        free = limits.narrowed(declared)
+        self.space = SearchSpace(free, self._defaults)
         tried = [
             {key: value for key, value in start.items() if key in free and free[key].accepts(value)}
             for start in starts
@@ -220,7 +204,7 @@ class _Search:
         self._known = list(known)
         self._root = [0x7E57, seed, zlib.crc32(name.encode()), len(self.starts)]
         self._budget = budget
-        self._pinned = {key: value for key, value in pinned.items() if key in declared}
+        self._pinned = {key: value for key, value in limits.pinned.items() if key in declared}
 
     def propose(self, number: int, found: list[Trial]) -> dict[str, Setting]:
         """Settings of one trial, given all earlier ones; without the knobs that are found by themselves."""
@@ -252,35 +236,19 @@ class _Search:
             name: wanted[name] if move else settings[name] for name, move in zip(settings, moved, strict=True)
         }
 
-    def changes(self, scheduler: DataclassInstance) -> dict[str, Setting]:
+    def make(self, settings: Mapping[str, Setting]) -> AnyScheduler:
+        """The scheduler with these settings, and the declared defaults of all others."""
+        if self._serves:
+            return make_policy(self._name, **settings)
+        return make_scheduler(self._name, None, **settings)
+
+    def changes(self, scheduler: AnyScheduler) -> dict[str, Setting]:
         """The scheduler's settings that differ from the defaults, JSON-able."""
-        plain = settings_of(self._default)
-        return {key: value for key, value in settings_of(scheduler).items() if value != plain[key]}
-
-
-def _limits(scenario: Scenario) -> tuple[dict[str, tuple[float, float]], dict[str, Setting]]:
-    """Room for settings in this world, and the settings that its levels of actions fix."""
-    most_steps, factors = scenario.levels.local_steps[-1], scenario.levels.server_step
-    room = {"participants": (0.0, float(scenario.clients)), "local_steps": (0.0, float(most_steps))}
-    if scenario.hub.rows_per_client:
-        room["transfer_samples"] = (0.0, float(scenario.hub.rows_per_client))
-    pinned: dict[str, Setting] = {"most_steps": int(most_steps)}
-    if len(factors) > 1:
-        room |= dict.fromkeys(("server_step", "last_server_step"), (factors[0], factors[-1]))
-    else:
-        pinned |= {"server_step": 1.0, "last_server_step": OFF}
-    if scenario.levels.upload_bits:
-        room["upload_bits"] = (float(scenario.levels.upload_bits[0]), float(scenario.levels.upload_bits[-1]))
-    else:
-        pinned["upload_bits"] = OFF
-    if len(scenario.refresh_levels) < 2:
-        pinned["refresh"] = OWN
-    return room, pinned
-
-
-def _serves(scenario: Scenario) -> bool:
-    """Whether models serve while they are trained, and after."""
-    return scenario.arrivals is not None
+        own = original(scheduler)
+        values = (
+            own.settings if isinstance(own, ServingPolicy) else settings_of(cast("DataclassInstance", own))
+        )
+        return {key: value for key, value in values.items() if value != self._defaults[key]}
 
 
 def check_budget(split: str, **counts: int) -> None:

@@ -1,4 +1,4 @@
-"""A scheduler's declared hyperparameters as Optuna's parameters, and the sampler that proposes the next ones.
+"""Hyperparameters as Optuna's parameters, what a world leaves of them, and the sampler of the next ones.
 
 Source of the sampler: Bergstra et al., "Algorithms for Hyper-Parameter
 Optimization", NeurIPS 2011 (tree-structured Parzen estimator).
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from dataclasses import dataclass, field, is_dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import optuna
@@ -20,7 +21,16 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial
 
-from ..schedulers.base import OFF, Knob, Setting
+from ...envs.any_world import AnyScenario
+from ...envs.scenario import Scenario
+from ...envs.serving import ServingScenario
+from ..schedulers import make_scheduler
+from ..schedulers.base import OFF, OWN, Knob, Setting, knobs_of, offered_refresh, original, settings_of
+from ..schedulers.serving import make_policy, policy_knobs
+from .stopping import STOP_KNOBS
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Parameters: TypeAlias = dict[str, Setting]
 """What Optuna samples, by name."""
@@ -98,6 +108,36 @@ class SearchSpace:
         return dict(study.ask(self.distributions).params)
 
 
+def tunable_part(name: str) -> DataclassInstance:
+    """The object behind a scheduler's name that declares hyperparameters.
+
+    Raises:
+        ValueError: there is nothing to tune.
+    """
+    own = original(make_scheduler(name))
+    if not is_dataclass(own) or isinstance(own, type) or not knobs_of(own):
+        raise ValueError(
+            f"schedulers: {name!r} has no hyperparameters; declare some with `knob` of "
+            "frugalfl.agents.schedulers.base"
+        )
+    return own
+
+
+def declared_of(name: str, scenario: AnyScenario) -> tuple[dict[str, Knob], dict[str, Setting]]:
+    """The hyperparameters of a scheduler's name in a world, and their defaults.
+
+    Raises:
+        ValueError: there is nothing to tune.
+    """
+    if not isinstance(scenario, ServingScenario):
+        part = tunable_part(name)
+        return knobs_of(part), settings_of(part)
+    knobs = policy_knobs(name)
+    if not knobs:
+        raise ValueError(f"schedulers: {name!r} has no hyperparameters; its parts declare none with `knob`")
+    return knobs, make_policy(name).settings
+
+
 def _distribution(declared: Knob) -> BaseDistribution:
     if declared.choices:
         return CategoricalDistribution(list(declared.choices))
@@ -112,3 +152,64 @@ def _middle(scale: BaseDistribution) -> float:
     """A value for a knob that is switched off, where the sampler wants one all the same."""
     assert isinstance(scale, IntDistribution | FloatDistribution)
     return math.sqrt(scale.low * scale.high) if scale.log else 0.5 * (scale.low + scale.high)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of the settings of any scheduler in one world.
+
+    Attributes:
+        room: least and largest value of settings.
+        offered: the choices that the world offers.
+        pinned: settings that its levels of actions fix.
+        later: settings that are found after the search, from its plays.
+    """
+
+    room: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    offered: Mapping[str, tuple[Setting, ...]] = field(default_factory=dict)
+    pinned: Mapping[str, Setting] = field(default_factory=dict)
+    later: tuple[str, ...] = ()
+
+    def narrowed(self, knobs: Mapping[str, Knob]) -> dict[str, Knob]:
+        """Those that are searched, within the limits."""
+        searched = {}
+        for key, each in knobs.items():
+            if key in self.pinned or key in self.later:
+                continue
+            offered = each.among(self.offered[key]) if key in self.offered else each
+            searched[key] = offered.within(*self.room[key]) if key in self.room else offered
+        return searched
+
+
+def limits_of(scenario: AnyScenario) -> Limits:
+    """Nobody gets settings that a learning agent's menu in this world does not have."""
+    if isinstance(scenario, ServingScenario):
+        return Limits()
+    levels, steps = scenario.levels, scenario.levels.local_steps[-1]
+    room = {"participants": (0.0, float(scenario.clients)), "local_steps": (0.0, float(steps))}
+    pinned: dict[str, Setting] = {"most_steps": int(steps)}
+    if scenario.hub.rows_per_client:
+        room["transfer_samples"] = (0.0, float(scenario.hub.rows_per_client))
+    if len(levels.server_step) > 1:
+        span = (levels.server_step[0], levels.server_step[-1])
+        room |= dict.fromkeys(("server_step", "last_server_step"), span)
+    else:
+        pinned |= {"server_step": 1.0, "last_server_step": OFF}
+    if levels.upload_bits:
+        room["upload_bits"] = (float(levels.upload_bits[0]), float(levels.upload_bits[-1]))
+    else:
+        pinned["upload_bits"] = OFF
+    if len(scenario.refresh_levels) < 2:
+        pinned["refresh"] = OWN
+    if len(levels.ask_below) > 1:
+        room["ask_below"] = (levels.ask_below[0], levels.ask_below[-1])
+    else:
+        pinned["ask_below"] = OFF
+    return Limits(
+        room, {"refresh": offered_refresh(scenario)}, pinned, () if earns_on(scenario) else STOP_KNOBS
+    )
+
+
+def earns_on(scenario: Scenario) -> bool:
+    """Whether a run goes on earning after its last round: where models serve."""
+    return scenario.arrivals is not None

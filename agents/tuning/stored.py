@@ -10,7 +10,8 @@ from typing import Protocol
 from rich.console import Console
 
 from ...common.files import clear_drafts, read_json, slug, write_text
-from ...envs.scenario import Scenario
+from ...common.saying import say
+from ...envs.any_world import AnyScenario
 from ..execution import hold_folder
 from ..schedulers import StoredSetting
 from ..schedulers.base import Setting
@@ -94,7 +95,7 @@ def store(
 
 
 def store_and_tell(
-    scenario: Scenario,
+    scenario: AnyScenario,
     found: Found,
     facts: Mapping[str, Setting],
     folder: Path,
@@ -113,6 +114,4 @@ def store_and_tell(
     """
     path = store(scenario.name, found, {**facts, "fingerprint": fingerprint(scenario)}, folder, section)
     gain = f"{found.default_score:.2f} -> {found.score:.2f} net points in {found.rounds:,} rounds"
-    console.print(
-        f"{scenario.name} {found.scheduler}: {gain}, {path}", markup=False, highlight=False, soft_wrap=True
-    )
+    say(console, f"{scenario.name} {found.scheduler}: {gain}, {path}")

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from .card import CARD, README, WEIGHTS, Card, read_card, sha256
-from .loading import choices_of, features_of, find_card, is_shipped, load_scheduler, shipped_names
+from .loading import (
+    choices_of,
+    features_of,
+    find_card,
+    is_shipped,
+    load_scheduler,
+    serving_choices,
+    serving_features,
+    shipped_names,
+)
 from .readme import card_page
 
 __all__ = [
@@ -18,6 +27,8 @@ __all__ = [
     "is_shipped",
     "load_scheduler",
     "read_card",
+    "serving_choices",
+    "serving_features",
     "sha256",
     "shipped_names",
 ]

@@ -21,13 +21,14 @@ class Card(Settings):
         name: what tables call it.
         env: id of the environment it was trained in.
         scenario: name of its world.
-        trained_clients: N there.
+        trained_clients: N there, or S slots.
         algo: learning algorithm.
         decision: how plans are taken from its probabilities, see `LearnedScheduler`.
-        features: names of the observation's columns that the weights read: `clients`, `server`; and `zones`,
-            the number of columns of a zone.
+        features: names of the observation's columns that the weights read: `clients`, `server`, in worlds of
+            serving `slots`, `tasks`, `server`; and `zones`, the number of columns of a zone.
         choices: number of levels by name: `wait_s`, `quorum`, `local_steps`, `transfer_samples`,
-            `server_step`, `upload_bits`, `refresh` (1, or left out: no decision).
+            `server_step`, `upload_bits`, `refresh`, `ask_below` (1, or left out: no decision); of serving
+            `release`, `threshold`, `load`.
         home: the menu and the leads of forecasts it takes along, see `agents.learned.Home`; empty: those of
             the packaged scenario.
         policy: arguments of the set policy.

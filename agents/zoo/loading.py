@@ -12,8 +12,9 @@ from .card import CARD, WEIGHTS, Card, read_card, sha256
 if TYPE_CHECKING:
     from gymnasium import spaces
 
-    from ...envs.agent_view import ActionLayout, ObservationEncoder
-    from ...envs.scenario import Scenario
+    from ...envs.agent_view import ActionLayout, ActionMode, ObservationEncoder
+    from ...envs.any_world import AnySource
+    from ...envs.serving import ServingScenario
     from ..learned import Home
     from ..learned.scheduler import LearnedScheduler
     from ..policies.actor_critic import SetActorCriticPolicy
@@ -50,15 +51,15 @@ def find_card(source: str | Path) -> tuple[Path, Card]:
 
 def load_scheduler(
     source: str | Path,
-    scenario: Scenario | str | Path | Mapping[str, object] | None = None,
+    scenario: AnySource | None = None,
     decision: str | None = None,
     **changes: object,
 ) -> LearnedScheduler:
-    """A trained scheduler, ready to play in a world with any number of clients.
+    """A trained scheduler, ready to play in a world with any number of clients, or of slots.
 
     Args:
         source: name of one that comes with the package ("volunteers-ppo"), or a folder.
-        scenario: where it will play, anything `load_scenario` takes; None: the world it was trained in.
+        scenario: where it will play, anything `load_any` takes; None: the world it was trained in.
         decision: see `LearnedScheduler`; None: what did best in validation.
         **changes: fields of the scenario to replace, such as `clients=2400`.
 
@@ -66,23 +67,81 @@ def load_scheduler(
         ValueError: one line: nobody of that name, or a damaged or foreign file.
     """
     # Imported late: names are resolved without torch.
-    from ...envs.scenario import load_scenario
+    from ...envs.any_world import load_any
+    from ...envs.serving import ServingScenario
     from ..learned import stacked_space
     from ..learned.scheduler import LearnedScheduler
+    from ..policies.actor_critic import SetActorCriticPolicy
 
     folder, card = find_card(source)
-    world = load_scenario(card.scenario if scenario is None else scenario, **changes)
+    world = load_any(card.scenario if scenario is None else scenario, **changes)
+    if isinstance(world, ServingScenario) != ("slots" in card.features):
+        home_class = "serving" if "slots" in card.features else "training"
+        raise ValueError(
+            f"scheduler: {card.name} plays in worlds of {home_class}, expected one instead of {world.name!r}"
+        )
+    if isinstance(world, ServingScenario):
+        return _load_serving(folder, card, world, decision)
     home = _home(card)
     encoder = home.encoder(world, _columns(card))
     layout = home.layout(world.clients)
     _check_fit(card, layout, encoder)
     frames = int(cast("Mapping[str, int]", card.settings["policy"]).get("frames", 1))
-    policy = _policy(folder, card, stacked_space(encoder.space, frames), layout.space)
+    space = stacked_space(encoder.space, frames)
+    policy = _policy(folder, card, space, layout.space, SetActorCriticPolicy)
     way = decision or card.decision
     mode = home.action_mode(world)
     return LearnedScheduler(
         policy, encoder, mode, card.name, way, card.trained_clients, frames, card.rounds_trained, home
     )
+
+
+def _load_serving(folder: Path, card: Card, world: ServingScenario, decision: str | None) -> LearnedScheduler:
+    """The same in a world of serving; ValueError where its tasks, models or levels are others."""
+    from ...envs.serving_view import ServingEncoder, ServingLevels
+    from ..learned import stacked_space
+    from ..learned.scheduler import LearnedScheduler
+    from ..policies.actor_critic import SlotActorCriticPolicy
+
+    encoder, levels = ServingEncoder(world), ServingLevels(world)
+    for what, own, here in (
+        ("reads", card.features, serving_features(world)),
+        ("chooses among", card.choices, serving_choices(world)),
+    ):
+        for name in here:
+            if own.get(name) != here[name]:
+                raise ValueError(
+                    f"scheduler: {card.name}: {what} other {name} than {world.name!r} has; expected the "
+                    "tasks, models, forecasts and levels of its home"
+                )
+    frames = int(cast("Mapping[str, int]", card.settings["policy"]).get("frames", 1))
+    space = stacked_space(encoder.space, frames)
+    policy = _policy(folder, card, space, levels.space, SlotActorCriticPolicy)
+    return LearnedScheduler(
+        policy,
+        cast("ObservationEncoder", encoder),
+        cast("ActionMode", levels),
+        card.name,
+        decision or card.decision,
+        frames=frames,
+        rounds_trained=card.rounds_trained,
+    )
+
+
+def serving_features(world: ServingScenario) -> dict[str, list[str] | int]:
+    """What the weights read of an observation of serving, as a card has it."""
+    from ...envs.serving_view import SERVER_TABLE, ServingEncoder, slot_features, task_features
+
+    zones = ServingEncoder(world).space["zones"].shape
+    assert zones is not None
+    named = {"slots": list(slot_features(world)), "tasks": list(task_features(world))}
+    return {**named, "server": list(SERVER_TABLE), "zones": zones[1]}
+
+
+def serving_choices(world: ServingScenario) -> dict[str, int]:
+    """How many levels of each kind an action of serving has, as a card has it."""
+    levels, models = world.levels, world.tasks * len(world.models.rungs)
+    return {"release": len(levels.release), "threshold": len(levels.threshold), "load": 1 + models}
 
 
 def features_of(encoder: ObservationEncoder) -> dict[str, list[str] | int]:
@@ -95,7 +154,9 @@ def features_of(encoder: ObservationEncoder) -> dict[str, list[str] | int]:
 
 def choices_of(layout: ActionLayout) -> dict[str, int]:
     """How many levels of each kind an action has, as a card has it."""
-    names = ("wait_s", "quorum", "local_steps", "transfer_samples", "server_step", "upload_bits", "refresh")
+    from ...envs.agent_view import FURTHER
+
+    names = ("wait_s", "quorum", "local_steps", "transfer_samples", *FURTHER)
     return {name: max(1, len(getattr(layout, name))) for name in names}
 
 
@@ -142,18 +203,20 @@ def _check_fit(card: Card, layout: ActionLayout, encoder: ObservationEncoder) ->
 
 
 def _policy(
-    folder: Path, card: Card, observation_space: spaces.Space[object], action_space: spaces.Space[object]
+    folder: Path,
+    card: Card,
+    observation_space: spaces.Space[object],
+    action_space: spaces.Space[object],
+    kind: type[SetActorCriticPolicy],
 ) -> SetActorCriticPolicy:
     import safetensors
     from safetensors.torch import load_file
-
-    from ..policies.actor_critic import SetActorCriticPolicy
 
     path = folder / WEIGHTS
     if sha256(path) != card.weights_sha256:
         raise ValueError(f"scheduler: {path}: damaged or exchanged (its checksum is not the card's)")
     try:
-        build = cast("Callable[..., SetActorCriticPolicy]", SetActorCriticPolicy)
+        build = cast("Callable[..., SetActorCriticPolicy]", kind)
         policy = build(observation_space, action_space, lambda _: 0.0, **card.policy)
         policy.load_state_dict(load_file(path))
     except (safetensors.SafetensorError, RuntimeError, TypeError, ValueError) as error:

@@ -32,7 +32,7 @@ def card_page(card: Card) -> str:
         "",
         f"A scheduler for `{card.env}`, learned by {card.algo} in {card.rounds_trained:,} rounds with seed",
         f"{card.settings.get('seed')}, frugalfl {card.version}{git}. `weights.safetensors` holds numbers",
-        "only; the weights fit any number of clients.",
+        f"only; the weights fit any number of {'slots' if 'slots' in card.features else 'clients'}.",
         "",
         "```python",
         "import frugalfl",

@@ -12,12 +12,14 @@ from .action_modes import (
     ScoresMode,
     make_action_mode,
 )
-from .actions import ActionCodec, ActionLayout, nearest_level
+from .actions import FURTHER, ActionCodec, ActionLayout, further_levels, nearest_level
 from .base_view import Info, WorldView, check_observation
 from .encoder import ObservationEncoder
 from .features import (
     CLIENT_FEATURES,
     CLIENT_TABLE,
+    EXIT_CLIENT_TABLE,
+    EXIT_SERVER_TABLE,
     FEATURES,
     SERVER_FEATURES,
     SERVER_TABLE,
@@ -44,7 +46,10 @@ __all__ = [
     "CLIENT_FEATURES",
     "CLIENT_TABLE",
     "DEFAULT_MENU",
+    "EXIT_CLIENT_TABLE",
+    "EXIT_SERVER_TABLE",
     "FEATURES",
+    "FURTHER",
     "OBSERVATIONS",
     "PARTS",
     "SERVER_FEATURES",
@@ -70,6 +75,7 @@ __all__ = [
     "check_observation",
     "flat_space",
     "flatten",
+    "further_levels",
     "layout_for",
     "layout_of",
     "make_action_mode",

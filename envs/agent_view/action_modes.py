@@ -163,8 +163,8 @@ class ScoresMode(_Mode):
     0.5 trains now; the waiting levels share the rest, so that exploration does not end most runs at once.
     The clients with the highest scores among the available ones are invited. Where data lies at the hub, an
     invited client is sent the largest transfer if its score is above 0.5. Where the server's step is a
-    decision, it is one more number before the scores, laid over its levels; and so are the updates' bits and
-    who is sent the new model.
+    decision, it is one more number before the scores, laid over its levels; and so are the updates' bits, who
+    is sent the new model, and below which confidence clients ask the hub.
     """
 
     def __init__(self, layout: ActionLayout):

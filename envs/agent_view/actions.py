@@ -9,20 +9,23 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ...common.arrays import AnyArray, Bools, Floats, Ints, Ints32
-from ..contract import OWN_REFRESH, STOP_S, RoundPlan, Situation
+from ..contract import LEFT_OPEN, STOP_S, RoundPlan, Situation, said_of
 from .actions_kernels import look_up
 
 Levels = tuple[float, ...]
 
-FURTHER = ("server_step", "upload_bits", "refresh")
+FURTHER = ("server_step", "upload_bits", "refresh", "ask_below")
 """Decisions of the server that a world may offer beside wait and quorum, in the order of an action."""
+_WHOLE = ("upload_bits", "refresh")
+"""Those whose levels are whole numbers."""
 
 
 @dataclass(frozen=True)
 class ActionLayout:
     """The levels behind a `MultiDiscrete` action, the server's heads before the clients'.
 
-    `[wait, quorum] (+ [server step]) (+ [upload bits]) (+ [refresh]) + [steps] * N (+ [transfer] * N)`
+    `[wait, quorum] (+ [server step]) (+ [upload bits]) (+ [refresh]) (+ [ask below])
+    + [steps] * N (+ [transfer] * N)`
 
     Attributes:
         num_clients: N.
@@ -37,6 +40,8 @@ class ActionLayout:
         first_stop: training rounds before which the end of the run is masked.
         refresh: who may be sent the new model after a round, as `RoundPlan.refresh`. None or a single level:
             no decision, and the action has no such part.
+        ask_below: confidences below which clients ask the hub. None or a single level: no decision, and the
+            action has no such part.
     """
 
     num_clients: int
@@ -48,6 +53,7 @@ class ActionLayout:
     upload_bits: tuple[int, ...] = ()
     first_stop: int = 0
     refresh: tuple[int, ...] = ()
+    ask_below: Levels = ()
 
     @property
     def further(self) -> tuple[str, ...]:
@@ -162,21 +168,19 @@ class ActionCodec:
 
 def further_levels(layout: ActionLayout, name: str) -> AnyArray:
     """The levels of one of `ActionLayout.further`, in the type of the plan's field."""
-    return np.array(getattr(layout, name), dtype=np.float64 if name == "server_step" else np.int64)
+    return np.array(getattr(layout, name), dtype=np.int64 if name in _WHOLE else np.float64)
 
 
 def further_of(plan: RoundPlan, name: str, levels: AnyArray) -> Floats:
     """What a plan says of one of `ActionLayout.further`, `[E]`; where it leaves it open, what that means.
 
-    A plan without a factor means 1, one without refreshes the last of the levels. The world's own bits are
-    not known here: the most precise are taken.
+    A plan without a factor means 1, one without refreshes or a threshold the last of the levels. The world's
+    own bits are not known here: the most precise are taken.
     """
-    said, count = getattr(plan, name), len(plan.quorum)
+    said = said_of(plan, name)
     if name == "server_step":
-        return np.ones(count) if said is None else np.asarray(said)
-    nothing = OWN_REFRESH if name == "refresh" else 0
-    wanted = np.full(count, nothing) if said is None else said
-    return np.where(wanted == nothing, levels[-1], wanted).astype(np.float64)
+        return np.asarray(said)
+    return np.where(said == LEFT_OPEN[name], levels[-1], said).astype(np.float64)
 
 
 def too_early(situation: Situation, first_stop: int) -> Bools:

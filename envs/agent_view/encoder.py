@@ -60,7 +60,6 @@ class ObservationEncoder:
         self._budgets = np.array(scenario.budgets.largest)
         zone_columns = len(scenario.forecasting.carbon_leads_s) + len(ZONE_FEATURES)
         known = features_of(scenario)
-        self._memory_rows = scenario.memory.rows
         self.columns = {part: tuple((columns or {}).get(part, names)) for part, names in known.items()}
         self._picked = {
             part: _indices(part, self.columns[part], names)
@@ -92,7 +91,7 @@ class ObservationEncoder:
         }
         if s.stream is not None:
             also = {
-                "clients": client_columns(s.stream, self._memory_rows),
+                "clients": client_columns(s.stream),
                 "server": server_columns(s.stream),
             }
             tables |= {part: np.concatenate([tables[part], more], axis=-1) for part, more in also.items()}

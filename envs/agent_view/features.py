@@ -115,18 +115,36 @@ STREAM_SERVER_TABLE = {
 }
 """Entries of `server` that follow in worlds with arrivals."""
 
+EXIT_CLIENT_TABLE = {
+    "asked": "share of its requests since the last decision that it asked the hub; 0 without any",
+}
+"""Columns of `clients` that follow in worlds with early exits."""
+
+EXIT_SERVER_TABLE = {
+    "kept_right": "share of right ones among the known answers that clients did not ask for, over an hour",
+    "hub_right": "the same of the hub's",
+    "ask_price": "right answers that a question to the hub is worth, up to 1",
+    "worth_asking_below": "below which confidence asking pays: the hub's share, hopefully, less the price",
+}
+"""Entries of `server` that follow in worlds with early exits."""
+
 CLIENT_FEATURES = tuple(CLIENT_TABLE)
 SERVER_FEATURES = tuple(SERVER_TABLE)
 ZONE_FEATURES = tuple(ZONE_TABLE)
 FEATURES = {
-    "clients": (*CLIENT_FEATURES, *STREAM_CLIENT_TABLE),
-    "server": (*SERVER_FEATURES, *STREAM_SERVER_TABLE),
+    "clients": (*CLIENT_FEATURES, *STREAM_CLIENT_TABLE, *EXIT_CLIENT_TABLE),
+    "server": (*SERVER_FEATURES, *STREAM_SERVER_TABLE, *EXIT_SERVER_TABLE),
 }
 """Names of all columns of an observation's parts, which may be shown in part."""
 
 
 def features_of(scenario: Scenario) -> dict[str, tuple[str, ...]]:
-    """Names of the columns that a world's observation shows; worlds without arrivals have fewer."""
-    if scenario.arrivals is not None:
+    """Names of the columns that a world's observation shows; worlds without arrivals or exits have fewer."""
+    if scenario.arrivals is None:
+        return {"clients": CLIENT_FEATURES, "server": SERVER_FEATURES}
+    if scenario.exits is not None:
         return dict(FEATURES)
-    return {"clients": CLIENT_FEATURES, "server": SERVER_FEATURES}
+    return {
+        "clients": (*CLIENT_FEATURES, *STREAM_CLIENT_TABLE),
+        "server": (*SERVER_FEATURES, *STREAM_SERVER_TABLE),
+    }

@@ -9,7 +9,7 @@ import numpy as np
 from ...common.arrays import AnyArray
 from ...common.registry import load_dotted
 from ...common.splits import Split
-from ..contract import REWARD_TERMS, RoundOutcome, RoundPlan, Served, Situation, StepResult
+from ..contract import REWARD_TERMS, Asked, RoundOutcome, RoundPlan, Served, Situation, StepResult
 from ..episode import most_decisions
 from ..mixture import MixtureWorld, make_world
 from ..scenario import Levels, Scenario, ScenarioSource, load_scenario
@@ -154,6 +154,7 @@ class AgentView(WorldView[Situation, RoundPlan, RoundOutcome]):
             frozen_right=np.zeros(e),
             validation=self.situation.run.accuracy.copy(),
             expected=100.0 / stream.points_per_request,
+            asked=None if stream.ask is None else Asked(np.zeros((e, n), dtype=np.int64), np.zeros(e)),
         )
         return _served(nothing)
 
@@ -162,7 +163,10 @@ def _served(served: Served | None) -> Info:
     """The part of an info that worlds with arrivals have; drifts and regret are for evaluators."""
     if served is None:
         return {}
+    asked = {} if served.asked is None else {"asked": served.asked.count}
     return {
+        **{name: count.sum(axis=1) for name, count in asked.items()},
+        **{f"client_{name}": count.copy() for name, count in asked.items()},
         "requests": served.requests.sum(axis=1),
         "right": served.right.sum(axis=1),
         "labels": served.labels.sum(axis=1),
@@ -193,4 +197,5 @@ def layout_for(clients: int, levels: Levels, moves_data: bool, refresh: tuple[in
         levels.upload_bits,
         levels.first_stop,
         refresh,
+        levels.ask_below,
     )

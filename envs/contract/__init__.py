@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
-from .playing import Turn, rollout, scheduler_seeds
-from .rounds import OWN_REFRESH, REFRESHES, STOP_S, RoundOutcome, RoundPlan, choose_plans
+from .playing import Decider, Elements, PlayedWorld, Turn, rollout, scheduler_seeds
+from .rounds import (
+    LEFT_OPEN,
+    OWN_ASK_BELOW,
+    OWN_REFRESH,
+    REFRESHES,
+    STOP_S,
+    RoundOutcome,
+    RoundPlan,
+    choose_plans,
+    said_of,
+)
 from .scheduler import KIND_WORDS, Adapting, Preparing, Scheduler, SchedulerKind, show_episodes
 from .situation import PAST, ClientFacts, Future, RunFacts, Situation, Terms, ZoneFacts
 from .staying import survival
-from .stream import Served, StreamFacts
+from .stream import Asked, AskFacts, Served, StreamFacts
 from .world import REWARD_TERMS, SimulatedWorld, StepResult, World
 
 __all__ = [
     "KIND_WORDS",
+    "LEFT_OPEN",
+    "OWN_ASK_BELOW",
     "OWN_REFRESH",
     "PAST",
     "REFRESHES",
     "REWARD_TERMS",
     "STOP_S",
     "Adapting",
+    "AskFacts",
+    "Asked",
     "ClientFacts",
+    "Decider",
+    "Elements",
     "Future",
+    "PlayedWorld",
     "Preparing",
     "RoundOutcome",
     "RoundPlan",
@@ -37,6 +54,7 @@ __all__ = [
     "ZoneFacts",
     "choose_plans",
     "rollout",
+    "said_of",
     "scheduler_seeds",
     "show_episodes",
     "survival",

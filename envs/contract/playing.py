@@ -18,14 +18,16 @@ from .situation import Situation
 from .world import StepResult
 
 
-class _Elements(Protocol):
+class Elements(Protocol):
     """A situation that says how many clients, or slots, there are."""
 
     @property
-    def num_clients(self) -> int: ...
+    def num_clients(self) -> int:
+        """N, or S."""
+        ...
 
 
-SituationT = TypeVar("SituationT", bound=_Elements, default=Situation)
+SituationT = TypeVar("SituationT", bound=Elements, default=Situation)
 PlanT = TypeVar("PlanT", default=RoundPlan)
 OutcomeT = TypeVar("OutcomeT", default=RoundOutcome)
 # The same as protocols want them: what is handed out, and what is taken in.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...common.arrays import Bools, Floats, Floats32, Ints, Ints32
+from ...common.arrays import AnyArray, Bools, Floats, Floats32, Ints, Ints32
 from .stream import Served
 
 STOP_S = float("inf")
@@ -17,10 +17,16 @@ STOP_S = float("inf")
 OWN_REFRESH = -1
 """`RoundPlan.refresh` of a coordinator that leaves it to the scenario."""
 
+OWN_ASK_BELOW = -1.0
+"""`RoundPlan.ask_below` of a coordinator that leaves it to the scenario."""
+
 REFRESHES = ("none", "participants", "available")
 """Who is sent the new model after a round, by `RoundPlan.refresh`."""
 
-_OPTIONAL = ("weights", "probe_samples", "server_step", "upload_bits", "refresh")
+LEFT_OPEN = {"server_step": 1.0, "upload_bits": 0, "refresh": OWN_REFRESH, "ask_below": OWN_ASK_BELOW}
+"""Decisions that a plan may leave to the world, each `[E]`, and the value that says so."""
+
+_OPTIONAL = ("weights", "probe_samples", *LEFT_OPEN)
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,8 @@ class RoundPlan:
     How far the server goes is a decision of its own, `server_step`, where the scenario's levels offer one,
     and so is in how many bits updates come back, `upload_bits`. Where clients answer requests with the model
     they last received, `refresh` says who is sent the new one after the round: its index in `REFRESHES`.
+    Where they answer from an early exit, `ask_below` says up to the next decision which of them are not sure
+    enough and ask the hub.
     """
 
     local_steps: Ints32  # [E, N] local SGD steps of each client; 0 = not invited
@@ -49,6 +57,7 @@ class RoundPlan:
     server_step: Floats | None = None  # [E] factors on the server's learning rate; None = 1 everywhere
     upload_bits: Ints | None = None  # [E] of an update's coordinates; 0, or None, are the world's own
     refresh: Ints | None = None  # [E] who gets the new model: 0 nobody, 1 participants, 2 available; -1 own
+    ask_below: Floats | None = None  # [E] confidence below which clients ask the hub; -1 own
 
     @property
     def is_round(self) -> Bools:
@@ -73,6 +82,11 @@ class RoundPlan:
         idle = (self.wait_s <= 0) & ~(self.local_steps > 0).any(axis=1)
         return (self.probe_samples > 0) & idle[:, None]
 
+    def rows(self, at: slice) -> RoundPlan:
+        """The orders for some environments."""
+        values = {name: value for name, value in vars(self).items() if value is not None}
+        return RoundPlan(**{name: value[at] for name, value in values.items()})
+
     def validate(
         self,
         num_envs: int,
@@ -80,6 +94,7 @@ class RoundPlan:
         server_steps: Sequence[float] = (1.0,),
         upload_bits: Sequence[int] = (),
         refresh: Sequence[int] = (),
+        ask_below: Sequence[float] = (),
     ) -> RoundPlan:
         """Return the plan if its shapes and ranges are right, else raise ValueError naming the field.
 
@@ -89,6 +104,7 @@ class RoundPlan:
             server_steps: the world's levels of `server_step`; whatever lies between two of them is right.
             upload_bits: of `upload_bits`, likewise; none where they are no decision.
             refresh: of `refresh`, likewise, but only these.
+            ask_below: of `ask_below`, likewise; none or one where it is no decision.
         """
         shapes = {
             "local_steps": (num_envs, num_clients),
@@ -100,6 +116,7 @@ class RoundPlan:
             "server_step": (num_envs,),
             "upload_bits": (num_envs,),
             "refresh": (num_envs,),
+            "ask_below": (num_envs,),
         }
         for name, shape in shapes.items():
             value = getattr(self, name)
@@ -112,13 +129,14 @@ class RoundPlan:
             if name != "wait_s" and not np.all(np.isfinite(value)):
                 raise ValueError(f"RoundPlan.{name}: not finite, expected finite numbers")
             low = value.min() if value.size else 0
-            if np.isnan(low) or low < (OWN_REFRESH if name == "refresh" else 0):
+            if np.isnan(low) or low < (-1 if name in ("refresh", "ask_below") else 0):
                 raise ValueError(f"RoundPlan.{name}: {low}, expected no negative or undefined value")
         if self.quorum.size and (self.quorum.min() <= 0 or self.quorum.max() > 1):
             raise ValueError(f"RoundPlan.quorum: {self.quorum.tolist()}, expected shares in (0, 1]")
         _check_server_step(self.server_step, min(server_steps), max(server_steps))
         _check_upload_bits(self.upload_bits, upload_bits)
         _check_refresh(self.refresh, refresh)
+        _check_ask_below(self.ask_below, ask_below)
         return self
 
 
@@ -157,6 +175,19 @@ def _check_refresh(refresh: Ints | None, levels: Sequence[int]) -> None:
     )
 
 
+def _check_ask_below(confidence: Floats | None, levels: Sequence[float]) -> None:
+    if confidence is None or not (confidence != OWN_ASK_BELOW).any():
+        return
+    low, high = (min(levels), max(levels)) if levels else (OWN_ASK_BELOW, OWN_ASK_BELOW)
+    if bool(((confidence == OWN_ASK_BELOW) | ((confidence >= low) & (confidence <= high))).all()):
+        return
+    expected = f"{OWN_ASK_BELOW:g} (the scenario's own) or from {low:g} to {high:g}" if levels else "none"
+    raise ValueError(
+        f"RoundPlan.ask_below: {confidence.tolist()}, expected {expected}; the scenario's levels: ask_below "
+        "say what is offered"
+    )
+
+
 def choose_plans(plans: Sequence[RoundPlan], choice: Ints) -> RoundPlan:
     """One plan whose row i is row i of `plans[choice[i]]`.
 
@@ -175,21 +206,6 @@ def choose_plans(plans: Sequence[RoundPlan], choice: Ints) -> RoundPlan:
         none = np.zeros_like(plans[0].local_steps)
         asked = np.stack([none if plan.probe_samples is None else plan.probe_samples for plan in plans])
         probe_samples = asked[choice, rows]
-    server_step: Floats | None = None
-    if any(plan.server_step is not None for plan in plans):
-        ones = np.ones(choice.size)
-        factors = [ones if plan.server_step is None else plan.server_step for plan in plans]
-        server_step = np.stack(factors)[choice, rows]
-    upload_bits: Ints | None = None
-    if any(plan.upload_bits is not None for plan in plans):
-        own = np.zeros(choice.size, dtype=np.int64)
-        bits = [own if plan.upload_bits is None else plan.upload_bits for plan in plans]
-        upload_bits = np.stack(bits)[choice, rows]
-    refresh: Ints | None = None
-    if any(plan.refresh is not None for plan in plans):
-        own = np.full(choice.size, OWN_REFRESH, dtype=np.int64)
-        whom = [own if plan.refresh is None else plan.refresh for plan in plans]
-        refresh = np.stack(whom)[choice, rows]
     return RoundPlan(
         local_steps=np.stack([plan.local_steps for plan in plans])[choice, rows],
         transfer_samples=np.stack([plan.transfer_samples for plan in plans])[choice, rows],
@@ -197,10 +213,18 @@ def choose_plans(plans: Sequence[RoundPlan], choice: Ints) -> RoundPlan:
         wait_s=np.stack([plan.wait_s for plan in plans])[choice, rows],
         weights=weights,
         probe_samples=probe_samples,
-        server_step=server_step,
-        upload_bits=upload_bits,
-        refresh=refresh,
+        **{
+            name: np.stack([said_of(plan, name) for plan in plans])[choice, rows]  # type: ignore[arg-type]
+            for name in LEFT_OPEN
+            if any(getattr(plan, name) is not None for plan in plans)
+        },
     )
+
+
+def said_of(plan: RoundPlan, name: str) -> AnyArray:
+    """`[E]`, what a plan says in one of the fields of `LEFT_OPEN`."""
+    value: AnyArray | None = getattr(plan, name)
+    return np.full(len(plan.wait_s), LEFT_OPEN[name]) if value is None else value
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,32 @@ import numpy as np
 
 from ...common.arrays import Bools, Floats, Ints
 
+HOPE = 10.0
+"""Right answers that a hub of which nothing is known is trusted to have given."""
+
+
+@dataclass(frozen=True)
+class AskFacts:
+    """What a coordinator knows of clients that may ask the hub, in worlds with early exits."""
+
+    asked: Ints  # [E, N] of the requests since the last decision
+    kept_right: Floats  # [E] exponential mean over 1 h of right answers among those that clients kept
+    hub_right: Floats  # [E] the same of the hub's answers; before the first label the untrained model's
+    hub_known: Floats  # [E] answers of the hub that this is the mean of, older ones by their weight
+    price: Floats  # [E] right answers that a question is worth, its bytes and emissions on average included
+    levels: Floats  # [L] of `RoundPlan.ask_below`; the last is the world's own
+
+    @property
+    def worth_asking_below(self) -> Floats:
+        """`[E]`, where asking begins to pay if clients are as right as they are confident: 1 - p > price.
+
+        The hub is not always right: what it gains over a local answer of confidence p is its own chance to be
+        right less p, and that is to be more than a question costs. Who does not ask does not learn how good
+        the hub has become, so `HOPE` right answers are counted among those known of it.
+        """
+        hub_right = (self.hub_right * self.hub_known + HOPE) / (self.hub_known + HOPE)
+        return np.asarray(np.clip(hub_right - self.price, 0.0, 1.0))
+
 
 @dataclass(frozen=True)
 class StreamFacts:
@@ -16,6 +42,7 @@ class StreamFacts:
     arrived: Ints  # [E, N] requests since the last decision
     requests: Ints  # [E, N] so far
     memory_rows: Ints  # [E, N] labelled rows in memory now
+    most_rows: Ints  # [E] that a memory holds
     memory_age_s: Floats  # [E, N] their mean age; 0 without any
     version_lag: Ints  # [E, N] changes of the global model that the client's version misses
     labels: Ints  # [E, N] labels that became known since the last decision
@@ -26,6 +53,18 @@ class StreamFacts:
     page_hinkley: Floats  # [E] Page's statistic of the wrong answers over its threshold, capped at 1
     requests_hour: Floats  # [E] expected requests per hour now, all clients together
     points_per_request: Floats  # [E] what one right answer is worth in points of the reward
+    ask: AskFacts | None = None  # of the hub's answers; None where nobody can ask
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked of the hub in one step."""
+
+    count: Ints  # [E, N]
+    points: Floats  # [E] what that cost beside bytes and emissions
+
+    def __add__(self, other: Asked) -> Asked:
+        return Asked(self.count + other.count, self.points + other.points)
 
 
 @dataclass(frozen=True)
@@ -42,6 +81,7 @@ class Served:
     frozen_right: Floats  # [E] right answers of the model fitted to all rows of each concept; for evaluators
     validation: Floats  # [E] accuracy on the validation set in the present concepts, as of the last change
     expected: Floats  # [E] requests of the whole episode in expectation
+    asked: Asked | None = None  # of the hub; None where nobody can ask
 
     @property
     def points(self) -> Floats:

@@ -150,6 +150,7 @@ class Ledger:
     def extend(self, outcome: RoundOutcome, whole: RoundOutcome) -> None:
         """Enter what happened after a step that was recorded as `outcome`, until it was `whole`."""
         self.hours += (whole.duration_s - outcome.duration_s) / SECONDS_PER_HOUR
+        self.gigabytes += round_gigabytes(whole) - round_gigabytes(outcome)
         self.kilowatt_hours += (whole.energy_j - outcome.energy_j).sum(axis=1) / JOULES_PER_KWH
         self.kilograms += round_kilograms(whole) - round_kilograms(outcome)
         self.accuracy, self.loss = whole.accuracy.copy(), whole.loss.copy()

@@ -11,8 +11,8 @@ from ...common.splits import Split
 from ...common.units import SECONDS_PER_HOUR
 from ...fl_core.data import ClientRows, load_dataset, partition
 from ...fl_core.data.streams import StreamTask
-from ...fl_core.federation import FederatedCore, FragmentedCore, RoundEngine
-from ...fl_core.models import make_model
+from ...fl_core.federation import FederatedCore, FragmentedCore, RoundEngine, fine_tuned
+from ...fl_core.models import frozen_share, make_model, travelling_share
 from ...fl_core.quadratics import QuadraticCore, QuadraticProblem, quadratic_problem
 from ...traces.availability import AvailabilityEpisode
 from ...traces.carbon import CarbonEpisode
@@ -114,14 +114,18 @@ class PopulationSource:
         self.training = scenario.training
         self.quadratic = scenario.quadratic
         self.dataset = load_dataset(scenario.dataset, split=split)
-        self.model = make_model(scenario.model, self.dataset)
+        whole = make_model(scenario.model, self.dataset)
+        base = (scenario.trainable, scenario.pretrained, scenario.trainer)
+        self.model = fine_tuned(whole, self.dataset, *base)
         self._devices = device_settings(scenario.devices)
         work = scenario.workload
-        one_model = float(self.model.bytes if work.model_bytes == "actual" else work.model_bytes)
+        whole_bytes = float(whole.bytes if work.model_bytes == "actual" else work.model_bytes)
+        one_model = whole_bytes * travelling_share(self.model)
         self.models_trained = scenario.evaluation.models
         self.model_bytes = self.models_trained * one_model
         actual_sample = self.dataset.x_train.itemsize * self.dataset.x_train.shape[1]
-        self.setup_bytes = work.setup_bytes
+        fetched = scenario.pretrained is not None and not scenario.pretrained.installed
+        self.setup_bytes = work.setup_bytes + whole_bytes * frozen_share(self.model) * fetched
         sample_bytes = actual_sample if work.sample_bytes == "actual" else work.sample_bytes
         self._workload = work.model_copy(update={"model_bytes": one_model, "sample_bytes": sample_bytes})
         self._stream: StreamSource | None = None

@@ -29,7 +29,8 @@ def draw_fields(settings: Drawn, rng: np.random.Generator) -> Floats:
 def reward_terms(outcome: RoundOutcome, accuracy_before: Floats, prices: Floats) -> Floats:
     """`[E, 4]` in the order of `REWARD_TERMS`, all in accuracy points (percent).
 
-    Where clients serve, the first is what the right answers of the step are worth.
+    Where clients serve, the first is what the right answers of the step are worth; what it costs that some
+    waited for the hub belongs to time.
 
     Args:
         outcome: what the step did.
@@ -37,10 +38,11 @@ def reward_terms(outcome: RoundOutcome, accuracy_before: Floats, prices: Floats)
         prices: `[E, 3]`, points per hour, per GB and per kg CO2e.
     """
     served = outcome.served
+    waited = 0.0 if served is None or served.asked is None else served.asked.points
     return np.stack(
         [
             100.0 * (outcome.accuracy - accuracy_before) if served is None else served.points,
-            -prices[:, 0] * outcome.duration_s / SECONDS_PER_HOUR,
+            -prices[:, 0] * outcome.duration_s / SECONDS_PER_HOUR - waited,
             -prices[:, 1] * round_gigabytes(outcome),
             -prices[:, 2] * round_kilograms(outcome),
         ],

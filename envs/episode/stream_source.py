@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...common.arrays import Floats, Ints
+from ...common.ranges import drawn
 from ...common.splits import Split
 from ...fl_core.data import ClientRows, Dataset
 from ...fl_core.data.streams import DriftEpisode, StreamTask, draw_drift, drifting_mixes, in_order
@@ -29,6 +30,7 @@ class StreamDraw:
     drift: DriftEpisode  # when each client's concept changes
     horizon_s: float  # until when there are requests
     path: OptimumPath | None = None  # of the clients' minimisers, in worlds of quadratics
+    ask_price: float = 0.0  # of a question to the hub, in hundredths of a right answer
 
 
 class StreamSource:
@@ -73,6 +75,7 @@ class StreamSource:
             scenario.all_in_all_aggregator,
             scenario.trainer,
             scenario.compression,
+            scenario.exits is not None,
         )
 
     def draw(
@@ -96,7 +99,10 @@ class StreamSource:
         if quadratic is not None:
             path = drawn_path(self._scenario.drift, quadratic.dimension, *where)
             return StreamDraw(arrivals, path.episode(zone.size), horizon_s, path)
-        return StreamDraw(arrivals, draw_drift(self._scenario.drift, *where), horizon_s)
+        drift, price, exits = draw_drift(self._scenario.drift, *where), 0.0, self._scenario.exits
+        if exits is not None:
+            price = drawn(exits.price, spawned_generators(seed, _KEY + self._key, 4)[3])
+        return StreamDraw(arrivals, drift, horizon_s, ask_price=price)
 
     def task(
         self, seed: int, dealt: ClientRows | QuadraticProblem, draw: StreamDraw

@@ -7,12 +7,12 @@ from dataclasses import fields, replace
 import numpy as np
 
 from ...common.arrays import Bools, Floats, Ints
-from ...common.units import JOULES_PER_KWH
+from ...common.units import BYTES_PER_GB, GRAMS_PER_KG, JOULES_PER_KWH
 from ...traces.availability import SessionBatch
 from ...traces.carbon import CarbonBatch
-from ..contract import RoundOutcome, RoundPlan, Served
+from ..contract import RoundOutcome, RoundPlan, Served, StreamFacts
 from ..episode import EpisodeDraw, Ledger, PopulationSource
-from ..streaming import Now, Serving
+from ..streaming import HUB_ANSWER_BYTES, Now, Serving
 from .execution import RoundExecution
 from .personal import ClientScores
 from .work import Progress
@@ -24,7 +24,8 @@ class StreamingExecution(RoundExecution):
     A round trains on what its clients remember when it begins. Requests are answered by the version that a
     client holds when they come, and an invitation brings it the newest one. After a round the new model goes
     out to whom the plan says, beside whatever follows: each receiver has it when its own download ends, if
-    its session lasts so long. Answering takes energy, a batch as much as a batch of a probe.
+    its session lasts so long. Answering takes energy, a batch as much as a batch of a probe; of a model with
+    an early exit only the part below it is sent out, and answers take as large a part of the energy.
 
     Args:
         source: draws the populations and makes the core.
@@ -36,7 +37,7 @@ class StreamingExecution(RoundExecution):
 
     def __init__(self, source: PopulationSource, sessions: SessionBatch, carbon: CarbonBatch):
         super().__init__(source, sessions, carbon)
-        self.serving = Serving(source.scenario, self.core, sessions.num_envs)
+        self.serving = Serving(source.scenario, self.core, sessions)
         nobody = np.zeros((sessions.num_envs, sessions.num_clients))
         self._got_s: Floats = nobody + np.inf
         self._moved_now: Bools = np.zeros(sessions.num_envs, dtype=bool)
@@ -62,13 +63,15 @@ class StreamingExecution(RoundExecution):
         self, plan: RoundPlan, time_s: Floats, running: Bools, ledger: Ledger
     ) -> tuple[RoundOutcome, Bools]:
         """See `RoundExecution.run`; requests that come meanwhile are answered, and labels learned."""
+        if self.serving.hub is not None:
+            self.serving.hub.order(plan)
         outcome, trained = super().run(plan, time_s, running, ledger)
         served, energy_j, emissions_g = self._serve(time_s, outcome.duration_s, running, self._got_s)
         moved = self._moved_now
         if moved.any():
             self.serving.move(moved, self.core.evaluate(moved)[0])
         outcome = replace(
-            outcome,
+            self._with_questions(outcome, served),
             energy_j=outcome.energy_j + energy_j,
             emissions_g=outcome.emissions_g + emissions_g,
             accuracy=self.serving.known.fast,
@@ -76,6 +79,31 @@ class StreamingExecution(RoundExecution):
             served=replace(served, validation=self.serving.validation.copy()),
         )
         return outcome, trained
+
+    def facts(self, time_s: Floats) -> StreamFacts:
+        """What a coordinator knows of requests, labels and memories at `time_s` `[E]`."""
+        p, moved_bytes = self.population, self._question_bytes[:, None]
+        gigabytes = (self._question_bytes + HUB_ANSWER_BYTES) / BYTES_PER_GB
+        per_kwh = np.take_along_axis(self.carbon.now(time_s), p.zone, axis=1)
+        grams = (moved_bytes + HUB_ANSWER_BYTES) * p.network_j_per_byte / JOULES_PER_KWH * per_kwh
+        kilograms = grams.mean(axis=1) / GRAMS_PER_KG
+        return self.serving.facts(time_s, p.prices[:, 1] * gigabytes + p.prices[:, 2] * kilograms)
+
+    @property
+    def _question_bytes(self) -> Floats:
+        """`[E]`, of a question to the hub."""
+        return self.population.sample_bytes
+
+    def _with_questions(self, outcome: RoundOutcome, served: Served) -> RoundOutcome:
+        """The outcome with the bytes of what was asked of the hub."""
+        if served.asked is None:
+            return outcome
+        count = served.asked.count
+        return replace(
+            outcome,
+            up_bytes=outcome.up_bytes + count * self._question_bytes[:, None],
+            down_bytes=outcome.down_bytes + count * HUB_ANSWER_BYTES,
+        )
 
     def send_out(
         self, outcome: RoundOutcome, plan: RoundPlan, time_s: Floats, running: Bools
@@ -85,7 +113,8 @@ class StreamingExecution(RoundExecution):
         who = self.serving.receivers(plan, outcome.invited, s.available, time_s) & running[:, None]
         if not who.any() or outcome.served is None:
             return outcome
-        needed_s = self.download_bytes / p.down_bytes_per_s
+        share = 1.0 if self.serving.hub is None else self.serving.hub.model_share
+        needed_s = self.download_bytes * share / p.down_bytes_per_s
         left_s = s.session_end_s - time_s[:, None]
         seconds = np.where(who, np.minimum(needed_s, left_s), 0.0)
         arrives = who & (left_s >= needed_s)
@@ -111,7 +140,7 @@ class StreamingExecution(RoundExecution):
         never = np.full(outcome.invited.shape, np.inf)
         served, energy_j, emissions_g = self._serve(time_s, rest_s, ending, never)
         return replace(
-            outcome,
+            self._with_questions(outcome, served),
             duration_s=outcome.duration_s + rest_s,
             energy_j=outcome.energy_j + energy_j,
             emissions_g=outcome.emissions_g + emissions_g,
@@ -139,6 +168,9 @@ class StreamingExecution(RoundExecution):
         p = self.population
         seconds = served.requests * self._forward_s / self.source.training.batch_size
         energy_j = seconds * p.compute_watts
+        if self.serving.hub is not None and served.asked is not None:
+            asked_bytes = served.asked.count * (self._question_bytes[:, None] + HUB_ANSWER_BYTES)
+            energy_j = energy_j * self.serving.hub.model_share + asked_bytes * p.network_j_per_byte
         begin_s = time_s[:, None] + np.zeros_like(energy_j)
         span_s = np.maximum(length_s, 1.0)[:, None]
         intensity = self.carbon.integral(p.zone, begin_s, begin_s + span_s) / span_s
@@ -155,8 +187,10 @@ class StreamingExecution(RoundExecution):
 
 def _added(one: Served, other: Served) -> Served:
     """What two steps served together; what is no sum is the same in both."""
-    kept = ("validation", "expected", "refreshed")
+    kept = ("validation", "expected", "refreshed", "asked")
     sums = {f.name: getattr(one, f.name) + getattr(other, f.name) for f in fields(one) if f.name not in kept}
+    if one.asked is not None and other.asked is not None:
+        sums["asked"] = one.asked + other.asked
     return replace(one, **sums)
 
 

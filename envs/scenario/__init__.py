@@ -8,9 +8,11 @@ from .document import Levels, Scenario
 from .loading import ScenarioSource, kinds_of, load_scenario, read_document, scenario_names, shares_of
 from .options import Evaluation, Forecasting, Late, Malicious
 from .plain_document import plain
-from .streaming import Serving
+from .streaming import Asking, Serving
+from .yaml_document import read_yaml
 
 __all__ = [
+    "Asking",
     "AvailabilityField",
     "Budgets",
     "CarbonField",
@@ -31,6 +33,7 @@ __all__ = [
     "load_scenario",
     "plain",
     "read_document",
+    "read_yaml",
     "scenario_names",
     "shares_of",
 ]

@@ -13,7 +13,7 @@ from ...common.settings import Spec
 from ...common.spelling import printable
 from ...fl_core.aggregation import AGGREGATORS, ATTACKS, COMPRESSIONS
 from ...fl_core.data import DATASETS, PARTITIONS
-from ...fl_core.models import check_model
+from ...fl_core.models import TRAINABLES, check_model
 from ...fl_core.training import TRAINERS
 from ...traces.arrivals import check_arrivals
 from ...traces.availability import check_availability
@@ -60,6 +60,7 @@ DevicesField: TypeAlias = Annotated[Spec, _checked("devices", check_devices)]
 DatasetField: TypeAlias = Annotated[Spec, _checked("dataset", DATASETS.choose)]
 PartitionField: TypeAlias = Annotated[Spec, _checked("partition", PARTITIONS.choose)]
 ModelField: TypeAlias = Annotated[Spec, _checked("model", check_model)]
+TrainableField: TypeAlias = Annotated[Spec, _checked("trainable", TRAINABLES.choose)]
 TrainerField: TypeAlias = Annotated[Spec, _checked("trainer", TRAINERS.choose)]
 AggregatorField: TypeAlias = Annotated[Spec, _checked("aggregator", AGGREGATORS.choose)]
 CompressionField: TypeAlias = Annotated[Spec, _checked("compression", COMPRESSIONS.choose)]

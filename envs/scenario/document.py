@@ -11,7 +11,7 @@ from ...common.settings import Settings, Spec
 from ...common.units import SECONDS_PER_HOUR
 from ...fl_core.aggregation import bits_of, is_server_optimiser
 from ...fl_core.data.streams import Drift, Memory
-from ...fl_core.federation import Fragments
+from ...fl_core.federation import Fragments, Pretraining
 from ...fl_core.quadratics import QuadraticSettings
 from ...fl_core.training import LocalTraining
 from .checked import (
@@ -25,12 +25,13 @@ from .checked import (
     FileName,
     ModelField,
     PartitionField,
+    TrainableField,
     TrainerField,
 )
 from .costs import Budgets, Preferences, Workload
 from .levels import Levels
-from .options import Evaluation, Forecasting, HubData, Late, Malicious
-from .streaming import Serving, check_streams
+from .options import Evaluation, Forecasting, HubData, Late, Malicious, check_base
+from .streaming import Asking, Serving, check_streams
 
 
 class Scenario(Settings):
@@ -49,6 +50,12 @@ class Scenario(Settings):
         dataset: see `fl_core.data.dataset`.
         partition: see `fl_core.data.partitions`.
         model: see `fl_core.models.make`.
+        pretrained: the base that every episode's model begins from, see `Pretraining`, e.g. `{steps: 500,
+            dataset: digits}`; None = none, it is initialised anew.
+        trainable: what of the model is trained and exchanged, see `fl_core.models.fine_tuned`: `all`, or with
+            a base `lora` or `{kind: lora, rank: 4, matrices: [attend], whole: [head]}`. Whatever is charged
+            by the model's bytes is charged by the share of them that the factors have, and whoever begins a
+            session fetches the frozen weights first, like `workload.setup_bytes`.
         training: a client's local SGD; a document holds the fields that were given.
         aggregator: see `fl_core.aggregation.base`.
         compression: of the updates on their way back, see `fl_core.aggregation.compression`, e.g. `8-bit`,
@@ -94,6 +101,9 @@ class Scenario(Settings):
         memory: what clients keep of what they were asked, see `Memory`, e.g. `{rule: reservoir, rows: 100}`.
         drift: how concepts change meanwhile, see `Drift`, e.g. `{kind: shift, mean_h: 8}`.
         serving: with what they answer, and who may be sent new models, see `Serving`, e.g. `{model: global}`.
+        exits: clients answer from an early exit of the model and ask the hub where they are not sure, see
+            `Asking`, e.g. `{price: 10}` with `model: exits` and `levels={ask_below: [0, 0.5, 0.9]}`; None,
+            the default: everybody holds the whole model.
         mixture: kinds of world that every episode is one of, each the fields in which it differs from this
             document, and its `share` of the episodes (1 by default, divided by the sum), e.g. `[{name: deep,
             model: mlp}, {name: few, clients: 8, share: 2}]`; none = one kind. Zones, levels, leads of
@@ -111,6 +121,8 @@ class Scenario(Settings):
     dataset: DatasetField = "digits"
     partition: PartitionField = "iid"
     model: ModelField = "softmax"
+    pretrained: Pretraining | None = None
+    trainable: TrainableField = "all"
     training: LocalTraining = LocalTraining()
     aggregator: AggregatorField = "by-samples"
     compression: CompressionField | None = None
@@ -133,6 +145,7 @@ class Scenario(Settings):
     memory: Memory = Memory()
     drift: Drift = Drift()
     serving: Serving = Serving()
+    exits: Asking | None = None
     mixture: tuple[dict[str, object], ...] = ()
 
     @field_serializer("training", "quadratic")
@@ -170,7 +183,8 @@ class Scenario(Settings):
 
     @model_validator(mode="after")
     def _tells_the_parts_of_an_action(self) -> Scenario:
-        several = [name for name in ("server_step", "upload_bits") if len(getattr(self.levels, name)) > 1]
+        decisions = ("server_step", "upload_bits", "ask_below")
+        several = [name for name in decisions if len(getattr(self.levels, name)) > 1]
         several += ["refresh"] * (len(self.refresh_levels) > 1)
         if several and self.clients <= len(several):
             raise ValueError(
@@ -214,6 +228,11 @@ class Scenario(Settings):
             if self.fragments.count > 1 and value != expected:
                 count = self.fragments.count
                 raise ValueError(f"fragments: count: {count}, expected 1 with {name}: {value!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _begins_from_a_base(self) -> Scenario:
+        check_base(self.trainable, self.pretrained, self.evaluation, self.quadratic, self.arrivals)
         return self
 
     @property

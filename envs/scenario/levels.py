@@ -30,6 +30,9 @@ class Levels(Settings):
         upload_bits: bits of an update's coordinates on its way back, those of the scenario's `compression`
             among them, which is then of kind `rounded`; bytes and time of uploads follow. None, the default:
             no decision, the action has no such part.
+        ask_below: confidences below which clients ask the hub, in worlds with `exits`; the last is what
+            happens where a plan says nothing. With a single one it is no decision, and the action has no such
+            part.
     """
 
     wait_s: tuple[Annotated[float, Field(ge=0, allow_inf_nan=True)], ...] = (
@@ -44,6 +47,7 @@ class Levels(Settings):
     transfer_samples: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
     server_step: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = (1.0,)
     upload_bits: tuple[Annotated[int, Field(ge=FEWEST_BITS, le=MOST_BITS)], ...] = ()
+    ask_below: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
 
     @model_validator(mode="after")
     def _start_at_zero(self) -> Levels:
@@ -57,6 +61,8 @@ class Levels(Settings):
         factors = self.server_step
         if 1.0 not in factors or list(factors) != sorted(set(factors)):
             raise ValueError(f"server_step: {factors}, expected increasing factors with 1 among them")
+        if list(self.ask_below) != sorted(set(self.ask_below)):
+            raise ValueError(f"ask_below: {self.ask_below}, expected increasing levels")
         bits = self.upload_bits
         if len(bits) == 1 or list(bits) != sorted(set(bits)):
             raise ValueError(f"upload_bits: {bits}, expected none, or two or more increasing levels")

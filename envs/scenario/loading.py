@@ -103,6 +103,7 @@ def kinds_of(scenario: Scenario) -> tuple[Scenario, ...]:
             kind = load_scenario(common, **{"name": f"{scenario.name}-{number}", **own})
         except ValueError as error:
             raise ValueError(f"mixture: {number}: {error}") from None
+        _check_same_view(kind, scenario, number)
         if kind.clients > scenario.clients:
             raise ValueError(
                 f"mixture: {number}: clients: {kind.clients}, expected at most the {scenario.clients} of all"
@@ -110,6 +111,22 @@ def kinds_of(scenario: Scenario) -> tuple[Scenario, ...]:
         kinds.append(kind)
     shares_of(scenario)
     return tuple(kinds)
+
+
+def _check_same_view(kind: Scenario, scenario: Scenario, number: int) -> None:
+    """Refuse a kind that serves where the others do not, or otherwise; ValueError of one line."""
+    for name in ("arrivals", "exits"):
+        mine, common = (getattr(each, name) is not None for each in (kind, scenario))
+        if mine != common:
+            raise ValueError(
+                f"mixture: {number}: {name}: {'given' if mine else 'none'}, expected "
+                f"{'some' if common else 'none'} as beside the mixture: observations of all kinds are alike"
+            )
+    if kind.refresh_levels != scenario.refresh_levels:
+        raise ValueError(
+            f"mixture: {number}: serving: refresh: {list(kind.serving.refresh)}, expected "
+            f"{list(scenario.serving.refresh)} as beside the mixture: actions of all kinds are alike"
+        )
 
 
 def shares_of(scenario: Scenario) -> tuple[float, ...]:

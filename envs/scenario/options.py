@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ...common.settings import Settings, Spec
+from ...common.settings import Settings, Spec, split_spec
 from ...fl_core.aggregation import ATTACKS
+from ...fl_core.federation import Pretraining
 from .checked import AttackField
 
 
@@ -158,3 +159,27 @@ class HubData(Settings):
     rows_per_client: Annotated[int, Field(ge=0)] = 0
     residency: Literal["shared", "zone"] = "shared"
     ephemeral: bool = False
+
+
+def check_base(
+    trainable: Spec,
+    pretrained: Pretraining | None,
+    evaluation: Evaluation,
+    quadratic: object,
+    arrivals: object,
+) -> None:
+    """Refuse factors without a base, and what neither has a meaning with; ValueError of one line."""
+    kind, personal = split_spec(trainable, "trainable")[0], evaluation.personal
+    if quadratic is not None and (pretrained is not None or kind != "all"):
+        name = "pretrained: given" if pretrained is not None else f"trainable: {kind}"
+        raise ValueError(f"{name}, expected none in a world of quadratics, which have no layers and no base")
+    if kind != "all" and pretrained is None:
+        raise ValueError(
+            f"trainable: {kind}, expected with pretrained: {{steps: 1000}} or the like, which makes the base "
+            "that stays as it is; or use all"
+        )
+    if kind != "all" and (personal != "none" or arrivals is not None):
+        name = "arrivals" if arrivals is not None else f"evaluation.personal: {personal}"
+        raise ValueError(f"trainable: {kind}, expected all with {name}, where whole models are handed on")
+    if pretrained is not None and personal == "mixture":
+        raise ValueError("pretrained: given, expected none where evaluation.personal: mixture begins apart")

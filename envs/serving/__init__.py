@@ -13,6 +13,7 @@ from .assignment import (
     placement_points,
     slot_costs,
 )
+from .charges import emissions, hub_energy, reward_terms
 from .contract import (
     KEEP,
     NOTHING,
@@ -35,7 +36,10 @@ from .document import (
     load_serving,
     serving_names,
 )
-from .ladders import PROFILES, Models, trained_ladder
+from .fleet import FleetSource
+from .ladders import PROFILES, Hardware, Ladder, Models, Profile, asked_rows, trained_ladder
+from .situation import State, what_is_known
+from .slots import SlotStates
 from .world import ServingWorld
 
 __all__ = [
@@ -44,11 +48,15 @@ __all__ = [
     "POINTS_PER_ANSWER",
     "PROFILES",
     "Assignment",
+    "FleetSource",
+    "Hardware",
     "Hub",
     "HubFacts",
+    "Ladder",
     "MachineGroup",
     "Models",
     "Options",
+    "Profile",
     "ServingFuture",
     "ServingOutcome",
     "ServingPlan",
@@ -60,14 +68,21 @@ __all__ = [
     "ServingTerms",
     "ServingWorld",
     "SlotFacts",
+    "SlotStates",
+    "State",
     "TaskFacts",
+    "asked_rows",
     "assign",
     "assigned_points",
+    "emissions",
     "hub_costs",
+    "hub_energy",
     "load_serving",
     "placement_options",
     "placement_points",
+    "reward_terms",
     "serving_names",
     "slot_costs",
     "trained_ladder",
+    "what_is_known",
 ]

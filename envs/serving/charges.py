@@ -7,9 +7,9 @@ import numpy as np
 from ...common.arrays import Floats, Ints
 from ...common.units import BYTES_PER_GB, GRAMS_PER_KG, JOULES_PER_KWH
 from ..contract import REWARD_TERMS
-from .answers import Given
 from .assignment import POINTS_PER_ANSWER, Assignment
 from .contract import NOTHING, ServingOutcome, ServingSituation
+from .ladders import Given
 from .situation import State
 from .slots import Service
 
@@ -27,8 +27,7 @@ def waiting_ms(
         waited: `[E, Z, I]`, share of these that somebody waits for.
         slots: `[E, Z, S]`, all answers of slots.
     """
-    task = np.maximum(known.task_of(model), 0)
-    share = np.take_along_axis(waited, np.broadcast_to(task[:, None, :], now.slots.shape), axis=2)
+    share = _of_slots(known, model, waited)
     own = np.where(model == NOTHING, 0.0, known.of_rung(known.slots.latency_ms, model))
     way = np.moveaxis(known.hub.rtt_ms[:, known.slots.zone], 0, 1)
     urgent = np.divide(now.slots, slots, out=np.zeros_like(slots), where=slots > 0) * share
@@ -37,6 +36,23 @@ def waiting_ms(
     local = (now.slots * share * (own[:, None, :] + way)).sum(axis=2)
     total: Floats = (local + hub + asked).sum(axis=1)
     return total
+
+
+def waited_for(known: ServingSituation, model: Ints, now: Assignment, waited: Floats) -> Floats:
+    """`[E]`, answers that somebody waits for; arguments as of `waiting_ms`."""
+    slots = (now.slots * _of_slots(known, model, waited)).sum(axis=(1, 2))
+    total: Floats = slots + (now.hub * waited).sum(axis=(1, 2))
+    return total
+
+
+def _of_slots(known: ServingSituation, model: Ints, waited: Floats) -> Floats:
+    """`[E, Z, S]`, share of each slot's answers to what cannot wait that somebody waits for."""
+    task = np.maximum(known.task_of(model), 0)
+    e, z, _ = waited.shape
+    share: Floats = np.take_along_axis(
+        waited, np.broadcast_to(task[:, None, :], (e, z, task.shape[1])), axis=2
+    )
+    return share
 
 
 def energy(
@@ -62,10 +78,15 @@ def energy(
     joules = np.where(local > 0, local * each, 0.0)
     joules = joules + source.scenario.idle * fleet.watts * service.held_s
     joules = joules + service.moved_bytes * fleet.network_j_per_byte
-    hardware, most = source.profile.hardware["hub"], state.hub_capacity
+    return joules, hub_energy(state, at_hub)
+
+
+def hub_energy(state: State, at_hub: Floats) -> Floats:
+    """Joules of the hub `[E]` for so many answers `[E]` of a step."""
+    hardware, most = state.source.profile.hardware["hub"], state.hub_capacity
     share = np.divide(at_hub, most, out=np.zeros_like(at_hub), where=most > 0)
     hub: Floats = at_hub * hardware.joules_at(np.maximum(1.0, share * hardware.concurrency))[:, -1]
-    return joules, hub
+    return hub
 
 
 def emissions(state: State, energy_j: Floats, hub_j: Floats) -> tuple[Floats, Floats]:

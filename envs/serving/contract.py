@@ -236,7 +236,8 @@ class ServingOutcome:
     hub: Floats  # [E] answers of the hub to requests that no slot had room for
     asked: Floats  # [E] answers of the hub to slots that were not sure
     retried: Floats  # [E] requests whose slot left before it had answered
-    latency_ms: Floats  # [E] summed over the answers that somebody waits for
+    waited: Floats  # [E] answers that somebody waits for
+    latency_ms: Floats  # [E] summed over these answers
     loaded: Ints  # [E] models that began to serve
     begun: Ints  # [E] loads that were begun
     lost: Ints  # [E] models and loads that went with their machine's session

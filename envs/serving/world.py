@@ -8,19 +8,15 @@ import numpy as np
 
 from ...common.arrays import Bools, Floats, Ints
 from ...common.splits import Split
-from ...traces.arrivals import ArrivalBatch
-from ...traces.availability import SessionBatch
-from ...traces.carbon import CarbonBatch
 from ..contract import StepResult
-from .answers import RealAnswers
 from .assignment import Assignment, Options, assign, hub_costs, slot_costs
-from .charges import emissions, energy, reward_terms, waiting_ms
+from .charges import emissions, energy, reward_terms, waited_for, waiting_ms
 from .contract import NOTHING, ServingOutcome, ServingPlan, ServingSituation
-from .deferral import DeferralQueue
 from .document import ServingScenario
 from .fleet import FleetSource
-from .situation import Books, State, true_future, what_is_known
-from .slots import Service, SlotStates
+from .ladders import RealAnswers
+from .situation import State, true_future, what_is_known
+from .slots import Service
 
 
 @dataclass(frozen=True)
@@ -54,23 +50,11 @@ class ServingWorld:
             raise ValueError(f"num_envs: {num_envs}, expected at least 1")
         self.scenario, self.num_envs = scenario, num_envs
         self.source = FleetSource(scenario, split)
-        e, z, i = num_envs, scenario.zones, scenario.tasks
+        self._state = State.blank(self.source, num_envs)
         levels = np.array(scenario.levels.threshold)
-        self._state = State(
-            source=self.source,
-            fleet=self.source.empty(e),
-            sessions=SessionBatch(e, scenario.nodes),
-            carbon=CarbonBatch(e, z),
-            arrivals=ArrivalBatch(e, z * i),
-            slots=SlotStates(e, scenario.slots, scenario.overlap),
-            queue=DeferralQueue((e, z, i, scenario.patience), scenario.steps),
-            books=Books.blank(e, z, i, scenario.slots, levels.size),
-            time_s=np.zeros(e),
-            step=np.zeros(e, dtype=np.int64),
-        )
         answers = self.source.ladder.asked[split]
         self._answers = RealAnswers(answers, scenario.rows_per_cell, levels)
-        self.running: Bools = np.zeros(e, dtype=bool)
+        self.running: Bools = np.zeros(num_envs, dtype=bool)
         self._known: ServingSituation | None = None
 
     @property
@@ -90,19 +74,7 @@ class ServingWorld:
 
     def reset(self, envs: Bools, seeds: Ints) -> None:
         """Begin new episodes in the rows of `envs`, each drawn from its own seed and nothing else."""
-        state = self._state
-        for env in np.flatnonzero(envs).tolist():
-            draw = self.source.draw(int(seeds[env]))
-            start_utc_s = draw.machines.start_utc_s
-            state.fleet.set_row(env, draw, self.source.node)
-            state.sessions.set(env, draw.machines.availability, start_utc_s)
-            state.carbon.set(env, draw.machines.carbon)
-            state.arrivals.set(env, draw.arrivals)
-        state.slots.clear(envs)
-        state.queue.clear(envs)
-        state.time_s[envs], state.step[envs] = 0.0, 0
-        state.books.open(envs, state.arrivals.expected() / self._cells)
-        state.sessions.advance(state.time_s)
+        self._state.open(envs, seeds)
         self._known = None
         self.running |= envs
 
@@ -159,10 +131,6 @@ class ServingWorld:
             self._known = what_is_known(self._state, self.scenario)
         return self._known
 
-    @property
-    def _cells(self) -> int:
-        return self.scenario.steps * self.scenario.zones * self.scenario.tasks
-
     def _answer(
         self, plan: ServingPlan, service: Service, repairs: Ints, begun: Ints, active: Bools
     ) -> tuple[ServingOutcome, Floats]:
@@ -191,6 +159,7 @@ class ServingWorld:
             hub=hub,
             asked=asked,
             retried=flows.retried,
+            waited=waited_for(known, service.model, now, flows.waited),
             latency_ms=latency_ms + scenario.retry_ms * flows.retried,
             loaded=np.zeros(self.num_envs, dtype=np.int64),
             begun=begun,
@@ -210,9 +179,7 @@ class ServingWorld:
     ) -> _Flows:
         """Requests to slots and hub: first what cannot wait, then what the plan releases of the rest."""
         scenario, state = self.scenario, self._state
-        first = state.arrivals.until(state.time_s)
-        arrived = (state.arrivals.until(state.time_s + scenario.step_s) - first) * active[:, None]
-        requests = arrived.reshape(self.num_envs, scenario.zones, scenario.tasks).astype(np.float64)
+        first, requests = state.arrived(active)
         state.queue.push(scenario.deferrable * requests, state.step)
         interactive = (1.0 - scenario.deferrable) * requests
         urgent = interactive + state.queue.take_due(active)
@@ -224,7 +191,7 @@ class ServingWorld:
         state.queue.take(served_later)
         return _Flows(
             requests=requests,
-            first=first.reshape(requests.shape),
+            first=first,
             waited=interactive / np.maximum(urgent, 1e-12),
             now=now,
             slots=now.slots + later.slots,

@@ -50,6 +50,10 @@ class ServingLevels:
             release=self._release[actions[:, 0]],
         )
 
+    def plan(self, actions: AnyArray, situation: ServingSituation) -> ServingPlan:
+        """The same: orders that are masked are repaired by the world."""
+        return self.read(actions, situation)
+
     def encode(self, plan: ServingPlan, situation: ServingSituation) -> Ints:
         """The legal action nearest to a plan, for imitation and recordings."""
         load = np.where(self._loadable(situation, plan.load), plan.load, KEEP)

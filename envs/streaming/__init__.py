@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .asking import HUB_ANSWER_BYTES
 from .serving import Now, Serving
 
-__all__ = ["Now", "Serving"]
+__all__ = ["HUB_ANSWER_BYTES", "Now", "Serving"]

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...common.arrays import Bools, Floats, Floats32, Ints
+from ...common.arrays import Bools, Floats, Floats32, Ints, Ints8
 from ...common.units import SECONDS_PER_HOUR
 from ...fl_core.federation import RequestSpans, RoundEngine, StreamEngine
 from ...traces.arrivals import ArrivalBatch
+from ...traces.availability import SessionBatch
 from ..contract import OWN_REFRESH, REFRESHES, RoundPlan, Served, StreamFacts
 from ..episode import StreamDraw
 from ..scenario import Scenario
+from .asking import Consultation, Given
 from .known import KnownAnswers
-from .spans_kernels import Sums, Window, book, cut, made_known
+from .spans_kernels import RIGHT, Sums, Window, book, cut, made_known
 from .versions import Versions
 
 _FIRST_PLACES = 64
@@ -33,9 +35,9 @@ class Serving:
     """Clients that are asked things all the time, and answer with the version of the model they hold.
 
     Args:
-        scenario: its blocks `arrivals`, `memory`, `serving`.
+        scenario: its blocks `arrivals`, `memory`, `serving`, `exits`.
         core: answers and learns.
-        num_envs: E.
+        sessions: who is connected, where clients may ask the hub.
 
     Attributes:
         right: int64 `[E, N]`, right answers so far.
@@ -43,20 +45,25 @@ class Serving:
         loss: `[E]`, sum of the answers' losses.
         known: what is known of them.
         versions: who answers with what.
+        hub: answers what clients are not sure of; None where they hold the whole model.
         validation: `[E]`, accuracy on the validation set in the present concepts when the model last changed.
     """
 
-    def __init__(self, scenario: Scenario, core: RoundEngine, num_envs: int):
+    def __init__(self, scenario: Scenario, core: RoundEngine, sessions: SessionBatch):
         if not isinstance(core, StreamEngine):
             raise ValueError(f"arrivals: given, but a {type(core).__name__} answers no requests")
-        self._core, self._engine, n = core, core, scenario.clients
-        shape = (num_envs, n)
+        self._core, self._engine = core, core
+        shape = num_envs, n = sessions.num_envs, scenario.clients
         self._delay_s = scenario.memory.label_delay_s
         self._ephemeral = scenario.memory.ephemeral
+        self._most_rows = np.full(num_envs, scenario.memory.rows)
         self._global = scenario.serving.model == "global"
         self._own_refresh = REFRESHES.index(scenario.serving.refresh[-1])
         self.arrivals = ArrivalBatch(num_envs, n)
         self.known, self.versions = KnownAnswers(*shape), Versions(*shape, core.parameters())
+        self.hub: Consultation | None = None
+        if scenario.exits is not None:
+            self.hub = Consultation(scenario.levels.ask_below, core, sessions, self.arrivals)
         self._horizon_s, self._expected = np.zeros(num_envs), np.ones(num_envs)
         self._drift_s, self._drift = np.full((*shape, 0), np.inf), np.zeros((*shape, 0), dtype=np.int64)
         self._concepts = np.zeros((*shape, 1), dtype=np.int64)
@@ -65,13 +72,15 @@ class Serving:
         self._known_until = np.zeros(shape, dtype=np.int64)
         self._last = np.zeros((3, *shape), dtype=np.int64)  # arrived, labels, right among them
         self.loss, self.validation = np.zeros(num_envs), np.zeros(num_envs)
-        self._ring_right = np.zeros((*shape, _FIRST_PLACES), dtype=np.bool_)
+        self._ring_marks: Ints8 = np.zeros((*shape, _FIRST_PLACES), dtype=np.int8)
         self._ring_loss: Floats32 = np.zeros((*shape, _FIRST_PLACES), dtype=np.float32)
 
     def set(self, env: int, draw: StreamDraw) -> None:
         """Enter what was drawn for one environment's new episode."""
         self.arrivals.set(env, draw.arrivals)
         self._horizon_s[env] = draw.horizon_s
+        if self.hub is not None:
+            self.hub.set(env, draw.ask_price)
         self._expected[env] = self.arrivals.expected()[env]
         changes = draw.drift.num_changes
         missing = changes - self._drift_s.shape[2]
@@ -93,6 +102,8 @@ class Serving:
         self._last[:, envs] = 0
         self.validation[envs] = accuracy[envs]
         self.known.reset(envs, accuracy, loss)
+        if self.hub is not None:
+            self.hub.reset(envs, accuracy)
         self.versions.reset(envs, self._core.parameters())
 
     def play(self, now: Now, got_s: Floats) -> Served:
@@ -137,6 +148,7 @@ class Serving:
             frozen_right=sums.frozen,
             validation=self.validation.copy(),
             expected=self._expected.copy(),
+            asked=None if self.hub is None else self.hub.charge(sums.asked, self._expected),
         )
 
     def receivers(self, plan: RoundPlan, participants: Bools, available: Bools, now_s: Floats) -> Bools:
@@ -185,12 +197,14 @@ class Serving:
         """`[E, D]`, from `time_s` until the moments at which some client's concept changes, in order."""
         return np.asarray(self._moments_s - time_s[:, None])
 
-    def facts(self, time_s: Floats) -> StreamFacts:
-        """What a coordinator knows at `time_s` `[E]`."""
+    def facts(self, time_s: Floats, question_points: Floats) -> StreamFacts:
+        """What a coordinator knows at `time_s` `[E]`; bytes and grams of a question cost points `[E]`."""
+        per_request = 100.0 / self._expected
         return StreamFacts(
             arrived=self._last[0].copy(),
             requests=self.requests.copy(),
             memory_rows=self._core.held.astype(np.int64),
+            most_rows=self._most_rows.copy(),
             memory_age_s=self._engine.memory_age_s(time_s),
             version_lag=self.versions.lag,
             labels=self._last[1].copy(),
@@ -200,35 +214,40 @@ class Serving:
             right_slow=self.known.slow,
             page_hinkley=self.known.page_hinkley.copy(),
             requests_hour=self.arrivals.expected_per_h(time_s).sum(axis=1, dtype=np.float64),
-            points_per_request=100.0 / self._expected,
+            points_per_request=per_request,
+            ask=None if self.hub is None else self.hub.facts(question_points / per_request),
         )
 
     def _answer(self, window: Window) -> Sums:
         """Answer the requests of a window and keep the answers until their labels are known."""
         env, client, first, last, concept, middle_s, origin = cut(window, self.versions.models.shape[1])
         pending = int((window.end - self._known_until).max(initial=0))
-        if pending > self._ring_right.shape[2]:
+        if pending > self._ring_marks.shape[2]:
             self._widen(pending, window.begin)
         models = self.versions.models.reshape(-1, self.versions.models.shape[2])
-        answers = self._engine.answer(
-            RequestSpans(env, client, first, last, concept, middle_s, models, origin)
-        )
+        spans = RequestSpans(env, client, first, last, concept, middle_s, models, origin)
+        answers = self._engine.answer(spans)
+        given = Given(answers.right.astype(np.int8), answers.loss)
+        if self.hub is not None:
+            given = self.hub.give(spans, answers, self.versions.newest)
         shape = self.right.shape
-        sums = Sums(np.zeros(shape, dtype=np.int64), np.zeros(shape), np.zeros(shape[0]))
-        each = (answers.right, answers.loss, answers.frozen)
-        book(env, client, first, last, each, sums, self._ring_right, self._ring_loss)
+        counts = np.zeros((2, *shape), dtype=np.int64)
+        sums = Sums(counts[0], counts[1], np.zeros(shape), np.zeros(shape[0]))
+        each = (given.marks, given.loss, answers.frozen)
+        book(env, client, first, last, each, sums, self._ring_marks, self._ring_loss)
         return sums
 
     def _learn(self, now: Now, end_s: Floats) -> tuple[Ints, Ints]:
         """Labels that become known `[E, N]`, and how many of those answers were right."""
         due = np.where(now.active[:, None], self.arrivals.until(end_s - self._delay_s), self._known_until)
-        rings = (self._ring_right, self._ring_loss)
+        rings = (self._ring_marks, self._ring_loss)
         columns = made_known(self._known_until, due, self._drift, self._concepts, *rings)
         self._known_until = np.maximum(due, self._known_until)
         kept = self._engine.labelled(*columns[:3])
         if kept.size < columns[0].size:
             columns = tuple(column[kept] for column in columns)  # type: ignore[assignment]
-        env, client, number, concept, right, loss = columns
+        env, client, number, concept, marks, loss = columns
+        right = (marks & RIGHT) > 0
         e, n = self.right.shape
         of_client = env * n + client
         labels = np.bincount(of_client, minlength=e * n).reshape(e, n)
@@ -237,21 +256,23 @@ class Serving:
         self.known.enter(
             hours, labels, right_counts, np.bincount(env, weights=loss, minlength=e).astype(np.float64)
         )
+        if self.hub is not None:
+            self.hub.learn(hours, env, marks)
         if env.size:
             self._engine.learn(env, client, number, concept, self.arrivals.moments(env, client, number))
         return labels, right_counts
 
     def _widen(self, pending: int, begin: Ints) -> None:
         """Room for so many answers whose labels are not known; those that are there keep their numbers."""
-        places = self._ring_right.shape[2]
+        places = self._ring_marks.shape[2]
         more = 1 << (pending - 1).bit_length()
         number = begin[:, :, None] - 1 - np.arange(places)  # the last answers, all that may be pending
-        wide_right = np.zeros((*begin.shape, more), dtype=np.bool_)
+        wide_marks = np.zeros((*begin.shape, more), dtype=np.int8)
         wide_loss = np.zeros((*begin.shape, more), dtype=np.float32)
-        for ring, wide in ((self._ring_right, wide_right), (self._ring_loss, wide_loss)):
+        for ring, wide in ((self._ring_marks, wide_marks), (self._ring_loss, wide_loss)):
             values = np.take_along_axis(ring, number % places, axis=2)
             np.put_along_axis(wide, number % more, values, axis=2)
-        self._ring_right, self._ring_loss = wide_right, wide_loss
+        self._ring_marks, self._ring_loss = wide_marks, wide_loss
 
     def _concept_at(self, time_s: Floats) -> Ints:
         """`[E, N]`, the concept that each client is in."""

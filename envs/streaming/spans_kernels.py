@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...common.arrays import Bools, Floats, Floats32, Ints
+from ...common.arrays import Bools, Floats, Floats32, Ints, Ints8
 from ...common.compiled import inner, kernel
 
 
@@ -78,10 +78,15 @@ def cut(window: Window, slots: int) -> tuple[Ints, Ints, Ints, Ints, Ints, Float
     return env[:j], client[:j], first[:j], last[:j], concept[:j], middle_s[:j], origin[:j]
 
 
+RIGHT, ASKED = 1, 2
+"""Marks of an answer, added up: it is right; it is the hub's."""
+
+
 class Sums(NamedTuple):
     """What the answers of a window come to."""
 
     right: Ints  # [E, N]
+    asked: Ints  # [E, N]
     loss: Floats  # [E, N]
     frozen: Floats  # [E]
 
@@ -92,9 +97,9 @@ def book(
     client: Ints,
     first: Ints,
     last: Ints,
-    answers: tuple[Bools, Floats32, Bools],
+    answers: tuple[Ints8, Floats32, Bools],
     sums: Sums,
-    ring_right: Bools,
+    ring_marks: Ints8,
     ring_loss: Floats32,
 ) -> None:
     """Sum the answers of J spans up, and remember each until its label is known.
@@ -104,20 +109,21 @@ def book(
         client: `[J]`.
         first: `[J]`.
         last: `[J]`.
-        answers: right, loss, and what the optimum would have been, each `[R]`.
+        answers: marks, loss, and what the optimum would have been, each `[R]`.
         sums: changed.
-        ring_right: `[E, N, P]`, changed; request i stands at place i modulo P.
+        ring_marks: `[E, N, P]`, changed; request i stands at place i modulo P.
         ring_loss: likewise.
     """
-    right, loss, frozen = answers
-    places, r = ring_right.shape[2], 0
+    marks, loss, frozen = answers
+    places, r = ring_marks.shape[2], 0
     for j in range(env.size):
         i, k = env[j], client[j]
         for number in range(first[j], last[j]):
-            sums.right[i, k] += right[r]
+            sums.right[i, k] += (marks[r] & RIGHT) > 0
+            sums.asked[i, k] += (marks[r] & ASKED) > 0
             sums.loss[i, k] += loss[r]
             sums.frozen[i] += frozen[r]
-            ring_right[i, k, number % places] = right[r]
+            ring_marks[i, k, number % places] = marks[r]
             ring_loss[i, k, number % places] = loss[r]
             r += 1
 
@@ -132,8 +138,8 @@ def _stage(drift, number):  # type: ignore[no-untyped-def]
 
 @kernel(nogil=True)
 def made_known(
-    before: Ints, now: Ints, drift: Ints, concepts: Ints, ring_right: Bools, ring_loss: Floats32
-) -> tuple[Ints, Ints, Ints, Ints, Bools, Floats32]:
+    before: Ints, now: Ints, drift: Ints, concepts: Ints, ring_marks: Ints8, ring_loss: Floats32
+) -> tuple[Ints, Ints, Ints, Ints, Ints8, Floats32]:
     """The requests whose labels are due between two decisions, one client after another.
 
     Args:
@@ -141,11 +147,11 @@ def made_known(
         now: `[E, N]`, number behind the last.
         drift: `[E, N, D]`, number of the first request in each next concept.
         concepts: `[E, N, D + 1]`.
-        ring_right: `[E, N, P]`.
+        ring_marks: `[E, N, P]`.
         ring_loss: `[E, N, P]`.
 
     Returns:
-        environment, client, number, concept, whether the answer was right, its loss, each `[R]`.
+        environment, client, number, concept, marks of the answer, its loss, each `[R]`.
     """
     e, n = before.shape
     size = 0
@@ -153,13 +159,13 @@ def made_known(
         for k in range(n):
             size += max(now[i, k] - before[i, k], 0)
     env, client, numbers = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
-    concept, right, loss = np.empty(size, np.int64), np.empty(size, np.bool_), np.empty(size, np.float32)
-    places, r = ring_right.shape[2], 0
+    concept, marks, loss = np.empty(size, np.int64), np.empty(size, np.int8), np.empty(size, np.float32)
+    places, r = ring_marks.shape[2], 0
     for i in range(e):
         for k in range(n):
             for number in range(before[i, k], now[i, k]):
                 env[r], client[r], numbers[r] = i, k, number
                 concept[r] = concepts[i, k, _stage(drift[i, k], number)]
-                right[r], loss[r] = ring_right[i, k, number % places], ring_loss[i, k, number % places]
+                marks[r], loss[r] = ring_marks[i, k, number % places], ring_loss[i, k, number % places]
                 r += 1
-    return env, client, numbers, concept, right, loss
+    return env, client, numbers, concept, marks, loss

@@ -54,6 +54,11 @@ class Versions:
         """`[E, N]`, number of the version that each client will hold once what is on its way has come."""
         return np.where(self._coming_slot >= 0, np.maximum(self._coming, self.held), self.held)
 
+    @property
+    def newest(self) -> Ints:
+        """`[E]`, row of the newest version in a table of all environments' slots, one after another."""
+        return np.asarray(np.arange(len(self.number)) * self.models.shape[1] + self._newest)
+
     def play(self, until_s: Floats, got_s: Floats, changed: Bools) -> tuple[Ints, Floats]:
         """Let the time pass to `until_s` `[E]`.
 

@@ -112,6 +112,8 @@ class Markov(DatasetSource):
         order: symbols that the next one depends on.
         concentration: of the Dirichlet rows; small = nearly certain successors.
         clients: how far dialects differ from the shared table; 0 = one language for all.
+        family: how far the shared table is from that of its family, which is spoken at 0 with the same
+            symbols, order and concentration: what a base has read that is to be fine-tuned to this language.
         context: symbols that a model reads.
         num_clients: speakers of the natural partition.
         rows: training texts of each speaker.
@@ -122,6 +124,7 @@ class Markov(DatasetSource):
     order: int = Field(default=2, ge=1, le=4)
     concentration: float = Field(default=0.15, gt=0)
     clients: float = Field(default=0.3, ge=0, le=100)
+    family: float = Field(default=0.0, ge=0, le=100)
     context: int = Field(default=16, ge=1, le=1024)
     num_clients: int = Field(default=16, ge=1)
     rows: int = Field(default=240, ge=1)
@@ -155,6 +158,8 @@ class Markov(DatasetSource):
         """The language of each client."""
         shape = (self.symbols,) * self.order
         shared = _dirichlet(np.full((*shape, self.symbols), self.concentration), rng)
+        if self.family > 0:
+            shared = _dirichlet(shared / self.family, rng)
         if self.clients == 0:
             return [MarkovSource(shared)] * self.num_clients
         return [MarkovSource(_dirichlet(shared / self.clients, rng)) for _ in range(self.num_clients)]

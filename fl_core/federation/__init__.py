@@ -16,12 +16,14 @@ from .personal import (
     pluralistic_scores,
     reference_trainer,
 )
-from .requests import Answers, RequestSpans, StreamEngine
+from .pretraining import Pretraining, fine_tuned
+from .requests import Answers, ConsultedEngine, RequestSpans, StreamEngine
 from .streaming import StreamCore
 from .worker_memory import WorkerMemory
 
 __all__ = [
     "Answers",
+    "ConsultedEngine",
     "FederatedCore",
     "FederatedMixture",
     "FragmentedCore",
@@ -29,6 +31,7 @@ __all__ = [
     "Listener",
     "Messages",
     "PersonalScores",
+    "Pretraining",
     "RequestSpans",
     "RoundEngine",
     "StreamCore",
@@ -38,6 +41,7 @@ __all__ = [
     "TrainingOrders",
     "WorkerMemory",
     "client_scores",
+    "fine_tuned",
     "knn_scores",
     "label_mix",
     "pluralistic_scores",

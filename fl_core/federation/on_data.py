@@ -11,7 +11,7 @@ from ...common.arrays import AnyArray, Bools, Floats, Floats32, Ints, Ints32, Se
 from ...common.settings import Spec
 from ..aggregation import Aggregator, Attack, Compression, Start
 from ..data import ClientRows, Dataset
-from ..models import Model, TransformerSpec
+from ..models import Model, TransformerSpec, inner_model
 from ..numerics import draw_rows, uniform_bits
 from ..training import LocalJobs, LocalTrainer, LocalTraining, LocalUpdates, make_trainer
 from .base import RoundEngine
@@ -142,7 +142,7 @@ class FederatedCore(RoundEngine):
                 raise ValueError(
                     f"attack: {self.attack.name!r}, expected a trainer by name, of which liars get one, too"
                 )
-            if isinstance(self.model, TransformerSpec):
+            if isinstance(inner_model(self.model), TransformerSpec):
                 raise ValueError(
                     f"attack: {self.attack.name!r}, expected another one: a language has no labels apart "
                     "from its rows"

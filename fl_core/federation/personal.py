@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...common.arrays import Bools, Floats, Floats32, Ints, Ints32
-from ..models import ModelSpec
+from ..models import ModelSpec, inner_model
 from ..training import NumpyTrainer
 from .on_data import FederatedCore, by_label_mix
 
@@ -49,11 +49,12 @@ def class_means(correct: Bools, labels: Ints32, classes: int) -> Floats:
 
 def reference_trainer(core: FederatedCore) -> NumpyTrainer:
     """Forward passes for a dense model."""
-    if not isinstance(core.model, ModelSpec):
+    model = inner_model(core.model)
+    if not isinstance(model, ModelSpec) or model.num_parameters != core.model.num_parameters:
         raise ValueError(
             f"model: {core.model.name!r}, expected a dense one such as 'mlp' for personal scores"
         )
-    return NumpyTrainer(core.dataset, core.model)
+    return NumpyTrainer(core.dataset, model)
 
 
 def client_scores(

@@ -40,6 +40,7 @@ class Answers:
     right: Bools  # [R]
     loss: Floats32  # [R]
     frozen: Bools  # [R] would the optimum of that concept have been right; for evaluators
+    confidence: Floats32 | None = None  # [R] of a client's own answer, where it answers from an early exit
 
 
 @runtime_checkable
@@ -71,3 +72,21 @@ class StreamEngine(Protocol):
 
     def memory_age_s(self, time_s: Floats) -> Floats:
         """Mean age `[E, N]` at `time_s` `[E]` of what the clients hold; 0 without anything."""
+
+
+@runtime_checkable
+class ConsultedEngine(StreamEngine, Protocol):
+    """A core whose clients answer from an early exit, and which answers itself where they ask."""
+
+    @property
+    def early_share(self) -> float:
+        """What a client holds of the model to answer, in parameters over all."""
+        ...
+
+    def consult(self, spans: RequestSpans, asked: Bools) -> tuple[Bools, Floats32]:
+        """Which of the requests `[R]` of spans that are asked are right, and their losses, each `[asked]`.
+
+        Args:
+            spans: with the models that the hub answers with.
+            asked: bool `[R]`.
+        """

@@ -12,8 +12,8 @@ from ...common.settings import Spec
 from ..aggregation import Aggregator, Compression
 from ..data import Dataset
 from ..data.streams import Drift, Memories, Memory, RequestRows, StreamTask, with_concepts
-from ..models import Model
-from ..training import AnsweringTrainer, LocalTrainer, LocalTraining
+from ..models import Model, ModelSpec, inner_model
+from ..training import AnsweringTrainer, ExitingTrainer, LocalTrainer, LocalTraining
 from .holdings import Task
 from .on_data import FederatedCore
 from .requests import Answers, RequestSpans
@@ -41,6 +41,7 @@ class StreamCore(FederatedCore):
         aggregator: likewise.
         trainer: likewise; one that is an `AnsweringTrainer`.
         compression: likewise.
+        early: whether clients answer from the model's first exit; it must have one.
     """
 
     _STATE = tuple(name for name in FederatedCore._STATE if name != "rows")
@@ -58,6 +59,7 @@ class StreamCore(FederatedCore):
         aggregator: Spec | Aggregator = "by-samples",
         trainer: Spec | LocalTrainer = "auto",
         compression: Spec | Compression | None = None,
+        early: bool = False,
     ) -> None:
         if dataset.times is not None or dataset.score is not None:
             raise ValueError(
@@ -73,6 +75,7 @@ class StreamCore(FederatedCore):
                 "are right; use 'auto'"
             )
         self._answerer: AnsweringTrainer = self.trainer
+        self._early = _with_exits(self.trainer, model) if early else None
         self._drift, self._base = drift, dataset
         self._size = {part: dataset.rows(part)[1].size for part in ("train", "val", "test")}
         self._labelled = memory.labelled
@@ -103,9 +106,24 @@ class StreamCore(FederatedCore):
     def answer(self, spans: RequestSpans) -> Answers:
         """See `StreamEngine.answer`: forward passes over the rows that are asked."""
         rows = self._rows_of(spans.env, spans.client, spans.begin, spans.first, spans.concept)
+        asked = (np.ascontiguousarray(spans.models, dtype=np.float32), spans.origin, spans.first, rows)
+        frozen = self._optimum[rows % self._size["train"]]
+        if self._early is None:
+            return Answers(*self._answerer.answers(*asked), frozen)
+        right, loss, confidence = self._early.early_answers(*asked)
+        return Answers(right, loss, frozen, confidence)
+
+    @property
+    def early_share(self) -> float:
+        """See `ConsultedEngine.early_share`."""
+        return self.model.early_share if isinstance(self.model, ModelSpec) and self._early else 1.0
+
+    def consult(self, spans: RequestSpans, asked: Bools) -> tuple[Bools, Floats32]:
+        """See `ConsultedEngine.consult`: the last head's answers."""
+        rows = self._rows_of(spans.env, spans.client, spans.begin, spans.first, spans.concept)[asked]
+        first = np.concatenate([[0], np.cumsum(asked)])[spans.first]
         models = np.ascontiguousarray(spans.models, dtype=np.float32)
-        right, loss = self._answerer.answers(models, spans.origin, spans.first, rows)
-        return Answers(right, loss, self._optimum[rows % self._size["train"]])
+        return self._answerer.answers(models, spans.origin, first, rows)
 
     def learn(self, env: Ints, client: Ints, number: Ints, concept: Ints, moments_s: Floats) -> None:
         """See `StreamEngine.learn`: their rows are offered to the clients' memories."""
@@ -189,6 +207,21 @@ class StreamCore(FederatedCore):
         the same rows.
         """
         return _fitted_right(self._base.x_train, self._base.y_train)
+
+
+def _with_exits(trainer: LocalTrainer, model: Model) -> ExitingTrainer:
+    """The trainer, if it answers from an early exit of the model."""
+    whole = inner_model(model)
+    if not isinstance(whole, ModelSpec) or not whole.exits:
+        raise ValueError(
+            f"model: {model.name!r}, expected one with an early exit where exits is given; say model: exits"
+        )
+    if not isinstance(trainer, ExitingTrainer):
+        raise ValueError(
+            f"trainer: {trainer.name!r} has no method early_answers, expected one that answers from early "
+            "exits; use 'auto'"
+        )
+    return trainer
 
 
 def _fitted_right(x: Floats32, y: Ints32) -> Bools:

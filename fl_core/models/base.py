@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Protocol
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 from ...common.arrays import Floats32
 from ...common.registry import Registry
@@ -30,6 +31,20 @@ class Model(Protocol):
         """Initial parameters `[P]`."""
 
 
+@dataclass(frozen=True)
+class TensorPlace:
+    """Where a tensor lies in a flat vector, row-major."""
+
+    name: str  # in full, as `blocks.0.attend`
+    at: int  # where it begins
+    shape: tuple[int, ...]  # `[out, in]` of a matrix
+    linear: bool  # whether low-rank factors stand beside it, unless somebody says beside which
+
+    def is_called(self, name: str) -> bool:
+        """Whether this is its name, or the last part of it."""
+        return self.name == name or self.name.endswith(f".{name}")
+
+
 class ModelSource(Settings):
     """One kind of model: its fields are its settings, `build` fits it to a data set.
 
@@ -41,6 +56,8 @@ class ModelSource(Settings):
         ...     def build(self, dataset: Dataset) -> Model:
         ...         return ModelSpec((dataset.num_features, self.width, dataset.num_classes), "wide")
     """
+
+    has_exits: ClassVar[bool] = False  # whether its models are `ModelSpec` with early exits
 
     @abstractmethod
     def build(self, dataset: Dataset) -> Model:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from .dense import ModelSpec
 from .torch_modules import TorchModel
@@ -12,8 +12,11 @@ from .transformer import TransformerSpec
 if TYPE_CHECKING:
     from torch import nn
 
+ModuleSource: TypeAlias = ModelSpec | TorchModel | TransformerSpec
+"""Models that can be modules."""
 
-def build_module(model: ModelSpec | TorchModel | TransformerSpec, batched: bool = False) -> nn.Module:
+
+def build_module(model: ModuleSource, batched: bool = False) -> nn.Module:
     """A model as a module, with some initial parameters.
 
     Args:
@@ -27,10 +30,35 @@ def build_module(model: ModelSpec | TorchModel | TransformerSpec, batched: bool 
         from .transformer_module import transformer_module
 
         return transformer_module(model, 0, batched)
+    if isinstance(model, ModelSpec) and model.exits:
+        return _exits(model)
     if isinstance(model, ModelSpec):
         widths = {"widths": model.widths}
         model = TorchModel(_dense, model.widths[:1], model.widths[-1], model.name, widths)
     return model.build(0)
+
+
+def _exits(model: ModelSpec) -> nn.Module:
+    """`ModelSpec` with early exits as a module of the logits `[B, H, C]` of all heads, the last one last."""
+    import torch
+    from torch import nn
+
+    class Heads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            shapes, depth = model.shapes, len(model.widths) - 1
+            self.stack = nn.ModuleList(nn.Linear(a, b) for a, b in shapes[:depth])
+            self.early = nn.ModuleList(nn.Linear(a, b) for a, b in shapes[depth:])
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            inputs = [x.flatten(1)]
+            for layer in self.stack[:-1]:
+                inputs.append(torch.relu(layer(inputs[-1])))
+            exits = zip(self.early, model.exits, strict=True)
+            heads = [head(inputs[each.after]) for head, each in exits]
+            return torch.stack([*heads, self.stack[-1](inputs[-1])], dim=1)
+
+    return Heads()
 
 
 def _dense(input_shape: tuple[int, ...], num_classes: int, widths: tuple[int, ...] = ()) -> nn.Module:

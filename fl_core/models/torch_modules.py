@@ -14,7 +14,7 @@ from pydantic import Field
 
 from ...common.arrays import Floats32
 from ..data import Dataset
-from .base import MODELS, ModelSource
+from .base import MODELS, ModelSource, TensorPlace
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -91,6 +91,15 @@ class TorchModel:
     def bytes(self) -> int:
         """Size of the model on the wire in bytes (float32)."""
         return 4 * self.num_parameters
+
+    def places(self) -> tuple[TensorPlace, ...]:
+        """Its tensors by the module's own names; kernels of convolutions are matrices `[out, the rest]`."""
+        found, at = [], 0
+        for name, parameter in self.build(0).named_parameters():
+            shape = tuple(parameter.shape)
+            found.append(TensorPlace(name, at, shape, len(shape) > 1))
+            at += parameter.numel()
+        return tuple(found)
 
     def init(self, seed: int) -> Floats32:
         """Initial parameters `[P]` by the module's own initialisation."""

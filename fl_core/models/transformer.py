@@ -22,7 +22,7 @@ from typing_extensions import Self
 from ...common.arrays import AnyArray, Floats32, Ints32
 from ...common.sizes import check_values
 from ..data import Dataset
-from .base import MODELS, ModelSource
+from .base import MODELS, ModelSource, TensorPlace
 
 WIDENING = 4
 """Width of the perceptron over the model's."""
@@ -111,6 +111,17 @@ class TransformerSpec:
         for matrix, spread in [*draws, (views.head, 0.1 * wide)]:
             matrix[...] = rng.normal(0.0, spread, matrix.shape)
         return flat
+
+    def places(self) -> tuple[TensorPlace, ...]:
+        """Its tensors in the order of the flat vector: `tokens`, `blocks.0.attend` and so on."""
+        views = self.tensors(np.arange(self.num_parameters))
+        named = [("tokens", views.tokens), ("positions", views.positions)]
+        for layer, block in enumerate(views.blocks):
+            named += [(f"blocks.{layer}.{name}", matrix) for name, matrix in vars(block).items()]
+        return tuple(
+            TensorPlace(name, int(matrix[0, 0]), matrix.shape, name.startswith("blocks."))
+            for name, matrix in [*named, ("head", views.head)]
+        )
 
     def tensors(self, flat: AnyArray) -> Tensors:
         """Views of the matrices in a flat vector."""

@@ -18,22 +18,52 @@ from .flower_messages import (
 )
 from .node import LocalNode
 from .orders import LocalUpdate, Storage, TrainOrder
+from .serving_messages import (
+    keep_models,
+    kept_models,
+    pack_reply,
+    pack_serve_order,
+    read_reply,
+    read_serve_order,
+)
+from .serving_orders import (
+    ModelLoad,
+    Questions,
+    ServeOrder,
+    ServeReply,
+    SlotAnswers,
+    answer_order,
+    check_reply,
+)
 
 __all__ = [
     "LocalNode",
     "LocalUpdate",
+    "ModelLoad",
     "PackedArray",
+    "Questions",
     "RemoteCore",
+    "ServeOrder",
+    "ServeReply",
+    "SlotAnswers",
     "Storage",
     "TrainOrder",
+    "answer_order",
+    "check_reply",
     "check_update",
+    "keep_models",
     "keep_storage",
+    "kept_models",
     "kept_storage",
     "pack_order",
     "pack_profile",
+    "pack_reply",
+    "pack_serve_order",
     "pack_update",
     "read_order",
     "read_profile",
+    "read_reply",
+    "read_serve_order",
     "read_update",
     "record_bytes",
     "require_flower",

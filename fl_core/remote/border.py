@@ -50,19 +50,19 @@ def unpack_update(
     declared = order.answer
     if len(packed) != len(declared):
         raise ValueError(f"delta: {len(packed)} arrays, expected {len(declared)}")
-    arrays = tuple(_unpack(each, *one) for each, one in zip(packed, declared, strict=True))
+    arrays = tuple(unpack_array("delta", each, *one) for each, one in zip(packed, declared, strict=True))
     compression = order.compression if order.local_steps else None
     delta = arrays[0]
     if compression is not None:
         delta = compression.decode(arrays, order.params.size, order.upload_bits)
     return LocalUpdate(
-        client=_whole("client", numbers["client"]),
-        round_index=_whole("round_index", numbers["round_index"]),
+        client=whole_number("client", numbers["client"]),
+        round_index=whole_number("round_index", numbers["round_index"]),
         delta=np.asarray(delta, dtype=np.float32),
-        loss=_number("loss", numbers["loss"]),
-        held=_whole("held", numbers["held"]),
-        compute_s=_number("compute_s", numbers["compute_s"]),
-        moment_steps=_whole("moment_steps", numbers["moment_steps"]),
+        loss=real_number("loss", numbers["loss"]),
+        held=whole_number("held", numbers["held"]),
+        compute_s=real_number("compute_s", numbers["compute_s"]),
+        moment_steps=whole_number("moment_steps", numbers["moment_steps"]),
         parcel=() if compression is None else arrays,
     )
 
@@ -78,10 +78,10 @@ def check_update(update: LocalUpdate, order: TrainOrder) -> float:
         if said != asked:
             raise ValueError(f"{name}: {_shown(said)}, expected {asked}")
     for name, what in (("held", "rows"), ("moment_steps", "steps")):
-        if not 0 <= _whole(name, getattr(update, name)) <= _MOST_COUNTED:
+        if not 0 <= whole_number(name, getattr(update, name)) <= _MOST_COUNTED:
             raise ValueError(f"{name}: {_shown(getattr(update, name))}, expected 0 to {_MOST_COUNTED} {what}")
-    _number("loss", update.loss)
-    _number("compute_s", update.compute_s)
+    real_number("loss", update.loss)
+    real_number("compute_s", update.compute_s)
     size = answer_size(order)
     if update.delta.shape != (size,) or update.delta.dtype != np.float32:
         raise ValueError(f"delta: {update.delta.dtype} {update.delta.shape}, expected float32 ({size},)")
@@ -97,14 +97,24 @@ def answer_size(order: TrainOrder) -> int:
     return order.params.size if order.local_steps else 0
 
 
-def _unpack(array: PackedArray, dtype: str, size: int) -> AnyArray:
-    """The numbers of an `.npy` file, once all that is said of them has been found right."""
+def unpack_array(name: str, array: PackedArray, dtype: str, size: int) -> AnyArray:
+    """The numbers of an `.npy` file, once all that is said of them has been found right.
+
+    Args:
+        name: what complaints call it.
+        array: as it travelled.
+        dtype: what is expected.
+        size: likewise.
+
+    Raises:
+        ValueError: it is not of this type and size; other exceptions where the bytes themselves are broken.
+    """
     expected, wanted = f"expected {dtype} ({size},)", np.dtype(dtype)
     if array.dtype != dtype or tuple(array.shape) != (size,):
-        raise ValueError(f"delta: {_shown(array.dtype)} {_shown(array.shape)}, {expected}")
+        raise ValueError(f"{name}: {_shown(array.dtype)} {_shown(array.shape)}, {expected}")
     body = wanted.itemsize * size
     if not body < len(array.data) <= body + _HEADER_BYTES:
-        raise ValueError(f"delta: {len(array.data)} bytes, {expected}")
+        raise ValueError(f"{name}: {len(array.data)} bytes, {expected}")
     head = io.BytesIO(array.data[:_HEADER_BYTES])
     np.lib.format.read_magic(head)
     shape, _, said = np.lib.format.read_array_header_1_0(head, max_header_size=_HEADER_BYTES)
@@ -114,13 +124,15 @@ def _unpack(array: PackedArray, dtype: str, size: int) -> AnyArray:
     return np.frombuffer(array.data, dtype=said, offset=head.tell()).astype(wanted)
 
 
-def _whole(name: str, value: object) -> int:
+def whole_number(name: str, value: object) -> int:
+    """A stranger's whole number; ValueError if it is none."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise ValueError(f"{name}: {_shown(value)}, expected a whole number")
     return int(value)
 
 
-def _number(name: str, value: object) -> float:
+def real_number(name: str, value: object) -> float:
+    """A stranger's number; ValueError if it is none."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.number):
         raise ValueError(f"{name}: {_shown(value)}, expected a number")
     return float(value)

@@ -19,7 +19,7 @@ from .border import PackedArray, unpack_update
 from .orders import LocalUpdate, Storage, TrainOrder, Unsent
 
 if TYPE_CHECKING:
-    from flwr.app import RecordDict
+    from flwr.app import Array, RecordDict
 
 Profile: TypeAlias = Mapping[str, int | float | str | bytes | list[int] | list[float] | list[str]]
 """What a node says of itself: numbers, texts and lists of them by name."""
@@ -31,7 +31,7 @@ _ORDER_NUMBERS = (
     *("moment_steps", "upload_bits", "unsent_round"),
 )
 _UPDATE_NUMBERS = ("client", "round_index", "loss", "held", "compute_s", "moment_steps")
-_ARRAYS, _NUMBERS, _PROFILE = "arrays", "numbers", "profile"
+ARRAYS, _NUMBERS, _PROFILE = "arrays", "numbers", "profile"
 _NPY = "numpy.ndarray"
 _MOMENTS = ("first", "second", "steps")
 
@@ -47,13 +47,15 @@ def pack_order(order: TrainOrder) -> RecordDict:
     arrays = {"params": order.params, "sent_x": order.sent_x, "sent_y": order.sent_y}
     if order.correction is not None:
         arrays["correction"] = order.correction
-    return _record(arrays, {name: getattr(order, name) for name in _ORDER_NUMBERS})
+    return make_record(arrays, {name: getattr(order, name) for name in _ORDER_NUMBERS})
 
 
 def read_order(record: RecordDict) -> TrainOrder:
     """The order in a `RecordDict`; ValueError naming what is missing or does not fit."""
-    numbers = {name: int(cast(int, each)) for name, each in _numbers(record, _ORDER_NUMBERS, "order").items()}
-    arrays = _arrays(record)
+    numbers = {
+        name: int(cast(int, each)) for name, each in numbers_of(record, _ORDER_NUMBERS, "order").items()
+    }
+    arrays = arrays_of(record)
     try:
         return TrainOrder(
             **numbers,  # type: ignore[arg-type]  # the one field that is no number does not travel
@@ -70,8 +72,8 @@ def pack_update(update: LocalUpdate, profile: Profile) -> RecordDict:
     """The `RecordDict` of an update, with what the node says of itself."""
     parcel = update.parcel or (update.delta,)
     arrays = {f"delta/{index}": array for index, array in enumerate(parcel)}
-    record = _record(arrays, {name: getattr(update, name) for name in _UPDATE_NUMBERS})
-    return _with_profile(record, profile)
+    record = make_record(arrays, {name: getattr(update, name) for name in _UPDATE_NUMBERS})
+    return with_profile(record, profile)
 
 
 def read_update(record: RecordDict, order: TrainOrder) -> LocalUpdate:
@@ -80,23 +82,28 @@ def read_update(record: RecordDict, order: TrainOrder) -> LocalUpdate:
     Raises:
         ValueError: something is missing or does not fit; other exceptions where the bytes are broken.
     """
-    numbers = _numbers(record, _UPDATE_NUMBERS, "update")
-    arrays, packed = record.array_records.get(_ARRAYS, {}), []
+    numbers = numbers_of(record, _UPDATE_NUMBERS, "update")
+    arrays, packed = record.array_records.get(ARRAYS, {}), []
     for index in range(len(order.answer)):
         delta = arrays.get(f"delta/{index}")
         if delta is None:
             raise ValueError(f"update: array 'delta/{index}' is missing")
-        if delta.stype != _NPY:
-            raise ValueError(f"update: serialised as {printable(delta.stype, 60)}, expected {_NPY}")
-        packed.append(PackedArray(delta.dtype, tuple(delta.shape), delta.data))
+        packed.append(declared_array("update", delta))
     return unpack_update(numbers, packed, order)
+
+
+def declared_array(name: str, array: Array) -> PackedArray:
+    """An array of a stranger's as it travelled; ValueError where it is not in NumPy's form."""
+    if array.stype != _NPY:
+        raise ValueError(f"{name}: serialised as {printable(array.stype, 60)}, expected {_NPY}")
+    return PackedArray(array.dtype, tuple(array.shape), array.data)
 
 
 def pack_profile(profile: Profile) -> RecordDict:
     """The `RecordDict` of what a node says of itself; empty for the question."""
     from flwr.app import RecordDict
 
-    return _with_profile(RecordDict(), profile)
+    return with_profile(RecordDict(), profile)
 
 
 def read_profile(record: RecordDict) -> dict[str, object]:
@@ -149,14 +156,16 @@ def _value_bytes(value: object) -> int:
     return len(value) if isinstance(value, (str, bytes, list)) else 8
 
 
-def _record(arrays: Mapping[str, AnyArray], numbers: Mapping[str, float]) -> RecordDict:
+def make_record(arrays: Mapping[str, AnyArray], numbers: Mapping[str, int | float | list[int]]) -> RecordDict:
+    """A `RecordDict` of arrays, and of numbers and lists of them."""
     from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
     packed = ArrayRecord({name: Array(np.ascontiguousarray(values)) for name, values in arrays.items()})
-    return RecordDict({_ARRAYS: packed, _NUMBERS: ConfigRecord(dict(numbers))})
+    return RecordDict({ARRAYS: packed, _NUMBERS: ConfigRecord(dict(numbers))})
 
 
-def _with_profile(record: RecordDict, profile: Profile) -> RecordDict:
+def with_profile(record: RecordDict, profile: Profile) -> RecordDict:
+    """A record with what a node says of itself."""
     from flwr.app import ConfigRecord
 
     if profile:
@@ -164,7 +173,8 @@ def _with_profile(record: RecordDict, profile: Profile) -> RecordDict:
     return record
 
 
-def _numbers(record: RecordDict, names: tuple[str, ...], what: str) -> dict[str, object]:
+def numbers_of(record: RecordDict, names: tuple[str, ...], what: str) -> dict[str, object]:
+    """Numbers of a record by name; ValueError where one is missing."""
     found = record.config_records.get(_NUMBERS, {})
     missing = [name for name in names if name not in found]
     if missing:
@@ -172,8 +182,9 @@ def _numbers(record: RecordDict, names: tuple[str, ...], what: str) -> dict[str,
     return {name: found[name] for name in names}
 
 
-def _arrays(record: RecordDict) -> dict[str, AnyArray]:
-    found = record.array_records.get(_ARRAYS, {})
+def arrays_of(record: RecordDict) -> dict[str, AnyArray]:
+    """Arrays of a record by name."""
+    found = record.array_records.get(ARRAYS, {})
     return {name: array.numpy() for name, array in found.items()}
 
 

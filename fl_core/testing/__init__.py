@@ -1,4 +1,4 @@
-"""Batteries for plug-ins of the core: aggregators, compressions, data sets, partitions, trainers.
+"""Batteries for plug-ins of the core: aggregators, attacks, compressions, data sets, partitions, trainers.
 
 The project's own plug-ins go through them in its tests; run them on yours in the same way:
 
@@ -15,7 +15,15 @@ what was expected.
 from __future__ import annotations
 
 from .aggregation import check_aggregator, check_compression
+from .attacks import check_attack
 from .data import check_dataset, check_partition
 from .training import check_trainer
 
-__all__ = ["check_aggregator", "check_compression", "check_dataset", "check_partition", "check_trainer"]
+__all__ = [
+    "check_aggregator",
+    "check_attack",
+    "check_compression",
+    "check_dataset",
+    "check_partition",
+    "check_trainer",
+]

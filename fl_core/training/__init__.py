@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from .jobs import AnsweringTrainer, LocalJobs, LocalTrainer, LocalUpdates, Moments, softmax_loss
+from .jobs import (
+    AnsweringTrainer,
+    ExitingTrainer,
+    LocalJobs,
+    LocalTrainer,
+    LocalUpdates,
+    Moments,
+    softmax_loss,
+)
 from .make import TRAINERS, make_trainer
 from .reference import NumpyTrainer
 from .settings import OPTIMISERS, AdamW, LocalTraining, TorchSettings
@@ -12,6 +20,7 @@ __all__ = [
     "TRAINERS",
     "AdamW",
     "AnsweringTrainer",
+    "ExitingTrainer",
     "LocalJobs",
     "LocalTrainer",
     "LocalTraining",

@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from ...common.arrays import Floats
+from ..models import FineTuned
 from ..numerics import run_ranges
-from .descent_kernels import blank_updates, descent_of
-from .fused_trainer_kernels import TrainJobs
+from .descent_kernels import TrainJobs, blank_updates, descent_of, factor_layout
 from .jobs import LocalJobs, LocalUpdates
 from .scoring import WORTH_A_THREAD, JobScores, ScoreJobs
 from .settings import LocalTraining
@@ -23,11 +23,13 @@ class FusedSteps(JobScores):
 
     Attributes:
         train_kernel: makes the local steps of the jobs `begin:end`.
+        factor_kernel: likewise on low-rank factors.
         score_kernel: scores the jobs `begin:end`.
     """
 
     name = "fused"
     train_kernel: ClassVar[Kernel]
+    factor_kernel: ClassVar[Kernel]
     score_kernel: ClassVar[Kernel]
     _net: tuple[object, ...]
     _pools: Mapping[str, object]
@@ -36,16 +38,26 @@ class FusedSteps(JobScores):
         """See `LocalTrainer.run`."""
         return self._fused_run(jobs, settings) if self.compiles else super().run(jobs, settings)
 
-    def _fused_run(self, jobs: LocalJobs, settings: LocalTraining) -> LocalUpdates:
+    def run_factors(self, jobs: LocalJobs, settings: LocalTraining, model: FineTuned) -> LocalUpdates | None:
+        """See `ReferenceTrainer.run_factors`."""
+        return self._fused_run(jobs, settings, model) if self.compiles else None
+
+    def _fused_run(
+        self, jobs: LocalJobs, settings: LocalTraining, model: FineTuned | None = None
+    ) -> LocalUpdates:
         size, train = jobs.start.shape[1], type(self).train_kernel
+        data = self._pools["train"]
+        net: tuple[object, ...] = (self._net,)
+        if model is not None and model.view is not None:
+            train, net = type(self).factor_kernel, (self._net, tuple(factor_layout(model, model.view)))
         done, moments = blank_updates(jobs, settings)
         correction = np.empty((0, size), dtype=np.float32) if jobs.correction is None else jobs.correction
-        data, net, how = self._pools["train"], self._net, tuple(descent_of(settings))
+        how = tuple(descent_of(settings))
         asked = TrainJobs(jobs.start, jobs.origin, jobs.first, jobs.rows, correction, jobs.rates(settings))
         if jobs.origin.size:
             work = jobs.first * (jobs.rows.shape[1] * 3 * self.work_per_row)
             run_ranges(
-                lambda begin, end: train(begin, end, tuple(asked), data, net, how, tuple(done)),
+                lambda begin, end: train(begin, end, tuple(asked), data, *net, how, tuple(done)),
                 work,
                 WORTH_A_THREAD,
             )

@@ -148,6 +148,16 @@ class AnsweringTrainer(Protocol):
         """
 
 
+@runtime_checkable
+class ExitingTrainer(Protocol):
+    """A trainer of models with early exits; needed where clients may ask the hub."""
+
+    def early_answers(
+        self, params: Floats32, origin: Ints, first: Ints, rows: Ints32, part: str = "train"
+    ) -> tuple[Bools, Floats32, Floats32]:
+        """As `AnsweringTrainer.answers`, of the first exit, with its confidence `[R]`: the largest chance."""
+
+
 def softmax_loss(logits: Floats32, labels: Ints32) -> tuple[Floats32, Floats32]:
     """Per-row cross-entropy and softmax probabilities."""
     shifted = logits - logits.max(axis=1, keepdims=True)

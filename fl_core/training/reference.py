@@ -8,7 +8,7 @@ import numpy as np
 
 from ...common.arrays import AnyArray, Bools, Floats, Floats32, Ints, Ints32
 from ..data import Dataset
-from ..models import ModelSpec
+from ..models import FineTuned, ModelSpec
 from .jobs import LocalJobs, LocalUpdates, Moments, softmax_loss
 from .settings import CLIP_EPSILON, AdamW, LocalTraining
 
@@ -92,6 +92,10 @@ class ReferenceTrainer(StepByStep):
     def row_scores(self, params: AnyArray, x: AnyArray, y: AnyArray) -> tuple[AnyArray, AnyArray]:
         """Loss of each row, and the share of it that is right: 0 or 1 where a row has one label."""
 
+    def run_factors(self, jobs: LocalJobs, settings: LocalTraining, model: FineTuned) -> LocalUpdates | None:
+        """Train what is fine-tuned of this trainer's model, faster than step by step; None: it cannot."""
+        return None
+
     def batch_gradient(self, params: Floats32, rows: Ints32) -> tuple[float, AnyArray]:
         """See `StepByStep.batch_gradient`."""
         return self.gradient(params, self._dataset.x_train[rows], self._dataset.y_train[rows])
@@ -140,20 +144,30 @@ class NumpyTrainer(ReferenceTrainer):
 
     def gradient(self, params: AnyArray, x: AnyArray, y: AnyArray) -> tuple[float, AnyArray]:
         """See `ReferenceTrainer.gradient`."""
-        gradient = np.empty_like(params)
-        layers, grads = self._model.layers(params), self._model.layers(gradient)
+        model, gradient = self._model, np.empty_like(params)
+        layers, grads = model.layers(params), model.layers(gradient)
         inputs = [x]
         for weight, bias in layers[:-1]:
             inputs.append(np.maximum(inputs[-1] @ weight.T + bias, 0))
-        loss, back = softmax_loss(inputs[-1] @ layers[-1][0].T + layers[-1][1], y)
-        back[np.arange(y.size), y] -= 1
-        back /= y.size
-        for (weight, _), (grad_weight, grad_bias), below in zip(
-            layers[::-1], grads[::-1], inputs[::-1], strict=True
+        loss, back = head_loss(inputs[-1], layers[-1], y)
+        loss *= model.last_share
+        back *= model.last_share
+        early: dict[int, AnyArray] = {}  # gradients that exits send down, by the layer that they read
+        for (after, share), head, into in zip(
+            model.exits, model.heads(params), model.heads(gradient), strict=True
         ):
-            grad_weight[...] = back.T @ below
-            grad_bias[...] = back.sum(axis=0)
-            back = (back @ weight) * (below > 0)
+            own_loss, own_back = head_loss(inputs[after], head, y)
+            loss, own_back = loss + share * own_loss, own_back * params.dtype.type(share)
+            into[0][...], into[1][...] = own_back.T @ inputs[after], own_back.sum(axis=0)
+            early[after] = own_back @ head[0]
+        for layer in range(len(layers) - 1, -1, -1):
+            below = inputs[layer]
+            grads[layer][0][...] = back.T @ below
+            grads[layer][1][...] = back.sum(axis=0)
+            back = back @ layers[layer][0]
+            if layer in early:
+                back += early[layer]
+            back *= below > 0
         return float(loss.mean()), gradient
 
     def answers(
@@ -167,17 +181,49 @@ class NumpyTrainer(ReferenceTrainer):
             loss[at], right[at] = self.row_scores(params[k], x[rows[at]], y[rows[at]])
         return right, loss
 
+    def early_answers(
+        self, params: Floats32, origin: Ints, first: Ints, rows: Ints32, part: str = "train"
+    ) -> tuple[Bools, Floats32, Floats32]:
+        """See `ExitingTrainer.early_answers`."""
+        right, loss = np.empty(rows.size, dtype=np.bool_), np.empty(rows.size, dtype=np.float32)
+        confidence = np.empty(rows.size, dtype=np.float32)
+        x, y = self._dataset.rows(part)
+        for j, k in enumerate(origin.tolist()):
+            at = slice(first[j], first[j + 1])
+            logits = self._early_logits(params[k], x[rows[at]])
+            loss[at], chance = softmax_loss(logits, y[rows[at]])
+            right[at], confidence[at] = logits.argmax(axis=1) == y[rows[at]], chance.max(axis=1, initial=0)
+        return right, loss, confidence
+
+    def _early_logits(self, params: Floats32, x: Floats32) -> Floats32:
+        """Logits of the first exit."""
+        weight, bias = self._model.heads(params)[0]
+        return np.asarray(self._hidden(params, x, self._model.exits[0].after) @ weight.T + bias)
+
+    def _hidden(self, params: Floats32, x: Floats32, layers: int) -> Floats32:
+        """Activations after so many hidden layers."""
+        for weight, bias in self._model.layers(params)[:layers]:
+            x = np.maximum(x @ weight.T + bias, 0)
+        return x
+
     def embed(self, params: Floats32, x: Floats32) -> tuple[Floats32, Floats32]:
         """Last hidden layer (the inputs themselves for softmax regression) and logits of given rows."""
         layers = self._model.layers(params)
-        for weight, bias in layers[:-1]:
-            x = np.maximum(x @ weight.T + bias, 0)
+        x = self._hidden(params, x, len(layers) - 1)
         return x, x @ layers[-1][0].T + layers[-1][1]
 
     def row_scores(self, params: AnyArray, x: AnyArray, y: AnyArray) -> tuple[AnyArray, AnyArray]:
         """See `ReferenceTrainer.row_scores`."""
         logits = self.embed(params, x)[1]
         return softmax_loss(logits, y)[0], logits.argmax(axis=1) == y
+
+
+def head_loss(inputs: AnyArray, head: tuple[AnyArray, AnyArray], y: AnyArray) -> tuple[AnyArray, AnyArray]:
+    """Each row's cross-entropy of a linear head, and the gradient of their mean by the logits."""
+    loss, back = softmax_loss(inputs @ head[0].T + head[1], y)
+    back[np.arange(y.size), y] -= 1
+    back /= y.size
+    return loss, back
 
 
 def adamw_step(

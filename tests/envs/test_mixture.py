@@ -152,3 +152,77 @@ def test_what_does_not_fit_is_refused(kinds, complaint):
     with pytest.raises(ValueError, match=complaint) as refused:
         load_scenario("volunteers", mixture=kinds)
     assert "\n" not in str(refused.value)
+
+
+STREAMS = {
+    "clients": 6,
+    "budgets": {"hours": 5},
+    "arrivals": {"kind": "poisson", "per_hour": 20},
+    "mixture": [
+        {"name": "few", "clients": 4, "drift": {"mean_h": 1.0}},
+        {"name": "swapped", "memory": {"rows": 10}, "drift": {"kind": "swap", "mean_h": 3.0}},
+        {"name": "asked-more", "arrivals": {"kind": "poisson", "per_hour": 60}},
+    ],
+}
+
+
+SERVED = np.arange(6)
+"""Seeds of two episodes of each of these kinds."""
+
+
+@pytest.mark.parametrize("exits", [False, True])
+def test_kinds_that_serve_are_served_exactly_as_alone(exits):
+    more = {"model": "exits", "exits": {}, "levels": {"ask_below": [0.0, 0.9]}} if exits else {}
+    mixture = load_scenario("streams", **STREAMS, **more)
+    world, seeds = MixtureWorld(mixture, 6, "val"), SERVED
+    world.reset(np.ones(6, dtype=bool), seeds)
+    assert len(set(world.kind)) == 3
+    alone = [FederatedWorld(kinds_of(mixture)[kind], 1, "val") for kind in world.kind]
+    for each, seed in zip(alone, seeds, strict=True):
+        each.reset(np.ones(1, dtype=bool), np.array([seed]))
+    encoder, running = ObservationEncoder(mixture), np.ones(6, dtype=bool)
+    while running.any():
+        situation = world.situation(clairvoyant=True)
+        observation = encoder.encode(situation)
+        assert all(np.abs(part).max() <= 1 for part in observation.values())
+        result = world.step(plan_for(situation))
+        running &= ~(result.terminated | result.truncated)
+        for row in range(6):
+            n = alone[row].scenario.clients
+            if not alone[row].running[0]:
+                continue
+            own = alone[row].situation(clairvoyant=True)
+            ahead, mine = own.future.drift_s[0], situation.future.drift_s[row]
+            np.testing.assert_array_equal(mine[: ahead.size], ahead)
+            assert np.isposinf(mine[ahead.size :]).all()
+            for name in ("requests", "memory_rows", "right_share"):
+                np.testing.assert_array_equal(
+                    getattr(situation.stream, name)[row, :n], getattr(own.stream, name)[0]
+                )
+            assert situation.stream.most_rows[row] == alone[row].scenario.memory.rows
+            done = alone[row].step(plan_for(own))
+            np.testing.assert_array_equal(result.outcome.served.right[row, :n], done.outcome.served.right[0])
+            assert not result.outcome.served.requests[row, n:].any()
+            assert result.reward[row] == done.reward[0]
+            if exits:
+                np.testing.assert_array_equal(
+                    result.outcome.served.asked.count[row, :n], done.outcome.served.asked.count[0]
+                )
+    for row in range(6):
+        assert world.test_scores()[0][row] == alone[row].test_scores()[0][0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ({"arrivals": None, "memory": {}, "drift": {"kind": "none"}}, "mixture: 0: "),
+        (
+            {"serving": {"refresh": ["none"]}},
+            "mixture: 0: serving: refresh: .* actions of all kinds are alike",
+        ),
+        ({"model": "exits", "exits": {}}, "mixture: 0: "),
+    ],
+)
+def test_kinds_that_serve_see_and_decide_alike(kind, message):
+    with pytest.raises(ValueError, match=message):
+        kinds_of(load_scenario("streams", **{**STREAMS, "mixture": [{"name": "other", **kind}]}))

@@ -9,7 +9,7 @@ import gymnasium as gym
 import pytest
 
 from frugalfl.envs import find_entry, register_all
-from frugalfl.envs.registration import entries
+from frugalfl.envs.registration import entries, serving_entries
 
 HEAVY = (
     "torch",
@@ -54,7 +54,7 @@ def test_every_id_is_registered_once_and_found():
     before = dict(gym.registry)
     register_all()
     assert dict(gym.registry) == before
-    for entry in entries():
+    for entry in (*entries(), *serving_entries()):
         assert entry.id in gym.registry and find_entry(entry.id) == entry
 
 

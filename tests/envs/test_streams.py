@@ -358,7 +358,6 @@ def _without_arrivals():
         ({"evaluation": {"personal": "knn"}}, "evaluation: personal: 'knn'"),
         ({"fragments": {"count": 4}}, "fragments: count: 4"),
         ({"quadratic": {"dimension": 4}}, "quadratic"),
-        ({"mixture": [{"name": "few", "clients": 4}]}, "mixture"),
         ({"serving": {"refresh": ["available", "none"]}}, "refresh"),
         ({"memory": {"rule": "lifo"}}, "memory.rule"),
         ({"arrivals": {"kind": "poisson", "per_hour": -1}}, "arrivals.per_hour"),

@@ -12,7 +12,8 @@ from frugalfl.fl_core.data import load_dataset
 from frugalfl.fl_core.models import ModelSpec
 from frugalfl.fl_core.numerics import draws, sums
 from frugalfl.fl_core.quadratics import kernels, moving_kernels
-from frugalfl.fl_core.training import LocalJobs, LocalTraining, NumpyTrainer, fused_trainer
+from frugalfl.fl_core.training import LocalJobs, LocalTraining, NumpyTrainer
+from frugalfl.fl_core.training.dense import trainer as fused_trainer
 
 pytestmark = pytest.mark.skipif(not uses_numba(), reason="kernels run as Python anyway")
 RNG = np.random.default_rng(0)
@@ -155,3 +156,5 @@ def test_answers_of_jobs_with_one_model_are_those_of_every_job_alone(widths):
     expected = plain.answers(params, origin, first, rows)
     assert np.array_equal(right, expected[0])
     assert np.allclose(loss, expected[1], rtol=1e-4, atol=1e-5)
+    unsure = fused.answers(np.zeros_like(params), origin, first, rows)
+    assert (unsure[1] == np.float32(np.log(10.0))).all()

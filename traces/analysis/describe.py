@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ...common.arrays import Floats
+from ...common.saying import say
 from ...common.spelling import printable
 from ..calibration import calibration
 from ..formats.availability import read_availability
@@ -53,7 +54,7 @@ def print_contents(contents: Sequence[Content], console: Console, debounce_s: fl
         if one.requests is not None
     ]
     for line in (*correlations_of(contents), *clocks, *notes):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(console, line)
 
 
 def availability_table(contents: Sequence[Content], debounce_s: float = DEBOUNCE_S) -> Table:

@@ -7,7 +7,7 @@ import numpy as np
 from ...common.arrays import Bools, Floats, Floats32, Ints
 from ...common.random_bits import scrambled
 from ..numerics import rows_by_forecaster
-from .batch_kernels import expected_share, markov_chance, markov_exponents, visible_sessions
+from .batch_kernels import expected_share, markov_chance, markov_exponents, running_at, visible_sessions
 from .episode import AvailabilityEpisode
 from .forecasts import DEFAULT_FORECAST, AvailabilityForecaster, AvailabilityView, MarkovForecast
 
@@ -138,6 +138,17 @@ class SessionBatch:
         # A session over the whole interval also runs now, so only the pointed one can be it.
         stayed = (self._at(self._starts) <= t0_s[:, None]) & (self._at(self._ends) > t1_s[:, None])
         return ~stayed & (t1_s > t0_s)[:, None]
+
+    def running_at(self, env: Ints, client: Ints, time_s: Floats) -> Bools:
+        """Whether some clients' sessions run at some times, bool `[K]`.
+
+        Args:
+            env: `[K]`.
+            client: `[K]`.
+            time_s: `[K]`, since each episode began, before or after the present.
+        """
+        running: Bools = running_at(self._starts, self._ends, env, client, time_s)
+        return running
 
     def sessions_after(self, env: int, client: int) -> Floats:
         """`[K, 2]`, start and end of one client's sessions that end after the present; for oracles."""

@@ -136,3 +136,28 @@ def markov_chance(
                     chance = 1.0
                 out[i, k, lead] = chance
     return out
+
+
+@kernel(nogil=True)
+def running_at(starts: Floats, ends: Floats, env: Ints, client: Ints, time_s: Floats) -> Bools:
+    """Bool `[K]`, whose sessions run at some times.
+
+    Args:
+        starts: `[E, N, S]`, in order.
+        ends: `[E, N, S]`.
+        env: `[K]`.
+        client: `[K]`.
+        time_s: `[K]`.
+    """
+    found = np.zeros(env.size, dtype=np.bool_)
+    for k in range(env.size):
+        i, j, time = env[k], client[k], time_s[k]
+        low, high = 0, starts.shape[2]
+        while low < high:  # the first session that begins later
+            middle = (low + high) // 2
+            if starts[i, j, middle] <= time:
+                low = middle + 1
+            else:
+                high = middle
+        found[k] = low > 0 and ends[i, j, low - 1] > time
+    return found

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Literal, Protocol, runtime_checkable
+from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import Field, model_validator
+from typing_extensions import Self
 
 from ...common.arrays import Floats, Ints
 from ...common.registry import Registry
@@ -43,6 +44,28 @@ DEVICES: Registry[DeviceSource] = Registry("devices", DeviceSource)
 """Classes of devices by name, a file of capacities ("file") among them."""
 
 
+class Kinds(Settings):
+    """Machines of several kinds, each with the share of the clients that have one."""
+
+    KINDS: ClassVar[tuple[str, ...]]  # the fields that say the shares
+
+    @model_validator(mode="after")
+    def _some_device(self) -> Self:
+        if not sum(self._shares) > 0:
+            names = f"{', '.join(self.KINDS[:-1])} and {self.KINDS[-1]}"
+            raise ValueError(f"expected at least one share of {names} above 0")
+        return self
+
+    @property
+    def _shares(self) -> tuple[float, ...]:
+        return tuple(getattr(self, name) for name in self.KINDS)
+
+    def choose(self, size: int, rng: np.random.Generator) -> Ints:
+        """`[size]`, each client's kind, as an index of `KINDS`."""
+        shares = self._shares
+        return np.minimum(np.searchsorted(_limits(shares), rng.random(size), side="right"), len(shares) - 1)
+
+
 @DEVICES.register("phones")
 class PhoneSettings(Settings):
     """Phones; the reference is the median phone.
@@ -74,7 +97,7 @@ class PhoneSettings(Settings):
 
 
 @DEVICES.register("volunteers")
-class VolunteerSettings(Settings):
+class VolunteerSettings(Kinds):
     """Laptops, desktops and gaming GPUs lent by volunteers; the reference is the desktop.
 
     Attributes:
@@ -90,6 +113,8 @@ class VolunteerSettings(Settings):
         network_kwh_per_gb: fixed access, EU ICT impact study 2020.
     """
 
+    KINDS = ("laptop", "desktop", "gpu")
+
     laptop: Share = 0.35
     desktop: Share = 0.45
     gpu: Share = 0.2
@@ -99,15 +124,9 @@ class VolunteerSettings(Settings):
     up_over_down: Positive = 0.71
     network_kwh_per_gb: Share = 0.03
 
-    @model_validator(mode="after")
-    def _some_device(self) -> VolunteerSettings:
-        if not self.laptop + self.desktop + self.gpu > 0:
-            raise ValueError("expected at least one share of laptop, desktop and gpu above 0")
-        return self
-
     def draw(self, num_clients: int, rng: np.random.Generator) -> Devices:
         """The machines of `num_clients` volunteers."""
-        kind = _choose(rng, num_clients, (self.laptop, self.desktop, self.gpu))
+        kind = self.choose(num_clients, rng)
         step = np.array([2.0, 1.0, 0.125])[kind] * np.exp(self.step_sigma * _cut_normal(rng, num_clients))
         down = self.down_mbit_per_s * np.exp(self.bandwidth_sigma * _cut_normal(rng, num_clients))
         watts = np.array([15.0, 65.0, 170.0])[kind]
@@ -115,7 +134,7 @@ class VolunteerSettings(Settings):
 
 
 @DEVICES.register("spot")
-class SpotSettings(Settings):
+class SpotSettings(Kinds):
     """Preemptible GPU instances; the reference is the V100.
 
     Speeds and powers are those of FedZero's code (Wiesner et al., e-Energy 2024): T4 183 images/s at 70 W,
@@ -131,6 +150,8 @@ class SpotSettings(Settings):
         network_kwh_per_gb: fixed network, EU ICT impact study 2020.
     """
 
+    KINDS = ("t4", "v100", "a100")
+
     t4: Share = 0.4
     v100: Share = 0.4
     a100: Share = 0.2
@@ -139,15 +160,9 @@ class SpotSettings(Settings):
     bandwidth_sigma: Share = 0.3
     network_kwh_per_gb: Share = 0.03
 
-    @model_validator(mode="after")
-    def _some_device(self) -> SpotSettings:
-        if not self.t4 + self.v100 + self.a100 > 0:
-            raise ValueError("expected at least one share of t4, v100 and a100 above 0")
-        return self
-
     def draw(self, num_clients: int, rng: np.random.Generator) -> Devices:
         """The instances of `num_clients` nodes."""
-        kind = _choose(rng, num_clients, (self.t4, self.v100, self.a100))
+        kind = self.choose(num_clients, rng)
         step = np.array([639.0 / 183.0, 1.0, 639.0 / 1237.0])[kind]
         step = step * np.exp(self.step_sigma * _cut_normal(rng, num_clients))
         down = self.down_mbit_per_s * np.exp(self.bandwidth_sigma * _cut_normal(rng, num_clients))
@@ -155,7 +170,7 @@ class SpotSettings(Settings):
 
 
 @DEVICES.register("gpus")
-class GpuSettings(Settings):
+class GpuSettings(Kinds):
     """GPUs that train language models, rented and lent; the reference is the A100.
 
     Speeds are the makers' dense bf16 figures (fp16 for the V100), 989, 312, 165 and 125 TFLOP/s, times what
@@ -175,6 +190,8 @@ class GpuSettings(Settings):
         network_kwh_per_gb: fixed network, EU ICT impact study 2020.
     """
 
+    KINDS = ("h100", "a100", "rtx4090", "v100")
+
     h100: Share = 0.15
     a100: Share = 0.3
     rtx4090: Share = 0.35
@@ -186,15 +203,9 @@ class GpuSettings(Settings):
     bandwidth_sigma: Share = 0.4
     network_kwh_per_gb: Share = 0.03
 
-    @model_validator(mode="after")
-    def _some_device(self) -> GpuSettings:
-        if not self.h100 + self.a100 + self.rtx4090 + self.v100 > 0:
-            raise ValueError("expected at least one share of h100, a100, rtx4090 and v100 above 0")
-        return self
-
     def draw(self, num_clients: int, rng: np.random.Generator) -> Devices:
         """The GPUs of `num_clients` workers."""
-        kind = _choose(rng, num_clients, (self.h100, self.a100, self.rtx4090, self.v100))
+        kind = self.choose(num_clients, rng)
         step = np.array([120.0 / 380.0, 1.0, 120.0 / 60.0, 120.0 / 40.0])[kind]
         step = step * np.exp(self.step_sigma * _cut_normal(rng, num_clients))
         home = kind == 2
@@ -210,10 +221,6 @@ def _devices(
 ) -> Devices:
     down = down_mbit * _BYTES_PER_MBIT
     return Devices(step, down, down * up_over_down, watts, np.full(step.size, kwh))
-
-
-def _choose(rng: np.random.Generator, size: int, shares: tuple[float, ...]) -> Ints:
-    return np.minimum(np.searchsorted(_limits(shares), rng.random(size), side="right"), len(shares) - 1)
 
 
 @lru_cache(maxsize=64)

@@ -22,6 +22,7 @@ RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "down_bytes_per_s": (100.0, 1e11),  # from a bad modem's to 800 Gbit/s
         "up_bytes_per_s": (100.0, 1e11),
         "step_s": (1e-7, 1e6),
+        "answer_s": (1e-9, 1e6),
         "session_left_s": (0.0, 1e9),  # thirty years
         "loss": (0.0, 1e3),  # a cross-entropy; beyond it is cut
     }

@@ -9,11 +9,14 @@ from ....fl_core.aggregation import COMPRESSIONS
 def charge_actual(scenario: Scenario) -> Scenario:
     """The scenario charged for what is really moved: the trained model's and the samples' own bytes.
 
-    Nodes bring their own environment, so there is no set-up.
+    Nodes bring their own environment and make a base themselves, so there is no set-up.
     """
     moved = {"model_bytes": "actual", "sample_bytes": "actual", "setup_bytes": 0.0}
     work = scenario.workload.model_copy(update=moved)
-    return scenario.model_copy(update={"workload": work})
+    changes: dict[str, object] = {"workload": work}
+    if scenario.pretrained is not None:
+        changes["pretrained"] = scenario.pretrained.model_copy(update={"installed": True})
+    return scenario.model_copy(update=changes)
 
 
 def check_deployable(scenario: Scenario) -> None:

@@ -29,6 +29,7 @@ from ..settings import DEFENCE, Defence
 from ..transport import Clock, Transport
 from .charges import charge
 from .deployable import charge_actual, check_deployable
+from .gathering import await_nodes
 from .live_outcome import live_outcome, probed_outcome
 from .live_round import LiveRound, RoundRunner
 from .live_situation import live_situation
@@ -139,17 +140,7 @@ class LiveWorld:
         Raises:
             ValueError: they do not come in time.
         """
-        began_s = self.clock.now()
-        while True:
-            self.runner.listen()
-            connected = int(self.roster.connected.sum())
-            if connected >= nodes:
-                return
-            if self.clock.now() - began_s > timeout_s * self.clock.scale:
-                raise ValueError(
-                    f"nodes: {connected} came within {timeout_s:g} s, expected {nodes}; start more SuperNodes"
-                )
-            self.clock.wait(self._poll_s * self.clock.scale)
+        await_nodes(self.runner.listen, self.roster, self.clock, self._poll_s, nodes, timeout_s)
 
     def situation(self, clairvoyant: bool = False) -> Situation:
         """What is known now; nobody knows the future of real nodes."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
-from ....common.arrays import AnyArray, Bools, Floats
+from ....common.arrays import AnyArray, Bools, Floats, Ints
 from ....common.spelling import printable
 from ....common.units import SECONDS_PER_HOUR
-from ....envs.episode import EpisodeDraw
 from ..nodes import NodeProfile
 from ..transport import Reply, Transport
 from .border import believable_step, read_believable
@@ -29,6 +29,16 @@ _MEMORY = 0.5
 
 _TABLES = ("step_s", "down_bytes_per_s", "up_bytes_per_s", "watts", "network_j_per_byte", "zone")
 _HISTORY = ("here_s", "away_s", "leavings", "returns", "measured")
+
+
+class Dealt(Protocol):
+    """What a draw says of N machines: zone `[N]`, and speeds, links and watts by name."""
+
+    @property
+    def zone(self) -> Ints: ...  # noqa: D102
+
+    @property
+    def devices(self) -> Mapping[str, Floats]: ...  # noqa: D102
 
 
 class Roster:
@@ -55,7 +65,7 @@ class Roster:
         most_faults: see `Trust`.
     """
 
-    def __init__(self, draw: EpisodeDraw, zone_names: Sequence[str], most_faults: int = 0):
+    def __init__(self, draw: Dealt, zone_names: Sequence[str], most_faults: int = 0):
         n = draw.zone.size
         self._zones = tuple(zone_names)
         self.names: list[str] = [""] * n

@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING
 
 from ....fl_core.remote import (
     LocalNode,
+    answer_order,
+    keep_models,
     keep_storage,
+    kept_models,
     kept_storage,
     pack_profile,
+    pack_reply,
     pack_update,
     read_order,
+    read_serve_order,
     require_flower,
 )
-from ..settings import RUN_CONFIG_KEY, DeploySettings, read_settings
+from ..settings import RUN_CONFIG_KEY, DeploySettings, LiveSettings, read_settings
 from .node_data import local_node
 from .profile import NodeProfile, profile_of
 
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
     from flwr.clientapp import ClientApp
 
 
-def make_client_app(settings: DeploySettings | None = None) -> ClientApp:
+def make_client_app(settings: LiveSettings | None = None) -> ClientApp:
     """The ClientApp that says who the node is and carries orders out.
 
     Args:
@@ -61,6 +66,14 @@ def make_client_app(settings: DeploySettings | None = None) -> ClientApp:
             update = replace(update, compute_s=time.perf_counter() - began_s)
         return _reply(pack_update(update, profile.record()), message)
 
+    @app.query("serve")
+    def serve(message: Message, context: Context) -> Message:
+        """Answer rows with the models that the slots hold, then load."""
+        order, profile = read_serve_order(message.content), _profile(context)
+        reply, held = answer_order(order, kept_models(context.state), profile.answer_s or 0.0)
+        keep_models(context.state, held)
+        return _reply(pack_reply(reply, order, profile.record()), message)
+
     return app
 
 
@@ -78,4 +91,6 @@ def _reply(content: RecordDict, message: Message) -> Message:
 def _node(text: str, client: int) -> LocalNode:
     """The data and trainer of one client; kept where one process serves many messages."""
     settings = read_settings(text)
+    if not isinstance(settings, DeploySettings):
+        raise ValueError("order: to train, expected none in a world of serving")
     return local_node(settings.world(), settings.split, settings.seed, client)

@@ -7,6 +7,7 @@ import numpy as np
 from ....common.splits import Split
 from ....envs.scenario import Scenario
 from ....fl_core.data import load_dataset, partition
+from ....fl_core.federation import fine_tuned
 from ....fl_core.models import make_model
 from ....fl_core.remote import LocalNode
 
@@ -48,5 +49,7 @@ def local_node(scenario: Scenario, split: Split, seed: int, client: int) -> Loca
     )
     begin = int(dealt.offset[client])
     own_rows = dealt.rows[begin : begin + int(dealt.own[client])]
-    model, training, trainer = make_model(scenario.model, dataset), scenario.training, scenario.trainer
+    training, trainer = scenario.training, scenario.trainer
+    whole, base = make_model(scenario.model, dataset), (scenario.trainable, scenario.pretrained, trainer)
+    model = fine_tuned(whole, dataset, *base)
     return LocalNode(dataset, model, training, trainer, own_rows, scenario.compression)

@@ -33,6 +33,8 @@ class NodeProfile(Settings):
         up_bytes_per_s: bandwidth from it.
         step_s: seconds of one local step, before it has been measured. A node that is told its
             `seconds-per-step` really takes that long, so that a fast machine can stand for a slow one.
+        answer_s: seconds of one answer, before it has been measured; a node that is told its
+            `seconds-per-answer` really takes that long.
         session_left_s: seconds until it will leave, if it knows.
         samples: training samples it holds.
     """
@@ -44,6 +46,7 @@ class NodeProfile(Settings):
     down_bytes_per_s: float | None = Field(default=None, gt=0)
     up_bytes_per_s: float | None = Field(default=None, gt=0)
     step_s: float | None = Field(default=None, gt=0)
+    answer_s: float | None = Field(default=None, gt=0)
     session_left_s: float | None = Field(default=None, ge=0)
     samples: int | None = Field(default=None, ge=0)
 
@@ -64,7 +67,7 @@ def profile_of(
 
     Args:
         node_config: `name`, `partition-id`, `zone`, `watts`, `down-bytes-per-s`, `up-bytes-per-s`,
-            `seconds-per-step` and `session-end-utc-s` (Unix time), each of them optional.
+            `seconds-per-step`, `seconds-per-answer` and `session-end-utc-s` (Unix time), each optional.
         now_utc_s: Unix time now.
         samples: training samples it holds.
 
@@ -80,6 +83,7 @@ def profile_of(
         "down_bytes_per_s": "down-bytes-per-s",
         "up_bytes_per_s": "up-bytes-per-s",
         "step_s": "seconds-per-step",
+        "answer_s": "seconds-per-answer",
     }
     said: dict[str, object] = {field: node_config.get(key) for field, key in names.items()}
     said["name"] = str(said["name"] or "")

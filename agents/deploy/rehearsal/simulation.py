@@ -6,10 +6,10 @@ import os
 
 from ..nodes import make_client_app
 from ..run import QUIET, make_server_app
-from ..settings import DeploySettings
+from ..settings import LiveSettings
 
 
-def simulate(settings: DeploySettings, nodes: int) -> None:
+def simulate(settings: LiveSettings, nodes: int) -> None:
     """Run a federation to its end.
 
     Args:

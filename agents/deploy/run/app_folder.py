@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from ....common.files import write_bytes, write_folder, write_text
-from ..settings import RUN_CONFIG_KEY, DeploySettings
+from ..settings import RUN_CONFIG_KEY, LiveSettings
 
 CONNECTION = "deployment"
 """Name of the connection in the written `config.toml`."""
@@ -37,7 +37,7 @@ class AppFolder:
 
 
 def write_app(
-    settings: DeploySettings, folder: Path, superlink: str, root_certificates: Path | None = None
+    settings: LiveSettings, folder: Path, superlink: str, root_certificates: Path | None = None
 ) -> AppFolder:
     """Write app, run configuration and connection below a folder.
 

@@ -8,8 +8,9 @@ same situations again, which works for every scheduler that keeps the interface.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,6 +22,7 @@ FORMAT = "frugalfl-deployment-2"
 _STATE, _ABOUT, _ROUNDS, _FIGURES = "state.npz", "deployment.json", "rounds", "figures"
 
 Arrays = dict[str, AnyArray]
+Decision = TypeVar("Decision")
 
 
 def begin_folder(out: Path, settings: str) -> None:
@@ -38,12 +40,19 @@ def save_round(
     figures: Mapping[str, float],
 ) -> None:
     """Keep one decision: what was known, ordered and done, and the figures that tables show of it."""
-    parts = {
-        "situation": situation.flat(),
-        "plan": vars(plan),
-        "outcome": vars(outcome),
-        _FIGURES: dict(figures),
-    }
+    save_parts(out, number, situation.flat(), vars(plan), vars(outcome), figures)
+
+
+def save_parts(
+    out: Path,
+    number: int,
+    situation: Mapping[str, object],
+    plan: Mapping[str, object],
+    outcome: Mapping[str, object],
+    figures: Mapping[str, float],
+) -> None:
+    """Keep one decision of any kind of world, its parts as arrays by name; see `save_round`."""
+    parts = {"situation": situation, "plan": plan, "outcome": outcome, _FIGURES: figures}
     arrays = {
         f"{part}/{name}": np.asarray(value)
         for part, values in parts.items()
@@ -56,14 +65,27 @@ def save_round(
 
 def load_round(out: Path, number: int) -> tuple[Situation, RoundPlan, RoundOutcome]:
     """A decision that `save_round` kept; ValueError if it is missing or damaged."""
+
+    def build(situation: Arrays, plan: Arrays, outcome: Arrays) -> tuple[Situation, RoundPlan, RoundOutcome]:
+        return (
+            Situation.of(None, None, **situation),
+            RoundPlan(**plan),
+            RoundOutcome(served=None, **outcome),
+        )
+
+    return load_parts(out, number, build)
+
+
+def load_parts(out: Path, number: int, build: Callable[[Arrays, Arrays, Arrays], Decision]) -> Decision:
+    """What a function makes of situation, plan and outcome as `save_parts` kept them.
+
+    Raises:
+        ValueError: they are missing or damaged.
+    """
     path = _round(out, number)
     arrays = read_npz(path, "checkpoint")
     try:
-        return (
-            Situation.of(None, None, **_part(arrays, "situation")),
-            RoundPlan(**_part(arrays, "plan")),
-            RoundOutcome(served=None, **_part(arrays, "outcome")),
-        )
+        return build(*(_part(arrays, name) for name in ("situation", "plan", "outcome")))
     except (TypeError, KeyError) as error:
         raise ValueError(f"checkpoint: {path}: not a decision of this version ({error})") from None
 

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 
 from ....fl_core.remote import require_flower
 from ...execution import hold_folder
-from ..settings import RUN_CONFIG_KEY, DeploySettings, read_settings
-from ..transport import PatientGrid
+from ..settings import RUN_CONFIG_KEY, DeploySettings, LiveSettings, ServeSettings, read_settings
+from ..transport import PatientGrid, Transport
 from .coordinator import Coordinator
+from .serving_coordinator import ServingCoordinator
 
 if TYPE_CHECKING:
     from flwr.app import Context
     from flwr.serverapp import Grid, ServerApp
 
-_LOG = logging.getLogger(__name__)
 
-
-def make_server_app(settings: DeploySettings | None = None) -> ServerApp:
+def make_server_app(settings: LiveSettings | None = None) -> ServerApp:
     """The ServerApp that drives a federation with a scheduler.
 
     Args:
@@ -38,16 +37,17 @@ def make_server_app(settings: DeploySettings | None = None) -> ServerApp:
         _show_log()
         said = settings or read_settings(str(context.run_config.get(RUN_CONFIG_KEY, "")))
         with hold_folder(said.folder):
-            summary = Coordinator(said, PatientGrid(grid)).run()
-        _LOG.info(
-            "ended after %d decisions: validation accuracy %.3f, test accuracy %.3f, %.2f net points",
-            summary.decisions,
-            summary.totals["accuracy"],
-            summary.test_accuracy,
-            summary.totals["net_points"],
-        )
+            coordinator_of(said, PatientGrid(grid)).run()
 
     return app
+
+
+def coordinator_of(settings: LiveSettings, transport: Transport) -> Coordinator | ServingCoordinator:
+    """Who drives a run with such settings."""
+    if isinstance(settings, ServeSettings):
+        return ServingCoordinator(settings, transport)
+    assert isinstance(settings, DeploySettings)
+    return Coordinator(settings, transport)
 
 
 def _show_log() -> None:

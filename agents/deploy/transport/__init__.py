@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .base import Clock, Reply, Transport
+from .base import Clock, Order, Reply, Transport
 from .flower_grid import PatientGrid
 
-__all__ = ["Clock", "PatientGrid", "Reply", "Transport"]
+__all__ = ["Clock", "Order", "PatientGrid", "Reply", "Transport"]

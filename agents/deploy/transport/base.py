@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from ....fl_core.remote import LocalUpdate, TrainOrder
+from ....fl_core.remote import LocalUpdate, ServeOrder, ServeReply, TrainOrder
+
+Order: TypeAlias = TrainOrder | ServeOrder
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,7 @@ class Reply:
     Attributes:
         ticket: the ticket that `send` or `ask` gave out.
         update: the trained update, or None.
+        served: answers to rows, or None.
         profile: what the node says of itself; empty if it said nothing.
         error: why there is no answer, in one line; empty if there is one.
         up_bytes: size of the answer.
@@ -25,6 +28,7 @@ class Reply:
 
     ticket: str
     update: LocalUpdate | None = None
+    served: ServeReply | None = None
     profile: Mapping[str, object] = field(default_factory=dict)
     error: str = ""
     up_bytes: int = 0
@@ -42,7 +46,7 @@ class Transport(Protocol):
         """Ask a node who it is; returns the ticket of the answer, None if it could not be sent."""
         ...
 
-    def send(self, node: int, order: TrainOrder, ttl_s: float) -> tuple[str | None, int]:
+    def send(self, node: int, order: Order, ttl_s: float) -> tuple[str | None, int]:
         """Send an order; returns the ticket (None if it could not be sent) and the bytes sent."""
         ...
 

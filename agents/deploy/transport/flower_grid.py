@@ -13,8 +13,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ....common.spelling import printable
-from ....fl_core.remote import TrainOrder, pack_order, read_profile, read_update, record_bytes
-from .base import Reply
+from ....fl_core.remote import (
+    ServeOrder,
+    TrainOrder,
+    pack_order,
+    pack_serve_order,
+    read_profile,
+    read_reply,
+    read_update,
+    record_bytes,
+)
+from .base import Order, Reply
 
 if TYPE_CHECKING:
     from flwr.app import Message, RecordDict
@@ -30,7 +39,7 @@ class PatientGrid:
 
     def __init__(self, grid: Grid):
         self._grid = grid
-        self._orders: dict[str, TrainOrder] = {}
+        self._orders: dict[str, Order] = {}
 
     def nodes(self) -> dict[int, str]:
         """See `Transport.nodes`; the mark is the time of the connection's activation."""
@@ -44,10 +53,13 @@ class PatientGrid:
             RecordDict({"question": ConfigRecord({"about": "profile"})}), node, "query", ttl_s, ""
         )
 
-    def send(self, node: int, order: TrainOrder, ttl_s: float) -> tuple[str | None, int]:
+    def send(self, node: int, order: Order, ttl_s: float) -> tuple[str | None, int]:
         """See `Transport.send`."""
-        content = pack_order(order)
-        ticket = self._push(content, node, "train", ttl_s, str(order.round_index))
+        if isinstance(order, ServeOrder):
+            content, kind, group = pack_serve_order(order), "query.serve", str(order.number)
+        else:
+            content, kind, group = pack_order(order), "train", str(order.round_index)
+        ticket = self._push(content, node, kind, ttl_s, group)
         if ticket is not None:
             self._orders[ticket] = order
         return ticket, record_bytes(content)
@@ -91,12 +103,14 @@ class PatientGrid:
             said = printable(reason[-1]) if reason else "no reason given"
             return replace(reply, error=f"error {message.error.code}: {said}")
         try:
-            update = None if order is None else read_update(message.content, order)
+            content = message.content
+            update = read_update(content, order) if isinstance(order, TrainOrder) else None
+            served = read_reply(content, order) if isinstance(order, ServeOrder) else None
             profile = read_profile(message.content)
             size = record_bytes(message.content)
         except Exception as error:  # whatever a node's bytes may raise
             return replace(reply, error=f"answer not understood: {one_line(error)}", unreadable=True)
-        return replace(reply, update=update, profile=profile, up_bytes=size)
+        return replace(reply, update=update, served=served, profile=profile, up_bytes=size)
 
 
 def _is_connection(error: Exception) -> bool:

@@ -115,7 +115,7 @@ function drawCurves() {
     const data = names.length ? cut(whole, names, reach) : whole;
     const top = Math.max(0, ...Object.values(data.series).flatMap((s) => s.high));
     const area = plot(1100, 430, {
-      x: [0, data.grid.at(-1)], y: [0, Math.min(100, top + 3)], xLabel: units[choice.value], yLabel: "validation accuracy [%]",
+      x: [0, data.grid.at(-1)], y: [0, Math.min(100, top + 3)], xLabel: units[choice.value], yLabel: `${report.words.accuracy} [%]`,
     });
     lines(area, data, names);
     host.replaceChildren(area.root);

@@ -13,7 +13,7 @@ from ....common.arrays import Floats
 from ...evaluation import EvaluationResult, Timeline, profiles
 from ...evaluation.measures import bootstrap
 from ..data import curve_data, net_points_data, ordered_timelines, zone_names
-from ..palette import STATUS_NAMES, TERMS, ZONES, Style, styles_of
+from ..palette import STATUS_NAMES, TERMS, ZONES, Style, styles_of, words_of
 from .metrics import Metric, shown_metrics
 
 
@@ -96,8 +96,19 @@ class Palette(TypedDict):
     statuses: list[str]
 
 
+class PageWords(TypedDict):
+    """What the page calls the things of a class of worlds, see `Words`."""
+
+    element: str
+    accuracy: str
+    statuses: list[str]
+    nobody: str
+
+
 class PageData(TypedDict):
     """Everything the page draws."""
+
+    words: PageWords
 
     zones: list[str]
     palette: Palette
@@ -117,7 +128,14 @@ def page_data(result: EvaluationResult) -> PageData:
         result: the evaluation.
     """
     styles, metrics = styles_of(result), shown_metrics(result)
+    words = words_of(result)
     return {
+        "words": {
+            "element": words.element,
+            "accuracy": words.accuracy,
+            "statuses": list(words.short),
+            "nobody": words.nobody,
+        },
         "zones": zone_names(result),
         "palette": {
             "terms": TERMS,

@@ -122,9 +122,41 @@ METRICS = (
 )
 """Columns of the table; those that the evaluation does not have are left out."""
 
+_SERVING = (
+    Metric(
+        "net_points",
+        "net points",
+        "100 x right answers over expected requests, minus the price of milliseconds, GB and kg CO2e",
+        decimals=1,
+        better="high",
+    ),
+    Metric("right_share", "right [%]", "right answers over requests", 100.0, 1, "high"),
+    Metric("accuracy", "of answers [%]", "right answers over answers", 100.0, 1, "high"),
+    Metric("latency_ms", "latency [ms]", "mean over the answers that somebody waits for", decimals=0),
+    Metric("dropped_share", "dropped [%]", "share of the requests that nobody answered in time", 100.0, 1),
+    Metric("asked_share", "asked [%]", "share of the requests whose answer the hub checked", 100.0, 1),
+    Metric("gigabytes", "GB", "of models moved to slots", decimals=0),
+    Metric("kilowatt_hours", "kWh", "of answers, loads, holding and network"),
+    Metric("kilograms", "kg CO2e", "of that energy, at each zone's grid and hour"),
+    Metric("loads", "loads", "models that were ordered and began to move", decimals=0),
+    Metric("lost", "lost", "models and loads that went with their machine's session", decimals=0),
+    Metric(
+        "regret_points",
+        "regret [points]",
+        "what the best fixed placement that was found in hindsight spares more than the placements did",
+        decimals=1,
+    ),
+    Metric("regret_limit", "at most", "the same against what no fixed placement exceeds", decimals=1),
+)
+"""Columns of worlds of serving that mean something else there, or are theirs alone."""
+
 
 def shown_metrics(result: EvaluationResult) -> list[Metric]:
     """The columns of the table that an evaluation has."""
-    there = [metric for metric in METRICS if metric.key in result.episodes]
+    own = _SERVING if result.serves else ()
+    known = [*own, *(metric for metric in METRICS if metric.key not in {each.key for each in own})]
+    if result.serves:  # a day is a day
+        known = [metric for metric in known if metric.key != "hours"]
+    there = [metric for metric in known if metric.key in result.episodes]
     some = (*result.leaks, *result.regrets)
     return [metric for metric in there if metric.key not in (*LEAKS, *REGRETS) or metric.key in some]

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from ....common.files import write_text
 from ...evaluation import EvaluationResult
-from ..palette import AVAILABLE, STATUSES, WAITING
+from ..palette import AVAILABLE, STATUSES, WAITING, words_of
 from ..report import verdict
 from .data import page_data
 from .metrics import shown_metrics
@@ -44,6 +44,7 @@ def write_html(result: EvaluationResult, path: Path | str, command: str = "") ->
             subtitle=f"{len(result.kinds)} schedulers, {episodes} paired {result.split} episodes",
             verdict=verdict(result),
             tones=tones | {status.name: status.tone for status in STATUSES.values()},
+            words=words_of(result),
             style=Markup(_asset("page.css")),
             script=Markup("\n".join(_asset(name) for name in _SCRIPTS)),
             data=page_data(result),

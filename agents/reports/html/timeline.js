@@ -2,6 +2,7 @@
 // The explorable episode: clients by zone against time, the grids' carbon and the accuracy below, a cursor through the decisions.
 
 const { statuses, zones: zoneColours } = report.palette;
+const { words } = report;
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 class EpisodeTimeline {
@@ -29,8 +30,8 @@ class EpisodeTimeline {
     this.end = data.start_h.at(-1) + data.duration_h.at(-1);
     const count = (code) => data.status.reduce((n, row) => n + [...row].filter((c) => c === code).length, 0);
     const waits = data.status.filter((row) => !/[1-3]/.test(row)).length;
-    this.summary.textContent = `episode ${data.episode}: ${data.start_h.length} decisions in ${number(this.end, 1)} h, ${waits} waits, `
-      + `${count("1")} updates completed, ${count("2")} lost, ${count("3")} cancelled, accuracy ${number(100 * data.accuracy.at(-1), 1)} %`;
+    this.summary.textContent = `episode ${data.episode}: ${data.start_h.length} decisions in ${number(this.end, 1)} h, ${waits} x ${words.nobody}, `
+      + `${count("1")} ${words.statuses[1]}, ${count("2")} ${words.statuses[2]}, ${count("3")} ${words.statuses[3]}, accuracy ${number(100 * data.accuracy.at(-1), 1)} %`;
     this.moved();
   }
 
@@ -165,9 +166,9 @@ class EpisodeTimeline {
   describe() {
     if (this.hour === null || this.hour === undefined) { this.detail.textContent = "Point at the picture, or move the slider."; return; }
     const { data } = this, r = this.decision(), codes = [...data.status[r]];
-    const many = (code) => codes.filter((c) => c === code).length, invited = codes.length - many("0");
-    const what = invited ? `${invited} invited, ${many("1")} completed, ${many("2")} lost, ${many("3")} cancelled`
-      : `nobody trained: waited`;
+    const many = (code) => codes.filter((c) => c === code).length, busy = codes.length - many("0");
+    const what = busy ? `${busy} at work: ${many("1")} ${words.statuses[1]}, ${many("2")} ${words.statuses[2]}, ${many("3")} ${words.statuses[3]}`
+      : words.nobody;
     const available = [...data.available[r]].filter((c) => c === "1").length;
     const grids = data.carbon[r].map((g, zone) => `${report.zones[zone] ?? zone} ${Math.round(g)}`).join(", ");
     this.detail.replaceChildren(
@@ -184,8 +185,8 @@ class EpisodeTimeline {
     const r = this.decision(), code = Number(this.data.status[r][row.client]);
     const state = this.data.available[r][row.client] === "1" ? "available" : "away";
     const busy = new Map(this.data.busy_h[r]).get(row.client);
-    const work = code ? `\n${statuses[code]} after ${number(60 * (busy || 0), 0)} min` : "";
-    showTip(event, `client ${row.client} (${report.zones[row.zone] ?? row.zone}), ${state}${work}`);
+    const work = code ? `\n${words.statuses[code]} after ${number(60 * (busy || 0), 0)} min` : "";
+    showTip(event, `${words.element} ${row.client} (${report.zones[row.zone] ?? row.zone}), ${state}${work}`);
   }
 }
 

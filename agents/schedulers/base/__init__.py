@@ -6,6 +6,7 @@ from .adopted import Adopted, adopt, original
 from .decisions import (
     IDLE_WAIT_S,
     OWN,
+    PAYS,
     cleanest_wait_s,
     closing_share,
     offered_refresh,
@@ -14,7 +15,7 @@ from .decisions import (
     spent_points,
     standardised,
     top_m,
-    with_refresh,
+    with_answering,
 )
 from .everyone import Everyone
 from .hyperparameters import (
@@ -36,6 +37,7 @@ __all__ = [
     "IDLE_WAIT_S",
     "OFF",
     "OWN",
+    "PAYS",
     "Adopted",
     "Everyone",
     "Knob",
@@ -60,5 +62,5 @@ __all__ = [
     "standardised",
     "switch",
     "top_m",
-    "with_refresh",
+    "with_answering",
 ]

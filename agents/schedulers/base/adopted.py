@@ -76,6 +76,6 @@ def adopt(scheduler: object) -> Scheduler:
     return AdoptedPreparing(scheduler) if isinstance(scheduler, Preparing) else Adopted(scheduler)
 
 
-def original(scheduler: Scheduler) -> object:
+def original(scheduler: object) -> object:
     """The object that was adopted, or the scheduler itself."""
     return scheduler.own if isinstance(scheduler, Adopted) else scheduler

@@ -15,6 +15,8 @@ IDLE_WAIT_S = 900.0
 """How long to wait when there is nobody to invite."""
 OWN = "own"
 """Name of the choice that leaves it to the scenario who is sent the new model after a round."""
+PAYS = -1.0
+"""The threshold of asking the hub that follows from the price of a question."""
 
 
 def top_m(
@@ -52,7 +54,8 @@ def plan_for(
 ) -> RoundPlan:
     """The plan that invites `chosen`, and waits where nobody is chosen.
 
-    Updates have the bits that the situation says, see `Situation.at_bits`.
+    Updates have the bits that the situation says, see `Situation.at_bits`; clients ask the hub where it pays,
+    see `with_answering`.
 
     Args:
         situation: what is known.
@@ -79,24 +82,37 @@ def plan_for(
         weights=None if weights is None else np.where(invited, weights, 0.0),
         server_step=None if server_step is None else _per_env(server_step, num_envs),
         upload_bits=bits.copy() if bits.any() else None,
+        ask_below=_threshold(situation, PAYS),
     )
 
 
-def with_refresh(plan: RoundPlan, situation: Situation, whom: str) -> RoundPlan:
-    """The plan that says who is sent the new model after the round, where anybody is asked anything.
+def with_answering(plan: RoundPlan, situation: Situation, refresh: str, ask_below: float) -> RoundPlan:
+    """The plan that says who is sent the new model, and which answers the hub is asked for.
 
     Args:
         plan: of the situation.
         situation: what is known.
-        whom: one of `REFRESHES`, or `OWN`: the plan as it is.
+        refresh: one of `REFRESHES`, or `OWN`: as the plan says.
+        ask_below: confidence below which clients ask the hub, where that is a decision; negative: where it
+            pays if heads are as right as they are confident.
     """
-    if situation.stream is None or whom == OWN:
+    if situation.stream is None:
         return plan
-    return replace(plan, refresh=np.full(situation.num_envs, REFRESHES.index(whom)))
+    whom = plan.refresh if refresh == OWN else np.full(situation.num_envs, REFRESHES.index(refresh))
+    return replace(plan, refresh=whom, ask_below=_threshold(situation, ask_below))
+
+
+def _threshold(situation: Situation, ask_below: float) -> Floats | None:
+    """`RoundPlan.ask_below`; None where that is no decision."""
+    ask = None if situation.stream is None else situation.stream.ask
+    if ask is None or ask.levels.size < 2:
+        return None
+    wanted = np.full(situation.num_envs, ask_below) if ask_below >= 0 else ask.worth_asking_below
+    return np.asarray(np.clip(wanted, ask.levels[0], ask.levels[-1]))
 
 
 def offered_refresh(scenario: Scenario) -> tuple[str, ...]:
-    """What `with_refresh` may be told in a world."""
+    """What `with_answering` may be told in a world of whom to send the new model to."""
     return (OWN, *(REFRESHES[level] for level in scenario.refresh_levels))
 
 

@@ -14,6 +14,7 @@ from ....envs.contract import REFRESHES, STOP_S, RoundPlan, SchedulerKind, Situa
 from .decisions import (
     IDLE_WAIT_S,
     OWN,
+    PAYS,
     cleanest_wait_s,
     closing_share,
     plan_for,
@@ -21,7 +22,7 @@ from .decisions import (
     rounds_at_price,
     spent_points,
     top_m,
-    with_refresh,
+    with_answering,
 )
 from .hyperparameters import check_knobs, knob, switch
 
@@ -71,8 +72,9 @@ class Rule:
     upload_bits: int = knob(
         0, "bits of an uploaded number, if a decision; 0: the world's", low=2, high=16, off=0
     )
-    refresh: str = knob(
-        OWN, "who is sent the new model after a round, where models serve", choices=(OWN, *REFRESHES)
+    refresh: str = knob(OWN, "who is sent the new model, where models serve", choices=(OWN, *REFRESHES))
+    ask_below: float = knob(
+        PAYS, "confidence below which clients ask the hub; off: where it pays", low=0.0, high=1.0, off=PAYS
     )
     transfer_price_power: float = knob(
         0.0, "fewer samples the dearer: times (price of 100, points)^-power", low=0.05, high=1.0, off=0.0
@@ -158,7 +160,7 @@ class Rule:
         self._state["rounds"] = self._state["rounds"] + self._state["trained_last"]
         quorum, server_step = self._quorum(chosen, wanted), self.server_step_now(situation)
         plan = plan_for(situation, chosen, steps, quorum, transfer, wait_s, weights, server_step)
-        return with_refresh(plan, situation, self.refresh)
+        return with_answering(plan, situation, self.refresh, self.ask_below)
 
     # What a rule may say ----------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ....common.arrays import Bools, Floats, Ints
 from ....envs.contract import (
-    OWN_REFRESH,
+    LEFT_OPEN,
     REWARD_TERMS,
     STOP_S,
     RoundPlan,
@@ -22,6 +22,7 @@ from ....envs.contract import (
     StepResult,
     choose_plans,
     rollout,
+    said_of,
     scheduler_seeds,
 )
 
@@ -54,7 +55,7 @@ class Play:
 
     def orders(self, row: int, decisions: int) -> tuple[RoundPlan, ...]:
         """One episode's first orders, as plans of a single environment."""
-        return tuple(_row(plan, row) for plan in self.plans[:decisions])
+        return tuple(plan.rows(slice(row, row + 1)) for plan in self.plans[:decisions])
 
 
 def play_out(world: SimulatedWorld, scheduler: Scheduler, seeds: Ints) -> Play:
@@ -247,22 +248,6 @@ class Splice:
         return plan
 
 
-def _row(plan: RoundPlan, row: int) -> RoundPlan:
-    """One environment of a plan."""
-    at = slice(row, row + 1)
-    return RoundPlan(
-        plan.local_steps[at],
-        plan.transfer_samples[at],
-        plan.quorum[at],
-        plan.wait_s[at],
-        weights=None if plan.weights is None else plan.weights[at],
-        probe_samples=None if plan.probe_samples is None else plan.probe_samples[at],
-        server_step=None if plan.server_step is None else plan.server_step[at],
-        upload_bits=None if plan.upload_bits is None else plan.upload_bits[at],
-        refresh=None if plan.refresh is None else plan.refresh[at],
-    )
-
-
 def _joined(rows: Sequence[RoundPlan]) -> RoundPlan:
     """Plans of one environment each as one plan."""
     blank = np.full(rows[0].local_steps.shape, np.nan)
@@ -270,12 +255,6 @@ def _joined(rows: Sequence[RoundPlan]) -> RoundPlan:
     weighted = any(row.weights is not None for row in rows)
     probing = any(row.probe_samples is not None for row in rows)
     weights = [blank if row.weights is None else row.weights for row in rows]
-    scaling = any(row.server_step is not None for row in rows)
-    factors = [np.ones(1) if row.server_step is None else row.server_step for row in rows]
-    choosing = any(row.upload_bits is not None for row in rows)
-    bits = [np.zeros(1, np.int64) if row.upload_bits is None else row.upload_bits for row in rows]
-    refreshing = any(row.refresh is not None for row in rows)
-    whom = [np.full(1, OWN_REFRESH) if row.refresh is None else row.refresh for row in rows]
     asked = [nobody if row.probe_samples is None else row.probe_samples for row in rows]
     return RoundPlan(
         np.concatenate([row.local_steps for row in rows]),
@@ -284,9 +263,11 @@ def _joined(rows: Sequence[RoundPlan]) -> RoundPlan:
         np.concatenate([row.wait_s for row in rows]),
         np.concatenate(weights) if weighted else None,
         np.concatenate(asked) if probing else None,
-        np.concatenate(factors) if scaling else None,
-        np.concatenate(bits) if choosing else None,
-        np.concatenate(whom) if refreshing else None,
+        **{
+            name: np.concatenate([said_of(row, name) for row in rows])  # type: ignore[arg-type]
+            for name in LEFT_OPEN
+            if any(getattr(row, name) is not None for row in rows)
+        },
     )
 
 

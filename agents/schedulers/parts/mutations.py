@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from ....common.arrays import Floats, Ints
-from ....envs.contract import RoundPlan
+from ....envs.contract import LEFT_OPEN, RoundPlan
 from ....envs.scenario import Scenario
 
 _STRETCH = 0.5
@@ -37,6 +37,7 @@ class Menu:
     server_step: Floats  # factors; a single one where the server's step is no decision
     upload_bits: Ints  # levels; empty where they are no decision
     refresh: Ints  # likewise
+    ask_below: Floats  # likewise
 
     @classmethod
     def of(cls, scenario: Scenario) -> Menu:
@@ -51,14 +52,14 @@ class Menu:
             np.array(levels.server_step, dtype=np.float64),
             np.array(levels.upload_bits, dtype=np.int64),
             np.array(scenario.refresh_levels, dtype=np.int64),
+            np.array(levels.ask_below, dtype=np.float64),
         )
 
     @property
     def moves(self) -> tuple[Move, ...]:
         """The changes that this menu leaves room for."""
-        moves = (*MOVES, _change_server_step) if self.server_step.size > 1 else MOVES
-        moves = (*moves, _change_upload_bits) if self.upload_bits.size > 1 else moves
-        return (*moves, _change_refresh) if self.refresh.size > 1 else moves
+        offered = [move for name, move in _CHANGES.items() if getattr(self, name).size > 1]
+        return (*MOVES, *offered)
 
 
 def mutate(orders: Orders, menu: Menu, rng: np.random.Generator) -> tuple[RoundPlan, ...]:
@@ -121,25 +122,17 @@ def _change_quorum(orders: list[RoundPlan], at: int, menu: Menu, rng: np.random.
     return _set(orders, at, replace(orders[at], quorum=np.array([rng.choice(menu.quorum)])))
 
 
-def _change_server_step(
-    orders: list[RoundPlan], at: int, menu: Menu, rng: np.random.Generator
-) -> list[RoundPlan]:
-    """The server goes further or less far along the update."""
-    return _set(orders, at, replace(orders[at], server_step=np.array([rng.choice(menu.server_step)])))
+def _changing(name: str) -> Move:
+    """The move that takes another level of one of the decisions `LEFT_OPEN`."""
+
+    def changed(orders: list[RoundPlan], at: int, menu: Menu, rng: np.random.Generator) -> list[RoundPlan]:
+        chosen = np.array([rng.choice(getattr(menu, name))])
+        return _set(orders, at, replace(orders[at], **{name: chosen}))  # type: ignore[arg-type]
+
+    return changed
 
 
-def _change_upload_bits(
-    orders: list[RoundPlan], at: int, menu: Menu, rng: np.random.Generator
-) -> list[RoundPlan]:
-    """Updates come back in more or fewer bits."""
-    return _set(orders, at, replace(orders[at], upload_bits=np.array([rng.choice(menu.upload_bits)])))
-
-
-def _change_refresh(
-    orders: list[RoundPlan], at: int, menu: Menu, rng: np.random.Generator
-) -> list[RoundPlan]:
-    """The new model is sent to more or fewer clients."""
-    return _set(orders, at, replace(orders[at], refresh=np.array([rng.choice(menu.refresh)])))
+_CHANGES = {name: _changing(name) for name in LEFT_OPEN}
 
 
 def _delete(orders: list[RoundPlan], at: int, menu: Menu, rng: np.random.Generator) -> list[RoundPlan]:

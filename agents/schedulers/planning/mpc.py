@@ -10,7 +10,7 @@ import numpy as np
 from ....common.arrays import AnyArray, Bools, Floats, Ints32
 from ....common.units import BYTES_PER_GB, GRAMS_PER_KG, JOULES_PER_KWH, SECONDS_PER_HOUR
 from ....envs.contract import STOP_S, RoundPlan, Situation, survival
-from ..base import Rule, State, knob, plan_for, standardised, with_refresh
+from ..base import Rule, State, knob, plan_for, standardised, with_answering
 from ..parts import GainCurve, integral_ahead
 
 _UNIT_STEPS = 10.0
@@ -141,7 +141,7 @@ class Mpc(Rule):
         server_step = self.server_step_now(situation)
         steps = actions.steps[rows, which]
         plan = plan_for(situation, chosen, steps, quorum, transfer, wait_s, server_step=server_step)
-        return with_refresh(plan, situation, self.refresh)
+        return with_answering(plan, situation, self.refresh, self.ask_below)
 
     def utility(self, situation: Situation, allowed: Bools) -> Floats:
         """Useful work `[E, N]` of each client over a plain one's, mean 1 among the allowed."""

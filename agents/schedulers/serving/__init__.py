@@ -5,7 +5,7 @@ from __future__ import annotations
 from .ascent import Ascent, InfidaOma, OnlineGradientPlacement, TabularGreedy
 from .ladder import Ladder, gain_and_slope, gain_of, ladder_of, marginals
 from .policy import Part, Placement, Release, ServingPolicy, Threshold
-from .registry import POLICY_PARTS, make_policy, policy_knobs
+from .registry import POLICY_PARTS, make_policy, parts_of, policy_knobs, policy_names
 from .regret import PSI, Hindsight, PlacementRegret, look_back, relaxed_by_program
 
 __all__ = [
@@ -29,6 +29,8 @@ __all__ = [
     "look_back",
     "make_policy",
     "marginals",
+    "parts_of",
     "policy_knobs",
+    "policy_names",
     "relaxed_by_program",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 from ....common.arrays import Bools, Floats, Ints
 from ....envs.contract import SchedulerKind
 from ....envs.serving import KEEP, NOTHING, ServingPlan, ServingSituation
-from ..base import State, check_knobs
+from ..base import Setting, State, check_knobs, settings_of
 from .ladder import coming_content
 
 _STREAM = 0x5E27E
@@ -129,6 +129,11 @@ class ServingPolicy:
     def parts(self) -> tuple[Placement, Threshold, Release]:
         """Its three parts."""
         return self.placement, self.threshold, self.release
+
+    @property
+    def settings(self) -> dict[str, Setting]:
+        """The present value of every hyperparameter of its parts, which have no names in common."""
+        return {name: value for part in self.parts for name, value in settings_of(part).items()}
 
     @property
     def clairvoyant(self) -> bool:

@@ -45,6 +45,13 @@ for _part in (
 ):
     POLICY_PARTS.register(_part.name)(_part)
 
+COMPOSED = (
+    "survival-greedy+hi-lcb",
+    "online-greedy+hi-lcb+lp-defer",
+    "survival-greedy+hi-lcb+lp-defer",
+    "clairvoyant+hi-lcb+at-once",
+)
+"""Policies of several parts that tables play beside each part by itself."""
 _USUAL: type[Part] = OnlineGreedy
 """Placement of a policy that names none."""
 _ROLES: dict[str, type[Part]] = {"placement": Placement, "threshold": Threshold, "release": Release}
@@ -65,7 +72,7 @@ def make_policy(name: str, **settings: Setting) -> ServingPolicy:
     Raises:
         ValueError: an unknown part or setting (with a suggestion), two parts of one kind, or a bad value.
     """
-    chosen = _chosen(name)
+    chosen = parts_of(name)
     known = policy_knobs(name)
     for setting in settings:
         if setting not in known:
@@ -81,17 +88,30 @@ def make_policy(name: str, **settings: Setting) -> ServingPolicy:
     return ServingPolicy(placement, threshold, release, name)
 
 
+def policy_names() -> list[str]:
+    """What `all` stands for: every part with the usual others, and what is composed of the best.
+
+    The usual threshold and release are left out: by themselves they are `online-greedy`.
+    """
+    usual = (OnlineGreedy.threshold, OnlineGreedy.release)
+    return [*(name for name in POLICY_PARTS if name not in usual), *COMPOSED]
+
+
 def policy_knobs(name: str) -> dict[str, Knob]:
     """The declared hyperparameters of a policy's parts, which have no names in common.
 
     Raises:
         ValueError: as `make_policy`.
     """
-    return {key: knob for kind in _chosen(name).values() for key, knob in knobs_of(kind).items()}
+    return {key: knob for kind in parts_of(name).values() for key, knob in knobs_of(kind).items()}
 
 
-def _chosen(name: str) -> dict[str, type[Part]]:
-    """The class of each role."""
+def parts_of(name: str) -> dict[str, type[Part]]:
+    """The classes of a policy's parts by role, those that it does not name included.
+
+    Raises:
+        ValueError: as `make_policy`.
+    """
     chosen: dict[str, type[Part]] = {}
     for each in name.split("+"):
         kind = POLICY_PARTS[each.strip()]
@@ -107,7 +127,7 @@ def _chosen(name: str) -> dict[str, type[Part]]:
     assert issubclass(placement, Placement)
     for role, usual in (("threshold", placement.threshold), ("release", placement.release)):
         chosen.update({} if role in chosen else {role: _chosen_part(usual)})
-    return chosen
+    return {role: chosen[role] for role in _ROLES}
 
 
 def _chosen_part(name: str) -> type[Part]:

@@ -6,6 +6,7 @@ NP-hard; greedy with exchanges comes close from below, and the concave relaxatio
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -187,11 +188,26 @@ class PlacementRegret:
         self._running.append(running)
         self._expected = situation.terms.expected_requests
 
-    def points(self, iterations: int = 50) -> dict[str, Floats]:
+    def hindsight(self, iterations: int = 50, known: Sequence[Hindsight | None] = ()) -> list[Hindsight]:
+        """The best fixed placement of each episode, which no policy changes.
+
+        Args:
+            iterations: behind the bound, see `look_back`.
+            known: those of earlier plays of the same episodes; None, or none at all: found anew.
+        """
+        found = []
+        for e in range(self._expected.size):
+            there = known[e] if known else None
+            steps = [t for t, running in enumerate(self._running) if running[e]]
+            found.append(there or look_back(joined_rows([self._ladders[t] for t in steps], e), iterations))
+        return found
+
+    def points(self, iterations: int = 50, fixed: Sequence[Hindsight] | None = None) -> dict[str, Floats]:
         """Points of the episode, each `[E]`.
 
         Args:
             iterations: behind `relaxed_points`, see `look_back`.
+            fixed: the best fixed placements; None: those of `hindsight`.
 
         Returns:
             `own_points` and `best_points`, what the policy's placements and the best fixed one that was found
@@ -200,10 +216,9 @@ class PlacementRegret:
             which no fixed placement exceeds.
         """
         rows = []
-        for e in range(self._expected.size):
-            steps = [t for t, running in enumerate(self._running) if running[e]]
-            ladder = joined_rows([self._ladders[t] for t in steps], e)
-            found, own = look_back(ladder, iterations), sum(float(self._own[t][e]) for t in steps)
+        for e, found in enumerate(self.hindsight(iterations) if fixed is None else fixed):
+            running = [own[e] for own, on in zip(self._own, self._running, strict=True) if on[e]]
+            own = sum(map(float, running))
             rows.append((own, found.best, found.best - own, PSI * found.best - own, found.relaxed))
         names = ("own_points", "best_points", "regret_points", "psi_regret_points", "relaxed_points")
         values = np.array(rows) / self._expected[:, None]

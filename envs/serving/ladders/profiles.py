@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from ....common.arrays import Floats
 from ....common.registry import Registry
 from ....common.settings import Settings
+from ....traces.devices import profile_of, read_energy
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -157,3 +158,62 @@ def language() -> Profile:
         joules=((177, 28), (511, 120), (437, 70), (1027, 145), (1573, 175)),
     )
     return Profile(gigabytes=(16, 24, 28, 64, 140), hardware={"gpu": server, "hub": server})
+
+
+class Measured(Settings):
+    """Which measurements of a file of the ML.ENERGY leaderboard are a ladder.
+
+    Attributes:
+        path: a task's JSON, as `frugalfl traces describe` reads it.
+        models: one for each rung, smallest first, by the full name or the part behind the slash.
+        gpu: only measurements on this one, such as H100; None: on whichever took the least energy.
+        num_gpus: only on so many.
+        concurrency: answers in work at once on a busy server.
+        bytes_per_parameter: of the weights, where the file says how many parameters a model has.
+        gigabytes: moved for each model instead.
+    """
+
+    path: str
+    models: Annotated[tuple[str, ...], Field(min_length=1, max_length=16)]
+    gpu: str | None = None
+    num_gpus: int | None = None
+    concurrency: Annotated[int, Field(ge=1, le=4096)] = 128
+    bytes_per_parameter: Annotated[float, Field(gt=0, le=8)] = 2.0
+    gigabytes: tuple[Positive, ...] = ()
+
+    @model_validator(mode="after")
+    def _for_each(self) -> Measured:
+        if self.gigabytes and len(self.gigabytes) != len(self.models):
+            raise ValueError(
+                f"gigabytes: {len(self.gigabytes)} numbers, expected {len(self.models)} as models"
+            )
+        return self
+
+
+@PROFILES.register("measured", Measured)
+def measured(**settings: object) -> Profile:
+    """Models of a file of the ML.ENERGY leaderboard; settings as of `Measured`.
+
+    Joules by batch size are the file's, exactly at its points; milliseconds are those at the smallest batch
+    that was measured. GPU machines and the hub are the servers that were measured.
+
+    Raises:
+        ValueError: one line: no such file or model, or nothing says how large a model is.
+    """
+    chosen = Measured.model_validate(settings)
+    read = read_energy(chosen.path)
+    rungs = [profile_of(read, model, chosen.gpu, chosen.num_gpus) for model in chosen.models]
+    sizes = chosen.gigabytes or tuple(chosen.bytes_per_parameter * rung.billion_parameters for rung in rungs)
+    for model, size in zip(chosen.models, sizes, strict=False):
+        if not np.isfinite(size):
+            raise ValueError(
+                f"profile: {chosen.path} does not say how many parameters {model} has; give gigabytes"
+            )
+    batches = sorted({float(batch) for rung in rungs for batch in rung.batch})
+    server = Hardware(
+        ms=tuple(float(rung.latency(rung.batch[0])) for rung in rungs),
+        concurrency=chosen.concurrency,
+        batches=tuple(batches),
+        joules=tuple(tuple(float(each) for each in rung.joules(np.array(batches))) for rung in rungs),
+    )
+    return Profile(gigabytes=sizes, hardware={"gpu": server, "hub": server})

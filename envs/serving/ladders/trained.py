@@ -17,7 +17,7 @@ from ....common.arrays import Bools, Floats, Floats32, Ints, Ints32
 from ....common.settings import Spec
 from ....common.splits import SPLITS, Split
 from ....fl_core.data import Dataset, load_dataset
-from ....fl_core.models import ModelSpec
+from ....fl_core.models import ModelSpec, Reader
 from ....fl_core.training import LocalJobs, LocalTraining, make_trainer
 from .settings import Models, Rung
 
@@ -50,6 +50,9 @@ class Ladder:
     known: Answers  # to the coordinator's validation rows
     asked: dict[Split, Answers]  # to the rows that episodes of each split ask about
     parameters: tuple[tuple[Floats32, ...], ...]  # [I][M] of the trained models
+    readers: tuple[tuple[Reader, ...], ...]  # [I][M] how they answer
+    rows: dict[Split, Floats32]  # [R, d] that episodes of each split ask about
+    truth: dict[Split, Ints]  # [I, R] the right answers to them
 
 
 def trained_ladder(models: Models) -> Ladder:
@@ -82,20 +85,32 @@ def _trained(document: str) -> Ladder:
     noisy = {name: _noisy(x, y, models, rng) for name, (x, y) in parts.items()}
     questions = [_question(name, yes, data.num_classes) for name, yes in models.questions.items()]
     trained: list[tuple[Floats32, ...]] = []
+    readers: list[tuple[Reader, ...]] = []
     given: dict[str, list[list[Floats32]]] = {name: [] for name in noisy}
     for number, question in enumerate(questions):
         row: list[Floats32] = []
+        kinds = tuple(
+            _reader(rung, data.shape or (data.num_features,), int(question.max()) + 1)
+            for rung in models.rungs
+        )
         for name in given:
             given[name].append([])
-        for rung in models.rungs:
-            seen = {name: _seen(x, rung, data.shape) for name, (x, _) in noisy.items()}
-            model = ModelSpec((seen["fit"].shape[1], *rung.hidden, int(question.max()) + 1))
-            row.append(_fit(seen["fit"], question[noisy["fit"][1]], model, models, number))
-            for name, x in seen.items():
-                given[name][-1].append(_probabilities(model, row[-1], x))
+        for reader in kinds:
+            x, y = noisy["fit"]
+            row.append(_fit(reader.seen(x), question[y], reader.spec, models, number))
+            for name, (x, _) in noisy.items():
+                given[name][-1].append(reader.probabilities(row[-1], x))
         trained.append(tuple(row))
+        readers.append(kinds)
     answers = {name: _answers(given[name], noisy[name][1], questions) for name in noisy}
-    return Ladder(answers["known"], {part: answers[part] for part in SPLITS}, tuple(trained))
+    return Ladder(
+        answers["known"],
+        {part: answers[part] for part in SPLITS},
+        tuple(trained),
+        tuple(readers),
+        {part: noisy[part][0] for part in SPLITS},
+        {part: np.array([question[noisy[part][1]] for question in questions]) for part in SPLITS},
+    )
 
 
 def _question(name: str, yes: Sequence[int], classes: int) -> Ints:
@@ -116,16 +131,15 @@ def _noisy(x: Floats32, y: Ints32, models: Models, rng: np.random.Generator) -> 
     return (copies + noise).astype(np.float32), np.repeat(y, models.copies).astype(np.int64)
 
 
-def _seen(x: Floats32, rung: Rung, shape: tuple[int, ...]) -> Floats32:
-    """Rows as a rung sees them: all pixels, or the means of squares."""
-    if rung.pool is None:
-        return x
-    if len(shape) != 3 or shape[1] % rung.pool or shape[2] % rung.pool:
-        raise ValueError(f"models: rungs: pool: {rung.pool}, expected a divisor of an image's sides {shape}")
-    depth, height, width = shape
-    p = rung.pool
-    squares = x.reshape(len(x), depth, p, height // p, p, width // p)
-    return np.ascontiguousarray(squares.mean(axis=(3, 5)).reshape(len(x), -1))
+def _reader(rung: Rung, shape: tuple[int, ...], classes: int) -> Reader:
+    """How a rung sees rows of a shape, and answers with one of so many classes."""
+    features = int(np.prod(shape))
+    if rung.pool is not None:
+        features = shape[0] * rung.pool**2
+    try:
+        return Reader(tuple(shape), (features, *rung.hidden, classes), rung.pool)
+    except ValueError as error:
+        raise ValueError(f"models: rungs: {error}") from None
 
 
 def _fit(x: Floats32, y: Ints, model: ModelSpec, models: Models, seed: int) -> Floats32:
@@ -144,18 +158,6 @@ def _fit(x: Floats32, y: Ints, model: ModelSpec, models: Models, seed: int) -> F
     if not np.isfinite(moved.norm).all():
         raise ValueError(f"models: rate: {models.rate:g}, expected a smaller one: training diverged")
     return np.asarray(start[0] + moved.delta[0], dtype=np.float32)
-
-
-def _probabilities(model: ModelSpec, parameters: Floats32, x: Floats32) -> Floats32:
-    """`[R, C]`, softmax of a dense net."""
-    layers = model.layers(parameters)
-    out = x
-    for number, (weight, bias) in enumerate(layers):
-        out = out @ weight.T + bias
-        if number < len(layers) - 1:
-            out = np.maximum(out, 0.0)
-    raised = np.exp(out - out.max(axis=1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 def _answers(given: list[list[Floats32]], labels: Ints, questions: list[Ints]) -> Answers:

@@ -10,17 +10,29 @@ from __future__ import annotations
 
 import copy
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from ....common.arrays import AnyArray, Bools, Floats, Floats32, Ints, Ints32
 from ...data import Dataset
-from ...models import ModelSpec, TorchModel, TransformerSpec, build_module, split_parameters, token_rows
+from ...models import (
+    FineTuned,
+    ModelSpec,
+    ModuleSource,
+    TorchModel,
+    TransformerSpec,
+    build_module,
+    inner_model,
+    split_parameters,
+    token_rows,
+)
 from ...numerics import run_ranges
-from ..jobs import LocalJobs, LocalUpdates, Moments, rows_by_label
+from ..jobs import LocalJobs, LocalUpdates, rows_by_label
+from ..scoring import ScoreJobs
 from ..settings import LocalTraining, TorchSettings
-from .steps import KeptMoments, descend, pulled
+from .steps import Done, expanding, train_together
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -36,17 +48,14 @@ class TorchTrainer:
 
     Args:
         dataset: the rows.
-        model: a `TorchModel`, a dense `ModelSpec` or a `TransformerSpec`.
+        model: a `TorchModel`, a dense `ModelSpec` or a `TransformerSpec`; or factors of one.
         settings: device and mode.
     """
 
     name = "torch"
 
     def __init__(
-        self,
-        dataset: Dataset,
-        model: ModelSpec | TorchModel | TransformerSpec,
-        settings: TorchSettings | None = None,
+        self, dataset: Dataset, model: ModuleSource | FineTuned, settings: TorchSettings | None = None
     ) -> None:
         import torch
 
@@ -64,11 +73,15 @@ class TorchTrainer:
         self._batched = vmap
         self._at_once = settings.clients_at_once
         self._compiled = settings.compile
-        self._blank = build_module(model, vmap).to(self._device)
+        module = cast("ModuleSource", inner_model(model))
+        self._factors = model if isinstance(model, FineTuned) else None
+        self._blank = build_module(module, vmap).to(self._device)
+        exits = module.exits if isinstance(module, ModelSpec) else ()
+        self._shares = tuple(each.share for each in exits)  # of early heads, in the loss
         self._make_functions()
         self._num_classes = dataset.num_classes
         self._labels = {part: dataset.rows(part)[1] for part in ("train", "val", "test")}
-        self._parts = {part: self._tensors(dataset, model, part) for part in self._labels}
+        self._parts = {part: self._tensors(dataset, module, part) for part in self._labels}
 
     def _make_functions(self) -> None:
         """What is bound to this very object and to its threads."""
@@ -78,7 +91,8 @@ class TorchTrainer:
         if self._compiled:
             self._step = torch.compile(self._step)
         self._local = threading.local()
-        self._views = split_parameters(self._blank)
+        split = split_parameters(self._blank)
+        self._views = split if self._factors is None else expanding(self._factors, split, self._device)
 
     def __deepcopy__(self, memo: dict[int, object]) -> TorchTrainer:
         """The trainer itself: nothing in it changes, so a copied world may go on with it."""
@@ -92,9 +106,7 @@ class TorchTrainer:
         vars(self).update(state)
         self._make_functions()
 
-    def _tensors(
-        self, dataset: Dataset, model: ModelSpec | TorchModel | TransformerSpec, part: str
-    ) -> tuple[Tensor, Tensor]:
+    def _tensors(self, dataset: Dataset, model: ModuleSource, part: str) -> tuple[Tensor, Tensor]:
         """Inputs and targets of a part's rows as the module wants them; images in channels-last order."""
         import torch
 
@@ -113,29 +125,39 @@ class TorchTrainer:
         module: nn.Module = self._local.module
         return module
 
-    def _logits(self, flat: Tensor, x: Tensor) -> Tensor:
-        """The module on some rows."""
+    def _output(self, flat: Tensor, x: Tensor) -> Tensor:
+        """The module on some rows: logits, of all heads where there are early ones."""
         import torch
 
-        logits: Tensor = torch.func.functional_call(self._module, self._views(flat), (x,))
-        return logits
+        output: Tensor = torch.func.functional_call(self._module, self._views(flat), (x,))
+        return output
+
+    def _logits(self, flat: Tensor, x: Tensor) -> Tensor:
+        """Logits of the last head on some rows."""
+        output = self._output(flat, x)
+        return output[:, -1] if self._shares else output
 
     def _loss(self, flat: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        """Mean cross-entropy of one client's minibatch."""
-        import torch
+        """Mean cross-entropy of one client's minibatch, of all heads by their shares."""
+        from torch.nn.functional import cross_entropy
 
-        return torch.nn.functional.cross_entropy(self._logits(flat, x).flatten(0, -2), y.flatten())
+        output = self._output(flat, x)
+        if not self._shares:
+            return cross_entropy(output.flatten(0, -2), y.flatten())
+        loss = (1.0 - sum(self._shares)) * cross_entropy(output[:, -1], y)
+        for head, share in enumerate(self._shares):
+            loss = loss + share * cross_entropy(output[:, head], y)
+        return loss
 
     def run(self, jobs: LocalJobs, settings: LocalTraining) -> LocalUpdates:
         """See `LocalTrainer.run`."""
         count, size = jobs.origin.size, jobs.start.shape[1]
         delta, loss = np.empty((count, size), dtype=np.float32), np.empty(count, dtype=np.float32)
-        moments = jobs.new_moments(settings)
+        done = Done(delta, loss, jobs.new_moments(settings))
         if count:
-            train = self._vmapped if self._batched else self._looped
-            train(jobs, settings, delta, loss, moments)
+            (self._vmapped if self._batched else self._looped)(jobs, settings, done)
         norm = np.sqrt(np.square(delta, dtype=np.float64).sum(axis=1)).astype(np.float32)
-        return LocalUpdates(delta, loss, norm, moments)
+        return LocalUpdates(delta, loss, norm, done.moments)
 
     def _rows(self, jobs: LocalJobs) -> Tensor:
         """All minibatches of a round, moved to the device at once: a step itself copies nothing."""
@@ -143,36 +165,22 @@ class TorchTrainer:
 
         return torch.from_numpy(jobs.rows).to(self._device).long()
 
-    def _looped(
-        self,
-        jobs: LocalJobs,
-        settings: LocalTraining,
-        delta: Floats32,
-        loss: Floats32,
-        moments: Moments | None,
-    ) -> None:
+    def _looped(self, jobs: LocalJobs, settings: LocalTraining, done: Done) -> None:
         """One client after another, split over threads with one BLAS thread each."""
         import torch
 
         rows, (x, y) = self._rows(jobs), self._parts["train"]
-        rates, adamw = jobs.rates(settings).tolist(), settings.adamw
+
+        def step(w: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+            flat = w[0].detach().requires_grad_(True)
+            value = self._loss(flat, x[index[0]], y[index[0]])
+            (gradient,) = torch.autograd.grad(value, flat)
+            return gradient[None], value.detach()[None]
 
         def train(begin: int, end: int) -> None:
             torch.set_num_threads(1)
             for j in range(begin, end):
-                start = torch.from_numpy(jobs.start[jobs.origin[j]].copy()).to(self._device)
-                extra = None if jobs.correction is None else torch.from_numpy(jobs.correction[j]).to(start)
-                w, total, kept = start.clone(), 0.0, KeptMoments.of(moments, slice(j, j + 1), self._device)
-                for s in range(jobs.first[j], jobs.first[j + 1]):
-                    w.requires_grad_(True)
-                    value = self._loss(w, x[rows[s]], y[rows[s]])
-                    (gradient,) = torch.autograd.grad(value, w)
-                    gradient = pulled(w.detach(), gradient, start, extra, settings)
-                    w = descend(w.detach(), gradient, rates[j], adamw, kept)
-                    total += float(value.detach())
-                kept.store(moments, slice(j, j + 1))
-                delta[j] = (w - start).detach().cpu().numpy()
-                loss[j] = total / max(1, int(jobs.first[j + 1] - jobs.first[j]))
+                train_together(jobs, np.array([j]), settings, rows, step, done)
 
         threads = torch.get_num_threads()
         try:
@@ -180,38 +188,17 @@ class TorchTrainer:
         finally:
             torch.set_num_threads(threads)
 
-    def _vmapped(
-        self,
-        jobs: LocalJobs,
-        settings: LocalTraining,
-        delta: Floats32,
-        loss: Floats32,
-        moments: Moments | None,
-    ) -> None:
+    def _vmapped(self, jobs: LocalJobs, settings: LocalTraining, done: Done) -> None:
         """All clients together, those with the same number of steps left side by side."""
-        import torch
+        rows, (x, y) = self._rows(jobs), self._parts["train"]
 
-        steps, rows, (x, y) = np.diff(jobs.first), self._rows(jobs), self._parts["train"]
-        adamw = settings.adamw
-        order, each = np.argsort(-steps, kind="stable"), jobs.rates(settings).astype(np.float32)[:, None]
+        def step(w: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+            gradient, value = self._step(w, x[index], y[index])
+            return gradient, value
+
+        order = np.argsort(-np.diff(jobs.first), kind="stable")
         for chunk in np.split(order, range(self._at_once, order.size, self._at_once)):
-            start = torch.from_numpy(jobs.start[jobs.origin[chunk]]).to(self._device)
-            extra = None if jobs.correction is None else torch.from_numpy(jobs.correction[chunk]).to(start)
-            w, total = start.clone(), torch.zeros(chunk.size, device=self._device)
-            rates = torch.from_numpy(each[chunk]).to(self._device)
-            first = torch.from_numpy(jobs.first[chunk]).to(self._device)
-            kept = KeptMoments.of(moments, chunk, self._device)
-            for s in range(int(steps[chunk[0]])):
-                busy = int((steps[chunk] > s).sum())  # sorted by steps: the first ones
-                index = rows[first[:busy] + s]
-                gradient, value = self._step(w[:busy], x[index], y[index])
-                more = None if extra is None else extra[:busy]
-                gradient = pulled(w[:busy], gradient, start[:busy], more, settings)
-                w[:busy] = descend(w[:busy], gradient, rates[:busy], adamw, kept)
-                total[:busy] += value
-            kept.store(moments, chunk)
-            delta[chunk] = (w - start).cpu().numpy()
-            loss[chunk] = total.cpu().numpy() / np.maximum(1, steps[chunk])
+            train_together(jobs, chunk, settings, rows, step, done)
 
     def _scores(self, flat: Floats32, part: str, rows: AnyArray | None) -> Tensor:
         """Summed loss and right rows of each model, `[M, 2]` on the device; a row of tokens counts its share.
@@ -253,21 +240,37 @@ class TorchTrainer:
         self, params: Floats32, origin: Ints, first: Ints, rows: Ints32, part: str = "train"
     ) -> tuple[Bools, Floats32]:
         """See `AnsweringTrainer.answers`; one model after another."""
+        right, loss, _ = self._answered(self._logits, ScoreJobs(params, origin, first, rows), part)
+        return right, loss
+
+    def early_answers(
+        self, params: Floats32, origin: Ints, first: Ints, rows: Ints32, part: str = "train"
+    ) -> tuple[Bools, Floats32, Floats32]:
+        """See `ExitingTrainer.early_answers`."""
+        jobs = ScoreJobs(params, origin, first, rows)
+        return self._answered(lambda flat, x: self._output(flat, x)[:, 0], jobs, part)
+
+    def _answered(
+        self, logits_of: Callable[[Tensor, Tensor], Tensor], jobs: ScoreJobs, part: str
+    ) -> tuple[Bools, Floats32, Floats32]:
+        """Right or not, loss and confidence `[R]` of a head's answers."""
         import torch
 
-        x, y = self._parts[part]
-        right, loss = np.empty(rows.size, dtype=np.bool_), np.empty(rows.size, dtype=np.float32)
-        for j, k in enumerate(origin.tolist()):
-            flat = torch.from_numpy(params[k].copy()).to(self._device)
+        (x, y), size, first = self._parts[part], jobs.rows.size, jobs.first
+        right, loss = np.empty(size, dtype=np.bool_), np.empty(size, dtype=np.float32)
+        confidence = np.empty(size, dtype=np.float32)
+        for j, k in enumerate(jobs.origin.tolist()):
+            flat = torch.from_numpy(jobs.params[k].copy()).to(self._device)
             for at in range(first[j], first[j + 1], _EVALUATION_BATCH):
                 here = slice(at, min(at + _EVALUATION_BATCH, first[j + 1]))
-                index = torch.from_numpy(rows[here].astype(np.int64)).to(self._device)
+                index = torch.from_numpy(jobs.rows[here].astype(np.int64)).to(self._device)
                 with torch.no_grad():
-                    logits = self._logits(flat, x[index])
+                    logits = logits_of(flat, x[index])
                     each = torch.nn.functional.cross_entropy(logits, y[index], reduction="none")
+                    highest = logits.softmax(dim=1).amax(dim=1)
                 right[here] = (logits.argmax(dim=-1) == y[index]).cpu().numpy()
-                loss[here] = each.cpu().numpy()
-        return right, loss
+                loss[here], confidence[here] = each.cpu().numpy(), highest.cpu().numpy()
+        return right, loss, confidence
 
     def evaluate(self, params: Floats32, part: str) -> tuple[Floats, Floats]:
         """See `LocalTrainer.evaluate`."""

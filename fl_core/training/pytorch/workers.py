@@ -18,7 +18,7 @@ import numpy as np
 from ....common.arrays import Floats32
 from ....common.parent import end_with_parent
 from ...data import Dataset
-from ...models import ModelSpec, TorchModel, TransformerSpec
+from ...models import FineTuned, ModuleSource
 from ...numerics import set_num_threads
 from ..jobs import LocalJobs, LocalUpdates, Moments
 from ..settings import LocalTraining, TorchSettings
@@ -30,9 +30,7 @@ _RANGES_PER_WORKER = 3
 _trainer: TorchTrainer | None = None  # a worker's own
 
 
-def _begin(
-    dataset: Dataset, model: ModelSpec | TorchModel | TransformerSpec, settings: TorchSettings
-) -> None:
+def _begin(dataset: Dataset, model: ModuleSource | FineTuned, settings: TorchSettings) -> None:
     """Prepare a worker process."""
     global _trainer
     end_with_parent()
@@ -56,9 +54,7 @@ class TorchWorkers(TorchTrainer):
         settings: with `workers`, at least 2.
     """
 
-    def __init__(
-        self, dataset: Dataset, model: ModelSpec | TorchModel | TransformerSpec, settings: TorchSettings
-    ) -> None:
+    def __init__(self, dataset: Dataset, model: ModuleSource | FineTuned, settings: TorchSettings) -> None:
         super().__init__(dataset, model, settings)
         self.name = f"{self.name}-x{settings.workers}"
         self._workers = settings.workers

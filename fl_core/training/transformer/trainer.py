@@ -17,7 +17,7 @@ from ..scoring import ScoreJobs, compiled_or_warned
 from ..settings import LocalTraining
 from .layout import net_layout
 from .reference import TransformerReference
-from .trainer_kernels import score_range, train_range
+from .trainer_kernels import score_range, train_factors, train_range
 
 
 class FusedTransformer(FusedSteps, TransformerReference):
@@ -29,6 +29,7 @@ class FusedTransformer(FusedSteps, TransformerReference):
     """
 
     train_kernel = staticmethod(train_range)
+    factor_kernel = staticmethod(train_factors)
     score_kernel = staticmethod(score_range)
 
     def __init__(self, dataset: Dataset, model: TransformerSpec) -> None:

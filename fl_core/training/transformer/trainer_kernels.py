@@ -12,8 +12,18 @@ import numpy as np
 
 from ....common.arrays import Floats32, Ints32
 from ....common.compiled import inner
-from ..descent_kernels import Descent, adamw, clear, descend, pull
-from ..fused_layers import softmax
+from ..dense.layers import softmax
+from ..descent_kernels import (
+    Descent,
+    adamw,
+    begin_factors,
+    clear,
+    descend,
+    end_factors,
+    factor_work,
+    pull,
+    step_factors,
+)
 from .layers import GATED, LANES, PLAIN, RELU, attend, attend_back, norm, norm_back, outer, product, turn
 from .layout import NetLayout
 
@@ -244,6 +254,25 @@ def train_range(begin, end, jobs, tokens, layout, descent, out):  # type: ignore
         if how.adamw:
             unpack(m, net.place, blank, first_moment[j])
             unpack(v, net.place, blank, second_moment[j])
+
+
+@inner(cache=True, nogil=True)
+def train_factors(begin, end, jobs, tokens, layout, view, descent, out):  # type: ignore[no-untyped-def]
+    """Likewise on low-rank factors."""
+    first, rows, rates = jobs[2], jobs[3], jobs[5]
+    how, net = Descent(*descent), NetLayout(*layout)
+    factors, own = factor_work(view)
+    w, g = np.empty(net.size, np.float32), np.empty(net.size, np.float32)
+    work, turned = make_work(net), np.zeros(net.size, np.float32)
+    for j in range(begin, end):
+        begin_factors(j, jobs, factors, how, out, own)
+        loss = 0.0
+        for s in range(first[j], first[j + 1]):
+            pack(own.full, net.place, w)
+            loss += minibatch_gradient(net, w, turned, tokens, rows[s], work, g)
+            unpack(g, net.place, own.nothing, own.full_slopes)
+            step_factors(j, rates[j], factors, how, out, own)
+        end_factors(j, jobs, how, out, own, loss)
 
 
 @inner(cache=True, nogil=True)

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from small_serving import small
 
+from frugalfl.agents.evaluation import CANCELLED, COMPLETED, IDLE
 from frugalfl.envs.serving import NOTHING, ServingPlan
-from frugalfl.evaluation import evaluate_serving, load_result, save_result
+from frugalfl.evaluation import evaluate, load_result, save_result
 
 
 class Loads:
@@ -33,7 +34,7 @@ class Loads:
 @pytest.fixture(scope="module")
 def result():
     policies = {"hub": Loads(None), "small": Loads(1), "large": Loads(4)}
-    return evaluate_serving(policies, small(), episodes=6, split="val", batch=4, progress=False)
+    return evaluate(policies, small(), episodes=6, split="val", batch=4, progress=False)
 
 
 def test_the_table_adds_up(result):
@@ -48,7 +49,7 @@ def test_the_table_adds_up(result):
 
 
 def test_the_batch_changes_nothing(result):
-    alone = evaluate_serving({"small": Loads(1)}, small(), episodes=6, split="val", batch=1, progress=False)
+    alone = evaluate({"small": Loads(1)}, small(), episodes=6, split="val", batch=1, progress=False)
     columns = [name for name in alone.episodes if name != "decision_ms"]
     both = result.episodes[result.episodes["scheduler"] == "small"].reset_index(drop=True)
     pd.testing.assert_frame_equal(alone.episodes[columns], both[columns])
@@ -68,17 +69,49 @@ def test_the_tables_of_all_evaluations_take_it(result, tmp_path):
     [
         ({"episodes": 0}, "episodes: 0"),
         ({"batch": 0}, "batch: 0"),
-        ({"policies": {}}, "policies: none given"),
+        ({"schedulers": {}}, "schedulers: none given"),
     ],
 )
 def test_bad_numbers_are_refused(bad, said):
-    given = {"policies": {"hub": Loads(None)}, "scenario": small(), "progress": False, **bad}
+    given = {"schedulers": {"hub": Loads(None)}, "scenario": small(), "progress": False, **bad}
     with pytest.raises(ValueError, match=said):
-        evaluate_serving(**given)
+        evaluate(**given)
 
 
 def test_policies_have_names():
-    named = evaluate_serving(["hub-only", "lfu"], small(hours=1), episodes=2, split="val", progress=False)
+    named = evaluate(["hub-only", "lfu"], small(hours=1), episodes=2, split="val", progress=False)
     assert set(named.episodes["scheduler"]) == {"hub-only", "lfu"}
     with pytest.raises(ValueError, match="did you mean 'hub-only'"):
-        evaluate_serving(["hub-onli"], small(), progress=False)
+        evaluate(["hub-onli"], small(), progress=False)
+
+
+def test_regret_is_that_of_the_placements_and_costs_nothing_twice(result):
+    table = result.episodes.set_index(["scheduler", "episode"])
+    assert (table["regret_limit"] >= table["regret_points"] - 1e-9).all()
+    # Who places nothing gains nothing: all that the best fixed placement spares is its regret.
+    assert (table.loc["hub", "regret_points"] > table.loc["small", "regret_points"]).all()
+    assert {"regret_points", "regret_limit"} == set(result.regrets)
+
+
+def test_methods_with_a_bound_tell_their_own_regret():
+    played = evaluate(["oga", "lfu"], small(hours=2), episodes=2, split="val", progress=False)
+    table = played.episodes.set_index("scheduler")
+    assert (table.loc["oga", "own_regret"] <= table.loc["oga", "regret_bound"]).all()
+    assert table.loc["lfu", "own_regret"].isna().all()
+    assert "own_regret" in played.regrets
+
+
+def test_shares_are_of_the_requests(result):
+    e = result.episodes
+    np.testing.assert_allclose(
+        e["points_answers"] / e["right_share"], 100, rtol=0.2
+    )  # requests of a day are near what was expected
+    assert e["dropped_share"].between(0, 1).all() and (e["latency_ms"] > 10).all()
+
+
+def test_the_timeline_shows_slots_that_load_and_answer(result):
+    small_, large = result.timelines["small"], result.timelines["large"]
+    assert {IDLE, COMPLETED} <= set(small_.status.flat) and {IDLE, CANCELLED} <= set(large.status.flat)
+    for timeline in (small_, large):
+        assert timeline.status.shape == (24, 6)
+        assert (timeline.busy_h <= timeline.duration_h[:, None] + 1e-12).all()

@@ -159,6 +159,22 @@ class TestActions:
         count = sum(math.comb(n, m) * 3**m * 3**m for m in sizes) * 3 * 2
         assert (-log_prob).exp().mean().item() == pytest.approx(count, rel=0.25)
 
+    @pytest.mark.parametrize("n", [3, 40, 2400])
+    def test_among_equals_everybody_has_the_same_chance_and_whoever_is_away_none(self, n):
+        here = np.arange(2 * n).reshape(2, n) % 3 != 1
+        server = th.as_tensor(np.random.default_rng(5).normal(size=(2, SERVER)))
+        each = th.zeros((int(here.sum()), EACH), dtype=th.double)
+        slate = SlateActions(CHOICES, server, each, clients_of(here))
+        invited = 1.0 - slate.level_chances(draws=2000)[:, :, 0].numpy()
+        count = here.sum(axis=1)
+        possible = sizes_possible(th.as_tensor(count)).numpy()
+        chance = np.exp(server[:, 5:].numpy()) * possible
+        held = np.minimum(SLATE_SIZES, count[:, None])
+        mean_size = (chance * held).sum(axis=1) / chance.sum(axis=1)
+        assert (invited[~here] == 0.0).all()
+        assert invited.sum(axis=1) == pytest.approx(mean_size)
+        assert invited[here] == pytest.approx(np.repeat(mean_size / count, count), abs=0.05)
+
     def test_the_mode_is_the_likeliest_size_and_the_best_scores(self):
         slate, clients, server, each = slate_of(3)
         actions = slate.mode()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
+import yaml
 
 from frugalfl.agents.commands import tune as tune_command
 from frugalfl.agents.evaluation import episode_seeds, make_worlds, play_batch
@@ -99,6 +101,42 @@ class TestWithOptimiser:
     def test_gradients_of_quadratics_have_no_batch(self):
         assert "batch_size" not in optimiser_of(load_scenario("quadratic"))
         assert "batch_size" in optimiser_of(DIGITS)
+
+
+class TestLanguage:
+    """AdamW on the workers, an outer rate and a momentum on the server."""
+
+    @pytest.fixture(scope="class")
+    def short(self):
+        return load_scenario("language", name="short", max_rounds=3, budgets={"hours": 72})
+
+    def test_the_range_of_the_rate_is_adamws(self, short):
+        assert with_optimiser(short, {"learning_rate": 1e-3}).training.learning_rate == 1e-3
+        with pytest.raises(ValueError, match=r"learning_rate: 0\.5"):
+            with_optimiser(short, {"learning_rate": 0.5})
+        with pytest.raises(ValueError, match=r"learning_rate: 0\.001"):
+            with_optimiser(DIGITS, {"learning_rate": 1e-3})
+        small = load_scenario(short, training={"learning_rate": 3e-4})
+        assert with_optimiser(small, optimiser_of(small)) == small
+
+    @pytest.mark.parametrize("server", ["mean", "momentum", "nesterov", "adam"])
+    def test_every_server_optimiser_takes_rounded_updates(self, short, server):
+        settings = {"server": server, "momentum": 0.7, "server_learning_rate": 0.7, "batch_size": 4}
+        changed = with_optimiser(short, settings)
+        assert changed.training.adamw == short.training.adamw
+        points, rounds = net_points("random-m", changed, 1, seed=0)
+        assert rounds >= 3 and math.isfinite(points[0])
+
+    def test_a_search_ends_with_a_setting_of_each(self, short, in_process, tmp_path):
+        document = short.model_dump(mode="json", exclude_unset=True)
+        world = tmp_path / "short.yaml"
+        world.write_text(yaml.safe_dump(document), encoding="utf-8")
+        search = OptimiserSearch(str(world), ("random-m",), trials=3, episodes=1)
+        found = tune_optimiser(search, tmp_path / "log", in_process())
+        assert found.trials[0].settings == {} and found.score >= found.default_score
+        for trial in found.trials[1:]:
+            assert {"learning_rate", "server_learning_rate", "server", "momentum"} <= trial.settings.keys()
+            assert 1e-4 <= trial.settings["learning_rate"] <= 0.2
 
 
 class TestSearch:

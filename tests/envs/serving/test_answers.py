@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from frugalfl.envs.serving.answers import RealAnswers
-from frugalfl.envs.serving.ladders import PROFILES, Answers, Hardware, Models, trained_ladder
+from frugalfl.envs.serving.ladders import PROFILES, Answers, Hardware, Models, RealAnswers, trained_ladder
 
 NO_HUB = np.zeros(1)
 

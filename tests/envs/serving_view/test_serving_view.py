@@ -186,9 +186,10 @@ def test_pictures_are_drawn():
     assert picture.render().shape == (600, 960, 3)
 
 
-def test_worlds_of_training_are_looked_up_apart():
-    with pytest.raises(ValueError, match="a world of serving, expected one of training"):
-        find_entry("frugalfl/Serving-v0")
+def test_ids_of_serving_are_found_among_all():
+    assert find_entry("frugalfl/Serving-v0") in serving_entries()
+    with pytest.raises(ValueError, match="did you mean 'frugalfl/Serving-v0'"):
+        find_entry("frugalfl/Servin-v0")
 
 
 def test_the_page_says_what_every_column_means():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from frugalfl.agents.deploy.federation import charge_actual
 from frugalfl.agents.deploy.nodes import local_node
 from frugalfl.envs.episode import PopulationSource
 from frugalfl.envs.scenario import load_scenario
@@ -132,6 +133,29 @@ def test_a_silent_round_of_nodes_is_as_noisy_as_any_other():
         before = core.parameters()
         core.apply({}, np.array([2, 2, 2]), 0)
         assert (core.parameters() != before).any() == (aggregator != "by-samples")
+
+
+def test_a_node_that_trains_factors_does_what_the_simulator_does():
+    """It makes the base itself, from the scenario."""
+    base = {"steps": 40, "learning_rate": 0.1, "optimiser": "sgd"}
+    lora = {"kind": "lora", "rank": 2, "whole": ["bias"]}
+    scenario = load_scenario("volunteers", clients=3, pretrained=base, trainable=lora)
+    source = PopulationSource(charge_actual(scenario), "test")
+    assert (source.setup_bytes, source.model_bytes) == (0.0, 4 * (2 * (64 + 10) + 10))
+    draw = source.draw(SEED)
+    remote = RemoteCore(source.dataset, source.model, 3, training=source.training)
+    simulated = FederatedCore(source.dataset, source.model, 1, 3, source.training)
+    for core in (remote, simulated):
+        core.reset(0, draw.task, draw.model_seed)
+    steps, nodes = np.array([3, 0, 2]), {k: local_node(scenario, "test", SEED, k) for k in (0, 2)}
+    for index in range(2):
+        orders = remote.orders(steps, np.zeros(3, dtype=int), index)
+        updates = {client: nodes[client].train(order)[0] for client, order in orders.items()}
+        assert updates[0].delta.size == source.model.num_parameters
+        remote.apply(updates, steps, index)
+        simulated.run_round(TrainingOrders(steps[None], round_index=np.array([index])))
+    assert np.array_equal(remote.parameters(), simulated.parameters())
+    assert not np.array_equal(simulated.parameters()[0], source.model.init(draw.model_seed))
 
 
 class TestMoments:

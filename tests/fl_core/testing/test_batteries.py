@@ -7,11 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from frugalfl.fl_core.aggregation import AGGREGATORS, COMPRESSIONS, Compression, Mifa, TopK, Uniform
+from frugalfl.fl_core.aggregation import (
+    AGGREGATORS,
+    ATTACKS,
+    COMPRESSIONS,
+    Attack,
+    Compression,
+    Mifa,
+    TopK,
+    Uniform,
+)
 from frugalfl.fl_core.data import DATASETS, PARTITIONS, Dataset, DatasetSource, Partition, load_dataset
 from frugalfl.fl_core.models import make_model
 from frugalfl.fl_core.testing import (
     check_aggregator,
+    check_attack,
     check_compression,
     check_dataset,
     check_partition,
@@ -46,6 +56,13 @@ def test_every_aggregator(spec):
 )
 def test_every_compression(spec):
     check_compression(spec)
+
+
+@pytest.mark.parametrize(
+    "spec", [*ATTACKS.names(), {"kind": "scale", "factor": -3.0}, {"kind": "alie", "z": 1.5}]
+)
+def test_every_attack(spec):
+    check_attack(spec)
 
 
 @pytest.mark.parametrize("name", [name for name in DATASETS if name not in FROM_FILES])
@@ -161,9 +178,57 @@ class Lazy(NumpyTrainer):
         return super().run(jobs, settings.model_copy(update={"learning_rate": settings.learning_rate / 2}))
 
 
+class Louder(Attack):
+    """Remembers where no snapshot looks."""
+
+    name = "louder"
+    rounds = 0
+
+    def lies(self, env, honest, own):
+        self.rounds += 1
+        return own * (self.rounds + 1)
+
+
+class Harmless(Attack):
+    """Does nothing."""
+
+    name = "harmless"
+
+    def lies(self, env, honest, own):
+        return own
+
+
+class FirstHonest(Attack):
+    """Sends what the first honest client sent, of whom there may be none."""
+
+    name = "first-honest"
+
+    def lies(self, env, honest, own):
+        return np.repeat(honest[:1], len(own), axis=0)
+
+
+class ToAll(Harmless):
+    """Touches honest updates."""
+
+    def send(self, env, client, delta):
+        return -delta, super().send(env, client, delta)[1]
+
+
+class Blowing(Harmless):
+    """Sends what is no number."""
+
+    def lies(self, env, honest, own):
+        return own * np.inf
+
+
 @pytest.mark.parametrize(
     ("check", "plug_in", "words"),
     [
+        (check_attack, Louder(), "Louder: environment 2 of a batch: other lies than alone"),
+        (check_attack, Harmless(), "sends what was trained"),
+        (check_attack, FirstHonest(), "depend on the order of the clients"),
+        (check_attack, ToAll(), "changed an honest update"),
+        (check_attack, Blowing(), "what is sent: not finite"),
         (check_aggregator, Growing(), "Growing: after a snapshot: .*what it remembers goes into `memory`"),
         (check_aggregator, FirstOnly(), "depends on the order"),
         (check_aggregator, Restless(), "expected zero where nothing arrived"),

@@ -36,6 +36,7 @@ class Service:
             arrived=each(self.labels),
             requests=each(self.requests),
             memory_rows=np.full((1, N), 40),
+            most_rows=np.full(1, 40),
             memory_age_s=np.linspace(600, 7200, N)[None],
             version_lag=np.zeros((1, N), dtype=np.int64),
             labels=each(self.labels),

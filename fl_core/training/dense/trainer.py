@@ -1,6 +1,6 @@
 """The fused backend: all local steps of one client in one compiled loop, everything in cache.
 
-For stacks of Linear and ReLU; `fused_layers` has the arithmetic.
+For stacks of Linear and ReLU; `layers` has the arithmetic.
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ import functools
 
 import numpy as np
 
-from ...common.arrays import Bools, Floats32, Ints, Ints32
-from ..data import Dataset
-from ..models import ModelSpec
-from ..numerics import run_ranges
-from .fused_steps import FusedSteps
-from .fused_trainer_kernels import Rows, answer_range, net_layout, score_range, train_range
-from .jobs import LocalJobs
-from .reference import NumpyTrainer
-from .scoring import WORTH_A_THREAD, ScoreJobs, compiled_or_warned
-from .settings import LocalTraining
+from ....common.arrays import Bools, Floats32, Ints, Ints32
+from ...data import Dataset
+from ...models import ModelSpec
+from ...numerics import run_ranges
+from ..fused_steps import FusedSteps
+from ..jobs import LocalJobs
+from ..reference import NumpyTrainer
+from ..scoring import WORTH_A_THREAD, ScoreJobs, compiled_or_warned
+from ..settings import LocalTraining
+from .layout import net_layout
+from .trainer_kernels import Rows, answer_range, score_range, train_factors, train_range
 
 
 class FusedTrainer(FusedSteps, NumpyTrainer):
@@ -30,6 +31,7 @@ class FusedTrainer(FusedSteps, NumpyTrainer):
     """
 
     train_kernel = staticmethod(train_range)
+    factor_kernel = staticmethod(train_factors)
     score_kernel = staticmethod(score_range)
 
     def __init__(self, dataset: Dataset, model: ModelSpec) -> None:
@@ -40,7 +42,8 @@ class FusedTrainer(FusedSteps, NumpyTrainer):
             part: tuple(Rows(dataset.rows(part)[0].ravel(), dataset.rows(part)[1]))
             for part in ("train", "val", "test")
         }
-        self.work_per_row = int((layout.widths[:-1] * layout.widths[1:]).sum())
+        self.work_per_row = int((layout.inputs * layout.outputs).sum())
+        self._last = layout.depth - 1
 
     def answers(
         self, params: Floats32, origin: Ints, first: Ints, rows: Ints32, part: str = "train"
@@ -48,16 +51,29 @@ class FusedTrainer(FusedSteps, NumpyTrainer):
         """See `AnsweringTrainer.answers`."""
         if not self.compiles:
             return super().answers(params, origin, first, rows, part)
-        right, loss = np.empty(rows.size, dtype=np.bool_), np.empty(rows.size, dtype=np.float32)
-        jobs, data, net = tuple(ScoreJobs(params, origin, first, rows)), self._pools[part], self._net
-        if origin.size:
-            work = first * self.work_per_row
+        right, loss, _ = self._answered(self._last, ScoreJobs(params, origin, first, rows), part)
+        return right, loss
+
+    def early_answers(
+        self, params: Floats32, origin: Ints, first: Ints, rows: Ints32, part: str = "train"
+    ) -> tuple[Bools, Floats32, Floats32]:
+        """See `ExitingTrainer.early_answers`."""
+        if not self.compiles:
+            return super().early_answers(params, origin, first, rows, part)
+        return self._answered(self._last + 1, ScoreJobs(params, origin, first, rows), part)
+
+    def _answered(self, head: int, asked: ScoreJobs, part: str) -> tuple[Bools, Floats32, Floats32]:
+        """Right or not, loss and confidence `[R]` of a head's answers."""
+        size = asked.rows.size
+        out = (np.empty(size, np.bool_), np.empty(size, np.float32), np.empty(size, np.float32))
+        jobs, data, net = tuple(asked), self._pools[part], self._net
+        if asked.origin.size:
             run_ranges(
-                lambda begin, end: answer_range(begin, end, jobs, data, net, right, loss),
-                work,
+                lambda begin, end: answer_range(begin, end, jobs, data, net, head, out),
+                asked.first * self.work_per_row,
                 WORTH_A_THREAD,
             )
-        return right, loss
+        return out
 
     @property
     def compiles(self) -> bool:
@@ -75,7 +91,6 @@ def kernels_work() -> bool:
         params, rows = np.zeros((1, 2), dtype=np.float32), np.zeros((1, 1), dtype=np.int32)
         trainer._fused_run(LocalJobs(params, one, np.arange(2), rows), LocalTraining())
         trainer._fused_score(ScoreJobs(params, one, np.arange(2), rows[0]), "val")
-        answer_range(0, 1, (params, one, np.arange(2), rows[0]), trainer._pools["val"], trainer._net,
-                     np.empty(1, np.bool_), np.empty(1, np.float32))  # fmt: skip
+        trainer._answered(0, ScoreJobs(params, one, np.arange(2), rows[0]), "val")
 
     return compiled_or_warned(attempt)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...common.arrays import Floats, Ints
-from ...fl_core.numerics import uniform_bits, uniform_index
+from ....common.arrays import Floats, Ints
+from ....fl_core.numerics import uniform_bits, uniform_index
 from .answers_kernels import ASKED_RIGHT, BELOW, FIRST_BIN, KEPT_RIGHT, RIGHT, cell_statistics
-from .ladders import Answers
+from .trained import Answers
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,22 @@ class Given:
     right: Floats  # [E, I] in expectation over the requests whose rows were not run
     asked: Floats  # [E, Z, S] of each slot's answers, asked of the hub
     bins: Floats  # [3, E, I, T] slots' answers by confidence: all, asked, agreed
+
+
+def asked_rows(rows: Ints, content_seed: Ints, number: Ints) -> Ints:
+    """`[E, Z, I, K]`, the rows that requests of these numbers ask about.
+
+    Args:
+        rows: `[E, Z, P]`, rows of each zone.
+        content_seed: `[E]`.
+        number: `[E, Z, I, K]`, of requests, from the first of a zone and task on.
+    """
+    e, z, i, _ = number.shape
+    zone, task = np.arange(z)[:, None, None], np.arange(i)[:, None]
+    bits = uniform_bits(content_seed[:, None, None, None], zone, task, number)
+    place = uniform_index(bits, rows.shape[2])
+    asked: Ints = rows[np.arange(e)[:, None, None, None], zone, place]
+    return asked
 
 
 class RealAnswers:
@@ -51,13 +67,9 @@ class RealAnswers:
             requests: `[E, Z, I]`, that are to be answered.
             threshold: `[E, I]`.
         """
-        e, z, i = first.shape
         count = np.clip(np.ceil(requests), 0, self._most).astype(np.int64)
         number = first[..., None] + np.arange(self._most)
-        zone, task = np.arange(z)[:, None, None], np.arange(i)[:, None]
-        bits = uniform_bits(content_seed[:, None, None, None], zone, task, number)
-        place = uniform_index(bits, rows.shape[2])
-        asked = rows[np.arange(e)[:, None, None, None], zone, place]
+        asked = asked_rows(rows, content_seed, number)
         a = self._answers
         return cell_statistics(asked, count, threshold, self._levels, a.right, a.confidence, a.choice)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...common.arrays import Bools, Floats, Floats32, Ints
-from ...common.compiled import kernel
+from ....common.arrays import Bools, Floats, Floats32, Ints
+from ....common.compiled import kernel
 
 RIGHT, KEPT_RIGHT, BELOW, ASKED_RIGHT = range(4)
 """Columns of cell statistics; then three blocks by confidence: answered, asked, agreed."""

@@ -13,27 +13,28 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...common.compiled import inner
-from . import simd
+from ....common.compiled import inner
+from .. import simd
 
 LANES = simd.LANES
 
 
 @inner(cache=True)
-def fill_padding(packed, widths, vectors, b_at, pad):  # type: ignore[no-untyped-def]
-    """Set the last bias's padding lanes."""
-    last = vectors.size - 1
-    for o in range(widths[last + 1], vectors[last] * LANES):
-        packed[b_at[last] + o] = pad
+def fill_padding(packed, net, pad):  # type: ignore[no-untyped-def]
+    """Set the padding lanes of the heads' biases."""
+    for layer in range(net.depth - 1, net.outputs.size):
+        for o in range(net.outputs[layer], net.vectors[layer] * LANES):
+            packed[net.biases_at[layer] + o] = pad
 
 
 @inner(cache=True)
-def pack(flat, widths, vectors, w_at, b_at, packed, pad):  # type: ignore[no-untyped-def]
-    """Flat parameters to padded, transposed layers; `pad` fills the last bias's padding lanes."""
+def pack(flat, net, packed, pad):  # type: ignore[no-untyped-def]
+    """Flat parameters to padded, transposed layers; `pad` fills the padding lanes of the heads' biases."""
+    w_at, b_at = net.weights_at, net.biases_at
     at = 0
     packed[:] = np.float32(0.0)
-    for layer in range(vectors.size):
-        n_in, n_out, stride = widths[layer], widths[layer + 1], vectors[layer] * LANES
+    for layer in range(net.vectors.size):
+        n_in, n_out, stride = net.inputs[layer], net.outputs[layer], net.vectors[layer] * LANES
         for o in range(n_out):
             for i in range(n_in):
                 packed[w_at[layer] + i * stride + o] = flat[at + o * n_in + i]
@@ -41,16 +42,17 @@ def pack(flat, widths, vectors, w_at, b_at, packed, pad):  # type: ignore[no-unt
         for o in range(stride):
             packed[b_at[layer] + o] = flat[at + o] if o < n_out else np.float32(0.0)
         at += n_out
-    fill_padding(packed, widths, vectors, b_at, pad)
+    fill_padding(packed, net, pad)
 
 
 @inner(cache=True, fastmath={"reassoc"})  # lets the sum of squares run in parallel; nan and inf stay
-def unpack(packed, widths, vectors, w_at, b_at, start, delta):  # type: ignore[no-untyped-def]
+def unpack(packed, net, start, delta):  # type: ignore[no-untyped-def]
     """Write `delta = parameters - start` in flat order and returns its length."""
+    w_at, b_at = net.weights_at, net.biases_at
     at = 0
     square = 0.0
-    for layer in range(vectors.size):
-        n_in, n_out, stride = widths[layer], widths[layer + 1], vectors[layer] * LANES
+    for layer in range(net.vectors.size):
+        n_in, n_out, stride = net.inputs[layer], net.outputs[layer], net.vectors[layer] * LANES
         for o in range(n_out):
             for i in range(n_in):
                 p = at + o * n_in + i
@@ -120,6 +122,13 @@ def backward(back, n_out, w, w_at, vectors, below, below_at, below_vectors, coun
             simd.store(out, at, simd.where_positive(simd.load(below, below_at + at), s3))
 
 
+@inner(cache=True)
+def add_into(out, more, size):  # type: ignore[no-untyped-def]
+    """`out += more` in the first `size` places."""
+    for p in range(size):
+        out[p] += more[p]
+
+
 @inner(inline="always")
 def _descend(w, at, gradient, shrink, anchor):  # type: ignore[no-untyped-def]
     """One vector of the SGD step: `w <- shrink w + gradient + anchor` (inlined: no reference counting)."""
@@ -160,7 +169,7 @@ def update(a, a_at, batch, n_in, back, w, w_at, b_at, vectors, decay, anchor):  
 
 @inner(cache=True)
 def row_loss(z, begin, label, stride):  # type: ignore[no-untyped-def]
-    """Cross-entropy of the row of logits that begins at `begin`, to the last bit as `softmax` has it."""
+    """Cross-entropy and highest probability of the logits at `begin`, to the last bit as of `softmax`."""
     highest = simd.load(z, begin)
     for v in range(LANES, stride, LANES):
         highest = simd.maximum(highest, simd.load(z, begin + v))
@@ -168,7 +177,9 @@ def row_loss(z, begin, label, stride):  # type: ignore[no-untyped-def]
     shift, sums = simd.splat(top), simd.splat(np.float32(0.0))
     for v in range(0, stride, LANES):
         sums = simd.add(sums, simd.exp(simd.sub(simd.load(z, begin + v), shift)))
-    return np.float64(top) - np.float64(z[begin + label]) + np.log(np.float64(simd.sum_lanes(sums)))
+    total = simd.sum_lanes(sums)
+    loss = np.float64(top) - np.float64(z[begin + label]) + np.log(np.float64(total))
+    return loss, np.float32(1.0) / total
 
 
 @inner(cache=True)
