@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -138,3 +140,21 @@ def test_the_probe_of_the_compiler_compiles_what_training_uses():
     trainer.run(jobs, LocalTraining())
     trainer.evaluate(jobs.start, "val")
     assert (len(fused_trainer.train_range.signatures), len(fused_trainer.score_range.signatures)) == before
+
+
+@pytest.mark.parametrize("widths", [(64, 10), (64, 20, 10)])
+def test_answers_of_jobs_with_one_model_are_those_of_every_job_alone(widths):
+    """A model is unpacked once for neighbours; rows and losses do not notice."""
+    digits, model = load_dataset("digits"), ModelSpec(widths)
+    fused, plain = fused_trainer.FusedTrainer(digits, model), NumpyTrainer(digits, model)
+    params, origin = 3 * np.stack([model.init(1), model.init(2)]), np.array([1, 1, 0, 1, 1, 0])
+    first, rows = np.array([0, 5, 6, 6, 90, 91, 100]), RNG.integers(0, 900, 100).astype(np.int32)
+    right, loss = fused.answers(params, origin, first, rows)
+    for job, (begin, end) in enumerate(pairwise(first)):
+        alone = fused.answers(params, origin[job : job + 1], np.array([0, end - begin]), rows[begin:end])
+        assert np.array_equal(right[begin:end], alone[0]) and np.array_equal(loss[begin:end], alone[1])
+    expected = plain.answers(params, origin, first, rows)
+    assert np.array_equal(right, expected[0])
+    assert np.allclose(loss, expected[1], rtol=1e-4, atol=1e-5)
+    unsure = fused.answers(np.zeros_like(params), origin, first, rows)
+    assert (unsure[1] == np.float32(np.log(10.0))).all()

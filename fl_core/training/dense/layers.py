@@ -168,6 +168,21 @@ def update(a, a_at, batch, n_in, back, w, w_at, b_at, vectors, decay, anchor):  
 
 
 @inner(cache=True)
+def row_loss(z, begin, label, stride):  # type: ignore[no-untyped-def]
+    """Cross-entropy and highest probability of the logits at `begin`, to the last bit as of `softmax`."""
+    highest = simd.load(z, begin)
+    for v in range(LANES, stride, LANES):
+        highest = simd.maximum(highest, simd.load(z, begin + v))
+    top = simd.max_lanes(highest)
+    shift, sums = simd.splat(top), simd.splat(np.float32(0.0))
+    for v in range(0, stride, LANES):
+        sums = simd.add(sums, simd.exp(simd.sub(simd.load(z, begin + v), shift)))
+    total = simd.sum_lanes(sums)
+    loss = np.float64(top) - np.float64(z[begin + label]) + np.log(np.float64(total))
+    return loss, np.float32(1.0) / total
+
+
+@inner(cache=True)
 def softmax(z, labels, rows, batch, vectors, scale):  # type: ignore[no-untyped-def]
     """Turn logits into `scale * (probability - one_hot)` in place; returns the summed loss.
 

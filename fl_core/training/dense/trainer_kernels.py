@@ -24,7 +24,7 @@ from ..descent_kernels import (
     pull,
     step_factors,
 )
-from .layers import LANES, add_into, backward, fill_padding, forward, pack, softmax, unpack, update
+from .layers import LANES, add_into, backward, fill_padding, forward, pack, row_loss, softmax, unpack, update
 from .layout import NetLayout
 
 # Padding lanes of the last layer: their probability is exactly zero.
@@ -262,10 +262,13 @@ def answer_range(begin, end, jobs, data, layout, head, out):  # type: ignore[no-
         np.zeros(net.hidden_size * _BLOCK + LANES, np.float32),
         np.zeros(net.widest * _BLOCK, np.float32),
     )
+    packed_of = -1
     for j in range(begin, end):
         if first[j] == first[j + 1]:
             continue
-        pack(params[origin[j]], net, packed, _NEVER)
+        if origin[j] != packed_of:  # neighbours often have the same model, and few rows each
+            pack(params[origin[j]], net, packed, _NEVER)
+            packed_of = origin[j]
         for at in range(first[j], first[j + 1], _BLOCK):
             count = min(_BLOCK, first[j + 1] - at)
             padded = (count + 3) // 4 * 4
@@ -273,12 +276,11 @@ def answer_range(begin, end, jobs, data, layout, head, out):  # type: ignore[no-
                 in_at[0, b] = np.int64(rows[at + min(b, count - 1)]) * net.inputs[0]
             _logits(x, in_at, padded, net, packed, hidden, head, z)
             for b in range(count):
-                best, own = 0, z[b * stride : (b + 1) * stride]
-                for c in range(1, classes):
-                    if own[c] > own[best]:
+                best, label = b * stride, y[rows[at + b]]
+                for c in range(b * stride + 1, b * stride + classes):
+                    if z[c] > z[best]:
                         best = c
-                right[at + b] = best == y[rows[at + b]]
-                losses[at + b] = softmax(
-                    own, y, rows[at + b : at + b + 1], 1, stride // LANES, np.float32(1.0)
-                )
-                confidence[at + b] = own[best] + np.float32(right[at + b])
+                hit = np.float32(best == b * stride + label)
+                loss, highest = row_loss(z, b * stride, label, stride)
+                right[at + b], losses[at + b] = hit > 0, loss
+                confidence[at + b] = (highest - hit) + hit  # to the last bit as `softmax` leaves it

@@ -248,7 +248,11 @@ class TestServing:
         def build(time_h=0.0, **changes):
             facts = dict.fromkeys(("arrived", "labels", "right", "version_lag"), np.zeros((1, 10), int))
             facts |= {"requests": np.full((1, 10), 50), "memory_rows": np.full((1, 10), 40)}
-            facts |= {"memory_age_s": np.full((1, 10), 3600.0), "right_share": half}
+            facts |= {
+                "memory_age_s": np.full((1, 10), 3600.0),
+                "right_share": half,
+                "most_rows": np.full(1, 40),
+            }
             facts |= {name: half[:, 0] for name in ("right_fast", "right_slow")}
             facts |= {"page_hinkley": np.zeros(1), "requests_hour": np.full(1, 240.0)}
             stream = StreamFacts(**(facts | {"points_per_request": np.full(1, 0.01)} | changes))
