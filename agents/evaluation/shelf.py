@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias, overload
+from typing import Generic, TypeAlias, overload
+
+from typing_extensions import TypeVar
 
 from ...common.splits import Split
 from ...envs.any_world import AnySource, load_any, make_any_world
@@ -15,6 +17,7 @@ AnyWorld: TypeAlias = SimulatedWorld | ServingWorld
 """A batch of worlds, of training or of serving."""
 MakeWorld: TypeAlias = Callable[[int], AnyWorld]
 """Builds worlds of so many environments."""
+WorldT = TypeVar("WorldT", default=AnyWorld)
 
 
 @overload
@@ -27,7 +30,7 @@ def make_worlds(scenario: AnySource, split: Split) -> MakeWorld:
     return lambda num_envs: make_any_world(loaded, num_envs, split)
 
 
-class WorldShelf:
+class WorldShelf(Generic[WorldT]):
     """Worlds by batch size, built once and reset for each use.
 
     Args:
@@ -35,11 +38,11 @@ class WorldShelf:
         leakage: whether somebody listens to them.
     """
 
-    def __init__(self, make_world: MakeWorld, leakage: bool = False):
+    def __init__(self, make_world: Callable[[int], WorldT], leakage: bool = False):
         self._make_world, self.leakage = make_world, leakage
-        self._worlds: dict[int, AnyWorld] = {}
+        self._worlds: dict[int, WorldT] = {}
 
-    def take(self, num_envs: int) -> AnyWorld:
+    def take(self, num_envs: int) -> WorldT:
         """The worlds of a batch of so many episodes."""
         if num_envs not in self._worlds:
             self._worlds[num_envs] = self._make_world(num_envs)

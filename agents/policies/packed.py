@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch as th
+from gymnasium import spaces
 
 from .client_set import ClientSet
 from .distribution import MASKED_LOGIT
@@ -189,3 +190,17 @@ def level_mask(allowed: th.Tensor, levels: int) -> th.Tensor:
     mask = allowed[..., None].repeat(1, 1, levels)
     mask[..., 0] = True
     return mask.flatten(1)
+
+
+def check_set_spaces(observation_space: spaces.Space[object], action_space: spaces.Space[object]) -> None:
+    """Refuse spaces that a set policy cannot read or act in; ValueError."""
+    if not isinstance(observation_space, spaces.Dict) or not {"clients", "server", "zones"} <= set(
+        observation_space.spaces
+    ):
+        raise ValueError(
+            f"observation_space: {observation_space}, expected a Dict of clients, server and zones"
+        )
+    if not isinstance(action_space, spaces.MultiDiscrete):
+        raise ValueError(
+            f"action_space: {type(action_space).__name__}, expected MultiDiscrete [W, Q] + [L] * N"
+        )

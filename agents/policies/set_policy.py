@@ -14,7 +14,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from .client_set import ClientSet, Observation, available_clients, is_available
 from .distribution import BatchedMultiCategorical
 from .initial_logits import checked_logits, default_wait_logits, share_logits
-from .packed import Choices, PackedActions, level_mask
+from .packed import Choices, PackedActions, check_set_spaces, level_mask
 from .set_network import SetShape, flat_logits, fresh_networks
 from .slate import SLATE_SIZES, SlateActions, masked_slate, prefer_small_slates
 
@@ -78,7 +78,7 @@ class SetPolicyMixin(_Base):
         initial_level_logits: Sequence[float] | None = None,
         **kwargs: object,
     ):
-        _check_spaces(observation_space, action_space)
+        check_set_spaces(observation_space, action_space)
         if heads not in HEADS:
             raise ValueError(f"heads: {heads!r}, expected one of {', '.join(HEADS)}")
         self.hidden, self.pooling, self.storage_feature = hidden, pooling, storage_feature
@@ -290,16 +290,3 @@ class SetPolicyMixin(_Base):
 
 def _taken(slate: SlateActions, deterministic: bool) -> th.Tensor:
     return slate.mode() if deterministic else slate.sample()
-
-
-def _check_spaces(observation_space: spaces.Space[object], action_space: spaces.Space[object]) -> None:
-    if not isinstance(observation_space, spaces.Dict) or not {"clients", "server", "zones"} <= set(
-        observation_space.spaces
-    ):
-        raise ValueError(
-            f"observation_space: {observation_space}, expected a Dict of clients, server and zones"
-        )
-    if not isinstance(action_space, spaces.MultiDiscrete):
-        raise ValueError(
-            f"action_space: {type(action_space).__name__}, expected MultiDiscrete [W, Q] + [L] * N"
-        )

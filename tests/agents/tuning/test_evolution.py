@@ -10,7 +10,7 @@ import pytest
 
 from frugalfl.agents.commands import tune as tune_command
 from frugalfl.agents.evaluation import episode_seeds, play_batch
-from frugalfl.agents.schedulers import make_scheduler, registry, rounds_spent
+from frugalfl.agents.schedulers import make_scheduler, rounds_spent, stored
 from frugalfl.agents.schedulers.linear import START, WEIGHTS, LinearRule, free_weights
 from frugalfl.agents.tuning import Evolution, evolution, evolve
 from frugalfl.envs.scenario import load_scenario
@@ -168,7 +168,7 @@ class TestCommand:
         assert "rounds" in capsys.readouterr().err
         assert tune_command.main(arguments) == 0
         assert (tmp_path / "tuned" / "small.json").read_text() == text
-        monkeypatch.setattr(registry.resources, "files", lambda package: tmp_path)
+        monkeypatch.setattr(stored.resources, "files", lambda package: tmp_path)
         assert rounds_spent("linear-rule", "small") == entries["linear-rule"]["rounds"]
         assert rounds_spent("mpc", "small") == 0
         rule = make_scheduler("linear-rule", "small", most_steps=5)

@@ -18,7 +18,8 @@ from frugalfl.agents.commands import tune as tune_command
 from frugalfl.agents.evaluation import episode_seeds, make_worlds, play_batch
 from frugalfl.agents.evaluation.measures import interquartile_mean
 from frugalfl.agents.learning import ALGORITHMS, RunSettings
-from frugalfl.agents.schedulers import make_scheduler, registry
+from frugalfl.agents.players import make_player
+from frugalfl.agents.schedulers import make_scheduler, stored
 from frugalfl.agents.schedulers.base import Knob, knobs_of, settings_of
 from frugalfl.agents.tuning import (
     RANGES,
@@ -37,6 +38,7 @@ from frugalfl.agents.tuning import (
 )
 from frugalfl.agents.tuning import stored as tuning
 from frugalfl.agents.tuning.stored import store
+from frugalfl.envs.any_world import load_any
 from frugalfl.envs.scenario import load_scenario
 
 TOY = load_scenario("quadratic", name="toy", clients=12, max_rounds=6, levels={"local_steps": (0, 5, 25)})
@@ -282,7 +284,7 @@ class TestStored:
         document = json.loads(path.read_text())
         assert document["schedulers"]["random-m"]["default_score"] == 1.0
         assert list(document["schedulers"]) == ["f3ast", "random-m"]
-        monkeypatch.setattr(registry.resources, "files", lambda package: tmp_path)
+        monkeypatch.setattr(stored.resources, "files", lambda package: tmp_path)
         scheduler = make_scheduler("random-m", world="toy", local_steps=33)
         assert (scheduler.participants, scheduler.avoid_losses, scheduler.local_steps) == (7, True, 33)
         assert make_scheduler("random-m", world="elsewhere").participants == 10
@@ -291,7 +293,7 @@ class TestStored:
         for path in tuning.TUNED_FOLDER.glob("*.json"):
             for name, entry in json.loads(path.read_text())["schedulers"].items():
                 assert "command" in entry
-                make_scheduler(name, world=path.stem)
+                make_player(name, load_any(path.stem))
 
 
 class TestCommand:
