@@ -37,6 +37,22 @@ def charge_moved(scenario: ServingScenario, ladder: Ladder, profile: Profile) ->
     return scenario.model_copy(update={"profile": own})
 
 
+def measured_profile(source: FleetSource, stopwatch: Stopwatch) -> Profile:
+    """The profile with the milliseconds that were measured: means over the machines of a kind.
+
+    What was not measured stays as it was. It calibrates the simulator: `profile:` of a document takes it.
+    """
+    hardware = dict(source.profile.hardware)
+    for name in {group.hardware for group in source.scenario.machines if group.hardware in hardware}:
+        mine = [group.hardware == name for group in source.scenario.machines]
+        measured = stopwatch.answer_ms[np.array(mine)[source.group]]
+        known = ~np.isnan(measured)
+        mean = np.where(known, measured, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+        ms = np.where(known.any(axis=0), np.maximum(mean, 1e-6), hardware[name].ms)
+        hardware[name] = hardware[name].model_copy(update={"ms": tuple(ms.tolist())})
+    return source.profile.model_copy(update={"hardware": hardware})
+
+
 def machines_of(source: FleetSource, state: State) -> Fleet:
     """The machines of a state's first world, from what it says of their slots."""
     count = np.bincount(source.node)

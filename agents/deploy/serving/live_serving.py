@@ -12,6 +12,7 @@ from ....envs.contract import StepResult
 from ....envs.serving import (
     NOTHING,
     FleetSource,
+    Profile,
     ServingOutcome,
     ServingPlan,
     ServingSituation,
@@ -29,7 +30,15 @@ from .charges import Done, live_outcome
 from .courier import Courier
 from .desk import Desk, Record
 from .judge import Judge
-from .live_facts import charge_moved, machines_of, take_roster, with_measured, with_sessions, with_waiting
+from .live_facts import (
+    charge_moved,
+    machines_of,
+    measured_profile,
+    take_roster,
+    with_measured,
+    with_sessions,
+    with_waiting,
+)
 from .stopwatch import Stopwatch
 
 
@@ -118,6 +127,10 @@ class LiveServing:
         questions, rungs = list(self.scenario.models.questions), self.source.profile.rungs
         held = self.holding[(self.source.node == client)]
         return [f"{questions[m // rungs]}/{m % rungs}" for m in held.tolist() if m != NOTHING]
+
+    def measured(self) -> Profile:
+        """The nominal ladder, with the milliseconds that were measured; see `measured_profile`."""
+        return measured_profile(self.source, self.stopwatch)
 
     def totals(self) -> dict[str, Floats]:
         """What the run came to so far, by name, each `[1]`."""
