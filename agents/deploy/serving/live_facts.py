@@ -18,6 +18,7 @@ from ....envs.serving import (
     State,
 )
 from ..federation import Roster
+from .book import RequestBook
 from .stopwatch import Stopwatch
 
 
@@ -99,9 +100,13 @@ def with_sessions(known: ServingSituation, roster: Roster, now_s: float) -> Serv
     )
 
 
-def with_waiting(known: ServingSituation, queue: Floats) -> ServingSituation:
-    """A situation with what waits, `[Z, I, D]`."""
-    return replace(known, tasks=replace(known.tasks, queue=queue[None]))
+def with_waiting(known: ServingSituation, book: RequestBook, patience: int) -> ServingSituation:
+    """A situation with what waits in the book, by whole steps left until it must be answered."""
+    zones, ids = known.hub.rtt_ms.shape[0], book.waiting()
+    queue = np.zeros((1, zones, known.num_tasks, patience))
+    left = np.clip(book.of("due", ids) - int(known.terms.step[0]), 0, patience - 1)
+    np.add.at(queue[0], (book.of("zone", ids), book.of("task", ids), left), 1.0)
+    return replace(known, tasks=replace(known.tasks, queue=queue))
 
 
 def with_measured(known: ServingSituation, stopwatch: Stopwatch, patience_s: float) -> ServingSituation:

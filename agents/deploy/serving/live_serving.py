@@ -148,8 +148,7 @@ class LiveServing:
         self.courier.look()
         take_roster(self._state, self.roster, self.source.node)
         nominal = with_sessions(what_is_known(self._state, self.scenario), self.roster, self.clock.now())
-        step, patience = int(self._state.step[0]), self.scenario.patience
-        nominal = with_waiting(nominal, self.book.waiting_by_due(self.scenario.zones, step, patience))
+        nominal = with_waiting(nominal, self.book, self.scenario.patience)
         known = with_measured(nominal, self.stopwatch, self._settings.patience_s)
         self._known = (known, nominal)
         return known
