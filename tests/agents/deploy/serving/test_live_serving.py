@@ -189,7 +189,8 @@ def test_what_can_wait_waits_until_it_is_released_or_due(live, three):
     assert waiting > 0
     queue = world.situation().tasks.queue
     assert queue.sum() == waiting and queue.shape[-1] == 3
-    assert queue[..., 0].sum() == 0 < queue[..., 1].sum(), "half an hour is three steps, two have begun"
+    assert queue[..., 0].sum() > 0 < queue[..., 1].sum(), "half an hour is three steps, two are over"
+    assert queue[..., 2].sum() == 0
     freed = step(world, release=1.0)
     assert freed.waiting[0, 0] == 0, "those of the task that is served"
     while world.running:
