@@ -38,8 +38,13 @@ WORLD = {
     "arrivals": {"kind": "poisson", "per_hour": 60, "profile": "flat", "burst": 0, "zipf": 1.2},
     "hub": {"share": 0.3},
     "deadline_h": 0.5,
+    "preferences": {"points_per_ms": 0.0003},
 }
-"""Three desktops, one in each zone, and 120 requests in a step of ten minutes."""
+"""Three desktops, one in each zone, and 120 requests in a step of ten minutes.
+
+Three seconds cost a point: at the default price, a third of one, the seconds in which Flower starts
+a process eat most of what an answer is worth.
+"""
 
 
 def rows_of(out: Path) -> list[dict[str, float]]:

@@ -6,7 +6,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import yaml
+
 from ....common.arrays import Ints
+from ....common.files import write_text
 from ....envs.serving import ServingOutcome, ServingPlan, ServingScheduler, ServingSituation
 from ...schedulers.serving import make_policy
 from ..serving import LiveServing
@@ -16,6 +19,9 @@ from .board import Board
 from .live_run import LiveRun, Summary
 from .serving_board import ServingBoard
 from .serving_checkpoints import load_step, save_step
+
+MEASURED = "measured.yaml"
+"""The ladder as it was measured, as a document of the simulator takes it."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -78,6 +84,8 @@ class ServingCoordinator(LiveRun[ServingSituation, ServingPlan, ServingOutcome])
 
     def _summary(self, totals: dict[str, float]) -> Summary:
         book = self.world.book
+        profile = {"kind": "own"} | self.world.measured().model_dump(mode="json")
+        write_text(self.out / MEASURED, yaml.safe_dump({"profile": profile}, sort_keys=False))
         _LOG.info(
             "ended after %d steps: %d accepted = %d answered + %d dropped + %d waiting; %.3f right, "
             "%.2f net points",

@@ -274,7 +274,6 @@ class Answering:
         if due.size:
             self._assign(due, {}, slots=False)
         book.drop(book.waiting(due=self.step))
-        book.hold_back()
         book.check()
 
     def _charge_bytes(self, client: int, parts: dict[int, float], size: int) -> None:

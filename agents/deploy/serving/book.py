@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ....common.arrays import AnyArray, Bools, Floats, Ints
+from ....common.arrays import AnyArray, Bools, Ints
 
 WAITING = -1
 """Of a request's slot: it is with nobody."""
@@ -57,8 +57,9 @@ class RequestBook:
         return self._rows["id"].size
 
     def begin(self) -> None:
-        """A step begins: nothing has been settled in it."""
+        """A step begins: nothing has been settled in it, and nothing may be answered until it is released."""
         self.tally = Tally.blank(self._tasks)
+        self._rows["now"][:] = 0
 
     def accept(self, zone: Ints, task: Ints, row: Ints, due: Ints, waits: Bools) -> Ints:
         """Enter new requests; their ids.
@@ -112,10 +113,6 @@ class RequestBook:
         """These may be answered now."""
         self._rows["now"][self._places(ids)] = 1
 
-    def hold_back(self) -> None:
-        """What is open goes on waiting until it is released again."""
-        self._rows["now"][:] = 0
-
     def send(self, ids: Ints, slot: int) -> None:
         """These are with a slot."""
         places = self._places(ids)
@@ -144,14 +141,6 @@ class RequestBook:
         self._remove(ids)
         self.dropped += int(ids.size)
         self.tally.dropped += np.bincount(task, minlength=self._tasks)
-
-    def waiting_by_due(self, zones: int, step: int, patience: int) -> Floats:
-        """`[Z, I, D]`, what waits, by whole steps left until it must be answered."""
-        found = np.zeros((zones, self._tasks, patience))
-        rows = self._rows
-        left = np.clip(rows["due"] - step, 0, patience - 1)
-        np.add.at(found, (rows["zone"], rows["task"], left), 1.0)
-        return found
 
     def check(self) -> None:
         """Every accepted request is answered, dropped or open.

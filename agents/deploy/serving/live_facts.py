@@ -18,6 +18,7 @@ from ....envs.serving import (
     State,
 )
 from ..federation import Roster
+from .book import RequestBook
 from .stopwatch import Stopwatch
 
 
@@ -35,6 +36,22 @@ def charge_moved(scenario: ServingScenario, ladder: Ladder, profile: Profile) ->
     gigabytes = (nbytes.mean(axis=0) / BYTES_PER_GB).tolist()
     own = {"kind": "own", **profile.model_dump(), "gigabytes": gigabytes}
     return scenario.model_copy(update={"profile": own})
+
+
+def measured_profile(source: FleetSource, stopwatch: Stopwatch) -> Profile:
+    """The profile with the milliseconds that were measured: means over the machines of a kind.
+
+    What was not measured stays as it was. It calibrates the simulator: `profile:` of a document takes it.
+    """
+    hardware = dict(source.profile.hardware)
+    for name in {group.hardware for group in source.scenario.machines if group.hardware in hardware}:
+        mine = [group.hardware == name for group in source.scenario.machines]
+        measured = stopwatch.answer_ms[np.array(mine)[source.group]]
+        known = ~np.isnan(measured)
+        mean = np.where(known, measured, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+        ms = np.where(known.any(axis=0), np.maximum(mean, 1e-6), hardware[name].ms)
+        hardware[name] = hardware[name].model_copy(update={"ms": tuple(ms.tolist())})
+    return source.profile.model_copy(update={"hardware": hardware})
 
 
 def machines_of(source: FleetSource, state: State) -> Fleet:
@@ -83,9 +100,13 @@ def with_sessions(known: ServingSituation, roster: Roster, now_s: float) -> Serv
     )
 
 
-def with_waiting(known: ServingSituation, queue: Floats) -> ServingSituation:
-    """A situation with what waits, `[Z, I, D]`."""
-    return replace(known, tasks=replace(known.tasks, queue=queue[None]))
+def with_waiting(known: ServingSituation, book: RequestBook, patience: int) -> ServingSituation:
+    """A situation with what waits in the book, by whole steps left until it must be answered."""
+    zones, ids = known.hub.rtt_ms.shape[0], book.waiting()
+    queue = np.zeros((1, zones, known.num_tasks, patience))
+    left = np.clip(book.of("due", ids) - int(known.terms.step[0]), 0, patience - 1)
+    np.add.at(queue[0], (book.of("zone", ids), book.of("task", ids), left), 1.0)
+    return replace(known, tasks=replace(known.tasks, queue=queue))
 
 
 def with_measured(known: ServingSituation, stopwatch: Stopwatch, patience_s: float) -> ServingSituation:

@@ -12,6 +12,7 @@ from ....envs.contract import StepResult
 from ....envs.serving import (
     NOTHING,
     FleetSource,
+    Profile,
     ServingOutcome,
     ServingPlan,
     ServingSituation,
@@ -29,7 +30,15 @@ from .charges import Done, live_outcome
 from .courier import Courier
 from .desk import Desk, Record
 from .judge import Judge
-from .live_facts import charge_moved, machines_of, take_roster, with_measured, with_sessions, with_waiting
+from .live_facts import (
+    charge_moved,
+    machines_of,
+    measured_profile,
+    take_roster,
+    with_measured,
+    with_sessions,
+    with_waiting,
+)
 from .stopwatch import Stopwatch
 
 
@@ -119,6 +128,10 @@ class LiveServing:
         held = self.holding[(self.source.node == client)]
         return [f"{questions[m // rungs]}/{m % rungs}" for m in held.tolist() if m != NOTHING]
 
+    def measured(self) -> Profile:
+        """The nominal ladder, with the milliseconds that were measured; see `measured_profile`."""
+        return measured_profile(self.source, self.stopwatch)
+
     def totals(self) -> dict[str, Floats]:
         """What the run came to so far, by name, each `[1]`."""
         return self._state.books.totals()
@@ -135,8 +148,7 @@ class LiveServing:
         self.courier.look()
         take_roster(self._state, self.roster, self.source.node)
         nominal = with_sessions(what_is_known(self._state, self.scenario), self.roster, self.clock.now())
-        step, patience = int(self._state.step[0]), self.scenario.patience
-        nominal = with_waiting(nominal, self.book.waiting_by_due(self.scenario.zones, step, patience))
+        nominal = with_waiting(nominal, self.book, self.scenario.patience)
         known = with_measured(nominal, self.stopwatch, self._settings.patience_s)
         self._known = (known, nominal)
         return known

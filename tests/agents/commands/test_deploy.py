@@ -10,7 +10,7 @@ import pytest
 
 from frugalfl.agents.commands import deploy as command
 from frugalfl.agents.commands.main import main as frugalfl
-from frugalfl.agents.deploy import read_settings
+from frugalfl.agents.deploy import ServeSettings, read_settings
 from frugalfl.agents.deploy.run import QUIET, follow_run, start_run, write_app
 from frugalfl.agents.execution import hold_folder
 
@@ -54,6 +54,28 @@ def test_options_become_settings(tmp_path):
     assert simulated.world().clients == 5 and simulated.min_nodes == 5 and simulated.poll_s == 0.02
 
 
+def test_a_world_of_serving_has_settings_of_its_own(tmp_path):
+    given = options(tmp_path, serve=True, clients=None, rounds=7, patience_s=9.0, seed=4)
+    settings = command.settings_of(given)
+    assert isinstance(settings, ServeSettings) and settings.world().name == "serving"
+    assert (settings.scheduler, settings.steps, settings.patience_s) == ("online-greedy", 7, 9.0)
+    assert read_settings(settings.text()).text() == settings.text()
+    world = tmp_path / "three.yaml"
+    world.write_text("base: serving\nname: three\nhours: 2\n", encoding="utf-8")
+    named = command.settings_of(options(tmp_path, serve=True, clients=None, env=str(world), scheduler="lru"))
+    assert named.world().steps == 12 and named.scheduler == "lru" and named.steps == 0
+    for changes, complaint in (
+        ({"clients": 3}, "clients: 3, expected none with --serve"),
+        ({"clients": None, "env": "frugalfl/Volunteers-v0"}, "is no world of serving"),
+        (
+            {"clients": None, "serve": False, "patience_s": 2.0},
+            "patience_s: 2, expected none where nodes train",
+        ),
+    ):
+        with pytest.raises(ValueError, match=complaint):
+            command.settings_of(options(tmp_path, **({"serve": True} | changes)))
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -83,7 +105,7 @@ def test_without_flower_it_says_what_to_install(capsys):
 
 
 def test_nothing_needs_flower_until_it_is_used():
-    folders = ("nodes", "run", "transport", "federation", "rehearsal")
+    folders = ("nodes", "run", "transport", "federation", "serving", "rehearsal")
     modules = ", ".join(f"frugalfl.agents.deploy.{folder}" for folder in folders)
     code = f"import sys, frugalfl.agents.commands.deploy, {modules}; print('flwr' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"

@@ -53,7 +53,7 @@ def test_resuming_with_other_settings_is_refused(start):
     start("run").run(1)
     with pytest.raises(ValueError, match="seed: not the stopped run's"):
         start("run", resume=True, seed=4)
-    with pytest.raises(ValueError, match="already holds a federation"):
+    with pytest.raises(ValueError, match="already holds a run"):
         start("run")
     with pytest.raises(ValueError, match=r"deployment\.json"):
         start("another", resume=True)

@@ -58,12 +58,6 @@ def test_what_was_taken_back_waits_again_and_is_a_retry(book):
     assert book.waiting().size == 6
 
 
-def test_what_waits_is_told_by_steps_left(book):
-    queue = book.waiting_by_due(2, 1, 4)
-    assert queue[0, 0].tolist() == [1, 0, 1, 0], "one is due, one may wait two steps more"
-    assert queue.sum() == 6
-
-
 def test_what_waited_when_the_coordinator_was_stopped_still_waits(book):
     book.send(numbers(4), 0)
     book.drop(numbers(0))

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import yaml
 
 from frugalfl.agents.deploy.run import ServingCoordinator, load_step
 from frugalfl.agents.deploy.serving import LiveServing
 from frugalfl.agents.schedulers.serving import POLICY_PARTS
-from frugalfl.envs.serving import NOTHING, ServingPlan, ServingWorld, load_serving
+from frugalfl.envs.serving import NOTHING, FleetSource, ServingPlan, ServingWorld, load_serving
 
 LARGEST = 4
 
@@ -187,7 +188,9 @@ def test_what_can_wait_waits_until_it_is_released_or_due(live, three):
     waiting = step(world, release=0.0).waiting.sum()
     assert waiting > 0
     queue = world.situation().tasks.queue
-    assert queue.sum() == waiting
+    assert queue.sum() == waiting and queue.shape[-1] == 3
+    assert queue[..., 0].sum() > 0 < queue[..., 1].sum(), "half an hour is three steps, two are over"
+    assert queue[..., 2].sum() == 0
     freed = step(world, release=1.0)
     assert freed.waiting[0, 0] == 0, "those of the task that is served"
     while world.running:
@@ -275,5 +278,12 @@ def test_a_run_that_was_stopped_goes_on(nodes, settings, tmp_path):
     assert len(lines) == 5 and "retried" in lines[0]
     page = (tmp_path / "run" / "dashboard.txt").read_text()
     assert "node-0" in page and f"accepted {second.world.book.accepted} = answered" in page
+    measured = yaml.safe_load((tmp_path / "run" / "measured.yaml").read_text())
+    calibrated = FleetSource(load_serving(second.settings.world(), **measured))
+    known = ~np.isnan(second.world.stopwatch.answer_ms)
+    assert known.any()
+    rung = int(np.flatnonzero(known.any(axis=0))[0])
+    mean = np.nanmean(second.world.stopwatch.answer_ms[:, rung])
+    assert calibrated.profile.hardware["cpu"].ms[rung] == pytest.approx(mean)
     with pytest.raises(ValueError, match="scheduler: not the stopped run's"):
         start(resume=True, scheduler="lru")

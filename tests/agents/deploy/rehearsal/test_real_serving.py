@@ -1,0 +1,31 @@
+"""Three nodes that answer, one killed with rows in its hands: nothing is lost without being counted."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("flwr")
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[4]
+
+
+def test_no_accepted_request_is_lost_when_a_node_is_killed(tmp_path):
+    script = [sys.executable, str(ROOT / "benchmarks" / "serve_live.py"), "--steps", "5", "--kill-in", "2"]
+    script += ["--back-in", "3", "--step-s", "60", "--patience-s", "30", "--seconds-per-answer", "0.2"]
+    done = subprocess.run([*script, "--out", str(tmp_path)], capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    with (tmp_path / "run" / "steps.csv").open(encoding="utf-8", newline="") as file:
+        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    sums = {name: sum(row[name] for row in rows) for name in rows[0]}
+    assert len(rows) == 5 and sums["requests"] == sums["answered"] + sums["dropped"] > 0
+    assert sums["retried"] > 0, "the killed node had rows in its hands"
+    assert sums["lost"] > 0 and sums["by_slots"] > 0
+    assert 0 < sums["right"] <= sums["answered"]
+    measured = [row["measured_ms"] for row in rows if row["by_slots"] > 0]
+    assert min(measured) > 0
+    log = (tmp_path / "deploy.log").read_text(encoding="utf-8")
+    assert f"{sums['requests']:.0f} accepted = {sums['answered']:.0f} answered" in log
