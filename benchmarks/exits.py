@@ -64,7 +64,7 @@ def play(world: FederatedWorld, below: float | None, args: argparse.Namespace) -
 
 
 def draw(table: pd.DataFrame, path: Path) -> None:
-    """Net points above never asking, by threshold, one line for each price; crosses: the rule's."""
+    """Net points above never asking, by threshold, one line for each price; dotted: the rule's."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")

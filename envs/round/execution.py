@@ -50,9 +50,7 @@ class RoundExecution:
         self.core: RoundEngine = source.make_core(e)
         self.population: Population = source.empty(e)
         self.held = np.zeros((e, n), dtype=np.int64)
-        self._has_model = np.zeros((e, n), dtype=bool)
-        self._warm = np.zeros((e, n), dtype=bool)
-        self._left = np.zeros((e, n), dtype=bool)
+        self._has_model, self._warm, self._left = (np.zeros((e, n), dtype=bool) for _ in range(3))
         self.personal: PersonalModels | None = None
         if source.scenario.evaluation.personal != "none" and isinstance(self.core, FederatedCore):
             self.personal = PersonalModels(source.scenario.evaluation, self.core)
@@ -191,6 +189,8 @@ class RoundExecution:
         left, busy = self._left | ended, self._late.busy
         self._left = left & busy
         self.core.end_sessions(left & ~busy)
+        if self.personal is not None:
+            self.personal.end_sessions(left & ~busy)
         self._warm = self._warm & ~ended
         if self.source.scenario.hub.ephemeral:
             self._set_held(np.where(ended, self.core.own, self.held))

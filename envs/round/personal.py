@@ -87,6 +87,12 @@ class PersonalModels:
                 if mixture is not None:
                     mixture.run_round(steps[env], int(round_index[env]), float(factors[env]))
 
+    def end_sessions(self, ended: Bools) -> None:
+        """The sessions of these clients `[E, N]` have ended."""
+        for env, mixture in enumerate(self._mixtures):
+            if mixture is not None:
+                mixture.forget(ended[env])
+
     def note_decision(self, available: Bools, utc_hour: Floats, trained: Bools, going_on: Bools) -> None:
         """Note who is available at a decision, and which models have changed since the last.
 

@@ -17,6 +17,7 @@ from ...common.arrays import AnyArray, Bools, Floats, Floats32, Ints, Ints32
 from ..training import LocalJobs, softmax_loss
 from .on_data import FederatedCore, by_label_mix
 from .personal import PersonalScores, class_means, label_mix, reference_trainer
+from .worker_memory import WorkerMemory
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,14 @@ class FederatedMixture:
         self.params = np.stack([core.model.init(seed + m) for m in range(num_components)])
         rng = np.random.default_rng([seed, 0])
         self.weights = rng.dirichlet(np.ones(num_components), core.num_clients)
+        self._memory: WorkerMemory | None = None  # of each component at each client
+        if core.training.adamw is not None:
+            self._memory = WorkerMemory(num_components, core.num_clients, core.model.num_parameters)
+
+    def forget(self, gone: Bools) -> None:
+        """The sessions of these clients `[N]` have ended, and with them what their optimisers remember."""
+        if self._memory is not None:
+            self._memory.forget(np.broadcast_to(gone, (len(self.params), gone.size)))
 
     def run_round(
         self, local_steps: AnyArray, round_index: int = 0, server_step: float = 1.0
@@ -87,7 +96,7 @@ class FederatedMixture:
             batches += [self._draw(rows, q[:, m], int(steps[k]), rng) for m in range(components)]
         trained = np.zeros(core.num_clients, dtype=bool)
         if busy.size:
-            trained[busy] = self._maximise(batches, stands, round_index, server_step)
+            trained[busy] = self._maximise(busy, batches, stands, round_index, server_step)
         sent = np.where(steps > 0, float(components * core.model.bytes), 0.0)
         passes = np.where(steps > 0, components * held, 0).astype(np.float64)
         return MixtureRound(trained, loss, sent, sent.copy(), components * steps, passes)
@@ -150,15 +159,20 @@ class FederatedMixture:
         uniform = rng.random((steps, self._core.training.batch_size)) * marks[-1]
         return np.asarray(rows[np.minimum(np.searchsorted(marks, uniform, side="right"), rows.size - 1)])
 
-    def _maximise(self, batches: list[Ints32], stands: Floats, round_index: int, server_step: float) -> Bools:
+    def _maximise(
+        self, busy: Ints, batches: list[Ints32], stands: Floats, round_index: int, server_step: float
+    ) -> Bools:
         """M-step of all participants in one batch of jobs; returns whose updates were finite."""
         core, (clients, components) = self._core, stands.shape
         first = np.concatenate([[0], np.cumsum([len(each) for each in batches])])
-        origin = np.tile(np.arange(components), clients)
+        origin, client = np.tile(np.arange(components), clients), np.repeat(busy, components)
+        moments = None if self._memory is None else self._memory.of(origin, client)
         rates = core.training.rate_of(np.full(origin.size, round_index))
         rows = np.ascontiguousarray(np.concatenate(batches))
-        jobs = LocalJobs(self.params, origin, first, rows, learning_rate=rates)
+        jobs = LocalJobs(self.params, origin, first, rows, learning_rate=rates, moments=moments)
         updates = core.trainer.run(jobs, core.training)
+        if self._memory is not None and updates.moments is not None:
+            self._memory.keep(origin, client, updates.moments, np.isfinite(updates.norm))
         good = np.asarray(np.isfinite(updates.norm).reshape(clients, components).all(axis=1))
         share = stands * good[:, None]
         share /= np.maximum(share.sum(axis=0), 1e-300)

@@ -28,6 +28,7 @@ def check_deployable(scenario: Scenario) -> None:
         "quadratic": (scenario.quadratic, None),
         "malicious": (scenario.malicious, None),
         "arrivals": (scenario.arrivals, None),
+        "exits": (scenario.exits, None),
         "fragments.count": (scenario.fragments.count, 1),
     }
     for name, (value, expected) in wanted.items():

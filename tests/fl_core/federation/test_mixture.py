@@ -105,3 +105,31 @@ def test_mistakes_are_named():
     dealt = partition(DIGITS, N, np.zeros(N, dtype=int), 1, "iid", np.random.default_rng(0))
     with pytest.raises(ValueError, match="num_components: 0"):
         FederatedMixture(core_of(DIGITS, dealt), 0, 0)
+
+
+def test_workers_remember_their_gradients_until_their_sessions_end():
+    data, dealt = two_populations()
+    everyone, nobody = np.ones(N, dtype=bool), np.zeros(N, dtype=bool)
+    learned = {}
+    for name, gone in (("kept", nobody), ("forgotten", everyone)):
+        core = core_of(data, dealt, optimiser="adamw", learning_rate=0.01)
+        mixture = FederatedMixture(core, 0, 2, seed=1)
+        learned[name] = []
+        for r in range(2):
+            mixture.run_round(np.full(N, 4), r)
+            learned[name].append(mixture.params.copy())
+            mixture.forget(gone)
+    assert np.array_equal(learned["kept"][0], learned["forgotten"][0])
+    assert not np.allclose(learned["kept"][1], learned["forgotten"][1], atol=1e-4)
+
+
+def test_whoever_leaves_takes_along_its_own_moments_alone():
+    data, dealt = two_populations()
+    ways = {}
+    for leaver in (None, 0, 5):
+        mixture = FederatedMixture(core_of(data, dealt, optimiser="adamw", learning_rate=0.01), 0, 2, seed=1)
+        mixture.run_round(np.full(N, 4), 0)
+        mixture.forget(np.arange(N) == (-1 if leaver is None else leaver))
+        mixture.run_round(4 * (np.arange(N) == 5), 1)  # nobody else trains
+        ways[leaver] = mixture.params
+    assert np.array_equal(ways[None], ways[0]) and not np.array_equal(ways[None], ways[5])
