@@ -50,7 +50,7 @@ STATUSES = {
     CANCELLED: Status("cancelled", "trained, too late", Tone("#e0982e", "#e8a94a")),
 }
 """By the codes of `Timeline.status`."""
-STATUS_NAMES = {IDLE: "idle"} | {code: status.name for code, status in STATUSES.items()}
+STATUS_NAMES = {IDLE: "not invited"} | {code: status.name for code, status in STATUSES.items()}
 """Their names in style sheets."""
 
 

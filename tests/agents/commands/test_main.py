@@ -11,7 +11,7 @@ from frugalfl.agents.commands.main import COMMANDS, main
 from frugalfl.agents.commands.terminal import Stopped
 from frugalfl.agents.schedulers import SCHEDULERS
 from frugalfl.agents.zoo import shipped_names
-from frugalfl.envs.registration import entries
+from frugalfl.envs.registration import entries, serving_entries
 from frugalfl.worlds import scenario_names
 
 
@@ -67,7 +67,7 @@ def test_every_environment_is_listed_with_what_it_is(capsys):
     assert main(["envs"]) == 0
     head, *rows = capsys.readouterr().out.splitlines()
     assert head.split() == ["id", "world", "observation", "action", "reward"]
-    assert [row.split()[0] for row in rows] == [entry.id for entry in entries()]
+    assert [row.split()[0] for row in rows] == [entry.id for entry in (*entries(), *serving_entries())]
     row = next(row for row in rows if "mo-Phones-flat-scores" in row)
     assert row.split()[1:] == ["phones", "flat", "scores", "vector"]
 

@@ -19,8 +19,11 @@ from frugalfl.agents.players import describe, make_player, name_players
 from frugalfl.agents.policies.actor_critic import SetActorCriticPolicy
 from frugalfl.agents.zoo import WEIGHTS, is_shipped, loading, read_card, sha256, shipped_names
 from frugalfl.envs.agent_view import ObservationEncoder, layout_of
+from frugalfl.envs.any_world import load_any
+from frugalfl.envs.contract import rollout
 from frugalfl.envs.mixture import make_world
 from frugalfl.envs.scenario import load_scenario
+from frugalfl.envs.serving import ServingScenario, ServingWorld
 from frugalfl.train_agent import main as train_main
 
 SMALL = ["--timesteps=256", "--num-envs=4", "--eval-episodes=4", "--policy.hidden=8"]
@@ -260,8 +263,12 @@ def test_unfinished_runs_and_odd_names_are_not_exported(run, tmp_path):
 def test_every_shipped_scheduler_loads_in_its_world_and_says_how_it_was_made(name):
     card = read_card(loading.HOME / name)
     player = frugalfl.load_scheduler(name)
-    clients = load_scenario(card.scenario).clients
-    assert plan_of(player, clients, card.scenario).local_steps.shape == (3, clients)
+    world = load_any(card.scenario)
+    if isinstance(world, ServingScenario):
+        first = next(rollout(ServingWorld(world, 3), player, np.arange(3)))
+        assert first.plan.load.shape == (3, world.slots) and (first.plan.load > 0).any()
+    else:
+        assert plan_of(player, world.clients, card.scenario).local_steps.shape == (3, world.clients)
     assert card.command
     assert card.git
     assert card.test["table"]
