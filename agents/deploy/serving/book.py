@@ -108,7 +108,8 @@ class RequestBook:
 
     def of_cell(self, ids: Ints, zone: int, task: int) -> Ints:
         """Those of some requests that are of one zone and task."""
-        return ids[(self.of("zone", ids) == zone) & (self.of("task", ids) == task)]
+        chosen = (self.of("zone", ids) == zone) & (self.of("task", ids) == task)
+        return np.asarray(ids[chosen])
 
     def release(self, ids: Ints) -> None:
         """These may be answered now."""
