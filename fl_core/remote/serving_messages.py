@@ -41,8 +41,7 @@ def read_serve_order(record: RecordDict) -> ServeOrder:
     said, arrays = record.config_records["numbers"], arrays_of(record)
     try:
         questions = [
-            Questions(*_whole(said[f"asked/{place}"]), np.asarray(arrays[f"rows/{place}"], dtype=np.float32))
-            for place in range(int(cast(int, numbers["questions"])))
+            _read_question(place, arrays, said) for place in range(int(cast(int, numbers["questions"])))
         ]
         loads = [_read_load(place, arrays, said) for place in range(int(cast(int, numbers["loads"])))]
     except (KeyError, TypeError) as error:
@@ -104,6 +103,11 @@ def _pack_load(load: ModelLoad, place: int, arrays: dict[str, AnyArray], numbers
     numbers[f"load/{place}"] = [load.slot, load.model, load.reader.pool or 0]
     numbers[f"shape/{place}"] = list(load.reader.shape)
     numbers[f"widths/{place}"] = list(load.reader.widths)
+
+
+def _read_question(place: int, arrays: Mapping[str, AnyArray], said: Mapping[str, object]) -> Questions:
+    slot, model, classes = _whole(said[f"asked/{place}"])
+    return Questions(slot, model, classes, np.asarray(arrays[f"rows/{place}"], dtype=np.float32))
 
 
 def _read_load(place: int, arrays: Mapping[str, AnyArray], said: Mapping[str, object]) -> ModelLoad:

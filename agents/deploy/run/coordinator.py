@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ....common.arrays import Ints
+from ....common.arrays import AnyArray
 from ....envs.contract import RoundOutcome, RoundPlan, Scheduler, Situation
 from ...players import make_player
 from ..federation import LiveWorld
@@ -75,7 +75,7 @@ class Coordinator(LiveRun[Situation, RoundPlan, RoundOutcome]):
     def _recall(self, number: int) -> tuple[Situation, RoundPlan]:
         return load_round(self.out, number)[:2]
 
-    def _orders(self, plan: RoundPlan) -> Ints:
+    def _orders(self, plan: RoundPlan) -> AnyArray:
         return plan.local_steps
 
     def _tell(self, row: Mapping[str, float]) -> None:

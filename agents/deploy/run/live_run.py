@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from ....common.arrays import Bools, Floats, Ints
+from ....common.arrays import AnyArray, Bools, Floats, Ints
 from ....common.files import clear_drafts
 from ....envs.contract import StepResult, scheduler_seeds
 from ..settings import LiveSettings, read_settings
@@ -28,6 +28,8 @@ SituationT = TypeVar("SituationT")
 PlanT = TypeVar("PlanT")
 OutcomeT = TypeVar("OutcomeT")
 SituationIn = TypeVar("SituationIn", contravariant=True)
+SituationOut = TypeVar("SituationOut", covariant=True)
+PlanIn = TypeVar("PlanIn", contravariant=True)
 PlanOut = TypeVar("PlanOut", covariant=True)
 
 
@@ -48,7 +50,7 @@ class Decides(Protocol[SituationIn, PlanOut]):
         ...
 
 
-class Live(Protocol[SituationT, PlanT, OutcomeT]):
+class Live(Protocol[SituationOut, PlanIn, OutcomeT]):
     """A world of real nodes, E = 1."""
 
     @property
@@ -60,11 +62,11 @@ class Live(Protocol[SituationT, PlanT, OutcomeT]):
         """Wait for nodes; in the beginning only."""
         ...
 
-    def situation(self, clairvoyant: bool = False) -> SituationT:
+    def situation(self, clairvoyant: bool = False) -> SituationOut:
         """What is known now."""
         ...
 
-    def step(self, plan: PlanT) -> StepResult[OutcomeT]:
+    def step(self, plan: PlanIn) -> StepResult[OutcomeT]:
         """Carry out one plan."""
         ...
 
@@ -196,7 +198,7 @@ class LiveRun(ABC, Generic[SituationT, PlanT, OutcomeT]):
         """A decision that was kept."""
 
     @abstractmethod
-    def _orders(self, plan: PlanT) -> Ints:
+    def _orders(self, plan: PlanT) -> AnyArray:
         """What of a plan tells whether two are the same."""
 
     @abstractmethod

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from ....common.arrays import Ints
+from ....common.arrays import AnyArray
 from ....common.files import write_text
 from ....envs.serving import ServingOutcome, ServingPlan, ServingScheduler, ServingSituation
 from ...schedulers.serving import make_policy
@@ -71,7 +71,7 @@ class ServingCoordinator(LiveRun[ServingSituation, ServingPlan, ServingOutcome])
     def _recall(self, number: int) -> tuple[ServingSituation, ServingPlan]:
         return load_step(self.out, number)[:2]
 
-    def _orders(self, plan: ServingPlan) -> Ints:
+    def _orders(self, plan: ServingPlan) -> AnyArray:
         return plan.load
 
     def _tell(self, row: Mapping[str, float]) -> None:

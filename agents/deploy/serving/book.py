@@ -28,7 +28,8 @@ class Tally:
     @staticmethod
     def blank(tasks: int) -> Tally:
         """Nothing yet."""
-        return Tally(*(np.zeros(tasks, dtype=np.int64) for _ in range(3)))
+        answered, right, dropped = (np.zeros(tasks, dtype=np.int64) for _ in range(3))
+        return Tally(answered, right, dropped)
 
 
 class RequestBook:
@@ -103,11 +104,12 @@ class RequestBook:
         """`[Z, I]`, how many of some requests are of each zone and task."""
         cell = self.of("zone", ids) * self._tasks + self.of("task", ids)
         counted = np.bincount(cell, minlength=zones * self._tasks)
-        return counted.reshape(zones, self._tasks).astype(np.int64)
+        return np.asarray(counted.reshape(zones, self._tasks), dtype=np.int64)
 
     def of_cell(self, ids: Ints, zone: int, task: int) -> Ints:
         """Those of some requests that are of one zone and task."""
-        return ids[(self.of("zone", ids) == zone) & (self.of("task", ids) == task)]
+        chosen = (self.of("zone", ids) == zone) & (self.of("task", ids) == task)
+        return np.asarray(ids[chosen])
 
     def release(self, ids: Ints) -> None:
         """These may be answered now."""

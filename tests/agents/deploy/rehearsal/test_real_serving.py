@@ -29,3 +29,18 @@ def test_no_accepted_request_is_lost_when_a_node_is_killed(tmp_path):
     assert min(measured) > 0
     log = (tmp_path / "deploy.log").read_text(encoding="utf-8")
     assert f"{sums['requests']:.0f} accepted = {sums['answered']:.0f} answered" in log
+
+
+def test_it_is_rehearsed_on_flowers_engine(tmp_path):
+    pytest.importorskip("ray")
+    world = tmp_path / "three.yaml"
+    machines = "machines: [{hardware: cpu, machines: 3, devices: {kind: volunteers, gpu: 0}}]\n"
+    requests = "arrivals: {kind: poisson, per_hour: 30}\nmodels: {steps: 60, copies: 1}\n"
+    world.write_text("base: serving\nname: three\n" + machines + requests, encoding="utf-8")
+    command = [sys.executable, "-m", "frugalfl.agents.commands.main", "deploy", "--serve", "--simulate", "3"]
+    command += ["--env", str(world), "--rounds", "2", "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    with (tmp_path / "out" / "steps.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 and sum(float(row["by_slots"]) for row in rows) > 0
