@@ -13,7 +13,7 @@ from ...common.arrays import Bools, Floats32, Ints, Ints32
 from ..data import Dataset
 from ..models import ModelSpec
 from ..numerics import run_ranges
-from .fused_layout import net_layout
+from .fused_layers import net_layout
 from .fused_steps import FusedSteps
 from .fused_trainer_kernels import Rows, answer_range, score_range, train_range
 from .jobs import LocalJobs

@@ -15,8 +15,18 @@ import numpy as np
 from ...common.arrays import Floats, Floats32, Ints, Ints32
 from ...common.compiled import inner
 from .descent_kernels import Descent, adamw, clear, pull
-from .fused_layers import LANES, add_into, backward, fill_padding, forward, pack, softmax, unpack, update
-from .fused_layout import NetLayout
+from .fused_layers import (
+    LANES,
+    NetLayout,
+    add_into,
+    backward,
+    fill_padding,
+    forward,
+    pack,
+    softmax,
+    unpack,
+    update,
+)
 
 # Padding lanes of the last layer: their probability is exactly zero.
 _NEVER = np.float32(-1e30)
