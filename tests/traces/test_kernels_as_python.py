@@ -64,6 +64,7 @@ def inputs(rng):
     return {
         "requests_until": (sums, rng.uniform(-60, 60 * T, (E, N)), 60.0),
         "moments_of": (sums, *places, 60.0),
+        "running_at": (starts, ends, np.array([0, 1, 1]), np.array([0, 4, 2]), rng.uniform(0, 40 * HOUR, 3)),
         "visible_sessions": (
             starts, ends, ends + 60.0, announced, np.zeros((E, N), dtype=np.int64), time_s,
             np.full((E, N), 1e5),
