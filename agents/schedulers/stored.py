@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import TypeAlias, TypedDict, cast
 
@@ -11,8 +11,8 @@ from typing_extensions import NotRequired
 
 from .base import Setting
 
-StoredSetting: TypeAlias = Setting | Mapping[str, float]
-"""A hyperparameter, or several numbers by name."""
+StoredSetting: TypeAlias = Setting | Mapping[str, float] | Sequence[int]
+"""A hyperparameter, several numbers by name, or levels."""
 
 
 class TunedEntry(TypedDict):

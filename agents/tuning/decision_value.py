@@ -123,7 +123,7 @@ def variants(scenario: Scenario) -> list[Variant]:
         found.append(Variant("data moved: constant", "transfer_samples", tuple(amounts)))
     if scenario.levels.upload_bits:
         found.append(Variant("bits: constant", "upload_bits", scenario.levels.upload_bits))
-    stops = (2, 3, 4, 6, 8, 11, 15, 20, 28, 40)
+    stops: tuple[int, ...] = (2, 3, 4, 6, 8, 11, 15, 20, 28, 40)
     if scenario.arrivals is not None:
         stops = (*stops, 60, 90, scenario.max_rounds)  # a model that is trained for long is served for long
         found.append(Variant("pause: constant", "pause", (0, 1, 2, 3, 4, 6, 8, 16)))

@@ -53,6 +53,7 @@ def live_outcome(state: State, done: Done, requests: Floats, repairs: Ints, begu
         hub=np.array([float(record.hub)]),
         asked=np.array([float(record.asked)]),
         retried=np.array([float(book.tally.retried)]),
+        waited=np.array([float(record.waited)]),
         latency_ms=np.array([record.measured_ms]),
         loaded=np.array([record.loaded]),
         begun=begun,

@@ -39,4 +39,4 @@ def rest_s(situation: Situation, began_s: Floats, pauses: Floats) -> Floats:
 def offered(form: Floats, levels: Sequence[int]) -> Ints:
     """The level `[E]` of `RoundPlan.refresh`, one of those offered, that is next to a form."""
     choices = np.array(levels, dtype=np.int64)
-    return choices[np.abs(form[:, None] - choices).argmin(axis=1)]
+    return np.asarray(choices[np.abs(form[:, None] - choices).argmin(axis=1)])

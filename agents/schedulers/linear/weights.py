@@ -84,7 +84,7 @@ OTHERS: dict[str, Weight] = {
 
 def _table() -> dict[str, Weight]:
     """Those that mean something in every world first; vectors of them begin alike everywhere."""
-    found = {}
+    found: dict[str, Weight] = {}
     for decision in DECISIONS:
         found |= _of_decision(decision, RUN_FEATURES, served=False)
     found |= _of_clients(CLIENT_FEATURES, served=False) | OTHERS

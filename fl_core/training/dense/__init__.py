@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .layers import softmax
 from .trainer import FusedTrainer, kernels_work
 
-__all__ = ["FusedTrainer", "kernels_work"]
+__all__ = ["FusedTrainer", "kernels_work", "softmax"]

@@ -12,7 +12,7 @@ import numpy as np
 
 from ....common.arrays import Floats32, Ints32
 from ....common.compiled import inner
-from ..dense.layers import softmax
+from ..dense import softmax
 from ..descent_kernels import (
     Descent,
     adamw,
