@@ -35,10 +35,7 @@ CONFIG, EPISODES, CURVES, TIMELINES = "config.json", "episodes.csv", "curves.csv
 
 METRICS = (
     "net_points",
-    "right_share",
     "accuracy",
-    "latency_ms",
-    "dropped_share",
     "hours",
     "gigabytes",
     "kilowatt_hours",
@@ -49,10 +46,10 @@ METRICS = (
     "participation_tv",
     "decision_ms",
 )
-"""Columns that are summarised where the table of episodes has them: worlds of serving have others."""
+"""Columns that are summarised where the table of episodes has them: worlds of serving lack some."""
 CLIENT_METRICS = ("worst_client_accuracy", "p10_client_accuracy")
 """Columns that are summarised where the table has them: not every world tells single clients' accuracy."""
-SERVED_METRICS = ("regret_points", "regret_limit")
+SERVED_METRICS = ("right_share", "latency_ms", "dropped_share", "regret_points", "regret_limit")
 """Likewise, of worlds with arrivals and of worlds of serving."""
 LEAKS = ("mia_auc", "mia_auc_sums", "reconstruction", "aia_gain")
 """What an eavesdropper found; summarised where somebody listened, and where it makes sense."""
