@@ -33,6 +33,12 @@ class FakeTime:
         self.now_s = end
 
 
+@pytest.fixture
+def fake_time():
+    """Seconds from 0."""
+    return FakeTime()
+
+
 class FakeNode:
     def __init__(self, node_id, client, name, step_s, profile, local):
         self.id, self.client, self.name, self.step_s = node_id, client, name, step_s

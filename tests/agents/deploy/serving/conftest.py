@@ -1,33 +1,11 @@
 """Nodes that really answer, in a time that the test moves."""
 
-import heapq
-
 import pytest
 
 from frugalfl.agents.deploy import ServeSettings
 from frugalfl.agents.deploy.transport import Clock, Reply
 from frugalfl.envs.serving import load_serving
 from frugalfl.fl_core.remote import answer_order
-
-
-class Time:
-    """Seconds that pass only when somebody sleeps."""
-
-    def __init__(self):
-        self.now_s, self._due = 0.0, []
-
-    def __call__(self):
-        return self.now_s
-
-    def at(self, time_s, action):
-        heapq.heappush(self._due, (time_s, len(self._due), action))
-
-    def sleep(self, seconds):
-        end = self.now_s + seconds
-        while self._due and self._due[0][0] <= end:
-            self.now_s, _, action = heapq.heappop(self._due)
-            action()
-        self.now_s = end
 
 
 class Node:
@@ -41,8 +19,8 @@ class Node:
 class Nodes:
     """A transport whose nodes can be killed, which stay listed for a while, or take leave."""
 
-    def __init__(self):
-        self.time, self.listed, self._inbox, self._count = Time(), {}, {}, 0
+    def __init__(self, time):
+        self.time, self.listed, self._inbox, self._count = time, {}, {}, 0
 
     def clock(self, scale=1.0, skips=False):
         return Clock(0.0, scale, self.time, self.time.sleep, skips)
@@ -104,8 +82,8 @@ class Nodes:
 
 
 @pytest.fixture
-def nodes():
-    return Nodes()
+def nodes(fake_time):
+    return Nodes(fake_time)
 
 
 @pytest.fixture(scope="session")
