@@ -13,6 +13,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[4]
 
 
+@pytest.mark.exhaustive  # minutes of real waiting; without Flower the same kill is among the fast tests
 def test_no_accepted_request_is_lost_when_a_node_is_killed(tmp_path):
     script = [sys.executable, str(ROOT / "benchmarks" / "serve_live.py"), "--steps", "5", "--kill-in", "2"]
     script += ["--back-in", "3", "--step-s", "60", "--patience-s", "30", "--seconds-per-answer", "0.2"]
