@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from own_worlds import plain
 
 from frugalfl.agents.schedulers import make_scheduler
-from frugalfl.agents.schedulers.parts.hindsight import Tape, _row
+from frugalfl.agents.schedulers.parts.hindsight import Tape
 from frugalfl.envs.contract import RoundPlan, choose_plans
 from frugalfl.envs.round import step_shares
 from frugalfl.envs.scenario import load_scenario
@@ -204,6 +204,6 @@ class TestServerStep:
     def test_kept_orders_keep_it(self):
         world = world_of(**FACTORS)
         rows = [[plan_of(world, server_step=[4.0, 0.5])], [plan_of(world)]]
-        halves = [[_row(each[0], row)] for row, each in enumerate(rows)]
+        halves = [[each[0].rows(slice(row, row + 1))] for row, each in enumerate(rows)]
         assert Tape(halves, 24).at(0).server_step.tolist() == [4.0, 1.0]
         assert Tape(halves[1:], 24).at(0).server_step is None

@@ -17,6 +17,8 @@ from frugalfl.agents.schedulers.linear import (
     FREEZABLE,
     RUN_FEATURES,
     SERVED_CLIENT_FEATURES,
+    SERVED_DECISIONS,
+    SERVED_RUN_FEATURES,
     SPREAD,
     START,
     WEIGHTS,
@@ -359,9 +361,15 @@ class TestBits:
 
 class TestWeights:
     def test_there_is_one_for_each_decision_and_feature(self):
+        plain = {name: each for name, each in WEIGHTS.items() if not each.served}
         forms = len(DECISIONS) * len(RUN_FEATURES)
         over_time = sum(each.over_time for each in CLIENT_FEATURES.values())
-        assert len(WEIGHTS) == forms + len(CLIENT_FEATURES) + over_time + 5
+        assert len(plain) == forms + len(CLIENT_FEATURES) + over_time + 5
+        served = len(DECISIONS) * len(SERVED_RUN_FEATURES)
+        served += len(SERVED_DECISIONS) * len(RUN_FEATURES | SERVED_RUN_FEATURES)
+        over_time = sum(each.over_time for each in SERVED_CLIENT_FEATURES.values())
+        assert len(WEIGHTS) - len(plain) == served + len(SERVED_CLIENT_FEATURES) + over_time
+        assert list(WEIGHTS)[: len(plain)] == list(plain), "vectors of them begin alike everywhere"
         assert START.shape == SPREAD.shape == (len(WEIGHTS),)
         assert (SPREAD > 0).all()
 
