@@ -13,6 +13,7 @@ from ...common.arrays import Bools, Floats, Floats32, Ints
 from ...envs.agent_view import ActionMode, ObservationEncoder
 from ...envs.contract import RoundPlan, SchedulerKind, Situation
 from ..policies.distribution import BatchedMultiCategorical
+from ..policies.element_policy import ElementPolicyMixin
 from ..policies.set_policy import SetPolicyMixin
 from ..policies.slate import SlateActions
 from .frame_stacking import FrameStack
@@ -76,7 +77,7 @@ class LearnedScheduler:
     def plan(self, situation: Situation) -> RoundPlan:
         """The policy's plan for every row."""
         observation = self._frames.add(self._observe(situation))
-        if isinstance(self.policy, SetPolicyMixin):
+        if isinstance(self.policy, ElementPolicyMixin):
             actions = self._decide(self.policy, observation)
         else:
             actions, _ = self.policy.predict(observation, deterministic=True)
@@ -113,15 +114,16 @@ class LearnedScheduler:
     def _observe(self, situation: Situation) -> dict[str, Floats32]:
         return self._encoder.encode(situation if self.home is None else self.home.read(situation))
 
-    def _decide(self, policy: SetPolicyMixin, observation: dict[str, Floats32]) -> Ints:
+    def _decide(self, policy: ElementPolicyMixin, observation: dict[str, Floats32]) -> Ints:
         policy.set_training_mode(False)
         with th.no_grad():
             tensors = {key: th.as_tensor(rows, device=policy.device) for key, rows in observation.items()}
-            if policy.draws_slate:
-                return self._decide_slate(policy.slate(tensors))
-            groups = group_count(tensors[policy.elements].shape[1], self.trained_clients)
-            if groups > 1:
-                return decide_in_groups(policy, tensors, groups).cpu().numpy()
+            if isinstance(policy, SetPolicyMixin):  # how many are invited depends on how many there are
+                if policy.draws_slate:
+                    return self._decide_slate(policy.slate(tensors))
+                groups = group_count(tensors[policy.elements].shape[1], self.trained_clients)
+                if groups > 1:
+                    return decide_in_groups(policy, tensors, groups).cpu().numpy()
             distribution = policy.get_distribution(tensors)
             if self.decision == "count":
                 return policy.decide(distribution).cpu().numpy()

@@ -16,7 +16,7 @@ from ...envs.adapters.sb3_vec_env import FederatedVecEnv
 from ...envs.contract import Scheduler
 from ...envs.serving import ServingScheduler
 from ..learned import FrameStack
-from ..policies.set_policy import SetPolicyMixin
+from ..policies.element_policy import ElementPolicyMixin
 
 Arrays = dict[str, AnyArray]
 
@@ -201,9 +201,9 @@ def discounted_returns(rewards: Floats, gamma: float) -> Floats32:
     return values
 
 
-def _set_policy(model: BaseAlgorithm) -> SetPolicyMixin:
+def _set_policy(model: BaseAlgorithm) -> ElementPolicyMixin:
     policy = model.policy
-    if not isinstance(policy, SetPolicyMixin):
+    if not isinstance(policy, ElementPolicyMixin):
         raise ValueError(
             f"warm_start: expected a set policy (ppo, maskable-ppo or a2c), not {type(policy).__name__}"
         )
@@ -218,7 +218,7 @@ def _frames_of(model: BaseAlgorithm, env: FederatedVecEnv) -> int:
 
 
 def _fit(
-    policy: SetPolicyMixin,
+    policy: ElementPolicyMixin,
     optimiser: th.optim.Optimizer,
     shown: Demonstrations,
     rows: Ints,
@@ -239,7 +239,7 @@ def _fit(
     return float(-chosen.sum().item() / policy.effective(actions).sum().item())
 
 
-def _agreement(policy: SetPolicyMixin, shown: Demonstrations) -> float:
+def _agreement(policy: ElementPolicyMixin, shown: Demonstrations) -> float:
     right = total = 0
     for first in range(0, len(shown.actions), 4096):
         rows = np.arange(first, min(first + 4096, len(shown.actions)))

@@ -8,12 +8,13 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from ...common.arrays import AnyArray
 from .client_set import Observation
+from .element_policy import ElementPolicyMixin
 from .set_policy import SetPolicyMixin
 from .slot_policy import SlotPolicyMixin
 
 
-class SetActorCriticPolicy(SetPolicyMixin, ActorCriticPolicy):  # type: ignore[misc]
-    """Permutation-equivariant policy for PPO and A2C; see `SetPolicyMixin` for the arguments."""
+class _Plain(ElementPolicyMixin, ActorCriticPolicy):  # type: ignore[misc]
+    """As PPO and A2C call a policy."""
 
     def forward(  # type: ignore[override]
         self, obs: Observation, deterministic: bool = False
@@ -28,8 +29,8 @@ class SetActorCriticPolicy(SetPolicyMixin, ActorCriticPolicy):  # type: ignore[m
         return self._evaluate(obs, actions, None)
 
 
-class MaskableSetActorCriticPolicy(SetPolicyMixin, MaskableActorCriticPolicy):  # type: ignore[misc]
-    """Permutation-equivariant policy for sb3-contrib's MaskablePPO; see `SetPolicyMixin`."""
+class _Maskable(ElementPolicyMixin, MaskableActorCriticPolicy):  # type: ignore[misc]
+    """As sb3-contrib's MaskablePPO calls one."""
 
     def forward(  # type: ignore[override]
         self, obs: Observation, deterministic: bool = False, action_masks: AnyArray | None = None
@@ -44,9 +45,17 @@ class MaskableSetActorCriticPolicy(SetPolicyMixin, MaskableActorCriticPolicy):  
         return self._evaluate(obs, actions, action_masks)
 
 
-class SlotActorCriticPolicy(SlotPolicyMixin, SetActorCriticPolicy):  # type: ignore[misc]
+class SetActorCriticPolicy(SetPolicyMixin, _Plain):
+    """Permutation-equivariant policy for PPO and A2C; see `SetPolicyMixin` for the arguments."""
+
+
+class MaskableSetActorCriticPolicy(SetPolicyMixin, _Maskable):  # type: ignore[misc]
+    """Permutation-equivariant policy for MaskablePPO; see `SetPolicyMixin`."""
+
+
+class SlotActorCriticPolicy(SlotPolicyMixin, _Plain):
     """The same for worlds of serving; see `SlotPolicyMixin`."""
 
 
-class MaskableSlotActorCriticPolicy(SlotPolicyMixin, MaskableSetActorCriticPolicy):  # type: ignore[misc]
+class MaskableSlotActorCriticPolicy(SlotPolicyMixin, _Maskable):  # type: ignore[misc]
     """The same for MaskablePPO, which is also told which rungs cannot run where."""

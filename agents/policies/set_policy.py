@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
 
 import torch as th
 from gymnasium import spaces
 from sb3_contrib.common.maskable.distributions import MaybeMasks
-from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import Schedule
 
 from .client_set import ClientSet, Observation, available_clients, is_available
 from .distribution import BatchedMultiCategorical
+from .element_policy import ElementPolicyMixin
 from .initial_logits import checked_logits, default_wait_logits, share_logits
 from .packed import Choices, PackedActions, check_set_spaces, level_mask
 from .set_network import SetShape, flat_logits, fresh_networks
@@ -22,13 +21,8 @@ NO_MORE_STORAGE = 1e-6
 HEADS = ("independent", "slate")
 """How a policy says who trains, see `SetPolicyMixin`."""
 
-if TYPE_CHECKING:
-    _Base = ActorCriticPolicy
-else:
-    _Base = object  # the mixin stands before the plain or the maskable policy
 
-
-class SetPolicyMixin(_Base):
+class SetPolicyMixin(ElementPolicyMixin):
     """What the plain and the maskable set policy share; not a policy by itself.
 
     The policy reads `clients`, `server` and `zones` of the observation and gives one categorical per
@@ -59,10 +53,7 @@ class SetPolicyMixin(_Base):
         **kwargs: passed on to Stable-Baselines3's `ActorCriticPolicy`.
     """
 
-    elements: ClassVar[str] = "clients"  # the part of the observation with one row for each
-    observation_space: spaces.Dict
-    action_space: spaces.MultiDiscrete
-    action_dist: BatchedMultiCategorical
+    elements = "clients"
 
     def __init__(
         self,
@@ -115,8 +106,7 @@ class SetPolicyMixin(_Base):
         )
         if self.draws_slate:
             prefer_small_slates(self.actor.server_logits)
-        self.action_dist = BatchedMultiCategorical(self.action_space.nvec.tolist())
-        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
+        self._fresh_optimizer(lr_schedule)
 
     def _get_constructor_parameters(self) -> dict[str, object]:
         data = super()._get_constructor_parameters()
@@ -173,13 +163,7 @@ class SetPolicyMixin(_Base):
         """
         if self.draws_slate:
             raise ValueError("heads: 'slate', expected 'independent' for a distribution of independent heads")
-        possible = self.possible(obs)
-        if action_masks is not None:
-            given = th.as_tensor(action_masks, dtype=th.bool, device=possible.device)
-            possible = possible & given.reshape(possible.shape)
-        distribution = self.action_dist.proba_distribution(self.logits(obs))
-        distribution.apply_masking(possible)
-        return distribution
+        return super().distribution(obs, action_masks)
 
     def packed(self, obs: Observation, clients: ClientSet) -> PackedActions:
         """The distribution over the available clients; equals `distribution` without further masks."""
@@ -199,7 +183,7 @@ class SetPolicyMixin(_Base):
 
     def likeliest(self, obs: Observation) -> th.Tensor:
         """The actions int64 `[B, D]` in which every head takes its likeliest choice."""
-        return self.slate(obs).mode() if self.draws_slate else self.distribution(obs).mode()
+        return self.slate(obs).mode() if self.draws_slate else super().likeliest(obs)
 
     def _storage(self, clients: ClientSet) -> th.Tensor | None:
         """Bool `[M]`, whether more can be sent to a client; None: the observation does not say."""
@@ -229,26 +213,12 @@ class SetPolicyMixin(_Base):
         first, n, levels = sum(self.choices.server), self.num_clients, self.choices.levels
         return distribution.log_probs()[:, first : first + n * levels].reshape(-1, n, levels)
 
-    def _actions(self, distribution: BatchedMultiCategorical, deterministic: bool) -> th.Tensor:
-        return self.decide(distribution) if deterministic else distribution.sample()
-
-    def predict_values(self, obs: Observation) -> th.Tensor:  # type: ignore[override]
-        """The critic's values `[B, 1]`."""
-        values: th.Tensor = self.critic(obs)
-        return values
-
-    def get_distribution(  # type: ignore[override]
-        self, obs: Observation, action_masks: MaybeMasks = None
-    ) -> BatchedMultiCategorical:
-        """The actor's distribution; the name by which Stable-Baselines3 asks for it."""
-        return self.distribution(obs, action_masks)
-
     def _predict(  # type: ignore[override]
         self, observation: Observation, deterministic: bool = False, action_masks: MaybeMasks = None
     ) -> th.Tensor:
         if self.draws_slate:
             return _taken(self.slate(observation, None, action_masks), deterministic)
-        return self._actions(self.distribution(observation, action_masks), deterministic)
+        return super()._predict(observation, deterministic, action_masks)
 
     def _act(
         self, obs: Observation, deterministic: bool, action_masks: MaybeMasks

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import torch as th
 from gymnasium import spaces
-from sb3_contrib.common.maskable.distributions import MaybeMasks
 from stable_baselines3.common.type_aliases import Schedule
 
 from .client_set import Observation, is_available
-from .distribution import BatchedMultiCategorical
+from .element_policy import ElementPolicyMixin
 from .initial_logits import share_logits
 from .packed import level_mask
 from .set_network import SetShape, flat_logits, fresh_networks
-from .set_policy import SetPolicyMixin
 
 LOADING = 4
 """Index of the slot feature that is 1 while a model is on its way."""
 _PARTS = ("slots", "tasks", "server", "zones")
 
 
-class SlotPolicyMixin(SetPolicyMixin):
+class SlotPolicyMixin(ElementPolicyMixin):
     """The set policy with slots in the place of clients; not a policy by itself.
 
     It reads `slots`, `tasks`, `server` and `zones` of the observation and gives one categorical per dimension
@@ -56,13 +54,11 @@ class SlotPolicyMixin(SetPolicyMixin):
         if not isinstance(action_space, spaces.MultiDiscrete):
             raise ValueError(f"action_space: {type(action_space).__name__}, expected MultiDiscrete")
         self.hidden, self.pooling, self.initial_share = hidden, pooling, initial_share
-        self.heads = "independent"
         self.num_clients = observation_space["slots"].shape[0]  # type: ignore[index]
         sizes = [int(size) for size in action_space.nvec]
         self._first = len(sizes) - self.num_clients  # the server's heads stand before the slots'
         self._server, self._loads = sum(sizes[: self._first]), sizes[-1]
-        # Past the set policy's own beginning, which reads clients.
-        super(SetPolicyMixin, self).__init__(observation_space, action_space, lr_schedule, **kwargs)  # type: ignore[arg-type]
+        super().__init__(observation_space, action_space, lr_schedule, **kwargs)  # type: ignore[arg-type]
 
     def _build(self, lr_schedule: Schedule) -> None:
         sizes = {key: space.shape or () for key, space in self.observation_space.spaces.items()}
@@ -72,17 +68,16 @@ class SlotPolicyMixin(SetPolicyMixin):
         self.actor, self.critic = fresh_networks(
             shape, self._server, self._loads, self.hidden, self.pooling, [0.0], logits
         )
-        self.action_dist = BatchedMultiCategorical(self.action_space.nvec.tolist())
-        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
+        self._fresh_optimizer(lr_schedule)
 
     def _get_constructor_parameters(self) -> dict[str, object]:
-        data = super(SetPolicyMixin, self)._get_constructor_parameters()
+        data = super()._get_constructor_parameters()
         data.update(hidden=self.hidden, pooling=self.pooling, initial_share=self.initial_share)
         return data
 
     def logits(self, obs: Observation) -> th.Tensor:
         """Flat logits `[B, sum(nvec)]` before any masking; zeros for the slots that are away."""
-        return flat_logits(self.actor, _as_set(obs), self._loads)
+        return flat_logits(self.actor, self.as_set(obs), self._loads)
 
     def possible(self, obs: Observation) -> th.Tensor:
         """Bool `[B, sum(nvec)]`: the choices that the observation does not rule out."""
@@ -92,50 +87,13 @@ class SlotPolicyMixin(SetPolicyMixin):
 
     def available(self, obs: Observation) -> th.Tensor:
         """Bool `[B, S]`: whose machine's session runs."""
-        return is_available(_as_set(obs))
-
-    def effective(self, actions: th.Tensor) -> th.Tensor:
-        """Bool `[B, D]`: every head's choice makes a difference."""
-        return th.ones_like(actions, dtype=th.bool)
+        return is_available({"clients": obs["slots"]})
 
     def levels_of(self, actions: th.Tensor) -> th.Tensor:
         """What the slots load `[B, S]`, as a view of actions `[B, D]`."""
         return actions[:, self._first :]
 
-    def decide(self, distribution: BatchedMultiCategorical) -> th.Tensor:
-        """The likeliest choice of every head, int64 `[B, D]`."""
-        return distribution.mode()
-
-    def distribution(self, obs: Observation, action_masks: MaybeMasks = None) -> BatchedMultiCategorical:
-        """The actor's distribution; `action_masks` `[B, sum(nvec)]` may forbid more."""
-        possible = self.possible(obs)
-        if action_masks is not None:
-            given = th.as_tensor(action_masks, dtype=th.bool, device=possible.device)
-            possible = possible & given.reshape(possible.shape)
-        distribution = self.action_dist.proba_distribution(self.logits(obs))
-        distribution.apply_masking(possible)
-        return distribution
-
-    def predict_values(self, obs: Observation) -> th.Tensor:  # type: ignore[override]
-        """The critic's values `[B, 1]`."""
-        values: th.Tensor = self.critic(_as_set(obs))
-        return values
-
-    def _act(
-        self, obs: Observation, deterministic: bool, action_masks: MaybeMasks
-    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
-        distribution = self.distribution(obs, action_masks)
-        actions = self._actions(distribution, deterministic)
-        return actions, self.predict_values(obs), distribution.log_prob(actions)
-
-    def _evaluate(
-        self, obs: Observation, actions: th.Tensor, action_masks: MaybeMasks
-    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
-        distribution = self.distribution(obs, action_masks)
-        return self.predict_values(obs), distribution.log_prob(actions), distribution.entropy()
-
-
-def _as_set(obs: Observation) -> Observation:
-    """The observation as set networks read it: slots for clients, the tasks' numbers beside the server's."""
-    server = th.cat([obs["server"], obs["tasks"].flatten(1)], dim=1)
-    return {"clients": obs["slots"], "server": server, "zones": obs["zones"]}
+    def as_set(self, obs: Observation) -> Observation:
+        """Slots for clients, the tasks' numbers beside the server's."""
+        server = th.cat([obs["server"], obs["tasks"].flatten(1)], dim=1)
+        return {"clients": obs["slots"], "server": server, "zones": obs["zones"]}

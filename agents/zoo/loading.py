@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ...envs.serving import ServingScenario
     from ..learned import Home
     from ..learned.scheduler import LearnedScheduler
-    from ..policies.actor_critic import SetActorCriticPolicy
+    from ..policies.actor_critic import SetActorCriticPolicy, SlotActorCriticPolicy
 
 HOME = Path(__file__).resolve().parent
 """Where the schedulers of the package lie."""
@@ -207,8 +207,8 @@ def _policy(
     card: Card,
     observation_space: spaces.Space[object],
     action_space: spaces.Space[object],
-    kind: type[SetActorCriticPolicy],
-) -> SetActorCriticPolicy:
+    kind: type[SetActorCriticPolicy | SlotActorCriticPolicy],
+) -> SetActorCriticPolicy | SlotActorCriticPolicy:
     import safetensors
     from safetensors.torch import load_file
 
@@ -216,7 +216,7 @@ def _policy(
     if sha256(path) != card.weights_sha256:
         raise ValueError(f"scheduler: {path}: damaged or exchanged (its checksum is not the card's)")
     try:
-        build = cast("Callable[..., SetActorCriticPolicy]", kind)
+        build = cast("Callable[..., SetActorCriticPolicy | SlotActorCriticPolicy]", kind)
         policy = build(observation_space, action_space, lambda _: 0.0, **card.policy)
         policy.load_state_dict(load_file(path))
     except (safetensors.SafetensorError, RuntimeError, TypeError, ValueError) as error:
