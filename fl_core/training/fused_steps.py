@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...common.arrays import Floats
+from ...common.arrays import Floats, Floats32
 from ..models import FineTuned
 from ..numerics import run_ranges
 from .descent_kernels import TrainJobs, blank_updates, descent_of, factor_layout
@@ -62,6 +62,12 @@ class FusedSteps(JobScores):
                 WORTH_A_THREAD,
             )
         return LocalUpdates(done.delta, done.losses, done.norms, moments)
+
+    def _try(self, params: Floats32) -> None:
+        """Compile the kernels: train and score one model `[1, P]` on the first row."""
+        one, rows = np.zeros(1, dtype=np.int64), np.zeros((1, 1), dtype=np.int32)
+        self._fused_run(LocalJobs(params, one, np.arange(2), rows), LocalTraining())
+        self._fused_score(ScoreJobs(params, one, np.arange(2), rows[0]), "val")
 
     def _score_range(self, part: str, jobs: ScoreJobs) -> Callable[[int, int, Floats, Floats], object]:
         asked, data, net, score = tuple(jobs), self._pools[part], self._net, type(self).score_kernel

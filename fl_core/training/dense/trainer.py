@@ -14,10 +14,8 @@ from ...data import Dataset
 from ...models import ModelSpec
 from ...numerics import run_ranges
 from ..fused_steps import FusedSteps
-from ..jobs import LocalJobs
 from ..reference import NumpyTrainer
 from ..scoring import WORTH_A_THREAD, ScoreJobs, compiled_or_warned
-from ..settings import LocalTraining
 from .layout import net_layout
 from .trainer_kernels import Rows, answer_range, score_range, train_factors, train_range
 
@@ -87,10 +85,9 @@ def kernels_work() -> bool:
 
     def attempt() -> None:
         data = Dataset("probe", *(np.zeros((1, 1), np.float32), np.zeros(1, np.int32)) * 3, num_classes=1)
-        trainer, one = FusedTrainer(data, ModelSpec((1, 1))), np.zeros(1, dtype=np.int64)
-        params, rows = np.zeros((1, 2), dtype=np.float32), np.zeros((1, 1), dtype=np.int32)
-        trainer._fused_run(LocalJobs(params, one, np.arange(2), rows), LocalTraining())
-        trainer._fused_score(ScoreJobs(params, one, np.arange(2), rows[0]), "val")
-        trainer._answered(0, ScoreJobs(params, one, np.arange(2), rows[0]), "val")
+        trainer, params = FusedTrainer(data, ModelSpec((1, 1))), np.zeros((1, 2), dtype=np.float32)
+        trainer._try(params)
+        one = np.zeros(1, dtype=np.int64)
+        trainer._answered(0, ScoreJobs(params, one, np.arange(2), one.astype(np.int32)), "val")
 
     return compiled_or_warned(attempt)

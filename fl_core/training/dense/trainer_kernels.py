@@ -216,6 +216,17 @@ def train_factors(begin, end, jobs, data, layout, view, descent, out):  # type: 
         end_factors(j, jobs, how, out, own, loss)
 
 
+@inner(cache=True)
+def _block(x, rows, at, end, in_at, net, packed, hidden, head, z):  # type: ignore[no-untyped-def]
+    """One head's logits for the next rows, to `z`; returns how many rows they are."""
+    count = min(_BLOCK, end - at)
+    padded = (count + 3) // 4 * 4
+    for b in range(padded):
+        in_at[0, b] = np.int64(rows[at + min(b, count - 1)]) * net.inputs[0]
+    _logits(x, in_at, padded, net, packed, hidden, head, z)
+    return count
+
+
 @inner(cache=True, nogil=True)
 def score_range(begin, end, jobs, data, layout, losses, correct):  # type: ignore[no-untyped-def]
     """Summed loss and number of correct rows of the jobs `begin:end`; fills their rows of the last two."""
@@ -233,11 +244,7 @@ def score_range(begin, end, jobs, data, layout, losses, correct):  # type: ignor
         pack(params[origin[j]], net, packed, _NEVER)
         loss, hits = 0.0, 0
         for at in range(first[j], first[j + 1], _BLOCK):
-            count = min(_BLOCK, first[j + 1] - at)
-            padded = (count + 3) // 4 * 4
-            for b in range(padded):
-                in_at[0, b] = np.int64(rows[at + min(b, count - 1)]) * net.inputs[0]
-            _logits(x, in_at, padded, net, packed, hidden, head, z)
+            count = _block(x, rows, at, first[j + 1], in_at, net, packed, hidden, head, z)
             for b in range(count):
                 best = 0
                 for c in range(1, classes):
@@ -270,11 +277,7 @@ def answer_range(begin, end, jobs, data, layout, head, out):  # type: ignore[no-
             pack(params[origin[j]], net, packed, _NEVER)
             packed_of = origin[j]
         for at in range(first[j], first[j + 1], _BLOCK):
-            count = min(_BLOCK, first[j + 1] - at)
-            padded = (count + 3) // 4 * 4
-            for b in range(padded):
-                in_at[0, b] = np.int64(rows[at + min(b, count - 1)]) * net.inputs[0]
-            _logits(x, in_at, padded, net, packed, hidden, head, z)
+            count = _block(x, rows, at, first[j + 1], in_at, net, packed, hidden, head, z)
             for b in range(count):
                 best, label = b * stride, y[rows[at + b]]
                 for c in range(b * stride + 1, b * stride + classes):

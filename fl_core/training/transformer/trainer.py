@@ -12,9 +12,7 @@ import numpy as np
 from ...data import Dataset
 from ...models import TransformerSpec, token_rows
 from ..fused_steps import FusedSteps
-from ..jobs import LocalJobs
-from ..scoring import ScoreJobs, compiled_or_warned
-from ..settings import LocalTraining
+from ..scoring import compiled_or_warned
 from .layout import net_layout
 from .reference import TransformerReference
 from .trainer_kernels import score_range, train_factors, train_range
@@ -50,10 +48,7 @@ def kernels_work() -> bool:
 
     def attempt() -> None:
         data = Dataset("probe", *(np.zeros((1, 2), np.float32), np.zeros(1, np.int32)) * 3, num_classes=1)
-        model, one = TransformerSpec(1, 1, 1, 1, 1), np.zeros(1, dtype=np.int64)
-        trainer, params = FusedTransformer(data, model), model.init(0)[None]
-        rows = np.zeros((1, 1), dtype=np.int32)
-        trainer._fused_run(LocalJobs(params, one, np.arange(2), rows), LocalTraining())
-        trainer._fused_score(ScoreJobs(params, one, np.arange(2), rows[0]), "val")
+        model = TransformerSpec(1, 1, 1, 1, 1)
+        FusedTransformer(data, model)._try(model.init(0)[None])
 
     return compiled_or_warned(attempt)
