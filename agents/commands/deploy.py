@@ -7,18 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...common.settings import parse_settings
-from ...common.spelling import suggest
 from ...common.splits import Split
-from ...envs.registration import serving_entries
 from ...envs.scenario import Scenario, load_scenario
-from ...envs.serving import load_serving
+from ...envs.serving import ServingScenario
 from ...fl_core.remote import require_flower
 from ..deploy import DEFENCE, DeploySettings, ServeSettings
 from ..deploy.federation import check_deployable
 from ..deploy.rehearsal import simulate
 from ..deploy.run import follow_run, named_policy, named_scheduler, start_run, write_app
 from ..execution import hold_folder
-from ..players import run_folder, scenario_of
+from ..players import any_scenario_of, run_folder, scenario_of
 from .running import run_command
 from .terminal import say
 
@@ -171,13 +169,12 @@ def _serving(options: Options) -> dict[str, object]:
                 "of --env"
             )
     said = {"scheduler": options.scheduler, "steps": options.rounds, "patience_s": options.patience_s}
-    scenario = load_serving(_serving_source(options.env or "frugalfl/Serving-v0")).model_dump()
-    return {"scenario": scenario} | {name: value for name, value in said.items() if value is not None}
-
-
-def _serving_source(env: str) -> str:
-    """The scenario behind an id of a world of serving; other words are a packaged name or a file."""
-    known = {entry.id: entry.scenario for entry in serving_entries()}
-    if "/" in env and env not in known and not env.endswith((".yaml", ".yml")):
-        raise ValueError(f"env: {env!r} is no world of serving; {suggest(env, known)}")
-    return known.get(env, env)
+    env = options.env or "frugalfl/Serving-v0"
+    world = any_scenario_of(env)
+    if not isinstance(world, ServingScenario):
+        raise ValueError(
+            f"env: {env!r} is no world of serving; use frugalfl/Serving-v0 or a file based on it"
+        )
+    return {"scenario": world.model_dump()} | {
+        name: value for name, value in said.items() if value is not None
+    }

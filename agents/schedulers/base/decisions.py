@@ -93,13 +93,14 @@ def with_answering(plan: RoundPlan, situation: Situation, refresh: str, ask_belo
         plan: of the situation.
         situation: what is known.
         refresh: one of `REFRESHES`, or `OWN`: as the plan says.
-        ask_below: confidence below which clients ask the hub, where that is a decision; negative: where it
-            pays if heads are as right as they are confident.
+        ask_below: confidence below which clients ask the hub, where that is a decision; negative: as the plan
+            says.
     """
     if situation.stream is None:
         return plan
     whom = plan.refresh if refresh == OWN else np.full(situation.num_envs, REFRESHES.index(refresh))
-    return replace(plan, refresh=whom, ask_below=_threshold(situation, ask_below))
+    below = plan.ask_below if ask_below < 0 else _threshold(situation, ask_below)
+    return replace(plan, refresh=whom, ask_below=below)
 
 
 def _threshold(situation: Situation, ask_below: float) -> Floats | None:
