@@ -108,7 +108,7 @@ def counterfactual(
             continue
         for index, value in enumerate(question.values):
             changed = question.change(situation, rows, clients[rows], float(value))
-            levels = player.probabilities(changed)[1][rows, clients[rows]]
+            levels = player.probabilities(changed, rows)[1][np.arange(rows.size), clients[rows]]
             chance = 1.0 - levels[:, 0]
             invited[index].append(chance)
             steps[index].append(levels[:, 1:] @ sizes / np.maximum(chance, 1e-9))
@@ -128,7 +128,9 @@ def wait_by_carbon(player: LearnedScheduler, met: Encounters, factors: Sequence[
         waits, stops = [], []
         for situation, running in zip(met.situations, met.running, strict=True):
             now = situation.zones.carbon_g_per_kwh * factor
-            chances = player.probabilities(situation.changed(carbon_g_per_kwh=now))[0][running]
+            chances = player.probabilities(situation.changed(carbon_g_per_kwh=now), np.flatnonzero(running))[
+                0
+            ]
             waits.append(chances[:, 1:-1].sum(axis=1))
             stops.append(chances[:, -1])
         rows.append((factor, np.concatenate(waits).mean(), np.concatenate(stops).mean()))

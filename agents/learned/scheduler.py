@@ -83,11 +83,16 @@ class LearnedScheduler:
             actions, _ = self.policy.predict(observation, deterministic=True)
         return self._action_mode.plan(actions, situation)
 
-    def probabilities(self, situation: Situation) -> tuple[Floats, Floats]:
+    def probabilities(self, situation: Situation, rows: Ints | None = None) -> tuple[Floats, Floats]:
         """What a set policy makes of a situation: chances of the wait levels and of every client's steps.
 
+        Args:
+            situation: of E environments.
+            rows: which of them are asked about; None: all.
+
         Returns:
-            `[E, W]`, and `[E, N, L]` under the condition that it trains now; level 0 is not to be invited.
+            `[E, W]`, and `[E, N, L]` under the condition that it trains now, of the rows asked about; level 0
+            is not to be invited.
 
         Raises:
             ValueError: the policy is not a set policy, or looks at more than the present.
@@ -101,8 +106,9 @@ class LearnedScheduler:
             )
         policy.set_training_mode(False)
         with th.no_grad():
-            observation = self._observe(situation)
-            tensors = {key: th.as_tensor(rows, device=policy.device) for key, rows in observation.items()}
+            asked = slice(None) if rows is None else rows
+            observation = self._observe(situation).items()
+            tensors = {key: th.as_tensor(each[asked], device=policy.device) for key, each in observation}
             if policy.draws_slate:
                 slate = policy.slate(tensors)
                 return _chances(slate.waits), slate.level_chances().cpu().numpy().astype(np.float64)
