@@ -90,7 +90,8 @@ class FederatedWorld:
         self._time_s[envs] = 0.0
         self.running |= envs
         self.ledger.open(envs, *scores)
-        self.initial_test_accuracy[envs] = self.test_scores()[0][envs]
+        untrained = self.test_scores()[0] if self._streams is not None else self._core.accuracy(envs, "test")
+        self.initial_test_accuracy[envs] = untrained[envs]
         self._begin_decision(envs)
 
     def step(self, plan: RoundPlan) -> StepResult:

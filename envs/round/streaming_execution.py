@@ -69,7 +69,7 @@ class StreamingExecution(RoundExecution):
         served, energy_j, emissions_g = self._serve(time_s, outcome.duration_s, running, self._got_s)
         moved = self._moved_now
         if moved.any():
-            self.serving.move(moved, self.core.evaluate(moved)[0])
+            self.serving.move(moved, self.core.accuracy(moved))
         outcome = replace(
             self._with_questions(outcome, served),
             energy_j=outcome.energy_j + energy_j,

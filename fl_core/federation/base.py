@@ -147,9 +147,13 @@ class RoundEngine(Threatened, ABC):
             Accuracy in [0, 1] and mean loss, each `[E]`.
         """
 
+    def accuracy(self, envs: Bools | None = None, part: str = "val") -> Floats:
+        """`[E]`, the first of what `evaluate` returns, for those who want no loss."""
+        return self.evaluate(envs, part)[0]
+
     def pooled_accuracy(self) -> Floats:
         """`[E]`, accuracy on all rows but the test's; on the validation set where there are no others."""
-        return self.evaluate()[0]
+        return self.accuracy()
 
     @abstractmethod
     def client_accuracy(self, part: str = "test") -> Floats:

@@ -148,25 +148,38 @@ class StreamCore(FederatedCore):
         """See `RoundEngine.evaluate`; every row of the part stands for a client in turn, in its concept."""
         if self._drift.copies == 1:
             return super().evaluate(envs, part)
+        accuracy, loss = np.full(self.num_envs, np.nan), np.full(self.num_envs, np.nan)
+        which, first, rows = self._rows_of_part(envs, part)
+        if rows.size:
+            right, losses = self._answerer.answers(self._params, which, first, rows, part)
+            accuracy[which] = right.reshape(which.size, -1).mean(axis=1)
+            loss[which] = losses.reshape(which.size, -1).mean(axis=1, dtype=np.float64)
+        return accuracy, loss
+
+    def accuracy(self, envs: Bools | None = None, part: str = "val") -> Floats:
+        """See `RoundEngine.accuracy`."""
+        if self._drift.copies == 1:
+            return super().evaluate(envs, part)[0]
+        accuracy = np.full(self.num_envs, np.nan)
+        which, first, rows = self._rows_of_part(envs, part)
+        if rows.size:
+            right = self._answerer.right(self._params, which, first, rows, part)
+            accuracy[which] = right.reshape(which.size, -1).mean(axis=1)
+        return accuracy
+
+    def _rows_of_part(self, envs: Bools | None, part: str) -> tuple[Ints, Ints, Ints32]:
+        """Environments `[M]`, and a part's rows in their clients' concepts: m has `first[m]:first[m + 1]`."""
         if part not in ("val", "test"):
             raise ValueError(f"part: {part!r}, expected 'val' or 'test'")
         which = np.arange(self.num_envs) if envs is None else np.flatnonzero(envs)
-        accuracy, loss = np.full(self.num_envs, np.nan), np.full(self.num_envs, np.nan)
         size = self._size[part]
-        if which.size and size:
-            row = np.arange(size)
-            rows = self._concept[which][:, row % self.num_clients] * size + row
-            first = np.arange(which.size + 1) * size
-            right, losses = self._answerer.answers(
-                self._params, which, first, rows.ravel().astype(np.int32), part
-            )
-            accuracy[which] = right.reshape(rows.shape).mean(axis=1)
-            loss[which] = losses.reshape(rows.shape).mean(axis=1, dtype=np.float64)
-        return accuracy, loss
+        row = np.arange(size)
+        rows = self._concept[which][:, row % self.num_clients] * size + row
+        return which, np.arange(which.size + 1) * size, rows.ravel().astype(np.int32)
 
     def pooled_accuracy(self) -> Floats:
         """See `RoundEngine.pooled_accuracy`; of rows that change there is no other set."""
-        return self.evaluate()[0]
+        return self.accuracy()
 
     def label_mix(self) -> Floats:
         """Label frequencies `[E, N, C]` of what the clients are asked at first."""

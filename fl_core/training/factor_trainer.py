@@ -62,6 +62,10 @@ class AnsweringFactors(FactorTrainer):
         """See `AnsweringTrainer.answers`."""
         return self._answering.answers(self._model.expanded(params), origin, first, rows, part)
 
+    def right(self, params: Floats32, origin: Ints, first: Ints, rows: Ints32, part: str = "train") -> Bools:
+        """See `AnsweringTrainer.right`."""
+        return self._answering.right(self._model.expanded(params), origin, first, rows, part)
+
     def early_answers(
         self, params: Floats32, origin: Ints, first: Ints, rows: Ints32, part: str = "train"
     ) -> tuple[Bools, Floats32, Floats32]:

@@ -147,6 +147,9 @@ class AnsweringTrainer(Protocol):
             part: whose rows.
         """
 
+    def right(self, params: Floats32, origin: Ints, first: Ints, rows: Ints32, part: str = "train") -> Bools:
+        """The first of what `answers` returns, for those who want no losses."""
+
 
 @runtime_checkable
 class ExitingTrainer(Protocol):

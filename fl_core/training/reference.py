@@ -181,6 +181,10 @@ class NumpyTrainer(ReferenceTrainer):
             loss[at], right[at] = self.row_scores(params[k], x[rows[at]], y[rows[at]])
         return right, loss
 
+    def right(self, params: Floats32, origin: Ints, first: Ints, rows: Ints32, part: str = "train") -> Bools:
+        """See `AnsweringTrainer.right`."""
+        return self.answers(params, origin, first, rows, part)[0]
+
     def early_answers(
         self, params: Floats32, origin: Ints, first: Ints, rows: Ints32, part: str = "train"
     ) -> tuple[Bools, Floats32, Floats32]:

@@ -154,7 +154,13 @@ def test_answers_of_jobs_with_one_model_are_those_of_every_job_alone(widths):
         alone = fused.answers(params, origin[job : job + 1], np.array([0, end - begin]), rows[begin:end])
         assert np.array_equal(right[begin:end], alone[0]) and np.array_equal(loss[begin:end], alone[1])
     expected = plain.answers(params, origin, first, rows)
-    assert np.array_equal(right, expected[0])
+    assert np.array_equal(right, expected[0]) and np.array_equal(
+        right, fused.right(params, origin, first, rows)
+    )
     assert np.allclose(loss, expected[1], rtol=1e-4, atol=1e-5)
+    for strange in (np.nan, np.inf, -np.inf):  # a model that has diverged is right where the first label is
+        diverged = fused.right(np.full_like(params, strange), origin, first, rows)
+        assert np.array_equal(diverged, fused.answers(np.full_like(params, strange), origin, first, rows)[0])
+        assert not diverged[digits.y_train[rows] != 0].any()
     unsure = fused.answers(np.zeros_like(params), origin, first, rows)
     assert (unsure[1] == np.float32(np.log(10.0))).all()

@@ -7,6 +7,9 @@ import numpy as np
 from ...common.arrays import Floats, Ints, Ints32
 from ...common.compiled import kernel
 
+_NEAR = 4
+"""Bins within which a source's next request is looked for first."""
+
 
 @kernel(nogil=True, error_model="numpy")
 def requests_until(sums: Ints32, time_s: Floats, bin_s: float) -> Ints:
@@ -35,15 +38,18 @@ def requests_until(sums: Ints32, time_s: Floats, bin_s: float) -> Ints:
 @kernel(nogil=True, error_model="numpy")
 def moments_of(sums: Ints32, env: Ints, source: Ints, number: Ints, bin_s: float) -> Floats:
     """Seconds at which requests `[K]` arrive, `number` from 0 on; `+inf` for those that never do."""
-    last = sums.shape[2] - 1
+    last, low = sums.shape[2] - 1, 0
     out = np.empty(number.size)
     for row in range(number.size):
         mine, wanted = sums[env[row], source[row]], number[row]
         if wanted < 0 or wanted >= mine[last]:
             out[row] = np.inf
             continue
-        # The last edge whose sum does not exceed the number.
-        low, high = 0, last
+        # The last edge whose sum does not exceed the number; a source's next request is rarely bins away.
+        near = row > 0 and env[row] == env[row - 1] and source[row] == source[row - 1] and mine[low] <= wanted
+        low, high = (low, last) if near else (0, last)
+        if near and mine[min(low + _NEAR, last)] > wanted:
+            high = min(low + _NEAR, last)
         while high - low > 1:
             middle = (low + high) // 2
             if mine[middle] <= wanted:

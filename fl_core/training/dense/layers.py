@@ -18,6 +18,9 @@ from .. import simd
 
 LANES = simd.LANES
 
+NEVER = np.float32(-1e30)
+"""Bias of padding lanes of the last layer: their probability is exactly zero."""
+
 
 @inner(cache=True)
 def fill_padding(packed, net, pad):  # type: ignore[no-untyped-def]
@@ -168,8 +171,8 @@ def update(a, a_at, batch, n_in, back, w, w_at, b_at, vectors, decay, anchor):  
 
 
 @inner(cache=True)
-def row_loss(z, begin, label, stride):  # type: ignore[no-untyped-def]
-    """Cross-entropy and highest probability of the logits at `begin`, to the last bit as of `softmax`."""
+def _normaliser(z, begin, stride):  # type: ignore[no-untyped-def]
+    """The highest of the logits at `begin`, and the sum of all exponentials below it."""
     highest = simd.load(z, begin)
     for v in range(LANES, stride, LANES):
         highest = simd.maximum(highest, simd.load(z, begin + v))
@@ -177,9 +180,30 @@ def row_loss(z, begin, label, stride):  # type: ignore[no-untyped-def]
     shift, sums = simd.splat(top), simd.splat(np.float32(0.0))
     for v in range(0, stride, LANES):
         sums = simd.add(sums, simd.exp(simd.sub(simd.load(z, begin + v), shift)))
-    total = simd.sum_lanes(sums)
+    return top, simd.sum_lanes(sums)
+
+
+@inner(cache=True)
+def row_loss(z, begin, label, stride):  # type: ignore[no-untyped-def]
+    """Cross-entropy and highest probability of the logits at `begin`, to the last bit as of `softmax`."""
+    top, total = _normaliser(z, begin, stride)
     loss = np.float64(top) - np.float64(z[begin + label]) + np.log(np.float64(total))
     return loss, np.float32(1.0) / total
+
+
+@inner(cache=True)
+def summed_loss(z, labels, rows, batch, vectors):  # type: ignore[no-untyped-def]
+    """Cross-entropy of logits that are left as they are, to the last bit as `softmax` returns it."""
+    stride = vectors * LANES
+    loss, product = 0.0, 1.0
+    for b in range(batch):
+        top, total = _normaliser(z, b * stride, stride)
+        loss += np.float64(top) - np.float64(z[b * stride + labels[rows[b]]])
+        product *= np.float64(total)
+        if b % 16 == 15:
+            loss += np.log(product)
+            product = 1.0
+    return loss + np.log(product)
 
 
 @inner(cache=True)

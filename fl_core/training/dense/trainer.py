@@ -17,7 +17,8 @@ from ..fused_steps import FusedSteps
 from ..reference import NumpyTrainer
 from ..scoring import WORTH_A_THREAD, ScoreJobs, compiled_or_warned
 from .layout import net_layout
-from .trainer_kernels import Rows, answer_range, score_range, train_factors, train_range
+from .scores_kernels import answer_range, score_range
+from .trainer_kernels import train_factors, train_range
 
 
 class FusedTrainer(FusedSteps, NumpyTrainer):
@@ -37,8 +38,7 @@ class FusedTrainer(FusedSteps, NumpyTrainer):
         layout = net_layout(model)
         self._net = tuple(layout)
         self._pools = {
-            part: tuple(Rows(dataset.rows(part)[0].ravel(), dataset.rows(part)[1]))
-            for part in ("train", "val", "test")
+            part: (dataset.rows(part)[0].ravel(), dataset.rows(part)[1]) for part in ("train", "val", "test")
         }
         self.work_per_row = int((layout.inputs * layout.outputs).sum())
         self._last = layout.depth - 1
@@ -52,6 +52,12 @@ class FusedTrainer(FusedSteps, NumpyTrainer):
         right, loss, _ = self._answered(self._last, ScoreJobs(params, origin, first, rows), part)
         return right, loss
 
+    def right(self, params: Floats32, origin: Ints, first: Ints, rows: Ints32, part: str = "train") -> Bools:
+        """See `AnsweringTrainer.right`."""
+        if not self.compiles:
+            return super().right(params, origin, first, rows, part)
+        return self._answered(self._last, ScoreJobs(params, origin, first, rows), part, losses=False)[0]
+
     def early_answers(
         self, params: Floats32, origin: Ints, first: Ints, rows: Ints32, part: str = "train"
     ) -> tuple[Bools, Floats32, Floats32]:
@@ -60,10 +66,12 @@ class FusedTrainer(FusedSteps, NumpyTrainer):
             return super().early_answers(params, origin, first, rows, part)
         return self._answered(self._last + 1, ScoreJobs(params, origin, first, rows), part)
 
-    def _answered(self, head: int, asked: ScoreJobs, part: str) -> tuple[Bools, Floats32, Floats32]:
-        """Right or not, loss and confidence `[R]` of a head's answers."""
-        size = asked.rows.size
-        out = (np.empty(size, np.bool_), np.empty(size, np.float32), np.empty(size, np.float32))
+    def _answered(
+        self, head: int, asked: ScoreJobs, part: str, losses: bool = True
+    ) -> tuple[Bools, Floats32, Floats32]:
+        """Right or not, loss and confidence `[R]` of a head's answers; the last two empty without losses."""
+        size, more = asked.rows.size, asked.rows.size if losses else 0
+        out = (np.empty(size, np.bool_), np.empty(more, np.float32), np.empty(more, np.float32))
         jobs, data, net = tuple(asked), self._pools[part], self._net
         if asked.origin.size:
             run_ranges(

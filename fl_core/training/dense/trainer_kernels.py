@@ -1,18 +1,15 @@
-"""Compiled local SGD and scores of small dense nets; what `FusedTrainer` calls.
+"""Compiled local SGD of small dense nets; what `FusedTrainer` trains with.
 
-The arithmetic is in `layers`. Both kernels work on vectors that exist in compiled code only (`simd`):
-neither can run as plain Python, and `FusedTrainer` computes as `NumpyTrainer` does where numba fails. The
-inner ones take more than eight arguments: arrays gathered in tuples would be counted in innermost loops.
-Records of arrays cross from Python as plain tuples, whose types numba recognises three times as fast.
+The arithmetic is in `layers`. The kernels work on vectors that exist in compiled code only (`simd`): they
+cannot run as plain Python, and `FusedTrainer` computes as `NumpyTrainer` does where numba fails. The inner
+ones take more than eight arguments: arrays gathered in tuples would be counted in innermost loops. Records
+of arrays cross from Python as plain tuples, whose types numba recognises three times as fast.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from ....common.arrays import Floats32, Ints32
 from ....common.compiled import inner
 from ..descent_kernels import (
     Descent,
@@ -24,61 +21,9 @@ from ..descent_kernels import (
     pull,
     step_factors,
 )
-from .layers import LANES, add_into, backward, fill_padding, forward, pack, row_loss, softmax, unpack, update
+from .layers import LANES, NEVER, add_into, backward, fill_padding, pack, softmax, unpack, update
 from .layout import NetLayout
-
-# Padding lanes of the last layer: their probability is exactly zero.
-_NEVER = np.float32(-1e30)
-
-# Rows that go through the net together when scoring.
-_BLOCK = 64
-
-
-class Rows(NamedTuple):
-    """Features of a part of the data set, one row after another, and labels."""
-
-    x: Floats32
-    y: Ints32
-
-
-@inner(cache=True)
-def _activate(source, source_at, count, net, packed, hidden, in_at, layers):  # type: ignore[no-untyped-def]
-    """Forward pass of `count` rows through so many hidden layers, to `hidden`."""
-    w_at, b_at, h_at = net.weights_at, net.biases_at, net.hidden_at
-    for layer in range(layers):
-        forward(
-            source, source_at, count, net.inputs[layer], packed, w_at[layer], b_at[layer], net.vectors[layer],
-            True, hidden, h_at[layer] * in_at.shape[1],
-        )  # fmt: skip
-        source, source_at = hidden, in_at[layer + 1]
-
-
-@inner(cache=True)
-def _read(x, hidden, in_at, count, net, packed, head, out):  # type: ignore[no-untyped-def]
-    """Logits of one head, from the activations that it reads."""
-    source = hidden if net.below[head] > 0 else x
-    forward(
-        source, in_at[net.below[head]], count, net.inputs[head], packed, net.weights_at[head],
-        net.biases_at[head], net.vectors[head], False, out, 0,
-    )  # fmt: skip
-
-
-@inner(cache=True)
-def _logits(x, in_at, count, net, packed, hidden, head, out):  # type: ignore[no-untyped-def]
-    """Forward pass of `count` rows up to one head; hidden layers to `hidden`, logits to `out`."""
-    _activate(x, in_at[0], count, net, packed, hidden, in_at, net.below[head])
-    _read(x, hidden, in_at, count, net, packed, head, out)
-
-
-@inner(cache=True)
-def _hidden_offsets(net, capacity):  # type: ignore[no-untyped-def]
-    """`[layers, capacity]`, where each row's inputs of each layer begin (first layer: set later)."""
-    vectors, h_at = net.vectors, net.hidden_at
-    offsets = np.zeros((net.depth, capacity), np.int64)
-    for layer in range(1, net.depth):
-        for b in range(capacity):
-            offsets[layer, b] = h_at[layer - 1] * capacity + b * vectors[layer - 1] * LANES
-    return offsets
+from .passes import hidden_offsets, logits, read
 
 
 @inner(cache=True)
@@ -93,12 +38,12 @@ def _sgd_step(rows, x, y, net, packed, into, anchor, decay, scale, work, in_at):
     batch, count, depth = rows.size, in_at.shape[1], net.depth
     for b in range(batch):
         in_at[0, b] = np.int64(rows[b]) * inputs[0]
-    _logits(x, in_at, count, net, packed, hidden, depth - 1, back)
+    logits(x, in_at, count, net, packed, hidden, depth - 1, back)
     share = net.shares[0]
     loss = share * softmax(back, y, rows, batch, vectors[depth - 1], scale * share)
     for k in range(1, net.shares.size):
         share = net.shares[k]
-        _read(x, hidden, in_at, count, net, packed, depth + k - 1, early[k])
+        read(x, hidden, in_at, count, net, packed, depth + k - 1, early[k])
         loss += share * softmax(early[k], y, rows, batch, vectors[depth + k - 1], scale * share)
     for layer in range(depth - 1, -1, -1):
         source = hidden if layer > 0 else x
@@ -146,7 +91,7 @@ def train_range(begin, end, jobs, data, layout, descent, out):  # type: ignore[n
     back, spare = np.zeros(net.widest * padded, np.float32), np.zeros(net.widest * padded, np.float32)
     heads = net.shares.size if net.shares.size > 1 else 0  # one row is scratch
     early = np.zeros((heads, net.widest * padded), np.float32)
-    hold, in_at = np.empty(start.shape[1], np.float32), _hidden_offsets(net, padded)
+    hold, in_at = np.empty(start.shape[1], np.float32), hidden_offsets(net, padded)
     corrected = correction.shape[0] > 0
     anchored = corrected or how.prox_mu > 0
     adaptive = net.packed_size if how.adamw else 0
@@ -162,7 +107,7 @@ def train_range(begin, end, jobs, data, layout, descent, out):  # type: ignore[n
             clear(g, 0, g.size)
             pack(first_moment[j], net, m, np.float32(0.0))
             pack(second_moment[j], net, v, np.float32(0.0))
-        pack(home, net, packed, _NEVER)
+        pack(home, net, packed, NEVER)
         if anchored:
             for p in range(hold.size):
                 hold[p] = np.float32(force * how.prox_mu) * home[p]
@@ -179,7 +124,7 @@ def train_range(begin, end, jobs, data, layout, descent, out):  # type: ignore[n
                     fill_padding(g, net, np.float32(0.0))
                 taken[j] += 1
                 adamw(packed, g, m, v, taken[j], rate, how)
-                fill_padding(packed, net, _NEVER)
+                fill_padding(packed, net, NEVER)
         losses[j] = loss / max(1, first[j + 1] - first[j])
         norms[j] = unpack(packed, net, home, delta[j])
         if how.adamw:
@@ -202,88 +147,15 @@ def train_factors(begin, end, jobs, data, layout, view, descent, out):  # type: 
     back, spare = np.zeros(net.widest * padded, np.float32), np.zeros(net.widest * padded, np.float32)
     heads = net.shares.size if net.shares.size > 1 else 0  # one row is scratch
     early = np.zeros((heads, net.widest * padded), np.float32)
-    in_at, none, scale = _hidden_offsets(net, padded), np.float32(0.0), np.float32(1.0 / batch)
+    in_at, none, scale = hidden_offsets(net, padded), np.float32(0.0), np.float32(1.0 / batch)
     for j in range(begin, end):
         begin_factors(j, jobs, factors, how, out, own)
         clear(g, 0, g.size)
         loss = 0.0
         for s in range(first[j], first[j + 1]):
-            pack(own.full, net, packed, _NEVER)
+            pack(own.full, net, packed, NEVER)
             work = (hidden, turned, back, spare, early)
             loss += _sgd_step(rows[s], x, y, net, packed, g, still, none, scale, work, in_at)
             unpack(g, net, own.nothing, own.full_slopes)
             step_factors(j, rates[j], factors, how, out, own)
         end_factors(j, jobs, how, out, own, loss)
-
-
-@inner(cache=True)
-def _block(x, rows, at, end, in_at, net, packed, hidden, head, z):  # type: ignore[no-untyped-def]
-    """One head's logits for the next rows, to `z`; returns how many rows they are."""
-    count = min(_BLOCK, end - at)
-    padded = (count + 3) // 4 * 4
-    for b in range(padded):
-        in_at[0, b] = np.int64(rows[at + min(b, count - 1)]) * net.inputs[0]
-    _logits(x, in_at, padded, net, packed, hidden, head, z)
-    return count
-
-
-@inner(cache=True, nogil=True)
-def score_range(begin, end, jobs, data, layout, losses, correct):  # type: ignore[no-untyped-def]
-    """Summed loss and number of correct rows of the jobs `begin:end`; fills their rows of the last two."""
-    params, origin, first, rows = jobs
-    x, y = data
-    net = NetLayout(*layout)
-    head = net.depth - 1
-    classes, last = net.outputs[head], net.vectors[head]
-    packed, in_at = np.empty(net.packed_size, np.float32), _hidden_offsets(net, _BLOCK)
-    hidden, z = (
-        np.zeros(net.hidden_size * _BLOCK + LANES, np.float32),
-        np.zeros(net.widest * _BLOCK, np.float32),
-    )
-    for j in range(begin, end):
-        pack(params[origin[j]], net, packed, _NEVER)
-        loss, hits = 0.0, 0
-        for at in range(first[j], first[j + 1], _BLOCK):
-            count = _block(x, rows, at, first[j + 1], in_at, net, packed, hidden, head, z)
-            for b in range(count):
-                best = 0
-                for c in range(1, classes):
-                    if z[b * last * LANES + c] > z[b * last * LANES + best]:
-                        best = c
-                hits += best == y[rows[at + b]]
-            loss += softmax(z, y, rows[at : at + count], count, last, np.float32(1.0))
-        losses[j] = loss
-        correct[j] = hits
-
-
-@inner(cache=True, nogil=True)
-def answer_range(begin, end, jobs, data, layout, head, out):  # type: ignore[no-untyped-def]
-    """What a head answers to the rows of the jobs `begin:end`: right or not, loss, confidence, to `out`."""
-    params, origin, first, rows = jobs
-    x, y = data
-    net = NetLayout(*layout)
-    right, losses, confidence = out
-    classes, stride = net.outputs[head], net.vectors[head] * LANES
-    packed, in_at = np.empty(net.packed_size, np.float32), _hidden_offsets(net, _BLOCK)
-    hidden, z = (
-        np.zeros(net.hidden_size * _BLOCK + LANES, np.float32),
-        np.zeros(net.widest * _BLOCK, np.float32),
-    )
-    packed_of = -1
-    for j in range(begin, end):
-        if first[j] == first[j + 1]:
-            continue
-        if origin[j] != packed_of:  # neighbours often have the same model, and few rows each
-            pack(params[origin[j]], net, packed, _NEVER)
-            packed_of = origin[j]
-        for at in range(first[j], first[j + 1], _BLOCK):
-            count = _block(x, rows, at, first[j + 1], in_at, net, packed, hidden, head, z)
-            for b in range(count):
-                best, label = b * stride, y[rows[at + b]]
-                for c in range(b * stride + 1, b * stride + classes):
-                    if z[c] > z[best]:
-                        best = c
-                hit = np.float32(best == b * stride + label)
-                loss, highest = row_loss(z, b * stride, label, stride)
-                right[at + b], losses[at + b] = hit > 0, loss
-                confidence[at + b] = (highest - hit) + hit  # to the last bit as `softmax` leaves it

@@ -243,6 +243,10 @@ class TorchTrainer:
         right, loss, _ = self._answered(self._logits, ScoreJobs(params, origin, first, rows), part)
         return right, loss
 
+    def right(self, params: Floats32, origin: Ints, first: Ints, rows: Ints32, part: str = "train") -> Bools:
+        """See `AnsweringTrainer.right`."""
+        return self.answers(params, origin, first, rows, part)[0]
+
     def early_answers(
         self, params: Floats32, origin: Ints, first: Ints, rows: Ints32, part: str = "train"
     ) -> tuple[Bools, Floats32, Floats32]:

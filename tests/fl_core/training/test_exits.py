@@ -108,6 +108,7 @@ def test_both_heads_answer_alike(model, backend):
     ):
         assert np.array_equal(mine[0], reference[0])
         assert np.allclose(mine[1], reference[1], atol=1e-4)
+    assert np.array_equal(one.right(*asked), one.answers(*asked)[0])
     confidence = one.early_answers(*asked)[2]
     assert np.allclose(confidence, two.early_answers(*asked)[2], atol=1e-5)
     assert confidence.min() >= 1 / 3 - 1e-6 and confidence.max() <= 1 + 1e-6
