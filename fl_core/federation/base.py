@@ -202,11 +202,9 @@ class RoundEngine(Threatened, ABC):
             arrivals = replace(arrivals, delta=self.compression.sent(arrivals, bits))
         diverged |= self._overheard(arrivals, start, ~diverged[env])
         for e in np.flatnonzero(diverged):
+            where = (e, index[e].max(), diverged_client[e])
             _LOG.warning(
-                "environment %d, round %d: training diverged (client %d, -1 = in the sum); model kept",
-                e,
-                index[e].max(),
-                diverged_client[e],
+                "environment %d, round %d: training diverged (client %d, -1 = in the sum); model kept", *where
             )
         trained = np.zeros(self._held.shape, dtype=np.bool_)
         trained[env, client] = True
