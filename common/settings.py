@@ -77,6 +77,15 @@ def _end_of(name: str) -> float:
     return next(end for suffix, end in ENDS.items() if name.endswith(suffix))
 
 
+def unless_said(model: BaseModel, written: dict[str, Any], *names: str) -> dict[str, Any]:
+    """What is written of a model, less some fields that nobody gave.
+
+    For fields that came later: documents without them stay what they were, to the letter.
+    """
+    unsaid = set(names) - model.model_fields_set
+    return {name: value for name, value in written.items() if name not in unsaid}
+
+
 _PLAIN = ("str", "int", "float", "bool")
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)

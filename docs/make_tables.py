@@ -34,6 +34,7 @@ from frugalfl.envs.agent_view import (
     CLIENT_TABLE,
     EXIT_CLIENT_TABLE,
     EXIT_SERVER_TABLE,
+    LEAKAGE_SERVER_TABLE,
     SERVER_TABLE,
     STREAM_CLIENT_TABLE,
     STREAM_SERVER_TABLE,
@@ -62,6 +63,7 @@ PARTS = "Paper|Method|Needs|Aggregation|Defaults|Args"
 OPTIONS = {
     "compression": None,
     "malicious": Malicious,
+    "overheard": None,
     "late": Late,
     "arrivals": None,
     "memory": Memory,
@@ -84,7 +86,8 @@ FACES = """\
 
 `objectives=["accuracy", "emissions"]` makes a vector of the terms it names and adds the others to the
 first: all are in points already, each at its price. `env.unwrapped.reference_point` is -100 for each
-objective: accuracy can gain no more than 100 points, so no run is worth more costs."""
+objective: accuracy can gain no more than 100 points, so no run is worth more costs. Where
+[leakage has a price](robustness.md#a-price-of-leakage), it is a fifth term of the vector."""
 FLAT = """\
 With `observation="flat"`: `Box(-1, 1, [N * F + G + Z * H])`, clients first, then server and zones.
 `frugalfl.observation_columns(env.unwrapped.scenario)` names every number: `clients[3].loss_rank`,
@@ -104,7 +107,8 @@ for it), `accuracy`, `loss`, `duration_s`, `repairs`, `invited`, `completed`, `l
 `episode_rounds`, `episode_hours` and so on. Names, types and shapes are those of the first info, which
 `reset` returns. Batches add `_name`, for whom an entry is, as Gymnasium does. The Stable-Baselines3
 `VecEnv` says `reward_terms`, and at an episode's end `episode_totals`. Where clients lie,
-`client_malicious` says who, for evaluators only."""
+`client_malicious` says who, for evaluators only; where leakage has a price,
+`reward_terms` is `[5]`, and `episode_mia_auc_charged` the area that has been charged so far."""
 
 
 def feature_table(title: str, table: dict[str, str], first: int = 0) -> list[str]:
@@ -474,6 +478,7 @@ def page() -> str:
         *feature_table(
             "`server`, with early exits also", EXIT_SERVER_TABLE, len(SERVER_TABLE) + len(STREAM_SERVER_TABLE)
         ),
+        *feature_table("`server`, with a price of leakage also", LEAKAGE_SERVER_TABLE, len(SERVER_TABLE)),
         "### `zones`",
         "",
         "Per zone: intensity now (0.5 at 300 g/kWh), sine and cosine of the local hour, and the forecast at",

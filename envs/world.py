@@ -6,7 +6,7 @@ import numpy as np
 
 from ..common.arrays import Bools, Floats, Floats32, Ints
 from ..common.splits import Split
-from ..fl_core.federation import Listener
+from ..fl_core.federation import FederatedCore, Listener
 from ..traces.availability import SessionBatch
 from ..traces.carbon import CarbonBatch
 from .contract import ClientFacts, Future, RoundPlan, Situation, StepResult
@@ -53,6 +53,7 @@ class FederatedWorld:
         self._execution = make_execution(self.source, self.sessions, self.carbon)
         self._streams = self._execution if isinstance(self._execution, StreamingExecution) else None
         self._core = self._execution.core
+        self._exposure = self.source.make_exposure(self._core)
         self._population = self._execution.population
         self._time_s = np.zeros(e)
         self._available_leads_s = np.array(scenario.forecasting.availability_leads_s)
@@ -92,6 +93,8 @@ class FederatedWorld:
         self.ledger.open(envs, *scores)
         untrained = self.test_scores()[0] if self._streams is not None else self._core.accuracy(envs, "test")
         self.initial_test_accuracy[envs] = untrained[envs]
+        if self._exposure is not None and isinstance(self._core, FederatedCore):
+            self._exposure.begin(self._core, envs, seeds)
         self._begin_decision(envs)
 
     def step(self, plan: RoundPlan) -> StepResult:
@@ -111,6 +114,7 @@ class FederatedWorld:
         )
         active, budgets = self.running.copy(), self._population.budgets
         began_s, accuracy_before = self._time_s.copy(), self.ledger.accuracy
+        exposed = None if self._exposure is None else self._exposure.highest
         outcome, trained = self._execution.run(plan, self._time_s, active, self.ledger)
         self._time_s += outcome.duration_s
         ended_sessions = self.sessions.ended_between(began_s, self._time_s) & active[:, None]
@@ -127,7 +131,8 @@ class FederatedWorld:
             self.ledger.extend(outcome, whole)
             self._time_s += whole.duration_s - outcome.duration_s
             outcome = whole
-        terms = reward_terms(outcome, accuracy_before, self._population.prices) * active[:, None]
+        leaked = self._leaked_points(exposed)
+        terms = reward_terms(outcome, accuracy_before, self._population.prices, leaked) * active[:, None]
         self.ledger.net_points += terms.sum(axis=1)
         self.ledger.abandon(*self._execution.abandon(terminated | truncated))
         self.running &= ~(terminated | truncated)
@@ -161,7 +166,8 @@ class FederatedWorld:
 
     def totals(self) -> dict[str, Floats]:
         """What every episode came to so far, by name, each `[E]`."""
-        return self.ledger.totals()
+        charged = {} if self._exposure is None else {"mia_auc_charged": self._exposure.highest.copy()}
+        return self.ledger.totals() | charged
 
     def test_scores(self) -> tuple[Floats, Floats]:
         """Accuracy and loss on the held-out test set, each `[E]`; for evaluators, never for agents.
@@ -199,7 +205,8 @@ class FederatedWorld:
 
     def eavesdrop(self, listener: Listener | None) -> None:
         """Let somebody listen to clients and servers; for evaluators only. None: nobody any more."""
-        self._core.listener = listener
+        paid = () if self._exposure is None else (self._exposure,)
+        self._core.listeners = paid if listener is None else (*paid, listener)
 
     def client_scores(self) -> ClientScores:
         """How well every client is served by what it uses in the end; for evaluators, at an episode's end.
@@ -214,6 +221,12 @@ class FederatedWorld:
     def parameters(self) -> Floats32:
         """Float32 `[E, P]`, the global models."""
         return self._core.parameters()
+
+    def _leaked_points(self, before: Floats | None) -> Floats | None:
+        """`[E]`, what a step is charged for what it has given away; None where that has no price."""
+        if self._exposure is None or before is None:
+            return None
+        return self._population.price_per_auc * 100.0 * (self._exposure.highest - before)
 
     def _client_facts(self, time_s: Floats) -> ClientFacts:
         s, p = self.sessions, self._population

@@ -188,6 +188,15 @@ def test_every_row_of_the_leakage_table_is_a_valid_world():
         assert load_scenario("phones", **changes) != load_scenario("phones") or not changes
 
 
+def test_every_row_of_the_price_of_leakage_is_a_valid_world():
+    script, priced = loaded("price_of_leakage"), {"preferences": {"price_per_auc": 2.0}}
+    found = script.worlds([0.1, 1e4], 2)
+    assert list(found) == ["updates", "sums", "sums, noise 0.1", "sums, noise 10000"]
+    changed = [load_scenario("hospitals", **priced, **changes) for changes in found.values()]
+    assert [world.overheard for world in changed] == ["updates", "sums", "sums", "sums"]
+    assert len({world.model_dump_json() for world in changed}) == len(changed)
+
+
 def test_fine_tuning_plays_every_case_and_counts_its_bytes():
     script = loaded("fine_tuning")
     found = script.cases([2])

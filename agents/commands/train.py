@@ -48,6 +48,8 @@ class Prices:
     """points per GB moved"""
     price_per_kg: float | None = None
     """points per kg CO2e emitted"""
+    price_per_auc: float | None = None
+    """points per hundredth by which an eavesdropper's chance to tell members is above one half"""
     spread: float | None = None
     """draw each price anew for every episode, log-uniformly between it / spread and it * spread: one policy,
     which observes the prices, then serves the whole trade-off"""

@@ -12,7 +12,7 @@ from ...common.arrays import Floats
 from ...common.splits import Split
 from ...envs.contract import Scheduler
 from ...envs.episode import PRICES
-from ...envs.scenario import Scenario, load_scenario
+from ...envs.scenario import LEAKAGE, Scenario, load_scenario
 from .episodes import evaluate
 from .measures import hypervolume, non_dominated
 
@@ -33,10 +33,11 @@ def at_prices(scenario: Scenario | str | Mapping[str, object], factors: Mapping[
         ValueError: an unknown price or a negative factor.
     """
     world = load_scenario(scenario)
-    prices = {name: _middle(getattr(world.preferences, name)) for name in PRICES}
+    charged = [*PRICES, "price_per_auc"] if LEAKAGE in world.reward_terms else PRICES
+    prices = {name: _middle(getattr(world.preferences, name)) for name in charged}
     for name, factor in factors.items():
         if name not in prices:
-            raise ValueError(f"prices: {name!r}, expected one of {', '.join(PRICES)}")
+            raise ValueError(f"prices: {name!r}, expected one of {', '.join(prices)}")
         if not (np.isfinite(factor) and factor >= 0):
             raise ValueError(f"prices: {name} times {factor}, expected a factor of 0 or more")
         prices[name] *= factor

@@ -8,7 +8,6 @@ import pandas as pd
 from ...common.arrays import AnyArray, Floats, Ints
 from ...common.units import SECONDS_PER_HOUR
 from ...envs.contract import (
-    REWARD_TERMS,
     STOP_S,
     RoundOutcome,
     Scheduler,
@@ -17,6 +16,7 @@ from ...envs.contract import (
     Situation,
     Turn,
 )
+from ...envs.scenario import LEAKAGE
 from ..schedulers.base import WithRegret, original, spent_points
 from .measures import jain_index, total_variation
 from .timelines import CANCELLED, COMPLETED, IDLE, LOST, Page, Timeline, timeline_of
@@ -49,7 +49,7 @@ class Recorder:
 
     def __init__(self, world: SimulatedWorld, seeds: Ints, timeline_row: int | None = None):
         num_envs, self._world = len(seeds), world
-        self.terms = {name: np.zeros(num_envs) for name in REWARD_TERMS}
+        self.terms = {name: np.zeros(num_envs) for name in world.scenario.reward_terms}
         self.training_rounds = np.zeros(num_envs, dtype=np.int64)
         self.decisions = np.zeros(num_envs, dtype=np.int64)
         self.stopped = np.zeros(num_envs, dtype=np.int64)
@@ -80,7 +80,7 @@ class Recorder:
         world = self._world
         totals, start_accuracy = world.totals(), np.array(world.initial_test_accuracy, dtype=np.float64)
         test_accuracy = np.asarray(world.test_scores()[0], dtype=np.float64)
-        charged = {f"points_{name}": self.terms[name] for name in REWARD_TERMS if name != "accuracy"}
+        charged = {f"points_{name}": points for name, points in self.terms.items() if name != "accuracy"}
         return {
             "net_points": 100.0 * (test_accuracy - start_accuracy) + sum(charged.values()),
             "accuracy": test_accuracy,
@@ -94,6 +94,7 @@ class Recorder:
             "stopped": self.stopped,
             "jain": jain_index(world.participation),
             **self.served,
+            **({"mia_auc_charged": totals["mia_auc_charged"]} if LEAKAGE in self.terms else {}),
             **self._regrets(scheduler),
             **self._client_scores(),
         }
@@ -152,7 +153,7 @@ class Recorder:
             s.run.gigabytes,
             s.run.kilograms,
             s.run.accuracy,
-            spent_points(s),
+            spent_points(s) - self.terms.get(LEAKAGE, 0.0),
             self.training_rounds,
         )
         self._points.append((rows, *(value[rows] for value in values)))

@@ -51,8 +51,10 @@ CLIENT_METRICS = ("worst_client_accuracy", "p10_client_accuracy")
 """Columns that are summarised where the table has them: not every world tells single clients' accuracy."""
 SERVED_METRICS = ("right_share", "latency_ms", "dropped_share", "regret_points", "regret_limit")
 """Likewise, of worlds with arrivals and of worlds of serving."""
-LEAKS = ("mia_auc", "mia_auc_sums", "reconstruction", "aia_gain")
-"""What an eavesdropper found; summarised where somebody listened, and where it makes sense."""
+FOUND = ("mia_auc", "mia_auc_sums", "reconstruction", "aia_gain")
+"""What an eavesdropper found, where somebody listened."""
+LEAKS = (*FOUND, "mia_auc_charged")
+"""Likewise, and what was charged where leakage has a price; summarised where it makes sense."""
 
 REGRETS = ("regret_points", "regret_limit", "own_regret", "regret_bound")
 """In worlds that serve: of every scheduler against the frozen optimum, or the best fixed placement in
@@ -76,9 +78,9 @@ class EvaluationResult:
         episodes: one row per scheduler and episode: scheduler, kind, episode, seed, net_points (test accuracy
             gained, in points, minus the costs charged), accuracy (test), accuracy_start (test), val_accuracy,
             val_net_points (what the reward sums to), points_time, points_communication, points_emissions
-            (each negative), hours, gigabytes, kilowatt_hours, kilograms, wasted_share, rounds (in which
-            somebody trained), decisions, stopped (1 where the scheduler ended the
-            run), invitations, completions, lost, jain, participation_tv (total
+            and, where it has a price, points_leakage (each negative), hours, gigabytes, kilowatt_hours,
+            kilograms, wasted_share, rounds (in which somebody trained), decisions, stopped (1 where the
+            scheduler ended the run), invitations, completions, lost, jain, participation_tv (total
             variation between the clients' target weights and their shares of the updates that arrived),
             decision_ms, val_score (net points on val for which its settings were chosen) and rounds_spent (of
             training, to tune or train it), both nan if unknown; where the world tells: worst_client_accuracy
@@ -91,7 +93,8 @@ class EvaluationResult:
             another of its label by the messages), mia_auc_sums (the same by the models alone), reconstruction
             (distance of the reconstructed local model from the true one, in units of the initial model's) and
             aia_gain (of guessing a binary attribute over naming the more frequent value), nan where it makes
-            no sense.
+            no sense; where leakage has a price, mia_auc_charged (what was charged: the largest area so far,
+            of all clients and against validation rows).
             In worlds of serving: net_points, accuracy (right answers over answers), right_share (over
             requests), latency_ms (of an answer that somebody waits for), points_answers and the other terms,
             loads, lost, repairs, and dropped_share, hub_share, asked_share, retried_share of the requests;

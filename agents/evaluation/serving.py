@@ -9,7 +9,8 @@ import pandas as pd
 
 from ...common.arrays import AnyArray, Floats, Ints
 from ...common.units import SECONDS_PER_HOUR
-from ...envs.contract import REWARD_TERMS, Turn
+from ...envs.contract import Turn
+from ...envs.scenario import REWARD_TERMS
 from ...envs.serving import (
     NOTHING,
     ServingOutcome,

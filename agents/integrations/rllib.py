@@ -72,7 +72,7 @@ def make_env(env_id: str, config: Mapping[str, object] | None = None) -> Playabl
     Args:
         env_id: an id of the suite.
         config: RLlib's env config: keyword arguments of the environment; besides, for `mo-` ids,
-            `reward_weights` of the four terms, by default all 1. RLlib adds `num_envs` where
+            `reward_weights` of the terms, by default all 1. RLlib adds `num_envs` where
             `gym_env_vectorize_mode` is "vector_entry_point": then all are stepped in one batch.
 
     Raises:

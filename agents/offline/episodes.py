@@ -26,7 +26,7 @@ class RecordedEpisode:
     observations: dict[str, Floats32]  # arrays [T + 1, ...] by name, the last behind the last reward
     actions: AnyArray  # [T, ...] of the action space
     rewards: Floats  # [T] accuracy points
-    terms: Floats  # [T, 4] the rewards by `REWARD_TERMS`
+    terms: Floats  # [T, terms] the rewards by `Scenario.reward_terms`
     masks: Bools | None  # [T + 1, choices] what was legal; None where actions are scores
     terminated: bool  # ended by the world's rules; else truncated
 

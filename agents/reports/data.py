@@ -8,7 +8,7 @@ import pandas as pd
 from ...common.arrays import Floats
 from ..evaluation import EvaluationResult
 from ..evaluation.measures import bootstrap
-from .palette import TERMS
+from .palette import terms_of
 
 CURVE_POINTS = 240
 """Points of every curve along its cost."""
@@ -53,7 +53,8 @@ def net_points_data(result: EvaluationResult) -> pd.DataFrame:
 
     Returns:
         The columns scheduler, net_points (interquartile mean) with _low and _high (95% interval), and the
-        means of the reward's terms, in accuracy points: accuracy, time, communication, emissions.
+        means of the reward's terms, in accuracy points: accuracy, time, communication, emissions, and leakage
+        where it has a price.
     """
     rows = []
     for name in result.ranking():
@@ -61,7 +62,9 @@ def net_points_data(result: EvaluationResult) -> pd.DataFrame:
         row: dict[str, str | float] = {"scheduler": name, "net_points": net.value}
         row |= {"net_points_low": net.low, "net_points_high": net.high}
         costs = {
-            term: float(result.values(name, f"points_{term}").mean()) for term in TERMS if term != "accuracy"
+            term: float(result.values(name, f"points_{term}").mean())
+            for term in terms_of(result)
+            if term != "accuracy"
         }
         row["accuracy"] = float(result.values(name).mean()) - sum(costs.values())
         rows.append({**row, **costs})

@@ -18,8 +18,14 @@ SHADES = (
 )  # fmt: skip
 """For the others where each can be picked out."""
 
-TERMS = {"accuracy": "#4c9f70", "time": "#e3a857", "communication": "#6c8ebf", "emissions": "#8d6e63"}
-"""Terms of the reward; the first is gained, the others are paid."""
+TERMS = {
+    "accuracy": "#4c9f70",
+    "time": "#e3a857",
+    "communication": "#6c8ebf",
+    "emissions": "#8d6e63",
+    "leakage": "#9d5c8f",
+}
+"""Terms of the reward; the first is gained, the others are paid, the last where it has a price."""
 
 ZONES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a7f00", "#56b4e9", "#7b5ea7", "#555555")
 """Grid zones, told apart by the colour-blind too (Okabe and Ito 2008)."""
@@ -52,6 +58,12 @@ STATUSES = {
 """By the codes of `Timeline.status`."""
 STATUS_NAMES = {IDLE: "not invited"} | {code: status.name for code, status in STATUSES.items()}
 """Their names in style sheets."""
+
+
+_PRICE_OF_LEAKAGE = (
+    "Net points are also charged for what leaks: a price per hundredth by which *charged*, the largest\n"
+    "chance so far to tell rows that clients trained on from others, is above one half."
+)
 
 
 class Words(NamedTuple):
@@ -88,8 +100,19 @@ SERVING_WORDS = Words(
 
 
 def words_of(result: EvaluationResult) -> Words:
-    """The words of a result's class of worlds."""
+    """The words of a result's class of worlds, and of what is charged there."""
+    if "points_leakage" in result.episodes:
+        return TRAINING_WORDS._replace(columns=f"{TRAINING_WORDS.columns}\n{_PRICE_OF_LEAKAGE}")
     return SERVING_WORDS if result.serves else TRAINING_WORDS
+
+
+def terms_of(result: EvaluationResult) -> dict[str, str]:
+    """Colours of the terms of the reward that a result has; the first is gained, the others are paid."""
+    return {
+        term: colour
+        for term, colour in TERMS.items()
+        if term == "accuracy" or f"points_{term}" in result.episodes
+    }
 
 
 class Style(NamedTuple):

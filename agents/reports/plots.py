@@ -72,7 +72,7 @@ def plot_curves(
 
 
 def plot_net_points(data: pd.DataFrame, styles: Mapping[str, Style], title: str, path: Path) -> None:
-    """Net points with intervals beside the four terms they are made of, best on top.
+    """Net points with intervals beside the terms they are made of, best on top.
 
     Args:
         data: see `net_points_data`.
@@ -92,8 +92,10 @@ def plot_net_points(data: pd.DataFrame, styles: Mapping[str, Style], title: str,
     left.invert_yaxis()
     left.set(xlabel="net points (interquartile mean, 95% interval)")
     right.set(xlabel="accuracy points, mean of the episodes (line: net)")
-    handles = [Patch(color=colour, label=_TERM_LABELS.get(name, name)) for name, colour in TERMS.items()]
-    figure.legend(handles=handles, fontsize=8, loc="outside lower right", ncols=4, frameon=False)
+    handles = [
+        Patch(color=colour, label=_TERM_LABELS.get(name, name)) for name, colour in _terms(data).items()
+    ]
+    figure.legend(handles=handles, fontsize=8, loc="outside lower right", ncols=len(handles), frameon=False)
     text = plain_text(f"{title}: what each scheduler earns and what it pays for")
     figure.suptitle(text, x=0.01, ha="left")
     for axes in (left, right):
@@ -102,9 +104,14 @@ def plot_net_points(data: pd.DataFrame, styles: Mapping[str, Style], title: str,
     save_figure(figure, path)
 
 
+def _terms(data: pd.DataFrame) -> dict[str, str]:
+    """Colours of the terms that the data have."""
+    return {term: colour for term, colour in TERMS.items() if term in data}
+
+
 def _draw_terms(axes: Axes, data: pd.DataFrame) -> None:
     places, paid = np.arange(len(data)), np.zeros(len(data))
-    for term, colour in TERMS.items():
+    for term, colour in _terms(data).items():
         if term == "accuracy":
             axes.barh(places, data[term], color=colour, height=0.62)
             continue

@@ -48,8 +48,9 @@ LEAK_COLUMNS = {
     "mia_auc_sums": ("of sums [AUC]", 1.0, 2),
     "reconstruction": ("local model", 1.0, 2),
     "aia_gain": ("attribute [points]", 100.0, 1),
+    "mia_auc_charged": ("charged [AUC]", 1.0, 3),
 }
-"""The same of what an eavesdropper found, shown where somebody listened."""
+"""The same of what an eavesdropper found, shown where somebody listened, or was charged for it."""
 
 REGRET_COLUMNS = {
     "regret_points": ("dynamic regret [points]", 1.0, 1),

@@ -41,9 +41,10 @@ class FederatedEnv(HasSpec, gym.Env[AnyObservation, AnyArray]):
     `Box(4 + N)`.
 
     ## Reward
-    Validation accuracy gained, in points, minus the price of hours, GB and kg CO2e. `vector_reward=True`
-    returns the four terms of `info["reward_terms"]` instead of their sum, or those named in `objectives`,
-    the first with the sum of the others.
+    Validation accuracy gained, in points, minus the price of hours, GB and kg CO2e, and of what an
+    eavesdropper could learn where `preferences` says `price_per_auc`. `vector_reward=True` returns the
+    terms of `info["reward_terms"]` instead of their sum, or those named in `objectives`, the first with the
+    sum of the others.
 
     ## Start, end
     An episode draws clients, devices, data partition, traces and (if they are ranges) prices from the seed.
@@ -57,7 +58,7 @@ class FederatedEnv(HasSpec, gym.Env[AnyObservation, AnyArray]):
         action: "levels", "discrete" or "scores".
         menu: entries of the "discrete" menu.
         vector_reward: whether the reward is a vector, by default
-            `[accuracy, time, communication, emissions]`.
+            `[accuracy, time, communication, emissions]`, with leakage where that has a price.
         render_mode: None, "ansi" or "rgb_array".
         observation: "dict" or "flat".
         objectives: terms of the vector reward that are objectives of their own, such as
@@ -88,7 +89,7 @@ class FederatedEnv(HasSpec, gym.Env[AnyObservation, AnyArray]):
         self.observation_space = self.agent_view.observation_space
         self.action_space = self.agent_view.action_mode.space  # type: ignore[assignment]
         self.render_mode = render_mode
-        self._objectives = objectives_of(vector_reward, objectives)
+        self._objectives = objectives_of(vector_reward, objectives, self.scenario.reward_terms)
         self._viewers = Viewers(self.agent_view.world, 1, render_mode, self.viewer_type)
         self._ready = False
         if self._objectives is not None:

@@ -9,7 +9,7 @@ from gymnasium import spaces
 
 from ...common.arrays import Floats, Floats32
 from ...common.spelling import suggest
-from ..contract import REWARD_TERMS
+from ..scenario import LEAKAGE
 
 WORST_POINTS = -100.0
 """Of every objective at the reference point: 100 points are all that accuracy can gain."""
@@ -19,7 +19,8 @@ class Objectives:
     """Vector rewards in points; a term that is no objective is added to the first one, at its price.
 
     Args:
-        names: of the terms that are objectives, in the order of the vector; None: all of `REWARD_TERMS`.
+        terms: of the world's reward, see `Scenario.reward_terms`.
+        names: of those that are objectives, in the order of the vector; None: all.
 
     Attributes:
         names: in the order of the vector.
@@ -30,17 +31,16 @@ class Objectives:
         ValueError: one line: an unknown or repeated term, or none.
     """
 
-    def __init__(self, names: Sequence[str] | None = None):
-        self.names = REWARD_TERMS if names is None else tuple(names)
+    def __init__(self, terms: Sequence[str], names: Sequence[str] | None = None):
+        self.names = tuple(terms if names is None else names)
         for name in self.names:
-            if name not in REWARD_TERMS:
-                raise ValueError(f"objectives: {name!r} is no term; {suggest(str(name), REWARD_TERMS)}")
+            if name not in terms:
+                priceless = " where preferences: price_per_auc is 0" if name == LEAKAGE else ""
+                raise ValueError(f"objectives: {name!r} is no term{priceless}; {suggest(str(name), terms)}")
         if not self.names or len(set(self.names)) < len(self.names):
             raise ValueError(f"objectives: {list(self.names)}, expected one term or several different ones")
-        self._weights = np.array(
-            [[name == term for term in REWARD_TERMS] for name in self.names], dtype=float
-        )
-        self._weights[0] += [term not in self.names for term in REWARD_TERMS]
+        self._weights = np.array([[name == term for term in terms] for name in self.names], dtype=float)
+        self._weights[0] += [term not in self.names for term in terms]
         gains = self._weights[:, 0] > 0
         costs = self._weights[:, 1:].any(axis=1)
         self.space = spaces.Box(
@@ -51,12 +51,14 @@ class Objectives:
         self.reference_point = np.full(len(self.names), WORST_POINTS, dtype=np.float32)
 
     def rewards(self, terms: Floats) -> Floats32:
-        """Float32 `[E, R]` of the terms `[E, 4]`."""
+        """Float32 `[E, R]` of the terms `[E, T]`."""
         rewards: Floats32 = (terms @ self._weights.T).astype(np.float32)
         return rewards
 
 
-def objectives_of(vector_reward: bool, names: Sequence[str] | None) -> Objectives | None:
+def objectives_of(
+    vector_reward: bool, names: Sequence[str] | None, terms: Sequence[str]
+) -> Objectives | None:
     """The objectives that the keywords of an environment ask for; None where the reward is a number.
 
     Raises:
@@ -66,4 +68,4 @@ def objectives_of(vector_reward: bool, names: Sequence[str] | None) -> Objective
         raise ValueError(
             f"objectives: {list(names)} of a scalar reward, expected vector_reward=True or an id mo-"
         )
-    return Objectives(names) if vector_reward else None
+    return Objectives(terms, names) if vector_reward else None

@@ -67,7 +67,7 @@ class ServingEnv(FederatedEnv):
 
     ## Reward
     Right answers over the expected requests, in points, minus the price of waiting, GB and kg CO2e; with
-    `vector_reward=True` the four terms, as in all worlds.
+    `vector_reward=True` the four terms.
 
     Args:
         scenario: a packaged name ("serving"), a YAML file or a mapping.

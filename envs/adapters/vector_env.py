@@ -79,7 +79,8 @@ class FederatedVectorEnv(HasSpec, VectorEnv[AnyObservation, AnyArray, AnyArray])
         self.single_action_space = self.agent_view.action_mode.space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._objectives = objectives_of(vector_reward, objectives)
+        terms = self.agent_view.scenario.reward_terms
+        self._objectives = objectives_of(vector_reward, objectives, terms)
         if self._objectives is not None:
             self.reward_space = self._objectives.space
             self.reference_point = self._objectives.reference_point.copy()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...common.arrays import Bools, Floats, Ints
-from ..contract import REWARD_TERMS, StepResult, World
+from ..contract import StepResult, World
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -104,12 +104,12 @@ class Viewer:
         self._hours: list[float] = [0.0]
         self._accuracy: list[float] = [self._totals()["accuracy"]]
         self._carbon: list[Floats] = []
-        self._terms = np.zeros(len(REWARD_TERMS))
+        self._terms = np.zeros(len(self._world.scenario.reward_terms))
         self._note_situation()
 
     def add_points(self, terms: Mapping[str, float]) -> None:
-        """Count points, by `REWARD_TERMS`, of a step that another viewer has seen."""
-        self._terms = self._terms + np.array([terms[name] for name in REWARD_TERMS])
+        """Count points, by the names of the terms, of a step that another viewer has seen."""
+        self._terms = self._terms + np.array([terms[name] for name in self._world.scenario.reward_terms])
 
     def record(self, result: StepResult) -> None:
         """Enter the step that was just made."""
@@ -125,9 +125,8 @@ class Viewer:
         totals = self._totals()
         states = self._states[-1] if self._states else self._before
         zones = zip(self._world.zone_names, self._carbon_now, strict=True)
-        terms = "  ".join(
-            f"{name} {value:+.2f}" for name, value in zip(REWARD_TERMS, self._terms, strict=True)
-        )
+        names = self._world.scenario.reward_terms
+        terms = "  ".join(f"{name} {value:+.2f}" for name, value in zip(names, self._terms, strict=True))
         return "\n".join(
             [
                 f"{self._world.scenario.name}  {self._progress(totals)}  hour {self._hours_now():.2f}  "

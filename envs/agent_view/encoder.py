@@ -11,7 +11,7 @@ from ...common.arrays import Floats, Floats32, Ints
 from ...common.spelling import suggest
 from ...common.units import HOURS_PER_DAY, SECONDS_PER_HOUR
 from ..contract import Situation, survival
-from ..scenario import Scenario
+from ..scenario import LEAKAGE, Scenario
 from .client_kernels import (
     MIDDLE_POINTS,
     ROUND_RATIO,
@@ -32,6 +32,8 @@ _LOG_UNIT = 3.0
 """Natural logarithms are divided by this before their hyperbolic tangent is taken."""
 _USUAL_PRICES = np.array([0.3, 0.3, 100.0])
 """Of an hour, a GB and a kg CO2e: 0 on their log scales."""
+_USUAL_AUC_PRICE = 1.0
+"""Of a hundredth of an eavesdropper's area."""
 _USUAL_STEP_S = 120.0
 _USUAL_SAMPLE_BYTES = 1e6
 _LEAST_POINTS = 0.02
@@ -60,6 +62,7 @@ class ObservationEncoder:
         self._budgets = np.array(scenario.budgets.largest)
         zone_columns = len(scenario.forecasting.carbon_leads_s) + len(ZONE_FEATURES)
         known = features_of(scenario)
+        self._shows_leakage = LEAKAGE in scenario.reward_terms
         self.columns = {part: tuple((columns or {}).get(part, names)) for part, names in known.items()}
         self._picked = {
             part: _indices(part, self.columns[part], names)
@@ -95,6 +98,9 @@ class ObservationEncoder:
                 "server": server_columns(s.stream),
             }
             tables |= {part: np.concatenate([tables[part], more], axis=-1) for part, more in also.items()}
+        if self._shows_leakage:
+            price = _log_scale(s.terms.price_per_auc / _USUAL_AUC_PRICE).astype(np.float32)
+            tables["server"] = np.concatenate([tables["server"], price[:, None]], axis=-1)
         return tables | {part: tables[part][..., index] for part, index in self._picked.items()}
 
     def _clients(self, s: Situation, ahead: Floats) -> Floats32:
@@ -188,6 +194,11 @@ def _logs(s: Situation, spent: Floats, last: Floats) -> Floats:
             s.terms.sample_bytes / _USUAL_SAMPLE_BYTES,
         ]
     )
+    return _log_scale(ratios)
+
+
+def _log_scale(ratios: Floats) -> Floats:
+    """Ratios to what is usual, on the log scale of the features."""
     found: Floats = np.tanh(np.log(np.maximum(ratios, SMALLEST)) / _LOG_UNIT)
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..scenario import Scenario
+from ..scenario import LEAKAGE, Scenario
 
 CLIENT_TABLE = {
     "available": "1 if the client could be invited now",
@@ -128,23 +128,28 @@ EXIT_SERVER_TABLE = {
 }
 """Entries of `server` that follow in worlds with early exits."""
 
+LEAKAGE_SERVER_TABLE = {
+    "price_per_auc": "points per hundredth of an eavesdropper's area above one half, log scale, 0 at 1",
+}
+"""Entries of `server` that follow in worlds where leakage has a price."""
+
 CLIENT_FEATURES = tuple(CLIENT_TABLE)
 SERVER_FEATURES = tuple(SERVER_TABLE)
 ZONE_FEATURES = tuple(ZONE_TABLE)
 FEATURES = {
     "clients": (*CLIENT_FEATURES, *STREAM_CLIENT_TABLE, *EXIT_CLIENT_TABLE),
-    "server": (*SERVER_FEATURES, *STREAM_SERVER_TABLE, *EXIT_SERVER_TABLE),
+    "server": (*SERVER_FEATURES, *STREAM_SERVER_TABLE, *EXIT_SERVER_TABLE, *LEAKAGE_SERVER_TABLE),
 }
 """Names of all columns of an observation's parts, which may be shown in part."""
 
 
 def features_of(scenario: Scenario) -> dict[str, tuple[str, ...]]:
-    """Names of the columns that a world's observation shows; worlds without arrivals or exits have fewer."""
-    if scenario.arrivals is None:
-        return {"clients": CLIENT_FEATURES, "server": SERVER_FEATURES}
+    """Names of the columns that a world's observation shows: what it does not have is left out."""
+    clients, server = CLIENT_FEATURES, SERVER_FEATURES
+    if scenario.arrivals is not None:
+        clients, server = (*clients, *STREAM_CLIENT_TABLE), (*server, *STREAM_SERVER_TABLE)
     if scenario.exits is not None:
-        return dict(FEATURES)
-    return {
-        "clients": (*CLIENT_FEATURES, *STREAM_CLIENT_TABLE),
-        "server": (*SERVER_FEATURES, *STREAM_SERVER_TABLE),
-    }
+        clients, server = (*clients, *EXIT_CLIENT_TABLE), (*server, *EXIT_SERVER_TABLE)
+    if LEAKAGE in scenario.reward_terms:
+        server = (*server, *LEAKAGE_SERVER_TABLE)
+    return {"clients": clients, "server": server}

@@ -9,7 +9,7 @@ import numpy as np
 from ...common.arrays import AnyArray
 from ...common.registry import load_dotted
 from ...common.splits import Split
-from ..contract import REWARD_TERMS, Asked, RoundOutcome, RoundPlan, Served, Situation, StepResult
+from ..contract import Asked, RoundOutcome, RoundPlan, Served, Situation, StepResult
 from ..episode import most_decisions
 from ..mixture import MixtureWorld, make_world
 from ..scenario import Levels, Scenario, ScenarioSource, load_scenario
@@ -120,7 +120,7 @@ class AgentView(WorldView[Situation, RoundPlan, RoundOutcome]):
         so_far = self._so_far()
         return {
             **self._liars(),
-            "reward_terms": np.zeros((e, len(REWARD_TERMS))),
+            "reward_terms": np.zeros((e, len(self.scenario.reward_terms))),
             "cost": np.zeros(e),
             "accuracy": so_far["episode_accuracy"].copy(),
             "loss": self.situation.run.loss.copy(),

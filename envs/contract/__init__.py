@@ -18,7 +18,7 @@ from .scheduler import KIND_WORDS, Adapting, Preparing, Scheduler, SchedulerKind
 from .situation import PAST, ClientFacts, Future, RunFacts, Situation, Terms, ZoneFacts
 from .staying import survival
 from .stream import Asked, AskFacts, Served, StreamFacts
-from .world import REWARD_TERMS, SimulatedWorld, StepResult, World
+from .world import SimulatedWorld, StepResult, World
 
 __all__ = [
     "KIND_WORDS",
@@ -27,7 +27,6 @@ __all__ = [
     "OWN_REFRESH",
     "PAST",
     "REFRESHES",
-    "REWARD_TERMS",
     "STOP_S",
     "Adapting",
     "AskFacts",

@@ -100,10 +100,16 @@ class Terms:
     deadline_s: Floats  # [E] after which a round is closed at the latest
     label_skew: Floats  # [E] mean distance of a client's label mix from all clients', 0 to 1; 0 = alike
     announced_share: Floats  # [E] share of session ends that are announced, as far as that is known
+    price_per_auc: (
+        Floats  # [E] points per hundredth of an eavesdropper's area above one half; 0 = none listens
+    )
     federation_size: Ints  # [E] clients that there are; in a mixture, rows beyond them stand for nobody
 
     def points(self, hours: Floats, gigabytes: Floats, kilograms: Floats) -> Floats:
-        """Accuracy points `[E]` that so many hours, GB and kg CO2e, each `[E]`, are charged."""
+        """Accuracy points `[E]` that so many hours, GB and kg CO2e, each `[E]`, are charged.
+
+        What leaks is not among them: nobody who decides knows it.
+        """
         return self.price_per_hour * hours + self.price_per_gb * gigabytes + self.price_per_kg * kilograms
 
 
@@ -166,6 +172,7 @@ class Situation:
             "upload_bits": lambda: np.zeros(shape[:1], dtype=np.int64),
             "label_skew": lambda: np.zeros(shape[:1]),
             "announced_share": lambda: np.zeros(shape[:1]),
+            "price_per_auc": lambda: np.zeros(shape[:1]),
             "federation_size": lambda: np.full(shape[0], shape[1], dtype=np.int64),
             "best_accuracy": lambda: np.asarray(values["accuracy"]),
             "past_accuracy": lambda: np.repeat(np.asarray(values["accuracy"])[:, None], PAST, axis=1),

@@ -8,15 +8,12 @@ from typing import Generic, Protocol
 from typing_extensions import TypeVar
 
 from ...common.arrays import Bools, Floats, Floats32, Ints
-from ..scenario import Scenario
+from ..scenario import LEAKAGE, REWARD_TERMS, Scenario
 from .rounds import RoundOutcome, RoundPlan
 from .situation import Situation
 
 OutcomeT = TypeVar("OutcomeT", default=RoundOutcome)
 """What a step came to: a round of training, unless another class of worlds says so."""
-
-REWARD_TERMS = ("accuracy", "time", "communication", "emissions")
-"""Order of the vector reward; costs are negative."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,7 @@ class StepResult(Generic[OutcomeT]):
 
     outcome: OutcomeT  # the round, or the wait, in detail
     reward: Floats  # [E] sum of the terms
-    terms: Floats  # [E, 4] in the order of `REWARD_TERMS`
+    terms: Floats  # [E, T] in the order of `Scenario.reward_terms`
     cost: Floats  # [E] budget overrun of this step as a share of the budget, for constrained learning
     terminated: Bools  # [E] target reached, a budget exhausted, the run stopped or diverged
     truncated: Bools  # [E] the limit of rounds or of decisions
@@ -34,7 +31,8 @@ class StepResult(Generic[OutcomeT]):
     @property
     def reward_terms(self) -> dict[str, Floats]:
         """The terms by name, each `[E]`."""
-        return {name: self.terms[:, index] for index, name in enumerate(REWARD_TERMS)}
+        names = (*REWARD_TERMS, LEAKAGE)[: self.terms.shape[1]]
+        return {name: self.terms[:, index] for index, name in enumerate(names)}
 
 
 class World(Protocol):

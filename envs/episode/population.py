@@ -12,12 +12,13 @@ from ...common.units import SECONDS_PER_HOUR
 from ...fl_core.data import ClientRows, load_dataset, partition
 from ...fl_core.data.streams import StreamTask
 from ...fl_core.federation import FederatedCore, FragmentedCore, RoundEngine, fine_tuned
+from ...fl_core.leakage import Exposure, RowScorer
 from ...fl_core.models import frozen_share, make_model, travelling_share
 from ...fl_core.quadratics import QuadraticCore, QuadraticProblem, quadratic_problem
 from ...traces.availability import AvailabilityEpisode
 from ...traces.carbon import CarbonEpisode
 from ...traces.devices import device_settings
-from ..scenario import Scenario, Workload
+from ..scenario import LEAKAGE, Scenario, Workload
 from .machines import SPLIT_KEYS, MachineSource, link_fields
 from .reward import PRICES, draw_fields
 from .stream_source import StreamDraw, StreamSource
@@ -77,6 +78,7 @@ class Population:
     deadline_s: Floats  # [E] after which a round is closed at the latest
     label_skew: Floats  # [E] see `ClientRows.label_skew`; 0 in worlds of quadratics
     announced_share: Floats  # [E] of session ends, as the generator states it
+    price_per_auc: Floats  # [E] points per hundredth that an eavesdropper's area is above one half
 
     def set_row(self, env: int, draw: EpisodeDraw) -> None:
         """Enter one episode."""
@@ -95,6 +97,10 @@ class PopulationSource:
     Args:
         scenario: what to draw.
         split: which disjoint part of clients and trace windows to draw from.
+
+    Attributes:
+        scorer: of rows, for whoever listens where leakage has a price; never changes, like the data. Those
+            that nobody trained on are the validation set's: no reward looks at the test's.
 
     Raises:
         ValueError: one line naming the field, the value and what was expected.
@@ -117,6 +123,9 @@ class PopulationSource:
         whole = make_model(scenario.model, self.dataset)
         base = (scenario.trainable, scenario.pretrained, scenario.trainer)
         self.model = fine_tuned(whole, self.dataset, *base)
+        self.scorer: RowScorer | None = None
+        if LEAKAGE in scenario.reward_terms:
+            self.scorer = RowScorer(self.dataset, self.model, "val")
         self._devices = device_settings(scenario.devices)
         work = scenario.workload
         whole_bytes = float(whole.bytes if work.model_bytes == "actual" else work.model_bytes)
@@ -143,6 +152,14 @@ class PopulationSource:
         if self.scenario.malicious is not None:
             core.threaten(self.scenario.malicious.attack)
         return core
+
+    def make_exposure(self, core: RoundEngine) -> Exposure | None:
+        """Who listens to the core, in worlds where leakage has a price."""
+        if self.scorer is None or not isinstance(core, FederatedCore):
+            return None
+        exposure = Exposure(core, self.scorer, sums=self.scenario.overheard == "sums")
+        core.listeners = (exposure,)
+        return exposure
 
     def _plain_core(self, num_envs: int) -> RoundEngine:
         scenario = self.scenario
@@ -183,12 +200,15 @@ class PopulationSource:
         machines = self._machines.draw(people, grid)
         zone = machines.zone
         task = self._draw_task(zone, data)
-        prices, budgets = draw_fields(scenario.preferences, wishes), draw_fields(scenario.budgets, wishes)
+        prices = draw_fields(scenario.preferences, wishes, PRICES)
+        budgets = draw_fields(scenario.budgets, wishes)
         work = dict(zip(Workload.model_fields, draw_fields(self._workload, wishes).tolist(), strict=True))
         operator = {name: work[name] for name in ("sample_bytes", "overhead_s", "deadline_s")}
         operator |= {
             "label_skew": self._label_skew(task),
             "announced_share": machines.availability.announced_share,
+            # Drawn last: whether it is a range changes nothing else.
+            "price_per_auc": float(draw_fields(scenario.preferences, wishes, ["price_per_auc"])[0]),
         }
         stream: StreamDraw | None = None
         asked: ClientRows | QuadraticProblem | StreamTask = task
@@ -226,6 +246,7 @@ class PopulationSource:
             deadline_s=np.ones(e),
             label_skew=np.zeros(e),
             announced_share=np.zeros(e),
+            price_per_auc=np.zeros(e),
             **{name: np.ones((e, n)) for name in _DEVICE_FIELDS},
         )
 

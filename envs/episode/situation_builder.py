@@ -136,5 +136,6 @@ def terms_of(
         deadline_s=population.deadline_s.copy(),
         label_skew=population.label_skew.copy(),
         announced_share=population.announced_share.copy(),
+        price_per_auc=population.price_per_auc.copy(),
         federation_size=np.full(len(prices), population.zone.shape[1], dtype=np.int64),
     )

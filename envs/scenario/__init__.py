@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .checked import AvailabilityField, CarbonField, DatasetField, DevicesField, FileName
-from .costs import Budgets, Preferences, Workload
+from .costs import LEAKAGE, REWARD_TERMS, Budgets, Preferences, Workload
 from .document import Levels, Scenario
 from .loading import ScenarioSource, kinds_of, load_scenario, read_document, scenario_names, shares_of
 from .options import Evaluation, Forecasting, Late, Malicious
@@ -12,6 +12,8 @@ from .streaming import Asking, Serving
 from .yaml_document import read_yaml
 
 __all__ = [
+    "LEAKAGE",
+    "REWARD_TERMS",
     "Asking",
     "AvailabilityField",
     "Budgets",

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from ...common.ranges import Drawn, largest
+from ...common.settings import unless_said
+
+REWARD_TERMS = ("accuracy", "time", "communication", "emissions")
+"""Order of the vector reward; costs are negative. Where leakage has a price, `LEAKAGE` follows."""
+LEAKAGE = "leakage"
+"""The term of what an eavesdropper could learn, in worlds with `Preferences.price_per_auc`."""
 
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -52,11 +58,28 @@ class Preferences(Drawn):
     """Accuracy points charged per unit of each cost: a number, or a range to draw from per episode.
 
     "Never" is no price: what a run may spend at most is said by its budgets.
+
+    Attributes:
+        price_per_hour: per hour.
+        price_per_gb: per GB moved.
+        price_per_kg: per kg CO2e.
+        price_per_auc: per hundredth by which an eavesdropper's chance to tell rows that clients trained on
+            from others is above one half, see `fl_core.leakage.Exposure`; 0, the default: nobody listens.
     """
 
     price_per_hour: Price | tuple[Price, Price] = 0.0
     price_per_gb: Price | tuple[Price, Price] = 0.0
     price_per_kg: Price | tuple[Price, Price] = 0.0
+    price_per_auc: Price | tuple[Price, Price] = 0.0
+
+    @property
+    def reward_terms(self) -> tuple[str, ...]:
+        """Names of the terms of the reward, in the order of the vector."""
+        return (*REWARD_TERMS, LEAKAGE) if largest(self.price_per_auc) > 0 else REWARD_TERMS
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        return unless_said(self, write(self), "price_per_auc")
 
 
 class Budgets(Drawn):

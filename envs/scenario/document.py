@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, SerializationInfo, field_serializer, model_validator
+from pydantic import (
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    field_serializer,
+    model_serializer,
+    model_validator,
+)
 
-from ...common.settings import Settings, Spec
+from ...common.settings import Settings, Spec, unless_said
 from ...common.units import SECONDS_PER_HOUR
 from ...fl_core.aggregation import bits_of, is_server_optimiser
 from ...fl_core.data.streams import Drift, Memory
@@ -30,7 +37,7 @@ from .checked import (
 )
 from .costs import Budgets, Preferences, Workload
 from .levels import Levels
-from .options import Evaluation, Forecasting, HubData, Late, Malicious, check_base
+from .options import Evaluation, Forecasting, HubData, Late, Malicious, check_base, check_leakage
 from .streaming import Asking, Serving, check_streams
 
 
@@ -85,6 +92,10 @@ class Scenario(Settings):
         hub: data at the coordinator.
         workload: what a round is charged for.
         preferences: prices.
+        overheard: what the eavesdropper hears that a price of leakage is about (`preferences: {price_per_auc:
+            2}`, a fifth term of the reward, see docs/robustness.md): `updates`, each as it arrives; or
+            `sums`, the models before and after each round alone, which is what secure aggregation leaves to
+            hear, and what anybody sees who is sent the models.
         budgets: what the run may spend, for all episodes or drawn for each.
         levels: the agent's menu.
         forecasting: leads of the forecasts in the situation.
@@ -136,6 +147,7 @@ class Scenario(Settings):
     hub: HubData = HubData()
     workload: Workload = Workload()
     preferences: Preferences = Preferences()
+    overheard: Literal["updates", "sums"] = "updates"
     budgets: Budgets = Budgets()
     levels: Levels = Levels()
     forecasting: Forecasting = Forecasting()
@@ -147,6 +159,10 @@ class Scenario(Settings):
     serving: Serving = Serving()
     exits: Asking | None = None
     mixture: tuple[dict[str, object], ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        return unless_said(self, write(self), "overheard")
 
     @field_serializer("training", "quadratic")
     def _as_given(self, value: Settings | None, info: SerializationInfo) -> dict[str, object] | None:
@@ -233,6 +249,16 @@ class Scenario(Settings):
     @model_validator(mode="after")
     def _begins_from_a_base(self) -> Scenario:
         check_base(self.trainable, self.pretrained, self.evaluation, self.quadratic, self.arrivals)
+        return self
+
+    @property
+    def reward_terms(self) -> tuple[str, ...]:
+        """Names of the terms of the reward, in the order of the vector."""
+        return self.preferences.reward_terms
+
+    @model_validator(mode="after")
+    def _pays_for_what_leaks(self) -> Scenario:
+        check_leakage(self.preferences, self.overheard, self.quadratic, self.arrivals, self.model)
         return self
 
     @property

@@ -122,6 +122,12 @@ def _check_same_view(kind: Scenario, scenario: Scenario, number: int) -> None:
                 f"mixture: {number}: {name}: {'given' if mine else 'none'}, expected "
                 f"{'some' if common else 'none'} as beside the mixture: observations of all kinds are alike"
             )
+    if kind.reward_terms != scenario.reward_terms:
+        price, beside = kind.preferences.price_per_auc, scenario.preferences.price_per_auc
+        raise ValueError(
+            f"mixture: {number}: preferences: price_per_auc: {price}, expected some price where beside the "
+            f"mixture there is one ({beside}), and else none: rewards of all kinds have the same terms"
+        )
     if kind.refresh_levels != scenario.refresh_levels:
         raise ValueError(
             f"mixture: {number}: serving: refresh: {list(kind.serving.refresh)}, expected "

@@ -10,6 +10,7 @@ from ...common.settings import Settings, Spec, split_spec
 from ...fl_core.aggregation import ATTACKS
 from ...fl_core.federation import Pretraining
 from .checked import AttackField
+from .costs import LEAKAGE, Preferences
 
 
 class Late(Settings):
@@ -183,3 +184,27 @@ def check_base(
         raise ValueError(f"trainable: {kind}, expected all with {name}, where whole models are handed on")
     if pretrained is not None and personal == "mixture":
         raise ValueError("pretrained: given, expected none where evaluation.personal: mixture begins apart")
+
+
+def check_leakage(
+    preferences: Preferences, overheard: str, quadratic: object, arrivals: object, model: Spec
+) -> None:
+    """Refuse a price of leakage where there is nothing to overhear; ValueError of one line."""
+    if LEAKAGE not in preferences.reward_terms:
+        if overheard != "updates":
+            raise ValueError(
+                f"overheard: {overheard}, expected updates where preferences: price_per_auc, which it is "
+                "about, is 0"
+            )
+        return
+    why = None
+    if quadratic is not None:
+        why = "a world of quadratics, whose clients have no rows"
+    elif arrivals is not None:
+        why = "a world with arrivals: what a client trains on changes all the time"
+    elif split_spec(model, "model")[0] == "cox":
+        why = "a world of model cox: a single row has no likelihood of its own"
+    if why is not None:
+        raise ValueError(
+            f"preferences: price_per_auc: {preferences.price_per_auc}, expected none (0) in {why}"
+        )

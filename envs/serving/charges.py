@@ -6,7 +6,7 @@ import numpy as np
 
 from ...common.arrays import Floats, Ints
 from ...common.units import BYTES_PER_GB, GRAMS_PER_KG, JOULES_PER_KWH
-from ..contract import REWARD_TERMS
+from ..scenario import REWARD_TERMS
 from .assignment import POINTS_PER_ANSWER, Assignment
 from .contract import NOTHING, ServingOutcome, ServingSituation
 from .ladders import Given

@@ -13,6 +13,7 @@ from ...common.settings import Settings, Spec, one_line
 from ...common.units import SECONDS_PER_HOUR
 from ...traces.arrivals import check_arrivals
 from ..scenario import (
+    REWARD_TERMS,
     AvailabilityField,
     CarbonField,
     DevicesField,
@@ -96,6 +97,16 @@ class ServingPreferences(Drawn):
     price_per_gb: Price | tuple[Price, Price] = 0.0
     price_per_kg: Price | tuple[Price, Price] = 0.0
 
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_leaks(cls, values: object) -> object:
+        if isinstance(values, Mapping) and "price_per_auc" in values:
+            raise ValueError(
+                f"price_per_auc: {values['price_per_auc']!r}, expected none in a world of serving: nothing "
+                "is trained there on anybody's rows, so that no message tells of them"
+            )
+        return values
+
 
 def _known_arrivals(spec: Spec) -> Spec:
     check_arrivals(spec)
@@ -160,6 +171,11 @@ class ServingScenario(Settings):
         if self.hub.zone >= self.zones:
             raise ValueError(f"hub: zone: {self.hub.zone}, expected less than the {self.zones} zones")
         return self
+
+    @property
+    def reward_terms(self) -> tuple[str, ...]:
+        """Names of the terms of the reward, in the order of the vector."""
+        return REWARD_TERMS
 
     @property
     def nodes(self) -> int:

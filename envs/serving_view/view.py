@@ -7,7 +7,7 @@ import numpy as np
 from ...common.arrays import AnyArray, Floats32
 from ...common.splits import Split
 from ..agent_view import Info, Menu, WorldView, check_observation
-from ..contract import REWARD_TERMS, StepResult
+from ..contract import StepResult
 from ..serving import (
     ServingOutcome,
     ServingPlan,
@@ -93,7 +93,7 @@ class ServingView(WorldView[ServingSituation, ServingPlan, ServingOutcome]):
         """What `info` holds before the first step: of the same shape and types, and nothing has happened."""
         e, s = self.world.num_envs, self.scenario.slots
         return {
-            "reward_terms": np.zeros((e, len(REWARD_TERMS))),
+            "reward_terms": np.zeros((e, len(self.scenario.reward_terms))),
             "cost": np.zeros(e),
             "accuracy": np.zeros(e),
             **{name: np.zeros(e, dtype=np.int64) for name in _COUNTS},

@@ -73,7 +73,7 @@ class RoundEngine(Threatened, ABC):
         self._past: AnyArray = np.zeros((history, num_envs, num_parameters), dtype=dtype)
         self._version = np.zeros(num_envs, dtype=np.int64)
         self._seed = np.zeros(num_envs, dtype=np.uint64)
-        self.listener: Listener | None = None
+        self.listeners: tuple[Listener, ...] = ()
 
     @property
     def version(self) -> Ints:
@@ -217,13 +217,14 @@ class RoundEngine(Threatened, ABC):
         )
 
     def _overheard(self, arrivals: Arrivals, start: Start, sound: Bools) -> Bools:
-        """Move the models, and tell the listener what was said; `sound`: the jobs that arrived."""
-        if self.listener is None:
+        """Move the models, and tell who listens what was said; `sound`: the jobs that arrived."""
+        if not self.listeners:
             return self._move(arrivals)
         sent_out, before = start.pool[start.origin[sound]], self._params
         broken = self._move(arrivals)
         said = (arrivals.env, arrivals.client, sent_out, arrivals.delta)
-        self.listener.hear(Messages(*said, before, self._params))
+        for listener in self.listeners:
+            listener.hear(Messages(*said, before, self._params))
         return broken
 
     def _start(self, env: Ints, client: Ints, staleness: AnyArray | None) -> tuple[Start, Ints]:

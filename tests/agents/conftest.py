@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from frugalfl.envs.contract import REWARD_TERMS, STOP_S, Future, RoundOutcome, Situation, StepResult
-from frugalfl.envs.scenario import load_scenario
+from frugalfl.envs.contract import STOP_S, Future, RoundOutcome, Situation, StepResult
+from frugalfl.envs.scenario import REWARD_TERMS, load_scenario
 
 LEVELS = load_scenario("volunteers").levels
 LEADS_S = np.array([1800.0, 7200.0])
@@ -89,7 +89,12 @@ class ToyWorld:
     def __init__(self, num_envs: int, n: int = 12, rounds: int = 20):
         self.num_envs, self.n, self.rounds = num_envs, n, rounds
         self.scenario = SimpleNamespace(
-            name="toy", clients=n, max_rounds=rounds, levels=LEVELS, refresh_levels=()
+            reward_terms=REWARD_TERMS,
+            name="toy",
+            clients=n,
+            max_rounds=rounds,
+            levels=LEVELS,
+            refresh_levels=(),
         )
         self.seeds = np.zeros(num_envs, dtype=np.int64)
         self.running = np.zeros(num_envs, dtype=bool)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ....envs.scenario import Scenario
+from ....envs.scenario import LEAKAGE, Scenario
 from ....fl_core.aggregation import COMPRESSIONS
 
 
@@ -34,6 +34,11 @@ def check_deployable(scenario: Scenario) -> None:
     for name, (value, expected) in wanted.items():
         if value != expected:
             raise ValueError(f"{name}: {value!r}, expected {expected!r} in a live federation")
+    if LEAKAGE in scenario.reward_terms:
+        raise ValueError(
+            f"preferences: price_per_auc: {scenario.preferences.price_per_auc}, expected none (0) in a live "
+            "federation: what an eavesdropper learns of the nodes' rows is known to nobody who lacks them"
+        )
     made = None if scenario.compression is None else COMPRESSIONS.make(scenario.compression)
     if made is not None and not made.parcel(1, scenario.upload_bits):
         raise ValueError(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ....envs.adapters import Viewer
-from ....envs.contract import REWARD_TERMS, RoundOutcome, StepResult
+from ....envs.contract import RoundOutcome, StepResult
 from ..federation import LiveWorld
 from .board import POINTS, Board, node_state, refused_words
 
@@ -48,7 +48,7 @@ class Dashboard(Board[RoundOutcome]):
         self._viewer = Viewer(world)
         super().__init__(out, past)
         for row in past:
-            self._viewer.add_points({name: row[POINTS + name] for name in REWARD_TERMS})
+            self._viewer.add_points({name: row[POINTS + name] for name in world.scenario.reward_terms})
         if past:
             self._write()
 

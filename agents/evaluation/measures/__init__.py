@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .leakage import attribute_gain, chance_interval, membership_auc, reconstructed_model
+from .leakage import attribute_gain, reconstructed_model
 from .pareto import contributions, hypervolume, non_dominated
 from .statistics import (
     Interval,
@@ -25,7 +25,6 @@ __all__ = [
     "Interval",
     "attribute_gain",
     "bootstrap",
-    "chance_interval",
     "contributions",
     "crossed_bootstrap",
     "holm_correction",
@@ -35,7 +34,6 @@ __all__ = [
     "kaplan_meier",
     "mean",
     "median_interval",
-    "membership_auc",
     "non_dominated",
     "paired_difference",
     "performance_profile",

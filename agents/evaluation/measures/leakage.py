@@ -1,29 +1,10 @@
-"""What messages give away: rows that were trained on, attributes, the model that a client would like."""
+"""What messages give away beside membership: attributes, the model that a client would like."""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import rankdata
 
 from ....common.arrays import AnyArray, Floats
-
-
-def membership_auc(members: Floats, others: Floats) -> float:
-    """Chance that a member scores higher than somebody else, ties half: the area under the ROC curve.
-
-    Returns:
-        nan where one of the two is empty.
-    """
-    m, n = members.size, others.size
-    if m == 0 or n == 0:
-        return float("nan")
-    ranks = rankdata(np.concatenate([members, others]))
-    return float((ranks[:m].sum() - m * (m + 1) / 2) / (m * n))
-
-
-def chance_interval(members: int, others: int) -> float:
-    """Half the 95% interval of the area where membership says nothing (Mann and Whitney 1947)."""
-    return float(1.96 * np.sqrt((members + others + 1) / (12 * members * others)))
 
 
 def reconstructed_model(models: AnyArray, updates: AnyArray) -> Floats:

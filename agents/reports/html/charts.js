@@ -56,7 +56,8 @@ function drawNetPoints() {
 
 function drawTerms(rows, step, height, margin) {
   const colours = report.palette.terms;
-  const paid = rows.map((s) => s.terms.time + s.terms.communication + s.terms.emissions);
+  const costs = Object.keys(colours).filter((term) => term !== "accuracy");
+  const paid = rows.map((s) => costs.reduce((sum, term) => sum + s.terms[term], 0));
   const span = extent([0, ...paid, ...rows.map((s) => s.terms.accuracy)]);
   const area = plot(560, height, { x: span, y: [0, 1], xLabel: "accuracy points, mean of the episodes", margin });
   rows.forEach((s, k) => {

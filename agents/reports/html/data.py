@@ -13,7 +13,7 @@ from ....common.arrays import Floats
 from ...evaluation import EvaluationResult, Timeline, profiles
 from ...evaluation.measures import bootstrap
 from ..data import curve_data, net_points_data, ordered_timelines, zone_names
-from ..palette import STATUS_NAMES, TERMS, ZONES, Style, styles_of, words_of
+from ..palette import STATUS_NAMES, ZONES, Style, styles_of, terms_of, words_of
 from .metrics import Metric, shown_metrics
 
 
@@ -138,7 +138,7 @@ def page_data(result: EvaluationResult) -> PageData:
         },
         "zones": zone_names(result),
         "palette": {
-            "terms": TERMS,
+            "terms": terms_of(result),
             "zones": list(ZONES),
             "statuses": [STATUS_NAMES[code] for code in sorted(STATUS_NAMES)],
         },
@@ -170,7 +170,7 @@ def _schedulers(
             "colour": style.shade,
             "prominent": style.prominent,
             "cells": {metric.key: _cell(result, name, metric) for metric in metrics},
-            "terms": {term: round(float(earned[name][term]), 4) for term in TERMS},
+            "terms": {term: round(float(earned[name][term]), 4) for term in terms_of(result)},
         }
         if rival is not None and name != rival:
             row["differences"] = _rounded(result.values(name) - result.values(rival), 3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ...evaluation import LEAKS, REGRETS, EvaluationResult
@@ -113,6 +113,13 @@ METRICS = (
         1,
     ),
     Metric(
+        "mia_auc_charged",
+        "charged [AUC]",
+        "the largest chance so far to tell a row that a client trained on from a validation row, mean over "
+        "the clients: what the term leakage is the price of; 0.5 = nothing leaks",
+        decimals=3,
+    ),
+    Metric(
         "rounds_spent",
         "rounds spent",
         "rounds of training that were played to tune or to train the scheduler; blank if unknown",
@@ -158,5 +165,11 @@ def shown_metrics(result: EvaluationResult) -> list[Metric]:
     if result.serves:  # a day is a day
         known = [metric for metric in known if metric.key != "hours"]
     there = [metric for metric in known if metric.key in result.episodes]
+    if "points_leakage" in result.episodes:
+        there = [_with_leakage(metric) if metric.key == "net_points" else metric for metric in there]
     some = (*result.leaks, *result.regrets)
     return [metric for metric in there if metric.key not in (*LEAKS, *REGRETS) or metric.key in some]
+
+
+def _with_leakage(metric: Metric) -> Metric:
+    return replace(metric, help=f"{metric.help}, and of what an eavesdropper could learn")

@@ -12,7 +12,6 @@ import numpy as np
 from ....common.arrays import Bools, Floats, Ints
 from ....envs.contract import (
     LEFT_OPEN,
-    REWARD_TERMS,
     STOP_S,
     RoundPlan,
     Scheduler,
@@ -166,7 +165,7 @@ class _Log:
 
     def add(self, plan: RoundPlan, result: StepResult, world: SimulatedWorld) -> None:
         """One decision of all episodes; the world is the one that has carried it out."""
-        gain = result.terms[:, REWARD_TERMS.index("accuracy")]
+        gain = result.reward_terms["accuracy"]
         ended = np.where(self.running, 0.0, -np.inf)
         self._plans.append(plan)
         self._costs = self._costs + np.where(self.running, result.reward - gain, 0.0)

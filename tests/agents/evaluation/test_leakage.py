@@ -6,24 +6,18 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from own_worlds import begun, plain
 from rich.console import Console
 
 from frugalfl.agents.evaluation import LEAKS, Study, evaluate, load_result, save_result
 from frugalfl.agents.evaluation.cells import Cell, play_cell
 from frugalfl.agents.evaluation.eavesdropping import Eavesdropper, binary_attribute
-from frugalfl.agents.evaluation.measures import (
-    attribute_gain,
-    chance_interval,
-    membership_auc,
-    reconstructed_model,
-)
-from frugalfl.agents.reports import print_report
+from frugalfl.agents.evaluation.measures import attribute_gain, reconstructed_model
+from frugalfl.agents.reports import net_points_data, print_report, write_report
 from frugalfl.agents.reports.html import write_html
 from frugalfl.envs.contract import RoundPlan
 from frugalfl.fl_core.data import DATASETS, Dataset, DatasetSource, load_dataset
+from frugalfl.fl_core.leakage import chance_interval
 
 SEEDS = np.arange(6)
 TRAINING = {"learning_rate": 1.0, "batch_size": 8}
@@ -31,32 +25,6 @@ TRAINING = {"learning_rate": 1.0, "batch_size": 8}
 
 class TestMeasures:
     """Against definitions and the theory."""
-
-    @settings(max_examples=50, deadline=None)
-    @given(
-        st.lists(st.integers(0, 5), min_size=1, max_size=9),
-        st.lists(st.integers(0, 5), min_size=1, max_size=9),
-    )
-    def test_the_area_is_the_chance_that_a_member_scores_higher(self, members, others):
-        pairs = [(m > o) + 0.5 * (m == o) for m in members for o in others]
-        assert membership_auc(np.array(members, float), np.array(others, float)) == pytest.approx(
-            np.mean(pairs)
-        )
-
-    def test_shuffled_membership_stays_within_its_interval(self):
-        rng, m, n = np.random.default_rng(0), 30, 40
-        score = rng.normal(size=m + n) + (np.arange(m + n) < m)  # members score higher ...
-        assert membership_auc(score[:m], score[m:]) > 0.5 + chance_interval(m, n)
-        found = []
-        for _ in range(400):
-            shuffled = rng.permutation(score)  # ... and nobody knows who they are
-            found.append(abs(membership_auc(shuffled[:m], shuffled[m:]) - 0.5) < chance_interval(m, n))
-        assert 0.92 < np.mean(found) < 0.98
-
-    def test_nobody_to_compare_with_is_nothing(self):
-        assert np.isnan(membership_auc(np.zeros(0), np.ones(3))) and np.isnan(
-            membership_auc(np.ones(3), np.zeros(0))
-        )
 
     @pytest.mark.parametrize("d", [1, 4, 10])
     def test_one_message_more_than_parameters_tells_a_quadratic_client(self, d):
@@ -232,3 +200,48 @@ class TestInEvaluations:
             evaluate(
                 ["random-m"], "own", 1, progress=False, make_world=lambda n: Other(make(n)), leakage=True
             )
+
+
+class TestCharged:
+    """Evaluations of worlds in which leakage has a price."""
+
+    WHO = ("all-available", "random-m")
+
+    def test_tables_figures_and_pages_show_the_fifth_term(self, tmp_path):
+        scenario = few_rows(max_rounds=4, preferences={"price_per_auc": 2.0})
+        result = evaluate(list(self.WHO), scenario, 3, progress=False)
+        rows = result.episodes
+        np.testing.assert_allclose(rows["points_leakage"], -200.0 * (rows["mia_auc_charged"] - 0.5))
+        assert (rows["points_leakage"] <= 0).all() and rows["points_leakage"].min() < -1.0
+        costs = rows.filter(regex="^points_").sum(axis=1)
+        np.testing.assert_allclose(
+            rows["net_points"], 100.0 * (rows["accuracy"] - rows["accuracy_start"]) + costs
+        )
+        ends = result.curves.groupby(["scheduler", "episode"], sort=False)["spent"].last()
+        np.testing.assert_allclose(ends.to_numpy(), -costs.to_numpy())
+        assert result.leaks == ("mia_auc_charged",)
+        again = load_result(save_result(result, tmp_path / "priced"))
+        assert "mia_auc_charged" in set(again.summary()["metric"])
+        write_report(again, tmp_path)
+        page = (tmp_path / "report.md").read_text(encoding="utf-8")
+        assert "charged [AUC]" in page and "also charged for what leaks" in page
+        assert net_points_data(again).columns[-1] == "leakage"
+        write_html(again, tmp_path / "report.html")
+        html = (tmp_path / "report.html").read_text(encoding="utf-8")
+        assert "charged [AUC]" in html and '"leakage":' in html
+
+    def test_without_a_price_nothing_is_said_of_it(self):
+        result = evaluate(["random-m"], few_rows(max_rounds=2), 2, progress=False)
+        assert not {"points_leakage", "mia_auc_charged"} & set(result.episodes)
+        assert "leakage" not in net_points_data(result)
+
+    def test_what_is_charged_is_about_what_four_victims_tell(self):
+        # Four drawn victims against test rows, the end of an episode; everybody against validation rows,
+        # its maximum: two samples of one thing.
+        scenario = few_rows(max_rounds=8, preferences={"price_per_auc": 2.0})
+        rows = evaluate(["all-available"], scenario, 16, progress=False, leakage=True).episodes
+        apart = rows["mia_auc_charged"] - rows["mia_auc"]
+        assert abs(apart.mean()) < 3.0 * apart.sem() < 0.1 and apart.std() > 0
+        silent = evaluate(["all-available"], scenario, 16, progress=False).episodes
+        shared = [name for name in silent if name != "decision_ms"]
+        assert rows[shared].equals(silent[shared])  # to listen as well changes nothing

@@ -41,6 +41,19 @@ def test_a_single_environment_pays_the_recorded_rewards_again_to_the_last_bit(ac
             np.testing.assert_array_equal(values, episode.observations[name][-1])
 
 
+def test_a_price_of_leakage_is_paid_again_to_the_last_bit():
+    priced = WORLD | {"preferences": {"price_per_auc": [1.0, 4.0]}}
+    env, fifth = FederatedEnv(**priced), []
+    for episode in record_episodes(AgentView(num_envs=2, **priced), make_scheduler("all-available"), SEEDS):
+        assert episode.terms.shape == (len(episode.rewards), 5)
+        env.reset(seed=episode.seed)
+        again = [env.step(action)[4]["reward_terms"] for action in episode.actions]
+        np.testing.assert_array_equal(again, episode.terms)
+        np.testing.assert_array_equal(np.sum(again, axis=1), episode.rewards)
+        fifth.append(episode.terms[:, 4].sum())
+    assert max(fifth) <= 0 and min(fifth) < -0.5
+
+
 @pytest.mark.parametrize("scheduler", ["random-m", "oort"])
 def test_how_many_are_played_at_once_changes_nothing(scheduler):
     one, three = recorded(scheduler=scheduler, rows=1), recorded(scheduler=scheduler, rows=3)
