@@ -204,3 +204,36 @@ def test_fine_tuning_plays_every_case_and_counts_its_bytes():
     cells = script.row({**found["rank 2"], "pretrained": {**script.BASE, "steps": 20}}, 1, 2)
     assert cells[0] == f"{2 * (4 * 16 + 2 * 16 + 5 * 16 + 5 * 16):,}"
     assert 0 < float(cells[2]) < float(cells[1]) < 4.0 < float(cells[3]) == 7.0
+
+
+def test_stock_ppo_is_measured_drawn_and_likeliest_at_every_mark(monkeypatch, capsys):
+    words = ["--envs", "frugalfl/Quadratic-v0", "--marks", "0", "256", "--episodes", "2"]
+    monkeypatch.setattr(sys, "argv", ["stock_ppo.py", *words])
+    loaded("stock_ppo").main()
+    rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines()[2:]]
+    assert [row[1].strip() for row in rows] == ["0", "256"]
+    points = [[float(cell.split("±")[0]) for cell in row[2:]] for row in rows]
+    assert np.isfinite(points).all() and points[0] != points[1]
+
+
+def test_an_outsider_that_fails_is_in_the_table_and_in_the_exit_status(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    monkeypatch.setenv("MINARI_DATASETS_PATH", "")  # the script sets it; what it was comes back
+    script = loaded("outsiders")
+    needs = {check.what: check.needs for check in script.snippets()}
+    assert needs["snippet: TorchRL"] == ("torchrl",) and needs["snippet: Hydra"] == ("hydra",)
+
+    def broken():
+        raise RuntimeError("theirs\nmore")
+
+    checks = [script.Check("runs", ("numpy",), lambda: None), script.Check("breaks", ("numpy",), broken)]
+    monkeypatch.setattr(script, "snippets", list)
+    monkeypatch.setattr(script, "CHECKS", [*checks, script.Check("absent", ("no_such_library",), broken)])
+    monkeypatch.setattr(sys, "argv", ["outsiders.py"])
+    assert script.main() == 1
+    *_, runs, breaks = capsys.readouterr().out.splitlines()
+    assert runs.endswith("| runs | works |") and breaks.endswith(
+        "| breaks | **fails**: RuntimeError: theirs |"
+    )
+    monkeypatch.setattr(sys, "argv", ["outsiders.py", "--only", "runs"])
+    assert script.main() == 0

@@ -70,3 +70,13 @@ def test_other_libraries(word, capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
     (snippet,) = (text for text in INTEGRATIONS if re.search(rf"\b{word}\b", text))
     exec(snippet, {})
+
+
+def test_the_script_in_the_style_of_cleanrl_is_where_the_page_says(monkeypatch):
+    (snippet,) = (text for text in INTEGRATIONS if "cleanrl_ppo" in text)
+    monkeypatch.chdir(DOCS.parent)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    names: dict = {}
+    exec(snippet, names)
+    assert names["returns"] and np.isfinite(names["returns"]).all()
+    sys.modules.pop("cleanrl_ppo")

@@ -12,12 +12,11 @@ from ..devices import DeviceTable, EnergyProfile, is_energy_file, read_devices, 
 from ..formats import Formats
 from ..formats.arrivals import ARRIVAL_FORMATS, read_arrivals, sniff_arrivals
 from ..formats.availability import AVAILABILITY_FORMATS, read_availability, sniff_availability
-from ..formats.carbon import CARBON_FORMATS, read_carbon, sniff_carbon
+from ..formats.carbon import CARBON_FORMATS, OWN_CARBON, read_carbon, sniff_carbon
 from ..formats.parsing import read_head
 from ..records import AvailabilityTrace, CarbonSeries, RequestTrace
 
 _OWN_AVAILABILITY = "client,start,end"
-_OWN_CARBON = "time,zone,kind,g_per_kwh"
 _OWN_ARRIVALS = "time,source,requests"
 
 _Table: TypeAlias = Formats[AvailabilityTrace] | Formats[list[CarbonSeries]] | Formats[RequestTrace]
@@ -131,7 +130,7 @@ def _table_of(path: str | Path, name: str, tables: Sequence[_Table]) -> _Table:
         if recognises is not None and recognises(head):
             return table
     raise ValueError(
-        f"{path}:1: not in format {name!r}, expected the header {_OWN_AVAILABILITY}, {_OWN_CARBON} or "
+        f"{path}:1: not in format {name!r}, expected the header {_OWN_AVAILABILITY}, {OWN_CARBON} or "
         f"{_OWN_ARRIVALS}"
     )
 
@@ -163,5 +162,5 @@ def _devices_or_refusal(path: str | Path) -> DeviceTable:
             f"{path}: no availability, carbon intensity, requests or devices that are known; formats are "
             f"{', '.join(AVAILABILITY_FORMATS)} (availability), {', '.join(CARBON_FORMATS)} (carbon "
             f"intensity) and {', '.join(ARRIVAL_FORMATS)} (requests); write the file as {_OWN_AVAILABILITY}, "
-            f"{_OWN_CARBON} or {_OWN_ARRIVALS} (csv, docs/traces.md), or name its format"
+            f"{OWN_CARBON} or {_OWN_ARRIVALS} (csv, docs/traces.md), or name its format"
         ) from None

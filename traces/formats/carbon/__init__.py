@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .reading import CARBON_FORMATS, read_carbon, sniff_carbon
-from .simple_carbon import write_own
+from .simple_carbon import OWN_CARBON, write_own
 
-__all__ = ["CARBON_FORMATS", "read_carbon", "sniff_carbon", "write_own"]
+__all__ = ["CARBON_FORMATS", "OWN_CARBON", "read_carbon", "sniff_carbon", "write_own"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...records import CarbonSeries
 from ..base import Format, Formats
+from ..parsing import read_head
 from . import (
     carbon_json,
     eia930,
@@ -75,8 +76,14 @@ def sniff_carbon(path: str | Path) -> str:
     """
     found = CARBON_FORMATS.of_file(path)
     if found is None:
+        if simple_carbon.recognises_codecarbon(read_head(path)):
+            raise ValueError(
+                f"{path}: codecarbon's log of what runs of your own emitted, expected the intensity of a "
+                "grid over time; take the file of your zone from a provider (docs/traces.md)"
+            )
         known = ", ".join(CARBON_FORMATS)
         raise ValueError(
-            f"{path}: not a carbon intensity file that is known; name its format, one of {known}"
+            f"{path}: not a carbon intensity file that is known; name its format, one of {known}, or write "
+            f"it with the header {simple_carbon.OWN_CARBON}"
         )
     return found.name

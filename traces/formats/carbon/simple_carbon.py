@@ -16,7 +16,8 @@ from ..parsing import Table, brief, header_cells, read_table
 
 # CityLearn gives no times: its year is taken to begin here, 2022-01-01 00:00 UTC.
 _CITYLEARN_START_S = 1640995200.0
-_OWN = ["time", "zone", "kind", "g_per_kwh"]
+OWN_CARBON = "time,zone,kind,g_per_kwh"
+"""The header of our own tables."""
 
 
 def recognises_moer(head: str) -> bool:
@@ -42,7 +43,12 @@ def recognises_dump(head: str) -> bool:
 
 def recognises_own(head: str) -> bool:
     """Whether the header is `time,zone,kind,g_per_kwh`."""
-    return header_cells(head) == _OWN
+    return header_cells(head) == OWN_CARBON.split(",")
+
+
+def recognises_codecarbon(head: str) -> bool:
+    """Whether the header is that of codecarbon's `emissions.csv`, which no carbon intensity is in."""
+    return {"emissions", "energy_consumed", "run_id"} <= set(header_cells(head))
 
 
 def read_moer(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
@@ -130,7 +136,7 @@ def read_dump(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
 
 def read_own(path: str | Path, kind: str | None = None) -> list[CarbonSeries]:
     """Read the project's own `time,zone,kind,g_per_kwh`; times in UTC."""
-    table = read_table(path, _OWN)
+    table = read_table(path, OWN_CARBON.split(","))
     times, values = table.utc_times("time"), table.numbers("g_per_kwh")
     kinds = table.cells("kind").tolist()
     for line, own in zip(table.lines, kinds, strict=True):
@@ -144,7 +150,7 @@ def write_own(series: Sequence[CarbonSeries], path: str | Path) -> None:
     """Write series as `time,zone,kind,g_per_kwh`; reading them back gives the same values."""
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
-    rows.writerow(_OWN)
+    rows.writerow(OWN_CARBON.split(","))
     for one in series:
         seconds = one.first_utc_s + one.step_s * np.arange(one.g_per_kwh.size)
         stamps = np.datetime_as_string((seconds * 1000).astype("datetime64[ms]"), unit="ms")

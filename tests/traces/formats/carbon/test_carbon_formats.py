@@ -185,6 +185,21 @@ def test_carbon_aware_sdk_both_shapes(tmp_path):
         assert "direct is assumed" in series.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("header", "advice"),
+    [
+        ("time,gco2", "or write it with the header time,zone,kind,g_per_kwh"),
+        (
+            "timestamp,project_name,run_id,duration,emissions,energy_consumed",
+            "codecarbon's log of what runs of your own emitted",
+        ),
+    ],
+)
+def test_a_table_that_nobody_knows_is_refused_with_what_to_do(tmp_path, header, advice):
+    with pytest.raises(ValueError, match=advice):
+        read_carbon(put(tmp_path, f"{header}\n2024-01-01T00:00:00Z,100,1,1,1,1\n"))
+
+
 def test_citylearn_has_no_times_and_kilograms(tmp_path):
     series = read_carbon(put(tmp_path, "carbon_intensity\n0.1\n0.2\n", "city.csv"), kind="marginal")[0]
     assert series.g_per_kwh.tolist() == [100.0, 200.0]
