@@ -16,6 +16,7 @@ from .flower_messages import (
     record_bytes,
     require_flower,
 )
+from .kept_model import ABOUT, FORMAT, STATE, KeptModel, kept_checksum, kept_model
 from .node import LocalNode
 from .orders import LocalUpdate, Storage, TrainOrder
 from .serving_messages import (
@@ -37,6 +38,12 @@ from .serving_orders import (
 )
 
 __all__ = [
+    "ABOUT",
+    "FORMAT",
+    "STATE",
+    "KeptModel",
+    "kept_checksum",
+    "kept_model",
     "LocalNode",
     "LocalUpdate",
     "ModelLoad",
