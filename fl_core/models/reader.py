@@ -14,8 +14,8 @@ from .dense import ModelSpec
 class Reader:
     """A dense net on a row, or on the means of an image's squares.
 
-    A net that tells labels also answers questions about them: yes with the probability of the labels for which
-    the answer is yes.
+    A net that tells labels also answers questions about them: yes with the probability of the labels for
+    which the answer is yes.
     """
 
     shape: tuple[int, ...]  # of a row: (features,), or (channels, height, width)

@@ -46,10 +46,11 @@ def kept_model(folder: Path, label: str) -> KeptModel:
         )
     arrays = read_npz(folder / STATE, label)
     found = arrays.get(PARAMETERS)
-    if found is None or found.ndim != 2 or len(found) != 1 or not np.isfinite(found).all():
+    fits = found is not None and found.dtype.kind == "f" and found.ndim == 2 and len(found) == 1
+    if found is None or not fits or not np.isfinite(found).all():
         raise ValueError(
-            f"{label}: {folder / STATE}: {PARAMETERS!r} is missing, not finite or not of shape [1, P], expected "
-            "the checkpoint of a federation"
+            f"{label}: {folder / STATE}: {PARAMETERS!r} is missing, not finite or not of shape [1, P], "
+            "expected the checkpoint of a federation"
         )
     return KeptModel(scenario, np.ascontiguousarray(found[0], dtype=np.float32))
 

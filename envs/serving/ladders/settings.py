@@ -41,9 +41,8 @@ class FederatedRung(Settings):
         if isinstance(said, Mapping):
             for name in Rung.model_fields:
                 if name in said:
-                    raise ValueError(
-                        f"{name}: {said[name]!r}, expected none beside a folder, whose model is as it was trained"
-                    )
+                    what = "expected none beside a folder: its model is as it was trained"
+                    raise ValueError(f"{name}: {said[name]!r}, {what}")
         return said
 
 

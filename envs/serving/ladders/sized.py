@@ -37,10 +37,10 @@ class Sized(Settings):
 
 @PROFILES.register("sized", Sized)
 def sized(nbytes: Floats, like: str | Mapping[str, Any] = "chat", times: float = 1.0) -> Profile:
-    """Gigabytes are those of the trained parameters; milliseconds and joules are another ladder's at that size.
+    """Gigabytes are those of the trained models; milliseconds and joules are another ladder's at that size.
 
-    Between two of its rungs both follow a power law of the gigabytes; below the smallest and above the largest
-    they are proportional to them.
+    Between two of its rungs both follow a power law of the gigabytes; below the smallest and above the
+    largest they are proportional to them.
 
     Args:
         nbytes: `[M]`, of the models of each rung.

@@ -1,4 +1,4 @@
-"""A model that a federation has trained is served: in the simulator and on nodes, as it lies in its folder."""
+"""A model that a federation has trained is served, in the simulator and on nodes, as its folder has it."""
 
 import json
 

@@ -27,7 +27,7 @@ class Halves(Threshold):
 
 @pytest.fixture(scope="module")
 def home():
-    """Four desktops in the zones of the packaged world, and of its name: what was tuned for it counts here."""
+    """Four desktops in the zones of the packaged world, and of its name: what was tuned for it counts."""
     return load_serving(
         "serving",
         machines=[{"hardware": "cpu", "machines": 4, "devices": {"kind": "volunteers", "gpu": 0}}],
