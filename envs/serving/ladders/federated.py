@@ -7,7 +7,7 @@ from pathlib import Path
 from ....common.arrays import Floats32
 from ....fl_core.data import Dataset
 from ....fl_core.models import ModelSpec, Reader, make_model
-from ....fl_core.remote import kept_model
+from ....fl_core.remote import read_kept_model
 from ...scenario import load_scenario
 from .settings import FederatedRung, Models
 
@@ -31,7 +31,7 @@ def federated_reader(
         ValueError: one line naming the folder and what is wrong with it.
     """
     folder = Path(rung.folder).expanduser()
-    kept = kept_model(folder, _WHERE)
+    kept = read_kept_model(folder, _WHERE)
     where = f"{_WHERE}: {folder}"
     try:
         scenario = load_scenario(kept.scenario)
