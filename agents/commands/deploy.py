@@ -39,7 +39,7 @@ class Options:
     scheduler: str | None = None
     """a name, package.module:Class, or the folder of a trained run; the default, frugal-ppo, was trained for
     all kinds of federations and goes by the prices of --env: where hours cost little it may wait for cleaner
-    ones. With --serve a policy of serving, by default online-greedy"""
+    ones. With --serve who decides in worlds of serving, by default online-greedy"""
     superlink: str | None = None
     """address of the SuperLink, HOST:PORT"""
     simulate: int | None = None
@@ -138,13 +138,13 @@ def settings_of(options: Options) -> DeploySettings | ServeSettings:
         "resume": options.resume,
         "defence": {"norm_bound": options.norm_bound, "most_faults": options.most_faults},
     }
+    if options.scheduler is not None:
+        folder = run_folder(options.scheduler)
+        said["scheduler"] = options.scheduler if folder is None else str(folder)
     if options.serve:
         return parse_settings(ServeSettings, said | _serving(options), "deploy")
     if options.patience_s is not None:
         raise ValueError(f"patience_s: {options.patience_s:g}, expected none where nodes train; add --serve")
-    source = None if options.scheduler is None else run_folder(options.scheduler)
-    if options.scheduler is not None:
-        said["scheduler"] = options.scheduler if source is None else str(source)
     said["scenario"] = _scenario(options).model_dump()
     return parse_settings(DeploySettings, said, "deploy")
 
@@ -168,7 +168,7 @@ def _serving(options: Options) -> dict[str, object]:
                 f"{name}: {getattr(options, name)}, expected none with --serve: the machines are those "
                 "of --env"
             )
-    said = {"scheduler": options.scheduler, "steps": options.rounds, "patience_s": options.patience_s}
+    said = {"steps": options.rounds, "patience_s": options.patience_s}
     env = options.env or "frugalfl/Serving-v0"
     world = any_scenario_of(env)
     if not isinstance(world, ServingScenario):

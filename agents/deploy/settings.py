@@ -110,7 +110,8 @@ class ServeSettings(LiveSettings):
     """One live world of serving.
 
     Attributes:
-        scheduler: a policy of serving, one part or several: "online-greedy+hi-lcb".
+        scheduler: a policy of serving, one part or several ("online-greedy+hi-lcb"), a shipped one,
+            `package.module:Class`, or the folder of a run of `frugalfl train`.
         steps: decisions after which the run ends; 0 = at the end of the scenario's day.
         patience_s: real seconds that a node has for the rows of an order; then they are answered elsewhere.
     """

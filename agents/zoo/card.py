@@ -40,7 +40,8 @@ class Card(Settings):
         rounds_trained: rounds played to train it, those behind its first weights included.
         validation: `net_points` on `val` and the rounds after which they were reached.
         curve: the training curve: `rounds_trained`, `net_points` in training, `val_net_points`.
-        test: figures on the `test` split: `command`, `episodes` and one entry per scheduler in `table`.
+        test: figures on the `test` split: `command`, `episodes` and one entry per scheduler in `table`;
+            a `note` where something is known that came after it.
     """
 
     model_config = ConfigDict(strict=True)

@@ -65,7 +65,9 @@ def _test(card: Card) -> list[str]:
         cells = [_cell(cast("list[float]", row[metric]), *figure[1:]) for metric, figure in _FIGURES.items()]
         label = f"**{row['scheduler']}**" if row["kind"] == "learned" else row["scheduler"]
         lines.append(f"| {label} ({KIND_WORDS[str(row['kind'])]}) | " + " | ".join(cells) + " |")
-    return [*lines, "", "Interquartile mean [95% bootstrap interval], best first.", ""]
+    lines += ["", "Interquartile mean [95% bootstrap interval], best first.", ""]
+    note = card.test.get("note")
+    return [*lines, f"{note}.", ""] if note else lines
 
 
 def _cell(interval: list[float], factor: float, decimals: int) -> str:

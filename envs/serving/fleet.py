@@ -13,7 +13,7 @@ from ...traces.arrivals import ArrivalEpisode, make_arrivals
 from ...traces.devices import device_settings
 from ..episode import SPLIT_KEYS, MachineDraw, MachineSource, draw_fields, link_fields, spawned_generators
 from .document import ServingScenario
-from .ladders import PROFILES, Profile, trained_ladder
+from .ladders import Profile, make_profile, trained_ladder
 
 _POOL = 512
 """Rows among which a zone's requests are drawn."""
@@ -81,7 +81,7 @@ class FleetSource:
 
     def __init__(self, scenario: ServingScenario, split: Split = "train"):
         self.scenario, self.split = scenario, split
-        self.profile: Profile = PROFILES.make(scenario.profile)
+        self.profile: Profile = make_profile(scenario.profile, scenario.models)
         self.ladder = trained_ladder(scenario.models)
         if self.profile.rungs != len(scenario.models.rungs):
             raise ValueError(

@@ -16,6 +16,7 @@ from .flower_messages import (
     record_bytes,
     require_flower,
 )
+from .kept_model import KEPT_ABOUT, KEPT_FORMAT, KEPT_STATE, KeptModel, kept_checksum, read_kept_model
 from .node import LocalNode
 from .orders import LocalUpdate, Storage, TrainOrder
 from .serving_messages import (
@@ -37,6 +38,10 @@ from .serving_orders import (
 )
 
 __all__ = [
+    "KEPT_ABOUT",
+    "KEPT_FORMAT",
+    "KEPT_STATE",
+    "KeptModel",
     "LocalNode",
     "LocalUpdate",
     "ModelLoad",
@@ -53,6 +58,7 @@ __all__ = [
     "check_update",
     "keep_models",
     "keep_storage",
+    "kept_checksum",
     "kept_models",
     "kept_storage",
     "pack_order",
@@ -60,6 +66,7 @@ __all__ = [
     "pack_reply",
     "pack_serve_order",
     "pack_update",
+    "read_kept_model",
     "read_order",
     "read_profile",
     "read_reply",

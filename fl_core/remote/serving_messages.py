@@ -103,6 +103,7 @@ def _pack_load(load: ModelLoad, place: int, arrays: dict[str, AnyArray], numbers
     numbers[f"load/{place}"] = [load.slot, load.model, load.reader.pool or 0]
     numbers[f"shape/{place}"] = list(load.reader.shape)
     numbers[f"widths/{place}"] = list(load.reader.widths)
+    numbers[f"yes/{place}"] = list(load.reader.yes)
 
 
 def _read_question(place: int, arrays: Mapping[str, AnyArray], said: Mapping[str, object]) -> Questions:
@@ -112,9 +113,9 @@ def _read_question(place: int, arrays: Mapping[str, AnyArray], said: Mapping[str
 
 def _read_load(place: int, arrays: Mapping[str, AnyArray], said: Mapping[str, object]) -> ModelLoad:
     slot, model, pool = _whole(said[f"load/{place}"])
-    shape, widths = (tuple(_whole(said[f"{name}/{place}"])) for name in ("shape", "widths"))
+    shape, widths, yes = (tuple(_whole(said[f"{name}/{place}"])) for name in ("shape", "widths", "yes"))
     parameters = np.asarray(arrays[f"parameters/{place}"], dtype=np.float32)
-    return ModelLoad(slot, model, Reader(shape, widths, pool or None), parameters)
+    return ModelLoad(slot, model, Reader(shape, widths, pool or None, yes), parameters)
 
 
 def _whole(value: object) -> list[int]:

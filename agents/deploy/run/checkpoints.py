@@ -17,9 +17,9 @@ import numpy as np
 from ....common.arrays import AnyArray
 from ....common.files import read_json, read_npz, write_json, write_npz
 from ....envs.contract import RoundOutcome, RoundPlan, Situation
+from ....fl_core.remote import KEPT_ABOUT, KEPT_FORMAT, KEPT_STATE
 
-FORMAT = "frugalfl-deployment-2"
-_STATE, _ABOUT, _ROUNDS, _FIGURES = "state.npz", "deployment.json", "rounds", "figures"
+_ROUNDS, _FIGURES = "rounds", "figures"
 
 Arrays = dict[str, AnyArray]
 Decision = TypeVar("Decision")
@@ -28,7 +28,7 @@ Decision = TypeVar("Decision")
 def begin_folder(out: Path, settings: str) -> None:
     """Claim the folder of a new federation: the file that it is known by is the first one there."""
     out.mkdir(parents=True, exist_ok=True)
-    write_json(out / _ABOUT, {"format": FORMAT, "settings": settings})
+    write_json(out / KEPT_ABOUT, {"format": KEPT_FORMAT, "settings": settings})
 
 
 def save_round(
@@ -101,28 +101,28 @@ def load_figures(out: Path, number: int) -> dict[str, float]:
 
 def save_state(out: Path, state: Arrays, decisions: int) -> None:
     """Keep the federation after its last decision."""
-    write_npz(out / _STATE, state | {"decisions": np.array(decisions)}, compress=False)
+    write_npz(out / KEPT_STATE, state | {"decisions": np.array(decisions)}, compress=False)
 
 
 def load_settings(out: Path) -> str:
     """The settings that the federation in a folder was begun with; ValueError if there is none."""
-    about = read_json(out / _ABOUT, "out")
-    if about.get("format") != FORMAT:
-        raise ValueError(f"out: {out / _ABOUT}: format {about.get('format')!r}, expected {FORMAT!r}")
+    about = read_json(out / KEPT_ABOUT, "out")
+    if about.get("format") != KEPT_FORMAT:
+        raise ValueError(f"out: {out / KEPT_ABOUT}: format {about.get('format')!r}, expected {KEPT_FORMAT!r}")
     return str(about.get("settings"))
 
 
 def load_state(out: Path) -> tuple[Arrays, int, str]:
     """The federation's arrays, the decisions made and the settings; ValueError if there is none."""
-    settings, arrays = load_settings(out), read_npz(out / _STATE, "checkpoint")
+    settings, arrays = load_settings(out), read_npz(out / KEPT_STATE, "checkpoint")
     if "decisions" not in arrays or arrays["decisions"].shape != ():
-        raise ValueError(f"checkpoint: {out / _STATE}: not the state of a federation")
+        raise ValueError(f"checkpoint: {out / KEPT_STATE}: not the state of a federation")
     return arrays, int(arrays.pop("decisions")), settings
 
 
 def has_state(out: Path) -> bool:
     """Whether there is a federation to go on with."""
-    return (out / _STATE).is_file()
+    return (out / KEPT_STATE).is_file()
 
 
 def _plain(value: AnyArray) -> AnyArray:

@@ -6,12 +6,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import yaml
 
 from ....common.arrays import AnyArray
 from ....common.files import write_text
 from ....envs.serving import ServingOutcome, ServingPlan, ServingScheduler, ServingSituation
-from ...schedulers.serving import make_policy
+from ...players import make_player
 from ..serving import LiveServing
 from ..settings import ServeSettings
 from ..transport import Clock, Transport
@@ -72,7 +73,7 @@ class ServingCoordinator(LiveRun[ServingSituation, ServingPlan, ServingOutcome])
         return load_step(self.out, number)[:2]
 
     def _orders(self, plan: ServingPlan) -> AnyArray:
-        return plan.load
+        return np.concatenate([part.ravel() for part in (plan.load, plan.threshold, plan.release)])
 
     def _tell(self, row: Mapping[str, float]) -> None:
         names = ("step", "requests", "answered", "right", "dropped", "waiting", "retried", "connected")
@@ -98,7 +99,7 @@ class ServingCoordinator(LiveRun[ServingSituation, ServingPlan, ServingOutcome])
 
 def named_policy(settings: ServeSettings) -> ServingScheduler:
     """The policy that the settings name; ValueError if there is none that could be used here."""
-    policy = make_policy(settings.scheduler, **settings.scheduler_settings)
+    policy = make_player(settings.scheduler, settings.world(), **settings.scheduler_settings)
     if policy.clairvoyant:
         raise ValueError(f"scheduler: {policy.name!r} looks into the future, which no node can show it")
     return policy

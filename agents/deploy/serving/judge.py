@@ -29,7 +29,7 @@ class Judge:
 
     def classes(self, model: int) -> int:
         """Of a model's answers."""
-        return self._ladder.readers[model // self.rungs][model % self.rungs].widths[-1]
+        return self._ladder.readers[model // self.rungs][model % self.rungs].classes
 
     def load(self, slot: int, model: int) -> ModelLoad:
         """An order to load a model into a slot of a node."""

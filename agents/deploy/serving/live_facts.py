@@ -32,8 +32,7 @@ class Fleet:
 
 def charge_moved(scenario: ServingScenario, ladder: Ladder, profile: Profile) -> ServingScenario:
     """The scenario charged for what is really moved: the trained models' own bytes, mean over the tasks."""
-    nbytes = np.array([[net.nbytes for net in row] for row in ladder.parameters], dtype=np.float64)
-    gigabytes = (nbytes.mean(axis=0) / BYTES_PER_GB).tolist()
+    gigabytes = (ladder.bytes_of_rungs / BYTES_PER_GB).tolist()
     own = {"kind": "own", **profile.model_dump(), "gigabytes": gigabytes}
     return scenario.model_copy(update={"profile": own})
 

@@ -54,7 +54,7 @@ class ProteusMilp(Periodic):
     System with Accuracy Scaling", ASPLOS 2024: one model per device, throughputs as profiled, demand as an
     exponential mean; its products of routing and placement are linear here, as q says both.
     Needs: rates, capacities, accuracies; neither latency nor carbon nor sessions.
-    Defaults: every hour; coverage 0.95. Solved by HiGHS to a gap of 1 %.
+    Defaults: every hour; coverage 0.95. Solved by HiGHS to a gap of 1 %, nearly always at the root.
     """
 
     name: ClassVar[str] = "proteus-milp"

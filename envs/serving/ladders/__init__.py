@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from .answers import Given, RealAnswers, asked_rows
 from .profiles import PROFILES, Hardware, Profile
-from .settings import Models, Rung
+from .settings import FederatedRung, Models, Rung
+from .sized import make_profile
 from .trained import Answers, Ladder, trained_ladder
 
 __all__ = [
     "PROFILES",
     "Answers",
+    "FederatedRung",
     "Given",
     "Hardware",
     "Ladder",
@@ -18,5 +20,6 @@ __all__ = [
     "RealAnswers",
     "Rung",
     "asked_rows",
+    "make_profile",
     "trained_ladder",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from ....common.settings import Settings
 from ...scenario import DatasetField
@@ -25,6 +26,38 @@ class Rung(Settings):
     hidden: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = ()
 
 
+class FederatedRung(Settings):
+    """A model that a federation has trained on the same data set: a dense one, which sees all of the row.
+
+    Attributes:
+        folder: of the run of `frugalfl deploy` that trained it.
+    """
+
+    folder: Annotated[str, Field(min_length=1)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_it_was_trained(cls, said: object) -> object:
+        if isinstance(said, Mapping):
+            for name in Rung.model_fields:
+                if name in said:
+                    what = "expected none beside a folder: its model is as it was trained"
+                    raise ValueError(f"{name}: {said[name]!r}, {what}")
+        return said
+
+
+def _kind_of_rung(rung: object) -> str:
+    """Which of the two a document's rung is meant to be."""
+    if isinstance(rung, Mapping):
+        return "federated" if "folder" in rung else "trained"
+    return "federated" if isinstance(rung, FederatedRung) else "trained"
+
+
+AnyRung = Annotated[
+    Annotated[Rung, Tag("trained")] | Annotated[FederatedRung, Tag("federated")], Discriminator(_kind_of_rung)
+]
+
+
 def _four_questions() -> dict[str, tuple[int, ...]]:
     return {
         "which-digit": (),
@@ -35,14 +68,14 @@ def _four_questions() -> dict[str, tuple[int, ...]]:
 
 
 class Models(Settings):
-    """What is asked, and the ladder of models that is trained for every question.
+    """What is asked, and the ladder of models that answer every question.
 
     Attributes:
         dataset: whose rows are asked about.
         questions: name of each task, and the labels for which the answer is yes; empty = which label it is.
         noise: standard deviation of the pixels' noise; without it all rungs but the smallest are alike.
         copies: noisy copies of every row.
-        rungs: of every task, from the smallest to the largest.
+        rungs: of every task, from the smallest to the largest; each is trained here, or was by a federation.
         steps: of training each model, of 64 rows each.
         rate: of AdamW.
     """
@@ -53,7 +86,7 @@ class Models(Settings):
     )
     noise: NotNegative = 0.3
     copies: Annotated[int, Field(ge=1, le=64)] = 8
-    rungs: Annotated[tuple[Rung, ...], Field(min_length=1, max_length=16)] = (
+    rungs: Annotated[tuple[AnyRung, ...], Field(min_length=1, max_length=16)] = (
         Rung(pool=2),
         Rung(pool=4),
         Rung(),

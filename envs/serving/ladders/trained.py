@@ -1,5 +1,7 @@
 """Ladders of really trained models, and what each of them answers to every row it may be asked.
 
+A model is trained here, or was by a federation (`federated.py`).
+
 Models do not change while they serve, hence every answer is computed once, in a forward pass of all rows,
 and looked up afterwards.
 """
@@ -10,6 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
@@ -18,8 +21,10 @@ from ....common.settings import Spec
 from ....common.splits import SPLITS, Split
 from ....fl_core.data import Dataset, load_dataset
 from ....fl_core.models import ModelSpec, Reader
+from ....fl_core.remote import kept_checksum
 from ....fl_core.training import LocalJobs, LocalTraining, make_trainer
-from .settings import Models, Rung
+from .federated import federated_reader
+from .settings import FederatedRung, Models, Rung
 
 _SEED = 20_260_117
 _BATCH = 64
@@ -54,19 +59,32 @@ class Ladder:
     rows: dict[Split, Floats32]  # [R, d] that episodes of each split ask about
     truth: dict[Split, Ints]  # [I, R] the right answers to them
 
+    @property
+    def bytes_of_rungs(self) -> Floats:
+        """`[M]`, of the models' parameters, in the mean over the tasks."""
+        nbytes = [[parameters.nbytes for parameters in row] for row in self.parameters]
+        mean: Floats = np.array(nbytes, dtype=np.float64).mean(axis=0)
+        return mean
+
 
 def trained_ladder(models: Models) -> Ladder:
     """The ladder of a scenario; trained once per process and document, seeds fixed.
+
+    Models of a federation are read anew where their folder has changed. They have seen all of the training
+    rows, those that episodes of `train` ask about included, though without this noise.
 
     Three parts of the data that share no row: models are trained on three quarters of the training rows, the
     coordinator knows them by half of the validation rows, and episodes ask about the rest: of the training
     rows (`train`), the other half of the validation rows (`val`), the test rows (`test`).
     """
-    return _trained(models.model_dump_json())
+    folders = [rung.folder for rung in models.rungs if isinstance(rung, FederatedRung)]
+    kept = tuple(kept_checksum(Path(folder).expanduser()) for folder in folders)
+    return _trained(models.model_dump_json(), kept)
 
 
 @lru_cache(maxsize=8)
-def _trained(document: str) -> Ladder:
+def _trained(document: str, kept: tuple[str, ...]) -> Ladder:
+    """The same of a document and the checksums of its folders, which tell whether they are still the same."""
     models = Models.model_validate(json.loads(document))
     spec: Spec = models.dataset
     data = load_dataset(spec, split="train")
@@ -87,21 +105,17 @@ def _trained(document: str) -> Ladder:
     trained: list[tuple[Floats32, ...]] = []
     readers: list[tuple[Reader, ...]] = []
     given: dict[str, list[list[Floats32]]] = {name: [] for name in noisy}
-    for number, question in enumerate(questions):
-        row: list[Floats32] = []
-        kinds = tuple(
-            _reader(rung, data.shape or (data.num_features,), int(question.max()) + 1)
+    for number, (question, yes) in enumerate(zip(questions, models.questions.values(), strict=True)):
+        found = [
+            federated_reader(rung, models, data, tuple(yes))
+            if isinstance(rung, FederatedRung)
+            else _fitted(rung, models, data, noisy["fit"], question, number)
             for rung in models.rungs
-        )
-        for name in given:
-            given[name].append([])
-        for reader in kinds:
-            x, y = noisy["fit"]
-            row.append(_fit(reader.seen(x), question[y], reader.spec, models, number))
-            for name, (x, _) in noisy.items():
-                given[name][-1].append(reader.probabilities(row[-1], x))
-        trained.append(tuple(row))
-        readers.append(kinds)
+        ]
+        for name, (x, _) in noisy.items():
+            given[name].append([reader.probabilities(parameters, x) for reader, parameters in found])
+        readers.append(tuple(reader for reader, _ in found))
+        trained.append(tuple(parameters for _, parameters in found))
     answers = {name: _answers(given[name], noisy[name][1], questions) for name in noisy}
     return Ladder(
         answers["known"],
@@ -129,6 +143,15 @@ def _noisy(x: Floats32, y: Ints32, models: Models, rng: np.random.Generator) -> 
     copies = np.repeat(x, models.copies, axis=0)
     noise = models.noise * rng.standard_normal(copies.shape)
     return (copies + noise).astype(np.float32), np.repeat(y, models.copies).astype(np.int64)
+
+
+def _fitted(
+    rung: Rung, models: Models, data: Dataset, rows: tuple[Floats32, Ints], question: Ints, number: int
+) -> tuple[Reader, Floats32]:
+    """A rung of the question of a number, trained on rows with their labels."""
+    reader = _reader(rung, data.shape or (data.num_features,), int(question.max()) + 1)
+    x, y = rows
+    return reader, _fit(reader.seen(x), question[y], reader.spec, models, number)
 
 
 def _reader(rung: Rung, shape: tuple[int, ...], classes: int) -> Reader:

@@ -45,6 +45,16 @@ def test_an_order_travels_whole_and_is_kept():
     assert kept_models(state)[1].reader == READER
 
 
+def test_labels_that_mean_yes_travel_with_their_model():
+    asked = replace(ORDER, loads=(replace(LOAD, reader=replace(READER, yes=(0, 2))),))
+    reader = read_serve_order(pack_serve_order(asked)).loads[0].reader
+    assert reader.yes == (0, 2) and reader.classes == 2
+    labels = READER.probabilities(LOAD.parameters, ROWS)
+    np.testing.assert_allclose(
+        reader.probabilities(LOAD.parameters, ROWS)[:, 1], labels[:, [0, 2]].sum(axis=1)
+    )
+
+
 def test_answers_travel_whole_and_slots_without_the_model_give_none(reply):
     read = read_reply(pack_reply(reply, ORDER, {"name": "desk"}), ORDER)
     check_reply(read, ORDER, 10.0)
