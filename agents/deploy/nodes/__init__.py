@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from .asked_node import AskedNode
 from .client import make_client_app
 from .node_data import local_node
 from .profile import NodeProfile, profile_of, read_profile
+from .stream_file import StreamFile
 
-__all__ = ["NodeProfile", "local_node", "make_client_app", "profile_of", "read_profile"]
+__all__ = [
+    "AskedNode",
+    "NodeProfile",
+    "StreamFile",
+    "local_node",
+    "make_client_app",
+    "profile_of",
+    "read_profile",
+]

@@ -73,6 +73,10 @@ class Memories:
         for table in self.tables:
             table[env] = 0
 
+    def of(self, env: int, client: int) -> Tables:
+        """What one client keeps, tables without their first two dimensions; copies."""
+        return Tables(*(np.array(table[env, client]) for table in self.tables))
+
     def forget(self, who: Bools) -> None:
         """These clients `[E, N]` have lost their memories."""
         for table in self.tables:
