@@ -17,7 +17,7 @@ from .board import Board
 from .checkpoints import load_round, save_round
 from .dashboard import Dashboard
 from .live_run import LiveRun, Summary
-from .streaming_dashboard import StreamingDashboard
+from .streaming_dashboard import REQUESTS, StreamingDashboard
 
 _LOG = logging.getLogger(__name__)
 
@@ -90,6 +90,11 @@ class Coordinator(LiveRun[Situation, RoundPlan, RoundOutcome]):
             row["accuracy"],
             row["loss"],
         )
+        if isinstance(self.world, StreamingLiveWorld):
+            _LOG.info(
+                "requests: %d came, %d answered (%d right), %d unanswered, %d waiting",
+                *(row[name] for name in REQUESTS),
+            )
 
     def _summary(self, totals: dict[str, float]) -> Summary:
         summary = Summary(self.decisions, totals, float(self.world.test_scores()[0][0]))

@@ -9,7 +9,8 @@ from ....envs.contract import RoundOutcome, StepResult
 from ..streams import StreamingLiveWorld
 from .dashboard import Dashboard
 
-_REQUESTS = ("came", "answered", "right", "unanswered", "waiting")
+REQUESTS = ("came", "answered", "right", "unanswered", "waiting")
+"""Columns of what became of the requests so far."""
 
 
 class StreamingDashboard(Dashboard):
@@ -23,7 +24,7 @@ class StreamingDashboard(Dashboard):
         past: figures of the decisions of a resumed run.
     """
 
-    columns = (*Dashboard.columns, *_REQUESTS, "refreshed")
+    columns = (*Dashboard.columns, *REQUESTS, "refreshed")
 
     def __init__(self, world: StreamingLiveWorld, out: Path, past: Sequence[Mapping[str, float]] = ()):
         self._asked = world
@@ -32,7 +33,7 @@ class StreamingDashboard(Dashboard):
     def _more(self) -> list[str]:
         counts = self._requests()
         share = 100.0 * counts["right"] / max(counts["answered"], 1.0)
-        words = "  ".join(f"{name} {counts[name]:.0f}" for name in _REQUESTS)
+        words = "  ".join(f"{name} {counts[name]:.0f}" for name in REQUESTS)
         return [f"requests {words}  ({share:.1f} % of the answered right)"]
 
     def _row(self, result: StepResult[RoundOutcome]) -> dict[str, float]:
@@ -43,4 +44,4 @@ class StreamingDashboard(Dashboard):
     def _requests(self) -> dict[str, float]:
         books, now_s = self._asked.books, self._asked.clock.now()
         sums = (books.came(now_s), books.answered, books.right, books.lost, books.waiting(now_s))
-        return {name: float(each.sum()) for name, each in zip(_REQUESTS, sums, strict=True)}
+        return {name: float(each.sum()) for name, each in zip(REQUESTS, sums, strict=True)}

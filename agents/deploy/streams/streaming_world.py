@@ -81,8 +81,8 @@ class StreamingLiveWorld(LiveWorld):
 
     def _carry_out(self, plan: RoundPlan) -> tuple[RoundOutcome, Bools]:
         outcome, trained = super()._carry_out(plan)
-        stays = plan.is_round[0] and self.core.aggregator.moves_alone and not outcome.diverged[0]
-        if trained[0] or stays:
+        moves_alone = plan.is_round[0] and self.core.aggregator.moves_alone and not outcome.diverged[0]
+        if trained[0] or moves_alone:
             self._number += 1
             self._validation = outcome.accuracy.copy()
         return self._heard(outcome, self._receivers(plan, outcome)), trained
@@ -103,9 +103,7 @@ class StreamingLiveWorld(LiveWorld):
         """Who is sent the new model after a round, bool `[1, N]`: those who do not have it."""
         rule = int(said_of(plan, "refresh")[0])
         rule = self._refresh if rule == OWN_REFRESH else rule
-        wanted = {0: np.zeros_like(outcome.invited), 1: outcome.invited}.get(
-            rule, np.ones_like(outcome.invited)
-        )
+        wanted = ((rule == 1) & outcome.invited) | (rule == 2)
         useful = bool(plan.is_round[0]) and self.clock.now() < self.books.horizon_s
         return np.asarray(wanted & (self._has < self._number) & useful)
 
@@ -116,11 +114,11 @@ class StreamingLiveWorld(LiveWorld):
         self._forget_sent()
         idle = np.flatnonzero(self.roster.available)
         refreshed = receivers & self.roster.available
-        told = self.core.words(idle, refreshed[0], int(self.ledger.rounds[0]))
-        word = self._outcome(self._ask(told, 1.0), None, 0, began_s)
+        words = self.core.words(idle, refreshed[0], int(self.ledger.rounds[0]))
+        word = self._outcome(self._ask(words, 1.0), None, 0, began_s)
         served = self.books.close(self.clock.now(), refreshed, self._validation.copy())
-        known, told_loss = self.books.known.fast, outcome.reported_loss[outcome.completed]
-        loss = np.full(1, told_loss.mean(dtype=np.float64)) if told_loss.size else self.ledger.loss.copy()
+        known, told = self.books.known.fast, outcome.reported_loss[np.isfinite(outcome.reported_loss)]
+        loss = np.full(1, told.mean(dtype=np.float64)) if told.size else self.ledger.loss.copy()
         return _together(replace(outcome, accuracy=known, loss=loss, served=served), word)
 
     def _play(self, orders: dict[int, TrainOrder], quorum: float) -> LiveRound:

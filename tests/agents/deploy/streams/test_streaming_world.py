@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from frugalfl.agents.deploy import DeploySettings
-from frugalfl.agents.deploy.nodes import StreamFile
-from frugalfl.envs.contract import STOP_S
+from frugalfl.agents.deploy.nodes import AskedNode, StreamFile
+from frugalfl.envs.contract import STOP_S, RoundPlan
 from frugalfl.traces.availability import Sessions
 from frugalfl.worlds import FederatedWorld
 
@@ -364,3 +364,36 @@ def test_the_simulated_world_pays_for_the_same_right_answers(streams, plans, wai
         assert np.array_equal(results[0].outcome.completed, results[1].outcome.completed)
     assert points[0] == pytest.approx(points[1]) and points[0] > 10
     np.testing.assert_allclose(live.parameters(), simulated.parameters(), rtol=0, atol=1e-5)
+
+
+def test_a_recorded_stream_is_asked_in_its_order_where_the_node_has_the_file(streams, plans, twin, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [f"{a:.4f},{b:.4f},{'up' if a > b else 'down'}" for a, b in rng.random((900, 2))]
+    path = tmp_path / "prices.csv"
+    path.write_text("\n".join(["price,demand,class", *rows, ""]), encoding="utf-8")
+    recorded = {
+        "dataset": {"kind": "stream", "path": str(path)},
+        "partition": "iid",
+        "serving": {"rows": "order"},
+        "drift": {"kind": "none"},
+    }
+    world = streams(**recorded)
+    for plan in plans:
+        world.step(plan)
+    same = twin(world.scenario)
+    same.follow(orders_of(world))
+    assert np.array_equal(world.books.right, same.labels_right) and world.books.right.sum() > 0
+    assert np.array_equal(world.held, same.core.held)
+
+
+def test_a_node_without_the_file_says_which_one_it_lacks(streams, stream_of, tmp_path):
+    order = _an_order(streams())
+    own = {"dataset": {"kind": "stream", "path": str(tmp_path / "prices.csv")}, "drift": {"kind": "none"}}
+    with pytest.raises(ValueError, match=r"prices\.csv"):
+        AskedNode(stream_of().model_copy(update=own), "test", 3, 0, order.stream.day)
+
+
+def _an_order(world):
+    nobody = np.zeros((1, 4), dtype=np.int32)
+    world.step(RoundPlan(nobody, nobody, np.ones(1), np.array([60.0])))
+    return orders_of(world)[-1]
