@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ....common.arrays import AnyArray, Bools, Floats
-from ....envs.contract import OWN_REFRESH, REFRESHES, RoundOutcome, RoundPlan, Situation, said_of
+from ....common.units import SECONDS_PER_HOUR
+from ....envs.contract import OWN_REFRESH, REFRESHES, RoundOutcome, RoundPlan, Situation, StepResult, said_of
 from ....fl_core.federation import TrainResult
 from ....fl_core.remote import LocalUpdate, RemoteCore, RemoteStreamCore, StreamCall, StreamDay, TrainOrder
 from ..federation import LiveRound, LiveWorld
@@ -56,10 +57,21 @@ class StreamingLiveWorld(LiveWorld):
 
     def situation(self, clairvoyant: bool = False) -> Situation:
         """See `LiveWorld.situation`."""
+        self._keep_to_the_clock()
         known = super().situation(clairvoyant)
         clients = replace(known.clients, available=known.clients.available & self._ready)
         stream = self.books.facts(self.clock.now(), self.held, self._number - self._has)
         return replace(known, clients=clients, stream=stream)
+
+    def step(self, plan: RoundPlan) -> StepResult:
+        """See `LiveWorld.step`."""
+        self._keep_to_the_clock()
+        return super().step(plan)
+
+    def _keep_to_the_clock(self) -> None:
+        """The hours of the budget are over when requests are, though books count no time between steps."""
+        left_h = max(self.books.horizon_s - self.clock.now(), 0.0) / SECONDS_PER_HOUR
+        self.draw.budgets[0] = self.population.budgets[0, 0] = self.ledger.hours[0] + left_h
 
     def state(self) -> dict[str, AnyArray]:
         """See `LiveWorld.state`."""

@@ -397,3 +397,14 @@ def _an_order(world):
     nobody = np.zeros((1, 4), dtype=np.int32)
     world.step(RoundPlan(nobody, nobody, np.ones(1), np.array([60.0])))
     return orders_of(world)[-1]
+
+
+def test_training_ends_when_requests_do_however_long_nodes_were_waited_for(streams, waits):
+    world = streams()
+    world.transport.time.sleep(3600.0)
+    left_h = world.situation().terms.budget_left[0, 0]
+    assert left_h == pytest.approx((world.books.horizon_s - world.clock.now()) / 3600)
+    result = world.step(waits(3600 * left_h - 60))
+    assert world.running and not result.terminated[0]
+    assert world.step(waits(120)).terminated[0] and not world.running
+    assert world.ledger.hours[0] < 6, "the hour before the first decision is in nobody's books"
