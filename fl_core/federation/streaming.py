@@ -142,7 +142,8 @@ class StreamCore(FederatedCore):
 
     def recall(self, env: int, client: int, kept: Tables) -> None:
         """One client keeps what `Memories.of` has told, and nothing else."""
-        for table, mine in zip(self.memories.tables, kept, strict=True):
+        tables: tuple[AnyArray, ...] = self.memories.tables
+        for table, mine in zip(tables, kept, strict=True):
             table[env, client] = mine
         self._hold_memories()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .asked_node import AskedNode
-from .client import make_client_app
+from .client import carrier, make_client_app
 from .node_data import local_node
 from .profile import NodeProfile, profile_of, read_profile
 from .stream_file import StreamFile
@@ -12,6 +12,7 @@ __all__ = [
     "AskedNode",
     "NodeProfile",
     "StreamFile",
+    "carrier",
     "local_node",
     "make_client_app",
     "profile_of",

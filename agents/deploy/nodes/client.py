@@ -65,7 +65,7 @@ def make_client_app(settings: LiveSettings | None = None) -> ClientApp:
         order = read_order(message.content)
         # The order says which client this node plays: one without a partition-id learns it here.
         said = given or str(context.run_config.get(RUN_CONFIG_KEY, ""))
-        work = _work(order, said, context)
+        work = carrier(order, said, context)
         began_s = time.perf_counter()
         update = work()
         profile = _profile(context, update.held)
@@ -86,8 +86,14 @@ def make_client_app(settings: LiveSettings | None = None) -> ClientApp:
     return app
 
 
-def _work(order: TrainOrder, said: str, context: Context) -> Callable[[], LocalUpdate]:
-    """What carries an order out; what the node keeps is in its state afterwards."""
+def carrier(order: TrainOrder, said: str, context: Context) -> Callable[[], LocalUpdate]:
+    """What carries an order out, ready to begin; what the node keeps is in its state afterwards.
+
+    Args:
+        order: what to do.
+        said: the run's settings as they travel.
+        context: the node's configuration and state.
+    """
     if order.stream is not None:
         return _asked_work(order, order.stream.day, said, context)
     node = _node(said, order.client)
