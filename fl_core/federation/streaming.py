@@ -11,7 +11,7 @@ from ...common.arrays import AnyArray, Bools, Floats, Floats32, Ints, Ints32
 from ...common.settings import Spec
 from ..aggregation import Aggregator, Compression
 from ..data import Dataset
-from ..data.streams import Drift, Memories, Memory, RequestRows, StreamTask, Tables, with_concepts
+from ..data.streams import Drift, Memories, Memory, RequestRows, StreamTask, with_concepts
 from ..models import Model, ModelSpec, inner_model
 from ..training import AnsweringTrainer, ExitingTrainer, LocalTrainer, LocalTraining
 from .holdings import Task
@@ -138,13 +138,6 @@ class StreamCore(FederatedCore):
     def forget(self, who: Bools) -> None:
         """See `StreamEngine.forget`."""
         self.memories.forget(who)
-        self._hold_memories()
-
-    def recall(self, env: int, client: int, kept: Tables) -> None:
-        """One client keeps what `Memories.of` has told, and nothing else."""
-        tables: tuple[AnyArray, ...] = self.memories.tables
-        for table, mine in zip(tables, kept, strict=True):
-            table[env, client] = mine
         self._hold_memories()
 
     def memory_age_s(self, time_s: Floats) -> Floats:

@@ -140,7 +140,8 @@ class AskedNode:
     def _caught_up(self, kept: StreamMemory, now_s: float, got_s: float) -> StreamMemory:
         """It has answered until the order was there, and learned what was known when it was sent."""
         core = self._stream.core
-        core.recall(0, self._client, kept.tables)
+        core.memories.put(0, self._client, kept.tables)
+        core.forget(np.zeros(core.held.shape, dtype=bool))  # nobody: the core looks its memories up again
         last = max(self._until(got_s), kept.answered)
         pending = np.concatenate([kept.pending, self._right(kept, last)])
         due = min(max(self._until(now_s - self._delay_s), kept.known), last)
