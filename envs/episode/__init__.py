@@ -16,7 +16,7 @@ from .rules import (
     transfers,
 )
 from .situation_builder import client_books, run_facts, terms_of, utc_hour, zone_facts
-from .stream_source import StreamDraw
+from .stream_source import StreamDraw, StreamSource
 from .streams import spawned_generators
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Population",
     "PopulationSource",
     "StreamDraw",
+    "StreamSource",
     "client_books",
     "draw_fields",
     "ended",

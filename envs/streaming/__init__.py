@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .asking import HUB_ANSWER_BYTES
+from .known import KnownAnswers
 from .serving import Now, Serving
 
-__all__ = ["HUB_ANSWER_BYTES", "Now", "Serving"]
+__all__ = ["HUB_ANSWER_BYTES", "KnownAnswers", "Now", "Serving"]

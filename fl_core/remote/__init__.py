@@ -6,7 +6,9 @@ from .border import PackedArray, check_update, unpack_update
 from .core import RemoteCore
 from .flower_messages import (
     keep_storage,
+    keep_stream,
     kept_storage,
+    kept_stream,
     pack_order,
     pack_profile,
     pack_update,
@@ -36,11 +38,16 @@ from .serving_orders import (
     answer_order,
     check_reply,
 )
+from .stream_core import RemoteStreamCore
+from .stream_orders import MISSED, RIGHT, WRONG, StreamCall, StreamDay, StreamMemory
 
 __all__ = [
     "KEPT_ABOUT",
     "KEPT_FORMAT",
     "KEPT_STATE",
+    "MISSED",
+    "RIGHT",
+    "WRONG",
     "KeptModel",
     "LocalNode",
     "LocalUpdate",
@@ -48,19 +55,25 @@ __all__ = [
     "PackedArray",
     "Questions",
     "RemoteCore",
+    "RemoteStreamCore",
     "ServeOrder",
     "ServeReply",
     "SlotAnswers",
     "Storage",
+    "StreamCall",
+    "StreamDay",
+    "StreamMemory",
     "TrainOrder",
     "answer_order",
     "check_reply",
     "check_update",
     "keep_models",
     "keep_storage",
+    "keep_stream",
     "kept_checksum",
     "kept_models",
     "kept_storage",
+    "kept_stream",
     "pack_order",
     "pack_profile",
     "pack_reply",

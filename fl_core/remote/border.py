@@ -64,6 +64,8 @@ def unpack_update(
         compute_s=real_number("compute_s", numbers["compute_s"]),
         moment_steps=whole_number("moment_steps", numbers["moment_steps"]),
         parcel=() if compression is None else arrays,
+        answered=whole_number("answered", numbers["answered"]),
+        right=whole_number("right", numbers["right"]),
     )
 
 
@@ -77,9 +79,12 @@ def check_update(update: LocalUpdate, order: TrainOrder) -> float:
         said, asked = getattr(update, name), getattr(order, name)
         if said != asked:
             raise ValueError(f"{name}: {_shown(said)}, expected {asked}")
-    for name, what in (("held", "rows"), ("moment_steps", "steps")):
+    counted = {"held": "rows", "moment_steps": "steps", "answered": "requests", "right": "requests"}
+    for name, what in counted.items():
         if not 0 <= whole_number(name, getattr(update, name)) <= _MOST_COUNTED:
             raise ValueError(f"{name}: {_shown(getattr(update, name))}, expected 0 to {_MOST_COUNTED} {what}")
+    if update.right > update.answered:
+        raise ValueError(f"right: {update.right}, expected at most the {update.answered} answered")
     real_number("loss", update.loss)
     real_number("compute_s", update.compute_s)
     size = answer_size(order)

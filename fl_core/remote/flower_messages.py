@@ -17,6 +17,7 @@ from ...common.spelling import printable
 from ..training import Moments
 from .border import PackedArray, unpack_update
 from .orders import LocalUpdate, Storage, TrainOrder, Unsent
+from .stream_orders import StreamCall, StreamMemory
 
 if TYPE_CHECKING:
     from flwr.app import Array, RecordDict
@@ -30,9 +31,12 @@ _ORDER_NUMBERS = (
     *("client", "round_index", "local_steps", "seed", "base", "probe_samples"),
     *("moment_steps", "upload_bits", "unsent_round"),
 )
-_UPDATE_NUMBERS = ("client", "round_index", "loss", "held", "compute_s", "moment_steps")
+_UPDATE_NUMBERS = (
+    *("client", "round_index", "loss", "held", "compute_s", "moment_steps"),
+    *("answered", "right"),
+)
 ARRAYS, _NUMBERS, _PROFILE = "arrays", "numbers", "profile"
-_NPY = "numpy.ndarray"
+_NPY, _STREAM = "numpy.ndarray", "stream"
 _MOMENTS = ("first", "second", "steps")
 
 
@@ -47,7 +51,8 @@ def pack_order(order: TrainOrder) -> RecordDict:
     arrays = {"params": order.params, "sent_x": order.sent_x, "sent_y": order.sent_y}
     if order.correction is not None:
         arrays["correction"] = order.correction
-    return make_record(arrays, {name: getattr(order, name) for name in _ORDER_NUMBERS})
+    numbers: dict[str, int | float | list[float]] = {name: getattr(order, name) for name in _ORDER_NUMBERS}
+    return make_record(arrays, numbers if order.stream is None else numbers | order.stream.numbers())
 
 
 def read_order(record: RecordDict) -> TrainOrder:
@@ -63,6 +68,7 @@ def read_order(record: RecordDict) -> TrainOrder:
             sent_x=np.asarray(arrays["sent_x"], dtype=np.float32),
             sent_y=np.asarray(arrays["sent_y"], dtype=np.int32),
             correction=_vector(arrays["correction"]) if "correction" in arrays else None,
+            stream=StreamCall.of(record.config_records[_NUMBERS]),
         )
     except KeyError as error:
         raise ValueError(f"order: array {error} is missing") from None
@@ -143,6 +149,20 @@ def kept_storage(state: RecordDict) -> Storage | None:
     return Storage(arrays["x"], arrays["y"], tuple(moments), tuple(unsent))
 
 
+def keep_stream(state: RecordDict, memory: StreamMemory) -> None:
+    """Put what a node keeps of its stream into its `Context.state`."""
+    from flwr.app import Array, ArrayRecord
+
+    state[_STREAM] = ArrayRecord({name: Array(values) for name, values in memory.arrays().items()})
+
+
+def kept_stream(state: RecordDict) -> StreamMemory | None:
+    """What is kept of a stream in a node's `Context.state`, or None."""
+    if _STREAM not in state:
+        return None
+    return StreamMemory.of({name: array.numpy() for name, array in state.array_records[_STREAM].items()})
+
+
 def record_bytes(record: RecordDict) -> int:
     """Bytes of a `RecordDict` on the wire, without the envelope of the transport."""
     arrays = sum(len(array.data) for group in record.array_records.values() for array in group.values())
@@ -156,7 +176,9 @@ def _value_bytes(value: object) -> int:
     return len(value) if isinstance(value, (str, bytes, list)) else 8
 
 
-def make_record(arrays: Mapping[str, AnyArray], numbers: Mapping[str, int | float | list[int]]) -> RecordDict:
+def make_record(
+    arrays: Mapping[str, AnyArray], numbers: Mapping[str, int | float | list[int] | list[float]]
+) -> RecordDict:
     """A `RecordDict` of arrays, and of numbers and lists of them."""
     from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 

@@ -9,6 +9,7 @@ import numpy as np
 from ...common.arrays import Floats32, Ints32
 from ..aggregation import Compression, Parcel
 from ..training import Moments
+from .stream_orders import StreamCall
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class TrainOrder:
     upload_bits: int = 0  # of a coordinate of the update, where the compression takes them; 0 = its own
     unsent_round: int = -1  # whose unsent rest is to be added to the update; -1 = none
     compression: Compression | None = None  # of the answer; does not travel: the node has the scenario's
+    stream: StreamCall | None = (
+        None  # of a client that is asked things; without `params` it keeps its version
+    )
 
     @property
     def answer(self) -> tuple[tuple[str, int], ...]:
@@ -53,6 +57,8 @@ class LocalUpdate:
     compute_s: float  # seconds it really computed
     moment_steps: int = 0  # steps that the node's moments have seen now; its word counts
     parcel: Parcel = ()  # the update as it travels, where it is compressed
+    answered: int = 0  # requests whose labels became known since its last report, where it is asked things
+    right: int = 0  # how many of those it had answered rightly
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,11 @@ def check_deployable(scenario: Scenario) -> None:
         "evaluation.personal": (scenario.evaluation.personal, "none"),
         "quadratic": (scenario.quadratic, None),
         "malicious": (scenario.malicious, None),
-        "arrivals": (scenario.arrivals, None),
         "exits": (scenario.exits, None),
         "fragments.count": (scenario.fragments.count, 1),
+        "mixture": (scenario.mixture, ()),
+        "serving.model": (scenario.serving.model, "held"),
+        "memory.labelled": (scenario.memory.labelled, 1.0),  # nodes know of labelled answers only
     }
     for name, (value, expected) in wanted.items():
         if value != expected:

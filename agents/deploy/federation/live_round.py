@@ -143,6 +143,13 @@ class RoundRunner:
             self._roster.overdue[list(tickets.values())] = True
         return self._close(tickets, result, self._clock.now() - began_s)
 
+    def refuse(self, result: LiveRound, client: int, why: str) -> None:
+        """What came in time turns out to be its node's failure: it is lost to the round."""
+        del result.updates[client]
+        result.completed[client], result.lost[client] = False, True
+        self._roster.trust.blame(client, self._roster.names[client])
+        _LOG.warning("%s failed: %s", self._roster.names[client], why)
+
     def look(self) -> None:
         """See who is connected."""
         self._roster.look(self._transport, self._clock.now(), self._wall())
@@ -272,10 +279,7 @@ class RoundRunner:
     def _drop_long(self, result: LiveRound) -> None:
         """Updates that only those of their own round show to be out of line: their nodes have failed."""
         for client in self.bound.settle(result.lengths):
-            del result.updates[client]
-            result.completed[client], result.lost[client] = False, True
-            self._roster.trust.blame(client, self._roster.names[client])
-            _LOG.warning("%s failed: its update is far longer than the others", self._roster.names[client])
+            self.refuse(result, client, "its update is far longer than the others")
 
     def _guess_s(self, sent: _Sent, passed_s: float) -> float:
         """Seconds somebody can have computed who did not say so."""

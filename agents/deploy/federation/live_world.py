@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,7 +22,6 @@ from ....envs.episode import (
 )
 from ....envs.round import step_shares
 from ....envs.scenario import Scenario
-from ....fl_core.data import ClientRows
 from ....fl_core.federation import TrainResult
 from ....fl_core.remote import RemoteCore, TrainOrder
 from ....traces.carbon import CarbonBatch
@@ -60,6 +60,8 @@ class LiveWorld:
         defence: against wrong answers.
     """
 
+    core_type: ClassVar[type[RemoteCore]] = RemoteCore  # the coordinator's half of the training
+
     def __init__(
         self,
         scenario: Scenario,
@@ -78,17 +80,9 @@ class LiveWorld:
         self.clock = clock or Clock()
         self.population = self.source.empty(1)
         self.population.set_row(0, draw)
-        self.core = RemoteCore(
-            self.source.dataset,
-            self.source.model,
-            scenario.clients,
-            training=self.source.training,
-            aggregator=scenario.aggregator,
-            compression=scenario.compression,
-            trainer=scenario.trainer,
-        )
-        if not isinstance(draw.task, ClientRows):
-            raise ValueError("quadratic: expected none in a live federation; nodes train on data")
+        source, parts = self.source, (scenario.aggregator, scenario.trainer, scenario.compression)
+        task = (source.dataset, source.model, scenario.clients, source.training)
+        self.core = self.core_type(*task, *parts)
         self.core.reset(0, draw.task, draw.model_seed)
         self.held = self.core.own.astype(np.int64)
         self.carbon = CarbonBatch(1, scenario.zones)
@@ -162,23 +156,33 @@ class LiveWorld:
     def step(self, plan: RoundPlan) -> StepResult:
         """Carry out one plan: a round of training, a wait, or the end of the run."""
         scenario, levels = self.scenario, self.scenario.levels
-        plan.validate(1, scenario.clients, levels.server_step, levels.upload_bits)
+        sizes, offered = (1, scenario.clients), (levels.server_step, levels.upload_bits)
+        plan.validate(*sizes, *offered, scenario.refresh_levels)
         if not self.running:
             raise ValueError("step: the run has ended")
         before, seen, budgets = self.ledger.accuracy, self.available, self.draw.budgets[None]
-        if (wait_s := float(plan.wait_s[0])) > 0:
-            outcome, trained = self._wait(0.0 if wait_s == STOP_S else wait_s), np.zeros(1, dtype=bool)
-        else:
-            outcome, trained = self._probe(plan) if plan.probed.any() else self._train(plan)
+        outcome, trained = self._carry_out(plan)
         active = np.ones(1, dtype=bool)
         self.ledger.look(seen, active & ~plan.is_probe)
-        terms = reward_terms(outcome, before, self.prices)
         self.ledger.record(outcome, trained, active, plan.is_round)
-        self.ledger.net_points += terms.sum(axis=1)
         cost = overrun(self.ledger, outcome, budgets)
         terminated, truncated = ended(scenario, budgets, self.ledger, plan, outcome, active)
         self.running = not bool((terminated | truncated)[0])
+        if not self.running:
+            outcome = self._end(outcome)
+        terms = reward_terms(outcome, before, self.prices)
+        self.ledger.net_points += terms.sum(axis=1)
         return StepResult(outcome, terms.sum(axis=1), terms, cost, terminated, truncated, active)
+
+    def _carry_out(self, plan: RoundPlan) -> tuple[RoundOutcome, Bools]:
+        """What a plan comes to, and bool `[1]`, whether it has trained the model."""
+        if (wait_s := float(plan.wait_s[0])) > 0:
+            return self._wait(0.0 if wait_s == STOP_S else wait_s), np.zeros(1, dtype=bool)
+        return self._probe(plan) if plan.probed.any() else self._train(plan)
+
+    def _end(self, outcome: RoundOutcome) -> RoundOutcome:
+        """The outcome of the last step, with whatever is still to be done."""
+        return outcome
 
     def _wait(self, wait_s: float) -> RoundOutcome:
         """The books of a wait, or of the end of the run."""
@@ -198,6 +202,11 @@ class LiveWorld:
             if nobody and self.roster.available.any():
                 break
 
+    @property
+    def _ready(self) -> Bools:
+        """Bool `[N]`, who can be sent an order now."""
+        return self.roster.available
+
     def _play(self, orders: dict[int, TrainOrder], quorum: float) -> LiveRound:
         """A round; where nobody could be asked the server's overhead passes, as in the simulator."""
         if not orders:
@@ -208,7 +217,7 @@ class LiveWorld:
         """Play a round and train on what arrived."""
         began_s, index = self.clock.now(), int(self.ledger.rounds[0])
         asked = plan.invited[0]
-        invited = asked & self.roster.available
+        invited = asked & self._ready
         batch_size = self.source.training.batch_size
         sent, cut = transfers(plan, invited[None], self.held, self.core.capacity, batch_size)
         steps, bits = np.where(invited, plan.local_steps[0], 0), plan.upload_bits
@@ -230,7 +239,7 @@ class LiveWorld:
         assert plan.probe_samples is not None
         began_s, index = self.clock.now(), int(self.ledger.rounds[0])
         asked = plan.probed[0]
-        probed = asked & self.roster.available & (self.held[0] > 0)
+        probed = asked & self._ready & (self.held[0] > 0)
         orders = self.core.probes(np.where(probed, plan.probe_samples[0], 0), index)
         played = self._play(orders, float(plan.quorum[0]))
         outcome = self._outcome(played, None, int((asked & ~probed).sum()), began_s)

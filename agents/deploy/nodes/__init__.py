@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from .client import make_client_app
+from .asked_node import AskedNode
+from .client import carrier, make_client_app
 from .node_data import local_node
 from .profile import NodeProfile, profile_of, read_profile
+from .stream_file import StreamFile
 
-__all__ = ["NodeProfile", "local_node", "make_client_app", "profile_of", "read_profile"]
+__all__ = [
+    "AskedNode",
+    "NodeProfile",
+    "StreamFile",
+    "carrier",
+    "local_node",
+    "make_client_app",
+    "profile_of",
+    "read_profile",
+]

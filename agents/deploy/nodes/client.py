@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ....fl_core.remote import (
     LocalNode,
+    LocalUpdate,
+    StreamDay,
+    TrainOrder,
     answer_order,
     keep_models,
     keep_storage,
+    keep_stream,
     kept_models,
     kept_storage,
+    kept_stream,
     pack_profile,
     pack_reply,
     pack_update,
@@ -22,8 +29,10 @@ from ....fl_core.remote import (
     require_flower,
 )
 from ..settings import RUN_CONFIG_KEY, DeploySettings, LiveSettings, read_settings
+from .asked_node import AskedNode
 from .node_data import local_node
 from .profile import NodeProfile, profile_of
+from .stream_file import StreamFile
 
 if TYPE_CHECKING:
     from flwr.app import Context, Message, RecordDict
@@ -55,10 +64,10 @@ def make_client_app(settings: LiveSettings | None = None) -> ClientApp:
         """Carry out one order."""
         order = read_order(message.content)
         # The order says which client this node plays: one without a partition-id learns it here.
-        node = _node(given or str(context.run_config.get(RUN_CONFIG_KEY, "")), order.client)
+        said = given or str(context.run_config.get(RUN_CONFIG_KEY, ""))
+        work = carrier(order, said, context)
         began_s = time.perf_counter()
-        update, storage = node.train(order, kept_storage(context.state))
-        keep_storage(context.state, storage)
+        update = work()
         profile = _profile(context, update.held)
         pace_s = (profile.step_s or 0.0) * order.local_steps
         if pace_s:
@@ -77,6 +86,45 @@ def make_client_app(settings: LiveSettings | None = None) -> ClientApp:
     return app
 
 
+def carrier(order: TrainOrder, said: str, context: Context) -> Callable[[], LocalUpdate]:
+    """What carries an order out, ready to begin; what the node keeps is in its state afterwards.
+
+    Args:
+        order: what to do.
+        said: the run's settings as they travel.
+        context: the node's configuration and state.
+    """
+    if order.stream is not None:
+        return _asked_work(order, order.stream.day, said, context)
+    node = _node(said, order.client)
+
+    def work() -> LocalUpdate:
+        update, storage = node.train(order, kept_storage(context.state))
+        keep_storage(context.state, storage)
+        return update
+
+    return work
+
+
+def _asked_work(order: TrainOrder, day: StreamDay, said: str, context: Context) -> Callable[[], LocalUpdate]:
+    """The same of a node that is asked things, which may keep its stream in a folder, too."""
+    node, memory = _asked_node(said, order.client, day), kept_stream(context.state)
+    folder, restarted = context.node_config.get("keep"), memory is None
+    file = None if folder is None else StreamFile(Path(str(folder)), _settings(said), order.client)
+    if memory is None and file is not None:
+        memory = file.load()
+
+    def work() -> LocalUpdate:
+        update, mine, storage = node.carry_out(order, memory, kept_storage(context.state), restarted)
+        keep_stream(context.state, mine)
+        if file is not None:
+            file.save(mine)
+        keep_storage(context.state, storage)
+        return update
+
+    return work
+
+
 def _profile(context: Context, samples: int | None = None) -> NodeProfile:
     return profile_of(dict(context.node_config), time.time(), samples)
 
@@ -90,7 +138,19 @@ def _reply(content: RecordDict, message: Message) -> Message:
 @lru_cache(maxsize=64)
 def _node(text: str, client: int) -> LocalNode:
     """The data and trainer of one client; kept where one process serves many messages."""
+    settings = _settings(text)
+    return local_node(settings.world(), settings.split, settings.seed, client)
+
+
+@lru_cache(maxsize=64)
+def _asked_node(text: str, client: int, day: StreamDay) -> AskedNode:
+    """The same of a client that is asked things."""
+    settings = _settings(text)
+    return AskedNode(settings.world(), settings.split, settings.seed, client, day)
+
+
+def _settings(text: str) -> DeploySettings:
     settings = read_settings(text)
     if not isinstance(settings, DeploySettings):
         raise ValueError("order: to train, expected none in a world of serving")
-    return local_node(settings.world(), settings.split, settings.seed, client)
+    return settings

@@ -10,19 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ....common.arrays import AnyArray
 from ....common.files import read_json, read_npz, write_json, write_npz
-from ....envs.contract import RoundOutcome, RoundPlan, Situation
+from ....envs.contract import RoundOutcome, RoundPlan, Served, Situation, StreamFacts
 from ....fl_core.remote import KEPT_ABOUT, KEPT_FORMAT, KEPT_STATE
 
-_ROUNDS, _FIGURES = "rounds", "figures"
+_ROUNDS, _FIGURES, _STREAM = "rounds", "figures", "stream."
 
 Arrays = dict[str, AnyArray]
 Decision = TypeVar("Decision")
+Record = TypeVar("Record", StreamFacts, Served)
 
 
 def begin_folder(out: Path, settings: str) -> None:
@@ -40,7 +41,8 @@ def save_round(
     figures: Mapping[str, float],
 ) -> None:
     """Keep one decision: what was known, ordered and done, and the figures that tables show of it."""
-    save_parts(out, number, situation.flat(), vars(plan), vars(outcome), figures)
+    known, done = _with(situation.flat(), situation.stream), _with(vars(outcome), outcome.served)
+    save_parts(out, number, known, vars(plan), done, figures)
 
 
 def save_parts(
@@ -68,9 +70,9 @@ def load_round(out: Path, number: int) -> tuple[Situation, RoundPlan, RoundOutco
 
     def build(situation: Arrays, plan: Arrays, outcome: Arrays) -> tuple[Situation, RoundPlan, RoundOutcome]:
         return (
-            Situation.of(None, None, **situation),
+            Situation.of(None, _stream(situation, StreamFacts), **_apart(situation)),
             RoundPlan(**plan),
-            RoundOutcome(served=None, **outcome),
+            RoundOutcome(served=_stream(outcome, Served), **_apart(outcome)),
         )
 
     return load_parts(out, number, build)
@@ -123,6 +125,25 @@ def load_state(out: Path) -> tuple[Arrays, int, str]:
 def has_state(out: Path) -> bool:
     """Whether there is a federation to go on with."""
     return (out / KEPT_STATE).is_file()
+
+
+def _with(values: Mapping[str, object], stream: StreamFacts | Served | None) -> dict[str, object]:
+    """Fields by name, with those of what is served or known of requests, of which no part may be a record."""
+    own = {name: value for name, value in values.items() if name != "served"}
+    return own | {
+        f"{_STREAM}{name}": value for name, value in ({} if stream is None else vars(stream)).items()
+    }
+
+
+def _apart(arrays: Arrays) -> Arrays:
+    """The fields without those of what is served or known of requests."""
+    return {name: value for name, value in arrays.items() if not name.startswith(_STREAM)}
+
+
+def _stream(arrays: Mapping[str, Any], kind: type[Record]) -> Record | None:
+    """What is served or known of requests among the fields of a part; None in worlds without."""
+    found = {name.removeprefix(_STREAM): each for name, each in arrays.items() if name.startswith(_STREAM)}
+    return kind(**found) if found else None
 
 
 def _plain(value: AnyArray) -> AnyArray:

@@ -11,11 +11,13 @@ from ....envs.contract import RoundOutcome, RoundPlan, Scheduler, Situation
 from ...players import make_player
 from ..federation import LiveWorld
 from ..settings import DeploySettings
+from ..streams import StreamingLiveWorld
 from ..transport import Clock, Transport
 from .board import Board
 from .checkpoints import load_round, save_round
 from .dashboard import Dashboard
 from .live_run import LiveRun, Summary
+from .streaming_dashboard import REQUESTS, StreamingDashboard
 
 _LOG = logging.getLogger(__name__)
 
@@ -48,8 +50,9 @@ class Coordinator(LiveRun[Situation, RoundPlan, RoundOutcome]):
 
     def _make_world(self, clock: Clock) -> LiveWorld:
         said = self.settings
-        return LiveWorld(
-            said.world(),
+        scenario = said.world()
+        return (LiveWorld if scenario.arrivals is None else StreamingLiveWorld)(
+            scenario,
             self._transport,
             said.seed,
             said.split,
@@ -59,6 +62,8 @@ class Coordinator(LiveRun[Situation, RoundPlan, RoundOutcome]):
         )
 
     def _make_board(self, past: Sequence[Mapping[str, float]]) -> Board[RoundOutcome]:
+        if isinstance(self.world, StreamingLiveWorld):
+            return StreamingDashboard(self.world, self.out, past)
         return Dashboard(self.world, self.out, past)
 
     def _save(
@@ -85,6 +90,11 @@ class Coordinator(LiveRun[Situation, RoundPlan, RoundOutcome]):
             row["accuracy"],
             row["loss"],
         )
+        if isinstance(self.world, StreamingLiveWorld):
+            _LOG.info(
+                "requests: %d came, %d answered (%d right), %d unanswered, %d waiting",
+                *(row[name] for name in REQUESTS),
+            )
 
     def _summary(self, totals: dict[str, float]) -> Summary:
         summary = Summary(self.decisions, totals, float(self.world.test_scores()[0][0]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -35,7 +36,7 @@ class Dashboard(Board[RoundOutcome]):
     """
 
     table = "rounds.csv"
-    columns = (
+    columns: ClassVar[tuple[str, ...]] = (
         *("round", "hours", "duration_s", "connected"),
         *COUNTED,
         "refused",  # wrong answers, and updates far too long
@@ -66,7 +67,11 @@ class Dashboard(Board[RoundOutcome]):
             for client, name in enumerate(roster.names)
             if name
         ]
-        return self._viewer.text() + "\n".join(["nodes", *nodes, ""])
+        return self._viewer.text() + "\n".join([*self._more(), "nodes", *nodes, ""])
+
+    def _more(self) -> list[str]:
+        """Further lines above the nodes."""
+        return []
 
     def _row(self, result: StepResult[RoundOutcome]) -> dict[str, float]:
         outcome, ledger = result.outcome, self._world.ledger

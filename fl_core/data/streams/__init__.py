@@ -5,6 +5,7 @@ from __future__ import annotations
 from .concepts import with_concepts
 from .drift import Drift, DriftEpisode, draw_drift, drifting_mixes
 from .memory import Memories, Memory
+from .memory_kernels import Tables
 from .requests import RequestRows, StreamTask, in_order
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Memory",
     "RequestRows",
     "StreamTask",
+    "Tables",
     "draw_drift",
     "drifting_mixes",
     "in_order",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from ....common.arrays import Bools, Floats, Ints, Ints32
+from ....common.arrays import AnyArray, Bools, Floats, Ints, Ints32
 from ....common.settings import Settings
 from .memory_kernels import BALANCED, FIFO, RESERVOIR, STATIC, Tables, remember
 
@@ -72,6 +72,16 @@ class Memories:
         self._seeds[env] = seed ^ _STREAM
         for table in self.tables:
             table[env] = 0
+
+    def of(self, env: int, client: int) -> Tables:
+        """What one client keeps, tables without their first two dimensions; copies."""
+        return Tables(*(np.array(table[env, client]) for table in self.tables))
+
+    def put(self, env: int, client: int, kept: Tables) -> None:
+        """One client keeps what `of` has told, and nothing else."""
+        tables: tuple[AnyArray, ...] = self.tables
+        for table, mine in zip(tables, kept, strict=True):
+            table[env, client] = mine
 
     def forget(self, who: Bools) -> None:
         """These clients `[E, N]` have lost their memories."""

@@ -22,7 +22,10 @@ ORDER = TrainOrder(
     sent_x=np.zeros((0, 3), np.float32),
     sent_y=np.zeros(0, np.int32),
 )
-GOOD = {"client": 1, "round_index": 0, "loss": 1.0, "held": 10, "compute_s": 1.0, "moment_steps": 0}
+GOOD = {
+    **{"client": 1, "round_index": 0, "loss": 1.0, "held": 10, "compute_s": 1.0, "moment_steps": 0},
+    **{"answered": 0, "right": 0},
+}
 
 
 class Metadata:

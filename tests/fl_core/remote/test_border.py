@@ -23,7 +23,10 @@ ORDER = TrainOrder(
     sent_x=np.zeros((0, 3), np.float32),
     sent_y=np.zeros(0, np.int32),
 )
-NUMBERS = {"client": 1, "round_index": 4, "loss": 1.5, "held": 20, "compute_s": 0.25, "moment_steps": 0}
+NUMBERS = {
+    **{"client": 1, "round_index": 4, "loss": 1.5, "held": 20, "compute_s": 0.25, "moment_steps": 0},
+    **{"answered": 0, "right": 0},
+}
 
 
 def npy(values):
@@ -146,6 +149,9 @@ def test_bytes_that_are_no_answer_raise_before_they_are_decoded(name):
         ("loss", [1.0]),
         ("loss", 10**400),
         ("moment_steps", -1),
+        ("answered", -1),
+        ("answered", 0.5),
+        ("right", 1),
         ("compute_s", b"1"),
         ("compute_s", None),
     ],

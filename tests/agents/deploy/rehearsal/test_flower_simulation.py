@@ -117,3 +117,32 @@ def test_the_command_of_the_docs_trains_three_rounds_and_ends(tmp_path):
         rows = list(csv.DictReader(file))
     assert sum(float(row["invited"]) > 0 for row in rows) == 3
     assert len(rows) >= 3
+
+
+ASKED = """base: streams
+name: asked
+clients: 3
+budgets: {hours: 1}
+arrivals: {kind: poisson, per_hour: 240, profile: local-day, burst: 4, zipf: 0}
+memory: {rule: fifo, rows: 40, label_delay_s: 300}
+levels: {wait_s: [0, 300, 600, .inf]}
+workload: {overhead_s: 600, deadline_s: 600}
+"""
+
+
+def test_nodes_that_are_asked_things_answer_over_flower(tmp_path):
+    world, out = tmp_path / "asked.yaml", tmp_path / "out"
+    world.write_text(ASKED, encoding="utf-8")
+    command = [sys.executable, "-m", "frugalfl.agents.commands.main", "deploy", "--simulate", "3"]
+    command += ["--env", str(world), "--scheduler", "random-m", "--rounds", "5", "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    with (out / "rounds.csv").open(encoding="utf-8", newline="") as file:
+        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    for row in rows:
+        assert row["came"] == row["answered"] + row["unanswered"] + row["waiting"]
+    last = rows[-1]
+    assert sum(row["completed"] for row in rows) > 0 and last["waiting"] == 0
+    assert last["unanswered"] < 0.05 * last["came"], "only what came before the nodes had said who they are"
+    assert 0 < last["right"] < last["answered"]
+    assert load_round(out, len(rows) - 1)[2].served is not None
