@@ -54,8 +54,9 @@ def plan_of(player, clients, scenario="volunteers"):
     everyone, seeds = np.ones(3, dtype=bool), np.arange(3)
     world.reset(everyone, seeds)
     player.reset(everyone, seeds, clients)
-    levels = world.scenario.levels
-    return player.plan(world.situation()).validate(3, clients, levels.server_step, levels.upload_bits)
+    said = world.scenario
+    offered = (said.levels.server_step, said.levels.upload_bits, said.refresh_levels, said.levels.ask_below)
+    return player.plan(world.situation()).validate(3, clients, *offered)
 
 
 def test_the_export_plays_exactly_as_the_run(run, zoo):
