@@ -11,6 +11,7 @@ import yaml
 
 from frugalfl.agents.commands import tune as tune_command
 from frugalfl.agents.evaluation import episode_seeds, make_worlds, play_batch
+from frugalfl.agents.players import plain
 from frugalfl.agents.schedulers import make_scheduler
 from frugalfl.agents.tuning import (
     OptimiserSearch,
@@ -128,7 +129,7 @@ class TestLanguage:
         assert rounds >= 3 and math.isfinite(points[0])
 
     def test_a_search_ends_with_a_setting_of_each(self, short, in_process, tmp_path):
-        document = short.model_dump(mode="json", exclude_unset=True)
+        document = plain(short.model_dump(exclude_unset=True))
         world = tmp_path / "short.yaml"
         world.write_text(yaml.safe_dump(document), encoding="utf-8")
         search = OptimiserSearch(str(world), ("random-m",), trials=3, episodes=1)
