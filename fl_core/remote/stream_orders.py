@@ -47,7 +47,8 @@ class StreamCall:
         now = {name: _real(said[f"stream_{name}"]) for name in _TIMES}
         start_utc_s, horizon_s = (_real(said[f"stream_{name}"]) for name in ("start_utc_s", "horizon_s"))
         offsets = said["stream_utc_offset_h"]
-        assert isinstance(offsets, list)
+        if not isinstance(offsets, list):
+            raise ValueError(f"order: stream_utc_offset_h: {offsets!r}, expected a list of hours")
         return StreamCall(**now, day=StreamDay(start_utc_s, horizon_s, tuple(map(_real, offsets))))
 
 
@@ -115,5 +116,6 @@ def _shaped(name: str, table: AnyArray) -> AnyArray:
 
 
 def _real(value: object) -> float:
-    assert isinstance(value, int | float)
+    if not isinstance(value, int | float):
+        raise ValueError(f"order: stream: {value!r}, expected a number")
     return float(value)

@@ -100,3 +100,13 @@ def test_orders_reports_and_memories_travel():
     for memory in (EMPTY, FULL):
         keep_stream(state, memory)
         same(kept_stream(state), memory)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"), [("now_s", "soon", "a number"), ("utc_offset_h", 3.0, "a list of hours")]
+)
+def test_a_call_that_is_none_is_refused_with_what_was_expected(name, value, words):
+    said = {**CALL.numbers(), f"stream_{name}": value}
+    with pytest.raises(ValueError, match=f"expected {words}"):
+        StreamCall.of(said)
+    assert StreamCall.of(CALL.numbers()) == CALL and StreamCall.of({}) is None
