@@ -10,20 +10,16 @@ requests. Needs the extra `flower`. With `--keep` the node keeps its stream in a
 from __future__ import annotations
 
 import argparse
-import csv
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
-import yaml
+from killed_node import Disturbance, rows_of, run_disturbed
 
 from frugalfl.agents.deploy.rehearsal import LocalCluster
 from frugalfl.agents.deploy.run import load_state
 
 NODES = ("desk", "lamp", "oven")
-VICTIM, SEED, KILL_AFTER_S = "oven", 3, 1.0
+SEED, KILL_AFTER_S = 3, 1.0
 COUNTS = ("came", "answered", "right", "unanswered", "waiting")
 
 
@@ -42,64 +38,30 @@ def asked(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def decisions(out: Path) -> int:
-    """Decisions that the federation has made so far."""
-    path = out / "rounds.csv"
-    return max(len(path.read_text(encoding="utf-8").splitlines()) - 1, 0) if path.exists() else 0
-
-
-def await_decisions(out: Path, count: int, run: subprocess.Popen[bytes]) -> bool:
-    """Wait until so many are made; False if the run ended before."""
-    while decisions(out) < count:
-        if run.poll() is not None:
-            return False
-        time.sleep(0.1)
-    return True
-
-
 def run_real(folder: Path, arguments: argparse.Namespace) -> Path:
     """The run on real nodes; returns its folder."""
-    out, world = folder / "real", folder / "asked.yaml"
-    world.write_text(yaml.safe_dump(asked(arguments)), encoding="utf-8")
-    with LocalCluster(folder / "logs") as cluster:
 
-        def start(name: str) -> None:
-            keep = {"keep": str((folder / f"kept-{name}").resolve())} if arguments.keep else {}
-            cluster.start_node(name, partition_id=NODES.index(name), seconds_per_step=0.05, **keep)
+    def start(cluster: LocalCluster, name: str) -> None:
+        keep = {"keep": str((folder / f"kept-{name}").resolve())} if arguments.keep else {}
+        cluster.start_node(name, partition_id=NODES.index(name), seconds_per_step=0.05, **keep)
 
-        for name in NODES:
-            start(name)
-        command = [sys.executable, "-m", "frugalfl.agents.commands.main", "deploy"]
-        command += ["--superlink", cluster.superlink, "--env", str(world), "--seed", str(SEED)]
-        command += ["--scheduler", arguments.scheduler, "--time-scale", str(arguments.time_scale)]
-        command += ["--min-nodes", str(len(NODES)), "--out", str(out)]
-        with (
-            (folder / "deploy.log").open("wb") as log,
-            subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as run,
-        ):
-            if await_decisions(out, arguments.kill_in - 1, run):
-                time.sleep(KILL_AFTER_S)
-                cluster.kill(VICTIM)
-            if await_decisions(out, arguments.back_in - 1, run):
-                start(VICTIM)
-            run.wait()
-    if run.returncode != 0:
-        raise SystemExit(f"the run on real nodes failed; see {folder / 'deploy.log'}")
-    return out
+    options = ["--seed", str(SEED), "--scheduler", arguments.scheduler]
+    options += ["--time-scale", str(arguments.time_scale)]
+    disturbance = Disturbance(arguments.kill_in, KILL_AFTER_S, arguments.back_in)
+    return run_disturbed(folder, asked(arguments), options, NODES, start, disturbance)
 
 
 def table(out: Path) -> str:
     """What became of the requests, one row per decision, and of each node's in the end, in Markdown."""
-    with (out / "rounds.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = rows_of(out / "rounds.csv")
     head = ("decision", "hours", "in time", "lost or late", "sent the new model", *COUNTS)
     lines = ["| " + " | ".join(head) + " |", "|" + "---:|" * len(head)]
     for number, row in enumerate(rows, start=1):
-        missing = float(row["lost"]) + float(row["cancelled"])
-        whole = [float(row["completed"]), missing, *(float(row[name]) for name in ("refreshed", *COUNTS))]
-        if float(row["came"]) != sum(float(row[name]) for name in ("answered", "unanswered", "waiting")):
+        whole = [row["completed"], row["lost"] + row["cancelled"]]
+        whole += [row[name] for name in ("refreshed", *COUNTS)]
+        if row["came"] != sum(row[name] for name in ("answered", "unanswered", "waiting")):
             raise SystemExit(f"decision {number}: requests do not add up")
-        cells = [str(number), f"{float(row['hours']):.2f}", *(f"{value:.0f}" for value in whole)]
+        cells = [str(number), f"{row['hours']:.2f}", *(f"{value:.0f}" for value in whole)]
         lines.append("| " + " | ".join(cells) + " |")
     state = load_state(out)[0]
     lines += ["", "| node | answered | right | unanswered |", "|---|---:|---:|---:|"]

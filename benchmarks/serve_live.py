@@ -10,19 +10,15 @@ the requests of every step. Needs the extra `flower`.
 from __future__ import annotations
 
 import argparse
-import csv
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import yaml
+from killed_node import Disturbance, rows_of, run_disturbed
 
 from frugalfl.agents.deploy.rehearsal import LocalCluster
 
 NODES = {"desk": "GB", "lamp": "JP-TK", "oven": "BR-CS"}
 """Names of the nodes, and their grid zones."""
-VICTIM = "oven"
+TABLE = "steps.csv"
 WORLD = {
     "base": "serving",
     "name": "three",
@@ -47,56 +43,18 @@ a process eat most of what an answer is worth.
 """
 
 
-def rows_of(out: Path) -> list[dict[str, float]]:
-    """The table of steps so far."""
-    path = out / "steps.csv"
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-
-
-def await_steps(out: Path, count: int, run: subprocess.Popen[bytes]) -> bool:
-    """Wait until so many steps are done; False if the run ended before."""
-    while len(rows_of(out)) < count:
-        if run.poll() is not None:
-            return len(rows_of(out)) >= count
-        time.sleep(0.1)
-    return True
-
-
 def serve(folder: Path, arguments: argparse.Namespace) -> Path:
     """The run; returns its folder."""
-    out, world = folder / "run", folder / "three.yaml"
-    hours = {"hours": arguments.steps / 6.0}
-    world.write_text(yaml.safe_dump(WORLD | hours), encoding="utf-8")
-    with LocalCluster(folder / "logs") as cluster:
 
-        def start(name: str) -> None:
-            place = list(NODES).index(name)
-            cluster.start_node(
-                name, partition_id=place, zone=NODES[name], seconds_per_answer=arguments.seconds_per_answer
-            )
+    def start(cluster: LocalCluster, name: str) -> None:
+        place, answer_s = list(NODES).index(name), arguments.seconds_per_answer
+        cluster.start_node(name, partition_id=place, zone=NODES[name], seconds_per_answer=answer_s)
 
-        for name in NODES:
-            start(name)
-        command = [sys.executable, "-m", "frugalfl.agents.commands.main", "deploy", "--serve"]
-        command += ["--superlink", cluster.superlink, "--env", str(world), "--out", str(out)]
-        command += ["--scheduler", arguments.scheduler, "--min-nodes", str(len(NODES))]
-        command += ["--time-scale", str(600.0 / arguments.step_s), "--patience-s", str(arguments.patience_s)]
-        with (
-            (folder / "deploy.log").open("wb") as log,
-            subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as run,
-        ):
-            if await_steps(out, arguments.kill_in - 1, run):
-                time.sleep(arguments.kill_after_s)
-                cluster.kill(VICTIM)
-            if await_steps(out, arguments.back_in - 1, run):
-                start(VICTIM)
-            run.wait()
-    if run.returncode != 0:
-        raise SystemExit(f"the run failed; see {folder / 'deploy.log'}")
-    return out
+    options = ["--serve", "--scheduler", arguments.scheduler, "--patience-s", str(arguments.patience_s)]
+    options += ["--time-scale", str(600.0 / arguments.step_s)]
+    world = WORLD | {"hours": arguments.steps / 6.0}
+    disturbance = Disturbance(arguments.kill_in, arguments.kill_after_s, arguments.back_in)
+    return run_disturbed(folder, world, options, list(NODES), start, disturbance, table=TABLE)
 
 
 def table(rows: list[dict[str, float]]) -> str:
@@ -125,7 +83,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/serve-live"))
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    rows = rows_of(serve(arguments.out, arguments))
+    rows = rows_of(serve(arguments.out, arguments) / TABLE)
     print(table(rows))
     accepted, answered, dropped = (
         int(sum(row[n] for row in rows)) for n in ("requests", "answered", "dropped")

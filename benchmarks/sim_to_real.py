@@ -15,15 +15,12 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
+from killed_node import Disturbance, run_disturbed
 
 from frugalfl.agents.deploy.federation import charge_actual
 from frugalfl.agents.deploy.rehearsal import LocalCluster
@@ -35,7 +32,7 @@ from frugalfl.traces.availability import Sessions
 
 NODES = {"desk": 0.10, "lamp": 0.20, "oven": 0.30}
 """Names of the nodes and the seconds that a local step takes them."""
-VICTIM, SEED, KILL_AFTER_S = "oven", 3, 1.0
+SEED, KILL_AFTER_S = 3, 1.0
 FAR = 1e6
 
 
@@ -65,52 +62,15 @@ def lab(arguments: argparse.Namespace) -> dict[str, Any]:
     )
 
 
-def rounds_done(out: Path) -> int:
-    """Rounds that the federation has finished so far."""
-    path = out / "rounds.csv"
-    return max(len(path.read_text(encoding="utf-8").splitlines()) - 1, 0) if path.exists() else 0
-
-
-def await_rounds(out: Path, count: int, run: subprocess.Popen[bytes]) -> bool:
-    """Wait until so many rounds are done; False if the run ended before."""
-    while rounds_done(out) < count:
-        if run.poll() is not None:
-            return rounds_done(out) >= count
-        time.sleep(0.1)
-    return True
-
-
 def run_real(folder: Path, arguments: argparse.Namespace) -> Path:
     """The run on real nodes; returns its folder."""
-    out, world = folder / "real", folder / "lab.yaml"
-    world.write_text(yaml.safe_dump(lab(arguments)), encoding="utf-8")
-    with LocalCluster(folder / "logs") as cluster:
-        for client, (name, step_s) in enumerate(NODES.items()):
-            cluster.start_node(name, partition_id=client, seconds_per_step=step_s)
-        command = [
-            sys.executable,
-            "-m",
-            "frugalfl.agents.commands.main",
-            "deploy",
-            "--superlink",
-            cluster.superlink,
-        ]
-        command += ["--env", str(world), "--scheduler", "all-available", "--seed", str(SEED)]
-        command += ["--min-nodes", str(len(NODES)), "--out", str(out)]
-        with (
-            (folder / "deploy.log").open("wb") as log,
-            subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as run,
-        ):
-            if await_rounds(out, arguments.kill_in - 1, run):
-                time.sleep(KILL_AFTER_S)
-                cluster.kill(VICTIM)
-            if await_rounds(out, arguments.back_in - 1, run):
-                place = list(NODES).index(VICTIM)
-                cluster.start_node(VICTIM, partition_id=place, seconds_per_step=NODES[VICTIM])
-            run.wait()
-    if run.returncode != 0:
-        raise SystemExit(f"the run on real nodes failed; see {folder / 'deploy.log'}")
-    return out
+
+    def start(cluster: LocalCluster, name: str) -> None:
+        cluster.start_node(name, partition_id=list(NODES).index(name), seconds_per_step=NODES[name])
+
+    options = ["--scheduler", "all-available", "--seed", str(SEED)]
+    disturbance = Disturbance(arguments.kill_in, KILL_AFTER_S, arguments.back_in)
+    return run_disturbed(folder, lab(arguments), options, list(NODES), start, disturbance)
 
 
 Recorded = tuple[Situation, RoundPlan, RoundOutcome]
