@@ -262,15 +262,17 @@ class LiveWorld:
         restore_federation(self.core, self.ledger, self.roster, state)
         self.running = bool(state["running"])
         self.runner.bound.lengths = state["lengths"].tolist() if "lengths" in state else []
-        self.held = self.core.own.astype(np.int64)
-        self.core.hold(self.held)
-        self.core.end_sessions(np.ones_like(self.held, dtype=bool))
+        self._forget(np.ones(self.scenario.clients, dtype=bool))
         self._left = self.roster.leavings.copy()
 
     def _forget_sent(self) -> None:
         """A node that has left keeps nothing, neither what it was sent nor what its optimiser remembers."""
         gone = self.roster.leavings > self._left
         self._left = self.roster.leavings.copy()
+        self._forget(gone)
+
+    def _forget(self, gone: Bools) -> None:
+        """What these clients `[N]` were sent, and what their optimisers remember, is lost."""
         self.held[0, gone] = self.core.own[0, gone]
         self.core.hold(self.held)
         self.core.end_sessions(gone[None])

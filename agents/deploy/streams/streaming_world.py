@@ -89,7 +89,6 @@ class StreamingLiveWorld(LiveWorld):
             raise ValueError(
                 f"checkpoint: {_STATE}{error.args[0]} is missing, expected one of nodes that are asked things"
             ) from None
-        self._forget(np.ones(self.scenario.clients, dtype=bool))
 
     def _carry_out(self, plan: RoundPlan) -> tuple[RoundOutcome, Bools]:
         outcome, trained = super()._carry_out(plan)
@@ -191,13 +190,8 @@ class StreamingLiveWorld(LiveWorld):
             self.held[0, client] = int(np.clip(count, 0, self.scenario.memory.rows))
         self.core.hold(self.held)
 
-    def _forget_sent(self) -> None:
-        """Of a node that has left nothing is known until it is back and has told."""
-        gone = self.roster.leavings > self._left
-        self._left = self.roster.leavings.copy()
-        self._forget(gone)
-
     def _forget(self, gone: Bools) -> None:
+        """Nothing is known of these until they are back and have told."""
         self.held[0, gone] = self._has[0, gone] = 0
         self.core.hold(self.held)
         self.core.end_sessions(gone[None])
