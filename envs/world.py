@@ -6,7 +6,7 @@ import numpy as np
 
 from ..common.arrays import Bools, Floats, Floats32, Ints
 from ..common.splits import Split
-from ..fl_core.federation import FederatedCore, Listener
+from ..fl_core.federation import Listener
 from ..traces.availability import SessionBatch
 from ..traces.carbon import CarbonBatch
 from .contract import ClientFacts, Future, RoundPlan, Situation, StepResult
@@ -93,8 +93,8 @@ class FederatedWorld:
         self.ledger.open(envs, *scores)
         untrained = self.test_scores()[0] if self._streams is not None else self._core.accuracy(envs, "test")
         self.initial_test_accuracy[envs] = untrained[envs]
-        if self._exposure is not None and isinstance(self._core, FederatedCore):
-            self._exposure.begin(self._core, envs, seeds)
+        if self._exposure is not None:
+            self._exposure.begin(envs, seeds)
         self._begin_decision(envs)
 
     def step(self, plan: RoundPlan) -> StepResult:

@@ -54,7 +54,7 @@ class ModelVictim(Victim):
         return float(np.linalg.norm(found - self.ideal)) / max(before, 1e-30)
 
 
-class Eavesdropper(MembershipListener):
+class Eavesdropper(MembershipListener[ModelVictim]):
     """Listens to the worlds of a batch of episodes, from their reset to the end of the last.
 
     Args:
@@ -111,18 +111,10 @@ class Eavesdropper(MembershipListener):
     def _add(self, victim: ModelVictim) -> None:
         self._victims[victim.env, victim.client] = victim
 
-    @property
-    def victims(self) -> list[ModelVictim]:
-        """Who is listened to, episode by episode."""
-        return [victim for victim in self._victims.values() if isinstance(victim, ModelVictim)]
-
-    def hear(self, messages: Messages) -> None:
-        """See `Listener.hear`."""
-        super().hear(messages)
-        for job, victim in zip(*self.heard_in(messages), strict=True):
-            if isinstance(victim, ModelVictim):
-                victim.models = [*victim.models, messages.start[job].copy()][-_MOST_MESSAGES:]
-                victim.updates = [*victim.updates, messages.delta[job].copy()][-_MOST_MESSAGES:]
+    def _note(self, messages: Messages, jobs: list[int], heard: list[ModelVictim]) -> None:
+        for job, victim in zip(jobs, heard, strict=True):
+            victim.models = [*victim.models, messages.start[job].copy()][-_MOST_MESSAGES:]
+            victim.updates = [*victim.updates, messages.delta[job].copy()][-_MOST_MESSAGES:]
 
     def _gain(self, victim: ModelVictim) -> float:
         """See `attribute_gain`; who was never heard of is guessed to have the frequent value."""

@@ -12,7 +12,7 @@ from .membership import matched_rows, membership_aucs
 _STREAM = 0xEA50
 
 
-class Exposure(MembershipListener):
+class Exposure(MembershipListener[Victim]):
     """Listens to everybody in E federations and says how much membership its best attack so far has told.
 
     An episode's area is the mean over its honest clients with two rows or more, one half for whoever never
@@ -31,13 +31,15 @@ class Exposure(MembershipListener):
     def __init__(self, core: FederatedCore, scorer: RowScorer, sums: bool):
         self._score = "drop_sums" if sums else "drop"
         super().__init__(scorer, (self._score,))
+        self._core = core
         self._rows, self._labels, self._others = scorer, core.dataset.y_train, scorer.other_labels
         shape = (core.num_envs, core.num_clients)
         self._auc, self._known = np.full(shape, 0.5), np.zeros(shape, dtype=bool)
         self.highest: Floats = np.full(core.num_envs, 0.5)
 
-    def begin(self, core: FederatedCore, envs: Bools, seeds: Ints) -> None:
+    def begin(self, envs: Bools, seeds: Ints) -> None:
         """New episodes have begun in the rows of `envs`: everybody holds its own rows."""
+        core = self._core
         self._victims = {at: victim for at, victim in self._victims.items() if not envs[at[0]]}
         self._auc[envs], self._known[envs] = 0.5, False
         self.highest = np.where(envs, 0.5, self.highest)
@@ -52,12 +54,7 @@ class Exposure(MembershipListener):
                     self._victims[env, client] = Victim(env, client, rows, members.size)
                     self._known[env, client] = True
 
-    def hear(self, messages: Messages) -> None:
-        """See `Listener.hear`."""
-        super().hear(messages)
-        heard = self.heard_in(messages)[1]
-        if not heard:
-            return
+    def _note(self, messages: Messages, jobs: list[int], heard: list[Victim]) -> None:
         scores = np.concatenate([getattr(victim, self._score) for victim in heard])
         scores[np.isnan(scores)] = 0.0  # losses beyond all numbers, before and after, tell nothing
         members = np.array([victim.members for victim in heard])

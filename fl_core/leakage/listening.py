@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -89,7 +90,11 @@ class RowScorer:
         return each.astype(np.float64)
 
 
-class MembershipListener:
+VictimT = TypeVar("VictimT", bound=Victim)
+"""What is known of a victim."""
+
+
+class MembershipListener(Generic[VictimT]):
     """Adds up what messages tell of the victims' rows; a `Listener`, which changes nothing.
 
     Args:
@@ -99,37 +104,40 @@ class MembershipListener:
 
     def __init__(self, scorer: RowScorer | None, kept: Sequence[str] = _ALL):
         self._scorer, self._kept = scorer, kept
-        self._victims: dict[tuple[int, int], Victim] = {}
+        self._victims: dict[tuple[int, int], VictimT] = {}
 
     @property
-    def victims(self) -> Sequence[Victim]:
+    def victims(self) -> list[VictimT]:
         """Who is listened to, episode by episode."""
         return list(self._victims.values())
 
-    def heard_in(self, messages: Messages) -> tuple[list[int], list[Victim]]:
-        """The messages that are victims', by their number, and whose they are."""
+    def hear(self, messages: Messages) -> None:
+        """See `Listener.hear`."""
         jobs, heard = [], []
         for job, at in enumerate(zip(messages.env.tolist(), messages.client.tolist(), strict=True)):
             victim = self._victims.get(at)
             if victim is not None:
                 jobs.append(job)
                 heard.append(victim)
-        return jobs, heard
+        if heard:
+            if self._scorer is not None:
+                self._add_up(self._scorer, messages, jobs, heard)
+            self._note(messages, jobs, heard)
 
-    def hear(self, messages: Messages) -> None:
-        """See `Listener.hear`."""
-        jobs, heard = self.heard_in(messages)
-        if self._scorer is None or not jobs:
-            return
+    def _note(self, messages: Messages, jobs: list[int], heard: list[VictimT]) -> None:
+        """What else is made of the messages of these numbers, and whose they are."""
+
+    def _add_up(self, scorer: RowScorer, messages: Messages, jobs: list[int], heard: list[VictimT]) -> None:
+        """The sums that are kept of every victim heard."""
         rows, found = [victim.rows for victim in heard], {}
         if "drop" in self._kept or "fit" in self._kept:
             start, delta = messages.start[jobs], messages.delta[jobs]
-            found["fit"] = self._scorer.losses(start + delta, rows)
-            found["drop"] = self._scorer.losses(start, rows) - found["fit"]
+            found["fit"] = scorer.losses(start + delta, rows)
+            found["drop"] = scorer.losses(start, rows) - found["fit"]
         if "drop_sums" in self._kept:
             env = messages.env[jobs]
             before, after = messages.before[env], messages.after[env]
-            found["drop_sums"] = self._scorer.losses(before, rows) - self._scorer.losses(after, rows)
+            found["drop_sums"] = scorer.losses(before, rows) - scorer.losses(after, rows)
         ends = np.cumsum([each.size for each in rows])[:-1]
         for name in self._kept:
             for victim, part in zip(heard, np.split(found[name], ends), strict=True):

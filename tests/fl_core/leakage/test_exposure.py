@@ -39,7 +39,7 @@ def restart(core, exposure, envs, seeds):
     for env in np.flatnonzero(envs):
         rows = partition(DATA, N, zones, 1, "iid", np.random.default_rng(int(seeds[env])))
         core.reset(env, rows, int(seeds[env]))
-    exposure.begin(core, envs, seeds)
+    exposure.begin(envs, seeds)
 
 
 def train(core, seed=0, rounds=ROUNDS, say=None):
@@ -131,5 +131,5 @@ def test_liars_are_nobody_whose_rows_are_looked_for():
     rows = partition(DATA, N, np.zeros(N, dtype=np.int64), 1, "iid", np.random.default_rng(0))
     core.reset(0, rows, 0)
     core.mark_liars(0, np.arange(N) < 5)
-    exposure.begin(core, np.ones(1, dtype=bool), np.zeros(1, dtype=np.int64))
+    exposure.begin(np.ones(1, dtype=bool), np.zeros(1, dtype=np.int64))
     assert sorted(victim.client for victim in exposure.victims) == list(range(5, N))
