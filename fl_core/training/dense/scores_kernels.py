@@ -14,39 +14,22 @@ _BLOCK = 64
 
 
 @inner(cache=True)
-def _block(x, rows, at, end, in_at, net, packed, hidden, head, z):  # type: ignore[no-untyped-def]
-    """One head's logits for the next rows, to `z`; returns how many rows they are."""
-    count = min(_BLOCK, end - at)
-    padded = (count + 3) // 4 * 4
+def _room(net):  # type: ignore[no-untyped-def]
+    """Where a model, the places of its inputs, hidden activations and logits of a block lie."""
+    hidden = np.zeros(net.hidden_size * _BLOCK + LANES, np.float32)
+    z = np.zeros(net.widest * _BLOCK, np.float32)
+    return np.empty(net.packed_size, np.float32), hidden_offsets(net, _BLOCK), hidden, z
+
+
+@inner(cache=True)
+def _through(x, rows, net, head, room):  # type: ignore[no-untyped-def]
+    """One head's logits for at most a block of rows."""
+    packed, in_at, hidden, z = room
+    padded = (rows.size + 3) // 4 * 4
     for b in range(padded):
-        in_at[0, b] = np.int64(rows[at + min(b, count - 1)]) * net.inputs[0]
+        in_at[0, b] = np.int64(rows[min(b, rows.size - 1)]) * net.inputs[0]
     logits(x, in_at, padded, net, packed, hidden, head, z)
-    return count
-
-
-@inner(cache=True, nogil=True)
-def score_range(begin, end, jobs, data, layout, losses, correct):  # type: ignore[no-untyped-def]
-    """Summed loss and number of correct rows of the jobs `begin:end`; fills their rows of the last two."""
-    params, origin, first, rows = jobs
-    x, y = data
-    net = NetLayout(*layout)
-    head = net.depth - 1
-    classes, last = net.outputs[head], net.vectors[head]
-    packed, in_at = np.empty(net.packed_size, np.float32), hidden_offsets(net, _BLOCK)
-    hidden, z = (
-        np.zeros(net.hidden_size * _BLOCK + LANES, np.float32),
-        np.zeros(net.widest * _BLOCK, np.float32),
-    )
-    for j in range(begin, end):
-        pack(params[origin[j]], net, packed, NEVER)
-        loss, hits = 0.0, 0
-        for at in range(first[j], first[j + 1], _BLOCK):
-            count = _block(x, rows, at, first[j + 1], in_at, net, packed, hidden, head, z)
-            for b in range(count):
-                hits += _is_highest(z, b * last * LANES, y[rows[at + b]], classes)
-            loss += summed_loss(z, y, rows[at : at + count], count, last)
-        losses[j] = loss
-        correct[j] = hits
+    return z
 
 
 @inner(cache=True)
@@ -60,19 +43,36 @@ def _is_highest(z, begin, label, classes):  # type: ignore[no-untyped-def]
     return (not beaten) & ((label == 0) | (not strange))
 
 
+@inner(cache=True, nogil=True)
+def score_range(begin, end, jobs, data, layout, losses, correct):  # type: ignore[no-untyped-def]
+    """Summed loss and number of correct rows of the jobs `begin:end`; fills their rows of the last two."""
+    params, origin, first, rows = jobs
+    x, y = data
+    net = NetLayout(*layout)
+    head, room = net.depth - 1, _room(net)
+    classes, vectors = net.outputs[head], net.vectors[head]
+    for j in range(begin, end):
+        pack(params[origin[j]], net, room[0], NEVER)
+        loss, hits = 0.0, 0
+        for at in range(first[j], first[j + 1], _BLOCK):
+            block = rows[at : min(at + _BLOCK, first[j + 1])]
+            z = _through(x, block, net, head, room)
+            for b in range(block.size):
+                hits += _is_highest(z, b * vectors * LANES, y[block[b]], classes)
+            loss += summed_loss(z, y, block, block.size, vectors)
+        losses[j] = loss
+        correct[j] = hits
+
+
 @inner(cache=True)
-def _answer_block(place, count, rows, data, net, head, work, out):  # type: ignore[no-untyped-def]
-    """What a head answers to the rows at the first `count` places, with the model in `work`."""
-    packed, in_at, hidden, z = work
+def _answer(place, rows, data, net, head, room, out):  # type: ignore[no-untyped-def]
+    """What a head answers to a block of rows; `place` is where they and their answers lie."""
     right, losses, confidence = out
     x, y = data
-    for b in range((count + 3) // 4 * 4):
-        in_at[0, b] = np.int64(rows[place[min(b, count - 1)]]) * net.inputs[0]
-    logits(x, in_at, (count + 3) // 4 * 4, net, packed, hidden, head, z)
+    z = _through(x, rows, net, head, room)
     classes, stride = net.outputs[head], net.vectors[head] * LANES
-    for b in range(count):
-        at = place[b]
-        label = y[rows[at]]
+    for b in range(rows.size):
+        at, label = place[b], y[rows[b]]
         hit = _is_highest(z, b * stride, label, classes)
         right[at] = hit
         if losses.size > 0:
@@ -90,26 +90,22 @@ def answer_range(begin, end, jobs, data, layout, head, out):  # type: ignore[no-
     """
     params, origin, first, rows = jobs
     net = NetLayout(*layout)
-    packed, in_at = np.empty(net.packed_size, np.float32), hidden_offsets(net, _BLOCK)
-    hidden, z = (
-        np.zeros(net.hidden_size * _BLOCK + LANES, np.float32),
-        np.zeros(net.widest * _BLOCK, np.float32),
-    )
-    work, place, count, model = (packed, in_at, hidden, z), np.empty(_BLOCK, np.int64), 0, -1
+    room, model, count = _room(net), -1, 0
+    place, block = np.empty(_BLOCK, np.int64), np.empty(_BLOCK, rows.dtype)
     for k in np.argsort(origin[begin:end], kind="mergesort"):
         j = begin + k
         if first[j] == first[j + 1]:
             continue
         if origin[j] != model:
             if count > 0:
-                _answer_block(place, count, rows, data, net, head, work, out)
-            pack(params[origin[j]], net, packed, NEVER)
+                _answer(place, block[:count], data, net, head, room, out)
+            pack(params[origin[j]], net, room[0], NEVER)
             model, count = origin[j], 0
         for at in range(first[j], first[j + 1]):
             if count == _BLOCK:
-                _answer_block(place, count, rows, data, net, head, work, out)
+                _answer(place, block, data, net, head, room, out)
                 count = 0
-            place[count] = at
+            place[count], block[count] = at, rows[at]
             count += 1
     if count > 0:
-        _answer_block(place, count, rows, data, net, head, work, out)
+        _answer(place, block[:count], data, net, head, room, out)
