@@ -29,15 +29,12 @@ from ..settings import DEFENCE, Defence
 from ..transport import Clock, Transport
 from .charges import charge
 from .deployable import charge_actual, check_deployable
-from .gathering import await_nodes
+from .gathering import await_nodes, idle
 from .live_outcome import live_outcome, probed_outcome
 from .live_round import LiveRound, RoundRunner
 from .live_situation import live_situation
 from .live_state import federation_state, restore_federation
 from .roster import Roster
-
-_LISTEN_S = 1.0
-"""Real seconds between two looks at the nodes while nobody trains."""
 
 
 class LiveWorld:
@@ -191,16 +188,8 @@ class LiveWorld:
         return self._outcome(LiveRound.blank(self.scenario.clients), None, 0, began_s)
 
     def _idle(self, wait_s: float) -> None:
-        """Let time pass. With nobody to decide about, a wait ends as soon as somebody has come."""
-        began_s = self.clock.now()
-        nobody = not self.roster.available.any()
-        if self.clock.skips:
-            self.clock.skip(wait_s)
-        while (left_s := began_s + wait_s - self.clock.now()) > 0:
-            self.clock.wait(min(left_s, _LISTEN_S * self.clock.scale))
-            self.runner.listen()
-            if nobody and self.roster.available.any():
-                break
+        """Let time pass, and hear what nodes say."""
+        idle(self.runner.listen, self.roster, self.clock, wait_s)
 
     @property
     def _ready(self) -> Bools:
