@@ -52,7 +52,7 @@ class _VecModel(models.PrimitiveModel):
         super().__init__(dmm, fe_type, _VEC)
 
 
-def _pointer(
+def pointer(
     context: BaseContext,
     builder: ir.IRBuilder,
     array_type: types.Array,
@@ -65,7 +65,7 @@ def _pointer(
     return builder.bitcast(builder.gep(data, [index]), element.as_pointer())
 
 
-def _splat(builder: ir.IRBuilder, scalar: ir.Value, kind: ir.Type = _VEC) -> ir.Value:
+def spread(builder: ir.IRBuilder, scalar: ir.Value, kind: ir.Type = _VEC) -> ir.Value:
     """All lanes equal to a scalar."""
     single = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, ir.Constant(_INT, 0))
     mask = ir.Constant(ir.VectorType(_INT, LANES), [0] * LANES)
@@ -83,9 +83,14 @@ def _call(builder: ir.IRBuilder, name: str, result: ir.Type, args: list[ir.Value
     return builder.call(function, args)
 
 
-def _fma(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+def fused(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
     """`a b + c`: fused where the processor can, two roundings where it cannot."""
     return _call(builder, "llvm.fmuladd.v16f32", _VEC, [a, b, c])
+
+
+def positive(builder: ir.IRBuilder, test: ir.Value, value: ir.Value) -> ir.Value:
+    """`value` in the lanes where `test > 0`, zero elsewhere."""
+    return builder.select(builder.fcmp_ordered(">", test, _constant(0.0)), value, _constant(0.0))
 
 
 @intrinsic
@@ -93,8 +98,8 @@ def load(typingctx, array, index):  # type: ignore[no-untyped-def]
     """`array[index:index + 16]` of a flat float32 array."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        pointer = _pointer(context, builder, signature.args[0], args[0], args[1], _VEC)
-        return builder.load(pointer, align=4, typ=_VEC)
+        data = pointer(context, builder, signature.args[0], args[0], args[1], _VEC)
+        return builder.load(data, align=4, typ=_VEC)
 
     return vec(array, types.intp), codegen
 
@@ -104,8 +109,8 @@ def store(typingctx, array, index, value):  # type: ignore[no-untyped-def]
     """`array[index:index + 16] = value` of a flat float32 array."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        pointer = _pointer(context, builder, signature.args[0], args[0], args[1], _VEC)
-        builder.store(args[2], pointer, align=4)
+        data = pointer(context, builder, signature.args[0], args[0], args[1], _VEC)
+        builder.store(args[2], data, align=4)
         return context.get_dummy_value()
 
     return types.none(array, types.intp, vec), codegen
@@ -116,7 +121,7 @@ def splat(typingctx, scalar):  # type: ignore[no-untyped-def]
     """All lanes equal to one float32."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        return _splat(builder, args[0])
+        return spread(builder, args[0])
 
     return vec(types.float32), codegen
 
@@ -126,8 +131,8 @@ def fma_splat(typingctx, array, index, b, c):  # type: ignore[no-untyped-def]
     """`array[index] * b + c` with one float32 of a flat array spread over all lanes."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        pointer = _pointer(context, builder, signature.args[0], args[0], args[1], _FLOAT)
-        return _fma(builder, _splat(builder, builder.load(pointer, typ=_FLOAT)), args[2], args[3])
+        data = pointer(context, builder, signature.args[0], args[0], args[1], _FLOAT)
+        return fused(builder, spread(builder, builder.load(data, typ=_FLOAT)), args[2], args[3])
 
     return vec(array, types.intp, vec, vec), codegen
 
@@ -137,7 +142,7 @@ def fma(typingctx, a, b, c):  # type: ignore[no-untyped-def]
     """`a * b + c` lane by lane."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        return _fma(builder, *args)
+        return fused(builder, *args)
 
     return vec(vec, vec, vec), codegen
 
@@ -181,9 +186,27 @@ def where_positive(typingctx, test, value):  # type: ignore[no-untyped-def]
     """`value` in the lanes where `test > 0`, zero elsewhere."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        return builder.select(builder.fcmp_ordered(">", args[0], _constant(0.0)), args[1], _constant(0.0))
+        return positive(builder, *args)
 
     return vec(vec, vec), codegen
+
+
+def _lanes_where(compare: str) -> Any:
+    """An intrinsic that compares two vectors; lane k of the answer is bit k of an integer."""
+
+    @intrinsic
+    def comparison(typingctx, a, b):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            lanes = builder.fcmp_ordered(compare, args[0], args[1])
+            return builder.zext(builder.bitcast(lanes, ir.IntType(LANES)), ir.IntType(64))
+
+        return types.int64(vec, vec), codegen
+
+    return comparison
+
+
+lanes_above = _lanes_where(">")
+lanes_equal = _lanes_where("==")
 
 
 def _tree(
@@ -235,12 +258,12 @@ def exp(typingctx, a):  # type: ignore[no-untyped-def]
         x = _larger(builder, args[0], low)
         scaled = builder.fmul(x, _constant(1.44269504088896341))
         whole = _call(builder, "llvm.rint.v16f32", _VEC, [scaled])
-        r = _fma(builder, whole, _constant(-0.693359375), x)
-        r = _fma(builder, whole, _constant(2.12194440e-4), r)
+        r = fused(builder, whole, _constant(-0.693359375), x)
+        r = fused(builder, whole, _constant(2.12194440e-4), r)
         y = _constant(_EXP[0])
         for coefficient in _EXP[1:]:
-            y = _fma(builder, y, r, _constant(coefficient))
-        y = _fma(builder, builder.fmul(r, r), y, builder.fadd(r, _constant(1.0)))
+            y = fused(builder, y, r, _constant(coefficient))
+        y = fused(builder, builder.fmul(r, r), y, builder.fadd(r, _constant(1.0)))
         # A NaN must not reach the conversion to integers, where it is undefined; y carries it on.
         safe = builder.select(builder.fcmp_ordered("==", whole, whole), whole, _constant(0.0))
         exponent = builder.add(builder.fptosi(safe, _IVEC), ir.Constant(_IVEC, [127] * LANES))

@@ -14,12 +14,18 @@ from __future__ import annotations
 import numpy as np
 
 from ....common.compiled import inner
-from .. import simd
+from .. import blocks, simd
 
-LANES = simd.LANES
+LANES, ROWS = simd.LANES, blocks.ROWS
 
 NEVER = np.float32(-1e30)
 """Bias of padding lanes of the last layer: their probability is exactly zero."""
+
+
+@inner(cache=True)
+def whole_blocks(rows):  # type: ignore[no-untyped-def]
+    """So many rows, rounded up to whole blocks of products."""
+    return (rows + ROWS - 1) // ROWS * ROWS
 
 
 @inner(cache=True)
@@ -71,29 +77,19 @@ def unpack(packed, net, start, delta):  # type: ignore[no-untyped-def]
 
 @inner(cache=True)
 def forward(a, a_at, count, n_in, w, w_at, b_at, vectors, relu, out, out_at):  # type: ignore[no-untyped-def]
-    """`out = a W + b` for `count` rows (a multiple of 4) of `a` that begin at `a_at`."""
+    """`out = a W + b` for `count` rows (whole blocks) of `a` that begin at `a_at`."""
     stride = vectors * LANES
     # Outputs outside, rows inside: sixteen columns of W stay in the first-level cache.
     for v in range(0, stride, LANES):
-        for b in range(0, count, 4):
-            r0, r1, r2, r3 = a_at[b], a_at[b + 1], a_at[b + 2], a_at[b + 3]
-            s0 = s1 = s2 = s3 = simd.load(w, b_at + v)
+        for b in range(0, count, ROWS):
+            rows, sums = blocks.listed(a_at, b), blocks.fill(simd.load(w, b_at + v))
             at = w_at + v
             for i in range(n_in):
-                column = simd.load(w, at)
-                s0 = simd.fma_splat(a, r0 + i, column, s0)
-                s1 = simd.fma_splat(a, r1 + i, column, s1)
-                s2 = simd.fma_splat(a, r2 + i, column, s2)
-                s3 = simd.fma_splat(a, r3 + i, column, s3)
+                sums = blocks.fma_splat(a, rows, i, simd.load(w, at), sums)
                 at += stride
             if relu:
-                s0, s1 = simd.where_positive(s0, s0), simd.where_positive(s1, s1)
-                s2, s3 = simd.where_positive(s2, s2), simd.where_positive(s3, s3)
-            at = out_at + b * stride + v
-            simd.store(out, at, s0)
-            simd.store(out, at + stride, s1)
-            simd.store(out, at + 2 * stride, s2)
-            simd.store(out, at + 3 * stride, s3)
+                sums = blocks.where_positive(sums, sums)
+            blocks.store(out, blocks.spaced(out_at + b * stride + v, stride), sums)
 
 
 @inner(cache=True)
@@ -104,25 +100,15 @@ def backward(back, n_out, w, w_at, vectors, below, below_at, below_vectors, coun
         for i in range(n_in):
             turned[o * n_in + i] = w[w_at + i * stride + o]
     zero = simd.splat(np.float32(0.0))
-    for b in range(0, count, 4):
-        r0 = b * stride
-        r1, r2, r3 = r0 + stride, r0 + 2 * stride, r0 + 3 * stride
+    for b in range(0, count, ROWS):
+        rows = blocks.spaced(b * stride, stride)
         for v in range(0, n_in, LANES):
-            s0 = s1 = s2 = s3 = zero
+            sums = blocks.fill(zero)
             for o in range(n_out):
-                row = simd.load(turned, o * n_in + v)
-                s0 = simd.fma_splat(back, r0 + o, row, s0)
-                s1 = simd.fma_splat(back, r1 + o, row, s1)
-                s2 = simd.fma_splat(back, r2 + o, row, s2)
-                s3 = simd.fma_splat(back, r3 + o, row, s3)
-            at = b * n_in + v
-            simd.store(out, at, simd.where_positive(simd.load(below, below_at + at), s0))
-            at += n_in
-            simd.store(out, at, simd.where_positive(simd.load(below, below_at + at), s1))
-            at += n_in
-            simd.store(out, at, simd.where_positive(simd.load(below, below_at + at), s2))
-            at += n_in
-            simd.store(out, at, simd.where_positive(simd.load(below, below_at + at), s3))
+                sums = blocks.fma_splat(back, rows, o, simd.load(turned, o * n_in + v), sums)
+            active = blocks.load(below, blocks.spaced(below_at + b * n_in + v, n_in))
+            sums = blocks.where_positive(active, sums)
+            blocks.store(out, blocks.spaced(b * n_in + v, n_in), sums)
 
 
 @inner(cache=True)
@@ -143,31 +129,25 @@ def update(a, a_at, batch, n_in, back, w, w_at, b_at, vectors, decay, anchor):  
     """Gradient of one layer and its SGD step: `W <- shrink W + a^T back`."""
     stride = vectors * LANES
     shrink, zero = simd.splat(decay), simd.splat(np.float32(0.0))
-    whole = n_in - n_in % 4
+    whole = n_in - n_in % ROWS
     for v in range(0, stride, LANES):
-        s0 = zero
+        s = zero
         for b in range(batch):
-            s0 = simd.add(s0, simd.load(back, b * stride + v))
-        _descend(w, b_at + v, s0, shrink, anchor)
-        for i in range(0, whole, 4):
-            s0 = s1 = s2 = s3 = zero
+            s = simd.add(s, simd.load(back, b * stride + v))
+        _descend(w, b_at + v, s, shrink, anchor)
+        for i in range(0, whole, ROWS):
+            sums = blocks.fill(zero)
             for b in range(batch):
-                row = simd.load(back, b * stride + v)
-                at = a_at[b] + i
-                s0 = simd.fma_splat(a, at, row, s0)
-                s1 = simd.fma_splat(a, at + 1, row, s1)
-                s2 = simd.fma_splat(a, at + 2, row, s2)
-                s3 = simd.fma_splat(a, at + 3, row, s3)
-            at = w_at + i * stride + v
-            _descend(w, at, s0, shrink, anchor)
-            _descend(w, at + stride, s1, shrink, anchor)
-            _descend(w, at + 2 * stride, s2, shrink, anchor)
-            _descend(w, at + 3 * stride, s3, shrink, anchor)
+                inputs = blocks.spaced(a_at[b] + i, 1)
+                sums = blocks.fma_splat(a, inputs, 0, simd.load(back, b * stride + v), sums)
+            at = blocks.spaced(w_at + i * stride + v, stride)
+            step = blocks.add(sums, blocks.load(anchor, at))
+            blocks.store(w, at, blocks.fma(shrink, blocks.load(w, at), step))
         for i in range(whole, n_in):
-            s0 = zero
+            s = zero
             for b in range(batch):
-                s0 = simd.fma_splat(a, a_at[b] + i, simd.load(back, b * stride + v), s0)
-            _descend(w, w_at + i * stride + v, s0, shrink, anchor)
+                s = simd.fma_splat(a, a_at[b] + i, simd.load(back, b * stride + v), s)
+            _descend(w, w_at + i * stride + v, s, shrink, anchor)
 
 
 @inner(cache=True)

@@ -8,7 +8,7 @@ from ....common.compiled import inner
 from .layers import LANES, forward
 
 
-@inner(cache=True)
+@inner(inline="always")
 def activate(source, source_at, count, net, packed, hidden, in_at, layers):  # type: ignore[no-untyped-def]
     """Forward pass of `count` rows through so many hidden layers, to `hidden`."""
     w_at, b_at, h_at = net.weights_at, net.biases_at, net.hidden_at
@@ -20,7 +20,7 @@ def activate(source, source_at, count, net, packed, hidden, in_at, layers):  # t
         source, source_at = hidden, in_at[layer + 1]
 
 
-@inner(cache=True)
+@inner(inline="always")
 def read(x, hidden, in_at, count, net, packed, head, out):  # type: ignore[no-untyped-def]
     """Logits of one head, from the activations that it reads."""
     source = hidden if net.below[head] > 0 else x
@@ -30,7 +30,7 @@ def read(x, hidden, in_at, count, net, packed, head, out):  # type: ignore[no-un
     )  # fmt: skip
 
 
-@inner(cache=True)
+@inner(inline="always")
 def logits(x, in_at, count, net, packed, hidden, head, out):  # type: ignore[no-untyped-def]
     """Forward pass of `count` rows up to one head; hidden layers to `hidden`, logits to `out`."""
     activate(x, in_at[0], count, net, packed, hidden, in_at, net.below[head])

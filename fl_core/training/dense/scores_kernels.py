@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ....common.compiled import inner
-from .layers import LANES, NEVER, pack, row_loss, summed_loss
+from .. import simd
+from .layers import LANES, NEVER, pack, row_loss, summed_loss, whole_blocks
 from .layout import NetLayout
 from .passes import hidden_offsets, logits
 
@@ -21,26 +22,35 @@ def _room(net):  # type: ignore[no-untyped-def]
     return np.empty(net.packed_size, np.float32), hidden_offsets(net, _BLOCK), hidden, z
 
 
-@inner(cache=True)
+@inner(inline="always")
 def _through(x, rows, net, head, room):  # type: ignore[no-untyped-def]
     """One head's logits for at most a block of rows."""
     packed, in_at, hidden, z = room
-    padded = (rows.size + 3) // 4 * 4
+    padded = whole_blocks(rows.size)
     for b in range(padded):
         in_at[0, b] = np.int64(rows[min(b, rows.size - 1)]) * net.inputs[0]
     logits(x, in_at, padded, net, packed, hidden, head, z)
     return z
 
 
-@inner(cache=True)
+@inner(inline="always")
+def _lanes_below(count):  # type: ignore[no-untyped-def]
+    """The bits of the first so many lanes."""
+    return (1 << min(max(count, 0), LANES)) - 1
+
+
+@inner(inline="always")
 def _is_highest(z, begin, label, classes):  # type: ignore[no-untyped-def]
     """Whether the first highest of the logits at `begin` is the label's, as `argmax` has it; no branches."""
-    mine, beaten = z[begin + label], False
-    for c in range(classes):
-        beaten |= (z[begin + c] > mine) | ((z[begin + c] == mine) & (c < label))
+    mine, beaten = z[begin + label], 0
+    level = simd.splat(mine)
+    for v in range(0, classes, LANES):
+        part = simd.load(z, begin + v)
+        beaten |= simd.lanes_above(part, level) & _lanes_below(classes - v)
+        beaten |= simd.lanes_equal(part, level) & _lanes_below(label - v)
     # What is no number is never highest, unless it comes first, where it stays.
     strange = np.isnan(mine) | np.isnan(z[begin])
-    return (not beaten) & ((label == 0) | (not strange))
+    return (beaten == 0) & ((label == 0) | (not strange))
 
 
 @inner(cache=True, nogil=True)
@@ -64,7 +74,7 @@ def score_range(begin, end, jobs, data, layout, losses, correct):  # type: ignor
         correct[j] = hits
 
 
-@inner(cache=True)
+@inner(inline="always")
 def _answer(place, rows, data, net, head, room, out):  # type: ignore[no-untyped-def]
     """What a head answers to a block of rows; `place` is where they and their answers lie."""
     right, losses, confidence = out

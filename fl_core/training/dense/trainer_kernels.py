@@ -21,12 +21,23 @@ from ..descent_kernels import (
     pull,
     step_factors,
 )
-from .layers import LANES, NEVER, add_into, backward, fill_padding, pack, softmax, unpack, update
+from .layers import (
+    LANES,
+    NEVER,
+    add_into,
+    backward,
+    fill_padding,
+    pack,
+    softmax,
+    unpack,
+    update,
+    whole_blocks,
+)
 from .layout import NetLayout
 from .passes import hidden_offsets, logits, read
 
 
-@inner(cache=True)
+@inner(inline="always")
 def _sgd_step(rows, x, y, net, packed, into, anchor, decay, scale, work, in_at):  # type: ignore[no-untyped-def]
     """One minibatch: forward, softmax, backward, update; returns the mean loss before the step.
 
@@ -82,7 +93,7 @@ def train_range(begin, end, jobs, data, layout, descent, out):  # type: ignore[n
     how, net = Descent(*descent), NetLayout(*layout)
     delta, losses, norms, first_moment, second_moment, taken = out
     batch = rows.shape[1]
-    padded = (batch + 3) // 4 * 4
+    padded = whole_blocks(batch)
     packed, anchor = np.empty(net.packed_size, np.float32), np.zeros(net.packed_size, np.float32)
     hidden, turned = (
         np.zeros(net.hidden_size * padded + LANES, np.float32),
@@ -140,7 +151,7 @@ def train_factors(begin, end, jobs, data, layout, view, descent, out):  # type: 
     how, net = Descent(*descent), NetLayout(*layout)
     factors, own = factor_work(view)
     batch = rows.shape[1]
-    padded = (batch + 3) // 4 * 4
+    padded = whole_blocks(batch)
     packed, g = np.empty(net.packed_size, np.float32), np.zeros(net.packed_size, np.float32)
     hidden = np.zeros(net.hidden_size * padded + LANES, np.float32)
     turned, still = np.empty(net.turned_size, np.float32), np.zeros(net.packed_size, np.float32)
