@@ -13,9 +13,9 @@ from gymnasium.utils import seeding
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from ...common.arrays import AnyArray, Bools
+from ...common.arrays import AnyArray, Bools, Ints
 from ...common.splits import Split
-from ..agent_view import AnyObservation, Info, Menu, one_of
+from ..agent_view import Info, Menu, one_of
 from ..mixture import MixtureWorld
 from ..scenario import ScenarioSource
 from ..world import FederatedWorld
@@ -99,12 +99,10 @@ class FederatedVecEnv(HasSpec, VecEnv):
         self._viewers.record(result)
         ended = result.terminated | result.truncated
         infos: list[Info] = [{"reward_terms": row} for row in result.terms.copy()]
-        observation = self.agent_view.observe()
         if ended.any():
-            self._close(infos, observation, ended, result.truncated & ~result.terminated)
+            self._close(infos, np.flatnonzero(ended), result.truncated & ~result.terminated)
             self._begin(ended)
-            observation = self.agent_view.observe()
-        return observation, result.reward.astype(np.float32), ended, infos
+        return self.agent_view.observe(), result.reward.astype(np.float32), ended, infos
 
     def action_masks(self) -> Bools:
         """Legal choices `[E, choices]`."""
@@ -161,13 +159,12 @@ class FederatedVecEnv(HasSpec, VecEnv):
         self.agent_view.reset(envs, seeds)
         self._viewers.begin(envs)
 
-    def _close(
-        self, infos: list[Info], observation: AnyObservation, ended: AnyArray, truncated: AnyArray
-    ) -> None:
-        info_totals = self.agent_view.world.totals()
-        for env in np.flatnonzero(ended):
+    def _close(self, infos: list[Info], ended: Ints, truncated: Bools) -> None:
+        """Enter what an episode came to, and what it saw last, in the infos of those that have ended."""
+        info_totals, last = self.agent_view.world.totals(), self.agent_view.observe_some(ended)
+        for at, env in enumerate(ended):
             totals = {name: values[env] for name, values in info_totals.items()}
-            infos[env]["terminal_observation"] = one_of(observation, int(env))
+            infos[env]["terminal_observation"] = one_of(last, at)
             infos[env]["TimeLimit.truncated"] = bool(truncated[env])
             infos[env]["episode_totals"] = totals
             infos[env]["episode"] = {

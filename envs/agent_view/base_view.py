@@ -133,8 +133,14 @@ class WorldView(ABC, Generic[SituationT, PlanT, OutcomeT]):
 
     def observe(self) -> AnyObservation:
         """Fresh observations of all environments."""
-        parts = self.encode(self.situation)
-        return flatten(parts, (self.world.num_envs,)) if self._flat else dict(parts)
+        return self._arranged(self.encode(self.situation), self.world.num_envs)
+
+    def observe_some(self, envs: Ints) -> AnyObservation:
+        """Fresh observations of some environments, in their order."""
+        return self._arranged(self.encode_some(self.situation, envs), envs.size)
+
+    def _arranged(self, parts: Mapping[str, Floats32], num_envs: int) -> AnyObservation:
+        return flatten(parts, (num_envs,)) if self._flat else dict(parts)
 
     def masks(self) -> Bools:
         """Legal choices, `[E, choices]`."""
@@ -156,6 +162,10 @@ class WorldView(ABC, Generic[SituationT, PlanT, OutcomeT]):
     @abstractmethod
     def encode(self, situation: SituationT) -> Mapping[str, Floats32]:
         """Observations by parts."""
+
+    def encode_some(self, situation: SituationT, envs: Ints) -> Mapping[str, Floats32]:
+        """Observations of some environments by parts."""
+        return {name: rows[envs] for name, rows in self.encode(situation).items()}
 
     @abstractmethod
     def act(self, actions: AnyArray) -> StepResult[OutcomeT]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...common.arrays import AnyArray
+from ...common.arrays import AnyArray, Ints
 from ...common.registry import load_dotted
 from ...common.splits import Split
 from ..contract import Asked, RoundOutcome, RoundPlan, Served, Situation, StepResult
@@ -71,6 +71,10 @@ class AgentView(WorldView[Situation, RoundPlan, RoundOutcome]):
     def encode(self, situation: Situation) -> Observation:
         """See `ObservationEncoder`."""
         return self.encoder.encode(situation)
+
+    def encode_some(self, situation: Situation, envs: Ints) -> Observation:
+        """Likewise, and no work for the others."""
+        return self.encoder.encode(situation.rows(envs))
 
     def act(self, actions: AnyArray) -> StepResult:
         """Carry out a batch of actions, one per environment; a masked stop counts among the repairs."""

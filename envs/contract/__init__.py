@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .facts import PAST, ClientFacts, Future, RunFacts, Terms, ZoneFacts
 from .playing import Decider, Elements, PlayedWorld, Turn, rollout, scheduler_seeds
 from .rounds import (
     LEFT_OPEN,
@@ -15,7 +16,7 @@ from .rounds import (
     said_of,
 )
 from .scheduler import KIND_WORDS, Adapting, Preparing, Scheduler, SchedulerKind, show_episodes
-from .situation import PAST, ClientFacts, Future, RunFacts, Situation, Terms, ZoneFacts
+from .situation import Situation
 from .staying import survival
 from .stream import Asked, AskFacts, Served, StreamFacts
 from .world import SimulatedWorld, StepResult, World

@@ -23,6 +23,10 @@ class AskFacts:
     price: Floats  # [E] right answers that a question is worth, its bytes and emissions on average included
     levels: Floats  # [L] of `RoundPlan.ask_below`; the last is the world's own
 
+    def rows(self, envs: Ints) -> AskFacts:
+        """What is known of some environments."""
+        return AskFacts(**{n: value if n == "levels" else value[envs] for n, value in vars(self).items()})
+
     @property
     def worth_asking_below(self) -> Floats:
         """`[E]`, where asking begins to pay if clients are as right as they are confident: 1 - p > price.
@@ -54,6 +58,11 @@ class StreamFacts:
     requests_hour: Floats  # [E] expected requests per hour now, all clients together
     points_per_request: Floats  # [E] what one right answer is worth in points of the reward
     ask: AskFacts | None = None  # of the hub's answers; None where nobody can ask
+
+    def rows(self, envs: Ints) -> StreamFacts:
+        """What is known of some environments."""
+        values = {name: value[envs] for name, value in vars(self).items() if name != "ask"}
+        return StreamFacts(**values, ask=None if self.ask is None else self.ask.rows(envs))
 
 
 @dataclass(frozen=True)
