@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from ...common.saying import say
-from ..evaluation import progress_bar
-from ..experiment import git_version
+from ..evaluation import git_version, progress_bar
 from ..offline import RecordOptions, record
 from .running import run_command
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .cells import Cell, Study, play_cell
 from .episodes import episode_seeds, evaluate, play_batch, progress_bar
-from .machine import processor, versions
+from .machine import git_version, processor, versions
 from .metrics import (
     accuracy_at,
     at_budget,
@@ -58,6 +58,7 @@ __all__ = [
     "episode_seeds",
     "evaluate",
     "front_figures",
+    "git_version",
     "load_result",
     "make_worlds",
     "play_batch",

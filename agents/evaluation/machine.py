@@ -1,4 +1,4 @@
-"""Processor and versions that numbers come from: with others they differ in the last digits."""
+"""Processor, versions and commit that numbers come from: others move the last digits, or more."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ... import __version__
 
+_PACKAGE = Path(__file__).resolve().parents[2]
 _LIBRARIES = ("numpy", "numba", "scipy", "torch")
 """Whose versions can move the last digits of a result."""
 
@@ -23,6 +24,28 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:  # built from sources without metadata
             found[name] = "unknown"
     return found
+
+
+def git_version() -> str | None:
+    """The commit of the package's sources, with `-dirty` if they were changed since; None outside git."""
+    # Looking must not write: a killed look would leave the lock of git's index behind.
+    command = [
+        "git",
+        "--no-optional-locks",
+        "-C",
+        str(_PACKAGE),
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=12",
+    ]
+    if not (_PACKAGE / ".git").exists():
+        return None
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return said.stdout.strip() or None
 
 
 @lru_cache(maxsize=1)

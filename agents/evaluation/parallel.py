@@ -18,7 +18,7 @@ from ..execution import Engine, hold_folder, is_empty
 from ..players import AnyScheduler, describe, make_player, plain
 from .cells import Cell, Study, play_cell, read_cell, shelf_of, write_cell
 from .episodes import assemble
-from .machine import processor, versions
+from .machine import git_version, processor, versions
 from .results import CONFIG, RESULT_FORMAT, EvaluationResult, save_result
 
 __all__ = ["Cell", "Study", "SweepOutcome", "play_cell", "sweep"]
@@ -99,6 +99,7 @@ def _play(
     for cell in found:
         done(cell)
     todo = {cell.key: cell for cell in cells if cell not in found}
+    config = _signed(out, config, found=bool(found), todo=bool(todo))
     failures: dict[str, str] = {}
     for landed in engine.run(play_cell, {key: (study, cell) for key, cell in todo.items()}):
         if landed.failure is not None:
@@ -150,6 +151,7 @@ def _config(
         "scenario": plain(study.scenario.model_dump()),
         "versions": versions(),
         "processor": processor(),
+        "git": git_version(),
         "command": command,
     }
 
@@ -182,6 +184,19 @@ def _claim(out: Path, config: Mapping[str, object]) -> None:
         if begun.get(name) not in (None, value):
             line = f"out: {out} was begun with {name} {begun[name]}, this is {value}; last digits may differ"
             warnings.warn(line, RuntimeWarning, stacklevel=3)
+
+
+def _signed(out: Path, config: Mapping[str, object], found: bool, todo: bool) -> Mapping[str, object]:
+    """The config whose `git` names every commit that has played, written down before this one plays."""
+    begun = read_json(out / CONFIG, "out")
+    if found and "git" not in begun:  # of before it was recorded: nobody knows who played what is there
+        return {name: value for name, value in config.items() if name != "git"}
+    before = str(begun["git"] or "").split(", ") if found else []
+    commits = dict.fromkeys(filter(None, [*before, config["git"] if todo else None]))
+    signed = {"git": ", ".join(map(str, commits)) or None}
+    if begun.get("git") != signed["git"]:
+        write_json(out / CONFIG, {**begun, **signed})
+    return {**config, **signed}
 
 
 def _difference(there: object, here: object) -> str:

@@ -4,6 +4,5 @@ from __future__ import annotations
 
 from .comparison import FAILED, ComparisonOptions, compare
 from .figures import figures_on_test
-from .provenance import git_version
 
-__all__ = ["FAILED", "ComparisonOptions", "compare", "figures_on_test", "git_version"]
+__all__ = ["FAILED", "ComparisonOptions", "compare", "figures_on_test"]

@@ -15,7 +15,7 @@ from ...common.files import clear_drafts, read_json, write_bytes, write_folder, 
 from ...envs.agent_view import ObservationEncoder, layout_of
 from ...envs.scenario import Scenario
 from ...envs.serving import ServingScenario
-from ..evaluation import load_result
+from ..evaluation import git_version, load_result
 from ..execution import hold_folder
 from ..learned import Home, first_stop_of
 from ..learning import RunSettings
@@ -171,7 +171,8 @@ def _figures(folder: Path, label: str, name: str) -> Figures:
     rows = result.episodes
     rows = rows[(rows["scheduler"] == label) | (rows["kind"] != "learned")]
     kept = replace(result, episodes=rows.replace({"scheduler": {label: name}}), timelines={})
-    return figures_on_test(kept, str(result.config.get("command", "")))
+    git = result.config["git"] if "git" in result.config else git_version()  # not in older folders
+    return figures_on_test(kept, str(result.config.get("command", "")), cast("str | None", git))
 
 
 def _curve(path: Path) -> list[dict[str, object]]:

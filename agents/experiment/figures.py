@@ -6,7 +6,6 @@ from typing import TypedDict
 
 from ..evaluation import EvaluationResult
 from ..evaluation.measures import bootstrap
-from .provenance import git_version
 
 
 class Paired(TypedDict):
@@ -28,8 +27,14 @@ class Figures(TypedDict):
     paired: Paired | None
 
 
-def figures_on_test(result: EvaluationResult, command: str) -> Figures:
-    """Interquartile means with their intervals, best first, and the paired difference to the best rival."""
+def figures_on_test(result: EvaluationResult, command: str, git: str | None) -> Figures:
+    """Interquartile means with their intervals, best first, and the paired difference to the best rival.
+
+    Args:
+        result: of the evaluation.
+        command: how to do it again.
+        git: the commit that played it.
+    """
     metrics = ("net_points", "accuracy", "hours", "gigabytes", "kilograms")
     table: list[dict[str, str | list[float]]] = []
     for name in result.ranking():
@@ -39,7 +44,7 @@ def figures_on_test(result: EvaluationResult, command: str) -> Figures:
         table.append(row)
     return {
         "command": command,
-        "git": git_version(),
+        "git": git,
         "episodes": len(result.values(result.ranking()[0])),
         "table": table,
         "paired": _paired(result),

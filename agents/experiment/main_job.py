@@ -14,7 +14,7 @@ from ... import __version__
 from ...common.files import clear_drafts, write_json
 from ...envs.any_world import AnyScenario
 from ...envs.serving import ServingScenario
-from ..evaluation import EvaluationResult, evaluate, processor, versions
+from ..evaluation import EvaluationResult, evaluate, git_version, processor, versions
 from ..learned.scheduler import LearnedScheduler
 from ..learning import BEST_WARM_START, EVAL_EPISODES, NO_WARM_START, RunSettings
 from ..learning.checkpoint import (
@@ -46,7 +46,6 @@ from ..schedulers import best_tuned, strongest
 from ..zoo import CARD, find_card, is_shipped
 from ..zoo import load_scheduler as load_trained
 from .figures import figures_on_test
-from .provenance import git_version
 from .validation import Validation
 
 ALL, BEST, NOBODY = "all", "best", "none"
@@ -156,7 +155,7 @@ class Experiment:
         result = evaluate(
             players, self.scenario, self.eval_episodes, "test", self.settings.seed, progress=progress
         )
-        write_json(self.out / TEST, figures_on_test(result, command))
+        write_json(self.out / TEST, figures_on_test(result, command, self._git))
         write_html(result, self.out / "report.html", command)
         return Outcome(self.run, result, write_report(result, self.out, command=command))
 

@@ -16,7 +16,7 @@ import pytest
 
 from frugalfl.agents.commands.benchmark import main as benchmark_main
 from frugalfl.agents.commands.evaluate import main as evaluate_main
-from frugalfl.agents.evaluation import CELLS, Study, evaluate, load_result, processor, sweep
+from frugalfl.agents.evaluation import CELLS, Study, evaluate, load_result, parallel, processor, sweep
 from frugalfl.agents.execution import Landed, hold_folder, make_engine
 from frugalfl.agents.experiment.main_job import Experiment
 from frugalfl.agents.learning import RunSettings
@@ -107,6 +107,33 @@ class TestSweep:
         again = InProcess()
         same(sweep(study, players, tmp_path / "out", again).result, plain_result)
         assert again.played == []
+
+    def test_the_result_names_every_commit_that_has_played(self, study, tmp_path, monkeypatch):
+        players, out = name_players(NAMES), tmp_path / "out"
+
+        def play(commit, stop_after=None):
+            monkeypatch.setattr(parallel, "git_version", lambda: commit)
+            if stop_after is None:
+                return sweep(study, players, out, InProcess()).result.config
+            with pytest.raises(KeyboardInterrupt):
+                sweep(study, players, out, InProcess(stop_after))
+            return json.loads((out / "config.json").read_text())
+
+        assert play("aaa", stop_after=0)["git"] == "aaa"
+        assert play("bbb", stop_after=2)["git"] == "bbb"  # nothing that the first has played is there
+        assert play("ccc", stop_after=2)["git"] == "bbb, ccc"
+        assert play("ddd")["git"] == "bbb, ccc, ddd"
+        assert play("eee")["git"] == "bbb, ccc, ddd"  # it played nothing
+        assert load_result(out).config["git"] == "bbb, ccc, ddd"
+
+    def test_nobody_signs_for_cells_whose_commit_is_unknown(self, study, tmp_path):
+        players, out = name_players(NAMES), tmp_path / "out"
+        with pytest.raises(KeyboardInterrupt):
+            sweep(study, players, out, InProcess(stop_after=2))
+        config = json.loads((out / "config.json").read_text())
+        del config["git"]  # as in a folder of before it was recorded
+        (out / "config.json").write_text(json.dumps(config))
+        assert "git" not in sweep(study, players, out, InProcess()).result.config
 
     def test_half_a_cell_is_played_again(self, study, tmp_path):
         players = name_players(["random-m"])

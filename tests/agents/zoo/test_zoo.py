@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 import frugalfl
 from frugalfl.agents.commands.evaluate import main as evaluate_main
 from frugalfl.agents.commands.export import main as export_main
-from frugalfl.agents.evaluation import evaluate
+from frugalfl.agents.evaluation import evaluate, git_version
 from frugalfl.agents.evaluation.measures import interquartile_mean
 from frugalfl.agents.experiment.export import export_run
 from frugalfl.agents.players import describe, make_player, name_players
@@ -80,7 +80,7 @@ def test_the_card_tells_where_it_comes_from(run, zoo):
     config = json.loads((run / "config.json").read_text())
     assert card.settings == config["settings"]
     assert card.command.startswith("python train_agent.py --timesteps=256")
-    assert card.git == config["git"]
+    assert card.git == card.test["git"] == config["git"]
     assert card.curve[-1]["rounds_trained"] == 256
     assert {row["scheduler"] for row in card.test["table"]} == {"ppo", "random-m"}
     assert card.test["paired"]["rival"] == "random-m"
@@ -126,6 +126,12 @@ def test_the_card_can_tell_the_figures_of_a_larger_evaluation(run, tmp_path):
     assert {row["scheduler"] for row in card.test["table"]} == {"mine", "random-m", "never"}
     assert card.test["episodes"] == 2
     assert "frugalfl evaluate" in card.test["command"]
+    config = json.loads((out / "config.json").read_text())
+    assert card.test["git"] == config["git"] == git_version()
+    for found, told in (({"git": "0123456789ab"}, "0123456789ab"), ({}, git_version())):
+        kept = {name: value for name, value in config.items() if name != "git"}
+        (out / "config.json").write_text(json.dumps(kept | found))  # played long ago; before it was recorded
+        assert read_card(export_run(run, "mine", tmp_path, out, "s0")).test["git"] == told
     refused(lambda: export_run(run, "mine", tmp_path, out, "s1"), "'s1'", "random-m")
 
 
