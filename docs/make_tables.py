@@ -106,8 +106,8 @@ for it), `accuracy`, `loss`, `duration_s`, `repairs`, `invited`, `completed`, `l
 `episode_seed`, and what the episode has come to so far as `episode_*`: `episode_net_points`,
 `episode_rounds`, `episode_hours` and so on. Names, types and shapes are those of the first info, which
 `reset` returns. Batches add `_name`, for whom an entry is, as Gymnasium does. The Stable-Baselines3
-`VecEnv` says `reward_terms`, and at an episode's end `episode_totals`. Where clients lie,
-`client_malicious` says who, for evaluators only; where leakage has a price,
+`VecEnv` says `reward_terms`, and at an episode's end `episode_*` and all of these as `episode_totals`. Where
+clients lie, `client_malicious` says who, for evaluators only; where leakage has a price,
 `reward_terms` is `[5]`, and `episode_mia_auc_charged` the area that has been charged so far."""
 
 

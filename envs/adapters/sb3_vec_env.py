@@ -29,7 +29,8 @@ class FederatedVecEnv(HasSpec, VecEnv):
     `env_method` and `get_attr` answer for one environment each: its masks, its picture, and what all have in
     common, such as the spec; the batch's own methods are not to be had that way. An ended episode is
     followed by a new one in the same step, with `terminal_observation` and `TimeLimit.truncated` in its info;
-    `episode` (r, l) and `episode_totals` are in it too, so that no Monitor is needed.
+    `episode` (r, l) and `episode_totals` are in it too, so that no Monitor is needed; one that is asked for
+    `info_keywords` finds the totals as `episode_*`, as in the infos of single environments.
 
     Args:
         scenario: see `FederatedEnv`.
@@ -167,6 +168,7 @@ class FederatedVecEnv(HasSpec, VecEnv):
             infos[env]["terminal_observation"] = one_of(last, at)
             infos[env]["TimeLimit.truncated"] = bool(truncated[env])
             infos[env]["episode_totals"] = totals
+            infos[env].update({f"episode_{name}": value for name, value in totals.items()})
             infos[env]["episode"] = {
                 "r": float(totals["net_points"]),
                 "l": int(totals[self.agent_view.length]),

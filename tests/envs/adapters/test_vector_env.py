@@ -28,10 +28,10 @@ def play_singles(env_id, actions, seed):
     for batch in actions:
         rows = []
         for env, action in zip(envs, batch, strict=True):
-            obs, reward, terminated, truncated, _ = env.step(action)
+            obs, reward, terminated, truncated, told = env.step(action)
             if terminated or truncated:
                 obs, _ = env.reset()
-            rows.append((obs, reward, terminated, truncated))
+            rows.append((obs, reward, terminated, truncated, told))
         trail.append(rows)
     return trail
 
@@ -48,12 +48,14 @@ def test_sb3_batch_equals_singles(env_id):
             np.testing.assert_array_equal(obs[name][i], trail[0][i][name])
     for batch, rows in zip(actions, trail[1:], strict=True):
         obs, reward, done, infos = vec.step(batch)
-        for i, (own, value, terminated, truncated) in enumerate(rows):
+        for i, (own, value, terminated, truncated, told) in enumerate(rows):
             assert done[i] == (terminated or truncated)
             assert reward[i] == np.float32(value)
             if done[i]:
                 assert infos[i]["TimeLimit.truncated"] == truncated
                 assert infos[i]["episode"]["r"] == infos[i]["episode_totals"]["net_points"]
+                for name, total in infos[i]["episode_totals"].items():
+                    assert infos[i][f"episode_{name}"] == told[f"episode_{name}"] == total
             for name in obs:
                 np.testing.assert_array_equal(obs[name][i], own[name])
 
