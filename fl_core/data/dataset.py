@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from ...common.arrays import AnyArray, Floats, Floats32, Ints32
 from ...common.registry import Registry, options_from_signature
 from ...common.settings import Settings, Spec
 from ...common.splits import Split
+from .rows import columns, finite, labels_below, pairs, partitions
 from .score import Score
 
 _PARTS = ("train", "val", "test")
@@ -67,7 +68,53 @@ class Dataset:
         Raises:
             ValueError: items that are no such pairs, or rows of different shapes.
         """
-        parts = {part: _pairs(part, rows) for part, rows in (("train", train), ("val", val), ("test", test))}
+        parts = {part: pairs(part, rows) for part, rows in zip(_PARTS, (train, val, test), strict=True)}
+        return cls._of(parts, name, num_classes, natural_client)
+
+    @classmethod
+    def from_flower(
+        cls,
+        federated: Any,
+        features: str = "image",
+        label: str = "label",
+        splits: tuple[str, str | None, str] = ("train", None, "test"),
+        name: str = "own",
+        num_classes: int | None = None,
+    ) -> Dataset:
+        """The rows of a `flwr_datasets.FederatedDataset`; partition `natural` deals them as its own does.
+
+        Args:
+            federated: has a partitioner of the first of the splits.
+            features: column of arrays or images of one shape; bytes are divided by 255.
+            label: column of whole numbers.
+            splits: of the clients, of the server and of the evaluators; the server's None: it has every
+                second row of the evaluators', and they the others.
+            name: for logs and errors.
+            num_classes: as in `from_torch`.
+
+        Raises:
+            ValueError: there is no such column, or rows of different shapes.
+        """
+        train, val, test = splits
+        x, y, born = partitions(federated, train, features, label)
+        x_test, y_test = columns(test, federated.load_split(test), features, label)
+        own = (x_test[::2], y_test[::2]) if val is None else None
+        parts = {
+            "train": (x, y),
+            "val": own or columns(str(val), federated.load_split(val), features, label),
+            "test": (x_test, y_test) if own is None else (x_test[1::2], y_test[1::2]),
+        }
+        return cls._of(parts, name, num_classes, born)
+
+    @classmethod
+    def _of(
+        cls,
+        parts: Mapping[str, tuple[AnyArray, AnyArray]],
+        name: str,
+        num_classes: int | None,
+        natural_client: AnyArray | None,
+    ) -> Dataset:
+        """From features `[n, ...]` and labels of the parts."""
         labels = np.concatenate([y for _, y in parts.values()])
         count = int(labels.max()) + 1 if num_classes is None and labels.size else num_classes or 1
         x_train, x_val, x_test = (x.reshape(len(x), -1) for x, _ in parts.values())
@@ -91,8 +138,8 @@ class Dataset:
             x, y = self.rows(part)
             if x.ndim != 2 or y.ndim != 1 or x.shape != (y.size, self.x_train.shape[1]):
                 raise ValueError(f"x_{part}: shape {x.shape}, expected [{y.size}, {self.x_train.shape[1:]}]")
-            object.__setattr__(self, f"x_{part}", _finite(f"x_{part}", x))
-            object.__setattr__(self, f"y_{part}", _labels(f"y_{part}", y, self.num_classes))
+            object.__setattr__(self, f"x_{part}", finite(f"x_{part}", x))
+            object.__setattr__(self, f"y_{part}", labels_below(f"y_{part}", y, self.num_classes))
         if self.times is not None:
             object.__setattr__(self, "times", _checked_times(self.times, self))
         for part in ("train", "val"):
@@ -132,32 +179,6 @@ class Dataset:
         return 4 * self.num_features
 
 
-def _pairs(part: str, rows: Any) -> tuple[AnyArray, AnyArray]:
-    """Features `[n, ...]` and labels `[n]` of a sequence of pairs."""
-    try:
-        pairs = [rows[index] for index in range(len(rows))]
-        x = np.stack([np.asarray(features, dtype=np.float32) for features, _ in pairs])
-        return x, np.asarray([np.asarray(label) for _, label in pairs]).reshape(-1)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{part}: {error}; expected pairs (features, label) of one shape, as of a torch TensorDataset"
-        ) from None
-
-
-def _finite(name: str, x: AnyArray) -> Floats32:
-    """Features as float32, which is where they have to be finite."""
-    with np.errstate(over="ignore"):
-        rows: Floats32 = np.ascontiguousarray(x, dtype=np.float32)
-    good = np.isfinite(rows)
-    if not good.all():
-        row, feature = (int(index) for index in np.argwhere(~good)[0])
-        raise ValueError(
-            f"{name}: {x[row, feature]} in row {row}, feature {feature}, expected finite numbers (float32); "
-            f"mend or leave out {int((~good.all(axis=1)).sum())} rows"
-        )
-    return rows
-
-
 def _checked_times(times: tuple[Floats, Floats, Floats], data: Dataset) -> tuple[Floats, Floats, Floats]:
     """Times as float64: one per row, finite, not negative; labels then say whether the event was seen."""
     for part, each in zip(_PARTS, times, strict=True):
@@ -167,19 +188,6 @@ def _checked_times(times: tuple[Floats, Floats, Floats], data: Dataset) -> tuple
         raise ValueError(f"num_classes: {data.num_classes}, expected 2 with times: event seen or not")
     train, val, test = (np.ascontiguousarray(each, dtype=np.float64) for each in times)
     return train, val, test
-
-
-def _labels(name: str, y: AnyArray, num_classes: int) -> Ints32:
-    """Labels as int32: whole numbers below the number of classes."""
-    whole = y.dtype.kind in "iub" or (y.dtype.kind == "f" and bool((np.floor(y) == y).all()))
-    if not whole:
-        row = int(np.argmax(np.floor(y) != y)) if y.dtype.kind == "f" else 0
-        raise ValueError(
-            f"{name}: {y[row]!s} in row {row}, expected whole numbers from 0 to {num_classes - 1}"
-        )
-    if y.size and not (y.min() >= 0 and y.max() < num_classes):
-        raise ValueError(f"{name}: {y.min()} to {y.max()}, expected labels in [0, {num_classes})")
-    return np.ascontiguousarray(y, dtype=np.int32)
 
 
 def language_data(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -174,3 +176,56 @@ class TestFromTorch:
         good = [([1.0], 0)]
         with pytest.raises(ValueError, match=r"val: .*expected pairs \(features, label\) of one shape"):
             Dataset.from_torch(good, rows, good)
+
+
+class _Table:
+    """As much of a Hugging Face data set as is read of one."""
+
+    def __init__(self, **columns):
+        self.columns, self.column_names = columns, list(columns)
+
+    def with_format(self, kind):
+        assert kind == "numpy"
+        return self.columns
+
+
+class _Federated:
+    """As much of `flwr_datasets.FederatedDataset`: two clients, who know their number once one is loaded."""
+
+    def __init__(self, **changes):
+        image = np.arange(12, dtype=np.uint8).reshape(3, 2, 2)
+        self.parts = [_Table(image=image, label=np.array([0, 1, 1])), _Table(image=image[:1], label=np.array([2]))]
+        self.splits = {
+            "test": _Table(image=image, label=np.array([0, 1, 2])),
+            "own": _Table(image=image[1:], label=np.array([1, 1])),
+        }
+        self.splits |= changes
+        self.partitioners = {"train": SimpleNamespace(num_partitions=0)}
+
+    def load_partition(self, index, split):
+        self.partitioners[split].num_partitions = len(self.parts)
+        return self.parts[index]
+
+    def load_split(self, split):
+        return self.splits[split]
+
+
+class TestFromFlower:
+    def test_clients_are_the_partitions(self):
+        data = Dataset.from_flower(_Federated())
+        assert data.natural_client.tolist() == [0, 0, 0, 1] and data.y_train.tolist() == [0, 1, 1, 2]
+        assert data.shape == (2, 2) and data.num_classes == 3
+        np.testing.assert_allclose(data.x_train[3], np.arange(4) / 255.0, rtol=1e-6)
+
+    def test_the_server_has_every_second_row_of_the_evaluators_or_a_split_of_its_own(self):
+        shared = Dataset.from_flower(_Federated())
+        assert shared.y_val.tolist() == [0, 2] and shared.y_test.tolist() == [1]
+        own = Dataset.from_flower(_Federated(), splits=("train", "own", "test"))
+        assert own.y_val.tolist() == [1, 1] and own.y_test.tolist() == [0, 1, 2]
+
+    def test_wrong_columns_and_ragged_rows_are_refused(self):
+        with pytest.raises(ValueError, match="train, partition 0: no column 'img', expected one of image, label"):
+            Dataset.from_flower(_Federated(), features="img")
+        ragged = _Table(image=[np.zeros((2, 2)), np.zeros((2, 3))], label=np.array([0, 1]))
+        with pytest.raises(ValueError, match=r"test: 'image' has rows of shapes \(2, 2\) and \(2, 3\)"):
+            Dataset.from_flower(_Federated(test=ragged))
