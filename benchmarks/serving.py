@@ -31,8 +31,8 @@ from frugalfl.agents.schedulers.serving import (
     make_policy,
     marginals,
 )
-from frugalfl.agents.schedulers.serving.ladder import fill_greedily, joined_rows
 from frugalfl.envs.serving import NOTHING, ServingSituation, ServingWorld, load_serving
+from frugalfl.envs.serving_view import fill_greedily, joined_rows
 
 ASCENTS = {"infida-oma": BLUE, "oga": RED}
 POLICIES = (

@@ -8,8 +8,10 @@ from gymnasium import spaces
 from ...common.arrays import Floats, Floats32
 from ...common.units import SECONDS_PER_HOUR
 from ..agent_view import ZONE_FEATURES, best_ahead, zone_table
-from ..serving import NOTHING, ServingScenario, ServingSituation
+from ..serving import NOTHING, POINTS_PER_ANSWER, ServingScenario, ServingSituation
 from .features import SERVER_TABLE, slot_features, task_features
+from .ladder import Ladder, coming_content
+from .proposals import Proposals, propose
 
 _WEEK_H = 168.0
 _LOG_UNIT = 3.0
@@ -17,6 +19,12 @@ _USUAL_PRICES = np.array([1e-3, 0.01, 1.0])
 """Points per ms of a request, per GB and per kg: 0 on their log scales."""
 _SMALLEST = 1e-6
 _DAY_PART = 20.0
+PROPOSAL_STEPS = 5.0
+"""Steps whose gain has to be worth the price of a load that is proposed."""
+PROPOSAL_SLOW = 0.3
+"""Share of the two hours' mean in the requests that proposals count on."""
+_PAYBACK_STEPS = 3.0
+_GAIN_SHARE = 0.01
 
 
 class ServingEncoder:
@@ -43,10 +51,14 @@ class ServingEncoder:
         angle = 2.0 * np.pi * hours / 24.0
         sine, cosine = np.sin(angle), np.cos(angle)
         ahead = best_ahead(s.zones.carbon_forecast, s.zones.carbon_g_per_kwh)
+        proposals = propose(s, PROPOSAL_STEPS, PROPOSAL_SLOW)
+        room, accuracy = _room(s)
         tables = {
-            "server": _server(s, sine[:, 0], cosine[:, 0]),
-            "slots": _slots(s, ahead),
-            "tasks": _tasks(s),
+            "server": np.concatenate(
+                [_server(s, sine[:, 0], cosine[:, 0]), _hub(proposals.ladder, s, room)], 1
+            ),
+            "slots": np.concatenate([_slots(s, ahead), _proposed(s, proposals)], axis=2),
+            "tasks": np.concatenate([_tasks(s), _covered(proposals.ladder, room, accuracy)], axis=2),
         }
         found = {name: np.clip(table, -1.0, 1.0).astype(np.float32) for name, table in tables.items()}
         found["zones"] = zone_table(s.zones.carbon_g_per_kwh, s.zones.carbon_forecast, sine, cosine)
@@ -102,6 +114,44 @@ def _tasks(s: ServingSituation) -> Floats:
         *np.broadcast_to(t.accuracy_known.T[:, None, :], (s.num_rungs, *usual.shape)),
     ]
     return np.stack(columns, axis=2)
+
+
+def _proposed(s: ServingSituation, found: Proposals) -> Floats:
+    """`[E, S, F]`, the columns of proposals."""
+    there = (found.content != NOTHING)[:, :, None]
+    of_task = there & (s.task_of(found.content)[:, :, None] == np.arange(s.num_tasks))
+    of_rung = there & (s.rung_of(found.content)[:, :, None] == np.arange(s.num_rungs))
+    unit = POINTS_PER_ANSWER * _GAIN_SHARE * np.maximum(s.tasks.mean_rate.sum(axis=(1, 2)), _SMALLEST)
+    steps = found.price / np.maximum(found.gain, _SMALLEST)
+    columns = [
+        _squash(found.own / unit[:, None]),
+        *np.moveaxis(of_task, 2, 0),
+        *np.moveaxis(of_rung, 2, 0),
+        _squash(found.gain / unit[:, None]),
+        np.where(there[:, :, 0], _squash(steps / _PAYBACK_STEPS), 1.0),
+    ]
+    return np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=2)
+
+
+def _room(s: ServingSituation) -> tuple[Floats, Floats]:
+    """Answers `[E, I]` for which slots have time with what they hold or load, and the models' accuracy."""
+    content = coming_content(s)
+    task = s.task_of(content)[:, :, None] == np.arange(s.num_tasks)
+    room = np.where(task, s.of_rung(s.slots.capacity_per_step, content)[:, :, None], 0.0)
+    known = s.tasks.accuracy_known[np.maximum(s.task_of(content), 0), s.rung_of(content)]
+    total = room.sum(axis=1)
+    return total, (room * known[:, :, None]).sum(axis=1) / np.maximum(total, _SMALLEST)
+
+
+def _covered(ladder: Ladder, room: Floats, accuracy: Floats) -> Floats:
+    """`[E, I, F]`, the columns of tasks' room."""
+    return np.stack([_squash(room / np.maximum(ladder.requests, _SMALLEST)), accuracy], axis=2)
+
+
+def _hub(ladder: Ladder, s: ServingSituation, room: Floats) -> Floats:
+    """`[E, G]`, what is expected of the hub."""
+    short = np.maximum(ladder.requests - room, 0.0).sum(axis=1)
+    return _squash(short / np.maximum(s.hub.capacity_per_step, _SMALLEST))[:, None]
 
 
 def _server(s: ServingSituation, sine: Floats, cosine: Floats) -> Floats:

@@ -19,6 +19,11 @@ SLOT_TABLE = {
     "carbon_now": "intensity of its grid, 0.5 at 300 g/kWh",
     "carbon_ahead": "best forecast intensity relative to now, negative = cleaner hours come",
     "load_time": "until an ordered model of the largest rung would serve, 0.5 at an hour",
+    "own_gain": "points of a step that its model adds to the others, 0.5 at 1 % of what may be had",
+    "proposed_task": "one column for each task: 1 where a [proposal](#proposals) is for it",
+    "proposed_rung": "one column for each rung: 1 where it is of it",
+    "proposed_gain": "points of a step that the proposal adds, 0.5 at 1 % of what may be had",
+    "payback": "steps in which that earns the load's price, 0.5 at three; 1 if nothing is proposed",
 }
 """Columns of the observation `slots`, in order, and what they mean."""
 
@@ -30,6 +35,8 @@ TASK_TABLE = {
     "queue": "requests that wait, 0.5 where they are as many as arrive in a day's twentieth",
     "oldest": "how near the oldest of them is to its deadline, 1 = it is due",
     "accuracy": "one column for each rung: its accuracy on validation rows",
+    "room": "answers that slots have time for over expected requests, 0.5 where they are as many",
+    "room_accuracy": "accuracy on validation rows of the models behind that room, its mean",
 }
 """Columns of the observation `tasks`, in order, and what they mean."""
 
@@ -44,13 +51,16 @@ SERVER_TABLE = {
     "price_per_ms": "points of a request per second, log scale, 0 at one",
     "price_per_gb": "points per GB, log scale, 0 at 0.01",
     "price_per_kg": "points per kg CO2e, log scale, 0 at one",
+    "hub_needed": "expected requests without room at a slot over the hub's capacity, 0.5 at all of it",
 }
 """Entries of the observation `server`, in order, and what they mean."""
 
 
 def slot_features(scenario: ServingScenario) -> tuple[str, ...]:
     """A name for every column of `slots`."""
-    return _spread(SLOT_TABLE, {"task": scenario.tasks, "rung": len(scenario.models.rungs)})
+    tasks, rungs = scenario.tasks, len(scenario.models.rungs)
+    widths = {"task": tasks, "rung": rungs, "proposed_task": tasks, "proposed_rung": rungs}
+    return _spread(SLOT_TABLE, widths)
 
 
 def task_features(scenario: ServingScenario) -> tuple[str, ...]:

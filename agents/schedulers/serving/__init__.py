@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ....envs.serving_view import Ladder, gain_and_slope, gain_of, ladder_of, marginals
 from .ascent import Ascent, InfidaOma, OnlineGradientPlacement, TabularGreedy
-from .ladder import Ladder, gain_and_slope, gain_of, ladder_of, marginals
 from .policy import Part, Placement, Release, ServingPolicy, Threshold
 from .registry import POLICY_PARTS, make_policy, parts_of, policy_knobs, policy_names
 from .regret import PSI, Hindsight, PlacementRegret, look_back, relaxed_by_program

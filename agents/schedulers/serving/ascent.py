@@ -9,8 +9,8 @@ import numpy as np
 
 from ....common.arrays import Floats, Ints
 from ....envs.serving import ServingSituation
+from ....envs.serving_view import gain_and_slope, ladder_of, marginals
 from ..base import State, knob
-from .ladder import gain_and_slope, ladder_of, marginals
 from .policy import Placement
 from .simplices import (
     drawn_contents,

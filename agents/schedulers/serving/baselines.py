@@ -9,8 +9,8 @@ import numpy as np
 
 from ....common.arrays import Bools, Floats, Ints
 from ....envs.serving import NOTHING, ServingSituation
+from ....envs.serving_view import coming_content
 from ..base import State, knob
-from .ladder import coming_content
 from .policy import Placement
 
 

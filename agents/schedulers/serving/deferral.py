@@ -11,9 +11,9 @@ from scipy.optimize import linprog
 from ....common.arrays import Floats
 from ....common.units import SECONDS_PER_HOUR
 from ....envs.serving import NOTHING, POINTS_PER_ANSWER, ServingSituation
+from ....envs.serving_view import coming_content
 from ..base import knob
 from .greedy import serving_ahead
-from .ladder import coming_content
 from .policy import Release
 
 

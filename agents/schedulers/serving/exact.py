@@ -9,7 +9,7 @@ import numpy as np
 
 from ....common.arrays import Bools, Floats, Ints
 from ....envs.serving import NOTHING, ServingSituation
-from .ladder import coming_content, gain_of, joined_rows, ladder_of, load_delays, load_prices
+from ....envs.serving_view import coming_content, gain_of, joined_rows, ladder_of, load_delays, load_prices
 
 _MOST_JOINT = 64
 """Joint orders of all slots that are compared in a step, at most."""

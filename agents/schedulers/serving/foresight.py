@@ -18,9 +18,7 @@ from ....envs.serving import (
     hub_costs,
     slot_costs,
 )
-from ..base import knob
-from .exact import plan_exactly, small_enough
-from .ladder import (
+from ....envs.serving_view import (
     Ladder,
     at_content,
     coming_content,
@@ -30,6 +28,8 @@ from .ladder import (
     load_prices,
     marginals,
 )
+from ..base import knob
+from .exact import plan_exactly, small_enough
 from .policy import Placement
 
 

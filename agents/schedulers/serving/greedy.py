@@ -9,8 +9,7 @@ import numpy as np
 
 from ....common.arrays import Bools, Floats, Ints
 from ....envs.serving import NOTHING, ServingSituation
-from ..base import State, knob
-from .ladder import (
+from ....envs.serving_view import (
     Ladder,
     at_content,
     coming_content,
@@ -19,7 +18,9 @@ from .ladder import (
     load_delays,
     load_prices,
     marginals,
+    propose,
 )
+from ..base import State, knob
 from .policy import Placement
 
 _GRID = 32
@@ -124,6 +125,27 @@ class SurvivalGreedy(Greedy):
         """The marginal gain times expected steps of service."""
         share = serving_share(situation, self.horizon * situation.terms.step_s)
         return self.horizon * share * marginals(ladder, content, at_content(share, content))
+
+
+@dataclass(kw_only=True)
+class SwapGreedy(Placement):
+    """Swap greedy: change after change, the steepest first, of empty and of full slots, while it pays.
+
+    It makes all the `proposals` that an agent of a world of serving is shown.
+    Paper: none; steepest ascent over one slot's changes, as in the local search of Fisher, Nemhauser &
+    Wolsey 1978, with the prices of loads.
+    Needs: requests of the last step and of two hours, capacities, accuracies, prices.
+    Defaults: a gain counts for five steps of ten minutes, three tenths of the requests are two hours' mean.
+    """
+
+    name: ClassVar[str] = "swap-greedy"
+
+    horizon: int = knob(5, "steps whose gain has to be worth a load's price", low=1, high=36, log=True)
+    slow: float = knob(0.3, "share of the two hours' mean in the requests counted on", low=0.0, high=1.0)
+
+    def place(self, situation: ServingSituation) -> Ints:
+        """What is proposed."""
+        return propose(situation, self.horizon, self.slow).content
 
 
 def staying(situation: ServingSituation, times_s: Floats) -> Floats:

@@ -11,8 +11,8 @@ from scipy.sparse import coo_array
 
 from ....common.arrays import Floats, Ints
 from ....envs.serving import NOTHING, ServingSituation
+from ....envs.serving_view import Ladder, coming_content, gain_of, ladder_of
 from ..base import State, knob
-from .ladder import Ladder, coming_content, gain_of, ladder_of
 from .policy import Placement
 
 _NODES = 200

@@ -10,8 +10,8 @@ import numpy as np
 from ....common.arrays import Bools, Floats, Ints
 from ....envs.contract import SchedulerKind
 from ....envs.serving import KEEP, NOTHING, ServingPlan, ServingSituation
+from ....envs.serving_view import coming_content
 from ..base import Setting, State, check_knobs, settings_of
-from .ladder import coming_content
 
 _STREAM = 0x5E27E
 """Keeps a policy's random streams apart from the world's and the schedulers'."""

@@ -9,7 +9,7 @@ from .ascent import InfidaOma, OnlineGradientPlacement, TabularGreedy
 from .baselines import CheapestLocal, HubOnly, Lfu, Lru, SpotHedge
 from .deferral import AtOnce, EarliestDeadline, LpDefer, ThresholdDefer
 from .foresight import ClairvoyantPlacement
-from .greedy import OnlineGreedy, StaticGreedy, SurvivalGreedy
+from .greedy import OnlineGreedy, StaticGreedy, SurvivalGreedy, SwapGreedy
 from .mixes import CloverMix, ProteusMilp
 from .policy import Part, Placement, Release, ServingPolicy, Threshold
 from .thresholds import AskBelow, Calibrated, H2t2, HiExp, HiLcb, NeverAsk
@@ -23,6 +23,7 @@ for _part in (
     StaticGreedy,
     OnlineGreedy,
     SurvivalGreedy,
+    SwapGreedy,
     InfidaOma,
     OnlineGradientPlacement,
     TabularGreedy,
@@ -47,6 +48,7 @@ for _part in (
 
 COMPOSED = (
     "survival-greedy+hi-lcb",
+    "swap-greedy+ask-below",
     "online-greedy+hi-lcb+lp-defer",
     "survival-greedy+hi-lcb+lp-defer",
     "clairvoyant+hi-lcb+at-once",

@@ -15,7 +15,7 @@ from scipy.sparse import coo_array
 
 from ....common.arrays import Bools, Floats, Ints
 from ....envs.serving import NOTHING, ServingPlan, ServingSituation
-from .ladder import (
+from ....envs.serving_view import (
     Ladder,
     at_content,
     coming_content,

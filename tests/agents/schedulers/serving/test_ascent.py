@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from frugalfl.agents.schedulers.serving import PSI, look_back, make_policy
-from frugalfl.agents.schedulers.serving.ladder import Ladder, gain_and_slope, gain_of, ladder_of
 from frugalfl.agents.schedulers.serving.simplices import drawn_contents, nearest_distributions, softmax
+from frugalfl.envs.serving_view import Ladder, gain_and_slope, gain_of, ladder_of
 
 ASCENTS = ("infida-oma", "oga")
 

@@ -10,8 +10,8 @@ import pytest
 
 from frugalfl.agents.schedulers.serving import make_policy
 from frugalfl.agents.schedulers.serving.exact import best_schedule, small_enough
-from frugalfl.agents.schedulers.serving.ladder import gain_of, ladder_of
 from frugalfl.envs.serving import KEEP, NOTHING
+from frugalfl.envs.serving_view import gain_of, ladder_of
 
 STEPS, STEP_S = 6, 600.0
 

@@ -7,14 +7,6 @@ import itertools
 import numpy as np
 import pytest
 
-from frugalfl.agents.schedulers.serving import ladder_kernels as kernels
-from frugalfl.agents.schedulers.serving.ladder import (
-    Ladder,
-    fill_greedily,
-    gain_and_slope,
-    gain_of,
-    marginals,
-)
 from frugalfl.agents.schedulers.serving.regret import (
     PSI,
     best_fixed,
@@ -24,6 +16,14 @@ from frugalfl.agents.schedulers.serving.regret import (
 )
 from frugalfl.common.compiled import uses_numba
 from frugalfl.envs.serving import NOTHING
+from frugalfl.envs.serving_view import (
+    Ladder,
+    fill_greedily,
+    gain_and_slope,
+    gain_of,
+    marginals,
+)
+from frugalfl.envs.serving_view import ladder_kernels as kernels
 
 
 def ladders(steps, slots, tasks, rungs, seed, hub_last=False):

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....common.arrays import Floats, Ints
-from ....common.compiled import inner, kernel
+from ...common.arrays import Floats, Ints
+from ...common.compiled import inner, kernel
 
 
 @kernel(nogil=True, error_model="numpy")

@@ -26,8 +26,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....common.arrays import Bools, Floats, Ints
-from ....envs.serving import NOTHING, POINTS_PER_ANSWER, ServingSituation
+from ...common.arrays import Bools, Floats, Ints
+from ..serving import NOTHING, POINTS_PER_ANSWER, ServingSituation
 from .ladder_kernels import concave_gain, marginal_gains
 
 
