@@ -189,7 +189,7 @@ class TestPlacements:
         dear = replace(
             situation, slots=replace(situation.slots, load_points=situation.slots.load_points * 1e6)
         )
-        for name in ("online-greedy", "survival-greedy"):
+        for name in ("online-greedy", "survival-greedy", "swap-greedy"):
             assert (self.loaded(name, situation) != NOTHING).any()
             assert (self.loaded(name, dear) == NOTHING).all()
 
