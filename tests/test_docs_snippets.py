@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from frugalfl.fl_core import Dataset
+
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 OWN = (DOCS / "bring_your_own.md").read_text(encoding="utf-8")
 MINE = "\n".join(re.findall(r"```python mylab\n(.*?)```", OWN, re.DOTALL))
-WORLD, LOOP = re.findall(r"```python\n(.*?)```", OWN, re.DOTALL)
+FLOWER, WORLD, LOOP = re.findall(r"```python\n(.*?)```", OWN, re.DOTALL)
 INTEGRATIONS = re.findall(
     r"```python\n(.*?)```", (DOCS / "integrations.md").read_text(encoding="utf-8"), re.DOTALL
 )
@@ -52,6 +55,44 @@ def test_a_world_of_nothing_but_ones_own(mylab):
     points = names["result"].values("mylab:Everybody", "net_points")
     assert len(points) == 2 and np.isfinite(points).all()
     assert names["result"].episodes["completions"].min() > 0
+
+
+class _Rows:
+    """Rows of one label each; a loaded data set, as far as it is read."""
+
+    column_names = ("img", "label")
+
+    def __init__(self, labels):
+        self.labels = np.array(labels)
+
+    def with_format(self, kind):
+        return {"img": np.full((self.labels.size, 4, 4, 3), 255, dtype=np.uint8), "label": self.labels}
+
+
+class _Federated:
+    """Stands for Flower's class, whose data come from the network."""
+
+    def __init__(self, dataset, partitioners):
+        assert dataset == "uoft-cs/cifar10"
+        self.partitioners = partitioners
+
+    def load_partition(self, index, split):
+        return _Rows([index])
+
+    def load_split(self, split):
+        return _Rows([0, 1])
+
+
+def test_data_of_flower(mylab, monkeypatch):
+    dealt = SimpleNamespace(DirichletPartitioner=lambda num_partitions, partition_by, alpha: SimpleNamespace(
+        num_partitions=num_partitions
+    ))  # fmt: skip
+    monkeypatch.setitem(sys.modules, "flwr_datasets", SimpleNamespace(FederatedDataset=_Federated))
+    monkeypatch.setitem(sys.modules, "flwr_datasets.partitioner", dealt)
+    names: dict = {"Dataset": Dataset}
+    exec(FLOWER, names)
+    data = names["cifar"](clients=3)
+    assert data.name == "cifar10" and data.natural_client.tolist() == [0, 1, 2] and data.x_train.max() == 1.0
 
 
 def test_a_loop_of_somebody_else(mylab):
