@@ -18,10 +18,12 @@ from .ladder import (
     load_prices,
     marginals,
 )
-from .proposals import Proposals, propose
+from .proposals import PROPOSAL_SLOW, PROPOSAL_STEPS, Proposals, propose
 from .view import ServingView
 
 __all__ = [
+    "PROPOSAL_SLOW",
+    "PROPOSAL_STEPS",
     "SERVER_TABLE",
     "SLOT_TABLE",
     "TASK_TABLE",

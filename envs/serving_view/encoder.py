@@ -11,7 +11,7 @@ from ..agent_view import ZONE_FEATURES, best_ahead, zone_table
 from ..serving import NOTHING, POINTS_PER_ANSWER, ServingScenario, ServingSituation
 from .features import SERVER_TABLE, slot_features, task_features
 from .ladder import Ladder, coming_content
-from .proposals import Proposals, propose
+from .proposals import PROPOSAL_SLOW, PROPOSAL_STEPS, Proposals, propose
 
 _WEEK_H = 168.0
 _LOG_UNIT = 3.0
@@ -19,10 +19,6 @@ _USUAL_PRICES = np.array([1e-3, 0.01, 1.0])
 """Points per ms of a request, per GB and per kg: 0 on their log scales."""
 _SMALLEST = 1e-6
 _DAY_PART = 20.0
-PROPOSAL_STEPS = 5.0
-"""Steps whose gain has to be worth the price of a load that is proposed."""
-PROPOSAL_SLOW = 0.3
-"""Share of the two hours' mean in the requests that proposals count on."""
 _PAYBACK_STEPS = 3.0
 _GAIN_SHARE = 0.01
 

@@ -10,6 +10,11 @@ from ...common.arrays import Floats, Ints
 from ..serving import NOTHING, ServingSituation
 from .ladder import Ladder, at_content, coming_content, ladder_of, load_prices, marginals
 
+PROPOSAL_STEPS = 5
+"""Steps whose gain has to be worth the price of a load, in the proposals that agents are shown."""
+PROPOSAL_SLOW = 0.3
+"""Share of the two hours' mean in the requests that these count on."""
+
 
 @dataclass(frozen=True)
 class Proposals:

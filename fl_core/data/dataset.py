@@ -97,13 +97,12 @@ class Dataset:
         """
         train, val, test = splits
         x, y, born = partitions(federated, train, features, label)
-        x_test, y_test = columns(test, federated.load_split(test), features, label)
-        own = (x_test[::2], y_test[::2]) if val is None else None
-        parts = {
-            "train": (x, y),
-            "val": own or columns(str(val), federated.load_split(val), features, label),
-            "test": (x_test, y_test) if own is None else (x_test[1::2], y_test[1::2]),
-        }
+        evaluators = columns(test, federated.load_split(test), features, label)
+        if val is None:
+            server, evaluators = _every_second(evaluators, 0), _every_second(evaluators, 1)
+        else:
+            server = columns(val, federated.load_split(val), features, label)
+        parts = {"train": (x, y), "val": server, "test": evaluators}
         return cls._of(parts, name, num_classes, born)
 
     @classmethod
@@ -177,6 +176,11 @@ class Dataset:
     def row_bytes(self) -> int:
         """Bytes of one training row on the wire (float32 features, no label)."""
         return 4 * self.num_features
+
+
+def _every_second(part: tuple[AnyArray, AnyArray], first: int) -> tuple[AnyArray, AnyArray]:
+    """Every second row of a part."""
+    return part[0][first::2], part[1][first::2]
 
 
 def _checked_times(times: tuple[Floats, Floats, Floats], data: Dataset) -> tuple[Floats, Floats, Floats]:

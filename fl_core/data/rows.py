@@ -27,13 +27,14 @@ def columns(part: str, rows: Any, features: str, label: str) -> tuple[AnyArray, 
     for name in (features, label):
         if name not in names:
             raise ValueError(f"{part}: no column {name!r}, expected one of {', '.join(names)}")
-    values = [np.asarray(each) for each in rows.with_format("numpy")[features]]
+    table = rows.with_format("numpy")
+    values = [np.asarray(each) for each in table[features]]
     shapes = sorted({each.shape for each in values})
     if len(shapes) > 1:
         raise ValueError(f"{part}: {features!r} has rows of shapes {shapes[0]} and {shapes[1]}, expected one")
     x = np.stack(values) if values else np.zeros((0, 1), dtype=np.float32)
     x = x.astype(np.float32) / 255.0 if x.dtype == np.uint8 else x
-    return x, np.asarray(rows.with_format("numpy")[label]).reshape(-1)
+    return x, np.asarray(table[label]).reshape(-1)
 
 
 def partitions(federated: Any, split: str, features: str, label: str) -> tuple[AnyArray, AnyArray, Ints32]:

@@ -10,6 +10,8 @@ import numpy as np
 from ....common.arrays import Bools, Floats, Ints
 from ....envs.serving import NOTHING, ServingSituation
 from ....envs.serving_view import (
+    PROPOSAL_SLOW,
+    PROPOSAL_STEPS,
     Ladder,
     at_content,
     coming_content,
@@ -140,8 +142,12 @@ class SwapGreedy(Placement):
 
     name: ClassVar[str] = "swap-greedy"
 
-    horizon: int = knob(5, "steps whose gain has to be worth a load's price", low=1, high=36, log=True)
-    slow: float = knob(0.3, "share of the two hours' mean in the requests counted on", low=0.0, high=1.0)
+    horizon: int = knob(
+        PROPOSAL_STEPS, "steps whose gain has to be worth a load's price", low=1, high=36, log=True
+    )
+    slow: float = knob(
+        PROPOSAL_SLOW, "share of the two hours' mean in the requests counted on", low=0.0, high=1.0
+    )
 
     def place(self, situation: ServingSituation) -> Ints:
         """What is proposed."""
