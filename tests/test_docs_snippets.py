@@ -10,12 +10,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from frugalfl import load_scenario
+from frugalfl.agents.deploy.nodes import own_node
 from frugalfl.fl_core import Dataset
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 OWN = (DOCS / "bring_your_own.md").read_text(encoding="utf-8")
 MINE = "\n".join(re.findall(r"```python mylab\n(.*?)```", OWN, re.DOTALL))
-FLOWER, WORLD, LOOP = re.findall(r"```python\n(.*?)```", OWN, re.DOTALL)
+FLOWER, WORLD, LOOP, SERVER = re.findall(r"```python\n(.*?)```", OWN, re.DOTALL)
 INTEGRATIONS = re.findall(
     r"```python\n(.*?)```", (DOCS / "integrations.md").read_text(encoding="utf-8"), re.DOTALL
 )
@@ -99,6 +101,22 @@ def test_a_loop_of_somebody_else(mylab):
     names: dict = {}
     exec(LOOP, names)
     assert names["orders"].answers == 2 and set(names["orders"].local_steps) <= {0, 1, 3}
+
+
+def test_a_strategy_of_flower_beside_a_scheduler(mylab, monkeypatch):
+    pytest.importorskip("flwr.serverapp")
+    names: dict = {"np": np}
+    exec(LOOP, names)
+    exec(SERVER, names)
+    started = lambda strategy, grid, arrays, num_rounds: (strategy._orders(grid), num_rounds)
+    monkeypatch.setattr(names["ScheduledStrategy"], "start", started)
+    orders, rounds = names["main"](SimpleNamespace(get_node_ids=lambda: range(7)), None)
+    assert rounds == 4 and orders and set(orders) <= set(range(7))
+
+
+def test_rows_that_stay_at_home(mylab):
+    scenario = load_scenario("volunteers", dataset="mylab:load", model="mylab:net", clients=4)
+    assert own_node(scenario, "test", {"data": "mylab:local", "partition-id": 1}).own == 50
 
 
 # What libraries warn of at home is theirs; warnings of ours have tests of their own.

@@ -71,6 +71,9 @@ class Options:
     """an update longer than so many medians of the latest ones is its node's failure; 0 takes any length"""
     most_faults: int = DEFENCE.most_faults
     """a node with so many answers that were wrong is not asked any more; 0 = however many"""
+    own_samples: int = DEFENCE.own_samples
+    """nodes may bring rows of their own (data="package.module:name" in their --node-config), of which so many
+    of each count at most; 0 = nodes play parts of the scenario's data"""
     patience_s: float | None = None
     """with --serve: real seconds that a node has for the rows of an order; then they are answered elsewhere;
     by default 20"""
@@ -136,12 +139,18 @@ def settings_of(options: Options) -> DeploySettings | ServeSettings:
         "time_scale": options.time_scale,
         "skip_waits": simulated,
         "resume": options.resume,
-        "defence": {"norm_bound": options.norm_bound, "most_faults": options.most_faults},
+        "defence": {
+            "norm_bound": options.norm_bound,
+            "most_faults": options.most_faults,
+            "own_samples": options.own_samples,
+        },
     }
     if options.scheduler is not None:
         folder = run_folder(options.scheduler)
         said["scheduler"] = options.scheduler if folder is None else str(folder)
     if options.serve:
+        if options.own_samples:
+            raise ValueError(f"own_samples: {options.own_samples}, expected 0 with --serve: nobody trains")
         return parse_settings(ServeSettings, said | _serving(options), "deploy")
     if options.patience_s is not None:
         raise ValueError(f"patience_s: {options.patience_s:g}, expected none where nodes train; add --serve")

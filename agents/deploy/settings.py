@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from ...common.settings import Settings, parse_settings
 from ...common.splits import Split
@@ -27,10 +27,13 @@ class Defence(Settings):
             the wrong way.
         most_faults: a node of which so many answers could not be read or did not fit their order is not asked
             any more; 0 = however many.
+        own_samples: a node may bring rows of its own, of which so many count at most; 0 = nodes play parts of
+            the scenario's data.
     """
 
     norm_bound: float = Field(default=50.0, ge=0)
     most_faults: int = Field(default=3, ge=0)
+    own_samples: int = Field(default=0, ge=0)
 
     @field_validator("norm_bound")
     @classmethod
@@ -100,6 +103,15 @@ class DeploySettings(LiveSettings):
     """
 
     scheduler: str = "frugal-ppo"
+
+    @model_validator(mode="after")
+    def _own_rows_or_streams(self) -> DeploySettings:
+        if self.defence.own_samples and self.scenario.get("arrivals") is not None:
+            raise ValueError(
+                f"own_samples: {self.defence.own_samples}, expected 0 where nodes are asked things: they "
+                "train on what they remember"
+            )
+        return self
 
     def world(self) -> Scenario:
         """The validated scenario."""

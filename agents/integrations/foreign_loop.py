@@ -82,7 +82,7 @@ class ForeignLoop:
         if scheduler.clairvoyant:
             raise ValueError(f"scheduler: {scheduler.name!r} needs the future, which a loop cannot show it")
         self._scheduler, self._facts = scheduler, facts or LoopFacts()
-        self._samples = np.asarray(samples, dtype=np.int64)
+        self._samples = np.array(samples, dtype=np.int64)
         n = self._samples.size
         self._per_client = {
             name: self._spread(name, n) for name in ("step_s", "bytes_per_s", "compute_watts")
@@ -123,7 +123,14 @@ class ForeignLoop:
         self._invitations += self._asked
         return LoopOrders(steps, int(np.ceil(plan.quorum[0] * len(steps) - 1e-9)), float(plan.wait_s[0]))
 
-    def tell(self, losses: Mapping[int, float], accuracy: float, loss: float, hours: float) -> None:
+    def tell(
+        self,
+        losses: Mapping[int, float],
+        accuracy: float,
+        loss: float,
+        hours: float,
+        samples: Mapping[int, int] | None = None,
+    ) -> None:
         """What came of a round.
 
         Args:
@@ -131,7 +138,10 @@ class ForeignLoop:
             accuracy: of the model now, 0 to 1.
             loss: of it.
             hours: that the round took.
+            samples: rows that clients train on, where they have said so by now.
         """
+        for client, count in (samples or {}).items():
+            self._samples[client] = count
         arrived = np.array(sorted(losses), dtype=np.int64)
         self._completions[arrived] += 1
         self._completed_at[arrived] = self._round
@@ -167,7 +177,7 @@ class ForeignLoop:
             up_bytes_per_s=self._per_client["bytes_per_s"][None],
             compute_watts=self._per_client["compute_watts"][None],
             network_j_per_byte=facts.network_j_per_byte * row,
-            samples_held=self._samples[None],
+            samples_held=self._samples[None].copy(),
             samples_sent=np.zeros((1, n), dtype=np.int64),
             storage_left=np.zeros((1, n), dtype=np.int64),
             target_weight=(self._samples / self._samples.sum())[None],

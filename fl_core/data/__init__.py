@@ -9,6 +9,7 @@ from .digits import Digits
 from .image_files import Cifar10, Emnist, FashionMnist, ImageFiles, Mnist, read_cifar_batch, read_idx
 from .markov import Markov, MarkovSource
 from .partitions import PARTITIONS, Partition
+from .rows import pairs
 from .score import GapClosed, Score
 from .synthetic import Synthetic
 from .tables import HeartDisease, StreamFile, SyntheticHospitals, TableFile, TcgaBrca
@@ -40,6 +41,7 @@ __all__ = [
     "TcgaBrca",
     "Text",
     "load_dataset",
+    "pairs",
     "partition",
     "read_cifar_batch",
     "read_idx",

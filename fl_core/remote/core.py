@@ -12,11 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...common.arrays import AnyArray, Floats
+from ...common.arrays import AnyArray, Bools, Floats, Ints
 from ...common.settings import Spec
 from ..aggregation import COMPRESSIONS, Aggregator, Compression, Start
 from ..data import Dataset
-from ..federation import FederatedCore, TrainingOrders, TrainResult, WorkerMemory
+from ..federation import FederatedCore, Task, TrainingOrders, TrainResult, WorkerMemory
 from ..models import Model
 from ..training import LocalTrainer, LocalTraining, LocalUpdates, Moments
 from .carried import Carried
@@ -44,6 +44,34 @@ class RemoteCore(FederatedCore):
         self._carried = None if inner is None else Carried(inner)
         super().__init__(dataset, model, 1, num_clients, training, aggregator, trainer, 0, self._carried)
         self._updates: Mapping[int, LocalUpdate] = {}
+        self._brought: Ints = np.zeros(num_clients, dtype=np.int64)
+
+    def _deal(self, env: int, task: Task) -> None:
+        super()._deal(env, task)
+        self._dealt = task
+
+    def bring(self, samples: Ints) -> Bools:
+        """Say who brings rows of its own, which take the place of those it was dealt.
+
+        Such a client is sent no others, and its share of the objective is by its rows and those that
+        everybody else was dealt.
+
+        Args:
+            samples: int `[N]`, how many; 0 = it holds what it was dealt.
+
+        Returns:
+            Bool `[N]`: whose rows have changed by this.
+        """
+        changed: Bools = samples != self._brought
+        if changed.any():
+            own, dealt = samples > 0, self._dealt
+            self._brought = samples.copy()
+            self._own[0] = np.where(own, samples, dealt.own)
+            self._capacity[0] = np.where(own, samples, dealt.capacity)
+            self._held[0, changed] = self._own[0, changed]
+            rows = np.where(own, samples, dealt.target_weight * max(int(dealt.own.sum()), 1))
+            self._target_weight[0] = rows / rows.sum()
+        return changed
 
     def orders(
         self, local_steps: AnyArray, sent: AnyArray, round_index: int, upload_bits: int = 0

@@ -85,7 +85,7 @@ class LiveWorld:
         self.carbon = CarbonBatch(1, scenario.zones)
         self.carbon.set(0, draw.carbon)
         self.ledger = Ledger(1, scenario.clients)
-        self.roster = Roster(draw, self.source.zone_names, defence.most_faults)
+        self.roster = Roster(draw, self.source.zone_names, defence)
         self.runner = RoundRunner(transport, self.roster, self.clock, poll_s, wall, defence.norm_bound)
         self.prices, self.running = draw.prices[None, :].copy(), True
         self.initial_test_accuracy = self.core.evaluate(part="test")[0]
@@ -251,6 +251,7 @@ class LiveWorld:
         restore_federation(self.core, self.ledger, self.roster, state)
         self.running = bool(state["running"])
         self.runner.bound.lengths = state["lengths"].tolist() if "lengths" in state else []
+        self.core.bring(self.roster.own.samples)
         self._forget(np.ones(self.scenario.clients, dtype=bool))
         self._left = self.roster.leavings.copy()
 
@@ -258,6 +259,8 @@ class LiveWorld:
         """A node that has left keeps nothing, neither what it was sent nor what its optimiser remembers."""
         gone = self.roster.leavings > self._left
         self._left = self.roster.leavings.copy()
+        changed = self.core.bring(self.roster.own.samples)
+        self.held[0, changed] = self.core.own[0, changed]
         self._forget(gone)
 
     def _forget(self, gone: Bools) -> None:

@@ -10,10 +10,12 @@ import numpy as np
 
 from ....common.arrays import AnyArray, Bools, Floats, Ints
 from ....common.spelling import printable
-from ....common.units import SECONDS_PER_HOUR
 from ..nodes import NodeProfile
+from ..settings import DEFENCE, Defence
 from ..transport import Reply, Transport
 from .border import believable_step, read_believable
+from .own_rows import OwnRows
+from .presence import presence
 from .trust import Trust
 from .twins import Twins
 
@@ -22,8 +24,6 @@ _LOG = logging.getLogger(__name__)
 
 HELLO_TTL_S = 600.0
 """Real seconds after which a node that has not said who it is is asked again."""
-_PRIOR_S = 4 * SECONDS_PER_HOUR
-"""What a session and an absence are taken to last before any was seen."""
 _MEMORY = 0.5
 """Weight of the latest measurement of a client's speed."""
 
@@ -58,14 +58,15 @@ class Roster:
         step_s, down_bytes_per_s, up_bytes_per_s, watts, network_j_per_byte: `[N]`.
         zone: int64 `[N]`.
         trust: whose answers were wrong, and how often.
+        own: who brings rows of its own.
 
     Args:
         draw: the scenario's draw for this federation.
         zone_names: names of the grid zones.
-        most_faults: see `Trust`.
+        defence: see `Trust` and `OwnRows`.
     """
 
-    def __init__(self, draw: Dealt, zone_names: Sequence[str], most_faults: int = 0):
+    def __init__(self, draw: Dealt, zone_names: Sequence[str], defence: Defence = DEFENCE):
         n = draw.zone.size
         self._zones = tuple(zone_names)
         self.names: list[str] = [""] * n
@@ -82,7 +83,8 @@ class Roster:
             setattr(self, name, draw.devices[name].astype(np.float64))
         self.here_s, self.away_s, self.measured = np.zeros(n), np.zeros(n), np.zeros(n)
         self.leavings, self.returns = np.zeros(n), np.zeros(n)
-        self.trust, self._twins = Trust(n, most_faults), Twins()
+        self.trust, self._twins = Trust(n, defence.most_faults), Twins()
+        self.own = OwnRows(n, defence.own_samples)
         self._mark = [""] * n
         self._nodes: dict[int, str] = {}
         self._played: dict[int, int] = {}
@@ -156,6 +158,7 @@ class Roster:
             return True
         try:
             profile, doubts = read_believable(reply.profile)
+            self.own.check(profile)
             client = self._client_of(node, profile)
         except Exception as error:  # whatever is wrong with what it says is its fault
             self._refuse(node, printable(str(error) or type(error).__name__))
@@ -239,6 +242,7 @@ class Roster:
                 getattr(self, name)[client] = value
         if profile.step_s is not None and not self.measured[client]:
             self.step_s[client] = profile.step_s
+        self.trust.doubt(client, self.names[client], self.own.take(client, profile))
         left_s = profile.session_left_s
         self.announced_end_s[client] = np.inf if left_s is None else now_s + left_s
 
@@ -250,32 +254,24 @@ class Roster:
             self.measured[client] += 1
 
     def forecast(self, now_s: float, leads_s: Floats) -> Floats:
-        """Chance `[N, L]` to be connected at each lead, by the sessions and absences seen so far.
-
-        Each client is taken for a process with two states, whose rates are its departures per time connected
-        and its returns per time away, both with one session of four hours assumed before any was seen. Behind
-        an announced end it is away at first.
-        """
-        leaving = (self.leavings + 1.0) / (self.here_s + _PRIOR_S)
-        returning = (self.returns + 1.0) / (self.away_s + _PRIOR_S)
-        total = leaving + returning
-        share = (returning / total)[:, None]
-        connected = self.connected.astype(np.float64)[:, None]
+        """Chance `[N, L]` to be connected at each lead, by what was seen; 0 behind an announced end."""
+        seen = (self.leavings, self.returns, self.here_s, self.away_s)
         known = np.array([bool(name) for name in self.names])[:, None]
-        chance = (share + (connected - share) * np.exp(-total[:, None] * leads_s)) * known
+        chance = presence(*seen, self.connected, leads_s) * known
         ended = self.announced_end_s[:, None] - now_s < leads_s
         return np.where(ended & self.connected[:, None], 0.0, chance)
 
     def state(self) -> dict[str, AnyArray]:
         """What is worth keeping when the coordinator is stopped: who is who, and what was learned."""
         arrays = {name: getattr(self, name).copy() for name in (*_TABLES, *_HISTORY)}
-        return arrays | {"names": np.array(self.names, dtype=np.str_)}
+        return arrays | {"names": np.array(self.names, dtype=np.str_), "own_samples": self.own.samples.copy()}
 
     def load_state(self, state: dict[str, AnyArray]) -> None:
         """Restore `state()`; everybody is away until they have said who they are again."""
         for name in (*_TABLES, *_HISTORY):
             getattr(self, name)[...] = state[name]
         self.names = [str(name) for name in state["names"]]
+        self.own.samples = np.array(state["own_samples"])
 
     def _client_of(self, node: int, profile: NodeProfile) -> int:
         name, client = profile.name, profile.client

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .asked_node import AskedNode
 from .client import carrier, make_client_app
-from .node_data import local_node
+from .node_data import local_node, own_node
 from .profile import NodeProfile, profile_of, read_profile
 from .stream_file import StreamFile
 
@@ -15,6 +15,7 @@ __all__ = [
     "carrier",
     "local_node",
     "make_client_app",
+    "own_node",
     "profile_of",
     "read_profile",
 ]

@@ -30,7 +30,8 @@ from ....fl_core.remote import (
 )
 from ..settings import RUN_CONFIG_KEY, DeploySettings, LiveSettings, read_settings
 from .asked_node import AskedNode
-from .node_data import local_node
+from .node_data import local_node, own_node
+from .own_data import DATA_KEY
 from .profile import NodeProfile, profile_of
 from .stream_file import StreamFile
 
@@ -57,18 +58,19 @@ def make_client_app(settings: LiveSettings | None = None) -> ClientApp:
     @app.query()
     def introduce(message: Message, context: Context) -> Message:
         """Answer who this node is."""
-        return _reply(pack_profile(_profile(context).record()), message)
+        own = None if DATA_KEY not in context.node_config else _own_node(_said(given, context), context).own
+        return _reply(pack_profile(_profile(context, own=own).record()), message)
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
         """Carry out one order."""
         order = read_order(message.content)
         # The order says which client this node plays: one without a partition-id learns it here.
-        said = given or str(context.run_config.get(RUN_CONFIG_KEY, ""))
-        work = carrier(order, said, context)
+        work = carrier(order, _said(given, context), context)
         began_s = time.perf_counter()
         update = work()
-        profile = _profile(context, update.held)
+        own = update.held if DATA_KEY in context.node_config else None  # nobody sends it any others
+        profile = _profile(context, update.held, own)
         pace_s = (profile.step_s or 0.0) * order.local_steps
         if pace_s:
             time.sleep(max(pace_s - (time.perf_counter() - began_s), 0.0))
@@ -96,7 +98,8 @@ def carrier(order: TrainOrder, said: str, context: Context) -> Callable[[], Loca
     """
     if order.stream is not None:
         return _asked_work(order, order.stream.day, said, context)
-    node = _node(said, order.client)
+    own = DATA_KEY in context.node_config
+    node = _own_node(said, context) if own else _node(said, order.client)
 
     def work() -> LocalUpdate:
         update, storage = node.train(order, kept_storage(context.state))
@@ -125,8 +128,13 @@ def _asked_work(order: TrainOrder, day: StreamDay, said: str, context: Context) 
     return work
 
 
-def _profile(context: Context, samples: int | None = None) -> NodeProfile:
-    return profile_of(dict(context.node_config), time.time(), samples)
+def _said(given: str | None, context: Context) -> str:
+    """The run's settings as they travel."""
+    return given or str(context.run_config.get(RUN_CONFIG_KEY, ""))
+
+
+def _profile(context: Context, samples: int | None = None, own: int | None = None) -> NodeProfile:
+    return profile_of(dict(context.node_config), time.time(), samples, own)
 
 
 def _reply(content: RecordDict, message: Message) -> Message:
@@ -140,6 +148,12 @@ def _node(text: str, client: int) -> LocalNode:
     """The data and trainer of one client; kept where one process serves many messages."""
     settings = _settings(text)
     return local_node(settings.world(), settings.split, settings.seed, client)
+
+
+def _own_node(text: str, context: Context) -> LocalNode:
+    """A node that trains on its own rows, read anew each time: they may have become more."""
+    settings = _settings(text)
+    return own_node(settings.world(), settings.split, context.node_config)
 
 
 @lru_cache(maxsize=64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,21 @@ from ....fl_core.federation import StreamCore, fine_tuned
 from ....fl_core.models import Model, make_model
 from ....fl_core.remote import LocalNode, StreamDay
 from ....traces.arrivals import ArrivalBatch
+from .own_data import with_own_rows
+
+
+def own_node(scenario: Scenario, split: Split, node_config: Mapping[str, object]) -> LocalNode:
+    """A client that trains on rows of its own machine; see `with_own_rows`.
+
+    Raises:
+        ValueError: its rows are not like the federation's.
+    """
+    dataset = load_dataset(scenario.dataset, split=split)
+    own = with_own_rows(dataset, node_config)
+    every_row = np.arange(own.num_rows)
+    return LocalNode(
+        own, _model(scenario, dataset), scenario.training, scenario.trainer, every_row, scenario.compression
+    )
 
 
 def local_node(scenario: Scenario, split: Split, seed: int, client: int) -> LocalNode:
@@ -113,6 +129,9 @@ def _draw(scenario: Scenario, split: Split, seed: int, client: int) -> _Drawn:
         hub_rows_per_client=hub.rows_per_client,
         residency=hub.residency,
     )
+    return _Drawn(dataset, _model(scenario, dataset), zone, dealt, int(models.integers(2**62)))
+
+
+def _model(scenario: Scenario, dataset: Dataset) -> Model:
     base = (scenario.trainable, scenario.pretrained, scenario.trainer)
-    model = fine_tuned(make_model(scenario.model, dataset), dataset, *base)
-    return _Drawn(dataset, model, zone, dealt, int(models.integers(2**62)))
+    return fine_tuned(make_model(scenario.model, dataset), dataset, *base)

@@ -37,6 +37,7 @@ class NodeProfile(Settings):
             `seconds-per-answer` really takes that long.
         session_left_s: seconds until it will leave, if it knows.
         samples: training samples it holds.
+        own_samples: rows that it brings itself and that are of no partition.
     """
 
     name: Printable = ""
@@ -49,6 +50,7 @@ class NodeProfile(Settings):
     answer_s: float | None = Field(default=None, gt=0)
     session_left_s: float | None = Field(default=None, ge=0)
     samples: int | None = Field(default=None, ge=0)
+    own_samples: int | None = Field(default=None, ge=1)
 
     def record(self) -> dict[str, str | int | float]:
         """The fields that say something, for a message."""
@@ -61,7 +63,10 @@ def read_profile(record: Mapping[str, object]) -> NodeProfile:
 
 
 def profile_of(
-    node_config: Mapping[str, object], now_utc_s: float, samples: int | None = None
+    node_config: Mapping[str, object],
+    now_utc_s: float,
+    samples: int | None = None,
+    own_samples: int | None = None,
 ) -> NodeProfile:
     """The profile that a node's configuration describes.
 
@@ -70,6 +75,7 @@ def profile_of(
             `seconds-per-step`, `seconds-per-answer` and `session-end-utc-s` (Unix time), each optional.
         now_utc_s: Unix time now.
         samples: training samples it holds.
+        own_samples: rows that it brings itself.
 
     Raises:
         ValueError: one line naming the field, its value and what was expected.
@@ -90,5 +96,5 @@ def profile_of(
     said["session_left_s"] = (
         None if end_s is None else max(float(cast(SupportsFloat, end_s)) - now_utc_s, 0.0)
     )
-    said["samples"] = samples
+    said["samples"], said["own_samples"] = samples, own_samples
     return parse_settings(NodeProfile, said, "node-config")

@@ -81,7 +81,7 @@ class LiveServing:
         self._state.open(np.ones(1, dtype=bool), np.array([settings.seed]))
         self.clock, self._settings = clock or Clock(), settings
         machines = machines_of(self.source, self._state)
-        self.roster = Roster(machines, self.source.zone_names, settings.defence.most_faults)
+        self.roster = Roster(machines, self.source.zone_names, settings.defence)
         self.book = RequestBook(asked.tasks)
         self.stopwatch = Stopwatch(asked.slots, self.source.profile.rungs)
         self.courier = Courier(transport, self.roster, self.clock, wall, settings.patience_s)

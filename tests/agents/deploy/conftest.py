@@ -97,7 +97,7 @@ class FakeTransport:
             update, target.storage = target.local.train(order, target.storage)
             update = type(update)(**{**vars(update), "compute_s": took_s})
             size = sum(array.nbytes for array in update.parcel or (update.delta,))
-            return Reply(ticket, update, dict(target.profile), up_bytes=size)
+            return Reply(ticket, update, profile=dict(target.profile), up_bytes=size)
 
         return self._work(target, took_s, answer), size
 

@@ -166,3 +166,32 @@ def test_nothing_is_left_behind(tmp_path):
     while processes_with(str(tmp_path)) and time.monotonic() < end:
         time.sleep(0.2)
     assert not processes_with(str(tmp_path))
+
+
+OWN_ROWS = """
+import numpy as np
+from frugalfl.fl_core.data import load_dataset
+
+
+def load(node):
+    data = load_dataset("digits")
+    first = int(node["first-row"])
+    return data.x_test[first : first + 40], data.y_test[first : first + 40]
+"""
+
+
+def test_nodes_train_on_rows_of_their_own_machines(deploy, tmp_path, monkeypatch):
+    (tmp_path / "mylab.py").write_text(OWN_ROWS, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    out = tmp_path / "out"
+    with LocalCluster(tmp_path / "logs") as cluster:
+        for place, name in enumerate(("desk", "lamp", "oven")):
+            cluster.start_node(name, data="mylab:load", first_row=40 * place)
+        run = deploy(cluster, out, 3, 3, "--own-samples", "30")
+        said = run.communicate(timeout=600)[0]
+    assert run.returncode == 0, said
+    assert "own_samples: 40, expected at most 30; cut" in said
+    situation, _, outcome = load_round(out, 2)[:3]
+    assert outcome.completed.sum() == 3
+    assert situation.clients.samples_held.tolist() == [[30, 30, 30]]
+    assert float(rows_of(out)[-1]["loss"]) < float(rows_of(out)[0]["loss"])
