@@ -10,10 +10,14 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from ...envs.agent_view import AgentView
 from ..learned import FrameStack, stacked_space
+from .foresight import foresight, with_foresight
+from .settings import RunSettings
 
 EPISODE_FIGURES = ("net_points", "accuracy", "hours", "gigabytes", "kilograms", "wasted_share", "rounds")
 """Episode totals that are logged during training."""
+_WITH_CRITIC = ("ppo", "maskable-ppo", "a2c")
 
 
 class LearnersView(VecEnvWrapper):
@@ -26,21 +30,25 @@ class LearnersView(VecEnvWrapper):
         venv: the environments.
         reward_scale: accuracy points per unit of reward.
         frames: observations that are seen at once, see `FrameStack`.
+        view: of these environments, if observations are to have the true future, see `foresight`.
     """
 
-    def __init__(self, venv: VecEnv, reward_scale: float, frames: int = 1):
+    def __init__(self, venv: VecEnv, reward_scale: float, frames: int = 1, view: AgentView | None = None):
         space = venv.observation_space
         if frames > 1:
             assert isinstance(space, spaces.Dict)
             space = stacked_space(space, frames)
+        if view is not None:
+            assert isinstance(space, spaces.Dict)
+            space = with_foresight(space, len(view.scenario.forecasting.carbon_leads_s))
         super().__init__(venv, observation_space=space)
-        self.reward_scale, self._frames = reward_scale, FrameStack(frames)
+        self.reward_scale, self._frames, self._view = reward_scale, FrameStack(frames), view
 
     def reset(self) -> VecEnvObs:
         """New episodes everywhere."""
         observation = self.venv.reset()
         self._frames.forget(np.ones(self.num_envs, dtype=bool))
-        return self._frames.add(observation)  # type: ignore[arg-type]
+        return self._shown(observation)
 
     def step_wait(self) -> VecEnvStepReturn:
         """Scaled rewards; `episode` and `episode_totals` keep their accuracy points."""
@@ -50,8 +58,32 @@ class LearnersView(VecEnvWrapper):
             last = infos[index]["terminal_observation"]
             infos[index]["terminal_observation"] = self._frames.ending(int(index), last)
         self._frames.forget(dones)
-        observation = self._frames.add(observation)  # type: ignore[arg-type]
-        return observation, (rewards / self.reward_scale).astype(np.float32), dones, infos
+        return self._shown(observation), (rewards / self.reward_scale).astype(np.float32), dones, infos
+
+    def _shown(self, observation: VecEnvObs) -> VecEnvObs:
+        """The frames that are seen at once, and the future where it is shown."""
+        seen = self._frames.add(observation)  # type: ignore[arg-type]
+        if self._view is None:
+            return seen
+        return {**seen, **foresight(self._view.world.situation(clairvoyant=True))}
+
+
+def learners_view(settings: RunSettings, venv: VecEnv) -> LearnersView:
+    """The environments of a run as its algorithm sees them.
+
+    Raises:
+        ValueError: its critic is to see the future where there is no such critic, or no such future.
+    """
+    policy, view = settings.policy, getattr(venv, "agent_view", None)
+    if not policy.foresight:
+        return LearnersView(venv, settings.reward_scale, policy.frames)
+    on_levels = isinstance(venv.action_space, spaces.MultiDiscrete) and settings.algo in _WITH_CRITIC
+    if not on_levels or not isinstance(view, AgentView):
+        raise ValueError(
+            f"policy.foresight: True, expected False with {settings.algo!r} on {settings.env!r}: a set "
+            f"policy's critic can be shown the future of a world of training, with {', '.join(_WITH_CRITIC)}"
+        )
+    return LearnersView(venv, settings.reward_scale, policy.frames, view)
 
 
 class EpisodeFigures(BaseCallback):

@@ -22,7 +22,7 @@ from ..learned import Home, first_stop_of
 from ..learned.scheduler import LearnedScheduler
 from .algorithms import build_model
 from .checkpoint import Best, load_tensors
-from .learners_view import EPISODE_FIGURES, LearnersView
+from .learners_view import EPISODE_FIGURES, learners_view
 from .settings import RunSettings
 
 
@@ -86,7 +86,7 @@ def load_scheduler(
         settings = RunSettings.from_json({**settings.to_json(), "world": world})
     env = training_worlds(settings, num_envs=2)
     frames = settings.policy.frames
-    model = build_model(settings, LearnersView(env, settings.reward_scale, frames))
+    model = build_model(settings, learners_view(settings, env))
     try:
         model.policy.load_state_dict(load_tensors(folder / MODEL, model.device))
     except RuntimeError as error:

@@ -41,6 +41,8 @@ class PolicySettings:
     initial_share: float = 0.3
     """share of the available clients that the untrained policy invites, or of the slots that it loads;
     a slate begins with up to four"""
+    foresight: bool = False
+    """whether the critic is shown the true future while it learns; who acts never is"""
 
 
 @dataclass(frozen=True)
@@ -244,7 +246,7 @@ def _check_numbers(part: str, values: PolicySettings | LearnerSettings) -> None:
     for item in fields(values):
         value, name = getattr(values, item.name), item.name
         label = f"{part}.{name.replace('_', '-')}"
-        if isinstance(value, str):
+        if isinstance(value, str | bool):
             continue
         if not math.isfinite(value) or value < 0 or (value == 0 and name not in _MAY_BE_ZERO):
             low = "at least 1" if name in _AT_LEAST_ONE else "a positive number"

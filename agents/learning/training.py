@@ -29,7 +29,7 @@ from .checkpoint import (
     latest_checkpoint,
     save_checkpoint,
 )
-from .learners_view import EpisodeFigures, LearnersView
+from .learners_view import EpisodeFigures, learners_view
 from .settings import NO_WARM_START, RunSettings
 
 CHECKPOINTS = "checkpoints"
@@ -84,9 +84,7 @@ class TrainingRun:
     ):
         self.settings = settings.check()
         self.out = out
-        self.model = build_model(
-            self.settings, LearnersView(env, settings.reward_scale, settings.policy.frames)
-        )
+        self.model = build_model(self.settings, learners_view(self.settings, env))
         self.segment = 0
         self.history: list[Figures] = []
         self.best: Best = {"net_points": None, "segment": None, "decision": "count"}

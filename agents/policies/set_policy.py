@@ -14,10 +14,12 @@ from .distribution import BatchedMultiCategorical
 from .element_policy import ElementPolicyMixin
 from .initial_logits import checked_logits, default_wait_logits, share_logits
 from .packed import Choices, PackedActions, check_set_spaces, level_mask
-from .set_network import SetShape, flat_logits, fresh_networks
+from .set_network import SetCritic, SetShape, flat_logits, fresh_networks, orthogonal
 from .slate import SLATE_SIZES, SlateActions, masked_slate, prefer_small_slates
 
 NO_MORE_STORAGE = 1e-6
+TRUE_CLIENTS, TRUE_ZONES = "true_clients", "true_zones"
+"""Parts of an observation that only a critic looks at, in training: what is to come of clients and grids."""
 HEADS = ("independent", "slate")
 """How a policy says who trains, see `SetPolicyMixin`."""
 
@@ -104,6 +106,12 @@ class SetPolicyMixin(ElementPolicyMixin):
             self.initial_wait_logits,
             self.initial_level_logits,
         )
+        if TRUE_CLIENTS in sizes:
+            seen = SetShape(
+                shape.client + sizes[TRUE_CLIENTS][1], shape.server, shape.zone + sizes[TRUE_ZONES][1]
+            )
+            self.critic = SetCritic(seen, self.hidden, self.pooling)
+            orthogonal(self.critic)
         if self.draws_slate:
             prefer_small_slates(self.actor.server_logits)
         self._fresh_optimizer(lr_schedule)
@@ -185,6 +193,17 @@ class SetPolicyMixin(ElementPolicyMixin):
         """The actions int64 `[B, D]` in which every head takes its likeliest choice."""
         return self.slate(obs).mode() if self.draws_slate else super().likeliest(obs)
 
+    def predict_values(self, obs: Observation) -> th.Tensor:  # type: ignore[override]
+        """The critic's values `[B, 1]`."""
+        return self._values(obs, None)
+
+    def _values(self, obs: Observation, clients: ClientSet | None) -> th.Tensor:
+        """The same; `clients` if they are packed already. A critic that is shown the future packs its own."""
+        if TRUE_CLIENTS in obs:
+            clients, obs = None, _with_future(obs)
+        values: th.Tensor = self.critic(obs, clients)
+        return values
+
     def _storage(self, clients: ClientSet) -> th.Tensor | None:
         """Bool `[M]`, whether more can be sent to a client; None: the observation does not say."""
         if not self.choices.transfers or self.storage_feature is None:
@@ -224,7 +243,7 @@ class SetPolicyMixin(ElementPolicyMixin):
         self, obs: Observation, deterministic: bool, action_masks: MaybeMasks
     ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
         clients = available_clients(obs)
-        values = self.critic(obs, clients)
+        values = self._values(obs, clients)
         if self.draws_slate:
             slate = self.slate(obs, clients, action_masks)
             actions = _taken(slate, deterministic)
@@ -241,7 +260,7 @@ class SetPolicyMixin(ElementPolicyMixin):
         self, obs: Observation, actions: th.Tensor, action_masks: MaybeMasks
     ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
         clients = available_clients(obs)
-        values = self.critic(obs, clients)
+        values = self._values(obs, clients)
         if self.draws_slate:
             slate = self.slate(obs, clients, action_masks)
             return values, slate.log_prob(actions, self.effective_only), slate.entropy()
@@ -260,3 +279,12 @@ class SetPolicyMixin(ElementPolicyMixin):
 
 def _taken(slate: SlateActions, deterministic: bool) -> th.Tensor:
     return slate.mode() if deterministic else slate.sample()
+
+
+def _with_future(obs: Observation) -> Observation:
+    """What a critic sees that is shown the future: each client and grid with its own."""
+    return {
+        "clients": th.cat([obs["clients"], obs[TRUE_CLIENTS]], dim=-1),
+        "zones": th.cat([obs["zones"], obs[TRUE_ZONES]], dim=-1),
+        "server": obs["server"],
+    }
