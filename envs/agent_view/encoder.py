@@ -190,11 +190,19 @@ def _logs(s: Situation, spent: Floats, last: Floats) -> Floats:
             last,
             *(prices / _USUAL_PRICES[:, None]),
             s.terms.budget_left[:, 0] / HOURS_PER_DAY,
-            np.median(s.clients.step_s, axis=1) / _USUAL_STEP_S,
+            _medians(s.clients.step_s) / _USUAL_STEP_S,
             s.terms.sample_bytes / _USUAL_SAMPLE_BYTES,
         ]
     )
     return _log_scale(ratios)
+
+
+def _medians(values: Floats) -> Floats:
+    """Median `[E]` of each row; numpy's own takes five times as long for a hundred numbers."""
+    ordered, half = np.sort(values, axis=1), values.shape[1] // 2
+    if values.shape[1] % 2:
+        return np.asarray(ordered[:, half])
+    return np.asarray((ordered[:, half - 1] + ordered[:, half]) / 2.0)
 
 
 def _log_scale(ratios: Floats) -> Floats:

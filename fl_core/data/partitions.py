@@ -7,10 +7,13 @@ from typing import Annotated, TypeAlias
 import numpy as np
 from pydantic import Field
 
-from ...common.arrays import Floats, Ints
+from ...common.arrays import Floats, Ints, Ints32
+from ...common.compiled import inner, kernel
 from ...common.ranges import Drawn, drawn
 from ...common.registry import Registry
 from .dataset import Dataset
+
+_SINKHORN_ROUNDS = 30
 
 
 class Partition(Drawn):
@@ -52,16 +55,13 @@ class Partition(Drawn):
             The client of each of the rows.
         """
         labels = dataset.y_train[rows]
-        client = np.empty(rows.size, dtype=np.int64)
         counts = np.bincount(labels, minlength=dataset.num_classes).astype(np.float64)
-        share = _balance(appetite, counts)
-        for label in np.flatnonzero(counts):
-            of_label = np.flatnonzero(labels == label)
-            # Cumulative rounding gives every client its share to within one row and loses none.
-            wanted = np.cumsum(share[:, label]) / share[:, label].sum()
-            cuts = np.round(wanted * of_label.size).astype(np.int64)
-            client[of_label] = np.searchsorted(cuts, np.arange(of_label.size), side="right")
-        return client
+        share = balanced(appetite, appetite.sum(axis=1), counts / max(1.0, counts.sum()))
+        # Cumulative rounding gives every client its share to within one row and loses none.
+        total = np.array([share[:, label].sum() for label in range(counts.size)])
+        with np.errstate(invalid="ignore"):  # labels that no row has
+            cuts = np.round(np.cumsum(share, axis=0) / total * counts)
+        return by_cuts(labels, np.nan_to_num(cuts).astype(np.int64))
 
 
 PARTITIONS: Registry[Partition] = Registry("partition", Partition)
@@ -184,12 +184,80 @@ def _dirichlet(rng: np.random.Generator, concentration: Floats) -> Floats:
     return np.asarray(gamma / gamma.sum(axis=1, keepdims=True))
 
 
-def _balance(appetite: Floats, supply: Floats) -> Floats:
-    """Scale rows and columns (Sinkhorn) to the wanted sizes and to the labels there are."""
-    size = appetite.sum(axis=1)
-    supply = supply / max(1.0, supply.sum())
+@inner
+def _row_sum(row):  # type: ignore[no-untyped-def]
+    """Sum of a few numbers as numpy takes it: eight sums side by side, then the rest."""
+    c = row.size
+    if c < 8:
+        total = 0.0
+        for label in range(c):
+            total += row[label]
+        return total
+    if c > 128:
+        half = c // 2 - c // 2 % 8
+        return _row_sum(row[:half]) + _row_sum(row[half:])
+    s0, s1, s2, s3, s4, s5, s6, s7 = row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7]
+    whole = c - c % 8
+    for first in range(8, whole, 8):
+        s0 += row[first]
+        s1 += row[first + 1]
+        s2 += row[first + 2]
+        s3 += row[first + 3]
+        s4 += row[first + 4]
+        s5 += row[first + 5]
+        s6 += row[first + 6]
+        s7 += row[first + 7]
+    total = ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
+    for label in range(whole, c):
+        total += row[label]
+    return total
+
+
+@kernel(nogil=True, error_model="numpy")
+def balanced(appetite: Floats, size: Floats, supply: Floats) -> Floats:
+    """Scale rows and columns (Sinkhorn) to the wanted sizes and to the labels there are.
+
+    Every sum is numpy's, in its order: who gets which row hangs on its last bit.
+
+    Args:
+        appetite: `[N, C]`.
+        size: `[N]`, the sums of its rows.
+        supply: `[C]`, share of the rows that has each label.
+    """
+    n, c = appetite.shape
     share = appetite.copy()
-    for _ in range(30):
-        share *= supply / np.maximum(share.sum(axis=0), 1e-300)
-        share *= (size / np.maximum(share.sum(axis=1), 1e-300))[:, None]
+    column = np.empty(c)
+    for _ in range(_SINKHORN_ROUNDS):
+        column[:] = share[0]
+        for k in range(1, n):
+            for label in range(c):
+                column[label] += share[k, label]
+        for label in range(c):
+            column[label] = supply[label] / max(column[label], 1e-300)
+        for k in range(n):
+            for label in range(c):
+                share[k, label] *= column[label]
+            factor = size[k] / max(_row_sum(share[k]), 1e-300)
+            for label in range(c):
+                share[k, label] *= factor
     return share
+
+
+@kernel(nogil=True)
+def by_cuts(labels: Ints32, cuts: Ints) -> Ints:
+    """The client of each row `[n]`: of the rows of a label the first `cuts[0]` go to client 0, and so on.
+
+    Args:
+        labels: `[n]`.
+        cuts: `[N, C]`, ascending along the clients.
+    """
+    n, c = cuts.shape
+    seen, client = np.zeros(c, dtype=np.int64), np.zeros(c, dtype=np.int64)
+    found = np.empty(labels.size, dtype=np.int64)
+    for row in range(labels.size):
+        label = labels[row]
+        while client[label] < n and cuts[client[label], label] <= seen[label]:
+            client[label] += 1
+        found[row] = client[label]
+        seen[label] += 1
+    return found
