@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.type_aliases import Schedule
+from torch import nn
 
 from .client_set import Observation, is_available
 from .element_policy import ElementPolicyMixin
@@ -14,6 +17,10 @@ from .set_network import SetShape, flat_logits, fresh_networks
 
 LOADING = 4
 """Index of the slot feature that is 1 while a model is on its way."""
+_HELD, _BETWEEN = 6, 7
+"""Slot features before what the slot holds, and between that and what it is proposed."""
+_FOLLOWED = 0.8
+"""Probability that the untrained policy takes what a slot is proposed."""
 _PARTS = ("slots", "tasks", "server", "zones")
 
 
@@ -23,7 +30,8 @@ class SlotPolicyMixin(ElementPolicyMixin):
     It reads `slots`, `tasks`, `server` and `zones` of the observation and gives one categorical per dimension
     of `[release] + [threshold] * I + [1 + I M] * S`. The tasks, of which there are as many in every world of
     its kind, stand beside the server's numbers. It forbids by itself what the observation shows to be
-    impossible: orders to slots that are away or loading.
+    impossible: orders to slots that are away or loading. A learned number is added to the logit of the load
+    that a slot is proposed, so that it begins by taking four proposals of five, whatever they are of.
 
     Args:
         observation_space: `Dict` with `slots [S, F]`, `tasks [I, G]`, `server [H]` and `zones [Z, K]`.
@@ -31,7 +39,8 @@ class SlotPolicyMixin(ElementPolicyMixin):
         lr_schedule: learning rate by remaining progress (Stable-Baselines3 sets it).
         hidden: width of the networks.
         pooling: `mean-max` or `attention`.
-        initial_share: probability that the untrained policy orders a slot to load, all models alike.
+        initial_share: probability that the untrained policy orders a slot to load where nothing is proposed, all
+            models alike.
         **kwargs: passed on to Stable-Baselines3's `ActorCriticPolicy`.
     """
 
@@ -58,6 +67,7 @@ class SlotPolicyMixin(ElementPolicyMixin):
         sizes = [int(size) for size in action_space.nvec]
         self._first = len(sizes) - self.num_clients  # the server's heads stand before the slots'
         self._server, self._loads = sum(sizes[: self._first]), sizes[-1]
+        self._tasks = observation_space["tasks"].shape[0]  # type: ignore[index]
         super().__init__(observation_space, action_space, lr_schedule, **kwargs)  # type: ignore[arg-type]
 
     def _build(self, lr_schedule: Schedule) -> None:
@@ -68,6 +78,8 @@ class SlotPolicyMixin(ElementPolicyMixin):
         self.actor, self.critic = fresh_networks(
             shape, self._server, self._loads, self.hidden, self.pooling, [0.0], logits
         )
+        keep = logits[0] + math.log(_FOLLOWED / (1.0 - _FOLLOWED))
+        self.follow = nn.Parameter(th.tensor(keep))
         self._fresh_optimizer(lr_schedule)
 
     def _get_constructor_parameters(self) -> dict[str, object]:
@@ -77,7 +89,8 @@ class SlotPolicyMixin(ElementPolicyMixin):
 
     def logits(self, obs: Observation) -> th.Tensor:
         """Flat logits `[B, sum(nvec)]` before any masking; zeros for the slots that are away."""
-        return flat_logits(self.actor, self.as_set(obs), self._loads)
+        found = flat_logits(self.actor, self.as_set(obs), self._loads)
+        return th.cat([found[:, : self._server], found[:, self._server :] + self._proposed(obs)], dim=1)
 
     def possible(self, obs: Observation) -> th.Tensor:
         """Bool `[B, sum(nvec)]`: the choices that the observation does not rule out."""
@@ -92,6 +105,15 @@ class SlotPolicyMixin(ElementPolicyMixin):
     def levels_of(self, actions: th.Tensor) -> th.Tensor:
         """What the slots load `[B, S]`, as a view of actions `[B, D]`."""
         return actions[:, self._first :]
+
+    def _proposed(self, obs: Observation) -> th.Tensor:
+        """`[B, S * loads]`, what proposals add to the logits of the loads that are proposed."""
+        tasks, rungs = self._tasks, (self._loads - 1) // self._tasks
+        first = _HELD + tasks + rungs + _BETWEEN
+        task = obs["slots"][..., first : first + tasks, None]
+        rung = obs["slots"][..., None, first + tasks : first + tasks + rungs]
+        models = (task * rung).flatten(2)
+        return th.cat([th.zeros_like(models[..., :1]), self.follow * models], dim=2).flatten(1)
 
     def as_set(self, obs: Observation) -> Observation:
         """Slots for clients, the tasks' numbers beside the server's."""
