@@ -9,16 +9,18 @@ from gymnasium import spaces
 from stable_baselines3.common.type_aliases import Schedule
 from torch import nn
 
+from ...envs.serving_view import SLOT_TABLE
 from .client_set import Observation, is_available
 from .element_policy import ElementPolicyMixin
 from .initial_logits import share_logits
 from .packed import level_mask
 from .set_network import SetShape, flat_logits, fresh_networks
 
-LOADING = 4
+_COLUMNS = tuple(SLOT_TABLE)
+LOADING = _COLUMNS.index("loading")
 """Index of the slot feature that is 1 while a model is on its way."""
-_HELD, _BETWEEN = 6, 7
-"""Slot features before what the slot holds, and between that and what it is proposed."""
+_AFTER = len(_COLUMNS) - 1 - _COLUMNS.index("proposed_rung")
+"""Slot features behind those that say what a slot is proposed."""
 _FOLLOWED = 0.8
 """Probability that the untrained policy takes what a slot is proposed."""
 _PARTS = ("slots", "tasks", "server", "zones")
@@ -39,8 +41,8 @@ class SlotPolicyMixin(ElementPolicyMixin):
         lr_schedule: learning rate by remaining progress (Stable-Baselines3 sets it).
         hidden: width of the networks.
         pooling: `mean-max` or `attention`.
-        initial_share: probability that the untrained policy orders a slot to load where nothing is proposed, all
-            models alike.
+        initial_share: probability that the untrained policy orders a slot to load that is proposed nothing,
+            all models alike.
         **kwargs: passed on to Stable-Baselines3's `ActorCriticPolicy`.
     """
 
@@ -109,9 +111,9 @@ class SlotPolicyMixin(ElementPolicyMixin):
     def _proposed(self, obs: Observation) -> th.Tensor:
         """`[B, S * loads]`, what proposals add to the logits of the loads that are proposed."""
         tasks, rungs = self._tasks, (self._loads - 1) // self._tasks
-        first = _HELD + tasks + rungs + _BETWEEN
-        task = obs["slots"][..., first : first + tasks, None]
-        rung = obs["slots"][..., None, first + tasks : first + tasks + rungs]
+        last = obs["slots"].shape[-1] - _AFTER
+        task = obs["slots"][..., last - rungs - tasks : last - rungs, None]
+        rung = obs["slots"][..., None, last - rungs : last]
         models = (task * rung).flatten(2)
         return th.cat([th.zeros_like(models[..., :1]), self.follow * models], dim=2).flatten(1)
 

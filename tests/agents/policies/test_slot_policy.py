@@ -16,6 +16,7 @@ from frugalfl.agents.players import make_player
 from frugalfl.agents.policies.actor_critic import MaskableSlotActorCriticPolicy, SlotActorCriticPolicy
 from frugalfl.envs.contract import rollout
 from frugalfl.envs.serving import ServingWorld
+from frugalfl.envs.serving_view import slot_features
 from frugalfl.evaluation import evaluate
 
 
@@ -52,6 +53,39 @@ def test_orders_to_slots_that_are_away_or_loading_are_forbidden(venv, observatio
     masks = venv.action_masks()
     masked = policy_of(venv, MaskableSlotActorCriticPolicy)
     assert (masked.distribution(observation, masks).log_probs().exp().detach().numpy()[~masks] == 0).all()
+
+
+@pytest.mark.parametrize("share", [0.005, 0.3])
+def test_untrained_it_takes_four_proposals_of_five_and_seldom_anything_else(venv, observation, share):
+    th.manual_seed(0)
+    space, actions = venv.observation_space, venv.action_space
+    policy = SlotActorCriticPolicy(space, actions, lambda _: 1e-3, hidden=16, initial_share=share)
+    known, names = venv.agent_view.situation, slot_features(venv.agent_view.scenario)
+    task, rung = (
+        [place for place, name in enumerate(names) if name.startswith(part)]
+        for part in ("proposed_task", "proposed_rung")
+    )
+
+    def chances(slots):
+        each = policy.distribution(observation | {"slots": slots}).log_probs().exp().detach().numpy()
+        return each[:, -known.num_slots * policy._loads :].reshape(4, known.num_slots, -1)
+
+    slots = observation["slots"]
+    what = 1 + slots[..., task].argmax(dim=2) * len(rung) + slots[..., rung].argmax(dim=2)
+    proposed = known.loadable & slots[..., task].any(dim=2).numpy()
+    followed = np.take_along_axis(chances(slots), what.numpy()[..., None], axis=2)[..., 0]
+    assert proposed.any()
+    np.testing.assert_allclose(followed[proposed], 0.8, atol=0.1)
+    bare = slots.clone()
+    bare[..., task + rung] = 0.0
+    np.testing.assert_allclose(1.0 - chances(bare)[known.loadable][:, 0], share, rtol=0.3)
+
+
+def test_how_far_proposals_are_followed_is_learned(venv, observation):
+    policy = policy_of(venv)
+    actions = policy.likeliest(observation)
+    policy.evaluate_actions(observation, actions)[1].sum().backward()
+    assert policy.follow.grad is not None and float(policy.follow.grad) != 0.0
 
 
 def test_the_order_of_slots_is_the_order_of_their_orders(venv, observation):
