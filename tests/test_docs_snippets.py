@@ -9,8 +9,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import yaml
 
-from frugalfl import load_scenario
+from frugalfl import evaluate, load_scenario
 from frugalfl.agents.deploy.nodes import own_node
 from frugalfl.fl_core import Dataset
 
@@ -112,6 +113,17 @@ def test_a_strategy_of_flower_beside_a_scheduler(mylab, monkeypatch):
     monkeypatch.setattr(names["ScheduledStrategy"], "start", started)
     orders, rounds = names["main"](SimpleNamespace(get_node_ids=lambda: range(7)), None)
     assert rounds == 4 and orders and set(orders) <= set(range(7))
+
+
+def test_text_of_ones_own(tmp_path, monkeypatch):
+    (said,) = re.findall(r"```yaml\n(dataset: \{kind: text.*?)```", OWN, re.DOTALL)
+    (tmp_path / "notes").mkdir()
+    for name in ("monday", "tuesday", "friday"):
+        (tmp_path / "notes" / f"{name}.txt").write_text(f"On {name} it rained again. " * 30, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    scenario = load_scenario("volunteers", clients=3, max_rounds=2, **yaml.safe_load(said))
+    result = evaluate(["all-available"], scenario, episodes=1, progress=False)
+    assert np.isfinite(result.values("all-available", "net_points")).all()
 
 
 def test_rows_that_stay_at_home(mylab):

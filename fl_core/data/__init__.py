@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .apart import Apart
 from .client_rows import ClientRows, partition
-from .dataset import DATASETS, Dataset, DatasetSource, load_dataset
+from .dataset import DATASETS, Dataset, DatasetSource, language_data, load_dataset
 from .digits import Digits
 from .image_files import Cifar10, Emnist, FashionMnist, ImageFiles, Mnist, read_cifar_batch, read_idx
 from .markov import Markov, MarkovSource
@@ -40,6 +40,7 @@ __all__ = [
     "TableFile",
     "TcgaBrca",
     "Text",
+    "language_data",
     "load_dataset",
     "pairs",
     "partition",
