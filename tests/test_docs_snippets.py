@@ -17,7 +17,7 @@ from frugalfl.fl_core import Dataset
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 OWN = (DOCS / "bring_your_own.md").read_text(encoding="utf-8")
-MINE = "\n".join(re.findall(r"```python mylab\n(.*?)```", OWN, re.DOTALL))
+MINE = "\n".join(re.findall(r'```python title="mylab.py"\n(.*?)```', OWN, re.DOTALL))
 FLOWER, WORLD, LOOP, SERVER = re.findall(r"```python\n(.*?)```", OWN, re.DOTALL)
 INTEGRATIONS = re.findall(
     r"```python\n(.*?)```", (DOCS / "integrations.md").read_text(encoding="utf-8"), re.DOTALL
@@ -40,6 +40,13 @@ OTHERS = {
     "hydra": "hydra",
 }
 """What a snippet is found by, and the libraries that it needs: where one is not installed it is not tried."""
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.stem)
+def test_the_site_knows_every_fence(page):
+    """Others are shown as running text, and what follows them as code."""
+    opened = re.findall(r"^ *```(\S.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert [each for each in opened if not re.fullmatch(r'\w+( title="[^"]+")?', each)] == []
 
 
 @pytest.fixture
