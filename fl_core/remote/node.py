@@ -53,6 +53,22 @@ class LocalNode:
         """Number of the client's own samples."""
         return int(self._own_y.size)
 
+    def pace_s(self, steps: int = 4) -> float:
+        """Seconds that one local step takes here, by a few of them; what they come to is thrown away."""
+        few = slice(0, self._training.batch_size if not self.own else 0)
+        order = TrainOrder(
+            client=0,
+            round_index=0,
+            local_steps=1,
+            seed=0,
+            base=self.own,
+            params=self._model.init(0),
+            sent_x=self._dataset.x_train[few],
+            sent_y=self._dataset.y_train[few],
+        )
+        self.train(order)  # the first one compiles
+        return self.train(replace(order, local_steps=steps))[0].compute_s / steps
+
     def train(self, order: TrainOrder, storage: Storage | None = None) -> tuple[LocalUpdate, Storage]:
         """Carry out one order.
 

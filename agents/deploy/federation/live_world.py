@@ -85,7 +85,7 @@ class LiveWorld:
         self.carbon = CarbonBatch(1, scenario.zones)
         self.carbon.set(0, draw.carbon)
         self.ledger = Ledger(1, scenario.clients)
-        self.roster = Roster(draw, self.source.zone_names, defence)
+        self.roster = Roster(draw, self.source.zone_names, defence, self.clock.scale)
         self.runner = RoundRunner(transport, self.roster, self.clock, poll_s, wall, defence.norm_bound)
         self.prices, self.running = draw.prices[None, :].copy(), True
         self.initial_test_accuracy = self.core.evaluate(part="test")[0]

@@ -64,11 +64,14 @@ class Roster:
         draw: the scenario's draw for this federation.
         zone_names: names of the grid zones.
         defence: see `Trust` and `OwnRows`.
+        scale: seconds of federation time in one of a node's.
     """
 
-    def __init__(self, draw: Dealt, zone_names: Sequence[str], defence: Defence = DEFENCE):
+    def __init__(
+        self, draw: Dealt, zone_names: Sequence[str], defence: Defence = DEFENCE, scale: float = 1.0
+    ):
         n = draw.zone.size
-        self._zones = tuple(zone_names)
+        self._zones, self._scale = tuple(zone_names), scale
         self.names: list[str] = [""] * n
         # Flower's ids fill 64 bits unsigned.
         self.node = [0] * n
@@ -241,7 +244,7 @@ class Roster:
             if value is not None:
                 getattr(self, name)[client] = value
         if profile.step_s is not None and not self.measured[client]:
-            self.step_s[client] = profile.step_s
+            self.step_s[client] = profile.step_s * self._scale
         self.trust.doubt(client, self.names[client], self.own.take(client, profile))
         left_s = profile.session_left_s
         self.announced_end_s[client] = np.inf if left_s is None else now_s + left_s

@@ -58,8 +58,7 @@ def make_client_app(settings: LiveSettings | None = None) -> ClientApp:
     @app.query()
     def introduce(message: Message, context: Context) -> Message:
         """Answer who this node is."""
-        own = None if DATA_KEY not in context.node_config else _own_node(_said(given, context), context).own
-        return _reply(pack_profile(_profile(context, own=own).record()), message)
+        return _reply(pack_profile(_introduction(_said(given, context), context).record()), message)
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
@@ -131,6 +130,20 @@ def _asked_work(order: TrainOrder, day: StreamDay, said: str, context: Context) 
 def _said(given: str | None, context: Context) -> str:
     """The run's settings as they travel."""
     return given or str(context.run_config.get(RUN_CONFIG_KEY, ""))
+
+
+def _introduction(said: str, context: Context) -> NodeProfile:
+    """Who the node is, how many rows it brings, and how long one of its steps takes.
+
+    It tries a few, so that nobody has to guess: who takes it for a machine on which a round lasts an hour may
+    never ask it.
+    """
+    settings, own, profile = read_settings(said), DATA_KEY in context.node_config, _profile(context)
+    if not isinstance(settings, DeploySettings) or settings.scenario.get("arrivals") is not None:
+        return profile
+    node = _own_node(said, context) if own else _node(said, profile.client or 0)
+    step_s = node.pace_s() if profile.step_s is None else profile.step_s
+    return profile.model_copy(update={"step_s": step_s, "own_samples": node.own if own else None})
 
 
 def _profile(context: Context, samples: int | None = None, own: int | None = None) -> NodeProfile:

@@ -313,3 +313,13 @@ class TestCompression:
             kept, mine = flower.kept_storage(state).unsent, storages[1].unsent
             assert [each.round_index for each in kept] == [each.round_index for each in mine]
             assert all(np.array_equal(one.rest, two.rest) for one, two in zip(kept, mine, strict=True))
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_node_knows_its_pace_before_it_was_asked_for_anything(share):
+    scenario = load_scenario("volunteers", clients=4, hub={"share": share})
+    node = local_node(scenario, "test", 3, 0)
+    ticks = iter(range(100))
+    node._clock = lambda: 2.0 * next(ticks)
+    assert (node.own == 0) == (share == 1.0)
+    assert node.pace_s(steps=4) == 0.5

@@ -114,3 +114,9 @@ def test_nodes_deal_the_data_as_the_simulator_does(split, changes):
         assert np.array_equal(node._own_y, source.dataset.y_train[rows])
     with pytest.raises(ValueError, match="partition-id: 5, expected 0 to 4"):
         local_node(scenario, split, 11, 5)
+
+
+def test_a_node_s_own_seconds_are_federation_time_where_that_runs_faster():
+    who = Roster(DRAW, ("GB", "US-CAL-CISO", "JP-TK", "BR-CS"), scale=60.0)
+    who.enrol(7, NodeProfile(name="desk", step_s=0.5), 0.0)
+    assert who.step_s[0] == 30.0

@@ -69,6 +69,12 @@ def test_everybody_it_asked_has_answered(out):
         assert plan.invited.sum() == 2 and np.array_equal(outcome.completed, plan.invited)
 
 
+def test_nobody_takes_a_node_for_the_slow_machine_that_was_drawn(out):
+    known = load_round(out, 0)[0].clients
+    drawn_s = PopulationSource(load_scenario("volunteers", **CHANGES), "test").draw(SEED).devices["step_s"]
+    assert (known.step_s[0] < drawn_s).all() and (known.step_s > 0).all()
+
+
 def test_the_global_model_is_the_simulators_to_1e_5(out):
     scenario = load_scenario("volunteers", **CHANGES)
     source = PopulationSource(scenario, "test")
