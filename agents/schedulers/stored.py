@@ -18,10 +18,11 @@ StoredSetting: TypeAlias = Setting | Mapping[str, float] | Sequence[int]
 class TunedEntry(TypedDict):
     """What tuning found for one scheduler in one world."""
 
-    score: float
+    score: float  # for which the settings were chosen; who is the best rival is told by it
     default_score: float
     settings: dict[str, StoredSetting]
     rounds: NotRequired[int]  # of training that the search spent: all decisions that it played
+    search_score: NotRequired[float]  # what the search itself saw, where settings were scored once more
 
 
 class TunedFile(TypedDict, total=False):
