@@ -232,6 +232,8 @@ def balanced(appetite: Floats, size: Floats, supply: Floats) -> Floats:
         for k in range(1, n):
             for label in range(c):
                 column[label] += share[k, label]
+        if c == 1:  # to numpy a single column is one long row
+            column[0] = _row_sum(share.reshape(n))
         for label in range(c):
             column[label] = supply[label] / max(column[label], 1e-300)
         for k in range(n):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from frugalfl.fl_core.data import Partition
@@ -36,6 +36,7 @@ def plain_deal(labels, num_classes, appetite):
 
 
 @settings(max_examples=60, deadline=None)
+@example(clients=139, classes=1, rows=200, concentration=0.3, seed=0)
 @given(
     clients=st.integers(1, 140),
     classes=st.sampled_from([1, 2, 7, 8, 9, 10, 16, 17, 62, 128, 129, 300]),
