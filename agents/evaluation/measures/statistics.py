@@ -6,7 +6,6 @@ The rliable package itself does not import beside pandas 3.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -157,9 +156,7 @@ def sign_rank_p_value(ours: ArrayLike, theirs: ArrayLike) -> float:
     if not differences.any():
         return 1.0
     # The normal approximation with tie correction: one method for all, whatever ties an episode brings.
-    with warnings.catch_warnings():  # until 1.15 scipy warned of few episodes, of which tables say how many
-        warnings.filterwarnings("ignore", "Sample size too small", UserWarning)
-        return float(stats.wilcoxon(differences, method="approx").pvalue)
+    return float(stats.wilcoxon(differences, method="approx").pvalue)
 
 
 def holm_correction(p_values: ArrayLike) -> Floats:
