@@ -7,7 +7,8 @@ BIN := $(abspath $(VENV))/bin
 EXTRAS_BIN := $(abspath $(VENV)-extras)/bin
 LOWEST_BIN := $(abspath $(VENV)-lowest)/bin
 EXTRA_TESTS := tests/agents/deploy tests/agents/commands/test_deploy.py tests/fl_core/remote tests/agents/execution/test_ray_cluster.py \
-    tests/agents/integrations/test_rllib.py tests/agents/offline tests/fl_core/aggregation/test_byzfl.py \
+    tests/agents/integrations/test_rllib.py tests/agents/integrations/test_flower_strategy.py tests/agents/offline tests/fl_core/aggregation/test_byzfl.py \
+    tests/test_docs_snippets.py::test_a_strategy_of_flower_beside_a_scheduler \
     'tests/test_tutorials.py::test_a_tutorial_does_what_it_says[offline_data]' \
     'tests/test_tutorials.py::test_a_tutorial_does_what_it_says[deploy_on_three_nodes]'
 SRC := $(shell find common envs agents fl_core traces -name '*.py') __init__.py train_agent.py

@@ -23,7 +23,7 @@ from stable_baselines3.common.logger import configure
 
 from frugalfl.agents.learning import PPOSettings, RunSettings
 from frugalfl.agents.learning.algorithms import build_model
-from frugalfl.agents.learning.learners_view import LearnersView
+from frugalfl.agents.learning.learners_view import learners_view
 from frugalfl.agents.learning.run_folder import training_worlds
 from frugalfl.agents.policies.distribution import BatchedMultiCategorical
 from frugalfl.fl_core.numerics import set_num_threads
@@ -55,7 +55,7 @@ def measure(world: str, num_envs: int, updates: int, threads: int, profile: bool
     learner = PPOSettings(rollout_steps=32, batch_size=1024, target_kl=1e9)
     settings = RunSettings(env=f"frugalfl/{world}-v0", num_envs=num_envs, ppo=learner)
     env = training_worlds(settings)
-    model = build_model(settings, LearnersView(env, settings.reward_scale, settings.policy.frames))
+    model = build_model(settings, learners_view(settings, env))
     th.set_num_threads(threads)
     set_num_threads(threads)
     model.set_logger(configure(None, []))

@@ -106,7 +106,7 @@ class SetPolicyMixin(ElementPolicyMixin):
             self.initial_wait_logits,
             self.initial_level_logits,
         )
-        if TRUE_CLIENTS in sizes:
+        if TRUE_CLIENTS in sizes:  # made behind the other one, so that the actor begins as it does without it
             seen = SetShape(
                 shape.client + sizes[TRUE_CLIENTS][1], shape.server, shape.zone + sizes[TRUE_ZONES][1]
             )

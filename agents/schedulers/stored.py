@@ -23,6 +23,7 @@ class TunedEntry(TypedDict):
     settings: dict[str, StoredSetting]
     rounds: NotRequired[int]  # of training that the search spent: all decisions that it played
     search_score: NotRequired[float]  # what the search itself saw, where settings were scored once more
+    scored: NotRequired[str]  # how that was done
 
 
 class TunedFile(TypedDict, total=False):
