@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from typing import TypeAlias, TypedDict, cast
+from typing import TypeAlias, cast
 
-from typing_extensions import NotRequired
+from typing_extensions import NotRequired, TypedDict
 
 from .base import Setting
 
@@ -22,8 +22,9 @@ class TunedEntry(TypedDict):
     default_score: float
     settings: dict[str, StoredSetting]
     rounds: NotRequired[int]  # of training that the search spent: all decisions that it played
-    search_score: NotRequired[float]  # what the search itself saw, where settings were scored once more
-    scored: NotRequired[str]  # how that was done
+    search_score: NotRequired[float]  # what the search saw of them, where they were scored once more
+    held_out: NotRequired[int]  # on so many episodes that the search had not seen
+    searches: NotRequired[dict[str, int]]  # rounds of training by the command that spent them
 
 
 class TunedFile(TypedDict, total=False):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .decision_value import FREE, NESTED, Study, Variant, VariantFound, measure, variants
-from .evolution import evolve
-from .evolved import Evolution, Evolved, Generation
+from .evolution import Evolution, Evolved, Generation, evolve
+from .finals import Final, play_finals
 from .handcrafted import search_and_store
 from .learners import RANGES, LearnerSearch, tune_learner
 from .optimiser import OptimiserSearch, net_points, optimiser_of, tune_optimiser, with_optimiser
@@ -21,6 +21,7 @@ __all__ = [
     "STOP_KNOBS",
     "Evolution",
     "Evolved",
+    "Final",
     "Generation",
     "LearnerSearch",
     "OptimiserSearch",
@@ -37,6 +38,7 @@ __all__ = [
     "measure",
     "net_points",
     "optimiser_of",
+    "play_finals",
     "run_logs",
     "search_and_store",
     "trials_in",

@@ -24,8 +24,7 @@ from ...envs.scenario import Scenario, load_scenario
 from ..evaluation import evaluate
 from ..execution import Engine
 from ..schedulers.linear import Knowledge
-from .evolution import evolve
-from .evolved import Evolution
+from .evolution import Evolution, evolve
 
 FREE = "free"
 _SCORED_ON = 64

@@ -25,15 +25,15 @@ from ..schedulers import EVOLVED, TUNABLE
 from ..schedulers.base import Setting
 from ..schedulers.linear import LinearRule
 from ..schedulers.serving import make_policy, policy_knobs, policy_names
-from .evolution import evolve, rounds_in
-from .evolved import Evolution, Evolved
+from .evolution import Evolution, Evolved, evolve, rounds_in
+from .finals import Contest, play_finals
 from .learners import search_and_store_learners
 from .optimiser import search_and_store_optimisers
 from .options import Options
 from .progress import Task, Watching, progress_bar
 from .search import Tuned, check_budget, tune
 from .search_space import declared_of
-from .stored import SCHEDULERS_SECTION, Found, store_and_tell
+from .stored import SCHEDULERS_SECTION, store_and_tell
 from .trial_log import trials_in
 
 T = TypeVar("T")
@@ -64,7 +64,8 @@ def search_and_store(options: Options, command: str, console: Console) -> int:
         ValueError: unknown world or scheduler, or bad numbers.
     """
     least = 1 if options.rounds is None else options.rounds
-    check_budget("val", trials=options.trials, episodes=options.episodes, rounds=least)
+    counts = {name: getattr(options, name) for name in ("trials", "episodes", "finalists", "held_out")}
+    check_budget("val", rounds=least, **counts)
     try:
         with contextlib.ExitStack() as held:
             for folder in {options.log / load_any(source).name for source in options.worlds}:
@@ -88,28 +89,32 @@ def _search_and_store(options: Options, command: str, console: Console) -> int:
     worlds, plan = _plan(options)
     evolved = {(world, name): (worlds[world], options) for world, name in plan if name in EVOLVED}
     rules = [key for key in plan if key not in evolved]
-    found: dict[Key, Found] = {}
+    contests = {key: Contest.open(key[1], worlds[key[0]], options) for key in plan}
     engine = make_engine(options.engine, options.jobs, options.address)
-    with engine, progress_bar(console) as bar, Watching(bar, _tasks(options, rules, list(evolved))):
+    over = list[Key]()
+    tasks = [*_tasks(options, rules, list(evolved)), Task("finals", len(plan), lambda: len(over))]
+    with engine, progress_bar(console) as bar, Watching(bar, tasks):
         first, failures = _stage(engine, _job, {key: (worlds[key[0]], key[1], options) for key in rules})
         work = {key: (worlds[key[0]], key[1], options, _starts(key, first), first[key]) for key in first}
         second, later = _stage(engine, _job, work)
-        found |= {key: merge(first[key], second[key]) for key in second}
         best, last = _stage(engine, _evolve, evolved)
-        found |= best
-    for key, each in found.items():
-        facts = _facts(options, each) | {"command": command}
-        store_and_tell(worlds[key[0]], each, facts, options.out, SCHEDULERS_SECTION, console)
-    failures |= later | last
+        found = {key: merge(first[key], second[key]) for key in second} | best
+        matches = {key: (contests[key].finals(each),) for key, each in found.items()}
+        winners, lost = _stage(engine, play_finals, matches, over.append)
+    for key, final in winners.items():
+        facts = _facts(options, found[key]) | {"command": command}
+        entry, facts = contests[key].settle(found[key], final, facts)
+        store_and_tell(worlds[key[0]], entry, facts, options.out, SCHEDULERS_SECTION, console)
+    failures |= later | last | lost
     for (world, name), reason in failures.items():
         line = f"failed: {world} {name}: {reason}"
         say(console, line, style="red")
     return FAILED if failures else 0
 
 
-def _facts(options: Options, found: Found) -> dict[str, Setting]:
+def _facts(options: Options, found: Tuned | Evolved) -> dict[str, object]:
     """What is worth knowing about a search beside its result."""
-    facts: dict[str, Setting] = {"episodes": options.episodes, "seed": options.seed}
+    facts: dict[str, object] = {"episodes": options.episodes, "seed": options.seed}
     if isinstance(found, Tuned):
         trials = options.trials if options.rounds is None else len(found.trials)
         return facts | {"trials": trials, "optuna": version("optuna")}
@@ -123,13 +128,17 @@ def merge(first: Tuned, second: Tuned) -> Tuned:
 
 
 def _stage(
-    engine: Engine, job: Callable[..., T], work: Mapping[Key, tuple[object, ...]]
+    engine: Engine,
+    job: Callable[..., T],
+    work: Mapping[Key, tuple[object, ...]],
+    over: Callable[[Key], None] = lambda key: None,
 ) -> tuple[dict[Key, T], dict[Key, str]]:
     """Carry out one stage of all searches: what they found, and why some did not."""
     keys = {" ".join(key): key for key in work}
     found: dict[Key, T] = {}
     failures: dict[Key, str] = {}
     for landed in engine.run(job, {label: work[key] for label, key in keys.items()}):
+        over(keys[landed.key])
         if landed.failure is None:
             found[keys[landed.key]] = landed.result()
         else:

@@ -20,7 +20,8 @@ class Options:
 
     Every scheduler gets the same number of trials on the same episodes, or the same number of rounds of
     training: two thirds in a search of its own (draws around its defaults, then Optuna's TPE sampler), one
-    third that starts from the best settings that any of them found. The weights of linear-rule are found by
+    third that starts from the best settings that any of them found. The best of these are scored on other
+    episodes, as the luckiest of many trials is not the best. The weights of linear-rule are found by
     evolution. Interrupted searches go on where they stopped when the same command is given again.
 
     Attributes:
@@ -32,6 +33,9 @@ class Options:
         rounds: of training spent per scheduler, instead of a number of trials: every decision played counts.
             None: the trials; 600,000 for linear-rule.
         episodes: episodes per trial.
+        finalists: how many of the best trials are played once more, on episodes that the search has not seen.
+            The settings with which it began, and those in --out, are played with them; the best are stored.
+        held_out: how many such episodes.
         seed: of the episodes and of the search.
         jobs: processes of the local engine.
         log: folder of the trials, one Optuna journal per search.
@@ -50,6 +54,8 @@ class Options:
     trials: int = 60
     rounds: int | None = None
     episodes: int = 32
+    finalists: int = 8
+    held_out: int = 128
     seed: int = 0
     jobs: int = 2
     log: Path = Path("runs/tuning")

@@ -19,7 +19,7 @@ from ...envs.serving import ServingScenario
 from ..evaluation import MakeWorld, episode_seeds, make_worlds, play_batch
 from ..evaluation.measures import interquartile_mean
 from ..players import AnyScheduler
-from ..schedulers import make_scheduler
+from ..schedulers import StoredSetting, make_scheduler
 from ..schedulers.base import Rule, Setting, original, settings_of
 from ..schedulers.serving import ServingPolicy, make_policy
 from .search_space import SearchSpace, declared_of, earns_on, limits_of
@@ -65,6 +65,16 @@ class Tuned:
     def settings(self) -> dict[str, Setting]:
         """Of the best trial."""
         return self.best.settings
+
+    @property
+    def start_settings(self) -> dict[str, Setting]:
+        """The declared defaults, with the stop that suits them best."""
+        return self.trials[0].settings
+
+    @property
+    def contenders(self) -> list[tuple[Mapping[str, StoredSetting], float]]:
+        """Settings and score of all trials, best first."""
+        return [(each.settings, each.score) for each in sorted(self.trials, key=lambda each: -each.score)]
 
     @property
     def rounds(self) -> int:
@@ -179,6 +189,17 @@ def fingerprint(scenario: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def make_with(name: str, scenario: AnyScenario, settings: Mapping[str, StoredSetting]) -> AnyScheduler:
+    """A scheduler, or a serving policy, with these settings and the declared defaults of all others.
+
+    Raises:
+        ValueError: unknown settings, or bad values.
+    """
+    if isinstance(scenario, ServingScenario):
+        return make_policy(name, **cast("Mapping[str, Setting]", settings))
+    return make_scheduler(name, None, **settings)
+
+
 class _Search:
     """Proposes settings; all its randomness comes from seed, name and trial number."""
 
@@ -191,7 +212,7 @@ class _Search:
         starts: Sequence[Mapping[str, Setting]] = (),
         known: Sequence[Trial] = (),
     ):
-        self._name, self._serves = name, isinstance(scenario, ServingScenario)
+        self._name, self._scenario = name, scenario
         declared, self._defaults = declared_of(name, scenario)
         limits = limits_of(scenario)
         free = limits.narrowed(declared)
@@ -238,9 +259,7 @@ class _Search:
 
     def make(self, settings: Mapping[str, Setting]) -> AnyScheduler:
         """The scheduler with these settings, and the declared defaults of all others."""
-        if self._serves:
-            return make_policy(self._name, **settings)
-        return make_scheduler(self._name, None, **settings)
+        return make_with(self._name, self._scenario, settings)
 
     def changes(self, scheduler: AnyScheduler) -> dict[str, Setting]:
         """The scheduler's settings that differ from the defaults, JSON-able."""

@@ -14,7 +14,6 @@ from ...common.saying import say
 from ...envs.any_world import AnyScenario
 from ..execution import hold_folder
 from ..schedulers import StoredSetting
-from ..schedulers.base import Setting
 from .search import fingerprint
 
 SCHEDULERS_SECTION, LEARNERS, TRAINING = "schedulers", "learners", "training"
@@ -53,17 +52,36 @@ class Found(Protocol):
         ...
 
 
+def stored_file(folder: Path, world: str) -> Path:
+    """Where a world's settings are."""
+    return folder / f"{slug(world)}.json"
+
+
+def stored_entries(folder: Path, world: str, section: str = SCHEDULERS_SECTION) -> dict[str, object]:
+    """A section of a world's file, by name; empty if there is none.
+
+    Raises:
+        ValueError: a file that is none of ours.
+    """
+    path = stored_file(folder, world)
+    document = read_json(path, "out") if path.is_file() else {}
+    there = document.get(section, {})
+    if not isinstance(there, dict):
+        raise ValueError(f"out: {path}: {section}: expected entries by name")
+    return there
+
+
 def store(
     world: str,
     found: Found,
-    facts: Mapping[str, Setting],
+    facts: Mapping[str, object],
     folder: Path = TUNED_FOLDER,
     section: str = SCHEDULERS_SECTION,
 ) -> Path:
     """Write the best settings of one scheduler into the world's file, beside those of the others.
 
-    `score` and `default_score` are interquartile means of validation net points, the latter of the declared
-    defaults with the best stop; `rounds` is what the search spent.
+    `score` and `default_score` are interquartile means of validation net points, the latter of what the
+    search began with; `rounds` is what was spent.
 
     Args:
         world: the scenario's name.
@@ -73,7 +91,7 @@ def store(
         section: of the file: "schedulers", `LEARNERS` for learning algorithms, `TRAINING` for how the
             world trains.
     """
-    path = folder / f"{slug(world)}.json"
+    path = stored_file(folder, world)
     entry = {
         "score": round(found.score, 4),
         "default_score": round(found.default_score, 4),
@@ -84,10 +102,7 @@ def store(
     with hold_folder(folder, patience_s=_PATIENCE_S):  # another search may be storing its own
         clear_drafts(folder)
         document = read_json(path, "out") if path.is_file() else {}
-        there = document.get(section, {})
-        if not isinstance(there, dict):
-            raise ValueError(f"out: {path}: {section}: expected entries by name")
-        entries = {**there, found.scheduler: entry}
+        entries = {**stored_entries(folder, world, section), found.scheduler: entry}
         document |= {"world": world, section: dict(sorted(entries.items()))}
         # Two spaces, as the files that come with the package have it: a search changes only its own lines.
         write_text(path, json.dumps(document, indent=2, allow_nan=False) + "\n")
@@ -97,7 +112,7 @@ def store(
 def store_and_tell(
     scenario: AnyScenario,
     found: Found,
-    facts: Mapping[str, Setting],
+    facts: Mapping[str, object],
     folder: Path,
     section: str,
     console: Console,

@@ -113,7 +113,7 @@ class TestStudy:
             splits[split] += 1
             return make_worlds(scenario, split)
 
-        monkeypatch.setattr("frugalfl.agents.tuning.evolution.make_worlds", counted)
+        monkeypatch.setattr("frugalfl.agents.tuning.evolution.search.make_worlds", counted)
         again = {each.variant.label: each for each in measure(STUDY, folder, in_process())}
         assert not splits
         assert {path: path.read_bytes() for path in folder.rglob("*.json")} == before

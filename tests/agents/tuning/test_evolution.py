@@ -158,12 +158,15 @@ class TestCommand:
         world.write_text("base: quadratic\nname: small\nmax_rounds: 4\n")
         arguments = ["--world", str(world), "--schedulers", "random-m", "linear-rule", "--rounds", "800"]
         # Many trials' worth: one that leaves everybody out only waits, ten times as many decisions.
-        arguments += ["--episodes", "4", "--jobs", "1"]
+        arguments += ["--episodes", "4", "--jobs", "1", "--held-out", "5"]
         arguments += ["--log", str(tmp_path / "log"), "--out", str(tmp_path / "tuned")]
         assert tune_command.main(arguments) == 0
         text = (tmp_path / "tuned" / "small.json").read_text()
         entries = json.loads(text)["schedulers"]
-        assert all(0 < entries[name]["rounds"] <= 800 for name in ("random-m", "linear-rule"))
+        for name in ("random-m", "linear-rule"):
+            (spent,) = entries[name]["searches"].values()
+            assert 0 < spent <= 800
+            assert spent < entries[name]["rounds"]
         assert entries["random-m"]["trials"] > 3
         assert "rounds" in capsys.readouterr().err
         assert tune_command.main(arguments) == 0

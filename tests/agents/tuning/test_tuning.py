@@ -319,6 +319,8 @@ class TestCommand:
         arguments += [
             "--episodes",
             "2",
+            "--held-out",
+            "2",
             "--jobs",
             "1",
             "--log",
@@ -338,7 +340,7 @@ class TestCommand:
     def test_schedulers_of_ones_own_are_tuned_if_they_have_knobs(self, capsys, monkeypatch, tmp_path):
         here = str(Path(__file__).parents[1])
         monkeypatch.syspath_prepend(here)
-        arguments = ["--world", "quadratic", "--trials", "2", "--episodes", "2", "--jobs", "1"]
+        arguments = ["--world", "quadratic", "--trials", "2", "--episodes", "2", "--held-out", "2"]
         folders = ["--log", str(tmp_path / "log"), "--out", str(tmp_path / "tuned")]
         assert tune_command.main([*arguments, *folders, "--schedulers", "own_schedulers:EveryOther"]) == 2
         assert "'own_schedulers:EveryOther' has no hyperparameters" in capsys.readouterr().err

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...common.arrays import Bools, Floats
-from ...envs.scenario import Scenario
-from ..evaluation.measures import interquartile_mean
-from ..schedulers import StoredSetting
-from ..schedulers.linear import (
+from ....common.arrays import Bools, Floats
+from ....envs.scenario import Scenario
+from ...evaluation.measures import interquartile_mean
+from ...schedulers import StoredSetting
+from ...schedulers.linear import (
     WEIGHTS,
     Knowledge,
     LinearRule,
@@ -22,7 +22,7 @@ from ..schedulers.linear import (
     free_weights,
     theta_rows,
 )
-from .search import check_budget, fingerprint
+from ..search import check_budget, fingerprint
 
 
 @dataclass(frozen=True)
@@ -138,14 +138,16 @@ class Evolved:
 
     Attributes:
         theta: `[P]`, the best centre by the mean over the validation episodes.
+        start: `[P]`, the weights that the search began with.
         val_points: `[V]`, its net points in each of them.
-        start_points: `[V]`, those of the weights that the search began with.
+        start_points: `[V]`, those of `start`.
         rounds: of training spent.
         history: all generations.
         rule: plays with these weights.
     """
 
     theta: tuple[float, ...]
+    start: tuple[float, ...]
     val_points: Floats
     start_points: Floats
     rounds: int
@@ -170,9 +172,22 @@ class Evolved:
     @property
     def settings(self) -> dict[str, StoredSetting]:
         """What `make_scheduler` builds the rule of."""
+        return self._settings(self.theta)
+
+    @property
+    def start_settings(self) -> dict[str, StoredSetting]:
+        """The same for the weights that the search began with."""
+        return self._settings(self.start)
+
+    @property
+    def contenders(self) -> list[tuple[Mapping[str, StoredSetting], float]]:
+        """What was found, and its score: of the centres the search has chosen one itself."""
+        return [(self.settings, self.score)]
+
+    def _settings(self, theta: tuple[float, ...]) -> dict[str, StoredSetting]:
         middle = {name: float(value) for name, value in vars(self.rule.middle).items()}
         return {
-            "theta": by_name(np.array(self.theta)),
+            "theta": by_name(np.array(theta)),
             "middle": middle,
             "most_steps": self.rule.most_steps,
             **{name: value for name, value in self.rule.bits.items() if value},

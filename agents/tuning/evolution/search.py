@@ -14,13 +14,13 @@ import numpy as np
 from cmaes import CMA
 from typing_extensions import TypedDict
 
-from ...common.arrays import Floats, Ints
-from ...common.files import read_json, write_json
-from ...common.settings import parse_document
-from ...common.splits import Split
-from ...envs.contract import SimulatedWorld, rollout
-from ..evaluation import episode_seeds, make_worlds
-from ..schedulers.linear import SPREAD
+from ....common.arrays import Floats, Ints
+from ....common.files import read_json, write_json
+from ....common.settings import parse_document
+from ....common.splits import Split
+from ....envs.contract import SimulatedWorld, rollout
+from ...evaluation import episode_seeds, make_worlds
+from ...schedulers.linear import SPREAD
 from .evolved import Evolution, Evolved, Generation
 
 _STREAM = 0xE701
@@ -144,8 +144,16 @@ class _State:
         """The best centre so far."""
         theta, points = max(self._scored, key=lambda each: float(each[1].mean()))
         rule = self._search.rule(theta)
-        first = self._scored[0][1]
-        return Evolved(tuple(theta.tolist()), points, first, self._rounds, tuple(self.history), rule)
+        start, start_points = self._scored[0]
+        return Evolved(
+            theta=tuple(theta.tolist()),
+            start=tuple(start.tolist()),
+            val_points=points,
+            start_points=start_points,
+            rounds=self._rounds,
+            history=tuple(self.history),
+            rule=rule,
+        )
 
 
 class _Player:
