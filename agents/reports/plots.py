@@ -82,10 +82,11 @@ def plot_net_points(data: pd.DataFrame, styles: Mapping[str, Style], title: str,
     """
     figure = new_figure(10.5, 1.6 + 0.36 * len(data))
     left, right = figure.subplots(1, 2, sharey=True)
-    net, places = data["net_points"], np.arange(len(data))
+    net, low, high = (data[f"net_points{end}"].to_numpy() for end in ("", "_low", "_high"))
+    places = np.arange(len(data))
     colours = [styles[name].colour for name in data["scheduler"]]
     left.barh(places, net, color=colours, height=0.62, alpha=0.85)
-    reach = [(net - data["net_points_low"]).clip(lower=0.0), (data["net_points_high"] - net).clip(lower=0.0)]
+    reach = [np.maximum(net - low, 0.0), np.maximum(high - net, 0.0)]
     left.errorbar(net, places, xerr=reach, fmt="none", ecolor="black", capsize=3, lw=1.1)
     _draw_terms(right, data)
     left.set_yticks(places, [plain_text(styles[name].label) for name in data["scheduler"]])

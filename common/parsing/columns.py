@@ -139,8 +139,7 @@ def utc_times(path: str | Path, column: pd.Series, what: str, lines: Sequence[in
             f"{path}:{lines[row]}: {what} is {brief(column.iloc[row])}, and some times have a zone while "
             "others have none, expected one clock"
         )
-    naive = parsed.dt.tz_localize(None)
-    seconds = np.asarray((naive - pd.Timestamp("1970-01-01")).dt.total_seconds(), dtype=np.float64)
+    seconds = _unix_s(parsed.dt.tz_localize(None))
     odd = (seconds < _EARLIEST_S) | (seconds > _LATEST_S)
     if odd.any():
         row = int(np.argmax(odd))
@@ -191,7 +190,16 @@ def local_times(
             f"({' '.join(str(error).split())})"
         ) from None
     utc = aware.dt.tz_convert("UTC").dt.tz_localize(None)
-    return np.asarray((utc - pd.Timestamp("1970-01-01")).dt.total_seconds(), dtype=np.float64)
+    return _unix_s(utc)
+
+
+def _unix_s(utc: pd.Series) -> Floats:
+    """Unix seconds of times without a zone, cut to microseconds; NaN where there is no time.
+
+    Floats of today's Unix time tell no more apart: rounded, the last tick of a minute would be of the next.
+    """
+    since = (utc - np.datetime64("1970-01-01")).to_numpy().astype("timedelta64[us]")
+    return np.asarray(since / np.timedelta64(1, "s"), dtype=np.float64)
 
 
 def _slashed(cell: str) -> bool:
