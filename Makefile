@@ -6,6 +6,9 @@ TORCH ?= torch>=2.8
 BIN := $(abspath $(VENV))/bin
 EXTRAS_BIN := $(abspath $(VENV)-extras)/bin
 LOWEST_BIN := $(abspath $(VENV)-lowest)/bin
+# A build of torch in place of the lowest version, which brings gigabytes, and fewer tests.
+LOWEST_TORCH ?=
+LOWEST_TESTS ?= tests
 EXTRA_TESTS := tests/agents/deploy tests/agents/commands/test_deploy.py tests/fl_core/remote tests/agents/execution/test_ray_cluster.py \
     tests/agents/integrations/test_rllib.py tests/agents/integrations/test_flower_strategy.py tests/agents/offline tests/fl_core/aggregation/test_byzfl.py \
     tests/test_docs_snippets.py::test_a_strategy_of_flower_beside_a_scheduler \
@@ -66,13 +69,19 @@ package: setup  ## wheel and sdist, as an index would take them
 	$(BIN)/check-wheel-contents build/dist/*.whl
 
 # The oldest versions that pyproject.toml admits, in a virtual environment of their own; `make fast` has the newest.
-lowest:  ## the tests that take seconds, with the lowest versions declared; Python 3.11 or 3.12
+# What old libraries use of newer ones may be deprecated there.
+lowest: $(VENV)-lowest/.ready  ## the tests that take seconds, with the lowest versions declared; Python 3.11 or 3.12
+	OMP_NUM_THREADS=1 $(LOWEST_BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal -m "not slow" \
+	    -W ignore::DeprecationWarning $(LOWEST_TESTS)
+
+$(VENV)-lowest/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)-lowest
 	$(LOWEST_BIN)/pip install --quiet packaging
-	$(LOWEST_BIN)/python tests/lowest_versions.py > $(VENV)-lowest/lowest.txt
-	$(LOWEST_BIN)/pip install --quiet -c $(VENV)-lowest/lowest.txt -e ".[mo,video,privacy]" pytest hypothesis
+	$(if $(LOWEST_TORCH),$(LOWEST_BIN)/pip install --quiet "$(LOWEST_TORCH)")
+	$(LOWEST_BIN)/python tests/lowest_versions.py $(if $(LOWEST_TORCH),torch) > $(VENV)-lowest/lowest.txt
+	$(LOWEST_BIN)/pip install --quiet -c $(VENV)-lowest/lowest.txt -e ".[mo,video,privacy]" pytest pytest-xdist hypothesis
 	$(LOWEST_BIN)/pip check
-	$(LOWEST_BIN)/python -m pytest -m "not slow" -W ignore::DeprecationWarning  # what old libraries use of newer ones
+	touch $@
 
 bench: setup  ## speed and the figures of each world
 	$(BIN)/python benchmarks/steps.py

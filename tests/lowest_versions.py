@@ -1,6 +1,8 @@
 """Print the lowest version of every dependency that pyproject.toml admits, as constraints for pip.
 
 python tests/lowest_versions.py > lowest.txt && pip install -c lowest.txt -e .
+
+Names behind the command are left out: `python tests/lowest_versions.py torch`.
 """
 
 from __future__ import annotations
@@ -36,4 +38,5 @@ def lowest() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.writelines(f"{name}=={version}\n" for name, version in sorted(lowest().items()))
+    versions = {name: version for name, version in lowest().items() if name not in sys.argv[1:]}
+    sys.stdout.writelines(f"{name}=={version}\n" for name, version in sorted(versions.items()))
