@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,14 @@ STATE_NAMES = ("away", "available", "trained", "lost", "cancelled")
 STATE_COLOURS = ("#f2f2f2", "#c9d8e8", "#2a9d5c", "#d1495b", "#edae49")
 _GLYPHS = ".o#x~"
 _ZONE_COLOURS = ("#1b6ca8", "#c2571a", "#5b8c3e", "#8e5ea2", "#b8860b", "#3aa6a6", "#a83253", "#666666")
+_ABOVE: Mapping[str, Any] = {
+    "loc": "lower right",
+    "bbox_to_anchor": (1.0, 1.0),
+    "borderaxespad": 0.1,
+    "fontsize": 7,
+    "frameon": False,
+}
+"""A legend where it hides nobody."""
 
 
 class Viewed(World, Protocol):
@@ -148,7 +156,8 @@ class Viewer:
 
         figure = Figure(figsize=(9.6, 6.0), dpi=100, layout="constrained")
         canvas = FigureCanvasAgg(figure)
-        clients, carbon, accuracy = figure.subplots(3, 1, height_ratios=[3, 1.3, 1.3])
+        figure.suptitle(self._title(), x=0.01, ha="left", fontsize=10)
+        clients, carbon, accuracy = figure.subplots(3, 1, sharex=True, height_ratios=[3, 1.3, 1.3])
         self._draw_clients(clients)
         self._draw_carbon(carbon)
         self._draw_accuracy(accuracy)
@@ -184,15 +193,15 @@ class Viewer:
         from matplotlib.colors import ListedColormap
         from matplotlib.patches import Patch
 
-        axes.set_title(self._title(), loc="left", fontsize=10)
         if self._states:
             grid = np.array(self._states).T
             edges = np.array(self._hours)
             rows = np.arange(grid.shape[0] + 1) - 0.5
             axes.pcolormesh(edges, rows, grid, cmap=ListedColormap(self.state_colours), vmin=-0.5, vmax=4.5)
         axes.set_ylabel(self.elements)
+        axes.set_ylim(-0.5, self._before.size - 0.5)
         handles = [Patch(color=c, label=n) for c, n in zip(self.state_colours, self.state_names, strict=True)]
-        axes.legend(handles=handles, ncols=5, fontsize=7, loc="upper right", framealpha=0.9)
+        axes.legend(handles=handles, ncols=5, **_ABOVE)
 
     def _draw_carbon(self, axes: Axes) -> None:
         for index, zone in enumerate(self._world.zone_names):
@@ -201,13 +210,14 @@ class Viewer:
             axes.plot(self._hours[: len(values)], values, lw=1.3, label=zone, color=colour)
         axes.set_ylabel("g CO2e/kWh")
         axes.set_ylim(bottom=0)
-        axes.legend(fontsize=7, ncols=8, loc="upper right")
+        axes.legend(ncols=8, **_ABOVE)
 
     def _draw_accuracy(self, axes: Axes) -> None:
         axes.plot(self._hours, 100 * np.array(self._accuracy), color="#2a9d5c", lw=1.6)
         axes.set_ylabel("accuracy %")
         axes.set_ylim(0, 100)
         axes.set_xlabel("hours since the run began")
+        axes.set_xlim(0.0, max(self._hours[-1], 1.0))
 
     def _title(self) -> str:
         totals = self._totals()
