@@ -1,11 +1,13 @@
 """The Pareto front of one policy that observes its prices, beside policies trained for one price each.
 
-    python train_agent.py --env frugalfl/Volunteers-v0 --reward.spread 8 --out runs/pareto/any
-    python train_agent.py --env frugalfl/Volunteers-v0 --reward.price-per-kg 2 --out runs/pareto/kg2
-    python train_agent.py --env frugalfl/Volunteers-v0 --reward.price-per-kg 32 --out runs/pareto/kg32
-    python benchmarks/pareto.py --world volunteers --policy runs/pareto/any \
-        --single runs/pareto/kg2 runs/pareto/kg32 --handcrafted drift-plus-penalty power-of-choice
+    for kg in 5.59 44.72 357.77; do
+        python train_agent.py --rivals none --out runs/pareto/kg$kg --reward.price-per-hour 0.1 \
+            --reward.price-per-gb 0.2236 --reward.price-per-kg $kg
+    done
+    python benchmarks/pareto.py --policy volunteers-ppo --handcrafted linear-rule mpc \
+        --single runs/pareto/kg5.59 runs/pareto/kg44.72 runs/pareto/kg357.77
 
+The prices are the middles of what episodes of Volunteers draw, and an eighth and eight times as much per kg.
 The policy and the handcrafted schedulers play under every factor of --factors times the price; a policy
 trained for one price gives one point, played under that price. Writes points.csv, front.md and front.png.
 """
