@@ -133,7 +133,8 @@ def parse_options(
     Raises:
         BadOptionsError: they cannot be understood.
     """
-    about = inspect.cleandoc(options_type.__doc__ or "") + examples
+    # What each field means stands beside its option.
+    about = inspect.cleandoc(options_type.__doc__ or "").split("\n\nAttributes:\n")[0] + examples
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):

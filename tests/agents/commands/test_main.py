@@ -25,6 +25,7 @@ def test_every_subcommand_has_help(name, capsys):
     text = capsys.readouterr().out
     # `traces` is a family of commands, and tells of them.
     assert f"usage: frugalfl {name}" in text
+    assert "Attributes:" not in text, "what an option means stands beside it, and nowhere else"
 
 
 def test_help_lists_the_subcommands(capsys):
