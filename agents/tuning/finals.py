@@ -24,7 +24,7 @@ from ..evaluation.measures import interquartile_mean
 from ..schedulers import StoredSetting, TunedEntry
 from .evolution import Evolved
 from .options import Options
-from .search import Tuned, fingerprint, make_with
+from .search import Tuned, make_with
 from .stored import stored_entries, stored_file
 
 Settings: TypeAlias = Mapping[str, StoredSetting]
@@ -80,8 +80,7 @@ class Final:
 class Contest:
     """A search's finals: who takes part, and what is stored of it.
 
-    Settings that are stored of earlier searches in this very world take part, so that no search makes a file
-    worse.
+    Settings that are stored of earlier searches take part, so that no search makes a file worse.
 
     Args:
         scheduler: whose settings are searched.
@@ -110,15 +109,18 @@ class Contest:
 
     @classmethod
     def open(cls, scheduler: str, scenario: AnyScenario, options: Options) -> Contest:
-        """With what is stored for this scheduler in this very world.
+        """With what is stored for this scheduler in a world of this name.
+
+        Also of a world that was another then, or another version of the package: it is played in today's.
 
         Raises:
             ValueError: a file that is none of ours, or settings that the scheduler does not take.
         """
-        entries = stored_entries(options.out, scenario.name)
-        known = entries.get(scheduler)
-        if not isinstance(known, Mapping) or known.get("fingerprint") != fingerprint(scenario):
-            known = None
+        known = stored_entries(options.out, scenario.name).get(scheduler)
+        if known is not None and not isinstance(known, Mapping):
+            raise ValueError(
+                f"out: {stored_file(options.out, scenario.name)}: {scheduler}: expected settings"
+            )
         return cls(scheduler, scenario, options, known)
 
     def finals(self, found: Tuned | Evolved) -> Finals:

@@ -126,10 +126,11 @@ class TestWhatIsStored:
         assert texts[0] == texts[1]
         assert json.loads(texts[0])["schedulers"]["random-m"]["searches"]["frugalfl tune --trials 5"] == 50
 
-    def test_of_another_world_it_does_not_take_part(self, tmp_path):
-        store("small", self.final({"participants": 8}), self.KNOWN | {"fingerprint": "other"}, tmp_path)
+    @pytest.mark.parametrize("print_of", [fingerprint(WORLD), "of an older version"])
+    def test_it_takes_part_though_its_world_was_another_then(self, print_of, tmp_path):
+        store("small", self.final({"participants": 8}), self.KNOWN | {"fingerprint": print_of}, tmp_path)
         contest = Contest.open("random-m", WORLD, Options(finalists=2, out=tmp_path))
-        assert len(contest.finals(SEARCH).candidates) == 3
+        assert contest.finals(SEARCH).candidates[-1][0] == {"participants": 8}
 
     @pytest.mark.parametrize(
         ("wrong", "message"),
