@@ -268,7 +268,10 @@ def tensors(state):
 
 def plain(value):
     if isinstance(value, dict):
-        return {name: plain(each) for name, each in value.items() if name not in NEW_EACH_TIME | {"files"}}
+        kept = {name: each for name, each in value.items() if name not in NEW_EACH_TIME | {"files"}}
+        return {
+            plain(name): plain(each) for name, each in kept.items()
+        }  # commands are names among `searches`
     if isinstance(value, list):
         return [plain(each) for each in value]
     return re.sub(r"point-?\d+|whole", "OUT", value) if isinstance(value, str) else value
