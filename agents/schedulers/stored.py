@@ -25,6 +25,7 @@ class TunedEntry(TypedDict):
     search_score: NotRequired[float]  # what the search saw of them, where they were scored once more
     held_out: NotRequired[int]  # on so many episodes that the search had not seen
     searches: NotRequired[dict[str, int]]  # rounds of training by the command that spent them
+    command: NotRequired[str]  # which found the settings
 
 
 class TunedFile(TypedDict, total=False):

@@ -33,7 +33,7 @@ _APART = 71
 """From a search's seed to that of its finals, whose episodes are thus others."""
 _BATCH = 32
 """Episodes played at once."""
-_OURS = frozenset({*TunedEntry.__annotations__, "fingerprint"})
+_OURS = frozenset({*TunedEntry.__annotations__, "fingerprint"} - {"command"})
 """What is written anew in each entry; the rest tells who found its settings."""
 
 
@@ -97,8 +97,7 @@ class Contest:
         known: Mapping[str, object] | None = None,
     ):
         self._scheduler, self._scenario, self._options = scheduler, scenario, options
-        self._known = known
-        self._entry = None
+        self._entry: TunedEntry | None = None
         if known is not None:
             where = f"out: {stored_file(options.out, scenario.name)}: {scheduler}"
             self._entry = parse_document(TunedEntry, known, where)
@@ -149,14 +148,14 @@ class Contest:
             facts: of the search; `command` is how to do it again.
         """
         searches = dict[str, int]()
-        if self._entry is not None and self._known is not None:
-            spent = {str(self._known.get("command")): self._entry.get("rounds", 0)}
+        if self._entry is not None:
+            spent = {str(self._entry.get("command")): self._entry.get("rounds", 0)}
             searches |= self._entry.get("searches", spent)
         searches[str(facts["command"])] = found.rounds
         whole = replace(final, rounds=final.rounds + sum(searches.values()))
-        ours = {same_text(each) for each, _ in (*found.contenders, (found.start_settings, 0.0))}
-        if self._known is not None and same_text(final.settings) not in ours:
-            facts = {name: value for name, value in self._known.items() if name not in _OURS}
+        ours = {_text(each) for each in (found.start_settings, *(each for each, _ in found.contenders))}
+        if self._entry is not None and _text(final.settings) not in ours:
+            facts = {name: value for name, value in self._entry.items() if name not in _OURS}
         return whole, {
             **facts,
             "search_score": round(final.search_score, 4),
@@ -169,11 +168,11 @@ def _different(candidates: Sequence[tuple[Settings, float]]) -> list[tuple[Setti
     """Without those whose settings have come before."""
     first: dict[str, tuple[Settings, float]] = {}
     for settings, score in candidates:
-        first.setdefault(same_text(settings), (settings, score))
+        first.setdefault(_text(settings), (settings, score))
     return list(first.values())
 
 
-def same_text(settings: Settings) -> str:
+def _text(settings: Settings) -> str:
     """The same for the same settings, read from a file or not."""
     return json.dumps(settings, sort_keys=True)
 

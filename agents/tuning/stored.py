@@ -63,12 +63,16 @@ def stored_entries(folder: Path, world: str, section: str = SCHEDULERS_SECTION) 
     Raises:
         ValueError: a file that is none of ours.
     """
-    path = stored_file(folder, world)
+    return _read(stored_file(folder, world), section)[1]
+
+
+def _read(path: Path, section: str) -> tuple[dict[str, object], dict[str, object]]:
+    """A world's file, and a section of it; both empty where there is none."""
     document = read_json(path, "out") if path.is_file() else {}
     there = document.get(section, {})
     if not isinstance(there, dict):
         raise ValueError(f"out: {path}: {section}: expected entries by name")
-    return there
+    return document, there
 
 
 def store(
@@ -101,8 +105,8 @@ def store(
     }
     with hold_folder(folder, patience_s=_PATIENCE_S):  # another search may be storing its own
         clear_drafts(folder)
-        document = read_json(path, "out") if path.is_file() else {}
-        entries = {**stored_entries(folder, world, section), found.scheduler: entry}
+        document, there = _read(path, section)
+        entries = {**there, found.scheduler: entry}
         document |= {"world": world, section: dict(sorted(entries.items()))}
         # Two spaces, as the files that come with the package have it: a search changes only its own lines.
         write_text(path, json.dumps(document, indent=2, allow_nan=False) + "\n")
