@@ -21,7 +21,6 @@ from ..learning.checkpoint import (
     StateDict,
     has_checkpoint,
     latest_checkpoint,
-    load_tensors,
     remove_old,
     save_tensors,
 )
@@ -44,8 +43,8 @@ from ..reports import write_report
 from ..reports.html import write_html
 from ..schedulers import best_tuned, strongest
 from ..zoo import CARD, find_card, is_shipped
-from ..zoo import load_scheduler as load_trained
 from .figures import figures_on_test
+from .first_weights import first_weights, load_first_weights
 from .validation import Validation
 
 ALL, BEST, NOBODY = "all", "best", "none"
@@ -204,11 +203,7 @@ class Experiment:
             raise ValueError(
                 f"warm_start: {name!r} fits no policy of {self.settings.algo!r}, expected 'none'"
             )
-        folder = Path(name)
-        if is_shipped(name) or (folder / CARD).is_file():
-            return dict(load_trained(name, self.scenario).policy.state_dict())
-        read_config(folder)
-        return dict(load_tensors(folder / MODEL, "cpu"))
+        return first_weights(name, self.scenario)
 
     def _make_teacher(self) -> AnyScheduler | None:
         """Whom to imitate first; `best` is the scheduler that did best when it was tuned in this world."""
@@ -232,7 +227,7 @@ class Experiment:
     def warm_start(self, model: BaseAlgorithm) -> None:
         """Begin with the weights, or the behaviour, of the scheduler that the settings name."""
         if self.start is not None:
-            _load_weights(model, self.start, self.settings.warm_start)
+            load_first_weights(model, self.start, self.settings.warm_start)
             return
         observer, settings = self._observer, self.settings
         how = CloneSettings(settings.warm_start_rounds)
@@ -267,15 +262,6 @@ class Experiment:
             "best": self.run.best,
         }
         write_json(self.out / CONFIG, document)
-
-
-def _load_weights(model: BaseAlgorithm, weights: StateDict, source: str) -> None:
-    """Put another run's weights, of any number of clients, into a fresh model."""
-    try:
-        model.policy.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise ValueError(f"warm_start: {source}: its weights do not fit this run ({reason})") from None
 
 
 def _rivals(names: Sequence[str], world: AnyScenario) -> list[str]:

@@ -28,6 +28,7 @@ from .features import (
     STREAM_SERVER_TABLE,
     ZONE_FEATURES,
     ZONE_TABLE,
+    features_of,
 )
 from .flat import (
     OBSERVATIONS,
@@ -75,6 +76,7 @@ __all__ = [
     "WorldView",
     "best_ahead",
     "check_observation",
+    "features_of",
     "flat_space",
     "flatten",
     "further_levels",

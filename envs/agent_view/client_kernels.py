@@ -22,9 +22,9 @@ from .squashing import SMALLEST, bounded, relative, squash
     CARBON_NOW, CARBON_RANK, CARBON_AHEAD, SAMPLES, SAMPLES_SENT, STORAGE_LEFT, TARGET_WEIGHT,
     LOSS_KNOWN, LAST_LOSS, LAST_NORM, STALENESS,
     INVITED_SHARE, COMPLETED_SHARE, SEEN_SHARE, SETUP,
-    SPEED_RANK, POINTS_RANK, LOSS_RANK, STALENESS_RANK,
-) = range(36)  # fmt: skip
-CLIENT_COLUMNS = 36
+    SPEED_RANK, POINTS_RANK, LOSS_RANK, STALENESS_RANK, SAMPLES_RANK,
+) = range(37)  # fmt: skip
+CLIENT_COLUMNS = 37
 
 # Rows of what a client's logarithms are taken of.
 (
@@ -71,7 +71,7 @@ class ClientCurves(NamedTuple):
     log_age: Floats  # [E, N] log of 1 + hours
     log_samples: Floats  # [E, N] log of 1 + samples
     bends: Floats  # [9, E, N] tanh of the ratios' logarithms
-    ranked: Floats  # [4, E, N] what is ranked among the available clients, in the order of the columns
+    ranked: Floats  # [5, E, N] what is ranked among the available clients, in the order of the columns
     finishes: Floats  # [3, E, N] chance to finish a short, a middle and a long round
     carbon: Floats  # [E, N] g/kWh
     setup: Floats  # [E, N] share of a round of the middle step level
@@ -209,7 +209,7 @@ def client_table(
             row[COMPLETED_SHARE, k] = bounded(facts.completions[i, k] / max(asked, 1)) if asked > 0 else 1.0
             row[SEEN_SHARE, k] = bounded(facts.sightings[i, k] / looks[i])
             row[SETUP, k] = bounded(curves.setup[i, k])
-        for rank in range(4):
+        for rank in range(len(curves.ranked)):
             _rank(curves.ranked[rank, i], facts.available[i], row[SPEED_RANK + rank])
         for k in range(n):
             for column in range(CLIENT_COLUMNS):

@@ -110,7 +110,16 @@ class ObservationEncoder:
             lines, self._levels, c.announced_left_s, s.terms.deadline_s, s.terms.price_per_hour
         )
         np.log(bends, out=bends)
-        ranked = np.stack([-bends[ROUND_RATIO], -bends[MIDDLE_POINTS], c.last_loss, np.log1p(c.rounds_since)])
+        log_samples = np.log1p(c.samples_held)
+        ranked = np.stack(
+            [
+                -bends[ROUND_RATIO],
+                -bends[MIDDLE_POINTS],
+                c.last_loss,
+                np.log1p(c.rounds_since),
+                log_samples,
+            ]
+        )
         bends[: TRANSFER_RATIO + 1] *= 0.5
         bends[SHORT_POINTS:] /= _LOG_UNIT
         np.tanh(bends, out=bends)
@@ -131,7 +140,7 @@ class ObservationEncoder:
         )
         curves = ClientCurves(
             np.log1p(c.session_age_s / SECONDS_PER_HOUR),
-            np.log1p(c.samples_held),
+            log_samples,
             bends,
             ranked,
             survival(s, rounds_s),

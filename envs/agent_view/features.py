@@ -43,6 +43,7 @@ CLIENT_TABLE = {
     "points_rank": "the same of minus the logarithm of the points it would cost",
     "loss_rank": "the same of the loss last reported; 0 if none",
     "staleness_rank": "the same of the logarithm of the rounds since it last completed",
+    "samples_rank": "the same of the logarithm of 1 plus the samples it holds",
 }
 """Columns of the observation `clients`, in order, and what they mean."""
 

@@ -74,6 +74,7 @@ def plain_clients(s, steps):
             "points_rank": rank(-np.log(np.maximum(s.round_points(middle), 1e-6)), s),
             "loss_rank": rank(s.clients.last_loss, s),
             "staleness_rank": rank(np.log1p(s.clients.rounds_since), s),
+            "samples_rank": rank(np.log1p(s.clients.samples_held), s),
             "carbon_now": squash(carbon / 300.0),
             "carbon_rank": relative(carbon, s.zones.carbon_g_per_kwh.mean(axis=1)[:, None]),
             "carbon_ahead": np.take_along_axis(ahead, s.clients.zone, axis=1),
