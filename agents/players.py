@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, TypeAlias, cast, overload, runtime_checkable
 
 from ..common.files import sha256, slug
+from ..common.parsing import parse_call, split_calls
 from ..common.spelling import suggest
 from ..envs.any_world import AnyScenario, load_any
 from ..envs.contract import Scheduler
@@ -76,27 +77,28 @@ def scenario_of(env: str) -> Scenario:
 
 
 def name_players(sources: Iterable[str], scenario: AnyScenario | None = None) -> dict[str, str]:
-    """Label by player: `all` for every scheduler of the package, `label=source` for a name of one's choice.
+    """Label by player: `label=source` for a name of one's choice, `all` for everybody else in the package.
 
     Args:
-        sources: names of schedulers, `package.module:Class`, folders of trained runs; commas separate too.
+        sources: see `make_player`; commas separate too.
         scenario: where they will play: `all` are those of its class of worlds; None: of training.
 
     Raises:
         ValueError: nobody named, or two schedulers of one name.
     """
     players: dict[str, str] = {}
-    everybody = policy_names() if isinstance(scenario, ServingScenario) else list(SCHEDULERS)
-    for item in (part.strip() for source in sources for part in source.split(",")):
-        if not item:
-            continue
-        label, equals, source = item.rpartition("=")
-        found = {name: name for name in everybody} if item == ALL else {label if equals else "": source}
-        for name, each in found.items():
-            name = name or _label(each)
-            if players.get(name, each) != each:
-                raise ValueError(f"schedulers: {name!r} names two players; write LABEL={each}")
-            players[name] = each
+    items = split_calls(sources)
+    for item in (each for each in items if each != ALL):
+        head, bracket, tail = item.partition("(")
+        label, _, own = head.rpartition("=")
+        source = own + bracket + tail
+        name = label or _label(source)
+        if players.get(name, source) != source:
+            raise ValueError(f"schedulers: {name!r} names two players; write LABEL={source}")
+        players[name] = source
+    if ALL in items:
+        everybody = policy_names() if isinstance(scenario, ServingScenario) else list(SCHEDULERS)
+        players |= {name: name for name in everybody if name not in players}
     if not players:
         raise ValueError("schedulers: none given, expected names or 'all'")
     if len({slug(name) for name in players}) < len(players):
@@ -116,14 +118,17 @@ def make_player(source: str, scenario: AnyScenario | str, **settings: Setting) -
     Args:
         source: name of a handcrafted scheduler or of a trained one that comes with the package,
             `package.module:Class`, or the folder of a trained run; in worlds of serving the names of a
-            policy's parts, joined by "+".
+            policy's parts, joined by "+". Settings may follow in parentheses: `mpc(horizon=3)`.
         scenario: where it plays; the settings tuned for it are the defaults.
-        **settings: hyperparameters to set; a trained scheduler has `decision`.
+        **settings: hyperparameters to set, before those of the source; a trained scheduler has `decision`.
 
     Raises:
         ValueError: unknown name or setting (with a suggestion), or no finished training run in the folder.
     """
     folder = run_folder(source)
+    if folder is None:
+        source, own = parse_call(source, "scheduler")
+        settings, folder = own | settings, run_folder(source)
     if is_shipped(source) or (folder is not None and (folder / CARD).is_file()):
         refuse_unknown(source, settings, ("decision",))
         decision = settings.get("decision")
@@ -181,9 +186,12 @@ def as_policy(source: object, env: object, **settings: Setting) -> SchedulerPoli
 
 def describe(source: str, player: AnyScheduler) -> dict[str, object]:
     """What decides how a scheduler plays, JSON-able: its settings, or the checksum of what was learned."""
-    if is_shipped(source) or (Path(source).expanduser() / CARD).is_file():
-        return {"scheduler": source, "sha256": find_card(source)[1].weights_sha256[:16]}
-    folder = run_folder(source)
+    folder, given = run_folder(source), {}
+    if folder is None:
+        source, given = parse_call(source, "scheduler")
+        folder = run_folder(source)
+    if is_shipped(source) or (folder is not None and (folder / CARD).is_file()):
+        return {"scheduler": source, "sha256": find_card(source)[1].weights_sha256[:16], **given}
     if folder is not None:
         digest = sha256(*((folder / name).read_bytes() for name in _RUN_FILES))
         return {"run": str(folder), "sha256": digest[:16]}

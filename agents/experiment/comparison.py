@@ -28,7 +28,7 @@ class ComparisonOptions:
 
     schedulers: tuple[str, ...] = (ALL,)
     """names, package.module:Class, folders of trained runs, or all; commas separate too;
-    LABEL=... names one"""
+    'LABEL=NAME(setting=value)' names one and sets it up"""
     episodes: int = 64
     """paired episodes of every scheduler"""
     split: Split = "test"

@@ -1,7 +1,11 @@
-"""Text files and delimited tables as providers and spreadsheets write them, with errors of one line."""
+"""What people write: text files and delimited tables of providers and spreadsheets, names with settings.
+
+Errors are of one line.
+"""
 
 from __future__ import annotations
 
+from .calls import parse_call, split_calls
 from .columns import MISSING, check_time, find_column, local_times, numbers, plain_number, utc_times
 from .header import header_cells
 from .tables import Table, read_blocks, read_table
@@ -17,6 +21,7 @@ __all__ = [
     "header_cells",
     "local_times",
     "numbers",
+    "parse_call",
     "plain_number",
     "read_blocks",
     "read_bytes",
@@ -25,5 +30,6 @@ __all__ = [
     "read_pieces",
     "read_table",
     "read_text",
+    "split_calls",
     "utc_times",
 ]
