@@ -29,6 +29,7 @@ def killed_at(command, folder, points):
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", WINDOWS)
 def test_some_points(command, tmp_path):
     found = killed_at(command, tmp_path, WINDOWS[command])

@@ -61,6 +61,7 @@ def test_without_numba_every_kernel_is_python(monkeypatch):
     assert not isinstance(plain, Kernel) and plain(np.arange(4)) == 6
 
 
+@pytest.mark.slow
 def test_a_world_plays_the_same_without_compiled_kernels():
     code = (
         "import gymnasium as gym, frugalfl, numpy as np\n"

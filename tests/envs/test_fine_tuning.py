@@ -42,6 +42,7 @@ def play(world, rounds=2, **knobs):
     return world
 
 
+@pytest.mark.slow
 def test_factors_travel_and_frozen_weights_are_a_joiners_price():
     world = language(pretrained=BASE, trainable=LORA)
     whole = world.source.model.inner.num_parameters

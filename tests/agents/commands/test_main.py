@@ -83,6 +83,7 @@ def test_every_scheduler_is_listed_with_its_tuning(capsys):
     assert "did you mean 'quadratic'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_warming_up_plays_in_every_world(capsys):
     assert main(["warmup"]) == 0
     assert capsys.readouterr().out.split() == [

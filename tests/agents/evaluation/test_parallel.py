@@ -169,6 +169,7 @@ class TestSweep:
         with pytest.raises(ValueError, match="holds something else"):
             sweep(study, name_players(["never"]), tmp_path, InProcess())
 
+    @pytest.mark.slow
     def test_crashes_are_reported_and_the_others_complete(self, study, own, tmp_path):
         players = name_players(["own_schedulers:Crashes", "dies=own_schedulers:Dies", "never"])
         with make_engine("local", jobs=2) as engine:

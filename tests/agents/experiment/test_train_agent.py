@@ -235,11 +235,11 @@ def test_help_is_there_both_ways(command):
 def test_ctrl_c_says_how_to_go_on_and_the_end_is_the_same(tmp_path):
     scenario = tmp_path / "short.yaml"
     scenario.write_text("base: volunteers\nname: short\nmax_rounds: 6\n")
-    options = [*SMALL, f"--scenario={scenario}", "--timesteps=3200"]
+    options = [*SMALL, f"--scenario={scenario}", "--timesteps=1600"]
     out = tmp_path / "run"
     command = [sys.executable, "-m", "frugalfl.train_agent", *options, f"--out={out}"]
     victim = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    while not (out / "checkpoints" / "step-000000000448").exists():
+    while not any((out / "checkpoints").glob("step-*[1-9]*")):  # one after the first rounds
         time.sleep(0.1)
         assert victim.poll() is None
     victim.send_signal(signal.SIGINT)

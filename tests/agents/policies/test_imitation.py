@@ -74,6 +74,7 @@ def test_a_short_wait_is_not_taken_for_training():
     assert codec.encode(plan)[:, 0].tolist() == [0, 1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algo", ["ppo", "maskable-ppo"])
 def test_the_clone_does_what_the_scheduler_does(worlds, algo):
     model = make_model(worlds, algo)
@@ -83,7 +84,7 @@ def test_the_clone_does_what_the_scheduler_does(worlds, algo):
         model,
         worlds,
         TwoFastest(),
-        CloneSettings(2_000, batch_size=128, passes=40),
+        CloneSettings(2_000, batch_size=128, passes=20),
         progress=shares.append,
     )
     assert result.agreement > 0.9

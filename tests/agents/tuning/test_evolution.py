@@ -153,6 +153,7 @@ class TestSearch:
 
 
 class TestCommand:
+    @pytest.mark.slow
     def test_rules_and_evolution_get_the_same_rounds_and_tell_them(self, tmp_path, monkeypatch, capsys):
         world = tmp_path / "small.yaml"
         world.write_text("base: quadratic\nname: small\nmax_rounds: 4\n")

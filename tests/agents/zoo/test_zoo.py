@@ -118,6 +118,7 @@ def test_exporting_again_replaces_and_the_command_says_where(run, tmp_path, caps
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
+@pytest.mark.slow
 def test_the_card_can_tell_the_figures_of_a_larger_evaluation(run, tmp_path):
     out = tmp_path / "evaluation"
     arguments = ["--schedulers", f"s0={run}", "random-m", "never", "--episodes", "2", "--jobs", "1"]

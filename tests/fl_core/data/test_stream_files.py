@@ -116,6 +116,7 @@ def test_a_delimited_file_is_a_stream_as_well(tmp_path):
     assert load_dataset({"kind": "stream", "path": str(path), "label": "soil_type1"}).num_classes == 2
 
 
+@pytest.mark.slow
 def test_the_lines_of_the_page_play_the_published_form_end_to_end(tmp_path, monkeypatch):
     page = Path(__file__).resolve().parents[3] / "docs" / "worlds" / "streams.md"
     blocks = re.findall(r"^```(\w+)(?: title=\"(.+)\")?\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from llvmlite.binding import FeatureMap
 FeatureMap.get = lambda features, name: sys.argv[1] == "8"
 import hashlib
 import numpy as np
+import pytest
 from frugalfl.fl_core.data import Dataset
 from frugalfl.fl_core.models import ModelSpec
 from frugalfl.fl_core.training import LocalJobs, LocalTraining, blocks, make_trainer
@@ -46,6 +48,7 @@ def digests(rows, folder):
     return subprocess.run(command, env=own, check=True, capture_output=True, text=True).stdout.split()
 
 
+@pytest.mark.slow
 def test_no_sum_depends_on_the_size_of_a_block(tmp_path):
     four = digests(4, tmp_path)
     assert len(set(four)) == len(four) == 8
