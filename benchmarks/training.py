@@ -1,7 +1,7 @@
 """Where the time of PPO goes: rounds per second end to end; shares of environment, acting and learning.
 
     python benchmarks/training.py --threads 1
-    python benchmarks/training.py --worlds Volunteers --profile
+    python benchmarks/training.py --worlds Volunteers --epochs 3 --profile
     python benchmarks/training.py --distribution
 
 Training as `train_agent.py` does it, without validation and checkpoints. CPU seconds of this process are
@@ -50,9 +50,11 @@ class Stopwatch:
         setattr(owner, method, timed)
 
 
-def measure(world: str, num_envs: int, updates: int, threads: int, profile: bool) -> dict[str, float]:
+def measure(
+    world: str, num_envs: int, updates: int, threads: int, epochs: int, profile: bool
+) -> dict[str, float]:
     """Train for some updates after one that warms up."""
-    learner = PPOSettings(rollout_steps=32, batch_size=1024, target_kl=1e9)
+    learner = PPOSettings(rollout_steps=32, batch_size=1024, epochs=epochs, target_kl=1e9)
     settings = RunSettings(env=f"frugalfl/{world}-v0", num_envs=num_envs, ppo=learner)
     env = training_worlds(settings)
     model = build_model(settings, learners_view(settings, env))
@@ -106,6 +108,9 @@ def main() -> None:
     parser.add_argument("--num-envs", type=int, default=128)
     parser.add_argument("--updates", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--epochs", type=int, default=PPOSettings().epochs, help="passes over what was played"
+    )
     parser.add_argument("--profile", action="store_true", help="show the 25 dearest functions")
     parser.add_argument(
         "--distribution", action="store_true", help="our batched categorical beside SB3's loop"
@@ -121,7 +126,7 @@ def main() -> None:
     print(f"PPO, {args.num_envs} environments, {args.threads} thread(s), real training included")
     print("world        rounds/s  per CPU s  environment  learning  acting and rest")
     for world in args.worlds:
-        row = measure(world, args.num_envs, args.updates, args.threads, args.profile)
+        row = measure(world, args.num_envs, args.updates, args.threads, args.epochs, args.profile)
         print(
             f"{world:<12} {row['per_s']:>8.0f} {row['per_cpu_s']:>10.0f} {row['environment']:>11.0%} "
             f"{row['learning']:>9.0%} {row['rest']:>16.0%}",
