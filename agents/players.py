@@ -186,7 +186,8 @@ def as_policy(source: object, env: object, **settings: Setting) -> SchedulerPoli
 
 def describe(source: str, player: AnyScheduler) -> dict[str, object]:
     """What decides how a scheduler plays, JSON-able: its settings, or the checksum of what was learned."""
-    folder, given = run_folder(source), {}
+    folder = run_folder(source)
+    given: Mapping[str, Setting] = {}
     if folder is None:
         source, given = parse_call(source, "scheduler")
         folder = run_folder(source)
