@@ -5,6 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A machine may be slow or busy, or compile in the first example: no test has a clock unless it says so.
+settings.register_profile("no clock", deadline=None)
+settings.load_profile("no clock")
 
 # One plug-in of each kind, for every test that brings its own: `own_plugins`.
 sys.path.append(str(Path(__file__).parent))

@@ -46,7 +46,7 @@ def says(each: th.nn.ModuleDict, seen: dict[str, th.Tensor]) -> list[th.Tensor]:
         return [*each["actor"](seen, available_clients(seen)), each["critic"](seen)]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     clients=st.sets(st.sampled_from(CLIENTS[1:]), min_size=1),  # a row of zeros would be nobody
     server=st.sets(st.sampled_from(SERVER), min_size=1),
