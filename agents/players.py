@@ -125,10 +125,8 @@ def make_player(source: str, scenario: AnyScenario | str, **settings: Setting) -
     Raises:
         ValueError: unknown name or setting (with a suggestion), or no finished training run in the folder.
     """
-    folder = run_folder(source)
-    if folder is None:
-        source, own = parse_call(source, "scheduler")
-        settings, folder = own | settings, run_folder(source)
+    source, folder, given = _read(source)
+    settings = given | settings
     if is_shipped(source) or (folder is not None and (folder / CARD).is_file()):
         refuse_unknown(source, settings, ("decision",))
         decision = settings.get("decision")
@@ -186,11 +184,7 @@ def as_policy(source: object, env: object, **settings: Setting) -> SchedulerPoli
 
 def describe(source: str, player: AnyScheduler) -> dict[str, object]:
     """What decides how a scheduler plays, JSON-able: its settings, or the checksum of what was learned."""
-    folder = run_folder(source)
-    given: Mapping[str, Setting] = {}
-    if folder is None:
-        source, given = parse_call(source, "scheduler")
-        folder = run_folder(source)
+    source, folder, given = _read(source)
     if is_shipped(source) or (folder is not None and (folder / CARD).is_file()):
         return {"scheduler": source, "sha256": find_card(source)[1].weights_sha256[:16], **given}
     if folder is not None:
@@ -253,6 +247,18 @@ def _played_alike(own: object, stored: object) -> bool:
     if isinstance(own, Rule) and isinstance(stored, Rule):
         return settings_of(own) == settings_of(stored)
     return False
+
+
+def _read(source: str) -> tuple[str, Path | None, dict[str, Setting]]:
+    """A source without its settings, its folder if it has one, and the settings.
+
+    A folder's name may have parentheses of its own.
+    """
+    folder = run_folder(source)
+    if folder is not None:
+        return source, folder, {}
+    name, settings = parse_call(source, "scheduler")
+    return name, run_folder(name), settings
 
 
 def run_folder(source: str) -> Path | None:

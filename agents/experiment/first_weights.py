@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -12,33 +13,49 @@ from ...envs.serving import ServingScenario
 from ..learning.checkpoint import StateDict, load_tensors
 from ..learning.run_folder import MODEL, read_config
 from ..policies.widening import widened
-from ..zoo import CARD, find_card, is_shipped, load_scheduler
+from ..zoo import CARD, features_read, find_card, is_shipped, load_scheduler
 
 
-def first_weights(source: str, scenario: AnyScenario) -> StateDict:
-    """Weights of a scheduler by name, or of the folder of one or of a run.
+@dataclass(frozen=True)
+class FirstWeights:
+    """Weights of another training, of any number of clients.
 
-    Args:
-        source: `volunteers-ppo`, or a folder.
-        scenario: the world of the new training. What its observation shows beyond what the scheduler saw is
-            not looked at to begin with, see `widened`.
+    Attributes:
+        source: whose they are.
+        tensors: by name.
+        rounds: of training behind them.
     """
-    folder = Path(source)
-    if not (is_shipped(source) or (folder / CARD).is_file()):
-        read_config(folder)
-        return dict(load_tensors(folder / MODEL, "cpu"))
-    weights: StateDict = dict(load_scheduler(source, scenario).policy.state_dict())
-    if isinstance(scenario, ServingScenario):
-        return weights
-    features = find_card(source)[1].features
-    known = {part: names for part, names in features.items() if isinstance(names, list)}
-    return widened(weights, known, features_of(scenario))
 
+    source: str
+    tensors: StateDict
+    rounds: int
 
-def load_first_weights(model: BaseAlgorithm, weights: StateDict, source: str) -> None:
-    """Put another run's weights, of any number of clients, into a fresh model."""
-    try:
-        model.policy.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise ValueError(f"warm_start: {source}: its weights do not fit this run ({reason})") from None
+    @classmethod
+    def of(cls, source: str, scenario: AnyScenario) -> FirstWeights:
+        """Weights of a scheduler by name, or of the folder of one or of a run.
+
+        Args:
+            source: `volunteers-ppo`, or a folder.
+            scenario: the world of the new training. What its observation shows beyond what the scheduler saw
+                is not looked at to begin with, see `widened`.
+        """
+        folder = Path(source)
+        if not (is_shipped(source) or (folder / CARD).is_file()):
+            _, config = read_config(folder)
+            tensors = dict(load_tensors(folder / MODEL, "cpu"))
+            return cls(source, tensors, int(config["rounds_trained"]))
+        _, card = find_card(source)
+        tensors = dict(load_scheduler(source, scenario).policy.state_dict())
+        if not isinstance(scenario, ServingScenario):
+            tensors = widened(tensors, features_read(card), features_of(scenario))
+        return cls(source, tensors, card.rounds_trained)
+
+    def load_into(self, model: BaseAlgorithm) -> None:
+        """Put them into a fresh model; ValueError where they do not fit."""
+        try:
+            model.policy.load_state_dict(self.tensors)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise ValueError(
+                f"warm_start: {self.source}: its weights do not fit this run ({reason})"
+            ) from None

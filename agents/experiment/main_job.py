@@ -18,7 +18,6 @@ from ..evaluation import EvaluationResult, evaluate, git_version, processor, ver
 from ..learned.scheduler import LearnedScheduler
 from ..learning import BEST_WARM_START, EVAL_EPISODES, NO_WARM_START, RunSettings
 from ..learning.checkpoint import (
-    StateDict,
     has_checkpoint,
     latest_checkpoint,
     remove_old,
@@ -42,9 +41,9 @@ from ..players import AnyScheduler, make_player, name_players
 from ..reports import write_report
 from ..reports.html import write_html
 from ..schedulers import best_tuned, strongest
-from ..zoo import CARD, find_card, is_shipped
+from ..zoo import is_shipped
 from .figures import figures_on_test
-from .first_weights import first_weights, load_first_weights
+from .first_weights import FirstWeights
 from .validation import Validation
 
 ALL, BEST, NOBODY = "all", "best", "none"
@@ -165,14 +164,11 @@ class Experiment:
 
     def _count_rounds_before(self) -> int:
         """Rounds behind what training begins with: recorded or played to imitate, or of its first weights."""
-        name = self.settings.warm_start
         if self.shown is not None:
             return len(self.shown.actions)
         if self.start is None:
             return self.settings.warm_start_rounds if self.teacher else 0
-        if is_shipped(name) or (Path(name) / CARD).is_file():
-            return find_card(name)[1].rounds_trained
-        return int(read_config(Path(name))[1]["rounds_trained"])
+        return self.start.rounds
 
     @property
     def _has_set_policy(self) -> bool:
@@ -194,7 +190,7 @@ class Experiment:
             settings.warm_start, env.observation_space, env.action_space, gamma, frames
         )
 
-    def _start_weights(self) -> StateDict | None:
+    def _start_weights(self) -> FirstWeights | None:
         """Weights of the trained scheduler that `warm_start` names; None if it names none."""
         name = self.settings.warm_start
         if not (is_shipped(name) or Path(name).is_dir()):
@@ -203,7 +199,7 @@ class Experiment:
             raise ValueError(
                 f"warm_start: {name!r} fits no policy of {self.settings.algo!r}, expected 'none'"
             )
-        return first_weights(name, self.scenario)
+        return FirstWeights.of(name, self.scenario)
 
     def _make_teacher(self) -> AnyScheduler | None:
         """Whom to imitate first; `best` is the scheduler that did best when it was tuned in this world."""
@@ -227,7 +223,7 @@ class Experiment:
     def warm_start(self, model: BaseAlgorithm) -> None:
         """Begin with the weights, or the behaviour, of the scheduler that the settings name."""
         if self.start is not None:
-            load_first_weights(model, self.start, self.settings.warm_start)
+            self.start.load_into(model)
             return
         observer, settings = self._observer, self.settings
         how = CloneSettings(settings.warm_start_rounds)

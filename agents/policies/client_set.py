@@ -14,6 +14,8 @@ Observation = dict[str, th.Tensor]
 
 AVAILABLE = 0
 """Index of the client feature that says whether the client could be invited now."""
+CONTEXT_COUNTS = 2
+"""Entries of a set's context behind the mean features."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,8 @@ class ClientSet:
         place: int64 `[M]`, where it stands in the flattened `[B * N]`.
         count: int64 `[B]`, how many each observation has.
         shape: B and N.
-        context: `[B, F + 2]`: mean features of all clients that there are; the share of the available and
-            the logarithm of their number.
+        context: `[B, F + CONTEXT_COUNTS]`: mean features of all clients that there are; the share of the
+            available and the logarithm of their number.
     """
 
     features: th.Tensor

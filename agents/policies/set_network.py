@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch as th
 from torch import nn
 
-from .client_set import ClientSet, Observation, available_clients, tanh
+from .client_set import CONTEXT_COUNTS, ClientSet, Observation, available_clients, tanh
 
 POOLINGS = ("mean-max", "attention")
 ATTENTION_HEADS = 4
@@ -55,7 +55,7 @@ class SetEncoder(nn.Module):
         self.zone_in = nn.Linear(shape.zone, zone_hidden)
         self.query = nn.Linear(hidden, ATTENTION_HEADS) if pooling == "attention" else None
         pooled = (ATTENTION_HEADS if pooling == "attention" else 2) * hidden
-        self.context_dim = pooled + shape.client + 2 + 2 * zone_hidden + shape.server
+        self.context_dim = pooled + shape.client + CONTEXT_COUNTS + 2 * zone_hidden + shape.server
 
     def forward(
         self, observation: Observation, clients: ClientSet | None = None

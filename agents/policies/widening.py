@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import torch as th
 
+from .client_set import CONTEXT_COUNTS
+
 CLIENT_IN = "encoder.client_in.weight"
 SERVER_IN = "encoder.server_in.weight"
 ZONE_IN = "encoder.zone_in.weight"
 FROM_CONTEXT = "from_context.weight"
 """Names of the layers of `set_network` whose width depends on the features."""
-_COUNTS = 2
-"""Of the available clients; they follow the mean features, see `ClientSet.context`."""
 
 Columns = Mapping[str, Sequence[str]]
 
@@ -34,13 +34,11 @@ def widened(weights: Mapping[str, th.Tensor], known: Columns, wanted: Columns) -
     clients, server = ([*map(wanted[part].index, known[part])] for part in ("clients", "server"))
     more, width = len(wanted["clients"]), len(wanted["server"])
     for prefix in [name.removesuffix(CLIENT_IN) for name in weights if name.endswith(CLIENT_IN)]:
-        layers = [weights.get(prefix + name) for name in (CLIENT_IN, SERVER_IN, ZONE_IN, FROM_CONTEXT)]
-        client_in, server_in, zone_in, from_context = layers
-        if client_in is None or server_in is None or zone_in is None or from_context is None:
+        client_in, server_in = weights[prefix + CLIENT_IN], weights[prefix + SERVER_IN]
+        zone_in, from_context = weights[prefix + ZONE_IN], weights[prefix + FROM_CONTEXT]
+        if (client_in.shape[1], server_in.shape[1]) != (len(clients), len(server)):
             continue
-        if client_in.shape[1] != len(known["clients"]) or server_in.shape[1] != len(known["server"]):
-            continue
-        between = _COUNTS + 2 * zone_in.shape[0]
+        between = CONTEXT_COUNTS + 2 * zone_in.shape[0]
         pooled = from_context.shape[1] - len(clients) - between - len(server)
         after = pooled + more  # where the counts begin
         context = [*range(pooled), *(pooled + place for place in clients), *range(after, after + between)]

@@ -6,6 +6,7 @@ from .card import CARD, README, WEIGHTS, Card, read_card, sha256
 from .loading import (
     choices_of,
     features_of,
+    features_read,
     find_card,
     is_shipped,
     load_scheduler,
@@ -23,6 +24,7 @@ __all__ = [
     "card_page",
     "choices_of",
     "features_of",
+    "features_read",
     "find_card",
     "is_shipped",
     "load_scheduler",

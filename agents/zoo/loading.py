@@ -83,7 +83,7 @@ def load_scheduler(
     if isinstance(world, ServingScenario):
         return _load_serving(folder, card, world, decision)
     home = _home(card)
-    encoder = home.encoder(world, _columns(card))
+    encoder = home.encoder(world, features_read(card))
     layout = home.layout(world.clients)
     _check_fit(card, layout, encoder)
     frames = int(cast("Mapping[str, int]", card.settings["policy"]).get("frames", 1))
@@ -160,7 +160,7 @@ def choices_of(layout: ActionLayout) -> dict[str, int]:
     return {name: max(1, len(getattr(layout, name))) for name in names}
 
 
-def _columns(card: Card) -> dict[str, list[str]]:
+def features_read(card: Card) -> dict[str, list[str]]:
     """The features that the weights read; ValueError where this version has no such ones."""
     from ...envs.agent_view import FEATURES
 
