@@ -28,7 +28,7 @@ from ..zoo import (
     Card,
     card_page,
     choices_of,
-    features_of,
+    encoded_features,
     serving_choices,
     serving_features,
     sha256,
@@ -139,7 +139,7 @@ def _of_training(world: Scenario, settings: RunSettings) -> _Own:
 
     layout = layout_of(world)
     return {
-        "features": features_of(ObservationEncoder(world)),
+        "features": encoded_features(ObservationEncoder(world)),
         "choices": choices_of(layout),
         "home": Home.of(world, first_stop_of(settings.world)).to_json(),
         "policy": set_policy_arguments(settings, layout.space, world.clients),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .card import CARD, README, WEIGHTS, Card, read_card, sha256
 from .loading import (
     choices_of,
-    features_of,
+    encoded_features,
     features_read,
     find_card,
     is_shipped,
@@ -23,7 +23,7 @@ __all__ = [
     "Card",
     "card_page",
     "choices_of",
-    "features_of",
+    "encoded_features",
     "features_read",
     "find_card",
     "is_shipped",

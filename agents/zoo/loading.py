@@ -144,7 +144,7 @@ def serving_choices(world: ServingScenario) -> dict[str, int]:
     return {"release": len(levels.release), "threshold": len(levels.threshold), "load": 1 + models}
 
 
-def features_of(encoder: ObservationEncoder) -> dict[str, list[str] | int]:
+def encoded_features(encoder: ObservationEncoder) -> dict[str, list[str] | int]:
     """What the weights read of an observation, as a card has it."""
     zones = encoder.space["zones"].shape
     assert zones is not None
@@ -187,7 +187,7 @@ def _home(card: Card) -> Home:
 
 def _check_fit(card: Card, layout: ActionLayout, encoder: ObservationEncoder) -> None:
     """Refuse a card that contradicts itself."""
-    here = features_of(encoder)
+    here = encoded_features(encoder)
     for part, names in card.features.items():
         if names != here.get(part):
             raise ValueError(
