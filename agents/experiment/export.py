@@ -114,7 +114,7 @@ def make_card(
         home=own["home"],
         policy=own["policy"],
         weights_sha256=weights_sha256,
-        settings=settings.to_json(),
+        settings=_settings_to_tell(settings),
         command=str(config.get("command", "")),
         version=str(config.get("version", __version__)),
         git=config.get("git"),
@@ -123,6 +123,15 @@ def make_card(
         curve=curve,
         test=cast("dict[str, object]", test or {}),
     )
+
+
+def _settings_to_tell(settings: RunSettings) -> dict[str, object]:
+    """The settings of a run; of a scenario's file the name only, as folders are nobody's business."""
+    told = settings.to_json()
+    world = dict(settings.world)
+    if isinstance(world.get("scenario"), str):
+        world["scenario"] = Path(str(world["scenario"])).name
+    return told | {"world": world}
 
 
 class _Own(TypedDict):

@@ -90,6 +90,18 @@ def test_the_card_tells_where_it_comes_from(run, zoo):
     assert "## Training curve" in page
 
 
+def test_a_card_names_the_scenario_of_a_run_and_no_folder_of_who_trained_it(run, tmp_path):
+    copy, scenario = tmp_path / "copy", tmp_path / "mine.yaml"
+    shutil.copytree(run, copy)
+    scenario.write_text("base: volunteers\nname: mine\n", encoding="utf-8")
+    config = json.loads((copy / "config.json").read_text(encoding="utf-8"))
+    config["settings"]["world"] = {**config["settings"]["world"], "scenario": str(scenario)}
+    (copy / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    card = read_card(export_run(copy, "mine-ppo", tmp_path / "zoo"))
+    assert (card.scenario, card.settings["world"]["scenario"]) == ("mine", "mine.yaml")
+    assert str(tmp_path) not in json.dumps(card.to_json())
+
+
 def test_nothing_but_numbers_and_text_is_shipped(zoo):
     names = {path.name for path in (zoo / "tiny-ppo").iterdir()}
     assert names == {"weights.safetensors", "card.json", "README.md"}
