@@ -127,11 +127,10 @@ def make_card(
 
 def _settings_to_tell(settings: RunSettings) -> dict[str, object]:
     """The settings of a run; of a scenario's file the name only, as folders are nobody's business."""
-    told = settings.to_json()
-    world = dict(settings.world)
-    if isinstance(world.get("scenario"), str):
-        world["scenario"] = Path(str(world["scenario"])).name
-    return told | {"world": world}
+    scenario = settings.world.get("scenario")
+    if isinstance(scenario, str):
+        settings = replace(settings, world={**settings.world, "scenario": Path(scenario).name})
+    return settings.to_json()
 
 
 class _Own(TypedDict):
