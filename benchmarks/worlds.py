@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from frugalfl.agents.evaluation.measures import Interval, crossed_bootstrap, mean
@@ -79,6 +80,15 @@ def selected(known: Sequence[Variant], only: Sequence[str] | None) -> list[Varia
     return [each for each in known if not only or each.label == FREE or each.label.startswith(tuple(only))]
 
 
+def with_each_constant(chosen: Sequence[Variant]) -> list[Variant]:
+    """A variant for every constant, as screening may miss the one that would be best if it were searched."""
+    return [
+        each if len(each.constants) == 1 else replace(each, label=f"{each.label} {value}", constants=(value,))
+        for each in chosen
+        for value in each.constants
+    ]
+
+
 def main() -> None:
     """Print the tables of the chosen worlds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -91,6 +101,7 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0, help="of the searches; the others follow")
     parser.add_argument("--report-seed", type=int, default=Study.report_seed, help="of the episodes")
     parser.add_argument("--only", nargs="*", help="beginnings of variants' labels; none: all")
+    parser.add_argument("--each-constant", action="store_true", help="search all constants, screen none")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     args = parser.parse_args()
     for source in args.world:
@@ -105,6 +116,8 @@ def main() -> None:
             report_seed=args.report_seed,
         )
         chosen = selected(variants(scenario), args.only)
+        if args.each_constant:
+            chosen = with_each_constant(chosen)
         with make_engine("local", args.jobs) as engine:
             found = {each.variant.label: each for each in measure(study, args.out, engine, chosen)}
         spent = sum(each.rounds for each in found.values())

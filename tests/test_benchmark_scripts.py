@@ -164,6 +164,24 @@ def test_the_value_of_a_decision_is_what_freezing_it_costs(worlds):
     )
 
 
+def test_every_constant_can_have_a_search_of_its_own(worlds):
+    free, stop = Variant(FREE), Variant("stop: constant round", "stop_after_rounds", (3, 6))
+    apart = worlds.with_each_constant([free, stop])
+    assert [(each.label, each.constants) for each in apart] == [
+        (FREE, (0,)),
+        ("stop: constant round 3", (3,)),
+        ("stop: constant round 6", (6,)),
+    ]
+    assert {each.freeze for each in apart[1:]} == {"stop_after_rounds"}
+
+
+@pytest.mark.parametrize("name", ["dear_rows", "varied_crowds", "mixture_crowd"])
+def test_the_scenarios_beside_the_scripts_are_valid(name):
+    if not BENCHMARKS.is_dir():
+        pytest.skip("benchmarks are not installed")
+    assert load_scenario(str(BENCHMARKS / f"{name}.yaml")).name
+
+
 def test_some_variants_alone_have_the_free_rule_beside_them(worlds):
     known = [Variant(FREE), Variant("wait: never", "wait"), Variant("who: random", "who")]
     assert [each.label for each in worlds.selected(known, ["who"])] == [FREE, "who: random"]
