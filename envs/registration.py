@@ -21,6 +21,8 @@ WORLDS = {
     "Phones": "phones",
     "Volunteers": "volunteers",
     "SpotMarket": "spotmarket",
+    "Outposts": "outposts",
+    "Roaming": "roaming",
     "Quadratic": "quadratic",
     "Language": "language",
     "Streams": "streams",

@@ -109,7 +109,8 @@ class VariantFound:
 def variants(scenario: Scenario) -> list[Variant]:
     """The free rule, every decision frozen, and knowledge taken away or given."""
     steps = tuple(step for step in scenario.levels.local_steps if step > 0)
-    crowd = tuple(m for m in (1, 2, 3, 5, 8, 12) if m <= scenario.clients)
+    most = min(scenario.clients, max(12, scenario.clients // 2))
+    crowd = tuple(m for m in (1, 2, 3, 5, 8, 12, 20, 30, 50) if m <= most)
     found = [
         Variant(FREE),
         Variant("who: random", "who"),
@@ -117,8 +118,8 @@ def variants(scenario: Scenario) -> list[Variant]:
         Variant("local steps: constant", "local_steps", tuple(sorted({*steps, 2, 60}))),
     ]
     if scenario.hub.share > 0:
-        most = scenario.hub.rows_per_client
-        amounts = sorted({0, *(round(most * share) for share in (0.06, 0.12, 0.25, 0.5, 1.0))})
+        rows = scenario.hub.rows_per_client
+        amounts = sorted({0, *(round(rows * share) for share in (0.06, 0.12, 0.25, 0.5, 1.0))})
         found.append(Variant("data moved: constant", "transfer_samples", tuple(amounts)))
     if scenario.levels.upload_bits:
         found.append(Variant("bits: constant", "upload_bits", scenario.levels.upload_bits))
