@@ -46,7 +46,7 @@ __all__ = [
     "scenario_of",
 ]
 
-ALL = "all"
+ALL, TUNED = "all", "tuned"
 _RUN_FILES = ("config.json", "model.pt")
 
 
@@ -81,14 +81,15 @@ def name_players(sources: Iterable[str], scenario: AnyScenario | None = None) ->
 
     Args:
         sources: see `make_player`; commas separate too.
-        scenario: where they will play: `all` are those of its class of worlds; None: of training.
+        scenario: where they will play: `all` are those of its class of worlds, `tuned` those that have
+            settings of its own; None: of training, where nobody has.
 
     Raises:
-        ValueError: nobody named, or two schedulers of one name.
+        ValueError: nobody named or tuned, or two schedulers of one name.
     """
     players: dict[str, str] = {}
     items = split_calls(sources)
-    for item in (each for each in items if each != ALL):
+    for item in (each for each in items if each not in (ALL, TUNED)):
         head, bracket, tail = item.partition("(")
         label, _, own = head.rpartition("=")
         source = own + bracket + tail
@@ -96,9 +97,12 @@ def name_players(sources: Iterable[str], scenario: AnyScenario | None = None) ->
         if players.get(name, source) != source:
             raise ValueError(f"schedulers: {name!r} names two players; write LABEL={source}")
         players[name] = source
-    if ALL in items:
-        everybody = policy_names() if isinstance(scenario, ServingScenario) else list(SCHEDULERS)
-        players |= {name: name for name in everybody if name not in players}
+    tuned = tuned_schedulers(scenario.name) if scenario is not None else {}
+    if TUNED in items and not tuned:
+        raise ValueError(f"schedulers: nobody was tuned in this world, expected names or {ALL!r}")
+    everybody = policy_names() if isinstance(scenario, ServingScenario) else list(SCHEDULERS)
+    others = [*(tuned if TUNED in items else ()), *(everybody if ALL in items else ())]
+    players |= {name: name for name in others if name not in players}
     if not players:
         raise ValueError("schedulers: none given, expected names or 'all'")
     if len({slug(name) for name in players}) < len(players):

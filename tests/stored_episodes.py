@@ -63,6 +63,8 @@ CASES: dict[str, Case] = {
     "volunteers": Case(VOLUNTEERS),
     "phones": Case("frugalfl/Phones-v0"),
     "spotmarket": Case("frugalfl/SpotMarket-v0"),
+    "outposts": Case("frugalfl/Outposts-v0"),
+    "roaming": Case("frugalfl/Roaming-v0"),
     "quadratic": Case("frugalfl/Quadratic-v0"),
     "late-kept": Case(VOLUNTEERS, {"late": {"kind": "keep"}}),
     "8-bit": Case(VOLUNTEERS, {"compression": "8-bit"}),

@@ -27,8 +27,8 @@ class ComparisonOptions:
     """Options of every comparison."""
 
     schedulers: tuple[str, ...] = (ALL,)
-    """names, package.module:Class, folders of trained runs, or all; commas separate too;
-    'LABEL=NAME(setting=value)' names one and sets it up"""
+    """names, package.module:Class, folders of trained runs, all, or tuned: those tuned in the world; commas
+    separate too; 'LABEL=NAME(setting=value)' names one and sets it up"""
     episodes: int = 64
     """paired episodes of every scheduler"""
     split: Split = "test"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from frugalfl.agents.players import describe, make_player, name_players, scenario_of
-from frugalfl.agents.schedulers import SCHEDULERS
+from frugalfl.agents.players import any_scenario_of, describe, make_player, name_players, scenario_of
+from frugalfl.agents.schedulers import SCHEDULERS, tuned_schedulers
 from frugalfl.agents.schedulers.planning import Clairvoyant
+from frugalfl.envs.scenario import load_scenario
 
 WORLD = scenario_of("volunteers")
 
@@ -40,6 +41,17 @@ def test_names_with_settings_are_separated_and_labelled():
         "never": "never",
     }
     assert set(name_players(["all", "wide=random-m(participants=8)"])) == {*SCHEDULERS, "wide"}
+
+
+def test_tuned_are_those_with_settings_of_the_world():
+    players = name_players(["tuned", "mpc=mpc(horizon=3)", "never"], WORLD)
+    assert set(players) == {*tuned_schedulers("volunteers"), "never"}
+    assert players["mpc"] == "mpc(horizon=3)"
+    assert set(players) < set(SCHEDULERS)  # others were made for streams or transformers
+    assert set(name_players(["tuned"], any_scenario_of("serving"))) == set(tuned_schedulers("serving"))
+    for nowhere in (None, load_scenario("volunteers", name="mine")):
+        with pytest.raises(ValueError, match="nobody was tuned in this world"):
+            name_players(["tuned", "never"], nowhere)
 
 
 def test_whoever_is_named_is_not_brought_by_all():
