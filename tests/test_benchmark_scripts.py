@@ -175,11 +175,12 @@ def test_every_constant_can_have_a_search_of_its_own(worlds):
     assert {each.freeze for each in apart[1:]} == {"stop_after_rounds"}
 
 
-@pytest.mark.parametrize("name", ["dear_rows", "varied_crowds", "mixture_crowd"])
-def test_the_scenarios_beside_the_scripts_are_valid(name):
-    if not BENCHMARKS.is_dir():
-        pytest.skip("benchmarks are not installed")
-    assert load_scenario(str(BENCHMARKS / f"{name}.yaml")).name
+SCENARIOS = sorted(BENCHMARKS.rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=[path.stem for path in SCENARIOS])
+def test_the_scenarios_beside_the_scripts_are_valid(path):
+    assert load_scenario(str(path)).name
 
 
 def test_some_variants_alone_have_the_free_rule_beside_them(worlds):
