@@ -41,7 +41,8 @@ def plot_timeline(
     _draw_clients(top, timeline, names, words)
     _draw_carbon(middle, timeline, names)
     starts = np.append(timeline.start_h, timeline.start_h[-1] + timeline.duration_h[-1])
-    bottom.step(starts[1:], 100 * timeline.accuracy, where="post", color="black", lw=1.4)
+    # The dots show a run of one round, which is no line.
+    bottom.step(starts[1:], 100 * timeline.accuracy, where="post", color="black", lw=1.4, marker=".")
     bottom.set(
         ylabel=f"{words.accuracy.replace(' ', chr(10), 1)} [%]", xlabel="time since the episode began [h]"
     )
