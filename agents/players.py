@@ -97,11 +97,11 @@ def name_players(sources: Iterable[str], scenario: AnyScenario | None = None) ->
         if players.get(name, source) != source:
             raise ValueError(f"schedulers: {name!r} names two players; write LABEL={source}")
         players[name] = source
-    tuned = tuned_schedulers(scenario.name) if scenario is not None else {}
-    if TUNED in items and not tuned:
+    others = list(tuned_schedulers(None if scenario is None else scenario.name)) if TUNED in items else []
+    if TUNED in items and not others:
         raise ValueError(f"schedulers: nobody was tuned in this world, expected names or {ALL!r}")
-    everybody = policy_names() if isinstance(scenario, ServingScenario) else list(SCHEDULERS)
-    others = [*(tuned if TUNED in items else ()), *(everybody if ALL in items else ())]
+    if ALL in items:
+        others += policy_names() if isinstance(scenario, ServingScenario) else SCHEDULERS
     players |= {name: name for name in others if name not in players}
     if not players:
         raise ValueError("schedulers: none given, expected names or 'all'")

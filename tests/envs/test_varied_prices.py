@@ -9,6 +9,7 @@ from own_worlds import begun
 from frugalfl.envs.scenario import load_scenario
 
 SEEDS = np.arange(200)
+NONE = np.zeros(len(SEEDS))
 
 
 @pytest.fixture(scope="module")
@@ -24,17 +25,17 @@ def roaming():
 def of_a_client(situation):
     """Points `[E]` that the bytes of one more participant cost, which begins its session."""
     terms = situation.terms
-    setup = situation.clients.setup_bytes.max(axis=1)
-    return terms.price_per_gb * (terms.model_bytes + terms.upload_bytes + setup) / 1e9
+    moved = terms.model_bytes + terms.upload_bytes + situation.clients.setup_bytes.max(axis=1)
+    return terms.points(NONE, moved / 1e9, NONE)
 
 
 def of_a_round(situation):
     """Points `[E]` that the hours cost in which a round is arranged."""
-    return situation.terms.price_per_hour * situation.terms.overhead_s / 3600
+    return situation.terms.points(situation.terms.overhead_s / 3600, NONE, NONE)
 
 
 def test_sending_all_rows_is_for_some_free_and_for_some_out_of_the_question(outposts):
-    all_rows = outposts.terms.price_per_gb * outposts.terms.sample_bytes * 120 / 1e9
+    all_rows = outposts.terms.points(NONE, 120 * outposts.terms.sample_bytes / 1e9, NONE)
     assert np.quantile(all_rows, 0.2) < 0.5
     assert np.quantile(all_rows, 0.9) > 50
     assert (outposts.clients.storage_left == 120).all()
