@@ -2,10 +2,12 @@
 
     python benchmarks/training.py --threads 1
     python benchmarks/training.py --worlds Volunteers --epochs 3 --profile
+    python benchmarks/training.py --threads 2 --device cuda
     python benchmarks/training.py --distribution
 
 Training as `train_agent.py` does it, without validation and checkpoints. CPU seconds of this process are
-counted as well as wall seconds, so that a busy machine does not blur the shares.
+counted as well as wall seconds, so that a busy machine does not blur the shares; where the network is on
+another device, the shares are of wall seconds, in which the processor waits for it.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import argparse
 import cProfile
 import pstats
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,9 +33,10 @@ from frugalfl.fl_core.numerics import set_num_threads
 
 
 class Stopwatch:
-    """CPU seconds spent in methods, by name."""
+    """Seconds of a clock spent in methods, by name."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
         self.spent_s: dict[str, float] = {}
 
     def watch(self, owner: Any, method: str, name: str) -> None:
@@ -41,21 +45,21 @@ class Stopwatch:
         self.spent_s.setdefault(name, 0.0)
 
         def timed(*args: Any, **kwargs: Any) -> Any:
-            began = time.process_time()
+            began_s = self.clock()
             try:
                 return inner(*args, **kwargs)
             finally:
-                self.spent_s[name] += time.process_time() - began
+                self.spent_s[name] += self.clock() - began_s
 
         setattr(owner, method, timed)
 
 
 def measure(
-    world: str, num_envs: int, updates: int, threads: int, epochs: int, profile: bool
+    world: str, num_envs: int, updates: int, threads: int, epochs: int, profile: bool, device: str = "cpu"
 ) -> dict[str, float]:
     """Train for some updates after one that warms up."""
     learner = PPOSettings(rollout_steps=32, batch_size=1024, epochs=epochs, target_kl=1e9)
-    settings = RunSettings(env=f"frugalfl/{world}-v0", num_envs=num_envs, ppo=learner)
+    settings = RunSettings(env=f"frugalfl/{world}-v0", num_envs=num_envs, ppo=learner, device=device)
     env = training_worlds(settings)
     model = build_model(settings, learners_view(settings, env))
     th.set_num_threads(threads)
@@ -63,7 +67,7 @@ def measure(
     model.set_logger(configure(None, []))
     rollout = num_envs * learner.rollout_steps
     model.learn(rollout)
-    watch = Stopwatch()
+    watch = Stopwatch(time.process_time if device == "cpu" else time.perf_counter)
     watch.watch(env, "step_wait", "environment")
     watch.watch(model, "train", "learning")
     profiler = cProfile.Profile()
@@ -76,7 +80,8 @@ def measure(
     if profile:
         pstats.Stats(profiler).sort_stats("tottime").print_stats(25)
     rounds = updates * rollout
-    shares = {name: seconds / cpu_s for name, seconds in watch.spent_s.items()}
+    whole_s = cpu_s if device == "cpu" else wall_s
+    shares = {name: seconds / whole_s for name, seconds in watch.spent_s.items()}
     return {
         "per_s": rounds / wall_s,
         "per_cpu_s": rounds / cpu_s,
@@ -111,6 +116,7 @@ def main() -> None:
     parser.add_argument(
         "--epochs", type=int, default=PPOSettings().epochs, help="passes over what was played"
     )
+    parser.add_argument("--device", default="cpu", help="of the network: cpu, cuda")
     parser.add_argument("--profile", action="store_true", help="show the 25 dearest functions")
     parser.add_argument(
         "--distribution", action="store_true", help="our batched categorical beside SB3's loop"
@@ -123,10 +129,13 @@ def main() -> None:
         )
         print(f"102 heads, batch of 256: {1e3 * ours:.2f} ms; SB3's loop: {1e3 * loop:.2f} ms")
         return
-    print(f"PPO, {args.num_envs} environments, {args.threads} thread(s), real training included")
+    place = f"{args.threads} thread(s), network on {args.device}"
+    print(f"PPO, {args.num_envs} environments, {place}, real training included")
     print("world        rounds/s  per CPU s  environment  learning  acting and rest")
     for world in args.worlds:
-        row = measure(world, args.num_envs, args.updates, args.threads, args.epochs, args.profile)
+        row = measure(
+            world, args.num_envs, args.updates, args.threads, args.epochs, args.profile, args.device
+        )
         print(
             f"{world:<12} {row['per_s']:>8.0f} {row['per_cpu_s']:>10.0f} {row['environment']:>11.0%} "
             f"{row['learning']:>9.0%} {row['rest']:>16.0%}",
