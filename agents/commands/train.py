@@ -7,7 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -67,8 +67,8 @@ class Arguments:
     """
 
     env: str = _DEFAULT.env
-    """the world: frugalfl/Volunteers-v0, frugalfl/Phones-v0 or frugalfl/SpotMarket-v0; dqn plays the
-    -discrete- ids (a menu of schedulers), sac the -scores- ids"""
+    """the world: frugalfl/NAME-v0 with Volunteers, Phones, SpotMarket, Outposts, Roaming, Mixture, Quadratic,
+    Streams, Language or Serving; dqn plays the -discrete- ids (a menu of schedulers), sac the -scores- ids"""
     algo: str = _DEFAULT.algo
     """ppo, maskable-ppo, a2c, dqn or sac; nobody searched the settings of the last three, see tables"""
     timesteps: int = _DEFAULT.timesteps
@@ -100,8 +100,9 @@ class Arguments:
     """folder of the run; by default a new one below runs/"""
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """go on with the run in --out; its settings are kept"""
-    device: str = _DEFAULT.device
-    """cpu, cuda or auto; these networks are small, cpu is fine"""
+    device: str | None = None
+    """of the network: cpu, cuda or auto; these networks are small, cpu is fine. None: cpu, or with --resume
+    that of the run"""
     policy: PolicySettings = field(default_factory=PolicySettings)
     ppo: PPOSettings = field(default_factory=PPOSettings)
     a2c: A2CSettings = field(default_factory=A2CSettings)
@@ -116,7 +117,7 @@ class Arguments:
             timesteps=self.timesteps,
             num_envs=self.num_envs,
             seed=self.seed,
-            device=self.device,
+            device=self.device or _DEFAULT.device,
             warm_start=self.warm_start or NO_WARM_START,
             # Short runs are checkpointed and validated more often.
             segment_steps=min(_DEFAULT.segment_steps, max(self.timesteps // 8, 256)),
@@ -129,14 +130,14 @@ class Arguments:
         ).check()
 
     def settings_to_resume(self, stored: RunSettings) -> RunSettings:
-        """The stored settings, if no argument contradicts them."""
+        """The stored settings, if no argument contradicts them; a run may go on on another device."""
         given, default, kept = (_flat(settings.to_json()) for settings in (self.settings(), _DEFAULT, stored))
-        for name in sorted(given):
+        for name in sorted(given.keys() - {"device"}):
             if given[name] != default.get(name) and given[name] != kept.get(name):
                 raise ValueError(
                     f"{name}: {given[name]!r} is not the run's {kept.get(name)!r}; leave it out to resume"
                 )
-        return stored
+        return stored if self.device is None else replace(stored, device=self.device)
 
     def folder(self) -> Path:
         """--out, or the first free folder below runs/."""

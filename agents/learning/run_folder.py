@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -59,7 +60,7 @@ def training_worlds(settings: RunSettings, num_envs: int | None = None) -> Feder
 def load_scheduler(
     out: Path | str, scenario: AnySource | None = None, decision: str | None = None
 ) -> LearnedScheduler:
-    """The scheduler that a run has learned.
+    """The scheduler that a run has learned; it acts on the processor, wherever it was trained.
 
     Args:
         out: the run's folder, with `config.json` and `model.pt`.
@@ -72,6 +73,7 @@ def load_scheduler(
     """
     folder = Path(out)
     settings, document = read_config(folder)
+    settings = replace(settings, device="cpu")
     own = load_world(settings)
     place = own if scenario is None else load_any(scenario)
     if isinstance(own, ServingScenario) != isinstance(place, ServingScenario):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 import frugalfl
 from frugalfl.agents.commands.running import parse_options
 from frugalfl.agents.commands.train import Arguments
+from frugalfl.agents.learning.run_folder import load_scheduler
 from frugalfl.agents.schedulers import SCHEDULERS, make_scheduler
 from frugalfl.train_agent import main
 
@@ -78,7 +81,6 @@ def test_the_whole_job_leaves_model_config_table_and_report(finished):
 def test_the_learned_scheduler_can_be_loaded_for_another_number_of_clients(finished):
     import numpy as np
 
-    from frugalfl.agents.learning.run_folder import load_scheduler
     from frugalfl.envs.scenario import load_scenario
     from frugalfl.envs.world import FederatedWorld
 
@@ -204,6 +206,19 @@ def test_resuming_refuses_other_settings_and_damaged_checkpoints(finished, tmp_p
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "state.pt: missing or damaged" in error
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_a_run_of_a_machine_with_cuda_plays_and_goes_on_where_there_is_none(finished, tmp_path, capsys):
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    config = json.loads((copy / "config.json").read_text())
+    config["settings"]["device"] = "cuda"
+    (copy / "config.json").write_text(json.dumps(config))
+    assert str(load_scheduler(copy).policy.device) == "cpu"
+    assert main(["--resume", f"--out={copy}"]) == 2
+    assert "device: 'cuda' cannot be used here" in capsys.readouterr().err
+    assert main(["--resume", f"--out={copy}", "--device=cpu", "--eval-episodes=2"]) == 0
 
 
 def test_the_default_folder_is_the_first_free_one(tmp_path, monkeypatch):
