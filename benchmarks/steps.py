@@ -63,7 +63,8 @@ def actions(view: AgentView | ServingView, rng: np.random.Generator) -> np.ndarr
 def main() -> None:
     """Print one row per world."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--env", nargs="*", default=["Volunteers", "Phones", "SpotMarket", "Quadratic"])
+    worlds = ["Volunteers", "Phones", "SpotMarket", "Outposts", "Roaming", "Quadratic"]
+    parser.add_argument("--env", nargs="*", default=worlds)
     parser.add_argument("--worlds", nargs="*", type=int, default=[1, 8, 32, 128])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=6.0, help="per figure")
