@@ -62,7 +62,8 @@ class LocalEngine:
         finally:
             for _, worker in busy.values():  # left early: nobody waits for their answers any more
                 worker.kill()
-                self._workers.remove(worker)
+                if worker in self._workers:  # the engine may have ended before its last run was given up
+                    self._workers.remove(worker)
 
     def _start(self) -> _Worker:
         worker = _Worker()

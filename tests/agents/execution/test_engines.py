@@ -113,3 +113,10 @@ def test_a_missing_ray_is_told_with_the_cure(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install 'frugalfl\[ray\]'"):
         make_engine("ray")
+
+
+def test_an_engine_may_end_while_a_run_of_it_is_half_read():
+    with make_engine("local", jobs=2) as engine:
+        run = engine.run(square, {str(number): (number,) for number in range(6)})
+        assert next(run).failure is None
+    run.close()  # what an exception between two answers does, some time later
