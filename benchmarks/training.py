@@ -55,7 +55,7 @@ class Stopwatch:
 
 
 def measure(
-    world: str, num_envs: int, updates: int, threads: int, epochs: int, profile: bool, device: str = "cpu"
+    world: str, num_envs: int, updates: int, threads: int, epochs: int, profile: bool, device: str
 ) -> dict[str, float]:
     """Train for some updates after one that warms up."""
     learner = PPOSettings(rollout_steps=32, batch_size=1024, epochs=epochs, target_kl=1e9)
@@ -68,6 +68,7 @@ def measure(
     rollout = num_envs * learner.rollout_steps
     model.learn(rollout)
     watch = Stopwatch(time.process_time if device == "cpu" else time.perf_counter)
+    watch.watch(model, "learn", "whole")
     watch.watch(env, "step_wait", "environment")
     watch.watch(model, "train", "learning")
     profiler = cProfile.Profile()
@@ -80,7 +81,7 @@ def measure(
     if profile:
         pstats.Stats(profiler).sort_stats("tottime").print_stats(25)
     rounds = updates * rollout
-    whole_s = cpu_s if device == "cpu" else wall_s
+    whole_s = watch.spent_s.pop("whole")
     shares = {name: seconds / whole_s for name, seconds in watch.spent_s.items()}
     return {
         "per_s": rounds / wall_s,

@@ -67,8 +67,8 @@ class Arguments:
     """
 
     env: str = _DEFAULT.env
-    """the world: frugalfl/NAME-v0 with Volunteers, Phones, SpotMarket, Outposts, Roaming, Mixture, Quadratic,
-    Streams, Language or Serving; dqn plays the -discrete- ids (a menu of schedulers), sac the -scores- ids"""
+    """the world's id, one of those that `frugalfl envs` lists; dqn plays the -discrete- ids (a menu of
+    schedulers), sac the -scores- ids"""
     algo: str = _DEFAULT.algo
     """ppo, maskable-ppo, a2c, dqn or sac; nobody searched the settings of the last three, see tables"""
     timesteps: int = _DEFAULT.timesteps
@@ -117,7 +117,7 @@ class Arguments:
             timesteps=self.timesteps,
             num_envs=self.num_envs,
             seed=self.seed,
-            device=self.device or _DEFAULT.device,
+            device=_DEFAULT.device if self.device is None else self.device,
             warm_start=self.warm_start or NO_WARM_START,
             # Short runs are checkpointed and validated more often.
             segment_steps=min(_DEFAULT.segment_steps, max(self.timesteps // 8, 256)),

@@ -25,7 +25,7 @@ class LocalEngine:
 
     def __init__(self, jobs: int = 2):
         self._jobs = jobs
-        self._workers: list[_Worker] = []
+        self._workers: set[_Worker] = set()
 
     def __enter__(self) -> LocalEngine:
         return self
@@ -33,13 +33,13 @@ class LocalEngine:
     def __exit__(self, *reason: object) -> None:
         for worker in self._workers:
             worker.kill()
-        self._workers = []
+        self._workers = set()
 
     def run(self, function: Callable[..., R], work: Mapping[str, tuple[object, ...]]) -> Iterator[Landed[R]]:
         """See `Engine.run`."""
         waiting, attempts = deque(work), Counter[str]()
         busy: dict[Connection, tuple[str, _Worker]] = {}
-        idle = self._workers[:]
+        idle = list(self._workers)
         try:
             while waiting or busy:
                 while waiting and len(busy) < self._jobs:
@@ -54,7 +54,7 @@ class LocalEngine:
                     if worker.alive:
                         idle.append(worker)
                     else:
-                        self._workers.remove(worker)
+                        self._workers.discard(worker)
                     if landed.failure is not None and attempts[key] < ATTEMPTS:
                         waiting.append(key)  # at the end: what killed it may be over by then
                     else:
@@ -62,12 +62,11 @@ class LocalEngine:
         finally:
             for _, worker in busy.values():  # left early: nobody waits for their answers any more
                 worker.kill()
-                if worker in self._workers:  # the engine may have ended before its last run was given up
-                    self._workers.remove(worker)
+                self._workers.discard(worker)
 
     def _start(self) -> _Worker:
         worker = _Worker()
-        self._workers.append(worker)
+        self._workers.add(worker)
         return worker
 
 

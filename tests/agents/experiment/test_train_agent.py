@@ -199,7 +199,7 @@ def test_resuming_refuses_other_settings_and_damaged_checkpoints(finished, tmp_p
     assert main(["--resume", f"--out={finished}", "--seed=4"]) == 2
     assert "seed: 4 is not the run's 0; leave it out to resume" in capsys.readouterr().err
     copy = tmp_path / "copy"
-    subprocess.run(["cp", "-r", str(finished), str(copy)], check=True)
+    shutil.copytree(finished, copy)
     for state in copy.glob("checkpoints/step-*/state.pt"):
         state.write_bytes(b"rubbish")
     assert main(["--resume", f"--out={copy}"]) == 2
